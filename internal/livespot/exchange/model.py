@@ -1,0 +1,403 @@
+"""Types of the embedded exchange's matching engine: symbols, orders, events and rejections."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+Side: TypeAlias = Literal["BUY", "SELL"]
+ListKind: TypeAlias = Literal["oco", "oco_legacy", "oto", "otoco", "opo", "opoco"]
+Level: TypeAlias = tuple[Decimal, Decimal]
+
+ZERO = Decimal(0)
+NO_LIST = -1
+NO_ORDER = -1
+
+OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW"})
+LIMIT_TYPES = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
+ALGO_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
+STOP_TYPES = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT"})
+TAKE_TYPES = frozenset({"TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
+ORDER_TYPES = LIMIT_TYPES | ALGO_TYPES | {"MARKET"}
+
+
+class Rejection(Exception):
+    """A request the exchange declines, with the exchange's own code, text and HTTP status."""
+
+    def __init__(
+        self, code: int, msg: str, http_status: int = 400, data: Json | None = None
+    ) -> None:
+        super().__init__(f"{code} {msg}")
+        self.code = code
+        self.msg = msg
+        self.http_status = http_status
+        self.data = data
+
+    def body(self) -> Json:
+        """The error body as the exchange sends it; `data` only where there is some."""
+        body: Json = {"code": self.code, "msg": self.msg}
+        if self.data is not None:
+            body["data"] = self.data
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Bounds and grid of a price or quantity; a zero member disables that rule."""
+
+    low: Decimal
+    high: Decimal
+    step: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentPrice:
+    """Allowed multiples of the average price, per order side."""
+
+    bid_up: Decimal
+    bid_down: Decimal
+    ask_up: Decimal
+    ask_down: Decimal
+    by_side: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotionalRange:
+    """Bounds of price times quantity; `name` is the filter that states them."""
+
+    name: Literal["MIN_NOTIONAL", "NOTIONAL"]
+    low: Decimal
+    high: Decimal | None
+    low_for_market: bool
+    high_for_market: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailingDelta:
+    """Bounds of a trailing delta in basis points, above and below the market."""
+
+    min_above: int
+    max_above: int
+    min_below: int
+    max_below: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Every filter a spot symbol can carry; None where the symbol has no such filter."""
+
+    price: Range | None = None
+    lot: Range | None = None
+    market_lot: Range | None = None
+    percent_price: PercentPrice | None = None
+    notionals: tuple[NotionalRange, ...] = ()
+    iceberg_parts: int | None = None
+    max_num_orders: int | None = None
+    max_num_algo_orders: int | None = None
+    max_num_iceberg_orders: int | None = None
+    max_num_order_lists: int | None = None
+    max_num_order_amends: int | None = None
+    max_position: Decimal | None = None
+    trailing_delta: TrailingDelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSpec:
+    """What the exchange publishes about one symbol. Build it with `specs.symbol_spec(row)`.
+
+    `info` is the row of exchangeInfo it was read from, ready to be served again.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    status: str
+    base_precision: int
+    quote_precision: int
+    order_types: frozenset[str]
+    iceberg_allowed: bool
+    oco_allowed: bool
+    oto_allowed: bool
+    opo_allowed: bool
+    quote_order_qty_allowed: bool
+    trailing_allowed: bool
+    cancel_replace_allowed: bool
+    default_stp: str
+    allowed_stp: frozenset[str]
+    filters: Filters
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Commission rates as fractions of the received amount."""
+
+    maker: Decimal = ZERO
+    taker: Decimal = ZERO
+    buyer: Decimal = ZERO
+    seller: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSpec:
+    """One account at the start: balances and what it pays.
+
+    `discount` multiplies the standard commission when it is paid in `discount_asset`.
+    """
+
+    account_id: str
+    uid: int = 1
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    standard: Rates = Rates(maker=Decimal("0.001"), taker=Decimal("0.001"))
+    special: Rates = Rates()
+    tax: Rates = Rates()
+    discount_enabled: bool = False
+    discount_asset: str = "BNB"
+    discount: Decimal = Decimal("0.75")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLimits:
+    """Unfilled-order limits of one account per window."""
+
+    ten_seconds: int = 50
+    day: int = 160000
+
+
+@dataclass(slots=True)
+class Balance:
+    """Free and locked amount of one asset."""
+
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Lock:
+    """Funds set aside for one order, or shared by the legs of a list."""
+
+    asset: str
+    amount: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One execution of one account order."""
+
+    trade_id: int
+    order_id: int
+    list_id: int
+    price: Decimal
+    qty: Decimal
+    quote_qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    time_ms: int
+    is_buyer: bool
+    is_maker: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One account order, mutable, owned by the engine.
+
+    `orig_qty` is None for a pending leg whose quantity is not known before arming.
+    `conditional` is true until a stop or take-profit has been triggered.
+    `queue_ahead` is the house quantity that stands before the order at its price.
+    """
+
+    account_id: str
+    symbol: str
+    order_id: int
+    client_id: str
+    side: Side
+    type: str
+    time_in_force: str
+    price: Decimal
+    orig_qty: Decimal | None
+    quote_qty: Decimal
+    lock: Lock
+    created_ms: int
+    list_id: int = NO_LIST
+    stop_price: Decimal | None = None
+    trailing_delta: int | None = None
+    trailing_ms: int = -1
+    trailing_extreme: Decimal | None = None
+    iceberg_qty: Decimal = ZERO
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    stp: str = "NONE"
+    status: str = "NEW"
+    executed: Decimal = ZERO
+    cum_quote: Decimal = ZERO
+    prevented: Decimal = ZERO
+    prevented_match_id: int | None = None
+    updated_ms: int = 0
+    working_ms: int = -1
+    conditional: bool = False
+    expiry_reason: str = "NONE"
+    cancelled_client_id: str = ""
+    queue_ahead: Decimal = ZERO
+    sequence: int = 0
+    fills: list[Fill] = field(default_factory=list)
+
+    @property
+    def remaining(self) -> Decimal:
+        """Quantity still to be executed; zero while it is unknown."""
+        if self.orig_qty is None:
+            return ZERO
+        return self.orig_qty - self.executed - self.prevented
+
+    @property
+    def is_open(self) -> bool:
+        """True while the order may still trade."""
+        return self.status in OPEN_STATUSES
+
+
+@dataclass(slots=True, kw_only=True)
+class OrderList:
+    """An OCO, OTO, OTOCO, OPO or OPOCO; `order_ids` in the order the exchange lists them.
+
+    `working_id` is the order that must fill first (None for a plain OCO); `pays` marks lists
+    whose pending quantity is what the working order bought.
+    """
+
+    account_id: str
+    symbol: str
+    list_id: int
+    contingency: Literal["OCO", "OTO"]
+    client_id: str
+    order_ids: tuple[int, ...]
+    transaction_ms: int
+    working_id: int | None = None
+    pays: bool = False
+    armed: bool = False
+    bought: Lock | None = None
+    status_type: str = "EXEC_STARTED"
+    order_status: str = "EXECUTING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicTrade:
+    """A trade as the market sees it; order ids are -1 on the house side."""
+
+    symbol: str
+    trade_id: int
+    price: Decimal
+    qty: Decimal
+    buyer_is_maker: bool
+    buyer_order_id: int
+    seller_order_id: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookChanged:
+    """One book update: the changed levels of house plus account orders, absolute quantities.
+
+    A quantity of zero deletes the level. Update ids are consecutive per symbol.
+    """
+
+    symbol: str
+    update_id: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReport:
+    """Snapshot of one order event, enough for the user stream's executionReport.
+
+    `client_id` is the wire's `c` (the cancel id on a cancel), `orig_client_id` its `C`.
+    """
+
+    account_id: str
+    symbol: str
+    order_id: int
+    list_id: int
+    client_id: str
+    orig_client_id: str
+    side: Side
+    type: str
+    time_in_force: str
+    price: Decimal
+    orig_qty: Decimal | None
+    quote_qty: Decimal
+    stop_price: Decimal | None
+    trailing_delta: int | None
+    trailing_ms: int
+    iceberg_qty: Decimal
+    strategy_id: int | None
+    strategy_type: int | None
+    stp: str
+    execution_type: str
+    status: str
+    reject_reason: str
+    expiry_reason: str
+    executed: Decimal
+    cum_quote: Decimal
+    last_qty: Decimal
+    last_price: Decimal
+    last_quote: Decimal
+    commission: Decimal
+    commission_asset: str | None
+    trade_id: int
+    execution_id: int
+    is_working: bool
+    is_maker: bool
+    created_ms: int
+    working_ms: int
+    time_ms: int
+    prevented: Decimal = ZERO
+    prevented_last: Decimal = ZERO
+    prevented_match_id: int | None = None
+    counter_order_id: int | None = None
+    prevented_price: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """Snapshot of one order list event; `orders` is (order id, client id)."""
+
+    account_id: str
+    symbol: str
+    list_id: int
+    contingency: str
+    status_type: str
+    order_status: str
+    reject_reason: str
+    client_id: str
+    orders: tuple[tuple[int, str], ...]
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPosition:
+    """Absolute balances that may have changed; `balances` is (asset, free, locked).
+
+    The journal's balance rows come from this too: every balance change ends in one of these
+    before the call that made it returns.
+    """
+
+    account_id: str
+    balances: tuple[tuple[str, Decimal, Decimal], ...]
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceChanged:
+    """A deposit, withdrawal or transfer: the signed change of the free amount."""
+
+    account_id: str
+    asset: str
+    delta: Decimal
+    time_ms: int
+
+
+Event: TypeAlias = (
+    PublicTrade | BookChanged | ExecutionReport | ListStatus | AccountPosition | BalanceChanged
+)
+
+Levels: TypeAlias = Sequence[Level]
