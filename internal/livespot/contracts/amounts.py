@@ -1,0 +1,65 @@
+"""Exact numbers: decimal strings at boundaries, integer rates, one rounding rule each."""
+
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
+from math import isfinite, nan
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+BPS = Decimal(10_000)
+
+
+def decimal_text(value: Decimal) -> str:
+    """Plain digits with `.`, never an exponent; the scale of the value is kept."""
+    if not value.is_finite():
+        raise ValueError(f"{value!r} is not a finite number")
+    return format(value if value else abs(value), "f")
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """The greatest multiple of `step` not above `value`, printed with the decimals of `step`."""
+    if step <= 0:
+        raise ValueError(f"step {step!r} is not positive")
+    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+
+
+def decimals_of(step: Decimal) -> int:
+    """How many decimals a tick or step has once trailing zeros are gone; 0.0100 has 2."""
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def clamp01(value: float) -> float:
+    """The nearest number in [0, 1]."""
+    return min(1.0, max(0.0, value))
+
+
+def rint(value: float) -> int:
+    """Nearest integer, ties to even."""
+    if not isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return round(value)
+
+
+def round_x10000(value: float) -> int:
+    """A real in [0, 1] as an integer in 0..10000; values outside are clamped first."""
+    return rint(clamp01(value) * 10_000)
+
+
+def round_bps(value: float) -> int:
+    """A number of basis points as an integer, ties to even."""
+    return rint(value)
+
+
+def round_div(numerator: int, denominator: int) -> int:
+    """Integer division to the nearest, halves upwards."""
+    return (numerator + denominator // 2) // denominator
+
+
+def nearest_rank(values: Iterable[float], percent: int) -> float:
+    """The nearest-rank percentile; `nan` when there is no value."""
+    ordered = sorted(values)
+    if not ordered:
+        return nan
+    rank = -(-percent * len(ordered) // 100)
+    return ordered[max(1, rank) - 1]

@@ -1,0 +1,76 @@
+"""The audit envelope and the port through which everything is recorded."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from livespot.contracts.base import Message
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.records import Record
+from livespot.contracts.vocabulary import EventType, Mode, Stage
+
+
+class AuditDraft(Message, frozen=True):
+    """An event before the writer gives it its place: run, sequence and hashes are added there.
+
+    `data` is redacted before it reaches a sink and holds only JSON values without floats
+    (Decimals are allowed and become decimal strings).
+    """
+
+    event_type: EventType
+    stage: Stage
+    ts_ms: int
+    cycle_id: str = ""
+    reasons: tuple[ReasonCode, ...] = ()
+    snapshot_id: str = ""
+    decision_id: str = ""
+    order_intent_id: str = ""
+    symbol: str = ""
+    exchange_time_ms: int = 0
+    local_received_ms: int = 0
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class AuditEvent(Message, frozen=True):
+    """An event as stored; `hash` covers the canonical event without `hash` itself."""
+
+    seq: int
+    ts_ms: int
+    run_id: str
+    cycle_id: str
+    mode: Mode
+    stage: Stage
+    event_type: EventType
+    reasons: tuple[ReasonCode, ...]
+    snapshot_id: str
+    decision_id: str
+    order_intent_id: str
+    symbol: str
+    exchange_time_ms: int
+    local_received_ms: int
+    data: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+class AuditEntry(Message, frozen=True):
+    """An event and the typed rows that become durable in the same transaction."""
+
+    draft: AuditDraft
+    records: tuple[Record, ...] = ()
+
+
+class AuditPort(Protocol):
+    """How actors record. Nothing counts as done before `commit` has returned."""
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        """Critical lane: all entries in one transaction, returned after the disk has them.
+
+        Shielded from cancellation by the implementation. Raises `AuditUnwritable`, or
+        `LedgerViolation` when a row breaks a uniqueness or transition rule of the ledger.
+        """
+        ...
+
+    async def record(self, *entries: AuditEntry) -> None:
+        """Normal lane: queued in order; waits while the queue is above its high-water mark."""
+        ...

@@ -1,0 +1,48 @@
+"""Identifiers: derived from what they name, never drawn, except the run's own six digits."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+
+from livespot.contracts.canonical import hash_of, sha256_hex
+
+
+def run_id(now_ms: int, random_hex6: str) -> str:
+    """`run_<UTC yyyymmdd_hhmmss>_<6 hex>`."""
+    return f"run_{_stamp(now_ms)}_{random_hex6}"
+
+
+def cycle_id(run: str, sequence: int, now_ms: int) -> str:
+    """`cyc_<UTC yyyymmdd_hhmmss_mmm>_<6 hex of sha256(run_id, sequence)>`."""
+    digest = sha256_hex(f"{run},{sequence}".encode())
+    return f"cyc_{_stamp(now_ms)}_{now_ms % 1000:03d}_{digest[:6]}"
+
+
+def snapshot_id(symbol: str, exchange_time_ms: int, snapshot_hash: str) -> str:
+    """`snap_<symbol>_<exchange_time_ms>_<first 12 of snapshot_hash>`."""
+    return f"snap_{symbol}_{exchange_time_ms}_{snapshot_hash[:12]}"
+
+
+def decision_id(payload: object) -> str:
+    """`dec_` + hash of a `DecisionHashPayload`."""
+    return "dec_" + hash_of(payload)
+
+
+def order_intent_id(payload: object) -> str:
+    """`oi_` + hash of an `OrderIntentHashPayload` or `DerivedIntentHashPayload`."""
+    return "oi_" + hash_of(payload)
+
+
+def client_order_id(intent_id: str) -> str:
+    """`X_` + first 34 characters of base32(sha256(order_intent_id)): 36 characters."""
+    digest = hashlib.sha256(intent_id.encode()).digest()
+    return "X_" + base64.b32encode(digest).decode().rstrip("=")[:34]
+
+
+def is_own_client_order_id(text: str) -> bool:
+    """Whether an id has the shape this program gives; says nothing about whose ledger made it."""
+    return len(text) == 36 and text.startswith("X_")
+
+
+def _stamp(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms // 1000, tz=UTC).strftime("%Y%m%d_%H%M%S")

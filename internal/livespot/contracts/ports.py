@@ -1,0 +1,57 @@
+"""The injected seams: time and chance, as the rest of the program sees them."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class Scope(Protocol):
+    """The part of a cancel scope that callers of a deadline need."""
+
+    @property
+    def cancelled_caught(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Market time: what the exchange and the runtime agree on, at whatever speed it runs.
+
+    Every duration in the program is in market time. A scaled or virtual clock therefore moves
+    deadlines, staleness limits and sleeps together.
+    """
+
+    def now_ms(self) -> int:
+        """Wall time as epoch milliseconds. May step when the machine's clock is set."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds that never run backwards; for ages and deadlines."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for a span of market time."""
+        ...
+
+    def move_on_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        """A cancel scope with a limit in market time; it says so in `cancelled_caught`."""
+        ...
+
+    def fail_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        """Like `move_on_after`, but raises `TimeoutError` when the limit is reached."""
+        ...
+
+
+class Entropy(Protocol):
+    """The only source of randomness; seeded in simulations."""
+
+    def hex(self, digits: int) -> str:
+        """Lowercase hexadecimal digits, for run ids."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number in [low, high], for the jitter of back-offs."""
+        ...

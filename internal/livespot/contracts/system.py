@@ -1,0 +1,105 @@
+"""Messages about the runtime itself: signals, modes, alerts, operator commands, reports."""
+
+from livespot.contracts.base import Message
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.vocabulary import (
+    OperatorAction,
+    Severity,
+    SignalKind,
+    SignalLevel,
+    SysMode,
+)
+
+
+class HealthSignal(Message, frozen=True):
+    """One source's current demand on the governor; CLEAR withdraws the demand of `source`.
+
+    `source` tells apart several signals of one kind (a symbol, an intent, an actor); `value`,
+    `threshold` and `unit` are what the operator sees.
+    """
+
+    kind: SignalKind
+    level: SignalLevel
+    reason: ReasonCode
+    source: str = ""
+    value: int = 0
+    threshold: int = 0
+    unit: str = ""
+    detail: str = ""
+    at_ms: int = 0
+
+
+class ActiveReason(Message, frozen=True):
+    """One reason that holds the present mode."""
+
+    code: ReasonCode
+    kind: SignalKind
+    level: SignalLevel
+    source: str
+    since_ms: int
+    value: int
+    threshold: int
+    unit: str
+    detail: str
+    count: int
+
+
+class ModeChanged(Message, frozen=True):
+    """The mode everybody works in from now on. Broadcast after it is durable."""
+
+    mode: SysMode
+    previous: SysMode
+    reasons: tuple[ReasonCode, ...]
+    active: tuple[ActiveReason, ...]
+    at_ms: int
+
+
+class Alert(Message, frozen=True):
+    """One thing the operator should know; `code` is its catalogue entry."""
+
+    severity: Severity
+    code: ReasonCode
+    reasons: tuple[ReasonCode, ...]
+    text: str
+    symbol: str = ""
+    at_ms: int = 0
+
+
+class OperatorCommand(Message, frozen=True):
+    """What the operator asked through a control file; `nonce` is the file's name."""
+
+    action: OperatorAction
+    reason: str
+    nonce: str
+    at_ms: int
+
+
+class StageChanged(Message, frozen=True):
+    """An actor entered a stage of a cycle."""
+
+    stage: str
+    cycle_id: str
+    at_ms: int
+
+
+class ReconcileDiff(Message, frozen=True):
+    """One difference between belief and the exchange; `before` is ours, `after` is REST's."""
+
+    mismatch: str
+    symbol: str
+    subject: str
+    before: str
+    after: str
+    score_x10000: int
+    corrected: bool
+
+
+class ReconcileReport(Message, frozen=True):
+    """One reconcile pass. Label OK, WARN or BAD by the drift score."""
+
+    started_at_ms: int
+    duration_ms: int
+    drift_score_x10000: int
+    label: str
+    scope: str
+    diffs: tuple[ReconcileDiff, ...]

@@ -1,0 +1,210 @@
+"""Bounded mailboxes with a stated policy, measured depth and age."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Hashable
+from typing import Generic, TypeVar
+
+import anyio
+
+from livespot.contracts.base import Message
+from livespot.contracts.errors import Transient
+from livespot.contracts.ports import Clock
+
+T = TypeVar("T")
+
+
+class MailboxStats(Message, frozen=True):
+    """One mailbox as the panel and the health actor see it; ages in market milliseconds."""
+
+    name: str
+    policy: str
+    capacity: int
+    depth: int
+    high_water: int
+    oldest_age_ms: int
+    received: int
+    dropped: int
+
+
+class MailboxClosed(Transient):
+    """The mailbox takes no more messages because its owner is shutting down."""
+
+
+class Mailbox(Generic[T]):
+    """Policy `block`: nothing is lost, a full mailbox makes the sender wait.
+
+    `offer` never waits: it is for samples only, and a refused one is counted. Messages stay in
+    order. One consumer; any number of senders.
+    """
+
+    policy = "block"
+
+    def __init__(self, name: str, capacity: int, clock: Clock) -> None:
+        self.name = name
+        self.capacity = capacity
+        self._clock = clock
+        self._items: deque[tuple[int, T]] = deque()
+        self._arrived = anyio.Event()
+        self._room = anyio.Event()
+        self._closed = False
+        self._high_water = 0
+        self._received = 0
+        self._dropped = 0
+
+    async def send(self, message: T) -> None:
+        """Wait for room, then enqueue. Raises `MailboxClosed`."""
+        while len(self._items) >= self.capacity and not self._closed:
+            self._room = anyio.Event() if self._room.is_set() else self._room
+            await self._room.wait()
+        self._append(message)
+
+    def offer(self, message: T) -> bool:
+        """Enqueue if there is room; a refusal is counted. Raises `MailboxClosed`."""
+        if len(self._items) >= self.capacity:
+            self._dropped += 1
+            return False
+        self._append(message)
+        return True
+
+    async def receive(self) -> T:
+        """The oldest message. Raises `anyio.EndOfStream` once closed and drained."""
+        while not self._items:
+            if self._closed:
+                raise anyio.EndOfStream
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self._take()
+
+    def receive_nowait(self) -> T | None:
+        """The oldest message, or None when there is none."""
+        return self._take() if self._items else None
+
+    def close(self) -> None:
+        """Refuse new messages; what is inside can still be received."""
+        self._closed = True
+        self._arrived.set()
+        self._room.set()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while True:
+            try:
+                message = await self.receive()
+            except anyio.EndOfStream:
+                return
+            yield message
+
+    def stats(self) -> MailboxStats:
+        oldest = self._clock.monotonic_ms() - self._items[0][0] if self._items else 0
+        return MailboxStats(
+            name=self.name,
+            policy=self.policy,
+            capacity=self.capacity,
+            depth=len(self._items),
+            high_water=self._high_water,
+            oldest_age_ms=oldest,
+            received=self._received,
+            dropped=self._dropped,
+        )
+
+    def _append(self, message: T) -> None:
+        if self._closed:
+            raise MailboxClosed(f"mailbox {self.name!r} is closed")
+        self._items.append((self._clock.monotonic_ms(), message))
+        self._received += 1
+        self._high_water = max(self._high_water, len(self._items))
+        self._arrived.set()
+
+    def _take(self) -> T:
+        _, message = self._items.popleft()
+        self._room.set()
+        return message
+
+
+class ConflatingMailbox(Generic[T]):
+    """Policy `conflate`: the latest message per key wins, so it can never overflow.
+
+    `put` is synchronous; `capacity` bounds the number of keys.
+    """
+
+    policy = "conflate"
+
+    def __init__(self, name: str, capacity: int, clock: Clock) -> None:
+        self.name = name
+        self.capacity = capacity
+        self._clock = clock
+        self._latest: dict[Hashable, T] = {}
+        self._arrived = anyio.Event()
+        self._oldest_ms = 0
+        self._closed = False
+        self._high_water = 0
+        self._received = 0
+        self._dropped = 0
+
+    def put(self, key: Hashable, message: T) -> None:
+        """Replace whatever waits under this key; a new key beyond capacity is counted and lost."""
+        latest = self._latest
+        if not latest:
+            self._oldest_ms = self._clock.monotonic_ms()
+            self._arrived.set()
+        elif key not in latest and len(latest) >= self.capacity:
+            self._dropped += 1
+            return
+        latest[key] = message
+        self._received += 1
+        if len(latest) > self._high_water:
+            self._high_water = len(latest)
+
+    async def receive_all(self) -> list[T]:
+        """Wait for at least one message, then take the latest of every key, oldest key first."""
+        while not self._latest:
+            if self._closed:
+                raise anyio.EndOfStream
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        taken = list(self._latest.values())
+        self._latest.clear()
+        return taken
+
+    def close(self) -> None:
+        self._closed = True
+        self._arrived.set()
+
+    def stats(self) -> MailboxStats:
+        return MailboxStats(
+            name=self.name,
+            policy=self.policy,
+            capacity=self.capacity,
+            depth=len(self._latest),
+            high_water=self._high_water,
+            oldest_age_ms=self._clock.monotonic_ms() - self._oldest_ms if self._latest else 0,
+            received=self._received,
+            dropped=self._dropped,
+        )
+
+
+class Reply(Generic[T]):
+    """The answer to one question sent to an actor; set once, awaited once."""
+
+    def __init__(self) -> None:
+        self._done = anyio.Event()
+        self._values: list[T] = []
+        self._error: Exception | None = None
+
+    def answer(self, value: T) -> None:
+        """Give the answer; a later second one is ignored, the asker has gone on."""
+        if not self._done.is_set():
+            self._values.append(value)
+            self._done.set()
+
+    def fail(self, error: Exception) -> None:
+        """Let the asker's `wait` raise this error."""
+        if not self._done.is_set():
+            self._error = error
+            self._done.set()
+
+    async def wait(self) -> T:
+        """The answer; bound the wait with a clock's deadline."""
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._values[0]

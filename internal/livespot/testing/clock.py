@@ -1,0 +1,45 @@
+"""A clock that moves only when told to, for tests of actors and adapters."""
+
+from contextlib import AbstractContextManager
+
+import anyio
+
+from livespot.contracts.ports import Scope
+
+
+class ManualClock:
+    """Time stands still; `sleep` advances it and yields once.
+
+    Deadlines are the real ones of anyio: they guard a test against hanging and are never what a
+    test asserts.
+    """
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self.wall_ms = now_ms
+        self.mono_ms = 0
+        self.slept: list[float] = []
+
+    def now_ms(self) -> int:
+        return self.wall_ms
+
+    def monotonic_ms(self) -> int:
+        return self.mono_ms
+
+    def advance(self, ms: int) -> None:
+        self.wall_ms += ms
+        self.mono_ms += ms
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.advance(round(seconds * 1000))
+        await anyio.lowlevel.checkpoint()
+
+    def move_on_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        return anyio.move_on_after(seconds, shield=shield)
+
+    def fail_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        return anyio.fail_after(seconds, shield=shield)
