@@ -202,6 +202,14 @@ class AccountView(Message, frozen=True):
         return balance.free + balance.locked if balance is not None else Decimal(0)
 
 
+class BalancesChanged(Message, frozen=True):
+    """Absolute balances of the assets an account event touched."""
+
+    balances: tuple[Balance, ...]
+    exchange_time_ms: int
+    local_received_ms: int
+
+
 class CommissionRates(Message, frozen=True):
     """Per-symbol commission as decimal rates (0.001 is 10 bps); the discount is a multiplier."""
 

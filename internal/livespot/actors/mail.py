@@ -1,0 +1,461 @@
+"""What the actors say to each other, and who may say what to whom.
+
+Facts are named in the past, requests as wants or asks. Questions carry a `Reply`; the asker bounds
+its own wait. Values that are also stored or sent live in `contracts`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from livespot.contracts.base import Message
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import AIGateResult, Decision, RiskVerdict
+from livespot.contracts.market import (
+    AggTrade,
+    DeepFeatures,
+    DepthBook,
+    KlineHistory,
+    KlineUpdate,
+    Rejection,
+    Snapshot,
+    SymbolInfo,
+    Ticker24h,
+)
+from livespot.contracts.orders import (
+    AccountView,
+    BalancesChanged,
+    CommissionRates,
+    Fill,
+    ListView,
+    OrderUpdate,
+    OrderView,
+    Position,
+)
+from livespot.contracts.queries import StoredOrder
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
+from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval
+from livespot.runtime.mailboxes import Reply
+
+# ---- reference data: scanner and feed tell everybody who needs it
+
+
+class SymbolsLearned(Message, frozen=True):
+    """exchangeInfo, whole at boot and refresh, or the changed symbols only."""
+
+    infos: dict[str, SymbolInfo]
+    cause: str
+    at_ms: int
+
+
+class TickersLearned(Message, frozen=True):
+    tickers: tuple[Ticker24h, ...]
+    at_ms: int
+
+
+class CommissionLearned(Message, frozen=True):
+    """`discount_usable`: enabled for account and symbol and enough of the asset is on hand."""
+
+    rates: CommissionRates
+    discount_usable: bool
+
+
+class FiltersRefreshWanted(Message, frozen=True):
+    """A rejection or status change made the stored filters doubtful; to the scanner."""
+
+    symbol: str
+    cause: str
+
+
+class Marks(Message, frozen=True):
+    """Best bid and ask of every symbol with a fresh book, about once a second."""
+
+    bids: dict[str, Decimal]
+    asks: dict[str, Decimal]
+    at_ms: int
+
+
+# ---- feed and market state
+
+
+class AttachmentWanted(Message, frozen=True):
+    """All symbols that must be streamed from now on; `watched` of them need depth."""
+
+    symbols: tuple[str, ...]
+    watched: tuple[str, ...]
+
+
+class SymbolDropped(Message, frozen=True):
+    """The feed no longer streams this symbol; its state is forgotten."""
+
+    symbol: str
+
+
+class KlineGapFound(Message, frozen=True):
+    """Closed candles missing between two open times, both inclusive; to the feed."""
+
+    symbol: str
+    interval: Interval
+    from_ms: int
+    to_ms: int
+
+
+class StreamDropped(Message, frozen=True):
+    """A market connection was lost; counts towards quarantine."""
+
+    symbols: tuple[str, ...]
+    at_ms: int
+
+
+class CandleClosed(Message, frozen=True):
+    """A 1m candle of a symbol closed; wakes the signal actor."""
+
+    symbol: str
+    open_time_ms: int
+
+
+class LatencySeen(Message, frozen=True):
+    """p90 of exchange time to receive time over recent aggregate trades, in ms; to risk."""
+
+    p90_ms: int
+    at_ms: int
+
+
+class SnapshotsBuilt(Message, frozen=True):
+    snapshots: tuple[Snapshot, ...]
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotsAsked:
+    cycle_id: str
+    symbols: tuple[str, ...]
+    reply: Reply[SnapshotsBuilt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesAsked:
+    symbols: tuple[str, ...]
+    reply: Reply[tuple[DeepFeatures, ...]]
+
+
+# ---- selection and signal
+
+
+class WatchlistChanged(Message, frozen=True):
+    """The TopK, held symbols included; to the signal actor."""
+
+    symbols: tuple[str, ...]
+    cycle_id: str
+
+
+class Proposal(Message, frozen=True):
+    """An ENTRY the strategy wants; to the gate."""
+
+    decision: Decision
+    snapshot: Snapshot
+
+
+class GatedProposal(Message, frozen=True):
+    """A proposal the gate allowed or shrank; to risk. The decision carries the gate's result."""
+
+    decision: Decision
+    snapshot: Snapshot
+    gate: AIGateResult
+
+
+class ProposalEnded(Message, frozen=True):
+    """A proposal went no further (or its entry ended); the signal actor may propose again."""
+
+    decision_id: str
+    symbol: str
+    reasons: tuple[ReasonCode, ...]
+
+
+# ---- risk and execution
+
+
+class ApprovedEntry(Message, frozen=True):
+    """Risk said ALLOW and reserved the quote; `decision.risk_verdict` is set. To execution."""
+
+    decision: Decision
+    snapshot: Snapshot
+    approved_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecheckAsked:
+    """The pure risk checks once more for a reprice or fallback; never a larger quantity."""
+
+    decision: Decision
+    snapshot: Snapshot
+    reply: Reply[RiskVerdict]
+
+
+class EntryOpened(Message, frozen=True):
+    """The first intent of an entry is durable (CREATED); binds the reserve. To risk, position."""
+
+    decision: Decision
+    order_intent_id: str
+    at_ms: int
+
+
+class EntryEnded(Message, frozen=True):
+    """An entry is over, filled or not; to risk, position and signal.
+
+    `attached_list_id` is the order list whose legs should now stand, or -1 when the position must be
+    protected by us. `tp_client_id` and `sl_client_id` name those legs.
+    """
+
+    decision_id: str
+    symbol: str
+    order_intent_id: str
+    filled_qty: Decimal
+    filled_quote: Decimal
+    attached_list_id: int
+    tp_client_id: str
+    sl_client_id: str
+    reasons: tuple[ReasonCode, ...]
+    at_ms: int
+
+
+class FillBooked(Message, frozen=True):
+    """A fill is durable in the ledger; sent exactly once per trade. To position and risk."""
+
+    fill: Fill
+    order_intent_id: str
+    decision_id: str
+    role: IntentRole
+    fee_quote: Decimal
+    fee_unpriced: bool
+
+
+class OrderProgressed(Message, frozen=True):
+    """An order of ours has a newer durable state; to position."""
+
+    order: OrderView
+    order_intent_id: str
+    decision_id: str
+    role: IntentRole
+
+
+class MutationCounted(Message, frozen=True):
+    """A mutation left for the exchange; feeds the churn limits (a list counts once). To risk."""
+
+    symbol: str
+    action: IntentAction
+    role: IntentRole
+    at_ms: int
+
+
+class RejectSeen(Message, frozen=True):
+    """The exchange refused a mutation; filter rejections count towards quarantine. To risk."""
+
+    symbol: str
+    code: int
+    filter_name: str
+    at_ms: int
+
+
+class SubmitTimedOut(Message, frozen=True):
+    """A mutation's outcome is unknown; three in a row quarantine the symbol. To risk."""
+
+    symbol: str
+    at_ms: int
+
+
+class SubmitAnswered(Message, frozen=True):
+    """A mutation got a definite answer; ends a row of time-outs. To risk."""
+
+    symbol: str
+    at_ms: int
+
+
+# ---- position and execution
+
+
+class ProtectWanted(Message, frozen=True):
+    """Install protection: role LIST for an OCO, STOP for a single stop. To execution.
+
+    Amounts are quantised. `stop_limit_price` is set where only STOP_LOSS_LIMIT exists.
+    """
+
+    position_id: str
+    decision_id: str
+    entry_intent_id: str
+    symbol: str
+    role: IntentRole
+    qty: Decimal
+    tp_price: Decimal
+    sl_price: Decimal
+    stop_limit_price: Decimal | None
+
+
+class CloseWanted(Message, frozen=True):
+    """Sell this quantity now: IOC limit at `limit_price`, or market when it is None."""
+
+    position_id: str
+    decision_id: str
+    entry_intent_id: str
+    symbol: str
+    qty: Decimal
+    limit_price: Decimal | None
+
+
+class CancelWanted(Message, frozen=True):
+    """Cancel one of our orders (and its list); to execution."""
+
+    position_id: str
+    decision_id: str
+    symbol: str
+    order_intent_id: str
+    order_id: int
+    purpose: str
+
+
+class MutationSettled(Message, frozen=True):
+    """How a wanted mutation of the position actor ended, or stands; to position.
+
+    `outcome`: ACCEPTED, REFUSED (with code and message), NOT_SENT, UNKNOWN, NOT_FOUND. An UNKNOWN
+    one is followed by a second message when evidence or the fence has settled it.
+    """
+
+    position_id: str
+    symbol: str
+    order_intent_id: str
+    role: IntentRole
+    outcome: str
+    code: int
+    message: str
+    list_id: int
+    orders: tuple[OrderView, ...]
+    at_ms: int
+
+
+# ---- reconciler, account feed, recovery
+
+
+class AccountObserved(Message, frozen=True):
+    """Balances read by REST; to risk and position."""
+
+    account: AccountView
+
+
+class UserStreamChanged(Message, frozen=True):
+    """Connected (`live`) or lost; to reconciler and execution."""
+
+    live: bool
+    at_ms: int
+
+
+class ReconcileWanted(Message, frozen=True):
+    """Look now instead of at the next interval; empty symbol means everything."""
+
+    cause: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersAsked:
+    """Which orders does execution believe to be open? Used by the reconciler."""
+
+    reply: Reply[tuple[StoredOrder, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionsAsked:
+    reply: Reply[tuple[Position, ...]]
+
+
+class RecoverySummary(Message, frozen=True):
+    """What boot recovery found in one actor; an unresolved subject holds DEGRADE or PAUSE."""
+
+    resolved: int
+    unresolved: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverAsked:
+    """Resolve or verify everything the last run left, then answer; before any new entry."""
+
+    reply: Reply[RecoverySummary]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAsked:
+    """Ordered shutdown: no new work, finish or leave in a safe state, then answer."""
+
+    deadline_ms: int
+    reply: Reply[None]
+
+
+# ---- inboxes
+
+TickInbox: TypeAlias = AggTrade | KlineUpdate | KlineHistory | DepthBook
+MarketStateInbox: TypeAlias = (
+    TickInbox
+    | SymbolDropped
+    | SymbolsLearned
+    | TickersLearned
+    | CommissionLearned
+    | SnapshotsAsked
+    | FeaturesAsked
+)
+FeedInbox: TypeAlias = AttachmentWanted | KlineGapFound
+ScannerInbox: TypeAlias = Position | FiltersRefreshWanted | ModeChanged
+SignalInbox: TypeAlias = WatchlistChanged | CandleClosed | ProposalEnded | ModeChanged | Position
+GateInbox: TypeAlias = Proposal | ModeChanged
+RiskInbox: TypeAlias = (
+    GatedProposal
+    | RecheckAsked
+    | EntryOpened
+    | EntryEnded
+    | FillBooked
+    | Position
+    | MutationCounted
+    | RejectSeen
+    | SubmitTimedOut
+    | SubmitAnswered
+    | StreamDropped
+    | LatencySeen
+    | Marks
+    | AccountObserved
+    | BalancesChanged
+    | SymbolsLearned
+    | ModeChanged
+)
+ExecutionInbox: TypeAlias = (
+    ApprovedEntry
+    | OrderUpdate
+    | ListView
+    | ProtectWanted
+    | CloseWanted
+    | CancelWanted
+    | OrdersAsked
+    | RecoverAsked
+    | StopAsked
+    | Marks
+    | SymbolsLearned
+    | UserStreamChanged
+    | ModeChanged
+)
+PositionInbox: TypeAlias = (
+    EntryOpened
+    | EntryEnded
+    | FillBooked
+    | OrderProgressed
+    | MutationSettled
+    | AccountObserved
+    | BalancesChanged
+    | Marks
+    | SymbolsLearned
+    | PositionsAsked
+    | RecoverAsked
+    | StopAsked
+    | ModeChanged
+)
+ReconcilerInbox: TypeAlias = (
+    ReconcileWanted | UserStreamChanged | Position | SymbolsLearned | RecoverAsked | ModeChanged
+)
+GovernorInbox: TypeAlias = HealthSignal | Alert | OperatorCommand

@@ -1,0 +1,17 @@
+"""Cycle identifiers: one sequence for the whole run."""
+
+from livespot.contracts import ids
+from livespot.contracts.ports import Clock
+
+
+class CycleIds:
+    """Hands out `cycle_id`s in order; the sequence starts at 1 in every run."""
+
+    def __init__(self, run_id: str, clock: Clock) -> None:
+        self._run_id = run_id
+        self._clock = clock
+        self._sequence = 0
+
+    def next(self) -> str:
+        self._sequence += 1
+        return ids.cycle_id(self._run_id, self._sequence, self._clock.now_ms())
