@@ -203,8 +203,8 @@ class EntryOpened(Message, frozen=True):
 class EntryEnded(Message, frozen=True):
     """An entry is over, filled or not; to risk, position and signal.
 
-    `attached_list_id` is the order list whose legs should now stand, or -1 when the position must be
-    protected by us. `tp_client_id` and `sl_client_id` name those legs.
+    `attached_list_id` is the order list whose legs should now stand, or -1 when the position must
+    be protected by us. `tp_client_id` and `sl_client_id` name those legs.
     """
 
     decision_id: str
