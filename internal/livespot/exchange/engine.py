@@ -2,21 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
 
+from livespot.exchange import cancelling, lists, matching, placing, queries, replies
+from livespot.exchange.funds import deposit
+from livespot.exchange.list_params import read_list
 from livespot.exchange.model import (
     AccountSpec,
+    Balance,
     Event,
     Json,
     Level,
     Levels,
     ListKind,
     OrderLimits,
+    Rejection,
     SymbolSpec,
 )
+from livespot.exchange.order_counts import OrderCounts
+from livespot.exchange.params import OrderRequest, Params, read_order, read_response_type
+from livespot.exchange.state import Account, Exchange, Market
+from livespot.exchange.triggers import on_price
+
+Raw = Mapping[str, str]
+DEFAULT_LIMITS = OrderLimits()
 
 
-class Engine(Protocol):
+class Engine:
     """One exchange: symbols, accounts, books and orders.
 
     Request methods take the account id, the raw request parameters (names and values as the
@@ -29,85 +40,272 @@ class Engine(Protocol):
         self,
         symbols: Sequence[SymbolSpec],
         accounts: Sequence[AccountSpec],
-        limits: OrderLimits = OrderLimits(),  # noqa: B008
-    ) -> None: ...
+        limits: OrderLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._exchange = Exchange(
+            markets={spec.symbol: Market(spec=spec) for spec in symbols},
+            accounts={
+                spec.account_id: Account(
+                    spec=spec,
+                    counts=OrderCounts(limits),
+                    balances={
+                        asset: Balance(free=amount) for asset, amount in spec.balances.items()
+                    },
+                )
+                for spec in accounts
+            },
+        )
 
-    # market side
     def set_book(self, symbol: str, bids: Levels, asks: Levels, now_ms: int) -> None:
         """Replace all house levels (best first); resting orders the new book crosses fill."""
-        ...
+        market = self._at(symbol, now_ms)
+        matching.replace_house(self._exchange, market, bids, asks)
+        self._settle(market)
 
     def print_trade(
         self, symbol: str, price: Decimal, qty: Decimal, *, buyer_is_maker: bool, now_ms: int
     ) -> None:
         """A trade of the wider market: fills resting orders it reaches and fires triggers."""
-        ...
+        market = self._at(symbol, now_ms)
+        matching.print_trade(self._exchange, market, price, qty, buyer_is_maker=buyer_is_maker)
+        self._settle(market)
 
-    # operator side (faults and rehearsals)
     def set_symbol(self, spec: SymbolSpec) -> None:
         """Replace a symbol's rules or status; open orders stay."""
-        ...
+        self._exchange.market(spec.symbol).spec = spec
 
     def adjust_balance(self, account: str, asset: str, delta: Decimal, now_ms: int) -> None:
-        """Deposit (positive) or withdraw (negative) free funds; raises ValueError below zero."""
-        ...
+        """Deposit (positive) or withdraw (negative) free funds.
+
+        Raises:
+            ValueError: more would be withdrawn than is free.
+        """
+        self._exchange.now_ms = now_ms
+        deposit(self._exchange, self._exchange.accounts[account], asset, delta)
+        self._exchange.flush()
 
     def expire_orders(self, symbol: str, types: frozenset[str], now_ms: int) -> int:
         """Expire every open order of these types, as an exchange incident does; the count."""
-        ...
+        market = self._at(symbol, now_ms)
+        hit = [
+            order
+            for order in map(market.orders.__getitem__, list(market.open_ids))
+            if order.type in types
+        ]
+        for order in hit:
+            matching.end_order(self._exchange, order, "EXPIRED", "EXCHANGE_CANCELED")
+        self._settle(market)
+        return len(hit)
 
-    # trading, all: raw params -> reply JSON
-    def place_order(self, account: str, params: Mapping[str, str], now_ms: int) -> Json: ...
-    def test_order(self, account: str, params: Mapping[str, str], now_ms: int) -> Json: ...
-    def cancel_order(self, account: str, params: Mapping[str, str], now_ms: int) -> Json: ...
-    def cancel_open_orders(
-        self, account: str, params: Mapping[str, str], now_ms: int
-    ) -> list[Json]: ...
-    def cancel_replace(
-        self, account: str, params: Mapping[str, str], now_ms: int
-    ) -> tuple[int, Json]:
+    def place_order(self, account: str, params: Raw, now_ms: int) -> Json:
+        """A new order; the reply shows it right after matching."""
+        owner = self._exchange.accounts[account]
+        market, request, response_type = self._read_order(Params(params), now_ms)
+        owner.counts.check(now_ms)
+        placing.check_before_engine(self._exchange, market, owner, request)
+        order = placing.accept(self._exchange, market, owner, request)
+        owner.counts.add(1, now_ms)
+        placing.start(self._exchange, market, order)
+        reply = replies.order_reply(order, response_type)
+        self._settle(market)
+        return reply
+
+    def test_order(self, account: str, params: Raw, now_ms: int) -> Json:
+        """Validate like a new order, up to but not into the engine."""
+        owner = self._exchange.accounts[account]
+        reader = Params(params)
+        wants_rates = reader.text("computeCommissionRates") == "true"
+        market, request, _ = self._read_order(reader, now_ms)
+        placing.check_before_engine(self._exchange, market, owner, request)
+        return replies.order_commission_body(owner, request.side) if wants_rates else {}
+
+    def cancel_order(self, account: str, params: Raw, now_ms: int) -> Json:
+        """Cancel one order; for a list member the list's report is the reply."""
+        reader = Params(params)
+        market = self._at(reader.need("symbol"), now_ms)
+        request = cancelling.read_cancel(reader)
+        reader.finish()
+        owner = self._exchange.accounts[account]
+        reply = cancelling.cancel(self._exchange, market, owner, request)
+        self._settle(market)
+        return reply
+
+    def cancel_open_orders(self, account: str, params: Raw, now_ms: int) -> list[Json]:
+        """Cancel everything open on a symbol."""
+        reader = Params(params)
+        market = self._at(reader.need("symbol"), now_ms)
+        reader.finish()
+        owner = self._exchange.accounts[account]
+        reply = cancelling.cancel_all(self._exchange, market, owner)
+        self._settle(market)
+        return reply
+
+    def cancel_replace(self, account: str, params: Raw, now_ms: int) -> tuple[int, Json]:
         """(HTTP status, body); only plain errors (nothing attempted) raise `Rejection`."""
-        ...
+        owner = self._exchange.accounts[account]
+        reader = Params(params)
+        cancelled, mode = cancelling.read_replaced(reader)
+        market, request, response_type = self._read_order(reader, now_ms)
+        if not market.spec.cancel_replace_allowed:
+            raise Rejection(-2010, "Order cancel-replace is not supported for this symbol.")
+        placing.check_before_engine(self._exchange, market, owner, request)
+        refusal = _refusal(owner, now_ms)
+        if refusal is not None and not mode.cancel_only:
+            raise refusal
+        owner.counts.add(1, now_ms)
 
-    def place_list(
-        self, account: str, kind: ListKind, params: Mapping[str, str], now_ms: int
-    ) -> Json: ...
-    def cancel_list(self, account: str, params: Mapping[str, str], now_ms: int) -> Json: ...
+        def cancel_half() -> Json:
+            return cancelling.cancel(self._exchange, market, owner, cancelled)
 
-    # queries
-    def query_order(self, account: str, params: Mapping[str, str]) -> Json: ...
-    def open_orders(self, account: str, params: Mapping[str, str]) -> list[Json]: ...
-    def all_orders(self, account: str, params: Mapping[str, str]) -> list[Json]: ...
-    def query_list(self, account: str, params: Mapping[str, str]) -> Json: ...
-    def open_lists(self, account: str) -> list[Json]: ...
-    def all_lists(self, account: str, params: Mapping[str, str]) -> list[Json]: ...
-    def my_trades(self, account: str, params: Mapping[str, str]) -> list[Json]: ...
-    def account_info(self, account: str, params: Mapping[str, str]) -> Json: ...
-    def commission(self, account: str, params: Mapping[str, str]) -> Json: ...
+        def place_half() -> Json:
+            if refusal is not None:
+                raise refusal
+            order = placing.accept(self._exchange, market, owner, request)
+            placing.start(self._exchange, market, order)
+            return replies.order_reply(order, response_type)
+
+        answer = cancelling.replace_order(cancel_half, place_half, mode)
+        self._settle(market)
+        return answer
+
+    def place_list(self, account: str, kind: ListKind, params: Raw, now_ms: int) -> Json:
+        """A new list; pending legs read PENDING_NEW in the reply even if they armed at once."""
+        owner = self._exchange.accounts[account]
+        market = self._at(Params(params).need("symbol"), now_ms)
+        plan = read_list(params, market.spec, kind)
+        owner.counts.check(now_ms)
+        lists.check_list(self._exchange, market, owner, plan)
+        order_list = lists.place_list(self._exchange, market, owner, plan)
+        owner.counts.add(len(plan.requests), now_ms)
+        lists.start_list(self._exchange, market, order_list)
+        reply = replies.list_reply(self._exchange, order_list, plan.response_type)
+        self._settle(market)
+        return reply
+
+    def cancel_list(self, account: str, params: Raw, now_ms: int) -> Json:
+        """Cancel a list."""
+        reader = Params(params)
+        symbol = reader.need("symbol")
+        market = self._at(symbol, now_ms)
+        owner = self._exchange.accounts[account]
+        reply = cancelling.cancel_list(self._exchange, owner, reader, symbol)
+        self._settle(market)
+        return reply
+
+    def query_order(self, account: str, params: Raw) -> Json:
+        """One order; -2013 when there is none."""
+        reader, market = self._reader(params)
+        return queries.query_order(market, self._exchange.accounts[account], reader)
+
+    def open_orders(self, account: str, params: Raw) -> list[Json]:
+        """Open orders of one symbol, or of all without `symbol`."""
+        owner = self._exchange.accounts[account]
+        return queries.open_orders(self._exchange, owner, Params(params).text("symbol"))
+
+    def all_orders(self, account: str, params: Raw) -> list[Json]:
+        """Orders of a symbol, open and ended."""
+        reader, market = self._reader(params)
+        return queries.all_orders(market, self._exchange.accounts[account], reader)
+
+    def query_list(self, account: str, params: Raw) -> Json:
+        """One list by `orderListId` or `origClientOrderId`."""
+        owner = self._exchange.accounts[account]
+        return queries.query_list(self._exchange, owner, Params(params))
+
+    def open_lists(self, account: str) -> list[Json]:
+        """Lists still executing."""
+        return queries.open_lists(self._exchange, self._exchange.accounts[account])
+
+    def all_lists(self, account: str, params: Raw) -> list[Json]:
+        """Lists, open and done."""
+        owner = self._exchange.accounts[account]
+        return queries.all_lists(self._exchange, owner, Params(params))
+
+    def my_trades(self, account: str, params: Raw) -> list[Json]:
+        """The account's trades of a symbol."""
+        reader, market = self._reader(params)
+        return queries.my_trades(market, self._exchange.accounts[account], reader)
+
+    def account_info(self, account: str, params: Raw) -> Json:
+        """Balances and commission rates."""
+        omit_zero = params.get("omitZeroBalances") == "true"
+        return replies.account_body(self._exchange.accounts[account], omit_zero=omit_zero)
+
+    def commission(self, account: str, params: Raw) -> Json:
+        """Commission rates for a symbol."""
+        _, market = self._reader(params)
+        return replies.commission_body(self._exchange.accounts[account], market)
 
     def order_counts(self, account: str, now_ms: int) -> tuple[int, int]:
-        """Unfilled orders in the running 10 s and day windows, for headers and rateLimit/order."""
-        ...
+        """Unfilled orders in the running 10 s and day windows."""
+        return self._exchange.accounts[account].counts.counts(now_ms)
 
     def drain_events(self) -> list[Event]:
         """Everything since the last drain, in the order the exchange sends it."""
-        ...
+        events = self._exchange.events
+        self._exchange.events = []
+        return events
 
-    # market reads
     def symbol(self, symbol: str) -> SymbolSpec:
         """The symbol's current rules; raises Rejection -1121 for an unknown one."""
-        ...
+        return self._exchange.market(symbol).spec
 
-    def symbols(self) -> tuple[SymbolSpec, ...]: ...
-    def last_price(self, symbol: str) -> Decimal | None: ...
+    def symbols(self) -> tuple[SymbolSpec, ...]:
+        """Current rules of every symbol."""
+        return tuple(market.spec for market in self._exchange.markets.values())
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """Price of the last trade."""
+        return self._exchange.market(symbol).last_price
+
     def average_price(self, symbol: str, now_ms: int) -> Decimal | None:
         """Volume-weighted price of the last five minutes, else the last price."""
-        ...
+        return self._exchange.market(symbol).average_price(now_ms)
 
     def best(self, symbol: str) -> tuple[Level | None, Level | None]:
         """Best bid and best ask as (price, quantity); None on an empty side."""
-        ...
+        book = self._exchange.market(symbol).book
+        return book.best("BUY"), book.best("SELL")
 
     def depth(self, symbol: str, limit: int) -> tuple[int, list[Level], list[Level]]:
         """(last update id, bids, asks), house and account orders merged, best first."""
-        ...
+        book = self._exchange.market(symbol).book
+        return book.update_id, book.merged("BUY")[:limit], book.merged("SELL")[:limit]
+
+    def totals(self) -> dict[str, Decimal]:
+        """Per asset the sum over accounts, house and fees; constant, as no value is created."""
+        return self._exchange.totals()
+
+    def _at(self, symbol: str, now_ms: int) -> Market:
+        self._exchange.now_ms = now_ms
+        return self._exchange.market(symbol)
+
+    def _reader(self, params: Raw) -> tuple[Params, Market]:
+        reader = Params(params)
+        return reader, self._exchange.market(reader.need("symbol"))
+
+    def _read_order(self, reader: Params, now_ms: int) -> tuple[Market, OrderRequest, str | None]:
+        market = self._at(reader.need("symbol"), now_ms)
+        request = read_order(reader, market.spec)
+        response_type = read_response_type(reader)
+        reader.finish()
+        return market, request, response_type
+
+    def _settle(self, market: Market) -> None:
+        """Carry changes over to lists and prices to triggers until nothing moves any more."""
+        while self._exchange.changed or market.unseen_prices:
+            if self._exchange.changed:
+                order = self._exchange.changed.popleft()
+                lists.after_change(self._exchange, market, order)
+            else:
+                sequence, price = market.unseen_prices.popleft()
+                on_price(self._exchange, market, sequence, price)
+        self._exchange.flush()
+
+
+def _refusal(owner: Account, now_ms: int) -> Rejection | None:
+    try:
+        owner.counts.check(now_ms)
+    except Rejection as refusal:
+        return refusal
+    return None

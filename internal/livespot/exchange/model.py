@@ -205,6 +205,7 @@ class Order:
     `orig_qty` is None for a pending leg whose quantity is not known before arming.
     `conditional` is true until a stop or take-profit has been triggered.
     `queue_ahead` is the house quantity that stands before the order at its price.
+    `lock_price` is what a buy reserves per unit.
     """
 
     account_id: str
@@ -219,6 +220,7 @@ class Order:
     quote_qty: Decimal
     lock: Lock
     created_ms: int
+    lock_price: Decimal = ZERO
     list_id: int = NO_LIST
     stop_price: Decimal | None = None
     trailing_delta: int | None = None

@@ -1,0 +1,158 @@
+"""Checks an order against its symbol's filters and names the one that fails."""
+
+from decimal import ROUND_CEILING, Decimal
+
+from livespot.exchange.model import (
+    ALGO_TYPES,
+    STOP_TYPES,
+    ZERO,
+    NotionalRange,
+    Range,
+    Rejection,
+)
+from livespot.exchange.params import OrderRequest
+from livespot.exchange.state import Account, Exchange, Market
+
+
+def fail(name: str) -> Rejection:
+    """The rejection for a failed filter."""
+    return Rejection(-1013, f"Filter failure: {name}")
+
+
+def check_order(exchange: Exchange, market: Market, request: OrderRequest) -> None:
+    """All filters that look at one order alone; raises Rejection -1013 naming the filter.
+
+    A quantity that is still unknown (None) is not checked.
+    """
+    filters = market.spec.filters
+    average = market.average_price(exchange.now_ms)
+    for price in (request.price if request.is_limit else None, request.stop_price):
+        if price is not None and not in_range(filters.price, price):
+            raise fail("PRICE_FILTER")
+    _check_percent(market, request, average)
+    _check_trailing(market, request)
+    if request.qty is not None:
+        check_qty(market, request, request.qty)
+        _check_notional(market, request, request.qty, average)
+    elif request.quote_qty > 0:
+        _check_amount(market, request.quote_qty)
+
+
+def check_qty(market: Market, request: OrderRequest, qty: Decimal) -> None:
+    """The lot filters and the iceberg parts."""
+    filters = market.spec.filters
+    if qty <= 0 or not in_range(filters.lot, qty):
+        raise fail("LOT_SIZE")
+    if request.type == "MARKET" and not in_range(filters.market_lot, qty):
+        raise fail("MARKET_LOT_SIZE")
+    if request.iceberg_qty > 0:
+        if not in_range(filters.lot, request.iceberg_qty):
+            raise fail("LOT_SIZE")
+        parts = (qty / request.iceberg_qty).to_integral_value(rounding=ROUND_CEILING)
+        if filters.iceberg_parts is not None and parts > filters.iceberg_parts:
+            raise fail("ICEBERG_PARTS")
+
+
+def in_range(rule: Range | None, value: Decimal) -> bool:
+    """True when the value is within the bounds and on the grid; zero disables a rule."""
+    if rule is None:
+        return True
+    if rule.low > 0 and value < rule.low:
+        return False
+    if rule.high > 0 and value > rule.high:
+        return False
+    return rule.step <= 0 or value % rule.step == 0
+
+
+def check_counts(
+    market: Market, account: Account, requests: tuple[OrderRequest, ...], *, lists: int = 0
+) -> None:
+    """Filters over all of the account's open orders on the symbol, plus the new ones."""
+    filters = market.spec.filters
+    open_orders = market.open_orders(account.spec.account_id)
+    algos = sum(order.type in ALGO_TYPES for order in open_orders)
+    icebergs = sum(order.iceberg_qty > 0 for order in open_orders)
+    open_lists = len({order.list_id for order in open_orders if order.list_id >= 0})
+    totals = (
+        ("MAX_NUM_ORDERS", filters.max_num_orders, len(open_orders), len(requests)),
+        (
+            "MAX_NUM_ALGO_ORDERS",
+            filters.max_num_algo_orders,
+            algos,
+            sum(request.is_algo for request in requests),
+        ),
+        (
+            "MAX_NUM_ICEBERG_ORDERS",
+            filters.max_num_iceberg_orders,
+            icebergs,
+            sum(request.iceberg_qty > 0 for request in requests),
+        ),
+        ("MAX_NUM_ORDER_LISTS", filters.max_num_order_lists, open_lists, lists),
+    )
+    for name, limit, held, added in totals:
+        if limit is not None and added and held + added > limit:
+            raise fail(name)
+
+
+def check_position(market: Market, account: Account, request: OrderRequest) -> None:
+    """MAX_POSITION: base held, plus open buys, plus this buy."""
+    limit = market.spec.filters.max_position
+    if limit is None or request.side == "SELL" or request.qty is None:
+        return
+    balance = account.balance(market.spec.base)
+    buys = (
+        order.remaining
+        for order in market.open_orders(account.spec.account_id)
+        if order.side == "BUY"
+    )
+    if balance.free + balance.locked + sum(buys, ZERO) + request.qty > limit:
+        raise fail("MAX_POSITION")
+
+
+def _check_percent(market: Market, request: OrderRequest, average: Decimal | None) -> None:
+    rule = market.spec.filters.percent_price
+    if rule is None or average is None or not request.is_limit:
+        return
+    is_buy = request.side == "BUY"
+    high = average * (rule.bid_up if is_buy else rule.ask_up)
+    low = average * (rule.bid_down if is_buy else rule.ask_down)
+    if not low <= request.price <= high:
+        raise fail("PERCENT_PRICE_BY_SIDE" if rule.by_side else "PERCENT_PRICE")
+
+
+def _check_trailing(market: Market, request: OrderRequest) -> None:
+    rule = market.spec.filters.trailing_delta
+    delta = request.trailing_delta
+    if delta is None or rule is None:
+        return
+    above = (request.type in STOP_TYPES) == (request.side == "BUY")
+    low, high = (rule.min_above, rule.max_above) if above else (rule.min_below, rule.max_below)
+    if not low <= delta <= high:
+        raise fail("TRAILING_DELTA")
+
+
+def _check_notional(
+    market: Market, request: OrderRequest, qty: Decimal, average: Decimal | None
+) -> None:
+    is_market = not request.is_limit
+    price = request.price if request.is_limit else request.stop_price or average
+    if price is None:
+        return
+    if price * qty <= 0:
+        raise Rejection(-2010, "Price * QTY is zero or less.")
+    for rule in market.spec.filters.notionals:
+        _check_bounds(rule, price * qty, is_market=is_market)
+
+
+def _check_amount(market: Market, amount: Decimal) -> None:
+    for rule in market.spec.filters.notionals:
+        _check_bounds(rule, amount, is_market=True)
+
+
+def _check_bounds(rule: NotionalRange, notional: Decimal, *, is_market: bool) -> None:
+    too_low = (rule.low_for_market or not is_market) and notional < rule.low
+    too_high = (
+        rule.high is not None and (rule.high_for_market or not is_market) and notional > rule.high
+    )
+    if too_low or too_high:
+        raise fail(rule.name)

@@ -1,0 +1,213 @@
+"""Moves money: locks, fills and commissions, always between two named pockets."""
+
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+from livespot.exchange.model import ZERO, Lock, Order, Rates, Rejection, Side
+from livespot.exchange.state import Account, Exchange, Market
+
+UNIT = Decimal("0.00000001")
+INSUFFICIENT = "Account has insufficient balance for requested action."
+
+
+def down(amount: Decimal) -> Decimal:
+    """Rounded down to the exchange's eight places."""
+    return amount.quantize(UNIT, rounding=ROUND_DOWN)
+
+
+def up(amount: Decimal) -> Decimal:
+    """Rounded up to the exchange's eight places."""
+    return amount.quantize(UNIT, rounding=ROUND_UP)
+
+
+def touch(account: Account, asset: str) -> None:
+    """Mark a balance as possibly changed."""
+    account.touched[asset] = None
+
+
+def deposit(exchange: Exchange, account: Account, asset: str, delta: Decimal) -> None:
+    """Add to or take from the free amount.
+
+    Raises:
+        ValueError: more would be taken than is free.
+    """
+    balance = account.balance(asset)
+    if balance.free + delta < 0:
+        raise ValueError(f"cannot take {-delta!r} of {balance.free!r} free {asset}")
+    balance.free += delta
+    exchange.house[asset] = exchange.house.get(asset, ZERO) - delta
+    touch(account, asset)
+
+
+def require_free(account: Account, asset: str, amount: Decimal) -> None:
+    """Raise Rejection -2010 when less than `amount` is free."""
+    if account.balance(asset).free < amount:
+        raise Rejection(-2010, INSUFFICIENT)
+
+
+def set_lock(account: Account, lock: Lock, target: Decimal) -> None:
+    """Move funds between free and locked until the lock holds `target`.
+
+    Raises:
+        Rejection: -2010, less than the difference is free.
+    """
+    change = target - lock.amount
+    require_free(account, lock.asset, change)
+    balance = account.balance(lock.asset)
+    balance.free -= change
+    balance.locked += change
+    lock.amount = target
+    touch(account, lock.asset)
+
+
+def needed(order: Order) -> Decimal:
+    """What an order must hold locked for its remaining quantity."""
+    if not order.is_open:
+        return ZERO
+    if order.side == "SELL":
+        return order.remaining
+    if order.quote_qty > 0:
+        return order.quote_qty - order.cum_quote
+    return up(order.lock_price * order.remaining)
+
+
+def settle_lock(exchange: Exchange, order: Order) -> None:
+    """Release what neither this order nor a list sibling sharing its lock still needs."""
+    order_list = exchange.list_of(order)
+    if order_list is not None and order.lock is order_list.bought and not order_list.armed:
+        return
+    sharers = [order] if order_list is None else exchange.members(order_list)
+    target = max((needed(sharer) for sharer in sharers if sharer.lock is order.lock), default=ZERO)
+    if target < order.lock.amount:
+        set_lock(exchange.accounts[order.account_id], order.lock, target)
+
+
+def affordable(exchange: Exchange, order: Order, price: Decimal) -> Decimal:
+    """The quantity a buyer can still pay for at a price; a seller is always covered."""
+    if order.side == "SELL":
+        return order.remaining
+    account = exchange.accounts[order.account_id]
+    funds = order.lock.amount + account.balance(order.lock.asset).free
+    if order.remaining * price <= funds:
+        return order.remaining
+    spec = exchange.market_of(order).spec
+    step = spec.filters.lot.step if spec.filters.lot else ZERO
+    return floor_to(funds / price, step)
+
+
+def floor_to(amount: Decimal, step: Decimal) -> Decimal:
+    """The largest multiple of `step` not above `amount`; eight places without a step."""
+    if step <= 0:
+        return down(amount)
+    return (amount / step).to_integral_value(rounding=ROUND_DOWN) * step
+
+
+def pay(exchange: Exchange, order: Order, amount: Decimal, *, to_house: bool) -> None:
+    """Take `amount` of the order's funding asset, from its lock first and then from free."""
+    account = exchange.accounts[order.account_id]
+    balance = account.balance(order.lock.asset)
+    from_lock = min(order.lock.amount, amount)
+    order.lock.amount -= from_lock
+    balance.locked -= from_lock
+    balance.free -= amount - from_lock
+    touch(account, order.lock.asset)
+    if to_house:
+        _book(exchange.house, order.lock.asset, amount)
+
+
+def receive(
+    exchange: Exchange, order: Order, amount: Decimal, *, is_maker: bool, from_house: bool
+) -> tuple[Decimal, str]:
+    """Credit what a fill brought, less commission; returns (commission, its asset).
+
+    What the working order of a paying list buys stays locked for the legs it will pay for,
+    and its commission comes from other free funds where they cover it.
+    """
+    spec = exchange.market_of(order).spec
+    account = exchange.accounts[order.account_id]
+    asset = spec.base if order.side == "BUY" else spec.quote
+    if from_house:
+        _book(exchange.house, asset, -amount)
+    commission, paid_in = commission_of(exchange, order, amount, is_maker=is_maker)
+    balance = account.balance(asset)
+    bought = _bought_lock(exchange, order)
+    if bought is None:
+        balance.free += amount
+        account.balance(paid_in).free -= commission
+    else:
+        from_free = paid_in != asset or balance.free >= commission
+        kept = amount if from_free else amount - commission
+        balance.locked += kept
+        bought.amount += kept
+        if from_free:
+            account.balance(paid_in).free -= commission
+    _book(exchange.fees, paid_in, commission)
+    touch(account, asset)
+    touch(account, paid_in)
+    return commission, paid_in
+
+
+def _bought_lock(exchange: Exchange, order: Order) -> Lock | None:
+    order_list = exchange.list_of(order)
+    if order_list is None or order_list.working_id != order.order_id:
+        return None
+    return order_list.bought
+
+
+def commission_of(
+    exchange: Exchange, order: Order, received: Decimal, *, is_maker: bool
+) -> tuple[Decimal, str]:
+    """(commission, asset) of a fill that brings `received`.
+
+    Each of standard, tax and special takes (maker or taker + buyer or seller) of the received
+    amount. Paid in the discount asset only the standard part is multiplied by the discount;
+    with too little of that asset everything is taken from what was received.
+    """
+    market = exchange.market_of(order)
+    account = exchange.accounts[order.account_id]
+    spec = account.spec
+    asset = market.spec.base if order.side == "BUY" else market.spec.quote
+    standard = received * rate_of(spec.standard, order.side, is_maker=is_maker)
+    extra = received * (
+        rate_of(spec.special, order.side, is_maker=is_maker)
+        + rate_of(spec.tax, order.side, is_maker=is_maker)
+    )
+    if spec.discount_enabled:
+        price = price_in(exchange, asset, spec.discount_asset, market)
+        if price is not None:
+            discounted = down((standard * spec.discount + extra) * price)
+            if account.balance(spec.discount_asset).free >= discounted:
+                return discounted, spec.discount_asset
+    return down(standard + extra), asset
+
+
+def rate_of(rates: Rates, side: Side, *, is_maker: bool) -> Decimal:
+    """The commission rate of one kind that applies to one fill."""
+    role = rates.maker if is_maker else rates.taker
+    return role + (rates.buyer if side == "BUY" else rates.seller)
+
+
+def price_in(exchange: Exchange, asset: str, target: str, market: Market) -> Decimal | None:
+    """How much of `target` one `asset` is worth by last prices; None when unknown."""
+    if asset == target:
+        return Decimal(1)
+    direct = _last(exchange, target, asset)
+    if direct is not None:
+        return 1 / direct
+    inverse = _last(exchange, asset, target)
+    if inverse is not None:
+        return inverse
+    quoted = _last(exchange, target, market.spec.quote)
+    if asset == market.spec.base and market.last_price is not None and quoted is not None:
+        return market.last_price / quoted
+    return None
+
+
+def _last(exchange: Exchange, base: str, quote: str) -> Decimal | None:
+    for market in exchange.markets.values():
+        if market.spec.base == base and market.spec.quote == quote and market.last_price:
+            return market.last_price
+    return None
+
+
+def _book(pocket: dict[str, Decimal], asset: str, amount: Decimal) -> None:
+    pocket[asset] = pocket.get(asset, ZERO) + amount

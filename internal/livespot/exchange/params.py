@@ -1,0 +1,302 @@
+"""Read raw request parameters the way the exchange does, and name what is wrong with them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import cast
+
+from livespot.exchange.model import (
+    ALGO_TYPES,
+    LIMIT_TYPES,
+    ORDER_TYPES,
+    ZERO,
+    Rejection,
+    Side,
+    SymbolSpec,
+)
+
+_DECIMAL = re.compile(r"^([0-9]{1,20})(\.[0-9]{1,20})?$")
+_LONG = re.compile(r"^[0-9]{1,20}$")
+_CLIENT_ID = re.compile(r"^[a-zA-Z0-9-_]{1,36}$")
+_TIMES_IN_FORCE = frozenset({"GTC", "IOC", "FOK"})
+_RESPONSES = frozenset({"ACK", "RESULT", "FULL"})
+_TRANSPORT = frozenset({"timestamp", "recvWindow", "signature", "apiKey"})
+_MIN_STRATEGY_TYPE = 1_000_000
+
+
+class Params:
+    """A request's parameters; remembers which were read so that strays can be refused."""
+
+    def __init__(self, raw: Mapping[str, str]) -> None:
+        self._raw = raw
+        self._read = set(_TRANSPORT)
+
+    def text(self, name: str) -> str | None:
+        """The value, or None when it was not sent; -1105 when sent empty."""
+        self._read.add(name)
+        value = self._raw.get(name)
+        if value == "":
+            raise Rejection(-1105, f"Parameter '{name}' was empty.")
+        return value
+
+    def need(self, name: str) -> str:
+        """The value of a mandatory parameter; -1102 without it."""
+        self._read.add(name)
+        value = self._raw.get(name)
+        if not value:
+            raise missing(name)
+        return value
+
+    def choice(self, name: str, allowed: frozenset[str], code: int, text: str) -> str | None:
+        """An optional word from a fixed set."""
+        value = self.text(name)
+        if value is not None and value not in allowed:
+            raise Rejection(code, text)
+        return value
+
+    def decimal(self, name: str, precision: int) -> Decimal | None:
+        """An optional non-negative decimal with at most `precision` places."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if _DECIMAL.fullmatch(value) is None:
+            raise _illegal(name, _DECIMAL)
+        number = Decimal(value)
+        exponent = number.normalize().as_tuple().exponent
+        if isinstance(exponent, int) and -exponent > precision:
+            raise Rejection(-1111, f"Parameter '{name}' has too much precision.")
+        return number
+
+    def long(self, name: str) -> int | None:
+        """An optional non-negative whole number."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if _LONG.fullmatch(value) is None:
+            raise _illegal(name, _LONG)
+        return int(value)
+
+    def client_id(self, name: str) -> str | None:
+        """An optional client order id."""
+        value = self.text(name)
+        if value is not None and _CLIENT_ID.fullmatch(value) is None:
+            raise _illegal(name, _CLIENT_ID)
+        return value
+
+    def refuse(self, *names: str) -> None:
+        """Raise -1106 for a parameter this request must not carry."""
+        for name in names:
+            if self.text(name) is not None:
+                raise Rejection(-1106, f"Parameter '{name}' sent when not required.")
+
+    def finish(self) -> None:
+        """Raise -1104 when a parameter was sent that nothing reads."""
+        strays = [name for name in self._raw if name not in self._read]
+        if strays:
+            sent = len(self._raw)
+            text = f"read '{sent - len(strays)}' parameter(s) but was sent '{sent}'."
+            raise Rejection(-1104, f"Not all sent parameters were read; {text}")
+
+
+def missing(name: str) -> Rejection:
+    """The rejection for an absent mandatory parameter."""
+    text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+    return Rejection(-1102, text)
+
+
+def one_of_missing(first: str, second: str) -> Rejection:
+    """The rejection when neither of two alternatives was sent."""
+    return Rejection(
+        -1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!"
+    )
+
+
+def _illegal(name: str, legal: re.Pattern[str]) -> Rejection:
+    text = f"Illegal characters found in parameter '{name}'; legal range is '{legal.pattern}'."
+    return Rejection(-1100, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """One order as asked for.
+
+    `qty` is None for a market order by quote amount, and for a pending leg whose quantity the
+    working order decides.
+    """
+
+    side: Side
+    type: str
+    time_in_force: str
+    qty: Decimal | None
+    quote_qty: Decimal
+    price: Decimal
+    stop_price: Decimal | None
+    trailing_delta: int | None
+    iceberg_qty: Decimal
+    strategy_id: int | None
+    strategy_type: int | None
+    client_id: str | None
+    stp: str
+
+    @property
+    def is_algo(self) -> bool:
+        """True for stop and take-profit types."""
+        return self.type in ALGO_TYPES
+
+    @property
+    def is_limit(self) -> bool:
+        """True for every type that carries a limit price."""
+        return self.type in LIMIT_TYPES
+
+
+def read_side(params: Params, name: str) -> Side:
+    """BUY or SELL; -1117 otherwise."""
+    value = params.need(name)
+    if value not in ("BUY", "SELL"):
+        raise Rejection(-1117, "Invalid side.")
+    return cast("Side", value)
+
+
+def read_response_type(params: Params) -> str | None:
+    """ACK, RESULT, FULL or None when the caller leaves it to the exchange."""
+    return params.choice("newOrderRespType", _RESPONSES, -1102, missing("newOrderRespType").msg)
+
+
+def read_stp(params: Params, spec: SymbolSpec) -> str:
+    """The self-trade prevention mode; the symbol's default when none was sent."""
+    value = params.text("selfTradePreventionMode")
+    if value is None:
+        return spec.default_stp
+    if value not in spec.allowed_stp:
+        text = "This symbol does not allow the specified self-trade prevention mode."
+        raise Rejection(-1013, text)
+    return value
+
+
+def read_order(params: Params, spec: SymbolSpec) -> OrderRequest:
+    """A single order from the parameters of the order endpoint."""
+    side = read_side(params, "side")
+    order_type = params.need("type")
+    stp = read_stp(params, spec)
+    qty = params.decimal("quantity", spec.base_precision)
+    quote_qty = params.decimal("quoteOrderQty", spec.quote_precision)
+    if order_type == "MARKET":
+        _market_amount(params, qty, quote_qty)
+    elif qty is None:
+        _check_type(order_type)
+        raise missing("quantity")
+    else:
+        params.refuse("quoteOrderQty")
+    leg = Leg(prefix="", side=side, type=order_type, qty=qty, stp=stp)
+    return read_leg(params, spec, leg, quote_qty or ZERO)
+
+
+def _market_amount(params: Params, qty: Decimal | None, quote_qty: Decimal | None) -> None:
+    if qty is None and quote_qty is None:
+        raise one_of_missing("quantity", "quoteOrderQty")
+    if qty is not None:
+        params.refuse("quoteOrderQty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """What is known of an order before its prefixed parameters are read."""
+
+    prefix: str
+    side: Side
+    type: str
+    qty: Decimal | None
+    stp: str
+
+    def name(self, member: str) -> str:
+        """The parameter's name: `abovePrice` with a prefix, `price` without."""
+        if self.prefix:
+            return self.prefix + member
+        return "newClientOrderId" if member == "ClientOrderId" else member[0].lower() + member[1:]
+
+
+def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZERO) -> OrderRequest:
+    """One order from parameters that share a prefix."""
+    _check_type(leg.type)
+    if params.text(leg.name("PegPriceType")) is not None:
+        raise Rejection(-2010, "Pegged orders are not supported for this symbol.")
+    stop, trailing = _trigger(params, spec, leg)
+    strategy_type = params.long(leg.name("StrategyType"))
+    if strategy_type is not None and strategy_type < _MIN_STRATEGY_TYPE:
+        raise Rejection(-1134, "strategyType was less than 1000000.")
+    price = _price(params, spec, leg)
+    time_in_force = _time_in_force(params, leg)
+    return OrderRequest(
+        side=leg.side,
+        type=leg.type,
+        time_in_force=time_in_force,
+        qty=leg.qty,
+        quote_qty=quote_qty,
+        price=price,
+        stop_price=stop,
+        trailing_delta=trailing,
+        iceberg_qty=_iceberg(params, spec, leg, time_in_force),
+        strategy_id=params.long(leg.name("StrategyId")),
+        strategy_type=strategy_type,
+        client_id=params.client_id(leg.name("ClientOrderId")),
+        stp=leg.stp,
+    )
+
+
+def _check_type(order_type: str) -> None:
+    if order_type not in ORDER_TYPES:
+        raise Rejection(-1116, "Invalid orderType.")
+
+
+def _price(params: Params, spec: SymbolSpec, leg: Leg) -> Decimal:
+    name = leg.name("Price")
+    if leg.type not in LIMIT_TYPES:
+        params.refuse(name)
+        return ZERO
+    price = params.decimal(name, spec.quote_precision)
+    if price is None:
+        raise missing(name)
+    return price
+
+
+def _time_in_force(params: Params, leg: Leg) -> str:
+    name = leg.name("TimeInForce")
+    if leg.type not in LIMIT_TYPES or leg.type == "LIMIT_MAKER":
+        params.refuse(name)
+        return "GTC"
+    value = params.choice(name, _TIMES_IN_FORCE, -1115, "Invalid timeInForce.")
+    if value is None:
+        raise missing(name)
+    return value
+
+
+def _trigger(params: Params, spec: SymbolSpec, leg: Leg) -> tuple[Decimal | None, int | None]:
+    stop_name, delta_name = leg.name("StopPrice"), leg.name("TrailingDelta")
+    if leg.type not in ALGO_TYPES:
+        params.refuse(stop_name, delta_name)
+        return None, None
+    stop = params.decimal(stop_name, spec.quote_precision)
+    trailing = params.long(delta_name)
+    if stop is None and trailing is None:
+        raise one_of_missing(stop_name, delta_name)
+    if trailing is not None and not spec.trailing_allowed:
+        raise Rejection(-2010, "Trailing stop orders are not supported for this symbol.")
+    return stop, trailing
+
+
+def _iceberg(params: Params, spec: SymbolSpec, leg: Leg, time_in_force: str) -> Decimal:
+    name = leg.name("IcebergQty")
+    if leg.type not in LIMIT_TYPES:
+        params.refuse(name)
+        return ZERO
+    amount = params.decimal(name, spec.base_precision) or ZERO
+    if amount == 0:
+        return ZERO
+    if not spec.iceberg_allowed:
+        raise Rejection(-2010, "Iceberg orders are not supported for this symbol.")
+    if time_in_force != "GTC":
+        raise Rejection(-1013, "Iceberg orders require GTC timeInForce.")
+    if leg.qty is not None and amount > leg.qty:
+        raise Rejection(-2010, "IcebergQty exceeds QTY.")
+    return amount

@@ -1,0 +1,228 @@
+"""Accepts a single order: rules, filters, funds, then the book."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from livespot.exchange.filters import check_counts, check_order, check_position
+from livespot.exchange.funds import floor_to, require_free, set_lock, up
+from livespot.exchange.matching import enter, would_take
+from livespot.exchange.model import (
+    NO_LIST,
+    STOP_TYPES,
+    ZERO,
+    Lock,
+    Order,
+    Rejection,
+    Side,
+)
+from livespot.exchange.params import OrderRequest
+from livespot.exchange.state import Account, Exchange, Market
+
+_TYPE_NAMES = {
+    "MARKET": "Market",
+    "STOP_LOSS": "Stop loss",
+    "STOP_LOSS_LIMIT": "Stop loss limit",
+    "TAKE_PROFIT": "Take profit",
+    "TAKE_PROFIT_LIMIT": "Take profit limit",
+    "LIMIT": "Limit",
+    "LIMIT_MAKER": "Limit maker",
+}
+DUPLICATE = "Duplicate order sent."
+WOULD_TAKE = "Order would immediately match and take."
+WOULD_TRIGGER = "Order would trigger immediately."
+
+
+def check_before_engine(
+    exchange: Exchange, market: Market, account: Account, request: OrderRequest
+) -> None:
+    """Everything that needs no look at the book: support, filters, counts of open orders."""
+    check_supported(market, request)
+    check_order(exchange, market, request)
+    check_counts(market, account, (request,))
+    check_position(market, account, request)
+
+
+def check_supported(market: Market, request: OrderRequest) -> None:
+    """The symbol trades, and knows this kind of order."""
+    spec = market.spec
+    if spec.status != "TRADING":
+        raise Rejection(-2010, "Market is closed.")
+    if request.type not in spec.order_types:
+        name = _TYPE_NAMES[request.type]
+        raise Rejection(-2010, f"{name} orders are not supported for this symbol.")
+    if request.quote_qty > 0 and not spec.quote_order_qty_allowed:
+        text = "Quote order qty market orders are not support for this symbol."
+        raise Rejection(-2010, text)
+
+
+def accept(exchange: Exchange, market: Market, account: Account, request: OrderRequest) -> Order:
+    """Check one order against the engine and fund it; nothing is on the book before `start`.
+
+    Raises:
+        Rejection: -2010, and then nothing has changed.
+    """
+    check_client_ids(market, account, [request.client_id])
+    check_crossing(market, request)
+    resolved = resolve_amount(market, request)
+    lock = funded_lock(market, account, [resolved])
+    order = create(exchange, market, account, resolved, lock)
+    activate(exchange, market, order)
+    return order
+
+
+def start(exchange: Exchange, market: Market, order: Order) -> None:
+    """Announce an accepted order and send it to the book, or leave it waiting."""
+    exchange.report(order, "NEW")
+    if not order.conditional:
+        enter(exchange, market, order)
+
+
+def check_client_ids(market: Market, account: Account, ids: list[str | None]) -> None:
+    """No id may name an open order or appear twice in one request."""
+    named = [client_id for client_id in ids if client_id is not None]
+    for client_id in named:
+        holder = market.by_client.get((account.spec.account_id, client_id))
+        if named.count(client_id) > 1 or (holder in market.open_ids and holder is not None):
+            raise Rejection(-2010, DUPLICATE)
+
+
+def check_crossing(market: Market, request: OrderRequest) -> None:
+    """A maker order must not take and a trigger must not lie behind the market."""
+    if request.type == "LIMIT_MAKER" and would_take(market, request.side, request.price):
+        raise Rejection(-2010, WOULD_TAKE)
+    stop, last = request.stop_price, market.last_price
+    if stop is None or last is None:
+        return
+    if trigger_reached(request.type, request.side, stop, last):
+        raise Rejection(-2010, WOULD_TRIGGER)
+
+
+def trigger_reached(order_type: str, side: Side, stop: Decimal, last: Decimal) -> bool:
+    """True when the last price meets the stop condition of this type and side."""
+    if triggers_above(order_type, side):
+        return last >= stop
+    return last <= stop
+
+
+def triggers_above(order_type: str, side: Side) -> bool:
+    """True for orders that wait for a higher price: stop-loss buys and take-profit sells."""
+    return (order_type in STOP_TYPES) == (side == "BUY")
+
+
+def resolve_amount(market: Market, request: OrderRequest) -> OrderRequest:
+    """Turn a market order by quote amount into a quantity at the current book."""
+    if request.qty is not None or request.quote_qty == 0:
+        return request
+    left = request.quote_qty
+    qty = ZERO
+    price = None
+    for price, offered in market.book.walk(request.side, None):
+        taken = min(offered, left / price)
+        qty += taken
+        left -= taken * price
+        if left <= 0:
+            break
+    lot = market.spec.filters.lot
+    if price is not None and left > 0:
+        qty += left / price
+    qty = floor_to(qty, lot.step if lot else ZERO)
+    if qty <= 0 or (lot is not None and qty < lot.low):
+        text = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity."
+        raise Rejection(-2010, text)
+    return replace(request, qty=qty)
+
+
+def funded_lock(market: Market, account: Account, requests: list[OrderRequest]) -> Lock:
+    """Lock what the dearest of these alternatives needs.
+
+    Raises:
+        Rejection: -2010, the account has too little.
+    """
+    first = requests[0]
+    lock = Lock(market.spec.base if first.side == "SELL" else market.spec.quote)
+    if first.type == "MARKET" and first.side == "BUY" and first.quote_qty == 0:
+        require_free(account, lock.asset, _market_cost(market, first.qty or ZERO))
+        return lock
+    set_lock(account, lock, max(_need(market, request) for request in requests))
+    return lock
+
+
+def lock_price(market: Market, request: OrderRequest) -> Decimal:
+    """What a buy reserves per unit; nothing for a plain market order."""
+    if request.is_limit:
+        return request.price
+    if not request.is_algo:
+        return ZERO
+    return request.stop_price or market.last_price or ZERO
+
+
+def create(
+    exchange: Exchange,
+    market: Market,
+    account: Account,
+    request: OrderRequest,
+    lock: Lock,
+    list_id: int = NO_LIST,
+) -> Order:
+    """Register an order as pending; `activate` makes it live."""
+    market.last_order_id += 1
+    order = Order(
+        account_id=account.spec.account_id,
+        symbol=market.spec.symbol,
+        order_id=market.last_order_id,
+        client_id=request.client_id or exchange.new_name(),
+        side=request.side,
+        type=request.type,
+        time_in_force=request.time_in_force,
+        price=request.price,
+        orig_qty=request.qty,
+        quote_qty=request.quote_qty,
+        lock=lock,
+        created_ms=exchange.now_ms,
+        lock_price=lock_price(market, request),
+        list_id=list_id,
+        stop_price=request.stop_price,
+        trailing_delta=request.trailing_delta,
+        iceberg_qty=request.iceberg_qty,
+        strategy_id=request.strategy_id,
+        strategy_type=request.strategy_type,
+        stp=request.stp,
+        status="PENDING_NEW",
+        updated_ms=exchange.now_ms,
+    )
+    market.orders[order.order_id] = order
+    market.open_ids[order.order_id] = None
+    market.by_client[order.account_id, order.client_id] = order.order_id
+    return order
+
+
+def activate(exchange: Exchange, market: Market, order: Order) -> None:
+    """Make an order live: on the book at once, or watching for its trigger."""
+    order.status = "NEW"
+    order.sequence = exchange.next_sequence()
+    order.conditional = order.stop_price is not None or order.trailing_delta is not None
+    if not order.conditional:
+        order.working_ms = exchange.now_ms
+    elif order.stop_price is None and market.last_price is not None:
+        order.trailing_extreme = market.last_price
+        order.trailing_ms = exchange.now_ms
+
+
+def _need(market: Market, request: OrderRequest) -> Decimal:
+    qty = request.qty or ZERO
+    if request.side == "SELL":
+        return qty
+    if request.quote_qty > 0:
+        return request.quote_qty
+    return up(lock_price(market, request) * qty)
+
+
+def _market_cost(market: Market, qty: Decimal) -> Decimal:
+    cost = ZERO
+    for price, offered in market.book.walk("BUY", None):
+        taken = min(offered, qty)
+        cost += price * taken
+        qty -= taken
+        if qty == 0:
+            break
+    return up(cost)
