@@ -1,0 +1,424 @@
+"""The owner of SysMode: weighs signals, moves the mode with its audit, raises alerts.
+
+Reads: signals, alerts and operator commands from every actor and from the control files.
+Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor.
+Owns: the mode chart and the send gate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import AuditUnwritable
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import AlertRow, OperatorCommandRow, SysModeRow
+from livespot.contracts.settings import HealthSettings
+from livespot.contracts.system import (
+    ActiveReason,
+    Alert,
+    HealthSignal,
+    ModeChanged,
+    OperatorCommand,
+)
+from livespot.contracts.vocabulary import (
+    EventType,
+    OperatorAction,
+    Severity,
+    SignalKind,
+    SignalLevel,
+    Stage,
+    SysMode,
+)
+from livespot.rules import sysmode
+from livespot.rules.sysmode import ModeChart, Weighing
+from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.send_gate import SendGate
+
+_POLL_SECONDS = 0.25
+_BROADCAST_SECONDS = 1.0
+_ALERT_WINDOW_MS = 60_000
+_STAGES = {
+    SysMode.NORMAL: Stage.STATE_UPDATE,
+    SysMode.DEGRADE: Stage.DEGRADE,
+    SysMode.PAUSE: Stage.PAUSE,
+    SysMode.EXIT: Stage.SHUTDOWN,
+}
+
+
+class ControlFiles(Protocol):
+    """Commands the operator left as files, and the STOP file."""
+
+    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        """New commands, oldest first; each is given once and its file removed."""
+        ...
+
+    def stop_file_present(self) -> bool: ...
+
+
+class ModeReceiver(Protocol):
+    """Anything that takes the mode: every actor's mailbox."""
+
+    name: str
+
+    async def send(self, message: ModeChanged) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governor:
+    run_id: str
+    start_mode: SysMode
+    settings: HealthSettings
+    clock: Clock
+    audit: AuditPort
+    gate: SendGate
+    inbox: Mailbox[GovernorInbox]
+    receivers: Sequence[ModeReceiver]
+    control: ControlFiles
+    cycles: Callable[[], int]
+    announce: Callable[[Alert], None]
+    leave: Callable[[ModeChanged], None]
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Govern until cancelled. Raises nothing of its own: an unwritable audit is a PAUSE."""
+        now = self.clock.now_ms()
+        chart: ModeChart = ModeChart(start_value=self.start_mode)
+        state = Weighing(mode=self.start_mode, held=self.start_mode is SysMode.PAUSE)
+        for signal in _boot_signals(now):
+            state = sysmode.absorb(state, signal)
+        self.gate.set(self.start_mode)
+        alerts = AlertLog()
+        await self._enter(state, self.start_mode, self.start_mode, alerts)
+        task_status.started()
+        while True:
+            self.beat()
+            state = await self._poll(state, alerts)
+            with self.clock.move_on_after(_POLL_SECONDS):
+                message = await self.inbox.receive()
+                state = await self._take(state, message, alerts)
+                while (more := self.inbox.receive_nowait()) is not None:
+                    state = await self._take(state, more, alerts)
+            state = await self._weigh(chart, state, alerts)
+
+    async def _poll(self, state: Weighing, alerts: "AlertLog") -> Weighing:
+        now = self.clock.now_ms()
+        for command in self.control.take_commands(now):
+            state = await self._obey(state, command, alerts)
+        if self.control.stop_file_present():
+            key = (SignalKind.OPERATOR, "STOP file")
+            if key not in state.active:
+                state = sysmode.absorb(state, _stop_signal(now))
+        return state
+
+    async def _take(self, state: Weighing, message: GovernorInbox, alerts: "AlertLog") -> Weighing:
+        match message:
+            case HealthSignal():
+                stamped = message if message.at_ms else _stamped(message, self.clock.now_ms())
+                return sysmode.absorb(state, stamped)
+            case Alert():
+                await self._raise(message, alerts)
+                return state
+            case OperatorCommand():
+                return await self._obey(state, message, alerts)
+            case _:
+                assert_never(message)
+
+    async def _obey(
+        self, state: Weighing, command: OperatorCommand, alerts: "AlertLog"
+    ) -> Weighing:
+        outcome = "accepted"
+        now = self.clock.now_ms()
+        match command.action:
+            case OperatorAction.PAUSE:
+                state = sysmode.absorb(state, _operator_signal(command, now))
+                code = ReasonCode.OPERATOR_PAUSE
+            case OperatorAction.STOP:
+                state = sysmode.absorb(state, _operator_signal(command, now))
+                code = ReasonCode.OPERATOR_STOP
+            case OperatorAction.RESUME:
+                code = ReasonCode.OPERATOR_RESUME
+                state, outcome = _resume(state, command)
+            case _:
+                assert_never(command.action)
+        await self._commit(
+            AuditEntry(
+                draft=AuditDraft(
+                    event_type=EventType.OPERATOR_COMMAND,
+                    stage=_STAGES[state.mode],
+                    ts_ms=now,
+                    reasons=(code,),
+                    data={"action": command.action, "reason": command.reason, "outcome": outcome},
+                ),
+                records=(OperatorCommandRow(command=command, outcome=outcome),),
+            )
+        )
+        if outcome != "accepted":
+            await self._raise(
+                Alert(severity=Severity.WARN, code=code, reasons=(), text=outcome), alerts
+            )
+        return state
+
+    async def _weigh(self, chart: ModeChart, state: Weighing, alerts: "AlertLog") -> Weighing:
+        if state.mode is SysMode.PAUSE and not state.held:
+            target = max(
+                SysMode.DEGRADE,
+                sysmode.demanded(state.active.values()),
+                key=sysmode.STRICTNESS.__getitem__,
+            )
+        else:
+            state, target = sysmode.next_mode(
+                state,
+                now_ms=self.clock.monotonic_ms(),
+                cycle=self.cycles(),
+                stable_window_ms=self.settings.degrade_exit_stable_window_ms,
+            )
+        if target is state.mode:
+            return state
+        tightening = sysmode.STRICTNESS[target] > sysmode.STRICTNESS[state.mode]
+        if tightening:
+            self.gate.set(target)
+        if not sysmode.move(chart, target):
+            return state
+        moved = replace(state, mode=target)
+        durable = await self._enter(moved, target, state.mode, alerts)
+        if durable or tightening:
+            return moved
+        # Loosening without audit is impossible: undo the move and hold PAUSE instead.
+        sysmode.move(chart, SysMode.PAUSE)
+        self.gate.set(SysMode.PAUSE)
+        return replace(moved, mode=SysMode.PAUSE, held=True)
+
+    async def _enter(
+        self, state: Weighing, mode: SysMode, previous: SysMode, alerts: "AlertLog"
+    ) -> bool:
+        """Audit the move, open the gate when it loosens, tell everybody; False if not durable."""
+        now = self.clock.now_ms()
+        active = sysmode.ordered_reasons(state.active.values())
+        codes = (sysmode.ENTER_CODES[mode], *dict.fromkeys(reason.code for reason in active))
+        change = ModeChanged(mode=mode, previous=previous, reasons=codes, active=active, at_ms=now)
+        severity = _SEVERITIES[mode]
+        alert = Alert(
+            severity=severity,
+            code=sysmode.ENTER_CODES[mode],
+            reasons=codes[1:],
+            text=_mode_text(previous, mode, active),
+            at_ms=now,
+        )
+        durable = await self._commit(
+            AuditEntry(
+                draft=AuditDraft(
+                    event_type=EventType.SYSMODE_CHANGED,
+                    stage=_STAGES[mode],
+                    ts_ms=now,
+                    reasons=codes,
+                    data={"from": previous, "to": mode, "active": [_row(r) for r in active]},
+                ),
+                records=(
+                    SysModeRow(
+                        run_id=self.run_id,
+                        mode=mode,
+                        previous=previous,
+                        reasons=codes,
+                        active_json=canonical_json([_row(r) for r in active]).decode(),
+                        at_ms=now,
+                    ),
+                ),
+            ),
+            _alert_entry(alert, _STAGES[mode], count=1),
+        )
+        alerts.note(alert, self.clock.monotonic_ms())
+        self.announce(alert)
+        if not durable and sysmode.STRICTNESS[mode] < sysmode.STRICTNESS[previous]:
+            return False
+        self.gate.set(mode)
+        for receiver in self.receivers:
+            with self.clock.move_on_after(_BROADCAST_SECONDS) as scope:
+                await receiver.send(change)
+            if scope.cancelled_caught:
+                self.announce(_unreached(receiver.name, now))
+        if mode is SysMode.EXIT:
+            self.leave(change)
+        return durable
+
+    async def _raise(self, alert: Alert, alerts: "AlertLog") -> None:
+        stamped = alert if alert.at_ms else replace_at(alert, self.clock.now_ms())
+        count = alerts.note(stamped, self.clock.monotonic_ms())
+        if count == 1:
+            await self._commit(_alert_entry(stamped, Stage.STATE_UPDATE, count=count))
+            self.announce(stamped)
+
+    async def _commit(self, *entries: AuditEntry) -> bool:
+        try:
+            await self.audit.commit(*entries)
+        except AuditUnwritable as error:
+            self.announce(
+                Alert(
+                    severity=Severity.CRIT,
+                    code=ReasonCode.AUDIT_WRITE_FAILED,
+                    reasons=(),
+                    text=f"the audit cannot be written: {error}",
+                    at_ms=self.clock.now_ms(),
+                )
+            )
+            self.gate.set(SysMode.PAUSE)
+            return False
+        return True
+
+
+class AlertLog:
+    """Counts repeats, so that one condition alerts once per minute, not once per tick."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
+
+    def note(self, alert: Alert, now_ms: int) -> int:
+        """How often this alert came inside its window; 1 means it should be heard."""
+        key = (alert.code, alert.symbol)
+        first_ms, count = self._seen.get(key, (now_ms, 0))
+        if now_ms - first_ms > _ALERT_WINDOW_MS:
+            first_ms, count = now_ms, 0
+        self._seen[key] = (first_ms, count + 1)
+        return count + 1
+
+
+_SEVERITIES = {
+    SysMode.NORMAL: Severity.INFO,
+    SysMode.DEGRADE: Severity.WARN,
+    SysMode.PAUSE: Severity.CRIT,
+    SysMode.EXIT: Severity.WARN,
+}
+
+
+def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
+    return (
+        HealthSignal(
+            kind=SignalKind.RECOVERY,
+            level=SignalLevel.DEGRADE,
+            reason=ReasonCode.BOOT_RECOVERY,
+            detail="the last run's orders and positions are being checked",
+            at_ms=now_ms,
+        ),
+        HealthSignal(
+            kind=SignalKind.CHECKLIST,
+            level=SignalLevel.DEGRADE,
+            reason=ReasonCode.BOOT_RECOVERY,
+            source="checklist",
+            detail="the start checklist has not passed yet",
+            at_ms=now_ms,
+        ),
+    )
+
+
+def _operator_signal(command: OperatorCommand, now_ms: int) -> HealthSignal:
+    stop = command.action is OperatorAction.STOP
+    return HealthSignal(
+        kind=SignalKind.OPERATOR,
+        level=SignalLevel.EXIT if stop else SignalLevel.PAUSE,
+        reason=ReasonCode.OPERATOR_STOP if stop else ReasonCode.OPERATOR_PAUSE,
+        source="command",
+        detail=command.reason,
+        at_ms=now_ms,
+    )
+
+
+def _stop_signal(now_ms: int) -> HealthSignal:
+    return HealthSignal(
+        kind=SignalKind.OPERATOR,
+        level=SignalLevel.EXIT,
+        reason=ReasonCode.KILL_SWITCH_FILE,
+        source="STOP file",
+        at_ms=now_ms,
+    )
+
+
+def _resume(state: Weighing, command: OperatorCommand) -> tuple[Weighing, str]:
+    if state.mode is not SysMode.PAUSE:
+        return state, f"refused: the mode is {state.mode}, there is nothing to resume"
+    if not command.reason.strip():
+        return state, "refused: a resume needs a reason"
+    blockers = sysmode.may_resume(state)
+    if blockers:
+        return state, f"refused: {', '.join(dict.fromkeys(blockers))} still hold PAUSE"
+    return sysmode.resumed(state), "accepted"
+
+
+def _stamped(signal: HealthSignal, now_ms: int) -> HealthSignal:
+    return HealthSignal(
+        kind=signal.kind,
+        level=signal.level,
+        reason=signal.reason,
+        source=signal.source,
+        value=signal.value,
+        threshold=signal.threshold,
+        unit=signal.unit,
+        detail=signal.detail,
+        at_ms=now_ms,
+    )
+
+
+def replace_at(alert: Alert, now_ms: int) -> Alert:
+    """The same alert with its time."""
+    return Alert(
+        severity=alert.severity,
+        code=alert.code,
+        reasons=alert.reasons,
+        text=alert.text,
+        symbol=alert.symbol,
+        at_ms=now_ms,
+    )
+
+
+def _row(reason: ActiveReason) -> dict[str, object]:
+    return {
+        "code": reason.code,
+        "kind": reason.kind,
+        "level": reason.level,
+        "source": reason.source,
+        "since_ms": reason.since_ms,
+        "value": reason.value,
+        "threshold": reason.threshold,
+        "unit": reason.unit,
+        "detail": reason.detail,
+        "count": reason.count,
+    }
+
+
+def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> str:
+    if not active:
+        return f"{previous} -> {mode}"
+    first = active[0]
+    measured = f" ({first.value} {first.unit}, limit {first.threshold})" if first.unit else ""
+    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
+    detail = f": {first.detail}" if first.detail else ""
+    return f"{previous} -> {mode} because of {first.code}{measured}{detail}{more}"
+
+
+def _alert_entry(alert: Alert, stage: Stage, *, count: int) -> AuditEntry:
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.ALERT_RAISED,
+            stage=stage,
+            ts_ms=alert.at_ms,
+            reasons=(alert.code, *alert.reasons),
+            symbol=alert.symbol,
+            data={"severity": alert.severity, "text": alert.text, "count": count},
+        ),
+        records=(AlertRow(alert=alert),),
+    )
+
+
+def _unreached(name: str, now_ms: int) -> Alert:
+    return Alert(
+        severity=Severity.CRIT,
+        code=ReasonCode.ACTOR_FAILED,
+        reasons=(),
+        text=f"{name} did not take the mode change in time; the send gate holds it anyway",
+        at_ms=now_ms,
+    )

@@ -1,0 +1,266 @@
+"""Measures the runtime itself and turns bad readings into signals.
+
+Reads: heartbeats, stream and REST ages, the writer's lanes, mailboxes, disk and process figures.
+Writes: `HealthSignal`s to the governor (only when their level changes); a sample every few seconds.
+Owns: nothing but the levels it last reported.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import LivespotError
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import HealthSample
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import HealthSignal
+from livespot.contracts.venue import MarketReader, OrderCounts, ServerClock
+from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel, Stage
+from livespot.rules.ages import Limits, Sustained, graded, graded_low
+from livespot.runtime.mailboxes import Mailbox, MailboxStats
+
+_TICK_SECONDS = 0.25
+_DEPTH_SUSTAINED_MS = 2000
+_PROBE_SECONDS = 3.0
+
+
+class StreamAge(Protocol):
+    """How long ago the market feed consumed a frame; None before the first subscription answer."""
+
+    def age_ms(self, now_ms: int) -> int | None: ...
+
+
+class RestAge(Protocol):
+    """How long ago a confirming REST call succeeded, and how often one is due at present."""
+
+    def age_ms(self, now_ms: int) -> int | None: ...
+
+    @property
+    def interval_ms(self) -> int: ...
+
+
+class WriterStats(Protocol):
+    """The audit writer's lanes, in events, milliseconds and counts."""
+
+    depth: int
+    capacity: int
+    oldest_age_ms: int
+    lag_ms: int
+    commits: int
+    failed_writes: int
+
+
+class Measured(Protocol):
+    """Anything with mailbox statistics."""
+
+    def stats(self) -> MailboxStats: ...
+
+
+class HostFigures(Protocol):
+    """The process and its disk, as the operating system counts them."""
+
+    def free_bytes(self) -> int: ...
+
+    def rss_bytes(self) -> int: ...
+
+    def cpu_percent_x100(self) -> int: ...
+
+    def database_bytes(self) -> tuple[int, int]:
+        """Size of the database file and of its write-ahead log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    settings: Settings
+    clock: Clock
+    audit: AuditPort
+    governor: Mailbox[GovernorInbox]
+    mailboxes: Sequence[Measured]
+    overdue_ms: Callable[[], dict[str, int]]
+    loop_worst_ms: Callable[[], int]
+    writer_stats: Callable[[], WriterStats]
+    stream_age: StreamAge
+    rest_age: RestAge
+    probe: MarketReader
+    server_clock: ServerClock
+    counts: OrderCounts
+    host: HostFigures
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Measure until cancelled."""
+        reported: dict[tuple[SignalKind, str], SignalLevel] = {}
+        deep = Sustained()
+        next_sample = 0
+        task_status.started()
+        while True:
+            self.beat()
+            signals = [*self._stuck(), *self._rest(), await self._stream()]
+            writer, deep = self._writer(deep)
+            signals.extend(writer)
+            now = self.clock.monotonic_ms()
+            if now >= next_sample:
+                next_sample = now + self.settings.health.disk_health_sample_interval_ms
+                signals.append(await self._sample())
+            for signal in signals:
+                key = (signal.kind, signal.source)
+                if reported.get(key, SignalLevel.CLEAR) is not signal.level:
+                    reported[key] = signal.level
+                    await self.governor.send(signal)
+            await self.clock.sleep(_TICK_SECONDS)
+
+    def _stuck(self) -> list[HealthSignal]:
+        health = self.settings.health
+        limits = Limits(
+            kind=SignalKind.LOOP_STUCK,
+            degrade_at=health.loop_stuck_ms_degrade,
+            pause_at=health.loop_stuck_ms_pause,
+            degrade_code=ReasonCode.LOOP_STUCK_DEGRADE,
+            pause_code=ReasonCode.LOOP_STUCK_PAUSE,
+            unit="ms",
+        )
+        overdue = {**self.overdue_ms(), "loop": self.loop_worst_ms()}
+        now = self.clock.now_ms()
+        return [graded(limits, age, source=name, at_ms=now) for name, age in overdue.items()]
+
+    def _rest(self) -> list[HealthSignal]:
+        health = self.settings.health
+        age = self.rest_age.age_ms(self.clock.monotonic_ms())
+        if age is None:
+            return []
+        slack = 3 * self.rest_age.interval_ms
+        limits = Limits(
+            kind=SignalKind.REST_STALE,
+            degrade_at=max(health.rest_stale_ms_degrade, slack),
+            pause_at=max(health.rest_stale_ms_pause, slack),
+            degrade_code=ReasonCode.REST_STALE_DEGRADE,
+            pause_code=ReasonCode.REST_STALE_PAUSE,
+            unit="ms",
+        )
+        return [graded(limits, age, source="rest", at_ms=self.clock.now_ms())]
+
+    async def _stream(self) -> HealthSignal:
+        health = self.settings.health
+        age = self.stream_age.age_ms(self.clock.monotonic_ms()) or 0
+        pause_at = health.ws_stale_ms_pause
+        # A dead stream is PAUSE only when the exchange cannot be reached by REST either.
+        if age >= pause_at and await self._rest_answers():
+            age = pause_at - 1
+        limits = Limits(
+            kind=SignalKind.WS_STALE,
+            degrade_at=health.ws_stale_ms_degrade,
+            pause_at=pause_at,
+            degrade_code=ReasonCode.WS_STALE_DEGRADE,
+            pause_code=ReasonCode.WS_STALE_PAUSE,
+            unit="ms",
+        )
+        return graded(limits, age, source="market stream", at_ms=self.clock.now_ms())
+
+    async def _rest_answers(self) -> bool:
+        with self.clock.move_on_after(_PROBE_SECONDS) as scope:
+            try:
+                await self.probe.server_time_ms()
+            except LivespotError:
+                return False
+        return not scope.cancelled_caught
+
+    def _writer(self, deep: Sustained) -> tuple[list[HealthSignal], Sustained]:
+        audit = self.settings.audit
+        stats = self.writer_stats()
+        now = self.clock.monotonic_ms()
+        percent = 100 * stats.depth // max(1, stats.capacity)
+        deep = deep.seen(holds=percent >= audit.writer_queue_hi_watermark_pct, now_ms=now)
+        lag = Limits(
+            kind=SignalKind.DB_WRITER,
+            degrade_at=audit.writer_max_lag_ms,
+            pause_at=3 * audit.writer_max_lag_ms,
+            degrade_code=ReasonCode.DB_WRITER_BACKPRESSURE,
+            pause_code=ReasonCode.DB_WRITER_QUEUE_FULL,
+            unit="ms",
+        )
+        depth = Limits(
+            kind=SignalKind.DB_WRITER,
+            degrade_at=audit.writer_queue_hi_watermark_pct,
+            pause_at=audit.writer_queue_full_pct,
+            degrade_code=ReasonCode.DB_WRITER_QUEUE_HIGH,
+            pause_code=ReasonCode.DB_WRITER_QUEUE_FULL,
+            unit="%",
+        )
+        at_ms = self.clock.now_ms()
+        sustained = percent if deep.for_ms(now) >= _DEPTH_SUSTAINED_MS else 0
+        signals = [
+            graded(lag, stats.oldest_age_ms, source="writer lag", at_ms=at_ms),
+            graded(depth, sustained, source="writer depth", at_ms=at_ms),
+        ]
+        if stats.failed_writes:
+            signals.append(
+                HealthSignal(
+                    kind=SignalKind.DB_WRITER,
+                    level=SignalLevel.PAUSE,
+                    reason=ReasonCode.AUDIT_WRITE_FAILED,
+                    source="writer failed",
+                    value=stats.failed_writes,
+                    threshold=1,
+                    unit="writes",
+                    at_ms=at_ms,
+                )
+            )
+        return signals, deep
+
+    async def _sample(self) -> HealthSignal:
+        health = self.settings.health
+        now = self.clock.now_ms()
+        free = self.host.free_bytes()
+        limits = Limits(
+            kind=SignalKind.DISK_LOW,
+            degrade_at=health.disk_free_degrade_bytes,
+            pause_at=health.disk_free_pause_bytes,
+            degrade_code=ReasonCode.DISK_LOW_DEGRADE,
+            pause_code=ReasonCode.DISK_LOW_PAUSE,
+            unit="bytes",
+        )
+        sample = self._figures(free)
+        await self.audit.record(
+            AuditEntry(
+                draft=AuditDraft(
+                    event_type=EventType.DISK_HEALTH_SAMPLE,
+                    stage=Stage.STATE_UPDATE,
+                    ts_ms=now,
+                    data={"free_bytes": free},
+                ),
+                records=(HealthSample(at_ms=now, sample_json=canonical_json(sample).decode()),),
+            )
+        )
+        return graded_low(limits, free, source="audit volume", at_ms=now)
+
+    def _figures(self, free_bytes: int) -> dict[str, object]:
+        mono = self.clock.monotonic_ms()
+        writer = self.writer_stats()
+        database, wal = self.host.database_bytes()
+        return {
+            "disk_free_bytes": free_bytes,
+            "db_bytes": database,
+            "wal_bytes": wal,
+            "rss_bytes": self.host.rss_bytes(),
+            "cpu_percent_x100": self.host.cpu_percent_x100(),
+            "writer_depth": writer.depth,
+            "writer_lag_ms": writer.lag_ms,
+            "writer_oldest_ms": writer.oldest_age_ms,
+            "writer_commits": writer.commits,
+            "writer_failed": writer.failed_writes,
+            "stream_age_ms": self.stream_age.age_ms(mono),
+            "rest_age_ms": self.rest_age.age_ms(mono),
+            "clock_offset_ms": self.server_clock.offset_ms,
+            "used_weight": self.counts.used_weight,
+            "weight_limit": self.counts.weight_limit,
+            "unfilled_orders_pct": self.counts.unfilled_orders_pct,
+            "mailboxes": [box.stats() for box in self.mailboxes],
+        }

@@ -1,0 +1,78 @@
+"""When an age, a level or a score becomes a health signal."""
+
+from dataclasses import dataclass
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.system import HealthSignal
+from livespot.contracts.vocabulary import SignalKind, SignalLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Two thresholds of one signal and the codes they carry."""
+
+    kind: SignalKind
+    degrade_at: int
+    pause_at: int
+    degrade_code: ReasonCode
+    pause_code: ReasonCode
+    unit: str
+
+
+def graded(
+    limits: Limits, value: int, *, source: str, at_ms: int, detail: str = ""
+) -> HealthSignal:
+    """A signal for a value that is bad when high; CLEAR below the first threshold."""
+    if value >= limits.pause_at:
+        level, code, threshold = SignalLevel.PAUSE, limits.pause_code, limits.pause_at
+    elif value >= limits.degrade_at:
+        level, code, threshold = SignalLevel.DEGRADE, limits.degrade_code, limits.degrade_at
+    else:
+        level, code, threshold = SignalLevel.CLEAR, limits.degrade_code, limits.degrade_at
+    return HealthSignal(
+        kind=limits.kind,
+        level=level,
+        reason=code,
+        source=source,
+        value=value,
+        threshold=threshold,
+        unit=limits.unit,
+        detail=detail,
+        at_ms=at_ms,
+    )
+
+
+def graded_low(limits: Limits, value: int, *, source: str, at_ms: int) -> HealthSignal:
+    """A signal for a value that is bad when low, such as free disk space."""
+    if value <= limits.pause_at:
+        level, code, threshold = SignalLevel.PAUSE, limits.pause_code, limits.pause_at
+    elif value <= limits.degrade_at:
+        level, code, threshold = SignalLevel.DEGRADE, limits.degrade_code, limits.degrade_at
+    else:
+        level, code, threshold = SignalLevel.CLEAR, limits.degrade_code, limits.degrade_at
+    return HealthSignal(
+        kind=limits.kind,
+        level=level,
+        reason=code,
+        source=source,
+        value=value,
+        threshold=threshold,
+        unit=limits.unit,
+        at_ms=at_ms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sustained:
+    """Whether a condition has held long enough; for depths that may spike harmlessly."""
+
+    since_ms: int | None = None
+
+    def seen(self, *, holds: bool, now_ms: int) -> "Sustained":
+        if not holds:
+            return Sustained()
+        return self if self.since_ms is not None else Sustained(now_ms)
+
+    def for_ms(self, now_ms: int) -> int:
+        """How long it has held; 0 when it does not."""
+        return 0 if self.since_ms is None else now_ms - self.since_ms

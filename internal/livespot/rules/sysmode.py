@@ -1,0 +1,178 @@
+"""How health signals become a mode: weighing, damping and the chart of legal moves."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from statemachine import StateChart
+from statemachine.exceptions import TransitionNotAllowed
+from statemachine.states import States
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.system import ActiveReason, HealthSignal
+from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
+
+STRICTNESS = {SysMode.NORMAL: 0, SysMode.DEGRADE: 1, SysMode.PAUSE: 2, SysMode.EXIT: 3}
+ENTER_CODES = {
+    SysMode.NORMAL: ReasonCode.ENTER_NORMAL,
+    SysMode.DEGRADE: ReasonCode.ENTER_DEGRADE,
+    SysMode.PAUSE: ReasonCode.ENTER_PAUSE,
+    SysMode.EXIT: ReasonCode.ENTER_EXIT,
+}
+_DEMANDED = {
+    SignalLevel.CLEAR: SysMode.NORMAL,
+    SignalLevel.DEGRADE: SysMode.DEGRADE,
+    SignalLevel.PAUSE: SysMode.PAUSE,
+    SignalLevel.EXIT: SysMode.EXIT,
+}
+# Which reason is named first when several hold; the rest follow in order of their beginning.
+_PRIORITY = (
+    ReasonCode.DISK_LOW_PAUSE,
+    ReasonCode.DB_WRITER_QUEUE_FULL,
+    ReasonCode.LOOP_STUCK_PAUSE,
+    ReasonCode.WS_STALE_PAUSE,
+    ReasonCode.REST_STALE_PAUSE,
+    ReasonCode.DRIFT_LIMIT_EXCEEDED,
+)
+
+
+class ModeChart(StateChart[None]):
+    """The legal moves between modes. Strict: an illegal event raises, nothing is swallowed."""
+
+    allow_event_without_transition = False
+    catch_errors_as_events = False
+    atomic_configuration_update = True
+    enable_self_transition_entries = False
+
+    modes = States.from_enum(
+        SysMode, initial=SysMode.DEGRADE, final=SysMode.EXIT, use_enum_instance=True
+    )
+    degrade = modes.NORMAL.to(modes.DEGRADE) | modes.PAUSE.to(modes.DEGRADE)
+    pause = modes.NORMAL.to(modes.PAUSE) | modes.DEGRADE.to(modes.PAUSE)
+    recover = modes.DEGRADE.to(modes.NORMAL)
+    leave = modes.NORMAL.to(modes.EXIT) | modes.DEGRADE.to(modes.EXIT) | modes.PAUSE.to(modes.EXIT)
+
+
+_EVENTS = {
+    SysMode.NORMAL: "recover",
+    SysMode.DEGRADE: "degrade",
+    SysMode.PAUSE: "pause",
+    SysMode.EXIT: "leave",
+}
+
+
+def move(chart: ModeChart, target: SysMode) -> bool:
+    """Send the event that leads to `target`; False when the chart does not allow it."""
+    try:
+        chart.send(_EVENTS[target])
+    except TransitionNotAllowed:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """The governor's whole memory. `active` is keyed by (kind, source) in order of beginning.
+
+    `booting` holds until every boot signal has cleared: then NORMAL follows without the stability
+    window. `held` means PAUSE stays until an operator resumes, whatever the signals say.
+    """
+
+    mode: SysMode = SysMode.DEGRADE
+    active: dict[tuple[SignalKind, str], ActiveReason] = field(default_factory=dict)
+    booting: bool = True
+    held: bool = False
+    clear_since_ms: int | None = None
+    clear_since_cycle: int = 0
+
+
+def absorb(state: Weighing, signal: HealthSignal) -> Weighing:
+    """Take one signal in. A repeated one updates value and count and keeps its `since`."""
+    key = (signal.kind, signal.source)
+    active = dict(state.active)
+    known = active.pop(key, None)
+    if signal.level is SignalLevel.CLEAR:
+        return replace(state, active=active) if known is not None else state
+    reason = ActiveReason(
+        code=signal.reason,
+        kind=signal.kind,
+        level=signal.level,
+        source=signal.source,
+        since_ms=known.since_ms if known is not None else signal.at_ms,
+        value=signal.value,
+        threshold=signal.threshold,
+        unit=signal.unit,
+        detail=signal.detail,
+        count=known.count + 1 if known is not None else 1,
+    )
+    if known is None:
+        active[key] = reason
+    else:
+        active = {k: reason if k == key else v for k, v in state.active.items()}
+    # A signal that fires again inside the stability window starts the window anew.
+    return replace(state, active=active, clear_since_ms=None)
+
+
+def demanded(active: Iterable[ActiveReason]) -> SysMode:
+    """The strictest mode any active reason asks for."""
+    return max(
+        (_DEMANDED[reason.level] for reason in active),
+        key=STRICTNESS.__getitem__,
+        default=SysMode.NORMAL,
+    )
+
+
+def next_mode(
+    state: Weighing, *, now_ms: int, cycle: int, stable_window_ms: int
+) -> tuple[Weighing, SysMode]:
+    """The mode the signals lead to at this moment, and the memory with its stability window.
+
+    Tightening is immediate. PAUSE is left only through `resumed`. DEGRADE is left once nothing has
+    been active for the window and two cycles have begun since; at boot at once.
+    """
+    wanted = demanded(state.active.values())
+    if STRICTNESS[wanted] > STRICTNESS[state.mode]:
+        held = state.held or wanted is SysMode.PAUSE
+        return replace(state, held=held, clear_since_ms=None), wanted
+    if state.mode is not SysMode.DEGRADE or wanted is not SysMode.NORMAL:
+        return replace(state, clear_since_ms=None), state.mode
+    if state.booting:
+        return replace(state, booting=False), SysMode.NORMAL
+    if state.clear_since_ms is None:
+        return replace(state, clear_since_ms=now_ms, clear_since_cycle=cycle), state.mode
+    stable = now_ms - state.clear_since_ms >= stable_window_ms
+    if stable and cycle - state.clear_since_cycle >= 2:
+        return replace(state, clear_since_ms=None), SysMode.NORMAL
+    return state, state.mode
+
+
+def may_resume(state: Weighing) -> tuple[ReasonCode, ...]:
+    """The codes that still forbid a resume; empty when the operator may leave PAUSE."""
+    return tuple(
+        reason.code
+        for reason in state.active.values()
+        if _DEMANDED[reason.level] in (SysMode.PAUSE, SysMode.EXIT)
+        and reason.kind is not SignalKind.OPERATOR
+    )
+
+
+def resumed(state: Weighing) -> Weighing:
+    """After an operator's resume: their own pause is withdrawn and PAUSE is no longer held."""
+    active = {k: v for k, v in state.active.items() if v.kind is not SignalKind.OPERATOR}
+    return replace(state, active=active, held=False, booting=False, clear_since_ms=None)
+
+
+def ordered_reasons(active: Iterable[ActiveReason]) -> tuple[ActiveReason, ...]:
+    """Active reasons, the most important first."""
+    rank = {code: place for place, code in enumerate(_PRIORITY)}
+    return tuple(
+        sorted(
+            active,
+            key=lambda r: (
+                -STRICTNESS[_DEMANDED[r.level]],
+                rank.get(r.code, len(rank)),
+                r.since_ms,
+                r.code,
+                r.source,
+            ),
+        )
+    )

@@ -1,0 +1,66 @@
+"""Operator commands as files: written by the commands, taken by the governor."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from livespot.contracts.base import Message
+from livespot.contracts.system import OperatorCommand
+from livespot.contracts.vocabulary import OperatorAction
+
+_MAX_BYTES = 4096
+
+
+class CommandFile(Message, frozen=True):
+    """The content of one control file."""
+
+    action: OperatorAction
+    reason: str
+
+
+def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
+    """Write a command file under a temporary name and rename it, so that it is never half read."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=".part")
+    with os.fdopen(handle, "wb") as out:
+        out.write(msgspec.json.encode(command))
+        out.flush()
+        os.fsync(out.fileno())
+    target = directory / f"{nonce}.json"
+    Path(temporary).replace(target)
+    return target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDirectory:
+    """The runtime's side: takes each command once."""
+
+    directory: Path
+    stop_file: Path
+
+    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        if not self.directory.is_dir():
+            return ()
+        commands: list[OperatorCommand] = []
+        for path in sorted(self.directory.glob("*.json")):
+            with path.open("rb") as source:
+                raw = source.read(_MAX_BYTES)
+            path.unlink()
+            try:
+                wanted = msgspec.json.decode(raw, type=CommandFile)
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                # A file we cannot read still shows that the operator wanted something.
+                wanted = CommandFile(action=OperatorAction.PAUSE, reason="unreadable control file")
+            commands.append(
+                OperatorCommand(
+                    action=wanted.action, reason=wanted.reason, nonce=path.stem, at_ms=now_ms
+                )
+            )
+        return commands
+
+    def stop_file_present(self) -> bool:
+        return self.stop_file.exists()

@@ -1,0 +1,71 @@
+"""The environment seam: the three secrets, read once and taken out of the environment."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from livespot.contracts.errors import ConfigInvalid
+from livespot.contracts.secret import Secret
+
+NAMES = ("BINANCE_API_KEY", "BINANCE_API_SECRET", "OPENAI_API_KEY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What the environment carried; an absent one is an empty `Secret`, which is false."""
+
+    binance_api_key: Secret
+    binance_api_secret: Secret
+    openai_api_key: Secret
+
+    def missing(self) -> tuple[str, ...]:
+        """Names of the variables that are not set."""
+        values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)
+        return tuple(name for name, value in zip(NAMES, values, strict=True) if not value)
+
+    def all(self) -> tuple[Secret, ...]:
+        """Every secret that is set, for the masking filters."""
+        values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)
+        return tuple(value for value in values if value)
+
+
+def read_secrets(dotenv: Path) -> Secrets:
+    """Read the three variables, the environment before the `.env` file, and forget the originals.
+
+    `BINANCE_API_SECRET` may name a PEM file; its text is then the secret. Raises `ConfigInvalid`
+    for a `.env` or key file that others can read, never quoting what is in it.
+    """
+    from_file = _read_dotenv(dotenv)
+    values: dict[str, str] = {}
+    for name in NAMES:
+        value = os.environ.pop(name, None)
+        values[name] = value if value is not None else (from_file.get(name) or "")
+    return Secrets(
+        binance_api_key=Secret(values["BINANCE_API_KEY"].strip()),
+        binance_api_secret=Secret(_key_text(values["BINANCE_API_SECRET"].strip())),
+        openai_api_key=Secret(values["OPENAI_API_KEY"].strip()),
+    )
+
+
+def _read_dotenv(path: Path) -> dict[str, str | None]:
+    if not path.is_file():
+        return {}
+    _require_private(path)
+    return dotenv_values(path, interpolate=False)
+
+
+def _key_text(value: str) -> str:
+    path = Path(value)
+    if not value.endswith(".pem") or not path.is_file():
+        return value
+    _require_private(path)
+    return path.read_text(encoding="ascii")
+
+
+def _require_private(path: Path) -> None:
+    # Windows has no such bits; there the file's owner is the protection.
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigInvalid([f"{path.name} can be read by other users; run: chmod 600 {path.name}"])

@@ -1,0 +1,137 @@
+"""Restarts a failed actor within limits, and says so to the governor."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import Fatal
+from livespot.contracts.ports import Clock
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel
+from livespot.runtime.mailboxes import Mailbox
+
+_log = structlog.get_logger(__name__)
+_WINDOW_MS = 600_000
+_MAX_FAILURES = 3
+_BACKOFF_SECONDS = 1.0
+
+
+class Actor(Protocol):
+    async def run(self, *, task_status: TaskStatus[None] = ...) -> None: ...
+
+
+class ActorKeptFailing(Fatal):
+    """Three failures in ten minutes: only a new process can help."""
+
+
+async def nothing_to_rebuild() -> None:
+    """For actors whose state is rebuilt by their own traffic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """One actor under supervision.
+
+    A `critical` actor (execution, position, reconciler) restarts in PAUSE, because what it believed
+    is gone and `rebuild` must restore it from the ledger; the others in DEGRADE.
+    """
+
+    name: str
+    actor: Actor
+    critical: bool
+    clock: Clock
+    governor: Mailbox[GovernorInbox]
+    rebuild: Callable[[], Awaitable[None]] = nothing_to_rebuild
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until the actor returns. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
+        failures: list[int] = []
+        ready = task_status
+        while True:
+            try:
+                async with anyio.create_task_group() as group:
+                    await group.start(self._serve, bool(failures))
+                    ready.started()
+                    ready = anyio.TASK_STATUS_IGNORED
+            except Exception as error:  # the boundary of an actor: everything is reported
+                fatal = fatal_in(error)
+                if fatal is not None:
+                    raise fatal from error
+                await self._report(failures, error)
+                await self.clock.sleep(_BACKOFF_SECONDS)
+            else:
+                return
+
+    async def _serve(
+        self,
+        restarted: bool,  # noqa: FBT001  passed by the task group
+        *,
+        task_status: TaskStatus[None],
+    ) -> None:
+        async with anyio.create_task_group() as group:
+            await group.start(self._run_actor)
+            if restarted:
+                await self.rebuild()
+                await self.governor.send(
+                    self._signal(SignalLevel.CLEAR, ReasonCode.ACTOR_RESTARTED)
+                )
+            task_status.started()
+
+    async def _run_actor(self, *, task_status: TaskStatus[None]) -> None:
+        await self.actor.run(task_status=task_status)
+
+    async def _report(self, failures: list[int], error: Exception) -> None:
+        now = self.clock.monotonic_ms()
+        failures[:] = [at for at in failures if now - at < _WINDOW_MS]
+        failures.append(now)
+        cause = describe(error)
+        _log.error("actor_failed", actor=self.name, cause=cause, failures=len(failures))
+        if len(failures) >= _MAX_FAILURES:
+            raise ActorKeptFailing(
+                f"actor {self.name!r} failed {len(failures)} times in ten minutes: {cause}"
+            ) from error
+        level = SignalLevel.PAUSE if self.critical else SignalLevel.DEGRADE
+        await self.governor.send(self._signal(level, ReasonCode.ACTOR_FAILED, cause))
+        await self.governor.send(
+            Alert(
+                severity=Severity.CRIT if self.critical else Severity.WARN,
+                code=ReasonCode.ACTOR_FAILED,
+                reasons=(),
+                text=f"{self.name} failed and is restarted: {cause}",
+            )
+        )
+
+    def _signal(self, level: SignalLevel, code: ReasonCode, detail: str = "") -> HealthSignal:
+        return HealthSignal(
+            kind=SignalKind.ACTOR,
+            level=level,
+            reason=code,
+            source=self.name,
+            detail=detail,
+            at_ms=self.clock.now_ms(),
+        )
+
+
+def fatal_in(error: BaseException) -> Fatal | None:
+    """The first `Fatal` in an exception or anywhere inside its group."""
+    if isinstance(error, Fatal):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            found = fatal_in(inner)
+            if found is not None:
+                return found
+    return None
+
+
+def describe(error: BaseException) -> str:
+    """Type and text of the innermost cause, at most 300 characters."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,106 @@
+"""The out-of-loop watchdog: a thread that notices a blocked event loop while it is blocked."""
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.ports import Clock
+from livespot.contracts.vocabulary import SysMode
+from livespot.runtime.send_gate import SendGate
+
+_CHECK_SECONDS = 0.1
+
+
+class Heartbeats:
+    """When each part of the runtime was last seen alive, in market milliseconds.
+
+    Written by the loop, read by the watchdog's thread; a dictionary of integers needs no lock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: dict[str, int] = {}
+
+    def beat_of(self, name: str) -> Callable[[], None]:
+        """The function an actor calls on each pass of its loop."""
+        self._last[name] = self._clock.monotonic_ms()
+
+        def beat() -> None:
+            self._last[name] = self._clock.monotonic_ms()
+
+        return beat
+
+    def forget(self, name: str) -> None:
+        """Stop watching a part that has ended on purpose."""
+        self._last.pop(name, None)
+
+    def overdue_ms(self) -> dict[str, int]:
+        """How long ago each part was last seen."""
+        now = self._clock.monotonic_ms()
+        return {name: now - last for name, last in list(self._last.items())}
+
+
+@dataclass(slots=True, kw_only=True)
+class Watchdog:
+    """Watches one heartbeat, the loop's own tick.
+
+    Past `pause_ms` it closes the send gate from outside; past `kill_ms` it writes a crash note with
+    every thread's stack and ends the process, so that the service manager restarts it.
+    """
+
+    heartbeats: Heartbeats
+    gate: SendGate
+    pause_ms: int
+    kill_ms: int
+    note: Path
+    worst_ms: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2)
+
+    def take_worst_ms(self) -> int:
+        """The longest the loop was overdue since the last call."""
+        worst, self.worst_ms = self.worst_ms, 0
+        return worst
+
+    def _watch(self) -> None:
+        shouted = False
+        while not self._stop.wait(_CHECK_SECONDS):
+            overdue = self.heartbeats.overdue_ms().get("loop", 0)
+            self.worst_ms = max(self.worst_ms, overdue)
+            if overdue < self.pause_ms:
+                shouted = False
+                continue
+            if self.gate.entries_open:
+                self.gate.set(SysMode.PAUSE)
+            if not shouted:
+                shouted = True
+                print(  # noqa: T201  the loop is blocked: the log's writer may be, too
+                    f"ALERT CRIT LOOP_STUCK_PAUSE the event loop has not run for {overdue} ms",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            if overdue >= self.kill_ms:
+                self._kill(overdue)
+
+    def _kill(self, overdue: int) -> None:
+        with self.note.open("a", encoding="utf-8") as out:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            out.write(f"{stamp} WATCHDOG_KILL the event loop was blocked for {overdue} ms\n")
+            out.flush()
+            faulthandler.dump_traceback(file=out, all_threads=True)
+        os._exit(ExitCode.WATCHDOG)
