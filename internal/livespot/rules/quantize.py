@@ -1,0 +1,255 @@
+"""The one quantizer: every order passes here before it may become an intent.
+
+Amounts are only ever floored. A value that misses a bound is refused, never lifted to reach it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context, Decimal
+
+from livespot.contracts.amounts import BPS, ONE, decimals_of
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import Constraints
+from livespot.contracts.vocabulary import OrderType, Side
+
+# Wide enough that no quotient of exchange amounts is rounded before it is floored.
+_EXACT = Context(prec=80, rounding=ROUND_FLOOR)
+# The exchange measures its price band against a price we only see a little later.
+PERCENT_PRICE_MARGIN_BPS = 20
+# A leg sized to the notional minimum to the last digit would fail on the next tick down.
+NOTIONAL_HEADROOM = Decimal("1.02")
+
+_MARKET_PRICED = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+_LIMIT_PRICED = frozenset(OrderType) - _MARKET_PRICED
+_STOP_PRICED = frozenset(
+    {
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDraft:
+    """An order as wanted, before quantising. Prices are quote per base, quantity is base."""
+
+    type: OrderType
+    side: Side
+    qty: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trailing_delta: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized:
+    """The same order with every amount on its grid and inside every enforced filter."""
+
+    type: OrderType
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    stop_price: Decimal | None
+    trailing_delta: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefused:
+    """Why an order may not be sent; `filter_name` is the exchange's name of the rule."""
+
+    reason: ReasonCode
+    filter_name: str
+    detail: str
+
+
+def quantize_price(price: Decimal, constraints: Constraints) -> Decimal:
+    """The greatest tick not above `price`, printed with the decimals of the tick."""
+    return _on_grid(price, constraints.tick_size, constraints.price_decimals)
+
+
+def quantize_qty(qty: Decimal, constraints: Constraints, *, market: bool = False) -> Decimal:
+    """The greatest quantity not above `qty` on the lot grid (and the market grid, if asked)."""
+    step = constraints.step_size
+    if market and constraints.market_step_size:
+        step = max(step, constraints.market_step_size)
+    return _on_grid(qty, step, constraints.qty_decimals)
+
+
+def check_order(
+    draft: OrderDraft,
+    constraints: Constraints,
+    *,
+    reference_price: Decimal,
+    margin_bps: int = PERCENT_PRICE_MARGIN_BPS,
+) -> Quantized | OrderRefused:
+    """Floor every amount to its grid, then apply the enforced filters that concern this type.
+
+    `reference_price` stands in for the exchange's own reference or average price. The first
+    refusal wins; the order of the checks is the exchange's.
+    """
+    malformed = _malformed(draft)
+    if malformed is not None:
+        return malformed
+    order = Quantized(
+        type=draft.type,
+        side=draft.side,
+        qty=quantize_qty(draft.qty, constraints, market=draft.type is OrderType.MARKET),
+        price=None if draft.price is None else quantize_price(draft.price, constraints),
+        stop_price=(
+            None if draft.stop_price is None else quantize_price(draft.stop_price, constraints)
+        ),
+        trailing_delta=draft.trailing_delta,
+    )
+    band = _Band(reference=reference_price, margin_bps=margin_bps)
+    return next(_refusals(order, constraints, band), order)
+
+
+def orders_fit(constraints: Constraints, *, orders: int, algo_orders: int) -> bool:
+    """Whether the symbol may hold this many open orders, and this many stop or profit orders.
+
+    A limit of zero means the exchange states none.
+    """
+    return not (
+        0 < constraints.max_num_orders < orders or 0 < constraints.max_num_algo_orders < algo_orders
+    )
+
+
+def sellable_after_fee(qty: Decimal, constraints: Constraints, base_fee_bps: int) -> Decimal:
+    """What of a bought quantity can be sold when the fee is taken from the base asset."""
+    kept = _EXACT.multiply(qty, ONE - Decimal(base_fee_bps) / BPS)
+    return quantize_qty(kept, constraints)
+
+
+def protectable(
+    qty: Decimal,
+    constraints: Constraints,
+    base_fee_bps: int,
+    lowest_leg_price: Decimal,
+    max_dust_bps: int,
+) -> bool:
+    """Whether a position of `qty` can carry its protection once the buy's fee is taken.
+
+    One step is given away before the notional test, because the exchange may round the fee up.
+    `lowest_leg_price` is the lowest limit price of any leg; legs at market count the reference
+    price.
+    """
+    sellable = sellable_after_fee(qty, constraints, base_fee_bps)
+    certain = sellable - constraints.step_size
+    if certain < max(constraints.min_qty, constraints.step_size):
+        return False
+    if certain * lowest_leg_price < NOTIONAL_HEADROOM * constraints.min_notional:
+        return False
+    return (qty - sellable) * BPS <= qty * max_dust_bps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Band:
+    reference: Decimal
+    margin_bps: int
+
+
+def _on_grid(value: Decimal, step: Decimal, decimals: int) -> Decimal:
+    if not value.is_finite() or value < 0:
+        raise ValueError(f"{value!r} cannot be quantised: it must be finite and not negative")
+    if step <= 0:
+        raise ValueError(f"step {step!r} is not positive")
+    units = _EXACT.divide_int(value, step)
+    places = max(decimals, decimals_of(step))
+    return _EXACT.quantize(_EXACT.multiply(units, step), ONE.scaleb(-places))
+
+
+def _malformed(draft: OrderDraft) -> OrderRefused | None:
+    amounts = [draft.qty, *(p for p in (draft.price, draft.stop_price) if p is not None)]
+    if any(not amount.is_finite() or amount <= 0 for amount in amounts):
+        return _refuse("LOT_SIZE", "amounts must be finite and above zero", _SIZE)
+    if (draft.price is not None) != (draft.type in _LIMIT_PRICED):
+        return _refuse("PRICE_FILTER", f"{draft.type} and its price do not go together")
+    wants_trigger = draft.type in _STOP_PRICED
+    has_trigger = draft.stop_price is not None or draft.trailing_delta is not None
+    if wants_trigger != has_trigger:
+        return _refuse("PRICE_FILTER", f"{draft.type} and its trigger do not go together")
+    return None
+
+
+def _refusals(order: Quantized, constraints: Constraints, band: _Band) -> Iterator[OrderRefused]:
+    for price in (order.price, order.stop_price):
+        if price is not None:
+            yield from _price_refusals(price, order.side, constraints, band)
+    yield from _lot_refusals(order, constraints)
+    yield from _notional_refusals(order, constraints, band)
+    yield from _trailing_refusals(order, constraints)
+
+
+def _price_refusals(
+    price: Decimal, side: Side, constraints: Constraints, band: _Band
+) -> Iterator[OrderRefused]:
+    if price <= 0 or (constraints.min_price and price < constraints.min_price):
+        yield _refuse("PRICE_FILTER", f"{price} is below {constraints.min_price}")
+    if constraints.max_price and price > constraints.max_price:
+        yield _refuse("PRICE_FILTER", f"{price} is above {constraints.max_price}")
+    limits = constraints.percent_price
+    if limits is None:
+        return
+    buying = side is Side.BUY
+    up, down = (limits.bid_up, limits.bid_down) if buying else (limits.ask_up, limits.ask_down)
+    low = band.reference * down * (BPS + band.margin_bps) / BPS
+    high = band.reference * up * (BPS - band.margin_bps) / BPS
+    if not low <= price <= high:
+        yield _refuse("PERCENT_PRICE", f"{price} is outside {low:f}..{high:f}")
+
+
+def _lot_refusals(order: Quantized, constraints: Constraints) -> Iterator[OrderRefused]:
+    if order.qty <= 0 or order.qty < constraints.min_qty:
+        yield _refuse("LOT_SIZE", f"{order.qty} is below {constraints.min_qty}", _SIZE)
+    if order.qty > constraints.max_qty:
+        yield _refuse("LOT_SIZE", f"{order.qty} is above {constraints.max_qty}", _SIZE)
+    if order.type is not OrderType.MARKET:
+        return
+    low, high = constraints.market_min_qty, constraints.market_max_qty
+    if low and order.qty < low:
+        yield _refuse("MARKET_LOT_SIZE", f"{order.qty} is below {low}", _SIZE)
+    # Some symbols state a market maximum of zero, which means that none is set.
+    if high and order.qty > high:
+        yield _refuse("MARKET_LOT_SIZE", f"{order.qty} is above {high}", _SIZE)
+
+
+def _notional_refusals(
+    order: Quantized, constraints: Constraints, band: _Band
+) -> Iterator[OrderRefused]:
+    price = band.reference if order.price is None else order.price
+    notional = price * order.qty
+    if notional < constraints.min_notional:
+        yield _refuse(
+            "NOTIONAL", f"{notional:f} is below {constraints.min_notional}", _MIN_NOTIONAL
+        )
+    if constraints.max_notional and notional > constraints.max_notional:
+        yield _refuse("NOTIONAL", f"{notional:f} is above {constraints.max_notional}", _SIZE)
+
+
+def _trailing_refusals(order: Quantized, constraints: Constraints) -> Iterator[OrderRefused]:
+    delta = order.trailing_delta
+    if delta is None:
+        return
+    bounds = constraints.trailing_delta_bounds
+    if bounds is None:
+        yield _refuse("TRAILING_DELTA", "the symbol offers no trailing orders")
+        return
+    stop = order.type in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+    above = stop == (order.side is Side.BUY)
+    low, high = (
+        (bounds.min_above, bounds.max_above) if above else (bounds.min_below, bounds.max_below)
+    )
+    if not low <= delta <= high:
+        yield _refuse("TRAILING_DELTA", f"{delta} is outside {low}..{high}")
+
+
+_SIZE = ReasonCode.RISK_SIZE_INVALID
+_MIN_NOTIONAL = ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
+
+
+def _refuse(
+    filter_name: str, detail: str, reason: ReasonCode = ReasonCode.PROTECTION_INVALID_FILTER
+) -> OrderRefused:
+    return OrderRefused(reason=reason, filter_name=filter_name, detail=detail)
