@@ -1,0 +1,196 @@
+"""Plays one recorded minute as quotes and trades that rebuild exactly that candle."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from livespot.exchange.candle import MINUTE_MS, Candle, trade_count
+from livespot.exchange.prng import SplitMix
+
+_QUIET_QUOTES = 100
+_SPREAD_BPS_X100 = 240
+_ROUGHNESS = 0.35
+_IMBALANCE_MEMORY = 0.90
+_IMBALANCE_NOISE = 0.035
+_IMBALANCE_NEUTRAL = 0.53
+_IMBALANCE_LEAN = 0.13
+_LEAN_FULL_BPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The top of the book from `t_ms` on; prices in ticks, sizes in steps."""
+
+    t_ms: int
+    bid: int
+    ask: int
+    bid_qty: int
+    ask_qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """A public trade at the bid (`buyer_is_maker`) or at the ask."""
+
+    t_ms: int
+    price: int
+    qty: int
+    buyer_is_maker: bool
+
+
+MarketEvent = Quote | Print
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """What the minutes before say: a mean close in ticks and a mean volume in steps."""
+
+    mean_close: int
+    mean_volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """The bid that a given trade of the minute must meet, and its side."""
+
+    trade: int
+    bid: int
+    buys: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One point of the minute's path; `trade` is the trade's number or None for a mere quote."""
+
+    t_ms: int
+    trade: int | None
+
+
+def minute_events(key: str, candle: Candle, backdrop: Backdrop) -> tuple[MarketEvent, ...]:
+    """Quotes and trades of one minute in time order.
+
+    The trades' first, highest, lowest and last price are the candle's and their quantities sum
+    to its volume. Each trade happens at the bid or the ask of the quote just before it. Depends on
+    nothing but the arguments.
+    """
+    draw = SplitMix(f"{key}:{candle.open_ms}")
+    trades = trade_count(candle)
+    if trades == 0:
+        return ()
+    spread = _spread(candle, draw)
+    moments = _moments(candle.open_ms, trades, draw)
+    anchors = _anchors(candle, spread, trades, draw)
+    bids = _bid_path(candle, spread, moments, anchors, draw)
+    return _emit(candle, spread, _Minute(moments, anchors, bids, backdrop), draw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Minute:
+    moments: tuple[_Moment, ...]
+    anchors: tuple[_Anchor, ...]
+    bids: tuple[int, ...]
+    backdrop: Backdrop
+
+
+def _spread(candle: Candle, draw: SplitMix) -> int:
+    """Two to three basis points, but never so wide that a side could not trade every price."""
+    usual = candle.open * (_SPREAD_BPS_X100 + draw.below(41) - 20) // 1_000_000
+    return max(1, min(usual, (candle.high - candle.low) // 2))
+
+
+def _moments(open_ms: int, trades: int, draw: SplitMix) -> tuple[_Moment, ...]:
+    trade_times = sorted(draw.below(MINUTE_MS) for _ in range(trades))
+    moments = [_Moment(open_ms + t, n) for n, t in enumerate(trade_times)]
+    moments += [_Moment(open_ms + draw.below(MINUTE_MS), None) for _ in range(_QUIET_QUOTES)]
+    # A quote at the time of a trade comes first, so that trades keep their order.
+    return tuple(sorted(moments, key=lambda m: (m.t_ms, -1 if m.trade is None else m.trade)))
+
+
+def _anchors(candle: Candle, spread: int, trades: int, draw: SplitMix) -> tuple[_Anchor, ...]:
+    """First and last trade at open and close; between them the extremes, in a likely order."""
+    first = _meet(0, candle.open, candle, spread, draw)
+    last = _meet(trades - 1, candle.close, candle, spread, draw)
+    if candle.high == candle.low:
+        return (first,) if trades == 1 else (first, last)
+    split = 1 + draw.below(trades - 3)
+    later = split + 1 + draw.below(trades - 2 - split)
+    rising = candle.close >= candle.open
+    low_first = rising if draw.below(4) else not rising
+    low_at, high_at = (split, later) if low_first else (later, split)
+    low = _Anchor(low_at, candle.low, buys=False)
+    high = _Anchor(high_at, candle.high - spread, buys=True)
+    middle = (low, high) if low_first else (high, low)
+    return (first, *middle, last)
+
+
+def _meet(trade: int, price: int, candle: Candle, spread: int, draw: SplitMix) -> _Anchor:
+    """A trade at `price` whose quote keeps within the candle: a sell, or a buy where possible."""
+    may_buy = price - spread >= candle.low
+    may_sell = price + spread <= candle.high
+    buys = may_buy and not (may_sell and draw.below(2))
+    return _Anchor(trade, price - spread if buys else price, buys)
+
+
+def _bid_path(
+    candle: Candle,
+    spread: int,
+    moments: tuple[_Moment, ...],
+    anchors: tuple[_Anchor, ...],
+    draw: SplitMix,
+) -> tuple[int, ...]:
+    """Brownian bridges between the anchors, held inside the candle."""
+    floor, ceiling = candle.low, max(candle.low, candle.high - spread)
+    at_trade = {m.trade: i for i, m in enumerate(moments) if m.trade is not None}
+    fixed = [(at_trade[a.trade], a.bid) for a in anchors]
+    bids = [fixed[0][1]] * (fixed[0][0] + 1)
+    roughness = _ROUGHNESS * (ceiling - floor)
+    for (start, _), (end, goal) in pairwise(fixed):
+        position = float(bids[start])
+        for i in range(start + 1, end):
+            left = moments[end].t_ms - moments[i - 1].t_ms
+            step = moments[i].t_ms - moments[i - 1].t_ms
+            share = step / left if left else 1.0
+            wobble = roughness * (share * (1.0 - share) * left / MINUTE_MS) ** 0.5
+            position += (goal - position) * share + wobble * draw.bell()
+            position = min(max(position, floor), ceiling)
+            bids.append(round(position))
+        bids.append(goal)
+    bids += [bids[-1]] * (len(moments) - len(bids))
+    return tuple(bids)
+
+
+def _emit(candle: Candle, spread: int, minute: _Minute, draw: SplitMix) -> tuple[MarketEvent, ...]:
+    quantities = _quantities(candle.volume, trade_count(candle), draw)
+    forced = {anchor.trade: anchor.buys for anchor in minute.anchors}
+    can_buy = candle.high > candle.low
+    size = max(4, minute.backdrop.mean_volume // 40)
+    imbalance = _lean(minute.bids[0], minute.backdrop)
+    events: list[MarketEvent] = []
+    for moment, bid in zip(minute.moments, minute.bids, strict=True):
+        pull = (_lean(bid, minute.backdrop) - imbalance) * (1.0 - _IMBALANCE_MEMORY)
+        imbalance = min(max(imbalance + pull + _IMBALANCE_NOISE * draw.bell(), 0.15), 0.85)
+        around = size * (0.6 + 0.8 * draw.unit())
+        bid_qty = max(1, round(around * imbalance))
+        ask_qty = max(1, round(around * (1.0 - imbalance)))
+        events.append(Quote(moment.t_ms, bid, bid + spread, bid_qty, ask_qty))
+        if moment.trade is not None:
+            buys = forced.get(moment.trade, can_buy and draw.below(2) == 1)
+            price = bid + spread if buys else bid
+            events.append(Print(moment.t_ms, price, quantities[moment.trade], not buys))
+    return tuple(events)
+
+
+def _lean(bid: int, backdrop: Backdrop) -> float:
+    """The imbalance the book drifts to: buyers gather below the recent mean, sellers above."""
+    full = max(1, backdrop.mean_close * _LEAN_FULL_BPS // 10_000)
+    dip = min(max((backdrop.mean_close - bid) / full, -1.0), 1.0)
+    return _IMBALANCE_NEUTRAL + _IMBALANCE_LEAN * dip
+
+
+def _quantities(volume: int, trades: int, draw: SplitMix) -> list[int]:
+    """Uneven positive parts of the volume that sum to it exactly."""
+    weights = [0.02 + draw.unit() ** 3 for _ in range(trades)]
+    spare = volume - trades
+    total = sum(weights)
+    parts = [1 + int(spare * weight / total) for weight in weights]
+    parts[weights.index(max(weights))] += volume - sum(parts)
+    return parts

@@ -1,0 +1,207 @@
+"""Runs one embedded exchange on a loopback port until it is cancelled."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import uvicorn
+from anyio.abc import TaskStatus
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from livespot.contracts.errors import PreflightFailed
+from livespot.contracts.ports import Clock
+from livespot.exchange.candle import MINUTE_MS
+from livespot.exchange.core import ExchangeCore, open_exchange
+from livespot.exchange.journal import LifeRow
+from livespot.exchange.limits import iso
+from livespot.exchange.model_gate import ModelGate
+from livespot.exchange.pump import WARM_UP_MINUTES, MarketPump
+from livespot.exchange.recorded import (
+    RecordedDataInvalid,
+    RecordedMarket,
+    load_recorded,
+    packaged_data,
+)
+from livespot.exchange.request_log import RequestLog
+from livespot.exchange.rest_face import RestFace
+from livespot.exchange.settings import ExchangeSettings
+from livespot.exchange.state_file import (
+    ExchangeAddress,
+    ExchangeState,
+    address_of,
+    write_state,
+)
+from livespot.exchange.stream_face import StreamFace
+from livespot.exchange.ws_api_face import WsApiFace
+
+_HOST = "127.0.0.1"
+_PING_SECONDS = 20
+_PONG_SECONDS = 60
+_IDLE_SECONDS = 75
+_GRACE_SECONDS = 1
+
+
+class PortTaken(PreflightFailed):
+    """Another process listens on the port."""
+
+
+class _Embedded(uvicorn.Server):
+    """A server that leaves signals to the program around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_exchange(
+    settings: ExchangeSettings,
+    clock: Clock,
+    *,
+    task_status: TaskStatus[ExchangeAddress] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; the address is reported once the port answers.
+
+    Raises:
+        RecordedDataInvalid: the data is damaged or does not cover the clock's present.
+        PortTaken: the port is in use.
+    """
+    recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
+    live_from_ms = _live_from(recorded, clock.now_ms())
+    with _listen(settings.port) as listening:
+        core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
+        address = address_of(_HOST, listening.getsockname()[1])
+        with contextlib.closing(core.journal):
+            _note_life(core, recorded, "start")
+            pump = MarketPump(core, seed=settings.seed, from_ms=live_from_ms)
+            pump.catch_up()
+            try:
+                await _serve(core, pump, listening, (address, recorded), task_status)
+            finally:
+                _note_life(core, recorded, "stop")
+                if settings.state_file is not None:
+                    settings.state_file.unlink(missing_ok=True)
+
+
+async def _serve(
+    core: ExchangeCore,
+    pump: MarketPump,
+    listening: socket.socket,
+    place: tuple[ExchangeAddress, RecordedMarket],
+    task_status: TaskStatus[ExchangeAddress],
+) -> None:
+    address, recorded = place
+    server = _server(core)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_run_server, server, listening)
+        try:
+            while not server.started:
+                await core.clock.sleep(0.01)
+            if core.settings.state_file is not None:
+                write_state(core.settings.state_file, _state(core, address, recorded))
+            task_status.started(address)
+            await pump.run()
+        finally:
+            server.should_exit = True
+
+
+async def _run_server(server: uvicorn.Server, listening: socket.socket) -> None:
+    # Cancelling uvicorn would leave its request tasks behind; it ends only by `should_exit`.
+    with anyio.CancelScope(shield=True):
+        await server.serve(sockets=[listening])
+
+
+def _server(core: ExchangeCore) -> uvicorn.Server:
+    shared = core.settings.shared_clock
+    speed = shared.speed if shared else 1
+    return _Embedded(
+        uvicorn.Config(
+            _application(core),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            loop="none",
+            http="h11",
+            ws="websockets-sansio",
+            ws_ping_interval=_PING_SECONDS / speed,
+            ws_ping_timeout=_PONG_SECONDS / speed,
+            ws_per_message_deflate=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+
+
+def _application(core: ExchangeCore) -> Starlette:
+    log = RequestLog(core.journal, core.clock)
+    streams = StreamFace(core.market, core.clock, core.settings.queue_size)
+    ws_api = WsApiFace(core, log)
+    gate = ModelGate(core.clock, core.settings.gate_answers)
+
+    async def complete(request: Request) -> Response:
+        arrival = log.arrive()
+        status, body = await gate.answer(await request.body())
+        what = (request.method, request.url.path)
+        arrival.answered("model", what, {}, str(status), delivered=True)
+        return Response(body, status, media_type="application/json")
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/ws", streams.serve),
+            WebSocketRoute("/ws/{streams:path}", streams.serve),
+            WebSocketRoute("/stream", streams.serve),
+            WebSocketRoute("/ws-api/v3", ws_api.serve),
+            Route("/model/v1/chat/completions", complete, methods=["POST"]),
+            Route("/{path:path}", RestFace(core, log)),
+        ]
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((_HOST, port))
+    except OSError as error:
+        raise PortTaken(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
+
+
+def _live_from(recorded: RecordedMarket, now_ms: int) -> int:
+    """The minute play begins with: some before the present, so that averages have a past."""
+    first = now_ms // MINUTE_MS * MINUTE_MS - WARM_UP_MINUTES * MINUTE_MS
+    if not recorded.start_ms <= first or now_ms >= recorded.end_ms:
+        earliest = recorded.start_ms + WARM_UP_MINUTES * MINUTE_MS
+        raise RecordedDataInvalid(
+            f"the recorded data plays from {iso(earliest)} to {iso(recorded.end_ms)}, "
+            f"not at {iso(now_ms)}"
+        )
+    return first
+
+
+def _note_life(core: ExchangeCore, recorded: RecordedMarket, event: str) -> None:
+    core.journal.write(
+        LifeRow(
+            t_ms=core.clock.now_ms(),
+            event=event,
+            seed=core.settings.seed,
+            data_sha256=recorded.sha256,
+        )
+    )
+
+
+def _state(core: ExchangeCore, address: ExchangeAddress, recorded: RecordedMarket) -> ExchangeState:
+    journal: Path | None = core.settings.journal
+    return ExchangeState(
+        pid=os.getpid(),
+        address=address,
+        seed=core.settings.seed,
+        data_id=recorded.data_id,
+        data_sha256=recorded.sha256,
+        journal=str(journal.resolve()) if journal is not None else "",
+        clock=core.settings.shared_clock,
+    )
