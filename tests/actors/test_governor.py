@@ -1,0 +1,240 @@
+"""The governor moves the mode, with its audit, and everybody hears it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from livespot.actors.governor import Governor
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.settings import HealthSettings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
+from livespot.contracts.vocabulary import (
+    EventType,
+    OperatorAction,
+    Severity,
+    SignalKind,
+    SignalLevel,
+    SysMode,
+)
+from livespot.runtime.clock import ClockAnchor, ScaledClock
+from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.send_gate import SendGate
+from livespot.testing.audit import RecordingAudit
+
+_FAST = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+
+
+@dataclass
+class _Control:
+    commands: list[OperatorCommand] = field(default_factory=list)
+    stop: bool = False
+
+    def take_commands(self, now_ms: int) -> list[OperatorCommand]:
+        taken, self.commands = self.commands, []
+        return taken
+
+    def stop_file_present(self) -> bool:
+        return self.stop
+
+
+@dataclass
+class _House:
+    """A governor at work and everything around it a test can see."""
+
+    inbox: Mailbox[GovernorInbox]
+    heard: Mailbox[ModeChanged]
+    audit: RecordingAudit
+    gate: SendGate
+    control: _Control
+    announced: list[Alert]
+    left: list[ModeChanged]
+
+    async def until(self, mode: SysMode) -> ModeChanged:
+        """The change that brings `mode`; the ones before it are dropped."""
+        with anyio.fail_after(5):
+            while True:
+                change = await self.heard.receive()
+                if change.mode is mode:
+                    return change
+
+    async def boot(self) -> None:
+        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+            await self.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
+        await self.until(SysMode.NORMAL)
+
+
+def _signal(
+    level: SignalLevel,
+    *,
+    kind: SignalKind = SignalKind.WS_STALE,
+    source: str = "",
+    code: ReasonCode = ReasonCode.WS_STALE_DEGRADE,
+) -> HealthSignal:
+    return HealthSignal(kind=kind, level=level, reason=code, source=source, value=9, threshold=2)
+
+
+def _command(action: OperatorAction, reason: str = "because") -> OperatorCommand:
+    return OperatorCommand(action=action, reason=reason, nonce="n1", at_ms=1)
+
+
+@asynccontextmanager
+async def _governed(
+    start: SysMode = SysMode.DEGRADE, cycles: Callable[[], int] = lambda: 0
+) -> AsyncIterator[_House]:
+    house = _House(
+        inbox=Mailbox("governor", 64, _FAST),
+        heard=Mailbox("listener", 64, _FAST),
+        audit=RecordingAudit(),
+        gate=SendGate(),
+        control=_Control(),
+        announced=[],
+        left=[],
+    )
+    governor = Governor(
+        run_id="run_test",
+        start_mode=start,
+        settings=HealthSettings(degrade_exit_stable_window_ms=1000),
+        clock=_FAST,
+        audit=house.audit,
+        gate=house.gate,
+        inbox=house.inbox,
+        receivers=[house.heard],
+        control=house.control,
+        cycles=cycles,
+        announce=house.announced.append,
+        leave=house.left.append,
+        beat=lambda: None,
+    )
+    async with anyio.create_task_group() as group:
+        await group.start(governor.run)
+        yield house
+        group.cancel_scope.cancel()
+
+
+async def test_it_boots_in_degrade_with_the_entries_closed() -> None:
+    async with _governed() as house:
+        change = await house.until(SysMode.DEGRADE)
+
+        assert ReasonCode.BOOT_RECOVERY in change.reasons
+        assert not house.gate.entries_open
+
+
+async def test_normal_follows_once_recovery_and_checklist_have_passed() -> None:
+    async with _governed() as house:
+        await house.boot()
+
+        assert house.gate.entries_open
+
+
+async def test_a_mode_change_and_its_alert_are_durable_together_before_it_is_broadcast() -> None:
+    async with _governed() as house:
+        await house.boot()
+        await house.inbox.send(_signal(SignalLevel.PAUSE))
+        change = await house.until(SysMode.PAUSE)
+
+        moved = house.audit.of(EventType.SYSMODE_CHANGED)[-1]
+        alert = house.audit.entries[house.audit.entries.index(moved) + 1]
+        assert moved.draft.data["to"] == SysMode.PAUSE
+        assert alert.draft.event_type is EventType.ALERT_RAISED
+        assert alert.draft.reasons == change.reasons
+        assert not house.gate.entries_open
+
+
+async def test_a_mode_tightens_even_when_the_audit_is_broken() -> None:
+    async with _governed() as house:
+        await house.boot()
+        house.audit.broken = True
+        await house.inbox.send(_signal(SignalLevel.DEGRADE))
+        await house.until(SysMode.DEGRADE)
+
+        assert not house.gate.entries_open
+        assert any(alert.code is ReasonCode.AUDIT_WRITE_FAILED for alert in house.announced)
+
+
+async def test_a_mode_never_loosens_without_audit() -> None:
+    async with _governed() as house:
+        house.audit.broken = True
+        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+            await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
+        with anyio.move_on_after(0.1):
+            await house.until(SysMode.NORMAL)
+
+        assert not house.gate.entries_open
+
+
+async def test_an_operators_pause_holds_until_a_resume_with_a_reason() -> None:
+    async with _governed() as house:
+        await house.boot()
+        house.control.commands.append(_command(OperatorAction.PAUSE))
+        await house.until(SysMode.PAUSE)
+        house.control.commands.append(_command(OperatorAction.RESUME, reason=" "))
+        house.control.commands.append(_command(OperatorAction.RESUME, reason="looked at it"))
+        await house.until(SysMode.DEGRADE)
+
+        outcomes = [e.draft.data["outcome"] for e in house.audit.of(EventType.OPERATOR_COMMAND)]
+        assert outcomes == ["accepted", "refused: a resume needs a reason", "accepted"]
+
+
+async def test_a_resume_is_refused_while_the_cause_stands() -> None:
+    async with _governed() as house:
+        await house.boot()
+        await house.inbox.send(_signal(SignalLevel.PAUSE, code=ReasonCode.WS_STALE_PAUSE))
+        await house.until(SysMode.PAUSE)
+        house.control.commands.append(_command(OperatorAction.RESUME))
+        with anyio.move_on_after(0.1):
+            await house.until(SysMode.DEGRADE)
+
+        (entry,) = house.audit.of(EventType.OPERATOR_COMMAND)
+        assert "WS_STALE_PAUSE" in entry.draft.data["outcome"]
+        assert house.gate.mode is SysMode.PAUSE
+
+
+async def test_a_run_that_ended_in_pause_boots_in_pause_and_stays() -> None:
+    async with _governed(start=SysMode.PAUSE) as house:
+        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+            await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
+        with anyio.move_on_after(0.1):
+            await house.until(SysMode.NORMAL)
+
+        assert house.gate.mode is SysMode.PAUSE
+
+
+async def test_the_stop_file_leads_to_exit() -> None:
+    async with _governed() as house:
+        await house.boot()
+        house.control.stop = True
+        change = await house.until(SysMode.EXIT)
+
+        assert ReasonCode.KILL_SWITCH_FILE in change.reasons
+        assert [entry.mode for entry in house.left] == [SysMode.EXIT]
+
+
+async def test_the_same_alert_is_heard_once_per_minute() -> None:
+    alert = Alert(
+        severity=Severity.WARN, code=ReasonCode.FOREIGN_ORDER_DETECTED, reasons=(), text="seen"
+    )
+    async with _governed() as house:
+        for _ in range(5):
+            await house.inbox.send(alert)
+        await house.boot()
+
+        heard = [a for a in house.announced if a.code is ReasonCode.FOREIGN_ORDER_DETECTED]
+        assert len(heard) == 1
+
+
+async def test_recovery_from_degrade_waits_for_the_window_and_for_cycles_to_advance() -> None:
+    passed = 0
+    async with _governed(cycles=lambda: passed) as house:
+        await house.boot()
+        await house.inbox.send(_signal(SignalLevel.DEGRADE))
+        await house.until(SysMode.DEGRADE)
+        await house.inbox.send(_signal(SignalLevel.CLEAR))
+        with anyio.move_on_after(0.1):
+            await house.until(SysMode.NORMAL)
+        assert house.gate.mode is SysMode.DEGRADE
+
+        passed = 2
+        await house.until(SysMode.NORMAL)

@@ -1,0 +1,83 @@
+"""Canonical JSON and the numbers in it."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livespot.contracts.amounts import decimal_text, floor_to, nearest_rank, rint, round_div
+from livespot.contracts.canonical import canonical_json, hash_of
+from livespot.contracts.settings import Settings
+
+_KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+)
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_VALUES)
+def test_canonical_json_equals_the_reference_canonicaliser(value: object) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1.0, {"a": 0.5}, [float("nan")]])
+def test_floats_never_enter_a_hash(value: object) -> None:
+    with pytest.raises(TypeError):
+        canonical_json(value)
+
+
+def test_integers_beyond_what_json_carries_exactly_are_refused() -> None:
+    with pytest.raises(ValueError, match="beyond"):
+        canonical_json({"ns": 2**53})
+
+
+def test_non_ascii_keys_are_refused() -> None:
+    with pytest.raises(TypeError):
+        canonical_json({"ключ": 1})
+
+
+def test_decimals_are_plain_digit_strings() -> None:
+    assert canonical_json({"p": Decimal("1E-8"), "q": Decimal("100.00")}) == (
+        b'{"p":"0.00000001","q":"100.00"}'
+    )
+
+
+def test_minus_zero_is_zero() -> None:
+    assert decimal_text(Decimal("-0.00")) == "0.00"
+
+
+@given(st.decimals("0", "1000000", places=9), st.sampled_from(["0.01", "0.001", "1", "0.5"]))
+def test_flooring_never_rises_and_lands_on_the_step(value: Decimal, step: str) -> None:
+    floored = floor_to(value, Decimal(step))
+
+    assert floored <= value
+    assert value - floored < Decimal(step)
+    assert floored % Decimal(step) == 0
+
+
+def test_rounding_rules_match_their_definitions() -> None:
+    assert [rint(value) for value in (0.5, 1.5, 2.5, -0.5)] == [0, 2, 2, 0]
+    assert [round_div(value, 4) for value in (1, 2, 3)] == [0, 1, 1]
+    assert nearest_rank([4.0, 1.0, 3.0, 2.0], 50) == 2.0
+    assert nearest_rank([4.0, 1.0, 3.0, 2.0], 90) == 4.0
+
+
+def test_the_settings_hash_changes_with_any_value() -> None:
+    default = Settings()
+    changed = msgspec.structs.replace(
+        default, risk=msgspec.structs.replace(default.risk, cooldown_seconds=301)
+    )
+
+    assert hash_of(default) == hash_of(Settings())
+    assert hash_of(default) != hash_of(changed)

@@ -1,0 +1,131 @@
+"""Mailboxes keep their stated policy."""
+
+import anyio
+import pytest
+
+from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, MailboxClosed, Reply
+from livespot.testing.clock import ManualClock
+
+
+async def test_messages_arrive_in_the_order_they_were_sent() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 8, ManualClock())
+
+    for number in range(5):
+        await box.send(number)
+
+    assert [await box.receive() for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_full_mailbox_makes_the_sender_wait_and_loses_nothing() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 2, ManualClock())
+    taken: list[int] = []
+
+    async def send_all() -> None:
+        for number in range(20):
+            await box.send(number)
+        box.close()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(send_all)
+        async for number in box:
+            taken.append(number)
+            await anyio.lowlevel.checkpoint()
+
+    assert taken == list(range(20))
+    assert box.stats().high_water == 2
+
+
+async def test_several_waiting_senders_all_get_through() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 1, ManualClock())
+    taken: list[int] = []
+
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            group.start_soon(box.send, number)
+        for _ in range(6):
+            taken.append(await box.receive())
+            await anyio.lowlevel.checkpoint()
+
+    assert sorted(taken) == list(range(6))
+
+
+async def test_a_refused_offer_is_counted() -> None:
+    box: Mailbox[int] = Mailbox("samples", 1, ManualClock())
+
+    assert box.offer(1)
+    assert not box.offer(2)
+    assert box.stats().dropped == 1
+
+
+async def test_a_closed_mailbox_refuses_new_messages_and_gives_out_the_old() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 4, ManualClock())
+    await box.send(1)
+    box.close()
+
+    with pytest.raises(MailboxClosed):
+        await box.send(2)
+    assert await box.receive() == 1
+    with pytest.raises(anyio.EndOfStream):
+        await box.receive()
+
+
+async def test_a_cancelled_receive_loses_no_message() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 4, ManualClock())
+
+    with anyio.move_on_after(0):
+        await box.receive()
+    await box.send(7)
+
+    assert await box.receive() == 7
+
+
+async def test_the_age_of_the_oldest_message_is_measured() -> None:
+    clock = ManualClock()
+    box: Mailbox[int] = Mailbox("numbers", 4, clock)
+    await box.send(1)
+    clock.advance(250)
+    await box.send(2)
+
+    assert box.stats().oldest_age_ms == 250
+
+
+async def test_a_conflating_mailbox_keeps_the_latest_of_each_key() -> None:
+    box: ConflatingMailbox[str] = ConflatingMailbox("ticks", 4, ManualClock())
+
+    box.put("A", "a1")
+    box.put("B", "b1")
+    box.put("A", "a2")
+
+    assert await box.receive_all() == ["a2", "b1"]
+    assert box.stats().depth == 0
+
+
+async def test_a_conflating_mailbox_wakes_its_reader() -> None:
+    box: ConflatingMailbox[int] = ConflatingMailbox("ticks", 4, ManualClock())
+    taken: list[int] = []
+
+    async def read() -> None:
+        taken.extend(await box.receive_all())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await anyio.lowlevel.checkpoint()
+        box.put("A", 1)
+
+    assert taken == [1]
+
+
+async def test_a_reply_gives_its_first_answer() -> None:
+    reply: Reply[int] = Reply()
+    reply.answer(1)
+    reply.answer(2)
+
+    assert await reply.wait() == 1
+
+
+async def test_a_failed_reply_raises_at_the_asker() -> None:
+    reply: Reply[int] = Reply()
+    reply.fail(MailboxClosed("gone"))
+
+    with pytest.raises(MailboxClosed):
+        await reply.wait()

@@ -1,0 +1,102 @@
+"""A failing actor is restarted within limits, and everybody hears of it."""
+
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.errors import AuditUnwritable
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import SignalLevel
+from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.supervisor import ActorKeptFailing, Supervised, describe
+from livespot.testing.clock import ManualClock
+
+
+@dataclass
+class _Flaky:
+    """Fails as often as it has errors, then serves."""
+
+    errors: list[Exception]
+    served: anyio.Event = field(default_factory=anyio.Event)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.served.set()
+
+
+def _watched(
+    actor: _Flaky, *, critical: bool
+) -> tuple[Supervised, Mailbox[GovernorInbox], ManualClock]:
+    clock = ManualClock()
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
+    supervised = Supervised(
+        name="risk", actor=actor, critical=critical, clock=clock, governor=governor
+    )
+    return supervised, governor, clock
+
+
+def _signals(governor: Mailbox[GovernorInbox]) -> list[HealthSignal]:
+    found = []
+    while (message := governor.receive_nowait()) is not None:
+        if isinstance(message, HealthSignal):
+            found.append(message)
+    return found
+
+
+async def test_a_failed_actor_is_restarted_and_reported() -> None:
+    supervised, governor, _ = _watched(_Flaky([KeyError("x")]), critical=False)
+
+    await supervised.run()
+
+    assert [s.level for s in _signals(governor)] == [SignalLevel.DEGRADE, SignalLevel.CLEAR]
+
+
+async def test_a_critical_actor_restarts_in_pause() -> None:
+    supervised, governor, _ = _watched(_Flaky([KeyError("x")]), critical=True)
+
+    await supervised.run()
+
+    assert _signals(governor)[0].level is SignalLevel.PAUSE
+
+
+async def test_three_failures_in_ten_minutes_end_the_process() -> None:
+    supervised, _, _ = _watched(_Flaky([KeyError("x")] * 3), critical=False)
+
+    with pytest.raises(ActorKeptFailing, match="risk"):
+        await supervised.run()
+
+
+async def test_old_failures_are_forgiven() -> None:
+    actor = _Flaky([KeyError("x")] * 4)
+    supervised, _, clock = _watched(actor, critical=False)
+    naps = clock.sleep
+
+    async def long_nap(seconds: float) -> None:
+        clock.advance(400_000)
+        await naps(seconds)
+
+    clock.sleep = long_nap  # type: ignore[method-assign]
+
+    await supervised.run()
+
+    assert actor.served.is_set()
+
+
+async def test_a_fatal_error_is_never_restarted() -> None:
+    supervised, governor, _ = _watched(_Flaky([AuditUnwritable("disk gone")]), critical=False)
+
+    with pytest.raises(AuditUnwritable):
+        await supervised.run()
+
+    assert not any(isinstance(m, Alert) for m in iter(governor.receive_nowait, None))
+
+
+def test_the_innermost_cause_is_described() -> None:
+    nested = ExceptionGroup("outer", [ExceptionGroup("inner", [ValueError("the cause")])])
+
+    assert describe(nested) == "ValueError: the cause"
