@@ -1,0 +1,172 @@
+"""The catalogue of reason codes: what each means and what the operator does about it."""
+
+from dataclasses import dataclass
+
+from livespot.contracts.codes import NUMBERS, ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
+class CodeEntry:
+    """One line of the catalogue."""
+
+    meaning: str
+    action: str
+
+
+def number_of(code: ReasonCode) -> int:
+    """The documentation number of a code; its thousands tell the block."""
+    return NUMBERS[code]
+
+
+_ROWS = """
+ALERT_RAISED | Something needs a person's eyes. | Read the alert's own text and reasons.
+CLOSE_SAFELY_DUST | What is left of a position is below the exchange's minimum and cannot be sold. | Nothing now; sell it by hand or let the next position carry it away.
+CLOSE_SAFELY_FAILED | An emergency close did not get the position sold. | Sell the position on the exchange yourself, then resume.
+DB_WRITER_BACKPRESSURE | The audit writer lags behind what happens. | Look at disk latency; other programs may be using the disk.
+DB_WRITER_QUEUE_HIGH | The audit writer's queue is filling up. | Look at disk latency and free space.
+DB_WRITER_QUEUE_FULL | The audit writer's queue is full or hopelessly late. | Free the disk, then resume with a reason.
+DISK_LOW_DEGRADE | Free space on the audit volume is low. | Free some space; old backups and logs in var/ are candidates.
+DISK_LOW_PAUSE | Free space on the audit volume is nearly gone. | Free space now, then resume with a reason.
+DRIFT_LIMIT_EXCEEDED | Our belief and the exchange disagree beyond the limit. | Compare open orders and balances on the exchange with the panel, then resume.
+ENTER_DEGRADE | New entries are off; everything else goes on. | Read the reasons beside it; most clear by themselves.
+ENTER_EXIT | The process is leaving. | Nothing, if you asked for it; else read the reasons.
+ENTER_PAUSE | Only risk-reducing actions are allowed until you resume. | Deal with the reasons beside it, then run: livespot resume --reason "...".
+LOOP_STUCK_DEGRADE | A part of the program did not run for seconds. | Check the machine's load; a single occurrence is harmless.
+LOOP_STUCK_PAUSE | A part of the program did not run for far too long. | Check CPU, memory and swap, then resume.
+PAUSE_NEEDS_MANUAL_PROTECTION | A position has had no live stop for too long. | Place a stop or sell the position on the exchange now.
+REST_STALE_DEGRADE | No REST answer has confirmed our view for a while. | Check the network and the exchange's status page.
+REST_STALE_PAUSE | No REST answer for a minute: orders and balances are unconfirmed. | Check the network, then resume.
+WS_STALE_DEGRADE | The market stream is silent. | Usually mends itself by reconnecting; check the network if it stays.
+WS_STALE_PAUSE | The market stream is silent and REST does not answer either. | Check the network and the exchange's status page, then resume.
+PAUSE_NEEDS_MANUAL | The state after a restart is ambiguous and a person must decide. | Compare the exchange with the panel, correct by hand, then resume.
+ENTER_NORMAL | Everything is well; entries are allowed. | Nothing.
+OPERATOR_PAUSE | You paused the system. | Resume when you are ready: livespot resume --reason "...".
+OPERATOR_RESUME | You resumed the system. | Nothing; entries return after the stability window.
+OPERATOR_STOP | You stopped the system. | Nothing; protections stay on the exchange.
+KILL_SWITCH_FILE | The STOP file exists. | Remove the file before the next start.
+ACTOR_FAILED | A part of the program raised an error and is being restarted. | Read the alert; if it returns, stop and keep the logs.
+ACTOR_RESTARTED | A failed part of the program works again. | Nothing; watch for a repeat.
+AUDIT_WRITE_FAILED | An event could not be written to the database. | Check the disk and its permissions; trading stays off until it works.
+UNCLEAN_SHUTDOWN | The previous run ended without saying goodbye. | Nothing; recovery checks orders and positions before trading.
+LIVE_LOCK_MISSING | Live trading is not unlocked. | Follow the printed list: flag, lock file, secrets, migrated database.
+CHECKLIST_FAILED | A point of the start checklist did not pass. | Mend the failing point named in the text.
+MANUAL_EXPOSURE_ACTIVE | You registered a position of your own in this symbol. | Close the registration when your position is gone.
+BOOT_RECOVERY | The run before is being checked against the exchange. | Wait; it takes seconds.
+DB_INTEGRITY_FAIL | The database is damaged. | Restore the last verified backup; do not trade on this file.
+DB_ROLLBACK_DETECTED | The database is older than the audit trail says it should be. | Find out who restored an old file before you resume.
+SECOND_INSTANCE | Another process works with this database or account. | Stop one of the two.
+SUSPEND_DETECTED | The machine slept and time jumped. | Turn off suspend on this machine; check positions, then resume.
+WATCHDOG_KILL | The event loop was blocked for so long that the watchdog ended the process. | Keep the crash note; check the machine; the next start recovers.
+AIGATE_MODIFY_INVALID | The model tried to change something it may not change. | Nothing; the entry was blocked.
+AIGATE_PARSE_FAIL | The model's answer was not one valid JSON object. | Check model and prompt if it repeats.
+AIGATE_REASON_UNKNOWN | The model used a reason code that does not exist. | Check model and prompt if it repeats.
+AIGATE_SCHEMA_INVALID | The model's answer does not fit the schema. | Check model and prompt if it repeats.
+AIGATE_TIMEOUT | The model did not answer in time. | Check the model server; with ai_dec 2 resume afterwards.
+AIGATE_HTTP_ERROR | The model server answered with an error or not at all. | Check address, key and quota; with ai_dec 2 resume afterwards.
+AIGATE_BLOCKED | The model said no to this entry. | Nothing.
+AIGATE_ALLOWED | The model had no objection. | Nothing.
+AIGATE_MODIFIED | The model shrank or tightened the entry. | Nothing.
+AIGATE_DISABLED | The gate is switched off in the configuration. | Nothing, if that is what you want.
+AIGATE_BUDGET | The gate's hourly or daily number of calls is used up. | Raise the budget or wait.
+AIGATE_LATE | The model's answer came after the decision had aged out. | Nothing; the entry was dropped.
+BINANCE_TIMESTAMP_REJECTED | The exchange refused a request because of its time. | Check the machine's time synchronisation.
+CLIENT_ORDER_ID_INVALID | An order id breaks the exchange's rule. | Report it: this should be impossible.
+CLIENT_ORDER_ID_REUSE_BLOCK | The same decision already has an intent, so it is not sent again. | Nothing; this is the protection against duplicates.
+FILTERS_DRIFT_DETECTED | The exchange shows a filter this version does not know. | Update livespot when a version that knows it exists.
+FILTERS_REFRESHED | The symbol's trading rules changed and were reloaded. | Nothing.
+INTENT_CONFIRMED_BY_REST | An order whose outcome was unknown exists after all. | Nothing; it is managed from here.
+INTENT_NOT_FOUND_BY_REST | An order whose outcome was unknown is proven never to have existed. | Nothing.
+INTENT_SENT_UNKNOWN | An order may or may not have reached the exchange. | Wait: it is being looked up and never resent.
+ORDER_CANCEL_REJECTED | The exchange refused a cancel. | Nothing; the order's state is being queried.
+ORDER_SUBMIT_REJECTED | The exchange refused an order. | Read the code beside it if it repeats.
+ORDER_SUBMIT_TIMEOUT | No answer to an order arrived in time. | Wait: it is being looked up and never resent.
+PROTECTION_INSTALL_FAILED | A stop or take-profit could not be placed. | Watch: the next rung of protection follows at once.
+PROTECTION_INVALID_FILTER | A protection order would break the symbol's rules. | Nothing; the entry was blocked or the position is being closed.
+PROTECTION_INVALID_MIN_NOTIONAL | The position would be too small to protect. | Raise the size or leave this symbol.
+RATE_LIMIT_418 | The exchange has banned this address for a while. | Wait until the ban ends; find out what else uses this address.
+RATE_LIMIT_429 | The exchange asked to slow down. | Nothing; requests wait.
+RECONCILE_DIFF_DETECTED | The exchange's answer differed from our belief and was taken over. | Nothing, if it is rare.
+RETRY_AFTER_APPLIED | Requests wait as long as the exchange asked. | Nothing.
+EXCHANGE_MAINTENANCE | The exchange is in maintenance. | Wait.
+API_KEY_REJECTED | The exchange does not accept the API key. | Check key, rights and allowed addresses; resume afterwards.
+USER_STREAM_LOST | The account's event stream is down; REST polling is faster instead. | Nothing; it reconnects.
+ORDER_EXPIRED_BY_EXCHANGE | The exchange ended one of our orders. | Nothing; if it was protection it is being replaced.
+FOREIGN_ORDER_DETECTED | An order on the account is not ours. | If it is yours, finish it; its symbol takes no entry meanwhile.
+EXCHANGE_HALTED | The exchange does not accept orders for this symbol. | Wait; protections stay where they are.
+CLOCK_DRIFT_WARN | The machine's clock differs from the exchange's. | Turn on time synchronisation.
+IMBALANCE_AGAINST | The book leans against a purchase. | Nothing.
+MICROVOL_SPIKE | The price trembles more than usual. | Nothing.
+REGIME_MISMATCH | The market's regime is not the one this plan needs. | Nothing.
+REGIME_NO_TRADE | A falling trend is never bought. | Nothing.
+REGIME_WEAK | No regime is clear enough. | Nothing.
+SPREAD_BAD_VS_NORMAL | The spread is wide compared with its own last minute. | Nothing.
+SPREAD_OPENING | The spread is widening. | Nothing.
+SYMBOL_QUARANTINED | The symbol takes no entries for an hour after repeated trouble. | Nothing; it is released by itself.
+TIME_SYNC_FAIL | The exchange's time could not be measured. | Check the network and the machine's clock.
+WS_OOO_EVENT | An event came too late or twice and was dropped. | Nothing, if it is rare.
+SYMBOL_NOT_TRADING | The symbol is not open for trading. | Nothing.
+UNIVERSE_VOLUME_LOW | Too little was traded in 24 hours. | Nothing.
+UNIVERSE_TRADES_LOW | Too few trades in 24 hours. | Nothing.
+UNIVERSE_MOMENTUM_LOW | The price hardly rose in 24 hours. | Nothing.
+DATA_GAP_DETECTED | Candles are missing and are being fetched. | Nothing.
+DATA_DUPLICATE_TIMESTAMP | A candle came twice; the second was dropped. | Nothing.
+MD_BOOK_GAP | The order book missed an update and is being rebuilt. | Nothing.
+MD_PRICE_INSANE | A price made no sense and was dropped. | Nothing; the symbol sits out.
+RISK_CANCEL_REPLACE_LIMIT_HIT | Too many reprices of this symbol within seconds. | Nothing; it cools down.
+RISK_CHURN_LIMIT_HIT | Too many orders or cancels of this symbol within seconds. | Nothing; it cools down.
+RISK_COOLDOWN_ACTIVE | The symbol rests after a stop-loss. | Nothing.
+RISK_CORRELATION_TOO_HIGH | The symbol moves with a position you already have. | Nothing.
+RISK_DAILY_LOSS_LIMIT | Today's loss limit is reached; no more entries today. | Nothing until 00:00 UTC; review the day.
+RISK_DIVERSIFY_APPLIED | A correlated candidate gave its place to the next best. | Nothing.
+RISK_DRAWDOWN_LIMIT | Equity fell too far from today's peak; no more entries today. | Nothing until 00:00 UTC; review the day.
+RISK_ENTRY_ALREADY_PENDING | An entry for this symbol is already on its way. | Nothing.
+RISK_EXPOSURE_LIMIT | The exposure limit leaves no room. | Nothing.
+RISK_INSUFFICIENT_FREE_BALANCE | Too little free quote balance. | Deposit, or lower the size.
+RISK_MAX_OPEN_ORDERS | The allowed number of open entries is reached. | Nothing.
+RISK_MAX_TRADES_DAY | Today's number of trades is reached. | Nothing until 00:00 UTC.
+RISK_MAX_TRADES_WINDOW | This symbol was traded often enough within the hour. | Nothing.
+RISK_POSITION_ALREADY_OPEN | The symbol already has a position. | Nothing.
+RISK_SIZE_INVALID | No valid size fits the limits and the symbol's rules. | Raise limits or balance if you expected a trade.
+RISK_SYMBOL_LOSS_STREAK | Three losing exits in a row in this symbol. | Nothing; it rests for one window.
+RISK_UNFILLED_ORDER_COUNT_RISK | The exchange's limit of unfilled orders is near. | Nothing; entries wait.
+RISK_OK | Risk had no objection. | Nothing.
+RISK_SYSMODE_BLOCKS_ENTRY | Entries are off in the present mode. | Look at the mode's own reasons.
+RISK_SIZE_CAPPED | A limit made the size smaller. | Nothing.
+STRAT_CONFIG_INVALID | The configuration has errors. | Run: livespot config check.
+STRAT_EDGE_BELOW_MIN | The reward margin is below the minimum after costs. | Nothing; in calm markets this is the usual answer.
+STRAT_EDGE_OK | The reward margin is above the minimum. | Nothing.
+STRAT_ENTRY_ABORTED_COST | The entry was given up because its cost had risen. | Nothing.
+STRAT_ENTRY_MAKER_TTL | The resting entry reached its lifetime. | Nothing.
+STRAT_ENTRY_TIMEOUT | The entry did not fill in time and was given up. | Nothing.
+STRAT_EXIT_ATR_TP_SL | Stop and target come from the average true range. | Nothing.
+STRAT_EXIT_INVALID | Stop or target make no sense at this price. | Nothing.
+STRAT_FALLBACK_ALLOWED | A bounded taker order may follow if resting fails. | Nothing.
+STRAT_FALLBACK_BLOCKED | No taker order may follow: spread, slippage or edge forbid it. | Nothing.
+STRAT_FALLBACK_IOC | The entry went on as an immediate-or-cancel limit order. | Nothing.
+STRAT_FALLBACK_MARKET | The entry went on as a market order. | Nothing.
+STRAT_IMBALANCE_AGAINST | The book leans against a purchase. | Nothing.
+STRAT_IMBALANCE_OK | The book leans towards a purchase. | Nothing.
+STRAT_INPUT_INVALID | A value the strategy needs is invalid. | Nothing, if it is rare.
+STRAT_MAKER_REJECTED_CROSSES_BOOK | The post-only order would have traded at once and was refused. | Nothing; it counts as an attempt.
+STRAT_MAKER_REPRICE | The resting entry follows the market. | Nothing.
+STRAT_MICROSTRUCT_OK | Spread and its change are fine. | Nothing.
+STRAT_MISSING_FIELD | A value the strategy needs is missing. | Nothing, if it is rare.
+STRAT_OK | Every check of the strategy passed. | Nothing.
+STRAT_PULLBACK_FAIL | The price is not the wanted distance below its average. | Nothing.
+STRAT_PULLBACK_OK | The price has pulled back as wanted. | Nothing.
+STRAT_REGIME_RANGE_OK | The market ranges clearly. | Nothing.
+STRAT_REGIME_TREND_OK | The market trends upwards clearly. | Nothing.
+STRAT_REGIME_WEAK | No regime is clear enough. | Nothing.
+STRAT_SPREAD_OPENING | The spread is widening. | Nothing.
+STRAT_SPREAD_TOO_WIDE | The spread is too wide. | Nothing.
+STRAT_TRAILING_ARM_ALLOWED | A trailing stop may be used. | Nothing.
+STRAT_TRAILING_ARM_BLOCKED | No trailing stop for this position; target and stop are fixed. | Nothing.
+STRAT_VOLUME_LOW | The last candle's volume is too low. | Nothing.
+STRAT_VOLUME_OK | The last candle's volume is high enough. | Nothing.
+STRAT_WARMUP | Too little data has been seen yet. | Wait a minute.
+"""
+
+CATALOGUE: dict[ReasonCode, CodeEntry] = {}
+for _row in _ROWS.strip().splitlines():
+    _code, _meaning, _action = (_part.strip() for _part in _row.split(" | "))
+    CATALOGUE[ReasonCode(_code)] = CodeEntry(_meaning, _action)
