@@ -1,0 +1,163 @@
+"""One symbol's closed candles of one frame: joined without gap or overlap, indicators alongside."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from livespot.contracts.market import Candle
+from livespot.contracts.vocabulary import Interval
+from livespot.rules.indicators import Wilder
+
+KEPT = 1000
+# ADX is defined after 28 candles; after 100 the seed's weight in it is about half a percent.
+WARM = 100
+_PENDING_LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """These candles now end the series, oldest first."""
+
+    candles: tuple[Candle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Closed candles are missing between two open times, both inclusive; the newer one waits."""
+
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """The open time is not after the series' end; the candle was dropped."""
+
+    open_time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misaligned:
+    """The open time is no multiple of the frame; the candle was dropped."""
+
+    open_time_ms: int
+
+
+class CandleSeries:
+    """The last 1000 closed candles and Wilder's state over all that were ever added.
+
+    A candle that does not follow the last one waits until history has closed the gap. Inside the
+    span of one history answer every absent candle is proven not to exist at the exchange (an
+    outage), so it is accepted as a hole and never asked for again.
+    """
+
+    def __init__(self, interval: Interval) -> None:
+        self.interval = interval
+        self.duplicates = 0
+        self.misaligned = 0
+        self.holes = 0
+        self._candles: deque[Candle] = deque(maxlen=KEPT)
+        self._wilder = Wilder()
+        self._waiting: dict[int, Candle] = {}
+
+    def __len__(self) -> int:
+        return len(self._candles)
+
+    @property
+    def last(self) -> Candle | None:
+        return self._candles[-1] if self._candles else None
+
+    @property
+    def wilder(self) -> Wilder:
+        return self._wilder
+
+    @property
+    def is_warm(self) -> bool:
+        """Long enough for trustworthy indicators, and nothing known to be missing at its end."""
+        return len(self._candles) >= WARM and not self._waiting
+
+    def tail(self, count: int) -> tuple[Candle, ...]:
+        """The newest `count` candles, oldest first; fewer when there are not that many."""
+        size = len(self._candles)
+        return tuple(self._candles[i] for i in range(max(0, size - count), size))
+
+    def add(self, candle: Candle) -> Joined | Gap | Duplicate | Misaligned | None:
+        """Take a closed candle of the stream; None while the first history is still awaited."""
+        if candle.open_time_ms % self.interval.ms:
+            self.misaligned += 1
+            return Misaligned(open_time_ms=candle.open_time_ms)
+        last = self.last
+        if last is None:
+            self._wait(candle)
+            return None
+        if candle.open_time_ms <= last.open_time_ms:
+            self.duplicates += 1
+            return Duplicate(open_time_ms=candle.open_time_ms)
+        if candle.open_time_ms != last.open_time_ms + self.interval.ms:
+            self._wait(candle)
+            return self.gap()
+        self._append(candle)
+        return Joined(candles=(candle, *self._join_waiting()))
+
+    def absorb(self, history: Sequence[Candle]) -> Joined:
+        """Take closed candles read by REST, oldest first, and whatever waited for them.
+
+        A history that begins after the next expected candle replaces the series. Ask `gap`
+        afterwards: the exchange may not yet have listed its newest candles.
+        """
+        fresh = sorted(
+            (c for c in history if c.open_time_ms % self.interval.ms == 0),
+            key=lambda candle: candle.open_time_ms,
+        )
+        if not fresh:
+            return Joined(candles=self._join_waiting())
+        last = self.last
+        if last is not None and fresh[0].open_time_ms > last.open_time_ms + self.interval.ms:
+            self._candles.clear()
+            self._wilder = Wilder()
+        joined = self._extend(fresh)
+        return Joined(candles=(*joined, *self._join_waiting()))
+
+    def gap(self) -> Gap | None:
+        """The span that is still missing before the oldest waiting candle."""
+        last = self.last
+        if last is None or not self._waiting:
+            return None
+        return Gap(
+            from_ms=last.open_time_ms + self.interval.ms,
+            to_ms=min(self._waiting) - self.interval.ms,
+        )
+
+    def _extend(self, candles: Iterable[Candle]) -> list[Candle]:
+        joined: list[Candle] = []
+        for candle in candles:
+            last = self.last
+            if last is not None:
+                if candle.open_time_ms <= last.open_time_ms:
+                    continue
+                self.holes += (candle.open_time_ms - last.open_time_ms) // self.interval.ms - 1
+            self._append(candle)
+            joined.append(candle)
+        return joined
+
+    def _join_waiting(self) -> tuple[Candle, ...]:
+        joined: list[Candle] = []
+        last = self.last
+        for open_time_ms in sorted(self._waiting) if last is not None else ():
+            end = self._candles[-1].open_time_ms
+            if open_time_ms > end + self.interval.ms:
+                break
+            candle = self._waiting.pop(open_time_ms)
+            if open_time_ms > end:
+                self._append(candle)
+                joined.append(candle)
+        return tuple(joined)
+
+    def _wait(self, candle: Candle) -> None:
+        self._waiting[candle.open_time_ms] = candle
+        if len(self._waiting) > _PENDING_LIMIT:
+            del self._waiting[min(self._waiting)]
+
+    def _append(self, candle: Candle) -> None:
+        self._candles.append(candle)
+        self._wilder.update(float(candle.high), float(candle.low), float(candle.close))

@@ -1,0 +1,161 @@
+"""Wilder's indicators, one candle at a time, seeded as TA-Lib seeds them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+
+from livespot.contracts.amounts import ZERO, rint
+from livespot.contracts.market import Candle
+
+PERIOD = 14
+EMA_CANDLES = 40
+EMA_PERIOD = 20
+# TA-Lib's own notion of zero for a smoothed range or a sum of directional indicators.
+_TINY = 1e-14
+_EMA_CONTEXT = Context(prec=28)
+_EMA_PLACES = Decimal("1e-12")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directional:
+    """ADX, +DI and -DI of one frame, each 0..100."""
+
+    adx: float
+    plus_di: float
+    minus_di: float
+
+
+class Wilder:
+    """ATR, +DI, -DI and ADX of one series; `update` takes one closed candle and costs O(1).
+
+    Readings agree with TA-Lib's ATR, PLUS_DI, MINUS_DI and ADX over the same candles: the range
+    needs a candle before it, ATR and the DIs are first known at index `period`, ADX at
+    `2 * period - 1`.
+    """
+
+    __slots__ = (
+        "_adx",
+        "_atr",
+        "_count",
+        "_dx_sum",
+        "_high",
+        "_last",
+        "_low",
+        "_minus_dm",
+        "_period",
+        "_plus_dm",
+        "_range",
+        "_range_sum",
+    )
+
+    def __init__(self, period: int = PERIOD) -> None:
+        self._period = period
+        self._count = 0
+        self._high = self._low = self._last = 0.0
+        self._range_sum = self._atr = 0.0
+        self._range = self._plus_dm = self._minus_dm = 0.0
+        self._dx_sum = self._adx = 0.0
+
+    def update(self, high: float, low: float, close: float) -> None:
+        """Take the next closed candle."""
+        if self._count:
+            spread = max(high - low, abs(high - self._last), abs(low - self._last))
+            self._take_range(spread)
+            self._take_movement(spread, high - self._high, self._low - low)
+        self._high, self._low, self._last = high, low, close
+        self._count += 1
+
+    @property
+    def atr(self) -> float | None:
+        """Average true range in price units, or None while it is not defined."""
+        return self._atr if self._count > self._period else None
+
+    @property
+    def directional(self) -> Directional | None:
+        """ADX and both DIs, or None while ADX is not defined."""
+        if self._count < 2 * self._period:
+            return None
+        plus, minus = self._indicators()
+        return Directional(adx=self._adx, plus_di=plus, minus_di=minus)
+
+    def _take_range(self, spread: float) -> None:
+        period = self._period
+        if self._count < period:
+            self._range_sum += spread
+        elif self._count == period:
+            self._atr = (self._range_sum + spread) / period
+        else:
+            self._atr = (self._atr * (period - 1) + spread) / period
+
+    def _take_movement(self, spread: float, up: float, down: float) -> None:
+        """Wilder's smoothed sums: plain sums of the first period - 1, then decaying ones."""
+        period = self._period
+        if self._count >= period:
+            self._plus_dm -= self._plus_dm / period
+            self._minus_dm -= self._minus_dm / period
+            self._range -= self._range / period
+        if down > 0 and up < down:
+            self._minus_dm += down
+        elif up > 0 and up > down:
+            self._plus_dm += up
+        self._range += spread
+        if self._count >= period:
+            self._take_index()
+
+    def _take_index(self) -> None:
+        """DX joins the ADX; a candle without range or direction leaves it as it was."""
+        period = self._period
+        plus, minus = self._indicators()
+        total = plus + minus
+        known = self._range >= _TINY and total >= _TINY
+        dx = 100.0 * abs(minus - plus) / total if known else 0.0
+        if self._count < 2 * period:
+            self._dx_sum += dx
+            if self._count == 2 * period - 1:
+                self._adx = self._dx_sum / period
+        elif known:
+            self._adx = (self._adx * (period - 1) + dx) / period
+
+    def _indicators(self) -> tuple[float, float]:
+        if self._range < _TINY:
+            return 0.0, 0.0
+        return 100.0 * (self._plus_dm / self._range), 100.0 * (self._minus_dm / self._range)
+
+
+def wilder_of(candles: Sequence[Candle], period: int = PERIOD) -> Wilder:
+    """The state after a whole series, from scratch."""
+    state = Wilder(period)
+    for candle in candles:
+        state.update(float(candle.high), float(candle.low), float(candle.close))
+    return state
+
+
+def ema20(closes: Sequence[Decimal]) -> Decimal | None:
+    """EMA of the last 40 closes with alpha 2/21, seeded with the mean of the first 20 of them.
+
+    Decimal arithmetic of fixed precision, so the value may be stored and compared exactly; None
+    with fewer than 40 closes.
+    """
+    if len(closes) < EMA_CANDLES:
+        return None
+    window = closes[-EMA_CANDLES:]
+    with localcontext(_EMA_CONTEXT):
+        value = sum(window[:EMA_PERIOD], ZERO) / EMA_PERIOD
+        for close in window[EMA_PERIOD:]:
+            value += (close - value) * 2 / (EMA_PERIOD + 1)
+        return value.quantize(_EMA_PLACES)
+
+
+def mean_volume(volumes: Sequence[Decimal], window: int) -> Decimal | None:
+    """Mean of the `window` - 1 volumes before the last one; None when there are too few."""
+    if len(volumes) < window:
+        return None
+    return sum(volumes[-window:-1], ZERO) / (window - 1)
+
+
+def volume_ratio_x10000(volumes: Sequence[Decimal], window: int) -> int | None:
+    """Last volume over the mean of the `window` - 1 before it; None without a positive mean."""
+    mean = mean_volume(volumes, window)
+    if mean is None or mean <= 0:
+        return None
+    return rint(float(volumes[-1] / mean) * 10_000)

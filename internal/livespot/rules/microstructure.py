@@ -1,0 +1,105 @@
+"""The 60 s ring of half-second samples of the best bid and ask."""
+
+from collections import deque
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from math import fsum, isnan, sqrt
+from statistics import median
+
+from livespot.contracts.amounts import nearest_rank, round_bps, round_x10000
+from livespot.contracts.market import BookTicker, Microstructure
+
+SAMPLES_60S = 120
+SAMPLES_10S = 20
+
+
+def spread_bps(bid: Decimal, ask: Decimal) -> float:
+    """Spread over mid, in basis points, unrounded."""
+    b, a = float(bid), float(ask)
+    return (a - b) / ((a + b) / 2.0) * 10_000.0
+
+
+def whole_spread_bps(spread: float) -> int:
+    """Half to even, but a positive spread never counts as none."""
+    return max(1, round_bps(spread)) if spread > 0 else 0
+
+
+def imbalance(bid_qty: Decimal, ask_qty: Decimal) -> float:
+    """Bid share of the size at the top of the book; an empty top speaks for no side: 0."""
+    b, a = float(bid_qty), float(ask_qty)
+    return b / (b + a) if b + a > 0 else 0.0
+
+
+class MicroRing:
+    """Spread, imbalance and mid of the last minute, one sample each half second."""
+
+    def __init__(self) -> None:
+        self._spreads: deque[float] = deque(maxlen=SAMPLES_60S)
+        self._imbalances: deque[float] = deque(maxlen=SAMPLES_10S)
+        self._mids: deque[float] = deque(maxlen=SAMPLES_10S + 1)
+
+    @property
+    def is_warm(self) -> bool:
+        """Only a full minute of samples is."""
+        return len(self._spreads) == SAMPLES_60S
+
+    def sample(self, book: BookTicker) -> None:
+        """Take the book as it is now."""
+        self._spreads.append(spread_bps(book.bid, book.ask))
+        self._imbalances.append(imbalance(book.bid_qty, book.ask_qty))
+        self._mids.append((float(book.bid) + float(book.ask)) / 2.0)
+
+    def clear(self) -> None:
+        """Start again: a minute with a hole in it is not a minute."""
+        self._spreads.clear()
+        self._imbalances.clear()
+        self._mids.clear()
+
+    def read(self, book: BookTicker, out_of_order_drops: int) -> Microstructure | None:
+        """The readings with the present spread of `book`, or None until warm.
+
+        The change of the spread compares the p90 of the last ten seconds with the p90 of the ten
+        before.
+        """
+        if not self.is_warm:
+            return None
+        spreads = list(self._spreads)
+        now = nearest_rank(spreads[-SAMPLES_10S:], 90)
+        before = nearest_rank(spreads[-2 * SAMPLES_10S : -SAMPLES_10S], 90)
+        return Microstructure(
+            spread_current_bps=whole_spread_bps(spread_bps(book.bid, book.ask)),
+            spread_bps_p50_60s=whole_spread_bps(nearest_rank(spreads, 50)),
+            spread_bps_p90_60s=whole_spread_bps(nearest_rank(spreads, 90)),
+            delta_spread_bps_p90_10s=round_bps(now - before),
+            bid_ask_imbalance_p50_10s_x10000=round_x10000(median(self._imbalances)),
+            microvol_bps_10s=round_bps(deviation_bps(list(self._mids))),
+            out_of_order_drops=out_of_order_drops,
+        )
+
+
+def deviation_bps(mids: Sequence[float]) -> float:
+    """Sample standard deviation of the relative changes of consecutive mids, in bps."""
+    changes = [(b / a - 1.0) * 10_000.0 for a, b in pairwise(mids)]
+    if len(changes) < 2:
+        return 0.0
+    mean = fsum(changes) / len(changes)
+    return sqrt(fsum((change - mean) ** 2 for change in changes) / (len(changes) - 1))
+
+
+class LatencyWindow:
+    """Exchange time to receive time of recent aggregate trades, in ms."""
+
+    def __init__(self, capacity: int = 512) -> None:
+        self._ages: deque[int] = deque(maxlen=capacity)
+
+    def take(self, latency_ms: int) -> None:
+        self._ages.append(latency_ms)
+
+    def p90_ms(self) -> int | None:
+        """Nearest-rank p90, never below zero; None without trades."""
+        value = nearest_rank(self._ages, 90)
+        return None if isnan(value) else max(0, int(value))
+
+    def clear(self) -> None:
+        self._ages.clear()

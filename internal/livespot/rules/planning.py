@@ -1,0 +1,130 @@
+"""Turns a wanted entry into quantised plans: price, size, exits, fallback.
+
+Trailing is resolved here and the result is what is persisted: this version cannot yet prove that a
+trailing stop is possible at the venue, so every policy but OFF resolves to OFF and the decision
+says so with `STRAT_TRAILING_ARM_BLOCKED`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livespot.contracts.amounts import BPS, ONE, ZERO, floor_to
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import EntryPlan, ExitPlan, Fallback
+from livespot.contracts.market import Constraints, Snapshot
+from livespot.contracts.settings import RiskSettings, Settings
+from livespot.contracts.vocabulary import EntryKind, ProtectionKind, TimeInForce, TrailingMode
+from livespot.rules.edge import Exits
+
+# What cancelling, one look-up and the last send may take beyond the lives of all attempts.
+_FALLBACK_MARGIN_MS = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Quantised prices and the unconstrained size of one attempt; long: sl < price < tp."""
+
+    price: Decimal
+    tp_price: Decimal
+    sl_price: Decimal
+    qty: Decimal
+
+    @property
+    def are_sane(self) -> bool:
+        return ZERO < self.sl_price < self.price < self.tp_price
+
+
+def levels_at(price: Decimal, exits: Exits, constraints: Constraints, risk: RiskSettings) -> Levels:
+    """Exits from `price`, all floored to the tick, and the size they allow."""
+    tick = constraints.tick_size.normalize()
+    entry = floor_to(price, tick)
+    tp_price = floor_to(entry * (ONE + Decimal(exits.tp_bps) / BPS), tick)
+    sl_price = floor_to(entry * (ONE - Decimal(exits.sl_bps) / BPS), tick)
+    qty = unconstrained_qty(entry, sl_price, constraints, risk) if entry > 0 else ZERO
+    return Levels(price=entry, tp_price=tp_price, sl_price=sl_price, qty=qty)
+
+
+def unconstrained_qty(
+    price: Decimal, sl_price: Decimal, constraints: Constraints, risk: RiskSettings
+) -> Decimal:
+    """Risk per trade over the quantised stop's distance, at most the symbol's exposure cap.
+
+    Zero when the stop is not below the price. What else limits the size is risk's to say.
+    """
+    if sl_price >= price:
+        return ZERO
+    distance = (price - sl_price) / price
+    quote = min(risk.per_trade / distance, risk.max_exposure_symbol)
+    return min(
+        floor_to(quote / price, constraints.step_size.normalize()),
+        floor_to(constraints.max_qty, constraints.step_size.normalize()),
+    )
+
+
+def is_sendable(levels: Levels, constraints: Constraints) -> bool:
+    """Whether the exchange would accept this quantity at this price at all."""
+    return (
+        levels.qty >= constraints.min_qty
+        and levels.qty > 0
+        and levels.qty * levels.price >= constraints.min_notional
+    )
+
+
+def fallback_of(snapshot: Snapshot, edge: int, settings: Settings) -> Fallback:
+    """The impatient end of an entry; off when spread, slippage or margin speak against it."""
+    entry = settings.entry
+    micro, costs = snapshot.microstructure, snapshot.cost_inputs
+    enabled = (
+        micro.spread_current_bps <= entry.fallback_max_spread_bps
+        and costs.slippage_est_entry_taker_bps <= entry.max_slippage_bps
+        and edge >= settings.strategy.min_edge_bps_fallback
+    )
+    return Fallback(
+        enabled=enabled,
+        kind=entry.fallback_kind,
+        max_slippage_bps=entry.max_slippage_bps,
+        deadline_ms=entry.maker_ttl_ms * (entry.reprice_max + 1) + _FALLBACK_MARGIN_MS,
+    )
+
+
+def entry_plan(
+    levels: Levels, fallback: Fallback, settings: Settings, *, client_order_id: str
+) -> EntryPlan:
+    """A resting order at `levels.price` that is repriced when its life ends."""
+    ttl = settings.entry.maker_ttl_ms
+    return EntryPlan(
+        kind=EntryKind.MAKER_FIRST,
+        desired_price=levels.price,
+        limit_price=levels.price,
+        qty=levels.qty,
+        time_in_force=TimeInForce.GTC,
+        ttl_ms=ttl,
+        reprice_ms=ttl,
+        max_reprices=settings.entry.reprice_max,
+        fallback=fallback,
+        client_order_id=client_order_id,
+    )
+
+
+def exit_plan(levels: Levels, *, tp_id: str, sl_id: str) -> ExitPlan:
+    """An OCO around the entry without trailing."""
+    return ExitPlan(
+        tp_price=levels.tp_price,
+        sl_price=levels.sl_price,
+        protection_kind=ProtectionKind.OCO,
+        trailing_mode=TrailingMode.OFF,
+        trailing_trigger_price=ZERO,
+        trailing_distance_bps=0,
+        client_order_id_tp=tp_id,
+        client_order_id_sl=sl_id,
+    )
+
+
+def plan_codes(fallback: Fallback, settings: Settings) -> tuple[ReasonCode, ...]:
+    """How fallback and trailing were resolved."""
+    codes = [
+        ReasonCode.STRAT_FALLBACK_ALLOWED if fallback.enabled else ReasonCode.STRAT_FALLBACK_BLOCKED
+    ]
+    if settings.exit.trailing_policy != TrailingMode.OFF:
+        codes.append(ReasonCode.STRAT_TRAILING_ARM_BLOCKED)
+    return tuple(codes)

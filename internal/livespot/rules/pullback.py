@@ -1,0 +1,169 @@
+"""The default strategy, REGIME_PULLBACK_MAKER_V1: buy a dip inside a clear regime, patiently."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from livespot.contracts.amounts import BPS, ONE
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.market import Snapshot
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import DecisionIntent, Mode, Side, Stage
+from livespot.rules import edge, planning
+from livespot.rules.decision_ids import identified
+from livespot.rules.pullback_checks import Assessment, assess
+from livespot.rules.strategy import Blocked, Reevaluation
+
+STRATEGY_ID = "REGIME_PULLBACK_MAKER_V1"
+STRATEGY_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PullbackMaker:
+    """Stateless; see `propose`."""
+
+    id: str = STRATEGY_ID
+    version: str = STRATEGY_VERSION
+
+    def propose(
+        self, snapshot: Snapshot, settings: Settings, *, mode: Mode, cycle_id: str, now_ms: int
+    ) -> Decision | Blocked:
+        """An ENTRY at the best bid, or every reason against one."""
+        assessment = assess(snapshot, settings)
+        if assessment.failed:
+            return _blocked(snapshot, assessment, assessment.failed)
+        levels = planning.levels_at(
+            snapshot.prices.best_bid, assessment.exits, snapshot.constraints, settings.risk
+        )
+        if not levels.are_sane:
+            return _blocked(snapshot, assessment, (ReasonCode.STRAT_EXIT_INVALID,))
+        if not planning.is_sendable(levels, snapshot.constraints):
+            return _blocked(snapshot, assessment, (ReasonCode.RISK_SIZE_INVALID,))
+        draft = self._draft(snapshot, settings, assessment, levels)
+        return identified(
+            msgspec.structs.replace(draft, mode=mode, cycle_id=cycle_id, ts_ms=now_ms),
+            config_hash=snapshot.config_hash,
+        )
+
+    def reevaluate(
+        self,
+        snapshot: Snapshot,
+        settings: Settings,
+        decision: Decision,
+        *,
+        price: Decimal,
+        attempt: int,
+    ) -> Reevaluation:
+        """All checks again, with the cost, exits and size of this attempt's own price.
+
+        The regime must be the one that was decided on, and the price must stay within the
+        slippage allowed from the first one. The quantity never exceeds the approved one.
+        """
+        plan = decision.entry_plan
+        if plan is None:
+            raise ValueError(f"decision {decision.decision_id!r} has no entry to look at again")
+        assessment = assess(snapshot, settings, taker_entry=attempt > plan.max_reprices)
+        levels = planning.levels_at(price, assessment.exits, snapshot.constraints, settings.risk)
+        verdict = decision.risk_verdict
+        cap = verdict.approved_qty if verdict is not None else plan.qty
+        levels = planning.Levels(
+            price=levels.price,
+            tp_price=levels.tp_price,
+            sl_price=levels.sl_price,
+            qty=min(levels.qty, cap),
+        )
+        reasons = list(assessment.failed)
+        if assessment.label is not decision.regime:
+            reasons.append(ReasonCode.REGIME_MISMATCH)
+        if levels.price > plan.limit_price * (ONE + _share(plan.fallback.max_slippage_bps)):
+            reasons.append(ReasonCode.STRAT_ENTRY_ABORTED_COST)
+        if not levels.are_sane and ReasonCode.STRAT_EXIT_INVALID not in reasons:
+            reasons.append(ReasonCode.STRAT_EXIT_INVALID)
+        if not planning.is_sendable(levels, snapshot.constraints):
+            reasons.append(ReasonCode.RISK_SIZE_INVALID)
+        return Reevaluation(
+            holds=not reasons,
+            reasons=tuple(reasons),
+            price=levels.price,
+            qty=levels.qty,
+            tp_price=levels.tp_price,
+            sl_price=levels.sl_price,
+            sl_bps=assessment.exits.sl_bps,
+            tp_bps=assessment.exits.tp_bps,
+            cost_bps=assessment.cost_bps,
+            edge_bps_expected=assessment.edge_bps,
+        )
+
+    def _draft(
+        self,
+        snapshot: Snapshot,
+        settings: Settings,
+        assessment: Assessment,
+        levels: planning.Levels,
+    ) -> Decision:
+        """The decision without mode, times and ids."""
+        fallback = planning.fallback_of(snapshot, assessment.edge_bps, settings)
+        return Decision(
+            mode=Mode.SIM,
+            ts_ms=0,
+            symbol=snapshot.symbol,
+            side=Side.BUY,
+            intent=DecisionIntent.ENTRY,
+            entry_plan=planning.entry_plan(levels, fallback, settings, client_order_id=""),
+            exit_plan=planning.exit_plan(levels, tp_id="", sl_id=""),
+            regime=assessment.label,
+            edge_score_x10000=assessment.score_x10000,
+            edge_bps_expected=assessment.edge_bps,
+            breakeven_hit_x10000=edge.breakeven_hit_x10000(assessment.exits, assessment.cost_bps),
+            sl_bps=assessment.exits.sl_bps,
+            tp_bps=assessment.exits.tp_bps,
+            reasons=(
+                *assessment.passed,
+                *planning.plan_codes(fallback, settings),
+                ReasonCode.STRAT_ENTRY_MAKER_TTL,
+                ReasonCode.STRAT_OK,
+            ),
+            snapshot_id=snapshot.snapshot_id,
+            snapshot_hash=snapshot.snapshot_hash,
+            decision_id="",
+            cycle_id="",
+            stage=Stage.STRATEGY_PROPOSE,
+            constraints=snapshot.constraints,
+            strategy_id=self.id,
+            strategy_version=self.version,
+        )
+
+
+def _blocked(
+    snapshot: Snapshot, assessment: Assessment, reasons: tuple[ReasonCode, ...]
+) -> Blocked:
+    micro = snapshot.microstructure
+    return Blocked(
+        symbol=snapshot.symbol,
+        regime=snapshot.regime.label,
+        reasons=reasons,
+        passed=assessment.passed,
+        edge_score_x10000=assessment.score_x10000,
+        edge_bps_expected=assessment.edge_bps,
+        features={
+            "trend_score_x10000": snapshot.regime.trend_score_x10000,
+            "range_score_x10000": snapshot.regime.range_score_x10000,
+            "spread_current_bps": micro.spread_current_bps,
+            "delta_spread_bps_p90_10s": micro.delta_spread_bps_p90_10s,
+            "imbalance_x10000": micro.bid_ask_imbalance_p50_10s_x10000,
+            "volume_ratio_5m_x10000": snapshot.volume_ratio_5m_x10000,
+            "pullback_x10000": int((assessment.pullback_bps * BPS).to_integral_value()),
+            "atr14_5m_bps": snapshot.volatility.atr14_5m_bps,
+            "sl_bps": assessment.exits.sl_bps,
+            "tp_bps": assessment.exits.tp_bps,
+            "cost_bps": assessment.cost_bps,
+        },
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_hash=snapshot.snapshot_hash,
+    )
+
+
+def _share(bps: int) -> Decimal:
+    return Decimal(bps) / BPS

@@ -1,0 +1,273 @@
+"""Builds, validates and hashes the one thing a decision may look at."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from livespot.contracts import ids
+from livespot.contracts.canonical import canonical_json, hash_of, sha256_hex
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import (
+    BookTicker,
+    Candle,
+    Constraints,
+    DeepFeatures,
+    Market24h,
+    Microstructure,
+    Prices,
+    Regime,
+    Rejection,
+    Snapshot,
+    SnapshotHealth,
+    SymbolInfo,
+    Ticker24h,
+    Volatility,
+)
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import Interval
+from livespot.rules.correlation import log_returns
+from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
+from livespot.rules.symbol_window import SymbolWindow
+
+_TOP = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotContext:
+    """What is the same for every symbol of a cycle; `now_ms` is the exchange's time."""
+
+    settings: Settings
+    config_hash: str
+    thresholds_hash: str
+    now_ms: int
+    ws_ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """A symbol's readings once none of them is missing."""
+
+    info: SymbolInfo
+    constraints: Constraints
+    ticker: Ticker24h
+    book: BookTicker
+    last_price: Decimal
+    regime: Regime
+    micro: Microstructure
+    volatility: Volatility
+    ema: Decimal
+
+
+def build_snapshot(
+    window: SymbolWindow, context: SnapshotContext, *, out_of_order_drops: int
+) -> Snapshot | Rejection:
+    """The symbol's snapshot, or why there is none this cycle."""
+    if not window.is_warm(context.settings):
+        return _reject(window.symbol, ReasonCode.STRAT_WARMUP, _warmth(window))
+    parts = _parts(window, context, out_of_order_drops)
+    if isinstance(parts, Rejection):
+        return parts
+    try:
+        snapshot = _assemble(window, context, parts)
+    except ValueError as error:
+        return _reject(window.symbol, ReasonCode.STRAT_INPUT_INVALID, str(error))
+    problems = problems_of(snapshot, context.settings, now_ms=context.now_ms)
+    if problems:
+        return _reject(window.symbol, ReasonCode.STRAT_INPUT_INVALID, "; ".join(problems))
+    return snapshot
+
+
+def deep_features(
+    window: SymbolWindow, context: SnapshotContext, *, out_of_order_drops: int
+) -> DeepFeatures:
+    """What the deep scan looks at; readings are None while the symbol is not warm."""
+    settings, book = context.settings, window.book
+    warm = context.ws_ok and window.is_warm(settings)
+    volatility = window.volatility()
+    candles = window.series[Interval.M5].tail(settings.selection.corr_window_points + 1)
+    return DeepFeatures(
+        symbol=window.symbol,
+        warm=warm,
+        regime=window.regime(settings) if warm else None,
+        microstructure=window.ring.read(book, out_of_order_drops) if warm and book else None,
+        atr14_5m_bps=volatility.atr14_5m_bps if volatility is not None else 0,
+        cost_inputs=window.cost_inputs(settings, context.now_ms),
+        returns=log_returns(candles, settings.selection.corr_window_points) if warm else None,
+    )
+
+
+def snapshot_hash(snapshot: Snapshot) -> str:
+    """Hash of what a decision depends on.
+
+    Excluded are the day's statistics, health, every time and id. EMA, volume ratio and the top of
+    the depth need no place of their own: the first two follow from the candles, the depth acts
+    only through the slippage in the cost inputs; the constraints are named by their filters hash.
+    """
+    return hash_of(
+        {
+            "symbol": snapshot.symbol,
+            "symbol_status": snapshot.symbol_status,
+            "filters_hash": snapshot.filters_hash,
+            "config_hash": snapshot.config_hash,
+            "thresholds_hash": snapshot.thresholds_hash,
+            "regime": snapshot.regime,
+            "microstructure": snapshot.microstructure,
+            "volatility": snapshot.volatility,
+            "prices": snapshot.prices,
+            "cost_inputs": snapshot.cost_inputs,
+            "returns": snapshot.returns,
+            "candles_5m_sha256": sha256_hex(canonical_json(snapshot.candles_5m)),
+        }
+    )
+
+
+def problems_of(snapshot: Snapshot, settings: Settings, *, now_ms: int) -> tuple[str, ...]:
+    """Every broken rule of an assembled snapshot, in words; empty when it is valid.
+
+    The day's statistics are allowed one scan interval more, because they cannot be fresher than
+    the scan that reads them.
+    """
+    oldest = now_ms - settings.health.rest_stale_ms_pause
+    newest = now_ms + settings.time.recv_window_ms
+    day = snapshot.market_24h.source_ts_ms
+    rules = (
+        (len(snapshot.candles_5m) == EMA_CANDLES, f"{len(snapshot.candles_5m)} candles of 5m"),
+        (len(snapshot.regime.frames) == len(Interval), "a frame of the regime is missing"),
+        (
+            len(snapshot.returns.log_return_bps) == snapshot.returns.window,
+            "returns do not fill their window",
+        ),
+        (oldest <= snapshot.exchange_time_ms <= newest, "exchange_time_ms is out of its window"),
+        (oldest <= snapshot.local_received_ms <= newest, "local_received_ms is out of its window"),
+        (
+            oldest - settings.timing.universe_interval_ms <= day <= newest,
+            "market_24h.source_ts_ms is out of its window",
+        ),
+        (snapshot.ema20_5m.is_finite() and snapshot.ema20_5m > 0, "ema20_5m is not positive"),
+        (snapshot.filters_hash == snapshot.constraints.filters_hash, "filters_hash differs"),
+    )
+    return tuple(problem for holds, problem in rules if not holds)
+
+
+def _parts(
+    window: SymbolWindow, context: SnapshotContext, out_of_order_drops: int
+) -> _Parts | Rejection:
+    """All readings present, or the first list of what is missing."""
+    book, info = window.book, window.info
+    closes = [candle.close for candle in window.series[Interval.M5].tail(EMA_CANDLES)]
+    found: dict[str, object] = {
+        "info": info,
+        "constraints": info.constraints if info is not None else None,
+        "ticker": window.ticker,
+        "book": book,
+        "last_price": window.last_price,
+        "regime": window.regime(context.settings),
+        "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
+        "volatility": window.volatility(),
+        "ema": ema20(closes),
+    }
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        return _reject(window.symbol, ReasonCode.STRAT_MISSING_FIELD, ", ".join(missing))
+    return _Parts(**found)  # type: ignore[arg-type]  # none of them is None here
+
+
+def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> Snapshot:
+    settings = context.settings
+    series = window.series[Interval.M5]
+    candles = tuple(_plain_candle(candle) for candle in series.tail(EMA_CANDLES))
+    window_points = settings.selection.corr_window_points
+    depth = window.usable_depth(context.now_ms)
+    draft = Snapshot(
+        symbol=window.symbol,
+        symbol_status=parts.info.status,
+        regime=parts.regime,
+        microstructure=parts.micro,
+        volatility=parts.volatility,
+        prices=_prices(parts.book, parts.last_price),
+        ema20_5m=parts.ema,
+        volume_ratio_5m_x10000=_volume_ratio(candles, settings),
+        candles_5m=candles,
+        cost_inputs=window.cost_inputs(settings, context.now_ms),
+        market_24h=Market24h(
+            quote_volume=parts.ticker.quote_volume,
+            trades=parts.ticker.trades,
+            price_change_bps=parts.ticker.price_change_bps,
+            source_ts_ms=parts.ticker.close_time_ms,
+        ),
+        health=_health(window, context, parts.info),
+        returns=log_returns(series.tail(window_points + 1), window_points),
+        depth_top5_bids=depth.bids[:_TOP] if depth is not None else (),
+        depth_top5_asks=depth.asks[:_TOP] if depth is not None else (),
+        constraints=parts.constraints,
+        filters_hash=parts.constraints.filters_hash,
+        config_hash=context.config_hash,
+        thresholds_hash=context.thresholds_hash,
+        exchange_time_ms=window.exchange_time_ms,
+        local_received_ms=window.local_received_ms,
+        snapshot_id="",
+        snapshot_hash="",
+    )
+    return identified(draft)
+
+
+def identified(draft: Snapshot) -> Snapshot:
+    """The same snapshot with its hash and id."""
+    digest = snapshot_hash(draft)
+    return msgspec.structs.replace(
+        draft,
+        snapshot_hash=digest,
+        snapshot_id=ids.snapshot_id(draft.symbol, draft.exchange_time_ms, digest),
+    )
+
+
+def _prices(book: BookTicker, last_price: Decimal) -> Prices:
+    return Prices(
+        best_bid=_plain(book.bid),
+        best_ask=_plain(book.ask),
+        mid_price=_plain((book.bid + book.ask) / 2),
+        last_price=_plain(last_price),
+    )
+
+
+def _health(window: SymbolWindow, context: SnapshotContext, info: SymbolInfo) -> SnapshotHealth:
+    return SnapshotHealth(
+        filters_ok=not info.problem,
+        ws_ok=context.ws_ok,
+        recent_rejects=window.recent_rejects,
+        quarantined_until_ms=window.quarantined_until_ms,
+    )
+
+
+def _volume_ratio(candles: tuple[Candle, ...], settings: Settings) -> int:
+    """0 when the mean is not positive; the strategy looks at the candles to tell."""
+    volumes = [candle.volume for candle in candles]
+    return volume_ratio_x10000(volumes, settings.strategy.volume_ratio_window) or 0
+
+
+def _plain_candle(candle: Candle) -> Candle:
+    """One spelling per number, so that stream and history hash alike."""
+    return Candle(
+        open_time_ms=candle.open_time_ms,
+        open=_plain(candle.open),
+        high=_plain(candle.high),
+        low=_plain(candle.low),
+        close=_plain(candle.close),
+        volume=_plain(candle.volume),
+    )
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Without trailing zeros and without an exponent above zero; zero is 0."""
+    short = value.normalize()
+    return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
+
+
+def _warmth(window: SymbolWindow) -> str:
+    sizes = ", ".join(f"{interval} {len(series)}" for interval, series in window.series.items())
+    return f"candles {sizes}; minute of books {'full' if window.ring.is_warm else 'not full'}"
+
+
+def _reject(symbol: str, reason: ReasonCode, detail: str) -> Rejection:
+    return Rejection(symbol=symbol, reasons=(reason,), detail=detail)

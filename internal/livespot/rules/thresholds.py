@@ -1,0 +1,29 @@
+"""The hashes that say under which settings something was decided."""
+
+from livespot.contracts.canonical import hash_of
+from livespot.contracts.market import Constraints
+from livespot.contracts.settings import Settings
+
+
+def config_hash(settings: Settings) -> str:
+    """Hash of the whole configuration."""
+    return hash_of(settings)
+
+
+def thresholds_hash(settings: Settings) -> str:
+    """Hash of the sections a strategy's verdict depends on."""
+    return hash_of(
+        {
+            "strategy": settings.strategy,
+            "entry": settings.entry,
+            "exit": settings.exit,
+            "selection": settings.selection,
+            "adaptive": settings.adaptive,
+            "risk": settings.risk,
+        }
+    )
+
+
+def constraints_hash(constraints: Constraints) -> str:
+    """Hash of a symbol's constraints, filters included."""
+    return hash_of(constraints)
