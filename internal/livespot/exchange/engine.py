@@ -9,6 +9,7 @@ from livespot.exchange.list_params import read_list
 from livespot.exchange.model import (
     AccountSpec,
     Balance,
+    BalanceChanged,
     Event,
     Json,
     Level,
@@ -65,8 +66,15 @@ class Engine:
     def print_trade(
         self, symbol: str, price: Decimal, qty: Decimal, *, buyer_is_maker: bool, now_ms: int
     ) -> None:
-        """A trade of the wider market: fills resting orders it reaches and fires triggers."""
+        """A trade of the wider market: fills resting orders it reaches and fires triggers.
+
+        Set the book of that moment first: a triggered stop trades with the book as it stands.
+        """
         market = self._at(symbol, now_ms)
+        # A price between ours and this one was passed before the trade printed, so what our
+        # fills set in motion (pending legs above all) must already stand when it does.
+        matching.fill_through(self._exchange, market, price)
+        self._cascade(market)
         matching.print_trade(self._exchange, market, price, qty, buyer_is_maker=buyer_is_maker)
         self._settle(market)
 
@@ -82,6 +90,9 @@ class Engine:
         """
         self._exchange.now_ms = now_ms
         deposit(self._exchange, self._exchange.accounts[account], asset, delta)
+        self._exchange.events.append(
+            BalanceChanged(account_id=account, asset=asset, delta=delta, time_ms=now_ms)
+        )
         self._exchange.flush()
 
     def expire_orders(self, symbol: str, types: frozenset[str], now_ms: int) -> int:
@@ -292,6 +303,11 @@ class Engine:
         return market, request, response_type
 
     def _settle(self, market: Market) -> None:
+        """Finish everything a request or a trade set in motion, then announce the sums."""
+        self._cascade(market)
+        self._exchange.flush()
+
+    def _cascade(self, market: Market) -> None:
         """Carry changes over to lists and prices to triggers until nothing moves any more."""
         while self._exchange.changed or market.unseen_prices:
             if self._exchange.changed:
@@ -300,7 +316,6 @@ class Engine:
             else:
                 sequence, price = market.unseen_prices.popleft()
                 on_price(self._exchange, market, sequence, price)
-        self._exchange.flush()
 
 
 def _refusal(owner: Account, now_ms: int) -> Rejection | None:

@@ -84,6 +84,8 @@ def after_change(exchange: Exchange, market: Market, order: Order) -> None:
         _after_working(exchange, market, order_list, order)
     elif order_list.armed or order_list.working_id is None:
         _after_leg(exchange, order)
+    elif not order.is_open:
+        _end_unarmed(exchange, order_list, order.expiry_reason)
     finish_list(exchange, order_list)
 
 
@@ -180,10 +182,16 @@ def _after_working(
         expire_siblings(exchange, working, reason)
 
 
+def _end_unarmed(exchange: Exchange, order_list: OrderList, reason: str) -> None:
+    for member in exchange.members(order_list):
+        if member.is_open:
+            end_order(exchange, member, "EXPIRED", reason)
+
+
 def _after_leg(exchange: Exchange, leg: Order) -> None:
     if leg.executed > 0:
         expire_siblings(exchange, leg, "OCO_TRIGGER")
-    elif not leg.is_open:
+    elif not leg.is_open and leg.expiry_reason != "OCO_TRIGGER":
         expire_siblings(exchange, leg, leg.expiry_reason)
 
 

@@ -66,16 +66,20 @@ def replace_house(exchange: Exchange, market: Market, bids: Levels, asks: Levels
             _meet_house(exchange, market, order)
 
 
-def print_trade(
-    exchange: Exchange, market: Market, price: Decimal, qty: Decimal, *, buyer_is_maker: bool
-) -> None:
-    """A market trade: through a resting price it fills all, at the price after the queue."""
+def fill_through(exchange: Exchange, market: Market, price: Decimal) -> None:
+    """Fill every resting order that the market must have passed to trade at `price`."""
     sides: tuple[Side, Side] = ("BUY", "SELL")
     for side in sides:
         for order in market.book.resting(side):
             if order.price != price and reaches(side, order.price, price):
                 _fill_resting(exchange, market, order, order.remaining)
-    side = "BUY" if buyer_is_maker else "SELL"
+
+
+def print_trade(
+    exchange: Exchange, market: Market, price: Decimal, qty: Decimal, *, buyer_is_maker: bool
+) -> None:
+    """A market trade: it eats the queue at its price first and then the orders behind it."""
+    side: Side = "BUY" if buyer_is_maker else "SELL"
     left = qty
     own = ZERO
     for order in market.book.resting(side):

@@ -1,0 +1,328 @@
+"""Order lists: OCO, OTO, OTOCO, OPO and OPOCO from placement to the last leg."""
+
+import pytest
+
+from livespot.exchange.model import ListKind, ListStatus, Rejection
+from livespot.testing.spot_desk import SYMBOL, SpotDesk, refusal, symbol_row
+
+OCO = "side=SELL quantity=2 aboveType=LIMIT_MAKER abovePrice=110 belowType=STOP_LOSS "
+OCO += "belowStopPrice=95"
+LEGS = "pendingSide=SELL pendingAboveType=LIMIT_MAKER pendingAbovePrice=110 "
+LEGS += "pendingBelowType=STOP_LOSS pendingBelowStopPrice=95"
+WORKING = "workingType=LIMIT_MAKER workingSide=BUY workingPrice=100 workingQuantity=2"
+
+
+@pytest.fixture
+def desk() -> SpotDesk:
+    desk = SpotDesk()
+    desk.book()
+    desk.print_buy("100.5", "0.5")
+    desk.engine.drain_events()
+    return desk
+
+
+def list_states(desk: SpotDesk) -> list[tuple[str, str]]:
+    events = desk.engine.drain_events()
+    return [(one.status_type, one.order_status) for one in events if isinstance(one, ListStatus)]
+
+
+def test_oco_stands_with_the_stop_first_and_locks_the_quantity_once(desk: SpotDesk) -> None:
+    reply = desk.place_list("oco", OCO)
+    stop, take = reply["orderReports"]
+    assert (stop["type"], stop["workingTime"], stop["status"]) == ("STOP_LOSS", -1, "NEW")
+    assert (take["type"], take["workingTime"]) == ("LIMIT_MAKER", desk.now_ms)
+    assert stop["orderId"] < take["orderId"]
+    assert desk.held("BTC") == ("8", "2")
+    assert list_states(desk) == [("EXEC_STARTED", "EXECUTING")]
+
+
+def test_oco_stop_removes_the_take_leg_first_and_then_sells(desk: SpotDesk) -> None:
+    desk.place_list("oco", OCO)
+    desk.engine.drain_events()
+    desk.print_sell("95")
+    assert desk.trail() == [
+        (2, "EXPIRED", "EXPIRED"),
+        (1, "NEW", "NEW"),
+        (1, "TRADE", "FILLED"),
+    ]
+    assert desk.query(2)["expiryReason"] == "OCO_TRIGGER"
+    assert desk.held("BTC") == ("8", "0")
+    assert desk.engine.open_lists("alice") == []
+
+
+def test_oco_take_leg_executes_first_and_then_the_stop_expires(desk: SpotDesk) -> None:
+    desk.place_list("oco", OCO)
+    desk.engine.drain_events()
+    desk.print_buy("111", "5")
+    assert desk.trail() == [(2, "TRADE", "FILLED"), (1, "EXPIRED", "EXPIRED")]
+    assert desk.engine.all_lists("alice", {})[0]["listOrderStatus"] == "ALL_DONE"
+
+
+def test_partly_filled_take_leg_leaves_its_rest_without_a_stop(desk: SpotDesk) -> None:
+    desk.place_list("oco", OCO)
+    desk.print_buy("110", "0.5")
+    assert (desk.status(1), desk.status(2)) == ("EXPIRED", "PARTIALLY_FILLED")
+    assert desk.held("BTC") == ("8", "1.5")
+    assert desk.engine.open_lists("alice")[0]["listOrderStatus"] == "EXECUTING"
+
+
+def test_oco_with_take_profit_legs_triggers_either_way() -> None:
+    legs = "side=SELL quantity=1 aboveType=TAKE_PROFIT aboveStopPrice=105 "
+    legs += "belowType=STOP_LOSS_LIMIT belowStopPrice=95 belowPrice=94 belowTimeInForce=GTC"
+    for price, winner, loser in (("105", 2, 1), ("95", 1, 2)):
+        desk = SpotDesk()
+        desk.book()
+        desk.print_buy("100.5", "0.5")
+        desk.place_list("oco", legs)
+        desk.print_buy(price)
+        assert (desk.status(winner), desk.status(loser)) == ("FILLED", "EXPIRED")
+
+
+def test_buy_oco_locks_its_dearest_leg_and_releases_the_difference(desk: SpotDesk) -> None:
+    legs = "side=BUY quantity=2 aboveType=STOP_LOSS_LIMIT aboveStopPrice=104 abovePrice=106 "
+    legs += "aboveTimeInForce=GTC belowType=LIMIT_MAKER belowPrice=98"
+    desk.place_list("oco", legs)
+    assert desk.held("USDT") == ("9788", "212")
+    desk.print_sell("97", "3")
+    assert desk.held("USDT") == ("9804", "0")
+    assert desk.status(1) == "EXPIRED"
+
+
+def test_oco_on_the_wrong_side_of_the_market_is_refused(desk: SpotDesk) -> None:
+    for change in ("abovePrice=100", "belowStopPrice=101"):
+        with pytest.raises(Rejection) as caught:
+            desk.place_list("oco", f"{OCO} {change}")
+        text = "The relationship of the prices for the orders is not correct."
+        assert refusal(caught.value) == (-2010, text)
+    assert desk.held("BTC") == ("10", "0")
+
+
+TAKE = "Type=LIMIT_MAKER {0}Price=90"
+STOP = "Type=STOP_LOSS {0}StopPrice=90"
+PROFIT = "Type=TAKE_PROFIT {0}StopPrice=90"
+
+
+@pytest.mark.parametrize(
+    ("side", "above", "below", "code"),
+    [
+        ("SELL", TAKE, TAKE, -1168),
+        ("BUY", TAKE, STOP, -1165),
+        ("SELL", STOP, TAKE, -1166),
+        ("BUY", STOP, STOP, -1196),
+        ("SELL", STOP, STOP, -1197),
+        ("BUY", PROFIT, TAKE, -1198),
+        ("SELL", TAKE, PROFIT, -1199),
+        ("SELL", "Type=MARKET", STOP, -1158),
+    ],
+)
+def test_oco_legs_must_stand_on_their_own_side(
+    desk: SpotDesk, side: str, above: str, below: str, code: int
+) -> None:
+    legs = f"above{above.format('above')} below{below.format('below')}"
+    with pytest.raises(Rejection) as caught:
+        desk.place_list("oco", f"quantity=1 side={side} {legs}")
+    assert caught.value.code == code
+
+
+def test_legacy_oco_makes_the_same_list(desk: SpotDesk) -> None:
+    params = "side=SELL quantity=1 price=110 stopPrice=95 stopLimitPrice=94 "
+    params += "stopLimitTimeInForce=GTC limitClientOrderId=take stopClientOrderId=stop"
+    reply = desk.place_list("oco_legacy", params)
+    stop, take = reply["orderReports"]
+    assert (stop["type"], stop["clientOrderId"]) == ("STOP_LOSS_LIMIT", "stop")
+    assert (take["type"], take["clientOrderId"], take["price"]) == (
+        "LIMIT_MAKER",
+        "take",
+        "110.00000000",
+    )
+    with pytest.raises(Rejection) as caught:
+        desk.place_list(
+            "oco_legacy", "side=SELL quantity=1 price=110 stopPrice=95 stopLimitPrice=9"
+        )
+    assert caught.value.code == -1128
+
+
+def test_opoco_funds_only_the_working_side_and_names_no_leg_quantity(desk: SpotDesk) -> None:
+    reply = desk.place_list("opoco", f"{WORKING} {LEGS}")
+    working, stop, take = reply["orderReports"]
+    assert [one["status"] for one in reply["orderReports"]] == ["NEW", "PENDING_NEW", "PENDING_NEW"]
+    assert "origQty" in working
+    assert "origQty" not in stop
+    assert "origQty" not in take
+    assert reply["contingencyType"] == "OTO"
+    assert desk.held("USDT") == ("9800", "200")
+    assert desk.held("BTC") == ("10", "0")
+
+
+def test_opoco_keeps_a_partial_fill_locked_and_arms_only_when_complete(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("100", "11")
+    assert desk.status(2) == "PENDING_NEW"
+    assert desk.held("BTC") == ("9.999", "1")
+    desk.engine.drain_events()
+    desk.print_sell("100", "1")
+    assert desk.trail() == [(1, "TRADE", "FILLED"), (2, "NEW", "NEW"), (3, "NEW", "NEW")]
+    assert desk.query(2)["origQty"] == desk.query(3)["origQty"] == "2.00000000"
+    assert desk.held("BTC") == ("9.998", "2")
+
+
+def test_opoco_legs_sell_the_net_quantity_when_no_other_base_covers_the_fee() -> None:
+    desk = SpotDesk()
+    desk.book()
+    desk.print_buy("100.5", "0.5")
+    desk.order("side=SELL type=MARKET quantity=10")
+    desk.book()
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("99.5")
+    assert desk.query(3)["origQty"] == "1.99800000"
+    assert desk.held("BTC") == ("0", "1.998")
+
+
+def test_opoco_remainder_below_a_lot_step_is_released() -> None:
+    desk = SpotDesk()
+    desk.book()
+    desk.print_buy("100.5", "0.5")
+    desk.order("side=SELL type=MARKET quantity=10")
+    desk.book()
+    desk.place_list("opoco", f"{WORKING} {LEGS} workingQuantity=1.234")
+    desk.print_sell("99.5")
+    assert desk.query(3)["origQty"] == "1.23200000"
+    assert desk.held("BTC") == ("0.000766", "1.232")
+
+
+def test_opoco_completes_its_whole_life_through_the_take_leg(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("99.5")
+    desk.engine.drain_events()
+    desk.print_buy("110.5")
+    assert desk.trail() == [(3, "TRADE", "FILLED"), (2, "EXPIRED", "EXPIRED")]
+    assert desk.engine.all_lists("alice", {})[0]["listStatusType"] == "ALL_DONE"
+    assert desk.held("BTC") == ("9.998", "0")
+
+
+def test_trade_that_falls_through_entry_and_stop_sells_at_once(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("94")
+    assert [desk.status(number) for number in (1, 2, 3)] == ["FILLED", "FILLED", "EXPIRED"]
+    assert desk.held("BTC") == ("9.998", "0")
+
+
+def test_refused_legs_expire_as_rejected_and_free_what_was_bought(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.book(bids="111x5", asks="112x5")
+    desk.engine.drain_events()
+    desk.print_sell("100", "2")
+    assert [desk.query(number)["expiryReason"] for number in (2, 3)] == ["REJECTED", "REJECTED"]
+    assert desk.held("BTC") == ("11.998", "0")
+    assert ("ALL_DONE", "ALL_DONE") in list_states(desk)
+
+
+def test_otoco_arms_its_stated_quantity_from_free_funds(desk: SpotDesk) -> None:
+    desk.place_list("otoco", f"{WORKING} {LEGS} pendingQuantity=1.5")
+    desk.print_sell("99.5")
+    assert desk.query(2)["origQty"] == "1.50000000"
+    assert desk.held("BTC") == ("10.498", "1.5")
+
+
+def test_otoco_without_funds_for_its_legs_loses_them_at_arming(desk: SpotDesk) -> None:
+    desk.place_list("otoco", f"{WORKING} {LEGS} pendingQuantity=13")
+    desk.print_sell("99.5")
+    assert desk.status(1) == "FILLED"
+    assert desk.query(2)["expiryReason"] == "REJECTED"
+    assert desk.held("BTC") == ("11.998", "0")
+
+
+def test_list_that_fills_at_placement_still_answers_pending(desk: SpotDesk) -> None:
+    params = f"{WORKING} {LEGS} workingType=LIMIT workingTimeInForce=GTC workingPrice=101"
+    reply = desk.place_list("opoco", params)
+    assert [one["status"] for one in reply["orderReports"]] == [
+        "FILLED",
+        "PENDING_NEW",
+        "PENDING_NEW",
+    ]
+    assert desk.status(2) == "NEW"
+
+
+def test_expired_working_order_takes_the_pending_legs_along(desk: SpotDesk) -> None:
+    params = f"{WORKING} {LEGS} workingType=LIMIT workingTimeInForce=IOC"
+    desk.place_list("opoco", params)
+    assert desk.query(1)["expiryReason"] == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    assert desk.query(2)["expiryReason"] == "OTO_PHASE_ONE_EXPIRED"
+    assert desk.held("USDT") == ("10000", "0")
+
+
+def test_cancelled_partial_entry_releases_the_base_it_bought(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("100", "11")
+    reply = desk.cancel("orderId=1")
+    assert [one["status"] for one in reply["orderReports"]] == ["CANCELED"] * 3
+    assert desk.held("BTC") == ("10.999", "0")
+    assert desk.held("USDT") == ("9900", "0")
+
+
+def test_oto_and_opo_carry_a_single_pending_order(desk: SpotDesk) -> None:
+    pending = "pendingSide=SELL pendingType=STOP_LOSS pendingStopPrice=95"
+    desk.place_list("oto", f"{WORKING} {pending} pendingQuantity=1")
+    desk.place_list("opo", f"{WORKING} {pending}")
+    desk.print_sell("99.5")
+    assert desk.query(2)["origQty"] == "1.00000000"
+    assert desk.query(4)["origQty"] == "2.00000000"
+    desk.print_sell("95")
+    assert (desk.status(2), desk.status(4)) == ("FILLED", "FILLED")
+    assert desk.engine.open_lists("alice") == []
+
+
+def test_opo_with_a_market_leg_sells_at_once(desk: SpotDesk) -> None:
+    desk.place_list("opo", f"{WORKING} pendingSide=SELL pendingType=MARKET")
+    desk.print_sell("99.5")
+    assert desk.status(2) == "FILLED"
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "code"),
+    [
+        ("opo", f"{WORKING} workingSide=SELL pendingSide=SELL pendingType=MARKET", -1222),
+        ("opo", f"{WORKING} pendingSide=BUY pendingType=MARKET", -1223),
+        ("opoco", f"{WORKING} {LEGS} pendingQuantity=1", -1225),
+        ("oto", f"{WORKING} pendingSide=SELL pendingType=MARKET", -1102),
+        ("otoco", f"{WORKING} {LEGS}", -1102),
+        ("opoco", f"{WORKING} {LEGS} workingType=MARKET", -1116),
+        ("opoco", f"{WORKING} {LEGS} pendingBelowStopPrice=120", -2010),
+        ("opoco", f"{WORKING} {LEGS} workingPrice=101", -2010),
+        ("opoco", f"{WORKING} {LEGS} workingQuantity=101", -2010),
+        ("opoco", f"{WORKING} {LEGS} stray=1", -1104),
+    ],
+)
+def test_list_that_does_not_fit_is_refused_whole(
+    desk: SpotDesk, kind: ListKind, params: str, code: int
+) -> None:
+    with pytest.raises(Rejection) as caught:
+        desk.place_list(kind, params)
+    assert caught.value.code == code
+    assert desk.engine.open_orders("alice", {}) == []
+    assert desk.held("USDT") == ("10000", "0")
+
+
+@pytest.mark.parametrize(
+    ("flag", "kind"), [("ocoAllowed", "oco"), ("otoAllowed", "opoco"), ("opoAllowed", "opo")]
+)
+def test_symbol_decides_which_lists_it_takes(flag: str, kind: ListKind) -> None:
+    desk = SpotDesk(symbol_row(**{flag: False}))
+    with pytest.raises(Rejection) as caught:
+        desk.place_list(kind, f"{WORKING} {LEGS}")
+    assert "not supported for this symbol" in caught.value.msg
+
+
+def test_mass_expiry_of_a_leg_ends_its_partner_too(desk: SpotDesk) -> None:
+    desk.place_list("oco", OCO)
+    desk.engine.expire_orders(SYMBOL, frozenset({"STOP_LOSS"}), desk.now_ms)
+    assert [desk.query(number)["expiryReason"] for number in (1, 2)] == ["EXCHANGE_CANCELED"] * 2
+    assert desk.held("BTC") == ("10", "0")
+
+
+def test_mass_expiry_of_a_pending_leg_ends_the_whole_list(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.engine.expire_orders(SYMBOL, frozenset({"STOP_LOSS"}), desk.now_ms)
+    assert [desk.status(number) for number in (1, 2, 3)] == ["EXPIRED"] * 3
+    assert desk.held("USDT") == ("10000", "0")
+    assert desk.engine.open_lists("alice") == []
