@@ -1,0 +1,95 @@
+"""`livespot`: one program, one module per command, loaded only when called."""
+
+import importlib
+import sys
+
+import click
+
+from livespot import __version__
+
+_COMMANDS = {
+    "sim": ("livespot_cmd.sim", "sim", "Trade recorded real market data on an embedded exchange."),
+    "live": ("livespot_cmd.live", "live", "Trade real money, behind every lock."),
+    "exchange": ("livespot_cmd.exchange", "exchange", "Run the embedded exchange alone."),
+    "doctor": ("livespot_cmd.doctor", "doctor", "Check everything a run needs."),
+    "migrate": ("livespot_cmd.migrate", "migrate", "Create or upgrade the database."),
+    "status": ("livespot_cmd.status", "status", "Show the first fold of the panel here."),
+    "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
+    "pause": ("livespot_cmd.operator_commands", "pause", "Stop entries until you resume."),
+    "resume": ("livespot_cmd.operator_commands", "resume", "Leave PAUSE, with a reason."),
+    "stop": ("livespot_cmd.operator_commands", "stop", "Shut the running process down safely."),
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands from a table and imports a command's module when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table itself, so that `--help` imports no command."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: livespot sim --for 3m. Exit codes: 0 clean, 2 usage or configuration, "
+    "3 preflight, 4 live lock, 5 second instance, 10 ended in PAUSE, 20 watchdog, "
+    "30 audit unwritable.",
+)
+@click.version_option(__version__, prog_name="livespot")
+def livespot() -> None:
+    """A 24/7 Binance Spot trading runtime whose first promise is control."""
+
+
+def main() -> int:
+    """Run a command; every expected error becomes a sentence and an exit code."""
+    from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
+
+    try:
+        result = livespot.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        return 130
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        return ExitCode.USAGE
+    except Fatal as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except LivespotError as error:
+        click.echo(f"Error: {error}", err=True)
+        return ExitCode.PREFLIGHT
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SPAN = re.compile(r"^(\d+)(ms|s|m|h)$")
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+
+
+class Span(click.ParamType[int]):
+    """A span of time such as 90s, 3m or 1h, as milliseconds."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SPAN.match(str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a span of time; write 90s, 3m or 1h", param, ctx)
+        return int(found.group(1)) * _UNIT_MS[found.group(2)]
+
+
+def var_option(function: F) -> F:
+    """`--var DIR`: another state directory."""
+    return click.option(
+        "--var",
+        "var",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="State directory (default: var/ of the project, or var/sim when only that exists).",
+    )(function)
+
+
+def config_option(function: F) -> F:
+    """`--config PATH`: another configuration file."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Configuration file (default: livespot.toml in the state directory, if present).",
+    )(function)

@@ -1,0 +1,88 @@
+"""Where a run keeps its state, and where the program finds what ships with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The layout below one state directory."""
+
+    var: Path
+
+    @property
+    def database(self) -> Path:
+        return self.var / "data" / "audit.sqlite"
+
+    @property
+    def logs(self) -> Path:
+        return self.var / "logs"
+
+    @property
+    def control(self) -> Path:
+        return self.var / "control"
+
+    @property
+    def backups(self) -> Path:
+        return self.var / "backups"
+
+    @property
+    def lock(self) -> Path:
+        return self.var / "livespot.lock"
+
+    @property
+    def stop_file(self) -> Path:
+        return self.var / "STOP"
+
+    @property
+    def live_ok(self) -> Path:
+        return self.var / "LIVE.ok"
+
+    @property
+    def config(self) -> Path:
+        return self.var / "livespot.toml"
+
+    @property
+    def crash_note(self) -> Path:
+        return self.logs / "crash-notes.log"
+
+    @property
+    def exchange_state(self) -> Path:
+        """Written by an embedded exchange, read by the runtime that trades on it."""
+        return self.var / "exchange.json"
+
+    @property
+    def exchange_journal(self) -> Path:
+        return self.var / "exchange-journal.jsonl"
+
+
+def project_root() -> Path:
+    """The checkout this program runs from; the working directory when it is installed elsewhere."""
+    return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+
+
+def default_var() -> Path:
+    """`var/` of the project."""
+    return project_root() / "var"
+
+
+def sim_var() -> Path:
+    """Where `livespot sim` keeps its own state."""
+    return default_var() / "sim"
+
+
+def prompts_directory() -> Path:
+    """The prompt files: beside the checkout, or packed into the wheel."""
+    beside = _CHECKOUT / "prompts"
+    if beside.is_dir():
+        return beside
+    return Path(__file__).resolve().parents[2] / "livespot_prompts"
+
+
+def present_var() -> tuple[Path, str]:
+    """The state directory a command without `--var` means; a note when it is the simulation's."""
+    if not Paths(var=default_var()).database.exists() and Paths(var=sim_var()).database.exists():
+        return sim_var(), "(of the simulation in var/sim; name another with --var)"
+    return default_var(), ""
