@@ -41,7 +41,9 @@ BASIC_FILTERS: tuple[Mapping[str, Any], ...] = (
 )
 
 
-def symbol_row(filters: tuple[Mapping[str, Any], ...] = BASIC_FILTERS, **changes: object) -> Json:
+def symbol_row(
+    filters: tuple[Mapping[str, Any], ...] = BASIC_FILTERS, /, **changes: object
+) -> Json:
     """A row of exchangeInfo for BTCUSDT, with some members changed."""
     row: Json = {
         "symbol": SYMBOL,
