@@ -1,0 +1,430 @@
+"""What stands between a position and the market: its sell orders, requests and clocks.
+
+This module folds evidence into a `Guard`; `protection_ladder` decides what to do about it. Times
+are monotonic milliseconds unless a name says otherwise.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import Constraints
+from livespot.contracts.orders import Balance, OrderView
+from livespot.contracts.settings import ExitSettings
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    OrderStatus,
+    OrderType,
+    PositionPhase,
+    Severity,
+    Side,
+    SignalLevel,
+)
+from livespot.rules.order_state import merge
+from livespot.rules.quantize import quantize_qty
+
+_STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
+_STANDING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+# An unanswered request counts as gone this long after it was made: engine wait plus read lag.
+FENCE_MS = 80_000
+FENCE_NEGATIVES = 3
+
+
+class CloseCause(StrEnum):
+    """Why a position is sold now instead of being protected."""
+
+    TP_CROSSED = "TP_CROSSED"
+    SL_CROSSED = "SL_CROSSED"
+    TP_REMAINDER = "TP_REMAINDER"
+    STOP_JUMPED = "STOP_JUMPED"
+    INSTALL_FAILED = "INSTALL_FAILED"
+    UNPROTECTABLE = "UNPROTECTABLE"
+    UNPROTECTED = "UNPROTECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """One order of the position with what it is for."""
+
+    order: OrderView
+    role: IntentRole
+    intent_id: str
+
+    @property
+    def live(self) -> bool:
+        """Still on the book, as far as we know; a pending leg is not there yet."""
+        status = self.order.status
+        return not status.is_terminal and status is not OrderStatus.PENDING_NEW
+
+    @property
+    def is_stop(self) -> bool:
+        return self.order.type in _STOPS
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(ZERO, self.order.orig_qty - self.order.executed_qty)
+
+    @property
+    def group(self) -> tuple[str, int]:
+        """Orders of one list share a group; they lock the base once."""
+        if self.order.order_list_id >= 0:
+            return ("list", self.order.order_list_id)
+        return ("order", self.order.order_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """A sell that was asked for and may or may not stand.
+
+    `attached` marks legs the exchange should have armed by itself. `negatives` counts complete
+    reads since `since_ms` that did not show it.
+    """
+
+    role: IntentRole
+    qty: Decimal
+    since_ms: int
+    since_wall_ms: int
+    base_before: Decimal | None = None
+    intent_id: str = ""
+    attached: bool = False
+    unknown: bool = False
+    negatives: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Everything remembered about a position's protection."""
+
+    sells: Mapping[int, Tracked] = field(default_factory=dict)
+    entry: Tracked | None = None
+    flights: tuple[Flight, ...] = ()
+    cancels: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    refusals: int = 0
+    stop_refused: bool = False
+    repair_failed: bool = False
+    next_try_ms: int = 0
+    looked_ms: int = -1_000_000
+    close: CloseCause | None = None
+    cause: CloseCause | None = None
+    close_since_ms: int | None = None
+    close_tries: int = 0
+    close_refusals: int = 0
+    rounds: int = 0
+    hold_until_ms: int = 0
+    unsellable: bool = False
+    naked_since_ms: int | None = None
+    naked_since_wall_ms: int = 0
+    naked_total_ms: int = 0
+    lonely_since_ms: int | None = None
+    jumped_since_ms: int | None = None
+    leftover_since_ms: int | None = None
+    level: SignalLevel = SignalLevel.CLEAR
+    was_covered: bool = False
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the rule looks at beside its own memory.
+
+    `qty` is the position from fills. `base_total` is free plus locked base as of a time after the
+    last fill, or None when no such reading exists. `stop_market` tells which stop kind is used.
+    """
+
+    qty: Decimal
+    booked_sales: Mapping[int, Decimal]
+    fills_missing: bool
+    entry_open: bool
+    base_total: Decimal | None
+    bid: Decimal | None
+    average_price: Decimal
+    constraints: Constraints | None
+    stop_market: bool
+    tp_price: Decimal
+    sl_price: Decimal
+    exits: ExitSettings
+    partial_grace_ms: int
+    wall_ms: int
+
+    @property
+    def reference_price(self) -> Decimal:
+        return self.bid if self.bid is not None else self.average_price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protect:
+    """Install an OCO (role LIST) or a single stop (role STOP)."""
+
+    role: IntentRole
+    qty: Decimal
+    tp_price: Decimal
+    sl_price: Decimal
+    stop_limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Sell now: IOC at `limit_price`, or market when it is None."""
+
+    qty: Decimal
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    intent_id: str
+    order_id: int
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Read the exchange's truth about this symbol now."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    level: SignalLevel
+    reason: ReasonCode
+    value_ms: int
+    threshold_ms: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    severity: Severity
+    code: ReasonCode
+    text: str
+
+
+Command = Protect | Close | Cancel | Look | Signal | Notify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a wanted mutation ended or stands; see the outcomes of the actors' message."""
+
+    role: IntentRole
+    intent_id: str
+    outcome: str
+    code: int
+    message: str
+    orders: tuple[OrderView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Quantities in base. `held` is what fills leave, less sales not yet booked, on the grid."""
+
+    held: Decimal
+    sellable: Decimal
+    committed: Decimal
+    covered: Decimal
+    in_flight: Decimal
+    unknown: Decimal
+
+    @property
+    def uncovered(self) -> Decimal:
+        """What may still be offered for sale while unknown requests are ignored."""
+        return max(ZERO, self.sellable - self.committed - self.in_flight)
+
+
+def measure(guard: Guard, scene: Scene) -> Sizes:
+    """Where every unit of the position is, as far as we know."""
+    unbooked = sum(
+        (
+            max(ZERO, t.order.executed_qty - scene.booked_sales.get(order_id, ZERO))
+            for order_id, t in guard.sells.items()
+        ),
+        ZERO,
+    )
+    net = max(ZERO, scene.qty - unbooked)
+    held = on_grid(net, scene.constraints)
+    present = net if scene.base_total is None else min(net, scene.base_total)
+    return Sizes(
+        held=held,
+        sellable=on_grid(present, scene.constraints),
+        committed=committed_qty(guard),
+        covered=sum((t.remaining for t in standing_stops(guard)), ZERO),
+        in_flight=sum((f.qty for f in guard.flights if not f.unknown), ZERO),
+        unknown=sum((f.qty for f in guard.flights if f.unknown), ZERO),
+    )
+
+
+def standing_stops(guard: Guard) -> tuple[Tracked, ...]:
+    """Live stops that protect: the stop beside a partly filled take profit is gone or going."""
+    spoiled = {
+        t.group
+        for t in guard.sells.values()
+        if not t.is_stop and t.order.executed_qty > 0 and t.order.order_list_id >= 0
+    }
+    return tuple(
+        t
+        for t in guard.sells.values()
+        if t.is_stop and t.order.status in _STANDING and t.group not in spoiled
+    )
+
+
+def lonely_sells(guard: Guard) -> tuple[Tracked, ...]:
+    """Live sells that lock base without a live stop beside them; a close is not one."""
+    guarded = {t.group for t in standing_stops(guard)}
+    return tuple(
+        t
+        for t in guard.sells.values()
+        if t.live and not t.is_stop and t.role is not IntentRole.CLOSE and t.group not in guarded
+    )
+
+
+def tradable(qty: Decimal, scene: Scene) -> bool:
+    """Whether the exchange would take a sale of this size at the present price.
+
+    Without constraints every quantity counts: a position must not look safe for lack of facts.
+    """
+    limits = scene.constraints
+    if limits is None:
+        return qty > 0
+    size = on_grid(qty, limits)
+    enough = size >= max(limits.min_qty, limits.step_size)
+    return enough and size * scene.reference_price >= limits.min_notional
+
+
+def naked(sizes: Sizes, scene: Scene) -> bool:
+    """A sellable part of the position has no live stop."""
+    return tradable(max(ZERO, sizes.held - sizes.covered), scene)
+
+
+def phase_of(guard: Guard, scene: Scene, sizes: Sizes) -> PositionPhase:
+    if guard.over:
+        return PositionPhase.DUST if scene.qty > 0 else PositionPhase.FLAT
+    if guard.close is not None:
+        return PositionPhase.CLOSING
+    if naked(sizes, scene):
+        return PositionPhase.UNPROTECTED
+    if sizes.covered > 0:
+        return PositionPhase.PROTECTED
+    if scene.entry_open or scene.fills_missing or scene.qty == 0:
+        return PositionPhase.OPENING
+    return PositionPhase.CLOSING
+
+
+def order_seen(guard: Guard, order: OrderView, role: IntentRole, intent_id: str) -> Guard:
+    """Newer state of one of the position's orders; evidence only ever adds."""
+    if order.side is Side.BUY:
+        known = guard.entry
+        if known is not None and known.order.order_id != order.order_id and known.live:
+            return guard
+        same = known is not None and known.order.order_id == order.order_id
+        merged = merge(known.order, order) if known is not None and same else order
+        if merged is None:
+            return guard
+        return replace(guard, entry=Tracked(order=merged, role=role, intent_id=intent_id))
+    before = guard.sells.get(order.order_id)
+    merged = merge(before.order if before else None, order)
+    if merged is None:
+        return guard
+    tracked = (
+        replace(before, order=merged)
+        if before is not None
+        else Tracked(order=merged, role=role, intent_id=intent_id)
+    )
+    flights = tuple(f for f in guard.flights if not _shows(tracked, f))
+    return replace(guard, sells={**guard.sells, order.order_id: tracked}, flights=flights)
+
+
+def sale_booked(guard: Guard, order_id: int, booked: Decimal) -> Guard:
+    """A booked sale is evidence about its order, whichever of the two news comes first."""
+    tracked = guard.sells.get(order_id)
+    if tracked is None or booked <= tracked.order.executed_qty:
+        return guard
+    whole = booked >= tracked.order.orig_qty
+    status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
+    if tracked.order.status.is_terminal:
+        status = tracked.order.status
+    order = msgspec.structs.replace(tracked.order, executed_qty=booked, status=status)
+    return replace(guard, sells={**guard.sells, order_id: replace(tracked, order=order)})
+
+
+def _shows(tracked: Tracked, flight: Flight) -> bool:
+    """Whether this order settles what was in doubt; a pending leg says nothing yet."""
+    if tracked.order.status is OrderStatus.PENDING_NEW:
+        return False
+    by_intent = bool(flight.intent_id) and flight.intent_id == tracked.intent_id
+    return by_intent or (flight.attached and tracked.order.order_list_id >= 0)
+
+
+def orders_seen(
+    guard: Guard, orders: Iterable[OrderView], settled_role: IntentRole, intent_id: str
+) -> Guard:
+    """Orders that came with an answer; a leg's role follows from its type."""
+    for order in orders:
+        known = guard.sells.get(order.order_id)
+        role = known.role if known is not None else leg_role(order, settled_role)
+        owner = known.intent_id if known is not None else intent_id
+        guard = order_seen(guard, order, role, owner)
+    return guard
+
+
+def leg_role(order: OrderView, wanted: IntentRole) -> IntentRole:
+    """What an order is for: the legs of a list are told apart by their type."""
+    if order.side is Side.BUY:
+        return IntentRole.ENTRY
+    if wanted is IntentRole.LIST:
+        return IntentRole.SL if order.type in _STOPS else IntentRole.TP
+    return wanted
+
+
+def legs_expected(guard: Guard, flight: Flight) -> Guard:
+    """The entry filled with an attached exit: both legs should show within the deadline."""
+    shown = (t for t in guard.sells.values() if t.order.status is not OrderStatus.PENDING_NEW)
+    if any(t.intent_id == flight.intent_id for t in shown):
+        return guard
+    return replace(guard, flights=(*guard.flights, replace(flight, attached=True)))
+
+
+def account_seen(guard: Guard, base: Balance, *, held: Decimal, at_wall_ms: int) -> Guard:
+    """A balance read; it denies a request when the base it would lock or sell is still free.
+
+    Base that has left since the request was made may be its own sale, so such a read denies
+    nothing.
+    """
+    total = base.free + base.locked
+    standing = committed_qty(guard)
+    flights = tuple(
+        replace(f, negatives=f.negatives + 1)
+        if at_wall_ms > f.since_wall_ms
+        and base.locked < standing + f.qty
+        and _nothing_left(f, total, held)
+        else f
+        for f in guard.flights
+    )
+    return guard if flights == guard.flights else replace(guard, flights=flights)
+
+
+def committed_qty(guard: Guard) -> Decimal:
+    """Base locked under live sells; the legs of one list lock it once and sell from one amount."""
+    locked: dict[tuple[str, int], Decimal] = {}
+    sold: dict[tuple[str, int], Decimal] = {}
+    for tracked in guard.sells.values():
+        order, group = tracked.order, tracked.group
+        sold[group] = sold.get(group, ZERO) + order.executed_qty
+        if tracked.live:
+            locked[group] = max(locked.get(group, ZERO), order.orig_qty)
+    return sum((max(ZERO, qty - sold[group]) for group, qty in locked.items()), ZERO)
+
+
+def _nothing_left(flight: Flight, total: Decimal, held: Decimal) -> bool:
+    if flight.base_before is not None:
+        return total >= flight.base_before
+    return flight.role is not IntentRole.CLOSE and total >= held
+
+
+def on_grid(qty: Decimal, constraints: Constraints | None) -> Decimal:
+    return quantize_qty(qty, constraints) if constraints is not None else qty

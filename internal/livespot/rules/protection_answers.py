@@ -1,0 +1,131 @@
+"""What the answer to a wanted mutation means for a position's protection."""
+
+from dataclasses import replace
+
+from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.protection import (
+    CloseCause,
+    Flight,
+    Guard,
+    Scene,
+    Settlement,
+    orders_seen,
+)
+
+ACCEPTED = "ACCEPTED"
+REFUSED = "REFUSED"
+NOT_SENT = "NOT_SENT"
+UNKNOWN = "UNKNOWN"
+NOT_FOUND = "NOT_FOUND"
+
+_CROSSED_TEXTS = (
+    "would trigger immediately",
+    "would immediately match",
+    "relationship of the prices",
+)
+_SIZE_FILTERS = ("LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL")
+
+
+def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> Guard:
+    """The guard after an answer, or after the news that there is none yet."""
+    if settlement.role is IntentRole.CANCEL:
+        return orders_seen(guard, settlement.orders, settlement.role, settlement.intent_id)
+    flight = _flight_of(guard, settlement)
+    guard = orders_seen(guard, settlement.orders, settlement.role, settlement.intent_id)
+    if flight is None:
+        return guard
+    match settlement.outcome:
+        case "ACCEPTED":
+            return _accepted(guard, flight, settlement, now_ms)
+        case "UNKNOWN":
+            return _unknown(guard, flight, settlement)
+        case _:
+            guard = _without(guard, flight)
+            wait = now_ms + scene.exits.protection_retry_backoff_ms
+            guard = replace(guard, next_try_ms=wait)
+            return _declined(guard, scene, settlement, now_ms)
+
+
+def _flight_of(guard: Guard, settlement: Settlement) -> Flight | None:
+    """The request an answer belongs to: by its id, else the oldest of its role without one."""
+    same_id = (f for f in guard.flights if f.intent_id == settlement.intent_id)
+    unnamed = (f for f in guard.flights if not f.intent_id and f.role is settlement.role)
+    named = next(same_id, None) if settlement.intent_id else None
+    return named or next(unnamed, None)
+
+
+def _without(guard: Guard, flight: Flight) -> Guard:
+    return replace(guard, flights=tuple(f for f in guard.flights if f is not flight))
+
+
+def _swap(guard: Guard, old: Flight, new: Flight) -> Guard:
+    return replace(guard, flights=tuple(new if f is old else f for f in guard.flights))
+
+
+def _accepted(guard: Guard, flight: Flight, settlement: Settlement, now_ms: int) -> Guard:
+    if flight.role is IntentRole.CLOSE:
+        guard = replace(guard, close_tries=guard.close_tries + 1, next_try_ms=now_ms)
+    shown = any(t.intent_id == settlement.intent_id for t in guard.sells.values())
+    if shown or settlement.orders:
+        return _without(guard, flight)
+    # Accepted without saying what became of it: it counts as standing until an order shows.
+    return _swap(guard, flight, replace(flight, intent_id=settlement.intent_id, negatives=0))
+
+
+def _unknown(guard: Guard, flight: Flight, settlement: Settlement) -> Guard:
+    again = bool(flight.intent_id) and flight.unknown
+    known = replace(
+        flight,
+        unknown=True,
+        intent_id=settlement.intent_id,
+        negatives=flight.negatives + (1 if again else 0),
+    )
+    return _swap(guard, flight, known)
+
+
+def _declined(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> Guard:
+    """REFUSED, NOT_SENT or NOT_FOUND: the next rung, or the sale that the market forces."""
+    refused = settlement.outcome == REFUSED
+    if refused and guard.flights and "insufficient balance" in settlement.message:
+        # The base is locked: the request still in doubt very likely stands. Ask again, later.
+        return replace(guard, flights=tuple(replace(f, negatives=0) for f in guard.flights))
+    if settlement.role is IntentRole.CLOSE:
+        return _close_declined(guard, scene, settlement)
+    if refused and any(text in settlement.message for text in _CROSSED_TEXTS):
+        return _sell(guard, _crossed_cause(scene), now_ms)
+    if settlement.role is IntentRole.STOP:
+        if not refused:
+            return guard
+        return replace(guard, stop_refused=True, repair_failed=True)
+    return replace(guard, refusals=guard.refusals + 1)
+
+
+def _close_declined(guard: Guard, scene: Scene, settlement: Settlement) -> Guard:
+    at_market = guard.close_tries > 0
+    guard = replace(guard, close_tries=guard.close_tries + 1)
+    if settlement.outcome != REFUSED:
+        return guard
+    if at_market and _too_small(scene, settlement.message):
+        return replace(guard, unsellable=True)
+    return replace(guard, close_refusals=guard.close_refusals + 1)
+
+
+def _too_small(scene: Scene, message: str) -> bool:
+    """A size filter refused something near the minimum; a large refusal means stale filters."""
+    if "Filter failure" not in message or not any(name in message for name in _SIZE_FILTERS):
+        return False
+    limits = scene.constraints
+    return limits is None or scene.qty * scene.reference_price < 2 * limits.min_notional
+
+
+def _crossed_cause(scene: Scene) -> CloseCause:
+    """Which side of the band the market has left, judged by the bid against what was paid."""
+    if scene.bid is None or scene.bid <= scene.average_price:
+        return CloseCause.SL_CROSSED
+    return CloseCause.TP_CROSSED
+
+
+def _sell(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
+    if guard.close is not None:
+        return guard
+    return replace(guard, close=cause, cause=cause, close_since_ms=now_ms, next_try_ms=now_ms)
