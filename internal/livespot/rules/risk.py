@@ -1,0 +1,429 @@
+"""The final word on an entry: every reason against it, and the size it may have."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from livespot.contracts.amounts import BPS, ZERO, decimal_text, round_div
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Costs, Decision, EntryPlan, ExitPlan, RiskVerdict
+from livespot.contracts.market import Returns, Snapshot, SymbolInfo
+from livespot.contracts.settings import AdaptiveSettings, Settings, StrategySettings
+from livespot.contracts.vocabulary import (
+    DecisionIntent,
+    Mode,
+    RegimeLabel,
+    Side,
+    SysMode,
+    TrailingMode,
+    Verdict,
+)
+from livespot.rules import risk_counters, sizing
+from livespot.rules.correlation import correlation_x10000, has_too_many_missing
+from livespot.rules.quantize import quantize_price, quantize_qty
+from livespot.rules.quarantine import SymbolFaults, is_quarantined
+from livespot.rules.reserves import Book, held_quote, of_symbol
+from livespot.rules.risk_counters import Counters
+from livespot.rules.sizing import Caps, Protection, Size
+
+SPREAD_MULTIPLIER = 12_000
+VOLATILITY_MULTIPLIER = 13_000
+LIQUIDITY_MULTIPLIER = 14_000
+_LATCHED = (ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT)
+_CAP_REASONS = {
+    "exposure_symbol_room": ReasonCode.RISK_EXPOSURE_LIMIT,
+    "exposure_total_room": ReasonCode.RISK_EXPOSURE_LIMIT,
+    "free_quote": ReasonCode.RISK_INSUFFICIENT_FREE_BALANCE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskView:
+    """Everything risk knows beside the decision and its snapshot.
+
+    `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
+    as far as known. With `recheck` the symbol's own reserve is the entry being judged, so it is
+    not counted against itself.
+    """
+
+    settings: Settings
+    sysmode: SysMode
+    now_ms: int
+    counters: Counters
+    book: Book
+    free_quote: Decimal
+    bids: Mapping[str, Decimal]
+    faults: SymbolFaults
+    info: SymbolInfo | None
+    latency_p90_ms: int
+    unfilled_orders_pct: int
+    returns: Mapping[str, Returns] = field(default_factory=dict)
+    recheck: bool = False
+
+
+def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdict:
+    """Judge an entry. Collects all reasons, in the order of the checks; never raises the size."""
+    entry, exits = decision.entry_plan, decision.exit_plan
+    if decision.intent is not DecisionIntent.ENTRY or entry is None or exits is None:
+        return _verdict(ZERO, (ReasonCode.STRAT_MISSING_FIELD,), {}, costs_of(snapshot))
+    case = _Case(decision=decision, entry=entry, exits=exits, snapshot=snapshot, view=view)
+    size = _size(case)
+    approved = min(entry.qty, size.qty)
+    reasons = tuple(
+        dict.fromkeys(
+            (
+                *_standing(case),
+                *_occupancy(case),
+                *_kill_switches(case),
+                *_overtrading(case),
+                *_edge(case),
+                *_exit_sanity(case),
+                *_size_reasons(case, size, approved),
+                *_correlation(case),
+                *_churn(case),
+            )
+        )
+    )
+    notes = (ReasonCode.RISK_SIZE_CAPPED,) if size.binding != sizing.BY_RISK else ()
+    limits = _limits(case, size, approved)
+    if reasons:
+        return _verdict(ZERO, (*reasons, *notes), limits, costs_of(snapshot))
+    return RiskVerdict(
+        verdict=Verdict.ALLOW,
+        approved_qty=approved,
+        reasons=(ReasonCode.RISK_OK, *notes),
+        limits=limits,
+        costs=costs_of(snapshot),
+    )
+
+
+def min_edge_bps(label: RegimeLabel, settings: StrategySettings) -> int:
+    """The regime's own minimum; RANGE asks one and a half times as much, rounded up."""
+    base = settings.min_edge_bps
+    return -(-base * 3 // 2) if label is RegimeLabel.RANGE else base
+
+
+def edge_multiplier_x10000(snapshot: Snapshot, settings: AdaptiveSettings) -> int:
+    """How much more edge today's spread, volatility and book ask for: the worst of the three."""
+    micro = snapshot.microstructure
+    multiplier = 10_000
+    if micro.spread_current_bps > round_div(
+        micro.spread_bps_p50_60s * settings.spread_factor, 10_000
+    ):
+        multiplier = max(multiplier, SPREAD_MULTIPLIER)
+    if snapshot.volatility.atr14_5m_bps > round_div(
+        settings.normal_atr_5m_bps * settings.volatility_factor, 10_000
+    ):
+        multiplier = max(multiplier, VOLATILITY_MULTIPLIER)
+    if micro.bid_ask_imbalance_p50_10s_x10000 < settings.liquidity_floor:
+        multiplier = max(multiplier, LIQUIDITY_MULTIPLIER)
+    return min(multiplier, settings.max_multiplier)
+
+
+def costs_of(snapshot: Snapshot) -> Costs:
+    """The costs of a patient entry and a taking exit; a closing spread is no bonus."""
+    inputs, micro = snapshot.cost_inputs, snapshot.microstructure
+    return Costs(
+        fees_bps=inputs.maker_fee_bps + inputs.taker_fee_bps,
+        slippage_bps=inputs.slippage_est_entry_maker_bps + inputs.slippage_est_exit_taker_bps,
+        spread_bps=micro.spread_current_bps,
+        delta_spread_bps=max(0, micro.delta_spread_bps_p90_10s),
+    )
+
+
+def exposure_quote(counters: Counters, book: Book, *, symbol: str | None = None) -> Decimal:
+    """Cost of what is held plus what open and unknown entries may still spend."""
+    cost = sum(
+        (lot.cost_quote for name, lot in counters.lots.items() if symbol in (None, name)), ZERO
+    )
+    return cost + held_quote(book, symbol=symbol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    decision: Decision
+    entry: EntryPlan
+    exits: ExitPlan
+    snapshot: Snapshot
+    view: RiskView
+
+    @property
+    def symbol(self) -> str:
+        return self.decision.symbol
+
+    @property
+    def others(self) -> Book:
+        """Reserves that compete with this entry."""
+        if not self.view.recheck:
+            return self.view.book
+        return {k: r for k, r in self.view.book.items() if r.symbol != self.symbol}
+
+
+def _standing(case: _Case) -> Iterator[ReasonCode]:
+    view, decision, snapshot = case.view, case.decision, case.snapshot
+    if view.sysmode is not SysMode.NORMAL:
+        yield ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
+    if is_quarantined(view.faults, view.now_ms):
+        yield ReasonCode.SYMBOL_QUARANTINED
+    if view.info is None or view.info.constraints is None:
+        yield ReasonCode.FILTERS_DRIFT_DETECTED
+    elif not view.info.is_trading:
+        yield ReasonCode.SYMBOL_NOT_TRADING
+    elif view.info.constraints.filters_hash != decision.constraints.filters_hash:
+        yield ReasonCode.FILTERS_DRIFT_DETECTED
+    if (
+        decision.side is not Side.BUY
+        or decision.snapshot_hash != snapshot.snapshot_hash
+        or decision.symbol != snapshot.symbol
+    ):
+        yield ReasonCode.STRAT_INPUT_INVALID
+    if not _is_quantised(case):
+        yield ReasonCode.PROTECTION_INVALID_FILTER
+    limit_ms = view.settings.timing.decision_max_age_ms
+    # On a recheck the decision is old by nature: only its snapshot has to be fresh.
+    born_ms = snapshot.local_received_ms
+    if not view.recheck:
+        born_ms = min(born_ms, decision.ts_ms)
+    if view.now_ms - born_ms > limit_ms:
+        yield ReasonCode.STRAT_ENTRY_ABORTED_COST
+
+
+def _is_quantised(case: _Case) -> bool:
+    constraints = case.decision.constraints
+    prices = (case.entry.limit_price, case.exits.tp_price, case.exits.sl_price)
+    return quantize_qty(case.entry.qty, constraints) == case.entry.qty and all(
+        quantize_price(price, constraints) == price for price in prices
+    )
+
+
+def _occupancy(case: _Case) -> Iterator[ReasonCode]:
+    held = case.view.counters.of(case.symbol).held
+    if held is not None and not case.view.recheck:
+        yield ReasonCode.RISK_POSITION_ALREADY_OPEN
+    if of_symbol(case.others, case.symbol) is not None:
+        yield ReasonCode.RISK_ENTRY_ALREADY_PENDING
+
+
+def _kill_switches(case: _Case) -> Iterator[ReasonCode]:
+    view, risk = case.view, case.view.settings.risk
+    counters, now = view.counters, risk_counters.equity(view.counters, view.bids)
+    fired = {code for code in _LATCHED if code in counters.fired}
+    if now <= risk.max_daily_loss or ReasonCode.RISK_DAILY_LOSS_LIMIT in fired:
+        yield ReasonCode.RISK_DAILY_LOSS_LIMIT
+    drop = counters.peak_equity - now
+    if drop >= risk.max_drawdown or ReasonCode.RISK_DRAWDOWN_LIMIT in fired:
+        yield ReasonCode.RISK_DRAWDOWN_LIMIT
+    if trades_committed(case.view, case.others) >= risk.max_trades_per_day and not _filled(case):
+        yield ReasonCode.RISK_MAX_TRADES_DAY
+    of_this = sum(1 for r in case.others.values() if r.symbol == case.symbol)
+    if of_this >= risk.max_open_orders_per_symbol or len(case.others) >= risk.max_open_orders_total:
+        yield ReasonCode.RISK_MAX_OPEN_ORDERS
+
+
+def trades_committed(view: RiskView, others: Book) -> int:
+    """Trades of today and entries that may still become one: an unknown entry counts as filled."""
+    held = view.counters.lots
+    return view.counters.trades_today + sum(1 for r in others.values() if r.symbol not in held)
+
+
+def _filled(case: _Case) -> bool:
+    """A recheck of an entry that has filled in part: its trade is counted already."""
+    return case.view.recheck and case.view.counters.of(case.symbol).held is not None
+
+
+def _overtrading(case: _Case) -> Iterator[ReasonCode]:
+    view, risk = case.view, case.view.settings.risk
+    mine = view.counters.of(case.symbol)
+    if view.now_ms < mine.cooldown_until_ms:
+        yield ReasonCode.RISK_COOLDOWN_ACTIVE
+    trades = risk_counters.trades_in_window(mine, view.now_ms, risk)
+    if trades >= risk.max_trades_per_window and not _filled(case):
+        yield ReasonCode.RISK_MAX_TRADES_WINDOW
+    if view.now_ms < mine.streak_until_ms:
+        yield ReasonCode.RISK_SYMBOL_LOSS_STREAK
+    if view.latency_p90_ms > risk.ws_latency_threshold_ms:
+        yield ReasonCode.WS_STALE_DEGRADE
+
+
+def _edge(case: _Case) -> Iterator[ReasonCode]:
+    inputs = case.snapshot.cost_inputs
+    parts = (
+        inputs.maker_fee_bps,
+        inputs.taker_fee_bps,
+        inputs.slippage_est_entry_maker_bps,
+        inputs.slippage_est_entry_taker_bps,
+        inputs.slippage_est_exit_taker_bps,
+        inputs.base_fee_bps,
+        case.snapshot.microstructure.spread_current_bps,
+    )
+    if any(part < 0 for part in parts):
+        yield ReasonCode.STRAT_INPUT_INVALID
+    if case.decision.edge_bps_expected < adapted_min_edge_bps(
+        case.decision, case.snapshot, case.view.settings
+    ):
+        yield ReasonCode.STRAT_EDGE_BELOW_MIN
+
+
+def adapted_min_edge_bps(decision: Decision, snapshot: Snapshot, settings: Settings) -> int:
+    """The regime's minimum times the multiplier, to the nearest bps."""
+    multiplier = edge_multiplier_x10000(snapshot, settings.adaptive)
+    return round_div(min_edge_bps(decision.regime, settings.strategy) * multiplier, 10_000)
+
+
+def _exit_sanity(case: _Case) -> Iterator[ReasonCode]:
+    entry, exits = case.entry.limit_price, case.exits
+    stop, reach = entry - exits.sl_price, exits.tp_price - entry
+    half_atr = entry * case.snapshot.volatility.atr14_5m_bps / (2 * BPS)
+    if (
+        stop < 2 * case.decision.constraints.tick_size
+        or stop < half_atr
+        or reach <= stop
+        or not _trailing_is_coherent(case)
+    ):
+        yield ReasonCode.STRAT_EXIT_INVALID
+
+
+def _trailing_is_coherent(case: _Case) -> bool:
+    exits = case.exits
+    if exits.trailing_mode is TrailingMode.OFF:
+        return True
+    if exits.trailing_distance_bps <= 0 or exits.trailing_trigger_price < case.entry.limit_price:
+        return False
+    bounds = case.decision.constraints.trailing_delta_bounds
+    if exits.trailing_mode is TrailingMode.NATIVE:
+        return (
+            bounds is not None
+            and bounds.min_above <= exits.trailing_distance_bps <= bounds.max_above
+        )
+    return True
+
+
+def _size(case: _Case) -> Size:
+    view, risk = case.view, case.view.settings.risk
+    constraints = case.decision.constraints
+    caps = Caps(
+        risk_per_trade=risk.per_trade,
+        symbol_room=risk.max_exposure_symbol
+        - exposure_quote(view.counters, case.others, symbol=case.symbol),
+        total_room=risk.max_exposure_total - exposure_quote(view.counters, case.others),
+        free_quote=view.free_quote - held_quote(case.others),
+        max_notional=constraints.max_notional,
+        first_day=(
+            view.settings.live.first_day_max_notional if case.decision.mode is Mode.LIVE else None
+        ),
+    )
+    return sizing.size_entry(case.entry.limit_price, case.exits.sl_price, caps, constraints)
+
+
+def _size_reasons(case: _Case, size: Size, approved: Decimal) -> Iterator[ReasonCode]:
+    constraints = case.decision.constraints
+    below_min = approved <= 0 or approved < constraints.min_qty
+    if below_min:
+        yield ReasonCode.RISK_SIZE_INVALID
+    too_small = approved * case.entry.limit_price < constraints.min_notional
+    if too_small:
+        yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
+    if (below_min or too_small) and size.qty <= approved and size.binding in _CAP_REASONS:
+        yield _CAP_REASONS[size.binding]
+    stop = None
+    if case.view.info is not None:
+        stop = sizing.stop_order_type(case.view.info, case.view.settings.exit)
+    if stop is None:
+        yield ReasonCode.PROTECTION_INVALID_FILTER
+        return
+    protection = Protection(
+        base_fee_bps=case.snapshot.cost_inputs.base_fee_bps,
+        lowest_leg_price=sizing.lowest_leg_price(
+            case.entry, case.exits, stop, case.view.settings.exit
+        ),
+        max_dust_bps=case.view.settings.risk.max_dust_bps,
+    )
+    if not sizing.is_protectable(approved, constraints, protection):
+        yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
+
+
+def held_elsewhere(counters: Counters, book: Book, symbol: str) -> frozenset[str]:
+    """Other symbols with a position or an entry that may become one."""
+    return (frozenset(counters.lots) | {r.symbol for r in book.values()}) - {symbol}
+
+
+def _correlation(case: _Case) -> Iterator[ReasonCode]:
+    selection = case.view.settings.selection
+    others = held_elsewhere(case.view.counters, case.view.book, case.symbol)
+    if case.view.recheck or len(others) + 1 < selection.corr_min_symbols:
+        return
+    mine = case.snapshot.returns
+    if has_too_many_missing(mine, selection.corr_missing_max_pct):
+        yield ReasonCode.RISK_CORRELATION_TOO_HIGH
+        return
+    # What cannot be compared is taken to move alike: diversification must be shown, not assumed.
+    if any(_moves_alike(mine, case.view.returns.get(s), case.view.settings) for s in others):
+        yield ReasonCode.RISK_CORRELATION_TOO_HIGH
+
+
+def _moves_alike(mine: Returns, other: Returns | None, settings: Settings) -> bool:
+    selection = settings.selection
+    if other is None or has_too_many_missing(other, selection.corr_missing_max_pct):
+        return True
+    if len(other.log_return_bps) != len(mine.log_return_bps):
+        return True
+    value = correlation_x10000(mine.log_return_bps, other.log_return_bps)
+    return abs(value) >= selection.corr_max_x10000
+
+
+def _churn(case: _Case) -> Iterator[ReasonCode]:
+    view = case.view
+    mine = view.counters.of(case.symbol)
+    if view.now_ms < mine.churn_until_ms:
+        yield from mine.churn_reasons
+    churn = view.settings.churn
+    limit = churn.unfilled_warning_pct if view.recheck else churn.unfilled_critical_pct
+    if view.unfilled_orders_pct >= limit:
+        yield ReasonCode.RISK_UNFILLED_ORDER_COUNT_RISK
+
+
+def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
+    view, risk = case.view, case.view.settings.risk
+    mine = view.counters.of(case.symbol)
+    now = risk_counters.equity(view.counters, view.bids)
+    amounts = {
+        "approved_qty": approved,
+        "planned_qty": case.entry.qty,
+        "size_qty": size.qty,
+        "size_quote": size.quote,
+        "risk_per_trade": risk.per_trade,
+        "stop_distance_bps": sizing.stop_distance_bps(case.entry.limit_price, case.exits.sl_price),
+        "exposure_symbol": exposure_quote(view.counters, case.others, symbol=case.symbol),
+        "exposure_symbol_max": risk.max_exposure_symbol,
+        "exposure_total": exposure_quote(view.counters, case.others),
+        "exposure_total_max": risk.max_exposure_total,
+        "free_quote": view.free_quote,
+        "reserved_quote": held_quote(view.book),
+        "day_equity": now,
+        "daily_loss_max": risk.max_daily_loss,
+        "drawdown": view.counters.peak_equity - now,
+        "drawdown_max": risk.max_drawdown,
+    }
+    counts = {
+        "edge_multiplier_x10000": edge_multiplier_x10000(case.snapshot, view.settings.adaptive),
+        "edge_min_bps": adapted_min_edge_bps(case.decision, case.snapshot, view.settings),
+        "trades_today": trades_committed(view, case.others),
+        "trades_per_day_max": risk.max_trades_per_day,
+        "trades_in_window": risk_counters.trades_in_window(mine, view.now_ms, risk),
+        "trades_per_window_max": risk.max_trades_per_window,
+        "open_entries": len(case.others),
+        "open_orders_total_max": risk.max_open_orders_total,
+        "losses_in_row": mine.losses_in_row,
+        "latency_p90_ms": view.latency_p90_ms,
+        "unfilled_orders_pct": view.unfilled_orders_pct,
+    }
+    texts = {name: decimal_text(round(value, 8)) for name, value in amounts.items()}
+    return {**texts, **{k: str(v) for k, v in counts.items()}, "size_binding": size.binding}
+
+
+def _verdict(
+    qty: Decimal, reasons: tuple[ReasonCode, ...], limits: dict[str, str], costs: Costs
+) -> RiskVerdict:
+    return RiskVerdict(
+        verdict=Verdict.BLOCK, approved_qty=qty, reasons=reasons, limits=limits, costs=costs
+    )

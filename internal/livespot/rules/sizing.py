@@ -1,0 +1,118 @@
+"""How much may be bought: risk over the stop's distance, then the tightest cap."""
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context, Decimal
+
+from livespot.contracts.amounts import BPS, ONE, ZERO
+from livespot.contracts.decision import EntryPlan, ExitPlan
+from livespot.contracts.market import Constraints, SymbolInfo
+from livespot.contracts.settings import ExitSettings
+from livespot.contracts.vocabulary import OrderType, TrailingMode
+from livespot.rules.quantize import protectable, quantize_qty
+
+_EXACT = Context(prec=60, rounding=ROUND_FLOOR)
+BY_RISK = "risk_per_trade"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The rooms an entry must fit into, in quote. Negative rooms count as none."""
+
+    risk_per_trade: Decimal
+    symbol_room: Decimal
+    total_room: Decimal
+    free_quote: Decimal
+    max_notional: Decimal | None
+    first_day: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """The quantity allowed and the name of the cap that set it; `quote` is before flooring."""
+
+    qty: Decimal
+    quote: Decimal
+    binding: str
+
+
+def stop_distance_bps(entry_price: Decimal, sl_price: Decimal) -> Decimal:
+    """Distance of the quantised stop from the entry, exact, in bps of the entry."""
+    return _EXACT.divide((entry_price - sl_price) * BPS, entry_price)
+
+
+def size_entry(
+    entry_price: Decimal, sl_price: Decimal, caps: Caps, constraints: Constraints
+) -> Size:
+    """The smallest of what risk per trade, every room and the exchange allow, floored to step.
+
+    `quote = risk_per_trade * 10000 / stop_distance_bps` before the caps. Zero when a room is used
+    up or when the stop is not below the entry.
+    """
+    if sl_price >= entry_price:
+        return Size(qty=ZERO, quote=ZERO, binding=BY_RISK)
+    by_risk = _EXACT.divide(
+        _EXACT.multiply(caps.risk_per_trade, entry_price), entry_price - sl_price
+    )
+    rooms = {
+        BY_RISK: by_risk,
+        "exposure_symbol_room": caps.symbol_room,
+        "exposure_total_room": caps.total_room,
+        "free_quote": caps.free_quote,
+    }
+    if caps.max_notional:
+        rooms["max_notional"] = caps.max_notional
+    if caps.first_day is not None:
+        rooms["first_day_max_notional"] = caps.first_day
+    rooms["max_qty"] = _EXACT.multiply(constraints.max_qty, entry_price)
+    binding = min(rooms, key=lambda name: rooms[name])
+    quote = max(ZERO, rooms[binding])
+    qty = quantize_qty(_EXACT.divide(quote, entry_price), constraints)
+    return Size(qty=qty, quote=quote, binding=binding)
+
+
+def stop_order_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | None:
+    """The kind of stop that will protect the symbol; None when it offers none that we may use."""
+    offered = set(info.order_types)
+    if settings.stop_kind != "AUTO":
+        wanted = OrderType(settings.stop_kind)
+        return wanted if wanted in offered else None
+    for kind in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT):
+        if kind in offered:
+            return kind
+    return None
+
+
+def lowest_leg_price(
+    entry: EntryPlan, exits: ExitPlan, stop: OrderType, settings: ExitSettings
+) -> Decimal:
+    """The lowest price at which the exchange will measure a protective leg's notional.
+
+    Limit legs count their limit, legs at market the reference price, for which the entry stands.
+    """
+    take_profit_at_market = exits.trailing_mode is TrailingMode.NATIVE
+    above = entry.limit_price if take_profit_at_market else exits.tp_price
+    if stop is OrderType.STOP_LOSS:
+        below = entry.limit_price
+    else:
+        below = exits.sl_price * (ONE - Decimal(settings.stop_limit_offset_bps) / BPS)
+    return min(above, below)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What a planned size is held against before it may be bought."""
+
+    base_fee_bps: int
+    lowest_leg_price: Decimal
+    max_dust_bps: int
+
+
+def is_protectable(qty: Decimal, constraints: Constraints, protection: Protection) -> bool:
+    """Whether this size could carry its protective orders after the fee."""
+    return protectable(
+        qty,
+        constraints,
+        protection.base_fee_bps,
+        protection.lowest_leg_price,
+        protection.max_dust_bps,
+    )
