@@ -159,6 +159,8 @@ def _trade(
     trade_id = market.last_trade_id + 1
     taker, maker = (seller, buyer) if buyer_is_maker else (buyer, seller)
     terms = (trade_id, price, qty)
+    # Commission in another asset is converted at the price of this very trade.
+    market.last_price = price
     if taker is not None:
         _apply(exchange, market, taker, terms, is_maker=False, has_peer=maker is not None)
     if maker is not None:
