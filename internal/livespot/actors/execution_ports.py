@@ -1,0 +1,178 @@
+"""What execution is given: ports, mailboxes and the small tools its parts share."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from livespot.actors.mail import (
+    ExecutionInbox,
+    GovernorInbox,
+    MarketStateInbox,
+    PositionInbox,
+    ReconcilerInbox,
+    RiskInbox,
+    ScannerInbox,
+    SignalInbox,
+)
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import SymbolInfo
+from livespot.contracts.orders import Fill
+from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport, ServerClock
+from livespot.contracts.vocabulary import Mode, Severity, SignalKind, SignalLevel
+from livespot.rules.strategy import Strategy
+from livespot.runtime.cycles import CycleIds
+from livespot.runtime.mailboxes import Mailbox, MailboxClosed
+from livespot.runtime.send_gate import SendGate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPorts:
+    """Dependencies of the execution actor, injected once by the composition root."""
+
+    mode: Mode
+    settings: Settings
+    clock: Clock
+    server_clock: ServerClock
+    audit: AuditPort
+    ledger: LedgerReader
+    orders: OrderTransport
+    reads: AccountReader
+    market: MarketReader
+    gate: SendGate
+    strategy: Strategy
+    cycles: CycleIds
+    inbox: Mailbox[ExecutionInbox]
+    position: Mailbox[PositionInbox]
+    risk: Mailbox[RiskInbox]
+    signal: Mailbox[SignalInbox]
+    reconciler: Mailbox[ReconcilerInbox]
+    governor: Mailbox[GovernorInbox]
+    scanner: Mailbox[ScannerInbox]
+    market_state: Mailbox[MarketStateInbox]
+    beat: Callable[[], None]
+
+    async def alert(
+        self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""
+    ) -> None:
+        await tell(
+            self.governor,
+            Alert(
+                severity=severity,
+                code=code,
+                reasons=(code,),
+                text=text,
+                symbol=symbol,
+                at_ms=self.clock.now_ms(),
+            ),
+        )
+
+    async def demand(
+        self, kind: SignalKind, level: SignalLevel, reason: ReasonCode, *, source: str, detail: str
+    ) -> None:
+        """Raise or (with CLEAR) withdraw one demand on the governor."""
+        await tell(
+            self.governor,
+            HealthSignal(
+                kind=kind,
+                level=level,
+                reason=reason,
+                source=source,
+                detail=detail,
+                at_ms=self.clock.now_ms(),
+            ),
+        )
+
+
+async def tell(mailbox: Mailbox[T], message: T) -> None:
+    """Send, unless the receiver is gone for good: whoever follows it rebuilds from the ledger."""
+    try:
+        await mailbox.send(message)
+    except MailboxClosed:
+        return
+
+
+@dataclass(slots=True)
+class Reference:
+    """Symbols and last prices as others told us."""
+
+    infos: dict[str, SymbolInfo] = field(default_factory=dict)
+    bids: dict[str, Decimal] = field(default_factory=dict)
+
+    def fee_quote(self, fill: Fill) -> tuple[Decimal, bool]:
+        """The commission in quote, and whether its price was unknown (then the amount is 0)."""
+        info = self.infos.get(fill.symbol)
+        if fill.commission == 0:
+            return ZERO, False
+        if info is not None and fill.commission_asset == info.quote_asset:
+            return fill.commission, False
+        if info is not None and fill.commission_asset == info.base_asset:
+            return fill.commission * fill.price, False
+        quote = info.quote_asset if info is not None else ""
+        bid = self.bids.get(f"{fill.commission_asset}{quote}")
+        return (fill.commission * bid, False) if bid is not None else (ZERO, True)
+
+
+class Crew(Generic[T]):
+    """Runs the jobs that wait for the network and queues what they bring back.
+
+    The queue is bounded by construction: a job reports a fixed number of times and the inbox pump
+    puts one message at a time.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        self._items: deque[T] = deque()
+        self._arrived = anyio.Event()
+        self._taken = anyio.Event()
+        self.running = 0
+
+    def start(self, job: Callable[[], Awaitable[T]]) -> None:
+        """Run a job; its result is queued."""
+        self.running += 1
+        self._tasks.start_soon(self._run, job)
+
+    def put(self, item: T) -> None:
+        self._items.append(item)
+        self._arrived.set()
+
+    async def put_and_wait(self, item: T) -> None:
+        """Queue and wait until it was taken; keeps back pressure on the inbox."""
+        taken = self._taken
+        self.put(item)
+        while item in self._items:
+            await taken.wait()
+            taken = self._taken
+
+    async def next(self) -> T:
+        while not self._items:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        item = self._items.popleft()
+        self._taken.set()
+        self._taken = anyio.Event()
+        return item
+
+    def drain(self) -> list[T]:
+        """Everything queued, without waiting."""
+        items = list(self._items)
+        self._items.clear()
+        return items
+
+    async def _run(self, job: Callable[[], Awaitable[T]]) -> None:
+        try:
+            self.put(await job())
+        finally:
+            self.running -= 1

@@ -1,0 +1,215 @@
+"""The one way out: row, SENT_UNKNOWN, gate, first byte, outcome; each request exactly once.
+
+*Reads* the send gate and the clocks. *Writes* ledger transitions up to SENT_UNKNOWN. *Owns* the
+round trip times from which an entry's time to live is derived.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from livespot.actors.execution_ports import ExecutionPorts
+from livespot.contracts.amounts import nearest_rank
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import (
+    ClockRefused,
+    FilterRefused,
+    KeyRefused,
+    LedgerViolation,
+    NoSuchOrder,
+    NotSent,
+    OutcomeUnknown,
+    PayloadInvalid,
+    Refused,
+    Throttled,
+    Unreachable,
+)
+from livespot.contracts.orders import (
+    CancelReplaceRequest,
+    CancelRequest,
+    ListRequest,
+    ListView,
+    OrderIntent,
+    OrderRequest,
+    OrderUpdate,
+)
+from livespot.contracts.vocabulary import IntentState
+from livespot.rules import ledger
+from livespot.rules.requests import Mutation
+
+# Codes with which the exchange says that it does not know either, whatever the HTTP status.
+UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
+_ENTRY_WINDOW_MS = (1500, 5000)
+_ROUND_TRIPS = 100
+_LEDGER_SLACK_S = 10.0
+
+
+class Ending(StrEnum):
+    """How a mutation came back. BLOCKED: stopped before SENT_UNKNOWN; NOT_SENT: after it."""
+
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+    BLOCKED = "BLOCKED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`filter_name`, `clock_ahead`, `key_refused` classify a refusal for those who react to it."""
+
+    ending: Ending
+    code: int = 0
+    message: str = ""
+    reason: ReasonCode = ReasonCode.ORDER_SUBMIT_REJECTED
+    updates: tuple[OrderUpdate, ...] = ()
+    order_list: ListView | None = None
+    filter_name: str = ""
+    no_such_order: bool = False
+    clock: ClockRefused | None = None
+    key_refused: bool = False
+
+
+class MutationDesk:
+    """Sends one mutation at a time per call; calls for different symbols may overlap."""
+
+    def __init__(self, ports: ExecutionPorts, intents: dict[str, OrderIntent]) -> None:
+        self._ports = ports
+        self._intents = intents
+        self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS)
+
+    def entry_recv_window_ms(self) -> int:
+        """How long an entry may travel: four times the slow round trip, within 1500..5000 ms."""
+        stated = self._ports.settings.timing.entry_recv_window_ms
+        if stated != "AUTO":
+            return int(stated)
+        low, high = _ENTRY_WINDOW_MS
+        if not self._round_trips:
+            return high
+        slow = int(nearest_rank(self._round_trips, 99))
+        return min(high, max(low, 4 * slow + 500))
+
+    async def send(self, mutation: Mutation, *, created: Callable[[], None]) -> Outcome:
+        """Make it durable, send it once, and say what is known about it afterwards.
+
+        Shielded: once the row exists the call runs to its outcome or its time limit, so that an
+        answer on its way is not thrown away. `created` is called when the row is durable.
+        """
+        ports = self._ports
+        limit_s = ports.settings.timing.mutation_timeout_ms / 1000
+        with ports.clock.move_on_after(limit_s + _LEDGER_SLACK_S, shield=True):
+            intent = mutation.intent
+            try:
+                await ports.audit.commit(
+                    ledger.creation(intent, mutation.aliases, cycle_id=ports.cycles.next())
+                )
+            except LedgerViolation as error:
+                return Outcome(
+                    ending=Ending.BLOCKED,
+                    message=str(error),
+                    reason=ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK,
+                )
+            self._intents[intent.order_intent_id] = intent
+            created()
+            closed = self._closed(mutation)
+            if closed is not None:
+                await self._move(mutation, _unsent(closed, ports.clock.now_ms()))
+                return Outcome(ending=Ending.BLOCKED, message=closed.value, reason=closed)
+            await self._move(
+                mutation,
+                ledger.Step(
+                    to_state=IntentState.SENT_UNKNOWN,
+                    at_ms=ports.clock.now_ms(),
+                    sent_at_ms=ports.server_clock.server_now_ms(),
+                ),
+            )
+            return await self._transmit(mutation, limit_s)
+        return Outcome(ending=Ending.UNKNOWN, message="the ledger did not answer in time")
+
+    async def _transmit(self, mutation: Mutation, limit_s: float) -> Outcome:
+        ports = self._ports
+        begun = ports.clock.monotonic_ms()
+        with ports.clock.move_on_after(limit_s):
+            # Nothing may be awaited between this look at the gate and the first byte.
+            closed = self._closed(mutation)
+            if closed is not None:
+                return Outcome(ending=Ending.NOT_SENT, message=closed.value, reason=closed)
+            try:
+                outcome = await self._call(mutation)
+            except (OutcomeUnknown, Unreachable, PayloadInvalid) as error:
+                return Outcome(ending=Ending.UNKNOWN, message=str(error))
+            except Throttled as error:
+                code = -1003
+                return Outcome(ending=Ending.REFUSED, code=code, message=str(error))
+            except Refused as error:
+                return _refusal(error)
+            self._round_trips.append(ports.clock.monotonic_ms() - begun)
+            return outcome
+        return Outcome(ending=Ending.UNKNOWN, message="no answer in time")
+
+    async def _call(self, mutation: Mutation) -> Outcome:
+        orders, request = self._ports.orders, mutation.request
+        match request:
+            case OrderRequest():
+                placed = await orders.place(request)
+                return _accepted(placed.updates, placed.order_list)
+            case ListRequest():
+                placed = await orders.place_list(request)
+                return _accepted(placed.updates, placed.order_list)
+            case CancelRequest():
+                return _accepted(await orders.cancel(request), None)
+            case CancelReplaceRequest():
+                raise LedgerViolation("a cancelReplace is two linked rows, not one mutation")
+            case _:
+                assert_never(request)
+
+    def _closed(self, mutation: Mutation) -> ReasonCode | None:
+        """Why this mutation may not leave at this very moment."""
+        ports = self._ports
+        if not ports.gate.mutations_open:
+            return ReasonCode.ENTER_EXIT
+        if not mutation.is_entry:
+            return None
+        if not ports.gate.entries_open:
+            return ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
+        if mutation.not_after_ms and ports.clock.now_ms() > mutation.not_after_ms:
+            return ReasonCode.STRAT_ENTRY_TIMEOUT
+        return None
+
+    async def _move(self, mutation: Mutation, step: ledger.Step) -> None:
+        intent_id = mutation.intent.order_intent_id
+        moved, entry = ledger.transition(
+            self._intents[intent_id], step, cycle_id=self._ports.cycles.next()
+        )
+        await self._ports.audit.commit(entry)
+        self._intents[intent_id] = moved
+
+
+def _unsent(reason: ReasonCode, at_ms: int) -> ledger.Step:
+    return ledger.Step(
+        to_state=IntentState.FAILED_TERMINAL,
+        at_ms=at_ms,
+        reasons=(reason,),
+        evidence="nothing was sent",
+    )
+
+
+def _accepted(updates: tuple[OrderUpdate, ...], order_list: ListView | None) -> Outcome:
+    return Outcome(ending=Ending.ACCEPTED, updates=updates, order_list=order_list)
+
+
+def _refusal(error: Refused) -> Outcome:
+    """A definite no, unless its code or status says that the exchange does not know itself."""
+    if error.code in UNKNOWN_CODES or error.http_status >= 500:
+        return Outcome(ending=Ending.UNKNOWN, code=error.code, message=error.message)
+    return Outcome(
+        ending=Ending.NOT_SENT if isinstance(error, NotSent) else Ending.REFUSED,
+        code=error.code,
+        message=error.message,
+        filter_name=error.filter_name if isinstance(error, FilterRefused) else "",
+        no_such_order=isinstance(error, NoSuchOrder),
+        clock=error if isinstance(error, ClockRefused) else None,
+        key_refused=isinstance(error, KeyRefused),
+    )

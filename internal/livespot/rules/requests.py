@@ -1,0 +1,459 @@
+"""From a plan to the exact request, its ledger row and every client id, all derived, none drawn."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from livespot.contracts import ids
+from livespot.contracts.amounts import BPS
+from livespot.contracts.base import Message
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.decision import Decision, ExitPlan
+from livespot.contracts.market import Constraints, SymbolInfo
+from livespot.contracts.orders import (
+    Alias,
+    CancelReplaceRequest,
+    CancelRequest,
+    LegRequest,
+    ListRequest,
+    OrderIntent,
+    OrderRequest,
+)
+from livespot.contracts.settings import ExitSettings
+from livespot.contracts.vocabulary import (
+    IntentAction,
+    IntentRole,
+    IntentState,
+    ListKind,
+    OrderType,
+    Side,
+    TimeInForce,
+    TrailingMode,
+)
+from livespot.rules.intent_ids import derived_intent_id
+from livespot.rules.quantize import (
+    OrderDraft,
+    OrderRefused,
+    check_order,
+    quantize_price,
+    sellable_after_fee,
+)
+
+Request: TypeAlias = OrderRequest | ListRequest | CancelRequest | CancelReplaceRequest
+
+# Attempt 0 of TP and SL belongs to the legs that went out with the entry itself.
+ATTACHED_ATTEMPT = 0
+
+
+class StoredRequest(Message, frozen=True):
+    """The payload of a ledger row: exactly one member is set."""
+
+    order: OrderRequest | None = None
+    order_list: ListRequest | None = None
+    cancel: CancelRequest | None = None
+    cancel_replace: CancelReplaceRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One request with the ledger row that precedes it.
+
+    `not_after_ms` (wall time, 0 for none) is when the verdict behind an entry becomes void.
+    """
+
+    intent: OrderIntent
+    aliases: tuple[Alias, ...]
+    request: Request
+    not_after_ms: int = 0
+
+    @property
+    def is_entry(self) -> bool:
+        return self.intent.role is IntentRole.ENTRY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryDraft:
+    """One attempt of an entry. `order_type` is LIMIT_MAKER, LIMIT (sent as IOC) or MARKET."""
+
+    intent_id: str
+    decision: Decision
+    qty: Decimal
+    attempt: int
+    order_type: OrderType
+    info: SymbolInfo
+    base_fee_bps: int
+    recv_window_ms: int
+    now_ms: int
+    not_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellDraft:
+    """What a position wants sold or guarded; amounts quantised by the asker."""
+
+    decision_id: str
+    parent_intent_id: str
+    symbol: str
+    qty: Decimal
+    attempt: int
+    recv_window_ms: int
+    now_ms: int
+
+
+def payload_of(request: Request) -> str:
+    """The request as canonical JSON for the ledger."""
+    return canonical_json(_stored(request)).decode()
+
+
+def _stored(request: Request) -> StoredRequest:
+    match request:
+        case OrderRequest():
+            return StoredRequest(order=request)
+        case ListRequest():
+            return StoredRequest(order_list=request)
+        case CancelRequest():
+            return StoredRequest(cancel=request)
+        case CancelReplaceRequest():
+            return StoredRequest(cancel_replace=request)
+
+
+def request_of(payload: str) -> Request:
+    """The request a ledger row was made of. Raises `ValueError` on anything else."""
+    stored = msgspec.json.decode(payload, type=StoredRequest)
+    for request in (stored.order, stored.order_list, stored.cancel, stored.cancel_replace):
+        if request is not None:
+            return request
+    raise ValueError(f"payload {payload!r} holds no request")
+
+
+def attached_kind(info: SymbolInfo, settings: ExitSettings) -> ListKind | None:
+    """How protection can go out with the entry, or None where it must follow it."""
+    if settings.attach != "ATTACHED" or not info.oco_allowed:
+        return None
+    if info.opo_allowed:
+        return ListKind.OPOCO
+    return ListKind.OTOCO if info.oto_allowed else None
+
+
+def stop_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | None:
+    """The stop the symbol offers and the settings want; None means it cannot be protected."""
+    wanted = (
+        (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+        if settings.stop_kind == "AUTO"
+        else (OrderType(settings.stop_kind),)
+    )
+    return next((kind for kind in wanted if kind in info.order_types), None)
+
+
+def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | OrderRefused:
+    """The request of one attempt: a list with its protection, or a plain order.
+
+    Only a resting order can carry a list; IOC and market fallbacks are plain. A value instead of
+    a request means that our own quantizer refused it.
+    """
+    plan = draft.decision.entry_plan
+    constraints = draft.info.constraints
+    if plan is None or draft.decision.exit_plan is None or constraints is None:
+        raise ValueError(f"decision {draft.decision.decision_id!r} is not a complete entry")
+    refusal = _refused(
+        OrderDraft(
+            type=draft.order_type,
+            side=Side.BUY,
+            qty=draft.qty,
+            price=None if draft.order_type is OrderType.MARKET else plan.limit_price,
+        ),
+        constraints,
+        plan.limit_price,
+    )
+    if refusal is not None:
+        return refusal
+    working = OrderRequest(
+        symbol=draft.decision.symbol,
+        side=Side.BUY,
+        type=draft.order_type,
+        qty=draft.qty,
+        client_order_id=ids.client_order_id(draft.intent_id),
+        price=None if draft.order_type is OrderType.MARKET else plan.limit_price,
+        time_in_force=TimeInForce.IOC if draft.order_type is OrderType.LIMIT else None,
+        recv_window_ms=draft.recv_window_ms,
+    )
+    kind = attached_kind(draft.info, settings)
+    if kind is None or draft.order_type is not OrderType.LIMIT_MAKER:
+        return _entry(draft, working, ())
+    return _attached(draft, working, kind, settings)
+
+
+def oco_mutation(draft: SellDraft, *, tp_price: Decimal, stop: "StopPrices") -> Mutation:
+    """A sell OCO for what is held: LIMIT_MAKER above, a stop below."""
+    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.LIST, draft.attempt)
+    tp_id = _leg_id(draft.parent_intent_id, IntentRole.TP, draft.attempt)
+    sl_id = _leg_id(draft.parent_intent_id, IntentRole.SL, draft.attempt)
+    request = ListRequest(
+        kind=ListKind.OCO,
+        symbol=draft.symbol,
+        list_client_order_id=ids.client_order_id(intent_id),
+        side=Side.SELL,
+        qty=draft.qty,
+        above=LegRequest(type=OrderType.LIMIT_MAKER, client_order_id=tp_id, price=tp_price),
+        below=_stop_leg(stop, sl_id),
+        recv_window_ms=draft.recv_window_ms,
+    )
+    legs = (
+        Alias(client_order_id=tp_id, order_intent_id=intent_id, role=IntentRole.TP),
+        Alias(client_order_id=sl_id, order_intent_id=intent_id, role=IntentRole.SL),
+    )
+    intent = _sell_intent(draft, intent_id, IntentAction.OCO_CREATE, IntentRole.LIST, request)
+    return _mutation(intent, request, legs)
+
+
+def stop_mutation(draft: SellDraft, *, stop: "StopPrices") -> Mutation:
+    """A single protective stop, the lesser protection."""
+    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.STOP, draft.attempt)
+    limited = stop.limit_price is not None
+    request = OrderRequest(
+        symbol=draft.symbol,
+        side=Side.SELL,
+        type=OrderType.STOP_LOSS_LIMIT if limited else OrderType.STOP_LOSS,
+        qty=draft.qty,
+        client_order_id=ids.client_order_id(intent_id),
+        price=stop.limit_price,
+        stop_price=stop.trigger_price,
+        time_in_force=TimeInForce.GTC if limited else None,
+        recv_window_ms=draft.recv_window_ms,
+    )
+    intent = _sell_intent(draft, intent_id, IntentAction.SUBMIT, IntentRole.STOP, request)
+    return _mutation(intent, request)
+
+
+def close_mutation(draft: SellDraft, *, limit_price: Decimal | None) -> Mutation:
+    """Sell now: IOC at a limit, or at market when there is none."""
+    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.CLOSE, draft.attempt)
+    request = OrderRequest(
+        symbol=draft.symbol,
+        side=Side.SELL,
+        type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+        qty=draft.qty,
+        client_order_id=ids.client_order_id(intent_id),
+        price=limit_price,
+        time_in_force=None if limit_price is None else TimeInForce.IOC,
+        recv_window_ms=draft.recv_window_ms,
+    )
+    intent = _sell_intent(draft, intent_id, IntentAction.CLOSE, IntentRole.CLOSE, request)
+    return _mutation(intent, request)
+
+
+def cancel_mutation(
+    target: OrderIntent,
+    *,
+    order_id: int,
+    orig_client_order_id: str,
+    only_new: bool,
+    attempt: int,
+    now_ms: int,
+) -> Mutation:
+    """Cancel one order of `target`: by exchange id when it is known, else by its client id.
+
+    The cancel's id becomes an alias of the *target*, because the exchange will report the
+    cancelled order under it.
+    """
+    intent_id = derived_intent_id(target.order_intent_id, IntentRole.CANCEL, attempt)
+    client_id = ids.client_order_id(intent_id)
+    request = CancelRequest(
+        symbol=target.symbol,
+        client_order_id=client_id,
+        order_id=order_id or None,
+        orig_client_order_id=None if order_id else orig_client_order_id,
+        only_new=only_new,
+    )
+    intent = OrderIntent(
+        order_intent_id=intent_id,
+        decision_id=target.decision_id,
+        parent_order_intent_id=target.order_intent_id,
+        action=IntentAction.CANCEL,
+        role=IntentRole.CANCEL,
+        attempt=attempt,
+        symbol=target.symbol,
+        side=target.side,
+        client_order_id=client_id,
+        payload=payload_of(request),
+        state=IntentState.CREATED,
+        recv_window_ms=request.recv_window_ms,
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+    )
+    alias = Alias(
+        client_order_id=client_id,
+        order_intent_id=target.order_intent_id,
+        role=IntentRole.CANCEL,
+    )
+    return Mutation(intent=intent, aliases=(alias,), request=request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPrices:
+    """A stop's trigger, and its limit where the symbol only offers STOP_LOSS_LIMIT."""
+
+    trigger_price: Decimal
+    limit_price: Decimal | None = None
+
+
+def stop_prices(
+    sl_price: Decimal, kind: OrderType, settings: ExitSettings, constraints: Constraints
+) -> StopPrices:
+    """The trigger at `sl_price`; a limit form gets its limit `stop_limit_offset_bps` below."""
+    if kind is OrderType.STOP_LOSS:
+        return StopPrices(trigger_price=sl_price)
+    limit = sl_price * (BPS - settings.stop_limit_offset_bps) / BPS
+    return StopPrices(trigger_price=sl_price, limit_price=quantize_price(limit, constraints))
+
+
+def _attached(
+    draft: EntryDraft, working: OrderRequest, kind: ListKind, settings: ExitSettings
+) -> Mutation | OrderRefused:
+    exits, constraints = draft.decision.exit_plan, draft.info.constraints
+    form = stop_type(draft.info, settings)
+    if exits is None or constraints is None or form is None:
+        raise ValueError(f"decision {draft.decision.decision_id!r} cannot be protected")
+    stop = stop_prices(exits.sl_price, form, settings, constraints)
+    qty = sellable_after_fee(draft.qty, constraints, draft.base_fee_bps)
+    tp_id = _leg_id(draft.intent_id, IntentRole.TP, ATTACHED_ATTEMPT)
+    sl_id = _leg_id(draft.intent_id, IntentRole.SL, ATTACHED_ATTEMPT)
+    above, below = _above_leg(exits, tp_id), _stop_leg(stop, sl_id)
+    for leg in (above, below):
+        refusal = _refused(
+            OrderDraft(
+                type=leg.type,
+                side=Side.SELL,
+                qty=qty,
+                price=leg.price,
+                stop_price=leg.stop_price,
+                trailing_delta=leg.trailing_delta,
+            ),
+            constraints,
+            working.price or exits.sl_price,
+        )
+        if refusal is not None:
+            return refusal
+    list_id = _leg_id(draft.intent_id, IntentRole.LIST, ATTACHED_ATTEMPT)
+    request = ListRequest(
+        kind=kind,
+        symbol=working.symbol,
+        list_client_order_id=list_id,
+        side=Side.SELL,
+        qty=qty if kind is ListKind.OTOCO else None,
+        above=above,
+        below=below,
+        working=working,
+        recv_window_ms=draft.recv_window_ms,
+    )
+    legs = tuple(
+        Alias(client_order_id=client_id, order_intent_id=draft.intent_id, role=role)
+        for client_id, role in (
+            (list_id, IntentRole.LIST),
+            (tp_id, IntentRole.TP),
+            (sl_id, IntentRole.SL),
+        )
+    )
+    return _entry(draft, request, legs)
+
+
+def _above_leg(exits: ExitPlan, client_id: str) -> LegRequest:
+    if exits.trailing_mode is not TrailingMode.NATIVE:
+        return LegRequest(
+            type=OrderType.LIMIT_MAKER, client_order_id=client_id, price=exits.tp_price
+        )
+    return LegRequest(
+        type=OrderType.TAKE_PROFIT,
+        client_order_id=client_id,
+        stop_price=exits.trailing_trigger_price,
+        trailing_delta=exits.trailing_distance_bps,
+    )
+
+
+def _stop_leg(stop: StopPrices, client_id: str) -> LegRequest:
+    limited = stop.limit_price is not None
+    return LegRequest(
+        type=OrderType.STOP_LOSS_LIMIT if limited else OrderType.STOP_LOSS,
+        client_order_id=client_id,
+        price=stop.limit_price,
+        stop_price=stop.trigger_price,
+        time_in_force=TimeInForce.GTC if limited else None,
+    )
+
+
+def _entry(draft: EntryDraft, request: Request, legs: tuple[Alias, ...]) -> Mutation:
+    intent = OrderIntent(
+        order_intent_id=draft.intent_id,
+        decision_id=draft.decision.decision_id,
+        parent_order_intent_id="",
+        action=IntentAction.SUBMIT,
+        role=IntentRole.ENTRY,
+        attempt=draft.attempt,
+        symbol=draft.decision.symbol,
+        side=Side.BUY,
+        client_order_id=ids.client_order_id(draft.intent_id),
+        payload=payload_of(request),
+        state=IntentState.CREATED,
+        recv_window_ms=draft.recv_window_ms,
+        created_at_ms=draft.now_ms,
+        updated_at_ms=draft.now_ms,
+    )
+    mutation = _mutation(intent, request, legs)
+    return Mutation(
+        intent=mutation.intent,
+        aliases=mutation.aliases,
+        request=request,
+        not_after_ms=draft.not_after_ms,
+    )
+
+
+def _sell_intent(
+    draft: SellDraft,
+    intent_id: str,
+    action: IntentAction,
+    role: IntentRole,
+    request: Request,
+) -> OrderIntent:
+    return OrderIntent(
+        order_intent_id=intent_id,
+        decision_id=draft.decision_id,
+        parent_order_intent_id=draft.parent_intent_id,
+        action=action,
+        role=role,
+        attempt=draft.attempt,
+        symbol=draft.symbol,
+        side=Side.SELL,
+        client_order_id=ids.client_order_id(intent_id),
+        payload=payload_of(request),
+        state=IntentState.CREATED,
+        recv_window_ms=draft.recv_window_ms,
+        created_at_ms=draft.now_ms,
+        updated_at_ms=draft.now_ms,
+    )
+
+
+def _mutation(intent: OrderIntent, request: Request, legs: tuple[Alias, ...] = ()) -> Mutation:
+    own = Alias(
+        client_order_id=intent.client_order_id,
+        order_intent_id=intent.order_intent_id,
+        role=intent.role,
+    )
+    return Mutation(intent=intent, aliases=(own, *legs), request=request)
+
+
+def _leg_id(parent: str, role: IntentRole, attempt: int) -> str:
+    return ids.client_order_id(derived_intent_id(parent, role, attempt))
+
+
+def _refused(
+    draft: OrderDraft, constraints: Constraints, reference: Decimal
+) -> OrderRefused | None:
+    checked = check_order(draft, constraints, reference_price=reference)
+    if isinstance(checked, OrderRefused):
+        return checked
+    wanted = (draft.qty, draft.price, draft.stop_price)
+    if (checked.qty, checked.price, checked.stop_price) != wanted:
+        raise ValueError(f"order {draft!r} was not quantised before it came here")
+    return None
