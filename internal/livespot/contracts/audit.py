@@ -32,7 +32,10 @@ class AuditDraft(Message, frozen=True):
 
 
 class AuditEvent(Message, frozen=True):
-    """An event as stored; `hash` covers the canonical event without `hash` itself."""
+    """An event as stored; `hash` covers the canonical event without `hash` itself.
+
+    `data` is the text `<TRUNCATED len_bytes=N>` where it was too long to keep.
+    """
 
     seq: int
     ts_ms: int
@@ -48,7 +51,7 @@ class AuditEvent(Message, frozen=True):
     symbol: str
     exchange_time_ms: int
     local_received_ms: int
-    data: dict[str, Any]
+    data: dict[str, Any] | str
     prev_hash: str
     hash: str
 
@@ -58,6 +61,21 @@ class AuditEntry(Message, frozen=True):
 
     draft: AuditDraft
     records: tuple[Record, ...] = ()
+
+
+class TrailRepair(Message, frozen=True):
+    """What was needed to make the human trail equal to the database again, in lines.
+
+    `removed` counts torn lines and lines the database does not know (those are set aside).
+    """
+
+    added: int = 0
+    removed: int = 0
+    unknown: int = 0
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.added or self.removed)
 
 
 class AuditPort(Protocol):

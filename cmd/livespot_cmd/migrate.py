@@ -1,0 +1,91 @@
+"""`livespot migrate`: create or upgrade the audit database, after a backup."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from livespot.store.schema import SchemaStatus
+
+_DEFAULT_DB = Path("var/data/audit.sqlite")
+
+
+@click.command(
+    epilog="Example: livespot migrate --dry-run, then livespot migrate. Exit codes: 0 done or "
+    "nothing to do, 2 wrong usage, 3 the database does not fit this program, 30 it cannot be "
+    "written or is in use."
+)
+@click.option(
+    "--db",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_DEFAULT_DB,
+    show_default=True,
+    help="The audit database.",
+)
+@click.option("--status", "only_status", is_flag=True, help="Say where the schema stands.")
+@click.option("--dry-run", is_flag=True, help="Say what would be applied; change nothing.")
+def migrate(path: Path, only_status: bool, dry_run: bool) -> None:  # noqa: FBT001
+    """Create the database or bring it to the newest schema, after a backup."""
+    from livespot.contracts.errors import (
+        AuditUnwritable,
+        ExitCode,
+        SchemaMismatch,
+        StoreBusy,
+    )
+
+    try:
+        if only_status or dry_run:
+            _show(path, dry_run=dry_run)
+        else:
+            _apply(path)
+    except SchemaMismatch as error:
+        _refuse("the database and this program do not fit", error, ExitCode.PREFLIGHT)
+    except (StoreBusy, AuditUnwritable) as error:
+        _refuse("the database could not be opened or written", error, ExitCode.AUDIT_UNWRITABLE)
+
+
+def _show(path: Path, *, dry_run: bool) -> None:
+    from livespot.store.migrate import status
+
+    found = status(path)
+    if dry_run and not found.current:
+        for name in found.pending:
+            click.echo(f"would apply {name}")
+        click.echo("next: livespot migrate", err=True)
+        return
+    click.echo(_sentence(found))
+
+
+def _apply(path: Path) -> None:
+    from livespot.runtime.clock import SystemClock
+    from livespot.store.migrate import migrate as bring_up_to_date
+
+    report = bring_up_to_date(
+        path,
+        backup_dir=path.resolve().parent.parent / "backups",
+        now_ms=SystemClock().now_ms(),
+    )
+    if report.backup is not None:
+        click.echo(f"backup: {report.backup}")
+    for name in report.applied:
+        click.echo(f"applied {name}")
+    click.echo(f"schema {report.to_version} is current")
+
+
+def _sentence(found: "SchemaStatus") -> str:
+    if found.current:
+        return f"schema {found.version} is current"
+    return (
+        f"schema {found.version} of {found.newest}, {len(found.pending)} pending: "
+        "run `livespot migrate`"
+    )
+
+
+def _refuse(consequence: str, error: Exception, code: int) -> None:
+    """The error names the cause and the next step; nothing was changed."""
+    click.echo(f"livespot migrate: {consequence}; nothing was changed.", err=True)
+    click.echo(f"cause and next step: {error}", err=True)
+    sys.exit(code)

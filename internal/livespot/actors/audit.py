@@ -1,0 +1,318 @@
+"""The audit writer: the one task that makes events durable, in order, and tells who waits.
+
+Reads: the entries given to `commit`, `record` and `offer_web`. Writes: the audit database, then the
+JSONL trail. Owns: the sequence and the hash chain of its run, and the writing connection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+from anyio import TASK_STATUS_IGNORED, CancelScope
+from anyio.abc import TaskStatus
+
+from livespot.actors.audit_lanes import Lanes, Unit
+from livespot.contracts.audit import AuditDraft, AuditEntry, TrailRepair
+from livespot.contracts.base import Message
+from livespot.contracts.chain import Place, SealedEvent, seal
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import AuditUnwritable, LedgerViolation, StoreBusy
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import Record
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.settings import AuditSettings
+from livespot.contracts.vocabulary import EventType, Mode
+
+_FINISH_SECONDS = 10.0
+_BUSY_PAUSE_SECONDS = 0.05
+_TRAIL_RETRY_MS = 5000
+_ERROR_TEXT_MAX = 300
+
+
+class Store(Protocol):
+    """The writing side of the audit database."""
+
+    async def transaction(self, rows: Sequence[SealedEvent | Record]) -> None:
+        """All or nothing, durable on return, shielded from cancellation.
+
+        Raises `LedgerViolation`, `StoreBusy`, or `AuditUnwritable` (the store is lost).
+        """
+        ...
+
+    async def checkpoint(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+class Trail(Protocol):
+    """The human-readable copy of the events, in the same order."""
+
+    def append(self, events: Sequence[SealedEvent]) -> None:
+        """Raises `OSError`; then the trail is behind until `repair` has succeeded."""
+        ...
+
+    async def repair(self) -> TrailRepair:
+        """Make the recent files equal to the database. Raises `OSError` or `StoreBusy`."""
+        ...
+
+
+class WriterStats(Message, frozen=True):
+    """The writer as the health actor sees it. Ages and lag in market milliseconds.
+
+    `lag_ms` is how old the oldest unit of the last commit was; `waiting` counts producers held
+    back; `refused` counts units that broke a rule of the database.
+    """
+
+    depth: int
+    critical_depth: int
+    normal_depth: int
+    web_depth: int
+    capacity: int
+    oldest_age_ms: int
+    lag_ms: int
+    commits: int
+    events: int
+    refused: int
+    busy: int
+    failed_writes: int
+    web_refused: int
+    waiting: int
+    trail_behind: bool
+    failed: bool
+
+
+@dataclass(slots=True)
+class _Counters:
+    commits: int = 0
+    events: int = 0
+    refused: int = 0
+    busy: int = 0
+    failed_writes: int = 0
+    lag_ms: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class AuditWriter:
+    """The `AuditPort` of the process. Start `run` before and end it after every other actor."""
+
+    run_id: str
+    mode: Mode
+    store: Store
+    trail: Trail
+    clock: Clock
+    settings: AuditSettings
+    redactor: Redactor
+    first_seq: int = 1
+    prev_hash: str = ""
+    _lanes: Lanes = field(init=False)
+    _seq: int = field(init=False)
+    _ts_ms: int = field(init=False, default=0)
+    _failed: AuditUnwritable | None = field(init=False, default=None)
+    _behind_since_ms: int | None = field(init=False, default=None)
+    _counted: _Counters = field(init=False, default_factory=_Counters)
+
+    def __post_init__(self) -> None:
+        self._lanes = Lanes(self.settings, self.clock)
+        self._seq = self.first_seq
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        """Critical lane: one transaction, returned when it is on the disk, never cut short.
+
+        Raises `LedgerViolation` when a row broke a rule (nothing of this call was written) and
+        `AuditUnwritable` when nothing can be written any more.
+        """
+        if not entries:
+            return
+        reply = self._lanes.add_critical(entries)
+        with CancelScope(shield=True):
+            await reply.wait()
+
+    async def record(self, *entries: AuditEntry) -> None:
+        """Normal lane: in order, each entry alone; waits at the high-water mark."""
+        for entry in entries:
+            await self._lanes.add_normal(entry)
+
+    def offer_web(self, entry: AuditEntry) -> bool:
+        """The panel's own lane of 64; False means the request must be answered 429."""
+        return self._lanes.offer_web(entry)
+
+    def close(self) -> None:
+        """Ask `run` to write what waits and to end; call it when every sender has stopped."""
+        self._lanes.close()
+
+    def stats(self) -> WriterStats:
+        critical, normal, web = self._lanes.depths
+        counted = self._counted
+        return WriterStats(
+            depth=critical + normal + web,
+            critical_depth=critical,
+            normal_depth=normal,
+            web_depth=web,
+            capacity=self.settings.writer_queue_capacity,
+            oldest_age_ms=self._lanes.oldest_age_ms,
+            lag_ms=counted.lag_ms,
+            commits=counted.commits,
+            events=counted.events,
+            refused=counted.refused,
+            busy=counted.busy,
+            failed_writes=counted.failed_writes,
+            web_refused=self._lanes.web_refused,
+            waiting=self._lanes.waiting,
+            trail_behind=self._behind_since_ms is not None,
+            failed=self._failed is not None,
+        )
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Write until closed and empty; on cancellation still write what waits.
+
+        Raises `AuditUnwritable`: the process must end.
+        """
+        try:
+            task_status.started()
+            while await self._lanes.wait_for_work():
+                with CancelScope(shield=True):
+                    await self._flush()
+        finally:
+            await self._finish()
+
+    async def _flush(self) -> None:
+        """Write the next batch; a batch with an offender is halved until only it is refused."""
+        todo = [self._lanes.take()]
+        while todo:
+            group = todo.pop()
+            if not group:
+                continue
+            try:
+                await self._attempt(group, todo)
+            except StoreBusy:
+                self._counted.busy += 1
+                self._lanes.put_back([*group, *(unit for rest in reversed(todo) for unit in rest)])
+                await self.clock.sleep(_BUSY_PAUSE_SECONDS)
+                return
+            except AuditUnwritable as error:
+                self._counted.failed_writes += 1
+                self._failed = error
+                self._lanes.put_back([*group, *(unit for rest in todo for unit in rest)])
+                raise
+
+    async def _attempt(self, group: list[Unit], todo: list[list[Unit]]) -> None:
+        try:
+            await self._write(group)
+        except LedgerViolation as error:
+            if len(group) == 1:
+                todo.append([self._refuse(group[0], error)])
+            else:
+                middle = len(group) // 2
+                todo += [group[middle:], group[:middle]]
+
+    async def _write(self, group: list[Unit]) -> None:
+        events, ts_ms = self._sealed(group)
+        records = [row for unit in group for entry in unit.entries for row in entry.records]
+        await self.store.transaction([*events, *records])
+        self._seq += len(events)
+        self._ts_ms = ts_ms
+        self.prev_hash = events[-1].hash
+        self._counted.commits += 1
+        self._counted.events += len(events)
+        self._counted.lag_ms = self.clock.monotonic_ms() - min(unit.since_ms for unit in group)
+        for unit in group:
+            unit.written()
+        await self._follow(events)
+
+    def _sealed(self, group: list[Unit]) -> tuple[list[SealedEvent], int]:
+        """Events in their places, and the newest stamp.
+
+        Stamps never run backwards within a run, whatever the queue and the wall clock do.
+        """
+        events: list[SealedEvent] = []
+        ts_ms, prev_hash = self._ts_ms, self.prev_hash
+        for entry in (entry for unit in group for entry in unit.entries):
+            ts_ms = max(ts_ms, entry.draft.ts_ms)
+            place = Place(
+                run_id=self.run_id,
+                mode=self.mode,
+                seq=self._seq + len(events),
+                ts_ms=ts_ms,
+                prev_hash=prev_hash,
+            )
+            event = seal(entry.draft, self._data(entry.draft), place)
+            events.append(event)
+            prev_hash = event.hash
+        return events, ts_ms
+
+    def _data(self, draft: AuditDraft) -> bytes:
+        try:
+            return self.redactor.event_data(draft.data, self.settings.redacted_json_max_bytes)
+        except (TypeError, ValueError) as e:
+            raise LedgerViolation(f"the data of {draft.event_type} cannot be written: {e}") from e
+
+    def _refuse(self, unit: Unit, error: LedgerViolation) -> Unit:
+        """Tell the caller, and leave a note in the audit in place of what was refused."""
+        if unit.is_note:
+            # A plain note breaks no rule: another writer is at work, or our place is lost.
+            raise AuditUnwritable(f"the audit lost its place in the chain: {error}") from error
+        self._counted.refused += 1
+        unit.failed(error)
+        first = unit.entries[0].draft
+        note = AuditDraft(
+            event_type=EventType.ALERT_RAISED,
+            stage=first.stage,
+            ts_ms=self.clock.now_ms(),
+            cycle_id=first.cycle_id,
+            reasons=(ReasonCode.AUDIT_WRITE_FAILED,),
+            decision_id=first.decision_id,
+            order_intent_id=first.order_intent_id,
+            symbol=first.symbol,
+            data={
+                "refused": [entry.draft.event_type for entry in unit.entries],
+                "error": str(error)[:_ERROR_TEXT_MAX],
+            },
+        )
+        return Unit(
+            arrival=unit.arrival,
+            since_ms=unit.since_ms,
+            entries=(AuditEntry(draft=note),),
+            is_note=True,
+        )
+
+    async def _follow(self, events: Sequence[SealedEvent]) -> None:
+        """Bring the trail along; while it is behind, only a repair may write to it."""
+        if self._behind_since_ms is None:
+            try:
+                self.trail.append(events)
+            except OSError:
+                self._counted.failed_writes += 1
+                self._behind_since_ms = self.clock.monotonic_ms()
+        elif self.clock.monotonic_ms() - self._behind_since_ms >= _TRAIL_RETRY_MS:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.trail.repair()
+        except (OSError, StoreBusy):
+            self._counted.failed_writes += 1
+            self._behind_since_ms = self.clock.monotonic_ms()
+        else:
+            self._behind_since_ms = None
+
+    async def _finish(self) -> None:
+        """Drain, bring the trail up to date, empty the WAL, close; bounded and shielded."""
+        with CancelScope(shield=True):
+            try:
+                if self._failed is None:
+                    await self._drain()
+            finally:
+                left = self._lanes.end(self._failed or AuditUnwritable("the audit has ended"))
+                await self.store.close()
+        if left and self._failed is None:
+            raise AuditUnwritable(f"{left} audit units could not be written before the end")
+
+    async def _drain(self) -> None:
+        with self.clock.move_on_after(_FINISH_SECONDS, shield=True):
+            while self._lanes.depth:
+                await self._flush()
+                await anyio.lowlevel.checkpoint()
+            if self._behind_since_ms is not None:
+                await self._catch_up()
+            await self.store.checkpoint()

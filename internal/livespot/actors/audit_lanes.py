@@ -1,0 +1,187 @@
+"""The lanes in front of the audit writer: who waits, who is refused, what goes next."""
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import count
+
+import anyio
+
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.errors import AuditUnwritable
+from livespot.contracts.ports import Clock
+from livespot.contracts.settings import AuditSettings
+from livespot.runtime.mailboxes import Reply
+
+BATCH_SECONDS = 0.2
+BATCH_UNITS = 256
+WEB_CAPACITY = 64
+# A critical commit carries along this many waiting others: order is kept in quiet times, and
+# in a flood the critical one does not pay for the queue.
+_ALONGSIDE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What is written or refused as one: a whole `commit` call, or one normal entry."""
+
+    arrival: int
+    since_ms: int
+    entries: tuple[AuditEntry, ...]
+    reply: Reply[None] | None = None
+    is_note: bool = False
+
+    def written(self) -> None:
+        if self.reply is not None:
+            self.reply.answer(None)
+
+    def failed(self, error: Exception) -> None:
+        if self.reply is not None:
+            self.reply.fail(error)
+
+
+class Lanes:
+    """Critical, normal and panel entries in order of arrival within each lane."""
+
+    def __init__(self, settings: AuditSettings, clock: Clock) -> None:
+        self._clock = clock
+        share = settings.writer_queue_capacity * settings.writer_queue_hi_watermark_pct
+        self._high = max(1, share // 100)
+        self._critical: deque[Unit] = deque()
+        self._normal: deque[Unit] = deque()
+        self._web: deque[Unit] = deque()
+        self._arrivals = count(1)
+        self._work = anyio.Event()
+        self._room = anyio.Event()
+        self._closing = False
+        self._ended: AuditUnwritable | None = None
+        self.waiting = 0
+        self.web_refused = 0
+
+    def add_critical(self, entries: tuple[AuditEntry, ...]) -> Reply[None]:
+        """Raises `AuditUnwritable` when nothing will be written any more."""
+        reply: Reply[None] = Reply()
+        self._append(self._critical, entries, reply)
+        self._work.set()
+        return reply
+
+    async def add_normal(self, entry: AuditEntry) -> None:
+        """Wait while the lane is at its high-water mark. Raises `AuditUnwritable`."""
+        if len(self._normal) >= self._high:
+            await self._wait_for_room()
+        self._append(self._normal, (entry,), None)
+        if len(self._normal) in (1, BATCH_UNITS):
+            self._work.set()
+
+    def offer_web(self, entry: AuditEntry) -> bool:
+        """False when the panel's lane is full: the request must be refused, not served unseen."""
+        if len(self._web) >= WEB_CAPACITY or self._ended is not None:
+            self.web_refused += 1
+            return False
+        self._append(self._web, (entry,), None)
+        if len(self._web) == 1:
+            self._work.set()
+        return True
+
+    async def wait_for_work(self) -> bool:
+        """True when a batch is due; False once closed and empty."""
+        while not self.depth:
+            if self._closing:
+                return False
+            await self._next_arrival()
+        if not self._urgent:
+            with self._clock.move_on_after(BATCH_SECONDS):
+                while not self._urgent:
+                    await self._next_arrival()
+        return True
+
+    def take(self) -> list[Unit]:
+        """The next batch in order of arrival; critical units never wait for others."""
+        others, web = (
+            (_ALONGSIDE, _ALONGSIDE // 4) if self._critical else (BATCH_UNITS, WEB_CAPACITY)
+        )
+        taken = [
+            lane.popleft()
+            for lane, limit in (
+                (self._critical, BATCH_UNITS),
+                (self._normal, others),
+                (self._web, web),
+            )
+            for _ in range(min(limit, len(lane)))
+        ]
+        self._room.set()
+        return sorted(taken, key=lambda unit: unit.arrival)
+
+    def put_back(self, units: list[Unit]) -> None:
+        """Return what could not be written yet to the head of the queue, in its order."""
+        self._critical.extendleft(reversed([unit for unit in units if unit.reply is not None]))
+        self._normal.extendleft(reversed([unit for unit in units if unit.reply is None]))
+        self._work.set()
+
+    def close(self) -> None:
+        """No batch waits for company any more; `wait_for_work` ends when all is taken."""
+        self._closing = True
+        self._work.set()
+
+    def end(self, error: AuditUnwritable) -> int:
+        """Refuse everything from now on, waiting units included; says how many those were."""
+        self._ended = error
+        left = [*self._critical, *self._normal, *self._web]
+        for lane in (self._critical, self._normal, self._web):
+            lane.clear()
+        for unit in left:
+            unit.failed(_again(error))
+        self._room.set()
+        return len(left)
+
+    @property
+    def depth(self) -> int:
+        return len(self._critical) + len(self._normal) + len(self._web)
+
+    @property
+    def depths(self) -> tuple[int, int, int]:
+        return len(self._critical), len(self._normal), len(self._web)
+
+    @property
+    def oldest_age_ms(self) -> int:
+        oldest = [lane[0].since_ms for lane in (self._critical, self._normal, self._web) if lane]
+        return self._clock.monotonic_ms() - min(oldest) if oldest else 0
+
+    @property
+    def _urgent(self) -> bool:
+        return bool(self._critical) or self._closing or len(self._normal) >= BATCH_UNITS
+
+    def _append(
+        self, lane: deque[Unit], entries: tuple[AuditEntry, ...], reply: Reply[None] | None
+    ) -> None:
+        if self._ended is not None:
+            raise _again(self._ended)
+        lane.append(
+            Unit(
+                arrival=next(self._arrivals),
+                since_ms=self._clock.monotonic_ms(),
+                entries=entries,
+                reply=reply,
+            )
+        )
+
+    async def _next_arrival(self) -> None:
+        self._work = anyio.Event()
+        await self._work.wait()
+
+    async def _wait_for_room(self) -> None:
+        self.waiting += 1
+        try:
+            # Shielded: an event whose sender is being cancelled is still an event.
+            with anyio.CancelScope(shield=True):
+                while len(self._normal) >= self._high and self._ended is None:
+                    self._room = anyio.Event() if self._room.is_set() else self._room
+                    await self._room.wait()
+        finally:
+            self.waiting -= 1
+
+
+def _again(error: AuditUnwritable) -> AuditUnwritable:
+    """A fresh instance per raiser, since a traceback belongs to one raise."""
+    fresh = AuditUnwritable(*error.args)
+    fresh.__cause__ = error
+    return fresh

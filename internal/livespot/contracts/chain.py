@@ -1,0 +1,119 @@
+"""The hash chain over audit events: how an event is sealed, written as a line, and checked."""
+
+from typing import Any
+
+import msgspec
+
+from livespot.contracts.audit import AuditDraft
+from livespot.contracts.base import Message
+from livespot.contracts.canonical import sha256_hex
+from livespot.contracts.vocabulary import Mode
+
+# The envelope holds text, integers and lists of text only, `data` is canonical already, so
+# sorting the keys is all that canonical form asks for.
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+class Place(Message, frozen=True, gc=False):
+    """Where an event stands: its run, its sequence there, and the event before it."""
+
+    run_id: str
+    mode: Mode
+    seq: int
+    ts_ms: int
+    prev_hash: str
+
+
+class SealedEvent(Message, frozen=True):
+    """An event in its place. `line` is its canonical JSON with the hash, as the trail holds it."""
+
+    draft: AuditDraft
+    place: Place
+    data_json: str
+    hash: str
+    line: bytes
+
+
+class ChainBreak(Message, frozen=True):
+    """The first event that does not follow from the one before it."""
+
+    run_id: str
+    seq: int
+    problem: str
+
+
+class Link(Message, frozen=True):
+    """One stored event as read back: every column but the hashes, then the hashes."""
+
+    envelope: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+    @property
+    def run_id(self) -> str:
+        return str(self.envelope["run_id"])
+
+    @property
+    def seq(self) -> int:
+        return int(self.envelope["seq"])
+
+    @property
+    def line(self) -> bytes:
+        return _line(self.envelope, self.hash)
+
+
+def seal(draft: AuditDraft, data_json: bytes, place: Place) -> SealedEvent:
+    """Give an event its place and its hash. `data_json` is redacted canonical JSON."""
+    envelope = {
+        "cycle_id": draft.cycle_id,
+        "data": msgspec.Raw(data_json),
+        "decision_id": draft.decision_id,
+        "event_type": draft.event_type,
+        "exchange_time_ms": draft.exchange_time_ms,
+        "local_received_ms": draft.local_received_ms,
+        "mode": place.mode,
+        "order_intent_id": draft.order_intent_id,
+        "prev_hash": place.prev_hash,
+        "reasons": draft.reasons,
+        "run_id": place.run_id,
+        "seq": place.seq,
+        "snapshot_id": draft.snapshot_id,
+        "stage": draft.stage,
+        "symbol": draft.symbol,
+        "ts_ms": place.ts_ms,
+    }
+    digest = sha256_hex(_ENCODER.encode(envelope))
+    return SealedEvent(
+        draft=draft,
+        place=place,
+        data_json=data_json.decode(),
+        hash=digest,
+        line=_line(envelope, digest),
+    )
+
+
+def problem_with(link: Link, before: Link | None, first_prev_hash: str) -> ChainBreak | None:
+    """What is wrong with an event given the one before it; None when it follows.
+
+    `first_prev_hash` is what the first event must name: empty at the beginning of all history.
+    """
+    expected = first_prev_hash if before is None else before.hash
+    if link.prev_hash != expected:
+        problem = "names another event as the one before it: an event was removed or reordered"
+    elif sha256_hex(_ENCODER.encode(link.envelope)) != link.hash:
+        problem = "its content does not match its hash: it was edited"
+    elif link.seq != _expected_seq(link, before):
+        problem = "the sequence of its run has a gap"
+    else:
+        return None
+    return ChainBreak(run_id=link.run_id, seq=link.seq, problem=problem)
+
+
+def _expected_seq(link: Link, before: Link | None) -> int:
+    if before is None:
+        return link.seq
+    return before.seq + 1 if before.run_id == link.run_id else 1
+
+
+def _line(envelope: dict[str, Any], digest: str) -> bytes:
+    return _ENCODER.encode({**envelope, "hash": digest})

@@ -1,0 +1,39 @@
+"""Turns rows into as few database calls as keep their order."""
+
+from collections.abc import Sequence
+
+from livespot.contracts.chain import SealedEvent
+from livespot.contracts.redaction import Redactor
+from livespot.store.sql import SqlValue, Statement
+from livespot.store.statements import StoreRow, statements_of
+
+Batch = tuple[str, list[tuple[SqlValue, ...]]]
+
+PRAGMAS = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+)
+
+
+def batches_of(rows: Sequence[StoreRow], run_id: str, redactor: Redactor) -> list[Batch]:
+    """Events first as one batch, then the other rows in order, equal statements together.
+
+    Live secret values are masked in every text on its way to the disk.
+    """
+    statements: list[Statement] = []
+    later: list[Statement] = []
+    for row in rows:
+        (statements if isinstance(row, SealedEvent) else later).extend(statements_of(row, run_id))
+    statements.extend(later)
+    batches: list[Batch] = []
+    for sql, values in statements:
+        if not batches or batches[-1][0] != sql:
+            batches.append((sql, []))
+        batches[-1][1].append(_masked(values, redactor))
+    return batches
+
+
+def _masked(values: tuple[SqlValue, ...], redactor: Redactor) -> tuple[SqlValue, ...]:
+    return tuple(redactor.values(item) if isinstance(item, str) else item for item in values)

@@ -1,0 +1,65 @@
+"""Reads stored events back as links and proves that none was removed or edited."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from livespot.contracts.base import Message
+from livespot.contracts.chain import ChainBreak, Link, problem_with
+from livespot.store.reader import Reader
+from livespot.store.sql import SqlValue
+
+_PAGE = 1000
+_COLUMNS = (
+    "run_id", "seq", "ts_ms", "cycle_id", "mode", "stage", "event_type", "reasons", "snapshot_id",
+    "decision_id", "order_intent_id", "symbol", "exchange_time_ms", "local_received_ms", "data",
+    "prev_hash",
+)  # fmt: skip
+_SELECT = f"SELECT id, hash, {', '.join(_COLUMNS)} FROM audit_events "  # noqa: S608
+_AS_JSON = ("reasons", "data")
+
+
+class ChainReport(Message, frozen=True):
+    """How many events were read and the first that does not fit; None when all do."""
+
+    events: int
+    last_hash: str
+    broken: ChainBreak | None
+
+
+async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainReport:
+    """Walk every event from the beginning; stop at the first that does not follow."""
+    before: Link | None = None
+    count = 0
+    async for link in links(reader):
+        count += 1
+        broken = problem_with(link, before, first_prev_hash)
+        if broken is not None:
+            return ChainReport(events=count, last_hash="", broken=broken)
+        before = link
+    last_hash = first_prev_hash if before is None else before.hash
+    return ChainReport(events=count, last_hash=last_hash, broken=None)
+
+
+async def links(
+    reader: Reader, *, from_ms: int = 0, until_ms: int | None = None
+) -> AsyncIterator[Link]:
+    """Stored events in the order written, optionally only those stamped in [from_ms, until_ms)."""
+    after = 0
+    while True:
+        page = await reader.rows(*_page(after, from_ms, until_ms))
+        for row in page:
+            envelope = dict(zip(_COLUMNS, row[2:], strict=True))
+            for name in _AS_JSON:
+                envelope[name] = msgspec.Raw(str(envelope[name]).encode())
+            yield Link(envelope=envelope, prev_hash=str(envelope["prev_hash"]), hash=str(row[1]))
+        if len(page) < _PAGE:
+            return
+        after = int(page[-1][0])
+
+
+def _page(after: int, from_ms: int, until_ms: int | None) -> tuple[str, tuple[SqlValue, ...]]:
+    if until_ms is None:
+        return _SELECT + f"WHERE id > ? ORDER BY id LIMIT {_PAGE}", (after,)
+    where = "WHERE id > ? AND ts_ms >= ? AND ts_ms < ? "
+    return _SELECT + where + f"ORDER BY id LIMIT {_PAGE}", (after, from_ms, until_ms)

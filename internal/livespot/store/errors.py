@@ -1,0 +1,43 @@
+"""What SQLite says, in the words of the program: busy, a broken rule, or a broken disk."""
+
+import sqlite3
+
+from livespot.contracts.errors import (
+    AuditUnwritable,
+    LedgerViolation,
+    LivespotError,
+    StoreBusy,
+)
+
+STORE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# Codes that blame the row: constraints and triggers, wrong type, too big, misuse of a value.
+_ROW = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_MISUSE,
+    }
+)
+
+
+def in_our_words(error: Exception) -> LivespotError:
+    """`StoreBusy` (try again), `LedgerViolation` (this row never), else `AuditUnwritable`."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return StoreBusy(f"the database is held by another program: {error}")
+    if code in _ROW or isinstance(
+        error,
+        sqlite3.IntegrityError
+        | sqlite3.DataError
+        | sqlite3.InterfaceError
+        | OverflowError
+        | UnicodeEncodeError,
+    ):
+        return LedgerViolation(f"the database refused a row: {error}")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" not in str(error):
+        return LedgerViolation(f"a row holds a value the database cannot take: {error}")
+    return AuditUnwritable(f"the audit database cannot be written: {error}")

@@ -1,0 +1,198 @@
+"""What the actors read back: the answers of the ledger, rebuilt as the messages they were."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
+from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
+from livespot.contracts.records import ReserveRow, SymbolHealth
+from livespot.contracts.vocabulary import Mode, SysMode
+from livespot.store.reader import Reader, Row, first
+
+_INTENT_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderIntent))
+_ORDER_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderView))
+_FILL_FIELDS = tuple(field.name for field in msgspec.structs.fields(Fill))
+_POSITION_FIELDS = tuple(field.name for field in msgspec.structs.fields(Position))
+_RESERVE_FIELDS = tuple(field.name for field in msgspec.structs.fields(ReserveRow))
+_HEALTH_FIELDS = tuple(field.name for field in msgspec.structs.fields(SymbolHealth))
+
+_INTENTS = f"SELECT {', '.join(_INTENT_FIELDS)} FROM order_intents "  # noqa: S608
+_OPEN_ORDERS = (
+    f"SELECT {', '.join(_ORDER_FIELDS)}, order_intent_id, role FROM orders "  # noqa: S608
+    "WHERE status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED', 'UNKNOWN') "
+    "ORDER BY symbol, order_id"
+)
+_OPEN_POSITIONS = (
+    f"SELECT {', '.join(_POSITION_FIELDS)} FROM positions "  # noqa: S608
+    "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
+)
+_FILLS = (
+    f"SELECT {', '.join(_FILL_FIELDS)}, order_intent_id, decision_id, fee_quote, fee_unpriced "  # noqa: S608
+    "FROM fills WHERE decision_id = ? ORDER BY exchange_time_ms, trade_id"
+)
+_RESERVES = (
+    f"SELECT {', '.join(_RESERVE_FIELDS)} FROM reserves "  # noqa: S608
+    "WHERE state IN ('RESERVED', 'BOUND') ORDER BY decision_id"
+)
+_HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
+_LAST_RUN = """
+SELECT r.run_id, r.mode, r.started_at_ms, r.ended_at_ms, r.exit_code,
+       (SELECT mode FROM sysmodes WHERE run_id = r.run_id ORDER BY id DESC LIMIT 1),
+       (SELECT max(seq) FROM audit_events WHERE run_id = r.run_id),
+       (SELECT hash FROM audit_events ORDER BY id DESC LIMIT 1)
+FROM runs r ORDER BY r.rowid DESC LIMIT 1
+"""
+
+
+class LedgerQueries:
+    """The actors' reader; structurally a `LedgerReader`. Raises `StoreBusy`, `AuditUnwritable`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def last_run(self) -> LastRun | None:
+        row = await first(self._reader, _LAST_RUN)
+        if row is None:
+            return None
+        run_id, mode, started_at_ms, ended_at_ms, exit_code, sysmode, seq, last_hash = row
+        return LastRun(
+            run_id=run_id,
+            mode=Mode(mode),
+            # A run that died before it wrote a mode had not left the mode every run begins in.
+            sysmode=SysMode.DEGRADE if sysmode is None else SysMode(sysmode),
+            ended=ended_at_ms != 0,
+            exit_code=exit_code,
+            last_seq=seq or 0,
+            last_hash=last_hash or "",
+            started_at_ms=started_at_ms,
+        )
+
+    async def quick_unclean_runs(self, *, since_ms: int) -> int:
+        row = await first(
+            self._reader,
+            "SELECT count(*) FROM runs WHERE started_at_ms >= ? AND (ended_at_ms = 0 OR clean = 0)",
+            (since_ms,),
+        )
+        return int(row[0]) if row is not None else 0
+
+    async def unsettled_intents(self) -> tuple[OrderIntent, ...]:
+        return _intents(
+            await self._reader.rows(
+                _INTENTS
+                + "WHERE state IN ('CREATED', 'SENT_UNKNOWN') ORDER BY created_at_ms, rowid"
+            )
+        )
+
+    async def intent(self, order_intent_id: str) -> OrderIntent | None:
+        found = await self._reader.rows(_INTENTS + "WHERE order_intent_id = ?", (order_intent_id,))
+        return _intents(found)[0] if found else None
+
+    async def intents_of_decision(self, decision_id: str) -> tuple[OrderIntent, ...]:
+        return _intents(
+            await self._reader.rows(
+                _INTENTS + "WHERE decision_id = ? ORDER BY created_at_ms, rowid", (decision_id,)
+            )
+        )
+
+    async def aliases_of(self, order_intent_id: str) -> tuple[Alias, ...]:
+        return _aliases(
+            await self._reader.rows(
+                "SELECT client_order_id, order_intent_id, role FROM intent_client_ids "
+                "WHERE order_intent_id = ? ORDER BY rowid",
+                (order_intent_id,),
+            )
+        )
+
+    async def alias(self, client_order_id: str) -> Alias | None:
+        found = await self._reader.rows(
+            "SELECT client_order_id, order_intent_id, role FROM intent_client_ids "
+            "WHERE client_order_id = ?",
+            (client_order_id,),
+        )
+        return _aliases(found)[0] if found else None
+
+    async def open_orders(self) -> tuple[StoredOrder, ...]:
+        return tuple(_stored_order(row) for row in await self._reader.rows(_OPEN_ORDERS))
+
+    async def open_positions(self) -> tuple[Position, ...]:
+        return tuple(
+            msgspec.convert(dict(zip(_POSITION_FIELDS, row, strict=True)), Position, strict=False)
+            for row in await self._reader.rows(_OPEN_POSITIONS)
+        )
+
+    async def fills_of_decision(self, decision_id: str) -> tuple[StoredFill, ...]:
+        return tuple(_stored_fill(row) for row in await self._reader.rows(_FILLS, (decision_id,)))
+
+    async def trade_ids(self, symbol: str) -> frozenset[int]:
+        found = await self._reader.rows("SELECT trade_id FROM fills WHERE symbol = ?", (symbol,))
+        return frozenset(int(row[0]) for row in found)
+
+    async def decision_json(self, decision_id: str) -> str | None:
+        return await self._text(
+            "SELECT decision_json FROM decisions WHERE decision_id = ? ORDER BY id DESC LIMIT 1",
+            decision_id,
+        )
+
+    async def snapshot_json(self, snapshot_id: str) -> str | None:
+        return await self._text(
+            "SELECT snapshot_json FROM snapshots WHERE snapshot_id = ?", snapshot_id
+        )
+
+    async def reserves(self) -> tuple[ReserveRow, ...]:
+        return tuple(
+            msgspec.convert(
+                {"type": "ReserveRow", **dict(zip(_RESERVE_FIELDS, row, strict=True))},
+                ReserveRow,
+                strict=False,
+            )
+            for row in await self._reader.rows(_RESERVES)
+        )
+
+    async def risk_counters(self) -> str | None:
+        row = await first(self._reader, "SELECT counters_json FROM risk_counters WHERE only = 1")
+        return None if row is None else str(row[0])
+
+    async def symbol_health(self) -> tuple[SymbolHealth, ...]:
+        return tuple(
+            msgspec.convert(
+                {"type": "SymbolHealth", **dict(zip(_HEALTH_FIELDS, row, strict=True))},
+                SymbolHealth,
+                strict=False,
+            )
+            for row in await self._reader.rows(_HEALTH)
+        )
+
+    async def _text(self, sql: str, key: str) -> str | None:
+        row = await first(self._reader, sql, (key,))
+        return None if row is None else str(row[0])
+
+
+def _intents(rows: Iterable[Row]) -> tuple[OrderIntent, ...]:
+    return tuple(
+        msgspec.convert(dict(zip(_INTENT_FIELDS, row, strict=True)), OrderIntent) for row in rows
+    )
+
+
+def _aliases(rows: Iterable[Row]) -> tuple[Alias, ...]:
+    names = ("client_order_id", "order_intent_id", "role")
+    return tuple(msgspec.convert(dict(zip(names, row, strict=True)), Alias) for row in rows)
+
+
+def _stored_order(row: Row) -> StoredOrder:
+    order = msgspec.convert(
+        dict(zip(_ORDER_FIELDS, row[:-2], strict=True)), OrderView, strict=False
+    )
+    return StoredOrder(order=order, order_intent_id=row[-2], role=row[-1])
+
+
+def _stored_fill(row: Row) -> StoredFill:
+    fill = msgspec.convert(dict(zip(_FILL_FIELDS, row[:-4], strict=True)), Fill, strict=False)
+    return StoredFill(
+        fill=fill,
+        order_intent_id=row[-4],
+        decision_id=row[-3],
+        fee_quote=Decimal(row[-2]),
+        fee_unpriced=bool(row[-1]),
+    )
