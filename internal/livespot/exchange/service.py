@@ -71,9 +71,9 @@ async def serve_exchange(
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
         PortTaken: the port is in use.
     """
-    recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
-    live_from_ms = _live_from(recorded, clock.now_ms())
     with _listen(settings.port) as listening:
+        recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
+        live_from_ms = _live_from(recorded, clock.now_ms())
         core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
         address = address_of(_HOST, listening.getsockname()[1])
         with contextlib.closing(core.journal):
@@ -166,9 +166,13 @@ def _application(core: ExchangeCore) -> Starlette:
 
 def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server((_HOST, port))
+        listening = socket.create_server((_HOST, port))
     except OSError as error:
-        raise PortTaken(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
+        cause = os.strerror(error.errno or 0)
+        raise PortTaken(f"cannot listen on {_HOST}:{port}: {cause}") from error
+    # Accepted sockets inherit it; without it a reply of two writes waits for a delayed ACK.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _live_from(recorded: RecordedMarket, now_ms: int) -> int:

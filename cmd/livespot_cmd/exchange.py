@@ -1,0 +1,133 @@
+"""`livespot exchange`: run the embedded exchange on its own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from livespot.exchange.settings import ExchangeSettings
+    from livespot.runtime.clock import ScaledClock
+
+DEFAULT_START = "2021-04-20T11:47"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+class _Span(click.ParamType[int]):
+    """Seconds from `90`, `90s`, `10m` or `2h`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        text = str(value)
+        unit = _UNITS.get(text[-1:], 0)
+        digits = text[:-1] if unit else text
+        if not (digits.isascii() and digits.isdigit()) or int(digits) == 0:
+            self.fail(f"{text!r} is no duration; write 90s, 10m or 2h", param, ctx)
+        return int(digits) * (unit or 1)
+
+
+class _Instant(click.ParamType[int]):
+    """Epoch milliseconds from an ISO date and time; UTC unless it says otherwise."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write {DEFAULT_START}", param, ctx)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1000)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=9080, show_default=True)
+@click.option("--start", "start_ms", type=_Instant(), default=DEFAULT_START, show_default=True)
+@click.option("--speed", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Directory of recorded candles instead of the packaged ones.",
+)
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--state-file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--for", "span", type=_Span(), help="Stop after this much market time.")
+@click.pass_context
+def exchange(
+    ctx: click.Context,
+    /,
+    port: int,
+    start_ms: int,
+    speed: int,
+    seed: int,
+    **more: object,
+) -> None:
+    """Serve the embedded exchange on a loopback port until Ctrl-C."""
+    import anyio
+
+    from livespot.exchange.settings import ExchangeSettings, SharedClock
+    from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
+
+    wall_ms = SystemClock().now_ms()
+    settings = ExchangeSettings(
+        port=port,
+        seed=seed,
+        data=_path(more["data"]),
+        journal=_path(more["journal"]),
+        state_file=_path(more["state_file"]),
+        shared_clock=SharedClock(wall_ms=wall_ms, market_ms=start_ms, speed=speed),
+    )
+    clock = ScaledClock(ClockAnchor(wall_ms=wall_ms, market_ms=start_ms, speed=speed))
+    span = more["span"]
+    code = anyio.run(_run, settings, clock, span if isinstance(span, int) else None)
+    ctx.exit(code)
+
+
+def _path(value: object) -> Path | None:
+    return value if isinstance(value, Path) else None
+
+
+async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span: int | None) -> int:
+    """Serve until a signal or the end of the span; the exit code."""
+    import anyio
+
+    from livespot.contracts.errors import ExitCode, PreflightFailed
+    from livespot.exchange.service import serve_exchange
+
+    code = ExitCode.CLEAN
+    try:
+        async with anyio.create_task_group() as tasks:
+            address = await tasks.start(serve_exchange, settings, clock)
+            click.echo(f"exchange on {address.rest_url}, streams on {address.stream_url}")
+            click.echo(f"market clock x{clock.anchor.speed}, seed {settings.seed}; Ctrl-C stops")
+            await _wait_for_end(span, clock)
+            tasks.cancel_scope.cancel()
+    except* PreflightFailed as failures:
+        for failure in failures.exceptions:
+            click.echo(f"error: {failure}", err=True)
+        code = ExitCode.PREFLIGHT
+    return int(code)
+
+
+async def _wait_for_end(span: int | None, clock: "ScaledClock") -> None:
+    """Return at the first signal, or when the span of market time is over."""
+    import signal
+
+    import anyio
+
+    with (
+        anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        clock.move_on_after(span),
+    ):
+        async for _ in signals:
+            return
