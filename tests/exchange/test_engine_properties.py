@@ -47,7 +47,7 @@ def attempt(call: Callable[[], Reply]) -> Reply | None:
     try:
         return call()
     except Rejection as refused:
-        if refused.code in (-2010, -2011, -1013):
+        if refused.code in (-2010, -2011, -1013, -1015):
             return None
         raise
 

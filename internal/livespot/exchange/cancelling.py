@@ -92,6 +92,7 @@ def cancel_list(exchange: Exchange, account: Account, params: Params, symbol: st
     list_id = params.long("orderListId")
     client_id = params.text("listClientOrderId")
     name = params.client_id("newClientOrderId")
+    params.finish()
     if list_id is None and client_id is None:
         raise one_of_missing("orderListId", "listClientOrderId")
     for order_list in reversed(exchange.lists.values()):

@@ -230,6 +230,7 @@ def _publish(
     buyer, seller = parties
     market.last_trade_id += 1
     market.last_price = price
+    market.forget_prints(exchange.now_ms)
     market.prints.append((exchange.now_ms, price, qty))
     market.unseen_prices.append((exchange.next_sequence(), price))
     exchange.events.append(

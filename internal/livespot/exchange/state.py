@@ -70,10 +70,14 @@ class Market:
         orders = [self.orders[number] for number in self.open_ids]
         return [order for order in orders if order.account_id == account_id]
 
-    def average_price(self, now_ms: int) -> Decimal | None:
-        """Volume-weighted price of the last five minutes, else the last price."""
+    def forget_prints(self, now_ms: int) -> None:
+        """Drop what no longer counts for the average price."""
         while self.prints and self.prints[0][0] <= now_ms - AVERAGE_WINDOW_MS:
             self.prints.popleft()
+
+    def average_price(self, now_ms: int) -> Decimal | None:
+        """Volume-weighted price of the last five minutes, else the last price."""
+        self.forget_prints(now_ms)
         volume = sum((qty for _, _, qty in self.prints), ZERO)
         if volume == 0:
             return self.last_price
