@@ -253,3 +253,47 @@ def test_average_price_weighs_the_last_five_minutes(desk: SpotDesk) -> None:
     assert desk.engine.average_price(SYMBOL, desk.now_ms) == Decimal("107.5")
     assert desk.engine.average_price(SYMBOL, desk.now_ms + 150_000) == Decimal(110)
     assert desk.engine.average_price(SYMBOL, desk.now_ms + 900_000) == Decimal(110)
+
+
+def test_best_counts_house_and_own_quantity_at_the_same_price(desk: SpotDesk) -> None:
+    desk.order("side=BUY type=LIMIT_MAKER quantity=2 price=100")
+    desk.order("side=BUY type=LIMIT_MAKER quantity=2 price=99.5")
+    bid, ask = desk.engine.best(SYMBOL)
+    assert bid == (Decimal(100), Decimal(12))
+    assert ask == (Decimal(101), Decimal(10))
+    desk.book(bids="99x5", asks="")
+    assert desk.engine.best(SYMBOL) == ((Decimal(100), Decimal(2)), None)
+
+
+def test_taker_meets_the_house_ahead_before_a_resting_order_at_the_same_price(
+    desk: SpotDesk,
+) -> None:
+    desk.order("side=BUY type=LIMIT_MAKER quantity=2 price=100")
+    desk.order("side=SELL type=MARKET quantity=10", "bob")
+    assert desk.query(1)["executedQty"] == "0.00000000"
+    desk.order("side=SELL type=LIMIT timeInForce=IOC quantity=0.1 price=100", "alice")
+    assert desk.query(1)["executedQty"] == "0.10000000"
+
+
+@pytest.mark.parametrize("tif", ["IOC", "FOK"])
+def test_iceberg_needs_gtc_and_a_symbol_that_allows_it(desk: SpotDesk, tif: str) -> None:
+    params = "side=BUY type=LIMIT quantity=2 price=99 icebergQty=1"
+    with pytest.raises(Rejection) as caught:
+        desk.order(f"{params} timeInForce={tif}")
+    assert caught.value.code == -1013
+    plain = SpotDesk(symbol_row(icebergAllowed=False))
+    with pytest.raises(Rejection) as caught:
+        plain.order(f"{params} timeInForce=GTC")
+    assert caught.value.msg == "Iceberg orders are not supported for this symbol."
+    assert desk.order(f"{params} timeInForce=GTC newOrderRespType=RESULT")["icebergQty"]
+
+
+def test_engine_lists_its_symbols_and_last_prices(desk: SpotDesk) -> None:
+    assert [spec.symbol for spec in desk.engine.symbols()] == [SYMBOL]
+    assert desk.engine.last_price(SYMBOL) is None
+    desk.print_buy("101", "0.1")
+    assert desk.engine.last_price(SYMBOL) == Decimal(101)
+    with pytest.raises(Rejection) as caught:
+        desk.engine.symbol("NOPE")
+    assert str(caught.value) == "-1121 Invalid symbol."
+    assert caught.value.body() == {"code": -1121, "msg": "Invalid symbol."}

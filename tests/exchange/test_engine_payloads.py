@@ -154,7 +154,7 @@ def test_expired_market_order_sequence(desk: SpotDesk) -> None:
     desk.order("side=BUY type=MARKET quantity=6")
     ours, documented = pushed(desk), sample("ws_sequence_market_expired")
     assert [shape(one) for one in ours] == [shape(one) for one in documented]
-    telling = ("e", "x", "X", "q", "l", "z", "C", "r", "M", "m", "g")
+    telling = ("e", "w", "x", "X", "q", "l", "z", "C", "r", "M", "m", "g")
     told = [{key: one.get(key) for key in telling} for one in ours]
     assert told == [{key: one.get(key) for key in telling} for one in documented]
 

@@ -151,7 +151,8 @@ class Exchange:
                 commission_asset=fill.commission_asset if fill else None,
                 trade_id=fill.trade_id if fill else -1,
                 execution_id=market.last_execution_id,
-                is_working=is_on_book(order),
+                # A taker in the middle of its fills has not reached the book yet.
+                is_working=is_on_book(order) and (fill is None or fill.is_maker),
                 is_maker=fill.is_maker if fill else False,
                 time_ms=self.now_ms,
             )
