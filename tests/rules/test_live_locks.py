@@ -1,0 +1,83 @@
+"""Live trading starts only when every lock is open."""
+
+import msgspec
+import pytest
+
+from livespot.rules.live_locks import LiveFacts, judge_live
+
+_NOW = 1_618_919_400_000
+_OPEN = {
+    "flag": True,
+    "lock_text": 'account = "main"\ndate = 2021-04-20T08:00:00Z\n',
+    "account_label": "main",
+    "missing_secrets": (),
+    "stop_file": False,
+    "database_problem": "",
+    "unfinished_run": False,
+    "now_ms": _NOW,
+    "lock_path": "var/LIVE.ok",
+}
+
+
+def _facts(**changed: object) -> LiveFacts:
+    return msgspec.convert({**_OPEN, **changed}, LiveFacts)
+
+
+def test_with_every_lock_open_it_may_start() -> None:
+    assert judge_live(_facts()).may_start
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        pytest.param({"flag": False}, "--live", id="no-flag"),
+        pytest.param({"lock_text": None}, "missing", id="no-lock-file"),
+        pytest.param({"lock_text": "account = "}, "cannot be read", id="unreadable"),
+        pytest.param(
+            {"lock_text": 'account = "other"\ndate = 2021-04-20\n'}, "another account", id="account"
+        ),
+        pytest.param({"lock_text": 'account = "main"\n'}, "no date", id="no-date"),
+        pytest.param(
+            {"lock_text": 'account = "main"\ndate = 2021-04-18T08:00:00Z\n'}, "h old", id="too-old"
+        ),
+        pytest.param(
+            {"lock_text": 'account = "main"\ndate = 2021-05-18T08:00:00Z\n'}, "future", id="future"
+        ),
+        pytest.param({"account_label": ""}, "account_label", id="no-label"),
+        pytest.param({"missing_secrets": ("BINANCE_API_KEY",)}, "BINANCE_API_KEY", id="no-key"),
+    ],
+)
+def test_each_missing_lock_refuses_and_says_how_to_open_it(
+    changed: dict[str, object], said: str
+) -> None:
+    verdict = judge_live(_facts(**changed))
+
+    assert any(said in text for text in verdict.locked)
+    assert not verdict.may_start
+
+
+@pytest.mark.parametrize(
+    "changed", [{"stop_file": True}, {"database_problem": "run livespot migrate"}]
+)
+def test_an_unready_installation_refuses_without_being_locked(changed: dict[str, object]) -> None:
+    verdict = judge_live(_facts(**changed))
+
+    assert verdict.locked == ()
+    assert verdict.unready
+
+
+def test_an_unfinished_live_run_is_taken_up_with_an_old_lock_but_without_entries() -> None:
+    old = 'account = "main"\ndate = 2021-04-10T08:00:00Z\n'
+
+    verdict = judge_live(_facts(lock_text=old, unfinished_run=True))
+
+    assert verdict.may_start
+    assert verdict.manage_only
+
+
+def test_every_problem_is_said_at_once() -> None:
+    verdict = judge_live(
+        _facts(flag=False, lock_text=None, missing_secrets=("BINANCE_API_KEY", "OPENAI_API_KEY"))
+    )
+
+    assert len(verdict.locked) == 4
