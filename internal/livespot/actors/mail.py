@@ -33,6 +33,7 @@ from livespot.contracts.orders import (
     Position,
 )
 from livespot.contracts.queries import StoredOrder
+from livespot.contracts.records import SymbolHealth
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
 from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval
 from livespot.runtime.mailboxes import Reply
@@ -399,11 +400,12 @@ MarketStateInbox: TypeAlias = (
     | SymbolsLearned
     | TickersLearned
     | CommissionLearned
+    | SymbolHealth
     | SnapshotsAsked
     | FeaturesAsked
 )
 FeedInbox: TypeAlias = AttachmentWanted | KlineGapFound
-ScannerInbox: TypeAlias = Position | FiltersRefreshWanted | ModeChanged
+ScannerInbox: TypeAlias = Position | FiltersRefreshWanted | SymbolHealth | ModeChanged
 SignalInbox: TypeAlias = WatchlistChanged | CandleClosed | ProposalEnded | ModeChanged | Position
 GateInbox: TypeAlias = Proposal | ModeChanged
 RiskInbox: TypeAlias = (

@@ -65,6 +65,10 @@ def build_snapshot(
     """The symbol's snapshot, or why there is none this cycle."""
     if not window.is_warm(context.settings):
         return _reject(window.symbol, ReasonCode.STRAT_WARMUP, _warmth(window))
+    behind = window.overdue(context.now_ms)
+    if behind:
+        frames = ", ".join(interval.value for interval, _ in behind)
+        return _reject(window.symbol, ReasonCode.DATA_GAP_DETECTED, f"{frames} are behind")
     parts = _parts(window, context, out_of_order_drops)
     if isinstance(parts, Rejection):
         return parts
@@ -83,7 +87,7 @@ def deep_features(
 ) -> DeepFeatures:
     """What the deep scan looks at; readings are None while the symbol is not warm."""
     settings, book = context.settings, window.book
-    warm = context.ws_ok and window.is_warm(settings)
+    warm = context.ws_ok and window.is_warm(settings) and not window.overdue(context.now_ms)
     volatility = window.volatility()
     candles = window.series[Interval.M5].tail(settings.selection.corr_window_points + 1)
     return DeepFeatures(

@@ -27,6 +27,8 @@ from livespot.rules.regime import regime_of
 STALE_EVENT_MS = 5000
 # Depth is read every 30 s; a book that missed two readings says nothing about now.
 DEPTH_USABLE_MS = 65_000
+# How late the frame that closes a candle may be before the series counts as behind.
+CANDLE_GRACE_MS = 3000
 
 KlineOutcome = Joined | Gap | Duplicate | Misaligned | None
 
@@ -104,6 +106,18 @@ class SymbolWindow:
         """Every span of candles still missing."""
         found = ((interval, series.gap()) for interval, series in self.series.items())
         return tuple((interval, gap) for interval, gap in found if gap is not None)
+
+    def overdue(self, now_ms: int) -> tuple[tuple[Interval, Gap], ...]:
+        """Frames whose newest closed candle should have been followed by another, and which."""
+        found: list[tuple[Interval, Gap]] = []
+        for interval, series in self.series.items():
+            last = series.last
+            if last is None:
+                continue
+            expected = last.open_time_ms + interval.ms
+            if now_ms >= expected + interval.ms + CANDLE_GRACE_MS:
+                found.append((interval, Gap(from_ms=expected, to_ms=expected)))
+        return tuple(found)
 
     def is_warm(self, settings: Settings) -> bool:
         """All four frames and the ring are full enough to decide on."""

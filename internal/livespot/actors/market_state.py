@@ -1,0 +1,301 @@
+"""Owns what is known of every attached symbol and answers questions about it.
+
+Reads: books (conflated), trades, candles, depth, reference data.
+Writes: snapshots and features to whoever asks; gaps to the feed; closed 1m candles to the signal
+actor; marks and latency about once a second.
+Owns: the symbol windows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import (
+    CandleClosed,
+    CommissionLearned,
+    FeaturesAsked,
+    KlineGapFound,
+    LatencySeen,
+    MarketStateInbox,
+    Marks,
+    SnapshotsAsked,
+    SnapshotsBuilt,
+    SymbolDropped,
+    SymbolsLearned,
+    TickersLearned,
+)
+from livespot.actors.stream_age import StreamAge
+from livespot.actors.wires import Sink
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import (
+    AggTrade,
+    BookTicker,
+    DeepFeatures,
+    DepthBook,
+    KlineHistory,
+    KlineUpdate,
+    Rejection,
+    Snapshot,
+    SymbolInfo,
+    Ticker24h,
+)
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import SymbolHealth
+from livespot.contracts.settings import Settings
+from livespot.contracts.venue import ServerClock
+from livespot.contracts.vocabulary import Interval
+from livespot.rules import quarantine
+from livespot.rules.candles import Gap, Joined
+from livespot.rules.costs import Fees, fees_of
+from livespot.rules.microstructure import LatencyWindow
+from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
+from livespot.rules.symbol_window import KlineOutcome, SymbolWindow
+from livespot.rules.thresholds import config_hash, thresholds_hash
+from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
+
+_MARKS_EVERY_MS = 1000
+_FIRST_ASK_MS = 5000
+_LAST_ASK_MS = 60_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """The actor's whole memory, local to one run."""
+
+    windows: dict[str, SymbolWindow] = field(default_factory=dict)
+    infos: dict[str, SymbolInfo] = field(default_factory=dict)
+    tickers: dict[str, Ticker24h] = field(default_factory=dict)
+    fees: dict[str, Fees] = field(default_factory=dict)
+    health: dict[str, SymbolHealth] = field(default_factory=dict)
+    latency: LatencyWindow = field(default_factory=LatencyWindow)
+    asked: dict[tuple[str, Interval], tuple[int, int]] = field(default_factory=dict)
+    marks_due_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketState:
+    settings: Settings
+    clock: Clock
+    server_clock: ServerClock
+    inbox: Mailbox[MarketStateInbox]
+    books: ConflatingMailbox[BookTicker]
+    age: StreamAge
+    feed: Sink[KlineGapFound]
+    signal: Sink[CandleClosed]
+    risk: Sink[LatencySeen]
+    marks_to: Sequence[Sink[Marks]]
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled."""
+        known = _Known()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._take_books, known)
+            tasks.start_soon(self._tick_for_ever, known)
+            task_status.started()
+            async for message in self.inbox:
+                self._take(known, message)
+
+    async def _take_books(self, known: _Known) -> None:
+        while True:
+            for book in await self.books.receive_all():
+                window = known.windows.get(book.symbol)
+                if window is not None:
+                    window.take_book(book)
+
+    async def _tick_for_ever(self, known: _Known) -> None:
+        """Sample at a steady pace; a late tick is not made up for."""
+        step = self.settings.timing.microstructure_sample_ms
+        due = self.clock.monotonic_ms()
+        while True:
+            self.beat()
+            self._tick(known)
+            due = max(due + step, self.clock.monotonic_ms())
+            await self.clock.sleep((due - self.clock.monotonic_ms()) / 1000 or step / 1000)
+
+    def _tick(self, known: _Known) -> None:
+        now = self.clock.monotonic_ms()
+        fresh = self._is_fresh()
+        for window in known.windows.values():
+            if fresh:
+                window.sample()
+            else:
+                window.forget_live()
+            self._ask_for_missing(known, window, now)
+        if now >= known.marks_due_ms:
+            known.marks_due_ms = now + _MARKS_EVERY_MS
+            self._tell(known)
+
+    def _take(self, known: _Known, message: MarketStateInbox) -> None:
+        match message:
+            case AggTrade() | KlineUpdate() | KlineHistory() | DepthBook():
+                self._take_tick(known, message)
+            case SymbolDropped():
+                known.windows.pop(message.symbol, None)
+            case SnapshotsAsked():
+                message.reply.answer(self._snapshots(known, message.symbols))
+            case FeaturesAsked():
+                message.reply.answer(self._features(known, message.symbols))
+            case _:
+                self._learn(known, message)
+
+    def _take_tick(
+        self, known: _Known, message: AggTrade | KlineUpdate | KlineHistory | DepthBook
+    ) -> None:
+        if isinstance(message, KlineHistory) and message.symbol not in known.windows:
+            known.windows[message.symbol] = self._attach(known, message.symbol)
+        window = known.windows.get(message.symbol)
+        if window is None:
+            # A straggler of a symbol that is no longer streamed.
+            return
+        match message:
+            case AggTrade():
+                if window.take_trade(message):
+                    received = message.local_received_ms + self.server_clock.offset_ms
+                    known.latency.take(received - message.exchange_time_ms)
+            case KlineUpdate():
+                self._joined(window, message.interval, window.take_kline(message))
+            case KlineHistory():
+                window.take_history(message)
+            case DepthBook():
+                window.depth = message
+            case _:
+                assert_never(message)
+
+    def _joined(self, window: SymbolWindow, interval: Interval, outcome: KlineOutcome) -> None:
+        """The signal actor decides anyway every cycle, so a full inbox loses nothing."""
+        if interval is Interval.M1 and isinstance(outcome, Joined):
+            newest = outcome.candles[-1].open_time_ms
+            self.signal.offer(CandleClosed(symbol=window.symbol, open_time_ms=newest))
+
+    def _learn(
+        self,
+        known: _Known,
+        message: SymbolsLearned | TickersLearned | CommissionLearned | SymbolHealth,
+    ) -> None:
+        match message:
+            case SymbolsLearned():
+                known.infos.update(message.infos)
+            case TickersLearned():
+                known.tickers = {ticker.symbol: ticker for ticker in message.tickers}
+            case CommissionLearned():
+                known.fees[message.rates.symbol] = fees_of(
+                    message.rates,
+                    self.settings.venue,
+                    discount_usable=message.discount_usable,
+                )
+            case SymbolHealth():
+                known.health[message.symbol] = message
+            case _:
+                assert_never(message)
+        for window in known.windows.values():
+            self._refer(known, window)
+
+    def _attach(self, known: _Known, symbol: str) -> SymbolWindow:
+        window = SymbolWindow(
+            symbol=symbol, fees=fees_of(None, self.settings.venue, discount_usable=False)
+        )
+        self._refer(known, window)
+        return window
+
+    def _refer(self, known: _Known, window: SymbolWindow) -> None:
+        """Give a window the newest reference data of its symbol."""
+        symbol = window.symbol
+        window.info = known.infos.get(symbol)
+        window.ticker = known.tickers.get(symbol)
+        window.fees = known.fees.get(symbol, window.fees)
+        health = known.health.get(symbol)
+        if health is not None:
+            window.quarantined_until_ms = health.quarantined_until_ms
+            window.recent_rejects = len(quarantine.from_row(health).rejects_ms)
+
+    def _snapshots(self, known: _Known, symbols: Sequence[str]) -> SnapshotsBuilt:
+        context = self._context()
+        built: list[Snapshot] = []
+        rejections: list[Rejection] = []
+        for symbol in symbols:
+            outcome = self._snapshot(known.windows.get(symbol), symbol, context)
+            if isinstance(outcome, Snapshot):
+                built.append(outcome)
+            else:
+                rejections.append(outcome)
+        return SnapshotsBuilt(snapshots=tuple(built), rejections=tuple(rejections))
+
+    def _snapshot(
+        self, window: SymbolWindow | None, symbol: str, context: SnapshotContext
+    ) -> Snapshot | Rejection:
+        if window is None:
+            return Rejection(
+                symbol=symbol, reasons=(ReasonCode.STRAT_WARMUP,), detail="not attached yet"
+            )
+        if not context.ws_ok:
+            return Rejection(
+                symbol=symbol, reasons=(ReasonCode.WS_STALE_DEGRADE,), detail="the stream is silent"
+            )
+        return build_snapshot(
+            window, context, out_of_order_drops=self.age.late_books.get(symbol, 0)
+        )
+
+    def _features(self, known: _Known, symbols: Sequence[str]) -> tuple[DeepFeatures, ...]:
+        context = self._context()
+        return tuple(
+            deep_features(
+                known.windows.get(symbol) or self._attach(known, symbol),
+                context,
+                out_of_order_drops=self.age.late_books.get(symbol, 0),
+            )
+            for symbol in symbols
+        )
+
+    def _context(self) -> SnapshotContext:
+        return SnapshotContext(
+            settings=self.settings,
+            config_hash=config_hash(self.settings),
+            thresholds_hash=thresholds_hash(self.settings),
+            now_ms=self.server_clock.server_now_ms(),
+            ws_ok=self._is_fresh(),
+        )
+
+    def _is_fresh(self) -> bool:
+        limit = self.settings.health.ws_stale_ms_degrade
+        return self.age.is_fresh(self.clock.monotonic_ms(), limit)
+
+    def _ask_for_missing(self, known: _Known, window: SymbolWindow, now: int) -> None:
+        """Ask the feed for spans that are missing or overdue, ever more patiently."""
+        wanted: dict[Interval, Gap] = dict(window.overdue(self.server_clock.server_now_ms()))
+        wanted.update(window.gaps)
+        for interval in Interval:
+            key = (window.symbol, interval)
+            gap = wanted.get(interval)
+            if gap is None:
+                known.asked.pop(key, None)
+                continue
+            due, pause = known.asked.get(key, (0, _FIRST_ASK_MS))
+            if now >= due:
+                known.asked[key] = (now + pause, min(2 * pause, _LAST_ASK_MS))
+                self.feed.offer(
+                    KlineGapFound(
+                        symbol=window.symbol,
+                        interval=interval,
+                        from_ms=gap.from_ms,
+                        to_ms=gap.to_ms,
+                    )
+                )
+
+    def _tell(self, known: _Known) -> None:
+        """Marks and latency are samples: a receiver that is behind gets the next ones."""
+        at_ms = self.clock.now_ms()
+        books = {w.symbol: w.book for w in known.windows.values() if w.book is not None}
+        marks = Marks(
+            bids={symbol: book.bid for symbol, book in books.items()},
+            asks={symbol: book.ask for symbol, book in books.items()},
+            at_ms=at_ms,
+        )
+        for sink in self.marks_to:
+            sink.offer(marks)
+        p90 = known.latency.p90_ms()
+        if p90 is not None:
+            self.risk.offer(LatencySeen(p90_ms=p90, at_ms=at_ms))

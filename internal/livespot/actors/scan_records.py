@@ -1,0 +1,143 @@
+"""The audit entries and rows of a scan: every list, score, feature and cut."""
+
+from collections.abc import Mapping, Sequence
+
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import SymbolInfo, Ticker24h
+from livespot.contracts.records import CycleRanking, CycleSelection, UniverseScan
+from livespot.contracts.vocabulary import EventType, Stage
+from livespot.rules.selection import Choice, Eligibility, Ranked
+
+
+def filters_entry(infos: Mapping[str, SymbolInfo], cause: str, at_ms: int) -> AuditEntry:
+    """Which symbols' filters were learnt or changed; a long list is counted, not spelled out."""
+    names = sorted(infos)
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.FILTERS_REFRESHED,
+            stage=Stage.UNIVERSE_SCAN,
+            ts_ms=at_ms,
+            symbol=names[0] if len(names) == 1 else "",
+            reasons=(ReasonCode.FILTERS_REFRESHED,),
+            data={"cause": cause, "count": len(names), "symbols": names[:20]},
+        )
+    )
+
+
+def universe_entry(
+    listed: Sequence[Eligibility], changed: Sequence[Eligibility], cycle_id: str, at_ms: int
+) -> AuditEntry:
+    """The whole universe in counts; a row for every symbol whose standing changed.
+
+    The newest row of a symbol before an instant therefore tells why it was out at that instant.
+    """
+    counts: dict[str, int] = {}
+    for item in listed:
+        for reason in item.reasons:
+            counts[reason.value] = counts.get(reason.value, 0) + 1
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.UNIVERSE_ELIGIBILITY,
+            stage=Stage.UNIVERSE_SCAN,
+            ts_ms=at_ms,
+            cycle_id=cycle_id,
+            data={
+                "symbols": len(listed),
+                "eligible": sum(item.is_eligible for item in listed),
+                "excluded_by": counts,
+            },
+        ),
+        records=tuple(
+            UniverseScan(
+                cycle_id=cycle_id,
+                symbol=item.symbol,
+                eligible=item.is_eligible,
+                reasons=item.reasons,
+                features_json=canonical_json(_day(item.ticker)).decode(),
+                at_ms=at_ms,
+            )
+            for item in changed
+        ),
+    )
+
+
+def ranking_entry(
+    ranked: Sequence[Ranked], kind: str, cycle_id: str, config_hash: str, at_ms: int
+) -> AuditEntry:
+    """A ranking (`kind` TOPN or DEEP) with the features behind each score."""
+    deep = kind == "DEEP"
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.DEEP_SCAN if deep else EventType.RANK_TOPN,
+            stage=Stage.DEEP_SCAN if deep else Stage.RANK_TOPN,
+            ts_ms=at_ms,
+            cycle_id=cycle_id,
+            data={
+                "ranked": {item.symbol: item.score_x10000 for item in ranked if not item.dropped},
+                "dropped": {
+                    item.symbol: [reason.value for reason in item.reasons]
+                    for item in ranked
+                    if item.dropped
+                },
+            },
+        ),
+        records=tuple(
+            CycleRanking(
+                cycle_id=cycle_id,
+                kind=kind,
+                rank=item.rank,
+                symbol=item.symbol,
+                score_x10000=item.score_x10000,
+                dropped=item.dropped,
+                reasons=item.reasons,
+                features_json=canonical_json(item.features).decode(),
+                config_hash=config_hash,
+                at_ms=at_ms,
+            )
+            for item in ranked
+        ),
+    )
+
+
+def selection_entry(
+    choices: Sequence[Choice], cycle_id: str, config_hash: str, at_ms: int
+) -> AuditEntry:
+    """The watch list, and who was kept off it."""
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.TOPK_SELECTION,
+            stage=Stage.WATCHLIST_ATTACH,
+            ts_ms=at_ms,
+            cycle_id=cycle_id,
+            data={"chosen": [choice.symbol for choice in choices if choice.chosen]},
+        ),
+        records=tuple(
+            CycleSelection(
+                cycle_id=cycle_id,
+                rank=choice.rank,
+                symbol=choice.symbol,
+                score_x10000=choice.score_x10000,
+                chosen=choice.chosen,
+                incumbent_cycles=choice.incumbent_cycles,
+                reasons=choice.reasons,
+                features_json="{}",
+                config_hash=config_hash,
+                at_ms=at_ms,
+            )
+            for choice in choices
+        ),
+    )
+
+
+def _day(ticker: Ticker24h | None) -> dict[str, object]:
+    if ticker is None:
+        return {}
+    return {
+        "quote_volume": ticker.quote_volume,
+        "trades": ticker.trades,
+        "price_change_bps": ticker.price_change_bps,
+        "bid": ticker.bid,
+        "ask": ticker.ask,
+    }

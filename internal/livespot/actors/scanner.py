@@ -1,0 +1,283 @@
+"""Chooses what to watch: universe every minute, deep scan every 15 s, all of it recorded.
+
+Reads: exchangeInfo, the day's tickers and commissions by REST; features from market state.
+Writes: reference data to everybody; attachments to the feed; the watch list to the signal actor.
+Owns: the universe, the ranking, the watch list and how long each symbol has been on it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors import scan_records
+from livespot.actors.mail import (
+    AttachmentWanted,
+    CommissionLearned,
+    FeaturesAsked,
+    FiltersRefreshWanted,
+    MarketStateInbox,
+    ScannerInbox,
+    SymbolsLearned,
+    TickersLearned,
+    WatchlistChanged,
+)
+from livespot.actors.wires import Sink
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import Invalid, LivespotError, Refused, Transient
+from livespot.contracts.market import DeepFeatures, SymbolInfo, Ticker24h
+from livespot.contracts.orders import CommissionRates, Position
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import SymbolHealth
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.venue import AccountReader, MarketReader
+from livespot.contracts.vocabulary import PositionPhase, Severity, SignalKind, SignalLevel
+from livespot.rules import selection
+from livespot.rules.discount import discount_is_usable
+from livespot.rules.thresholds import config_hash
+from livespot.runtime.cycles import CycleIds
+from livespot.runtime.mailboxes import Mailbox, Reply
+
+_TICK_SECONDS = 0.5
+_ASK_SECONDS = 5.0
+_DAY_MS = 86_400_000
+_INFO_EVERY_MS = 3_600_000
+_RETRY_MS = 5000
+_SOURCE = "scanner"
+_READ_FAILED = (Transient, Refused, Invalid)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Scan:
+    """The actor's whole memory, local to one run."""
+
+    infos: dict[str, SymbolInfo] = field(default_factory=dict)
+    tickers: tuple[Ticker24h, ...] = ()
+    told: dict[str, tuple[ReasonCode, ...]] = field(default_factory=dict)
+    topn: tuple[str, ...] = ()
+    watched: dict[str, int] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    health: dict[str, SymbolHealth] = field(default_factory=dict)
+    commission_due_ms: dict[str, int] = field(default_factory=dict)
+    info_due_ms: int = 0
+    universe_due_ms: int = 0
+    deep_due_ms: int = 0
+    failing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanner:
+    """`account` is None without a key; then the configured fees stand."""
+
+    settings: Settings
+    clock: Clock
+    reader: MarketReader
+    account: AccountReader | None
+    audit: AuditPort
+    cycles: CycleIds
+    inbox: Mailbox[ScannerInbox]
+    state: Mailbox[MarketStateInbox]
+    feed: Sink[AttachmentWanted]
+    signal: Sink[WatchlistChanged]
+    infos_to: Sequence[Sink[SymbolsLearned]]
+    governor: Sink[HealthSignal | Alert]
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Scan until cancelled."""
+        scan = _Scan()
+        task_status.started()
+        while True:
+            self.beat()
+            while (message := self.inbox.receive_nowait()) is not None:
+                await self._take(scan, message)
+            await self._work(scan)
+            await self.clock.sleep(_TICK_SECONDS)
+
+    async def _work(self, scan: _Scan) -> None:
+        """Whatever is due; a failed read is reported and tried again soon."""
+        now = self.clock.monotonic_ms()
+        try:
+            if now >= scan.info_due_ms:
+                scan.info_due_ms = now + _RETRY_MS
+                await self._learn_symbols(scan)
+                scan.info_due_ms = now + _INFO_EVERY_MS
+            if scan.infos and now >= scan.universe_due_ms:
+                scan.universe_due_ms = now + _RETRY_MS
+                await self._scan_universe(scan)
+                scan.universe_due_ms = now + self.settings.timing.universe_interval_ms
+                await self._read_succeeded(scan)
+        except _READ_FAILED as error:
+            await self._read_failed(scan, error)
+        if scan.topn and now >= scan.deep_due_ms:
+            scan.deep_due_ms = now + self.settings.timing.selection_cycle_ms
+            await self._learn_commission(scan)
+            await self._select(scan)
+
+    async def _take(self, scan: _Scan, message: ScannerInbox) -> None:
+        match message:
+            case Position():
+                if message.phase in (PositionPhase.FLAT, PositionPhase.DUST):
+                    scan.held.discard(message.symbol)
+                else:
+                    scan.held.add(message.symbol)
+            case FiltersRefreshWanted():
+                await self._refresh(scan, message)
+            case SymbolHealth():
+                scan.health[message.symbol] = message
+            case ModeChanged():
+                # Selection goes on in every mode, so that entries can resume at once.
+                pass
+            case _:
+                assert_never(message)
+
+    async def _learn_symbols(self, scan: _Scan) -> None:
+        infos = await self.reader.exchange_info()
+        changed = {name: info for name, info in infos.items() if scan.infos.get(name) != info}
+        at_boot = not scan.infos
+        scan.infos = infos
+        if changed:
+            await self._tell_symbols(changed, "boot" if at_boot else "hourly refresh")
+
+    async def _refresh(self, scan: _Scan, wanted: FiltersRefreshWanted) -> None:
+        try:
+            info = await self.reader.symbol_info(wanted.symbol)
+        except _READ_FAILED as error:
+            await self._alert(f"cannot refresh the filters of {wanted.symbol}: {error}")
+            return
+        scan.infos[wanted.symbol] = info
+        await self._tell_symbols({wanted.symbol: info}, wanted.cause)
+
+    async def _tell_symbols(self, infos: dict[str, SymbolInfo], cause: str) -> None:
+        at_ms = self.clock.now_ms()
+        await self.audit.record(scan_records.filters_entry(infos, cause, at_ms))
+        learned = SymbolsLearned(infos=infos, cause=cause, at_ms=at_ms)
+        await self.state.send(learned)
+        for sink in self.infos_to:
+            await sink.send(learned)
+
+    async def _scan_universe(self, scan: _Scan) -> None:
+        scan.tickers = await self.reader.tickers_24h()
+        now_ms = self.clock.now_ms()
+        await self.state.send(TickersLearned(tickers=scan.tickers, at_ms=now_ms))
+        quarantined = {s for s, row in scan.health.items() if row.quarantined_until_ms > now_ms}
+        listed = selection.universe(
+            scan.infos,
+            scan.tickers,
+            quarantined,
+            self.settings.selection,
+            quote_asset=self.settings.venue.quote_asset,
+        )
+        ranked = selection.rank(listed, self.settings.selection)
+        changed = [e for e in listed if scan.told.get(e.symbol) != e.reasons]
+        scan.told = {e.symbol: e.reasons for e in listed}
+        cycle_id = self.cycles.next()
+        await self.audit.record(
+            scan_records.universe_entry(listed, changed, cycle_id, now_ms),
+            scan_records.ranking_entry(
+                ranked, "TOPN", cycle_id, config_hash(self.settings), now_ms
+            ),
+        )
+        scan.topn = tuple(item.symbol for item in ranked)
+        await self._attach(scan)
+
+    async def _select(self, scan: _Scan) -> None:
+        """One selection cycle: deep scan of what is attached, then the watch list."""
+        symbols = tuple(dict.fromkeys((*scan.topn, *sorted(scan.held))))
+        features = await self._features(symbols)
+        if features is None:
+            await self._alert("market state did not answer the deep scan in time")
+            return
+        ranked = selection.deep_scan(features, self.settings.selection)
+        returns = {f.symbol: f.returns for f in features if f.returns is not None}
+        choices = selection.choose(
+            ranked, returns, scan.watched, scan.held, self.settings.selection
+        )
+        chosen = [choice.symbol for choice in choices if choice.chosen]
+        cycle_id, now_ms = self.cycles.next(), self.clock.now_ms()
+        digest = config_hash(self.settings)
+        await self.audit.record(
+            scan_records.ranking_entry(ranked, "DEEP", cycle_id, digest, now_ms),
+            scan_records.selection_entry(choices, cycle_id, digest, now_ms),
+        )
+        scan.watched = {symbol: scan.watched.get(symbol, 0) + 1 for symbol in chosen}
+        await self._attach(scan)
+        await self.signal.send(WatchlistChanged(symbols=tuple(chosen), cycle_id=cycle_id))
+
+    async def _attach(self, scan: _Scan) -> None:
+        """Said again every cycle, so that a restarted feed streams what is wanted."""
+        watched = tuple(scan.watched)
+        symbols = dict.fromkeys((*scan.topn, *sorted(scan.held), *watched))
+        await self.feed.send(AttachmentWanted(symbols=tuple(symbols), watched=watched))
+
+    async def _features(self, symbols: tuple[str, ...]) -> tuple[DeepFeatures, ...] | None:
+        reply: Reply[tuple[DeepFeatures, ...]] = Reply()
+        with self.clock.move_on_after(_ASK_SECONDS):
+            await self.state.send(FeaturesAsked(symbols=symbols, reply=reply))
+            return await reply.wait()
+        return None
+
+    async def _learn_commission(self, scan: _Scan) -> None:
+        """Commission of every attached symbol, at attach and daily."""
+        if self.account is None:
+            return
+        now = self.clock.monotonic_ms()
+        due = [s for s in scan.topn if now >= scan.commission_due_ms.get(s, 0)]
+        try:
+            balances = await self.account.account() if due else None
+            for symbol in due if balances is not None else ():
+                scan.commission_due_ms[symbol] = now + _RETRY_MS
+                rates = await self.account.commission(symbol)
+                free = balances.free(rates.discount_asset) if balances is not None else None
+                usable = free is not None and discount_is_usable(
+                    rates,
+                    free,
+                    self._price_of(scan, rates),
+                    self.settings.risk.max_exposure_symbol,
+                )
+                await self.state.send(CommissionLearned(rates=rates, discount_usable=usable))
+                scan.commission_due_ms[symbol] = now + _DAY_MS
+        except _READ_FAILED as error:
+            await self._alert(f"cannot read commissions: {error}")
+
+    def _price_of(self, scan: _Scan, rates: CommissionRates) -> Decimal | None:
+        pair = rates.discount_asset + self.settings.venue.quote_asset
+        return next((t.last_price for t in scan.tickers if t.symbol == pair), None)
+
+    async def _read_failed(self, scan: _Scan, error: LivespotError) -> None:
+        """An old universe is not a healthy one: no new entries until it can be read again."""
+        scan.failing = True
+        await self.governor.send(self._signal(SignalLevel.DEGRADE, str(error)[:200]))
+
+    async def _read_succeeded(self, scan: _Scan) -> None:
+        if not scan.tickers:
+            await self._read_failed(scan, Invalid("the exchange listed no tickers"))
+        elif scan.failing:
+            scan.failing = False
+            await self.governor.send(self._signal(SignalLevel.CLEAR, ""))
+
+    def _signal(self, level: SignalLevel, detail: str) -> HealthSignal:
+        return HealthSignal(
+            kind=SignalKind.REST_STALE,
+            level=level,
+            reason=ReasonCode.REST_STALE_DEGRADE,
+            source=_SOURCE,
+            detail=detail,
+            at_ms=self.clock.now_ms(),
+        )
+
+    async def _alert(self, text: str) -> None:
+        await self.governor.send(
+            Alert(
+                severity=Severity.WARN,
+                code=ReasonCode.REST_STALE_DEGRADE,
+                reasons=(ReasonCode.REST_STALE_DEGRADE,),
+                text=text[:400],
+                at_ms=self.clock.now_ms(),
+            )
+        )

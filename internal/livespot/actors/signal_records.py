@@ -1,0 +1,134 @@
+"""The audit entries and rows of a decision cycle."""
+
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.market import Rejection, Snapshot
+from livespot.contracts.records import DecisionRow, SnapshotRow
+from livespot.contracts.vocabulary import EventType, Stage
+from livespot.rules.strategy import Blocked
+
+PROPOSED = "PROPOSED"
+BLOCKED = "BLOCKED"
+
+
+def proposal_entries(decision: Decision, snapshot: Snapshot) -> tuple[AuditEntry, AuditEntry]:
+    """The snapshot a proposal stands on, then the proposal."""
+    built = AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.SNAPSHOT_BUILT,
+            stage=Stage.STATE_UPDATE,
+            ts_ms=decision.ts_ms,
+            cycle_id=decision.cycle_id,
+            snapshot_id=snapshot.snapshot_id,
+            symbol=snapshot.symbol,
+            exchange_time_ms=snapshot.exchange_time_ms,
+            local_received_ms=snapshot.local_received_ms,
+            data={"snapshot_hash": snapshot.snapshot_hash, "config_hash": snapshot.config_hash},
+        ),
+        records=(
+            SnapshotRow(
+                snapshot_id=snapshot.snapshot_id,
+                snapshot_hash=snapshot.snapshot_hash,
+                symbol=snapshot.symbol,
+                cycle_id=decision.cycle_id,
+                exchange_time_ms=snapshot.exchange_time_ms,
+                snapshot_json=canonical_json(snapshot).decode(),
+                at_ms=decision.ts_ms,
+            ),
+        ),
+    )
+    proposed = AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.DECISION_PROPOSED,
+            stage=Stage.STRATEGY_PROPOSE,
+            ts_ms=decision.ts_ms,
+            cycle_id=decision.cycle_id,
+            reasons=decision.reasons,
+            snapshot_id=decision.snapshot_id,
+            decision_id=decision.decision_id,
+            symbol=decision.symbol,
+            exchange_time_ms=snapshot.exchange_time_ms,
+            local_received_ms=snapshot.local_received_ms,
+            data={
+                "outcome": PROPOSED,
+                "regime": decision.regime.value,
+                "edge_score_x10000": decision.edge_score_x10000,
+                "edge_bps_expected": decision.edge_bps_expected,
+                "breakeven_hit_x10000": decision.breakeven_hit_x10000,
+                "sl_bps": decision.sl_bps,
+                "tp_bps": decision.tp_bps,
+                "limit_price": decision.entry_plan.limit_price if decision.entry_plan else None,
+                "qty": decision.entry_plan.qty if decision.entry_plan else None,
+            },
+        ),
+        records=(
+            DecisionRow(
+                decision_id=decision.decision_id,
+                cycle_id=decision.cycle_id,
+                symbol=decision.symbol,
+                outcome=PROPOSED,
+                snapshot_id=decision.snapshot_id,
+                edge_score_x10000=decision.edge_score_x10000,
+                edge_bps_expected=decision.edge_bps_expected,
+                reasons=decision.reasons,
+                decision_json=canonical_json(decision).decode(),
+                original_decision_id="",
+                at_ms=decision.ts_ms,
+            ),
+        ),
+    )
+    return built, proposed
+
+
+def block_entry(blocked: Blocked, cycle_id: str, at_ms: int) -> AuditEntry:
+    """A block has no id and no stored snapshot: its hash and measurements stand in the row."""
+    detail = {
+        "regime": blocked.regime.value,
+        "features": blocked.features,
+        "passed": [code.value for code in blocked.passed],
+        "snapshot_hash": blocked.snapshot_hash,
+    }
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.DECISION_PROPOSED,
+            stage=Stage.STRATEGY_PROPOSE,
+            ts_ms=at_ms,
+            cycle_id=cycle_id,
+            reasons=blocked.reasons,
+            snapshot_id=blocked.snapshot_id,
+            symbol=blocked.symbol,
+            data={"outcome": BLOCKED, **detail},
+        ),
+        records=(
+            DecisionRow(
+                decision_id="",
+                cycle_id=cycle_id,
+                symbol=blocked.symbol,
+                outcome=BLOCKED,
+                snapshot_id=blocked.snapshot_id,
+                edge_score_x10000=blocked.edge_score_x10000,
+                edge_bps_expected=blocked.edge_bps_expected,
+                reasons=blocked.reasons,
+                decision_json=canonical_json(detail).decode(),
+                original_decision_id="",
+                at_ms=at_ms,
+            ),
+        ),
+    )
+
+
+def rejection_entry(rejection: Rejection, cycle_id: str, at_ms: int) -> AuditEntry:
+    """A symbol without a valid snapshot sits out the cycle, and this says why."""
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.UNIVERSE_ELIGIBILITY,
+            stage=Stage.STATE_UPDATE,
+            ts_ms=at_ms,
+            cycle_id=cycle_id,
+            reasons=tuple(ReasonCode(reason) for reason in rejection.reasons),
+            symbol=rejection.symbol,
+            data={"detail": rejection.detail[:400]},
+        )
+    )
