@@ -13,7 +13,6 @@ PRAGMAS = (
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
     ("foreign_keys", "ON", 1),
-    ("trusted_schema", "OFF", 0),
 )
 
 

@@ -94,6 +94,10 @@ class Database:
                 raise in_our_words(e) from e
         return all(row[0] == 0 for row in rows)
 
+    async def pragmas(self) -> dict[str, str | int]:
+        """What durability rests on, as the connection itself reports it."""
+        return {name: await _pragma(self._connection, name) for name, _, _ in PRAGMAS}
+
     async def close(self) -> None:
         """Close once; later calls do nothing. Raises `AuditUnwritable`."""
         if self._closed:

@@ -84,7 +84,8 @@ WHERE {_NEW} >= {_OLD}
 """
 _KEPT_WHEN_UNKNOWN = ("order_intent_id", "role")
 _ORDER = (
-    insert("orders", _ORDER_COLUMNS, "ON CONFLICT (symbol, order_id) DO UPDATE SET ")
+    insert("orders", _ORDER_COLUMNS, "ON CONFLICT (symbol, order_id) DO UPDATE SET")
+    + " "
     + ", ".join(
         f"{name} = CASE WHEN excluded.{name} = '' THEN orders.{name} ELSE excluded.{name} END"
         if name in _KEPT_WHEN_UNKNOWN
