@@ -1,0 +1,149 @@
+"""Start, stop, journal and state file of the embedded exchange."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from livespot.exchange.journal import (
+    BalanceRow,
+    FillRow,
+    JournalInvalid,
+    LifeRow,
+    ModeRow,
+    OrderRow,
+    RequestRow,
+    read_journal,
+)
+from livespot.exchange.recorded import RecordedDataInvalid
+from livespot.exchange.service import PortTaken, serve_exchange
+from livespot.exchange.settings import ExchangeSettings, SharedClock
+from livespot.exchange.state_file import read_state
+from livespot.runtime.clock import ClockAnchor, ScaledClock
+
+SOL = frozenset({"SOLUSDT"})
+
+
+async def test_the_journal_tells_the_whole_story_and_no_signature(
+    exchange: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "j" / "journal.jsonl"
+    async with exchange(ExchangeSettings(symbols=SOL, journal=path)) as venue:
+        order = {"symbol": "SOLUSDT", "side": "BUY", "type": "MARKET", "quantity": "1.00"}
+        await venue.signed("POST", "order", **order, newClientOrderId="mine")
+        await venue.signed("POST", "order", **order | {"quantity": "0"})
+
+    rows = list(read_journal(path))
+    requests = [row for row in rows if isinstance(row, RequestRow)]
+    orders = [row for row in rows if isinstance(row, OrderRow)]
+    fills = [row for row in rows if isinstance(row, FillRow)]
+    assert [row.event for row in rows if isinstance(row, LifeRow)] == ["start", "stop"]
+    assert [row.rid for row in requests] == [1, 2]
+    assert [row.outcome.split()[0] for row in requests] == ["200", "400"]
+    assert requests[0].params["newClientOrderId"] == "mine"
+    assert requests[0].t_arrive <= requests[0].t_reply
+    assert (orders[-1].cid, orders[-1].status) == ("mine", "FILLED")
+    assert orders[-1].t_end >= orders[-1].t_new
+    assert sum(fill.qty for fill in fills) == orders[-1].exec == 1
+    assert {row.asset for row in rows if isinstance(row, BalanceRow)} == {"SOL", "USDT"}
+    assert b"signature" not in path.read_bytes()
+
+
+def test_an_unfinished_last_line_is_left_out_and_a_wrong_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"t":"mode","t_ms":5,"fault":"halt"}\n{"t":"mode","t_m')
+
+    assert list(read_journal(path)) == [ModeRow(t_ms=5, fault="halt")]
+
+    path.write_text('{"t":"other"}\n')
+    with pytest.raises(JournalInvalid, match="line 1"):
+        list(read_journal(path))
+
+
+async def test_the_state_file_leads_to_the_exchange_and_goes_with_it(
+    exchange: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.json"
+    shared = SharedClock(wall_ms=1, market_ms=2, speed=1)
+    settings = ExchangeSettings(symbols=SOL, seed=9, state_file=path, shared_clock=shared)
+    async with exchange(settings) as venue:
+        state = read_state(path)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            pong = await http.get(state.address.rest_url + "/api/v3/ping")
+
+    assert pong.json() == {}
+    assert state.address == venue.address
+    assert (state.seed, state.data_id, state.clock) == (9, "spot-usdt-2021-04", shared)
+    assert not path.exists()
+
+
+async def test_the_port_is_free_again_after_the_stop(exchange: Any) -> None:
+    async with exchange() as venue, venue.connect("/ws/solusdt@trade") as stream:
+        port = venue.address.port
+        await stream.recv()
+
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def a_clock(market_ms: int = 1_618_919_220_000) -> ScaledClock:
+    import time
+
+    wall_ms = time.time_ns() // 10**6
+    return ScaledClock(ClockAnchor(wall_ms=wall_ms, market_ms=market_ms, speed=1))
+
+
+async def test_a_busy_port_is_a_typed_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"cannot listen on 127.0.0.1:{port}"):
+            await serve_exchange(ExchangeSettings(port=port, symbols=SOL), a_clock())
+
+
+async def test_a_time_outside_the_record_is_a_typed_error() -> None:
+    with pytest.raises(RecordedDataInvalid, match="not at 2021-05-01"):
+        await serve_exchange(ExchangeSettings(symbols=SOL), a_clock(1_619_827_200_000))
+
+
+async def test_the_model_server_answers_on_the_same_port(exchange: Any) -> None:
+    message = {"role": "user", "content": "judge\n{}"}
+    async with exchange() as venue:
+        answer = await venue.http.post(
+            venue.address.model_url + "/chat/completions", json={"messages": [message]}
+        )
+
+    assert answer.status_code == 200
+    content = json.loads(answer.json()["choices"][0]["message"]["content"])
+    assert content["verdict"] == "ALLOW"
+
+
+async def test_two_runs_of_one_seed_print_the_same_trades(exchange: Any) -> None:
+    async def trades(seed: int) -> list[tuple[int, str, str]]:
+        async with exchange(ExchangeSettings(symbols=SOL, seed=seed)) as venue:
+            rows = await venue.get("trades", symbol="SOLUSDT", limit=1000)
+        return [(row["time"], row["price"], row["qty"]) for row in rows][:100]
+
+    first, again, other = await trades(3), await trades(3), await trades(4)
+
+    assert first == again
+    assert first != other
+
+
+async def test_stopping_does_not_wait_for_a_client_that_never_reads(exchange: Any) -> None:
+    settings = ExchangeSettings(symbols=SOL, queue_size=4)
+    with anyio.fail_after(8):
+        async with exchange(settings, speed=50) as venue:
+            reader = await anyio.connect_tcp("127.0.0.1", venue.address.port)
+            async with reader:
+                handshake = (
+                    "GET /stream?streams=solusdt@depth20@100ms/solusdt@trade HTTP/1.1\r\n"
+                    f"Host: 127.0.0.1:{venue.address.port}\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n"
+                    "Sec-WebSocket-Version: 13\r\n\r\n"
+                )
+                await reader.send(handshake.encode())
+                assert b"101" in await reader.receive()
+                assert (await venue.get("time"))["serverTime"] > 0
