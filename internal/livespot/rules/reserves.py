@@ -18,7 +18,10 @@ class ReserveState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """Quote an entry may still spend. `converted_quote` of it has been filled already."""
+    """Quote an entry may still spend. `converted_quote` of it has been filled already.
+
+    `entry_over` means that only fills still on their way hold it open.
+    """
 
     decision_id: str
     symbol: str
@@ -27,6 +30,7 @@ class Reserve:
     order_intent_id: str
     expires_at_ms: int
     converted_quote: Decimal = ZERO
+    entry_over: bool = False
 
     def row(self, now_ms: int) -> ReserveRow:
         """The durable form."""
@@ -101,12 +105,26 @@ def converted(reserve: Reserve, quote: Decimal) -> Reserve:
 
     A fill binds the reserve too: it proves that an order is out, whatever was heard before.
     """
-    return replace(
+    spent = replace(
         reserve,
         state=ReserveState.BOUND,
         amount_quote=max(ZERO, reserve.amount_quote - quote),
         converted_quote=reserve.converted_quote + quote,
     )
+    if spent.entry_over and _is_rounding(spent.amount_quote, spent.converted_quote):
+        return ended(spent)
+    return spent
+
+
+def entry_over(reserve: Reserve, filled_quote: Decimal) -> Reserve:
+    """The entry ended having bought for `filled_quote`.
+
+    What its fills have not shown yet stays held until they come, so nothing is free in between.
+    """
+    missing = filled_quote - reserve.converted_quote
+    if _is_rounding(missing, filled_quote):
+        return ended(reserve)
+    return replace(reserve, state=ReserveState.BOUND, amount_quote=missing, entry_over=True)
 
 
 def ended(reserve: Reserve) -> Reserve:
@@ -136,8 +154,7 @@ def with_reserve(book: Book, reserve: Reserve) -> dict[str, Reserve]:
 class Cash:
     """Free quote as last seen, and fills newer than that view which it cannot show yet.
 
-    `spends` are (quote, exchange_time_ms). `seen_at_ms` is 0 before the first view: then nothing
-    is free.
+    `spends` are (quote, exchange_time_ms). Before the first view nothing is free.
     """
 
     free: Decimal = ZERO
@@ -156,7 +173,7 @@ def cash_seen(cash: Cash, free: Decimal, at_ms: int) -> Cash:
         return cash
     return Cash(
         free=free,
-        seen_at_ms=max(at_ms, 1),
+        seen_at_ms=at_ms,
         spends=tuple((quote, when) for quote, when in cash.spends if when > at_ms),
     )
 
@@ -166,3 +183,8 @@ def cash_spent(cash: Cash, quote: Decimal, at_ms: int) -> Cash:
     if at_ms <= cash.seen_at_ms:
         return cash
     return replace(cash, spends=(*cash.spends, (quote, at_ms)))
+
+
+def _is_rounding(part: Decimal, whole: Decimal) -> bool:
+    """A thousandth or less: the exchange truncates its totals, the fills are exact."""
+    return part * 1000 <= whole

@@ -17,7 +17,7 @@ from livespot.rules.pnl import Lot, PricedFee, apply_fill, total_unrealised
 DAY_MS = 86_400_000
 CHURN_WINDOW_MS = 10_000
 # Enough to recognise a repeated fill of the newest orders; older ones are settled.
-_TRADE_IDS_KEPT = 200
+_TRADE_IDS_KEPT = 500
 
 _CANCELS = frozenset({IntentAction.CANCEL, IntentAction.OCO_CANCEL})
 _STOP_ROLES = frozenset({IntentRole.SL, IntentRole.STOP})

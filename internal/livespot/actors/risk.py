@@ -1,0 +1,499 @@
+"""Has the final word on every entry and owns what an entry may spend.
+
+Reads: gated proposals, rechecks, entries, fills, positions, faults, marks, balances, modes.
+Writes: `ApprovedEntry` to execution, `ProposalEnded` to signal, alerts and signals to the governor;
+RISK_VERDICT events with verdicts, counters, reserves and quarantines, durable before any answer.
+Owns: counters, reserves, quarantine.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+import anyio
+import msgspec
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import (
+    AccountObserved,
+    ApprovedEntry,
+    EntryEnded,
+    EntryOpened,
+    ExecutionInbox,
+    FeaturesAsked,
+    FillBooked,
+    GatedProposal,
+    GovernorInbox,
+    LatencySeen,
+    Marks,
+    MutationCounted,
+    ProposalEnded,
+    RecheckAsked,
+    RejectSeen,
+    RiskInbox,
+    SignalInbox,
+    StreamDropped,
+    SubmitAnswered,
+    SubmitTimedOut,
+    SymbolsLearned,
+)
+from livespot.actors.risk_memory import (
+    KILL_SWITCHES,
+    RiskMemory,
+    fee_of,
+    fired_text,
+    is_over,
+    memory_entry,
+    notional_of,
+    reserve_anew,
+    restored,
+    verdict_entry,
+)
+from livespot.actors.wires import Sink
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision, RiskVerdict
+from livespot.contracts.market import DeepFeatures, Returns, Snapshot
+from livespot.contracts.orders import BalancesChanged, Position
+from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader
+from livespot.contracts.records import Record
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.venue import OrderCounts
+from livespot.contracts.vocabulary import (
+    PositionPhase,
+    Severity,
+    Side,
+    SignalKind,
+    SignalLevel,
+    Stage,
+    Verdict,
+)
+from livespot.rules import quarantine, reserves, risk_counters
+from livespot.rules.quarantine import SymbolFaults
+from livespot.rules.reserves import Reserve
+from livespot.rules.risk import RiskView, assess, held_elsewhere
+from livespot.runtime.mailboxes import Mailbox, Reply
+
+_SAVE_INTERVAL_MS = 5000
+_VERIFY_INTERVAL_MS = 60_000
+_FEATURES_SECONDS = 1.0
+_ENDED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskOfficer:
+    settings: Settings
+    clock: Clock
+    audit: AuditPort
+    ledger: LedgerReader
+    counts: OrderCounts
+    inbox: Mailbox[RiskInbox]
+    execution: Mailbox[ExecutionInbox]
+    signal: Mailbox[SignalInbox]
+    governor: Mailbox[GovernorInbox]
+    market: Sink[FeaturesAsked]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Restore the last run's memory, then serve until the inbox closes."""
+        memory = await restored(self.ledger, self.settings, self.clock.now_ms())
+        await self._verify_reserves(memory, at_boot=True)
+        await self._save(memory, "RESTORED")
+        task_status.started()
+        async for message in self.inbox:
+            await self._sweep(memory)
+            await self._take(memory, message)
+        await self._save(memory, "STOPPED")
+
+    async def _take(self, memory: RiskMemory, message: RiskInbox) -> None:
+        match message:
+            case GatedProposal():
+                await self._judge(memory, message)
+            case RecheckAsked():
+                await self._recheck(memory, message)
+            case EntryOpened() | EntryEnded() | FillBooked() | Position():
+                await self._take_progress(memory, message)
+            case RejectSeen() | SubmitTimedOut() | SubmitAnswered() | StreamDropped():
+                await self._take_fault(memory, message)
+            case SymbolsLearned():
+                await self._learn_symbols(memory, message)
+            case MutationCounted():
+                await self._count_mutation(memory, message)
+            case Marks() | AccountObserved() | BalancesChanged() | LatencySeen() | ModeChanged():
+                await self._take_reading(memory, message)
+            case _:
+                assert_never(message)
+
+    # ---- verdicts
+
+    async def _judge(self, memory: RiskMemory, proposal: GatedProposal) -> None:
+        decision = proposal.decision
+        verdict = await self._assess(memory, decision, proposal.snapshot, recheck=False)
+        now_ms = self.clock.now_ms()
+        if verdict.verdict is Verdict.BLOCK:
+            await self.audit.commit(
+                verdict_entry(decision, verdict, memory, now_ms, (), recheck=False)
+            )
+            await self._fire(memory, [c for c in verdict.reasons if c in KILL_SWITCHES])
+            await self.signal.send(
+                ProposalEnded(
+                    decision_id=decision.decision_id,
+                    symbol=decision.symbol,
+                    reasons=verdict.reasons,
+                )
+            )
+            return
+        reserve = reserves.reserved(
+            decision.decision_id,
+            decision.symbol,
+            notional_of(decision, verdict.approved_qty),
+            expires_at_ms=now_ms + self.settings.timing.decision_max_age_ms,
+        )
+        await self.audit.commit(
+            verdict_entry(decision, verdict, memory, now_ms, (reserve.row(now_ms),), recheck=False)
+        )
+        memory.book = reserves.with_reserve(memory.book, reserve)
+        await self.execution.send(
+            ApprovedEntry(
+                decision=msgspec.structs.replace(
+                    decision, risk_verdict=verdict, stage=Stage.RISK_VERDICT
+                ),
+                snapshot=proposal.snapshot,
+                approved_at_ms=now_ms,
+            )
+        )
+
+    async def _recheck(self, memory: RiskMemory, asked: RecheckAsked) -> None:
+        decision = asked.decision
+        verdict = await self._assess(memory, decision, asked.snapshot, recheck=True)
+        now_ms = self.clock.now_ms()
+        reserve = reserves.of_symbol(memory.book, decision.symbol)
+        records: tuple[Record, ...] = ()
+        if verdict.verdict is Verdict.ALLOW:
+            amount = notional_of(decision, verdict.approved_qty)
+            reserve = (
+                reserves.resized(reserve, amount)
+                if reserve is not None
+                else reserves.bound(
+                    reserves.reserved(
+                        decision.decision_id, decision.symbol, amount, expires_at_ms=now_ms
+                    ),
+                    "",
+                )
+            )
+            records = (reserve.row(now_ms),)
+        await self.audit.commit(
+            verdict_entry(decision, verdict, memory, now_ms, records, recheck=True)
+        )
+        if reserve is not None and records:
+            memory.book = reserves.with_reserve(memory.book, reserve)
+        asked.reply.answer(verdict)
+
+    async def _assess(
+        self, memory: RiskMemory, decision: Decision, snapshot: Snapshot, *, recheck: bool
+    ) -> RiskVerdict:
+        others = held_elsewhere(memory.counters, memory.book, decision.symbol)
+        compared = not recheck and len(others) + 1 >= self.settings.selection.corr_min_symbols
+        returns = await self._returns(others) if compared else {}
+        return assess(
+            decision,
+            snapshot,
+            RiskView(
+                settings=self.settings,
+                sysmode=memory.mode,
+                now_ms=self.clock.now_ms(),
+                counters=memory.counters,
+                book=memory.book,
+                free_quote=memory.cash.spendable,
+                bids=memory.bids,
+                faults=memory.faults_of(decision.symbol),
+                info=memory.infos.get(decision.symbol),
+                latency_p90_ms=memory.latency_p90_ms,
+                unfilled_orders_pct=self.counts.unfilled_orders_pct,
+                returns=returns,
+                recheck=recheck,
+            ),
+        )
+
+    async def _returns(self, symbols: Iterable[str]) -> dict[str, Returns]:
+        """Present returns of these symbols; what does not come in time stays unknown."""
+        reply: Reply[tuple[DeepFeatures, ...]] = Reply()
+        with self.clock.move_on_after(_FEATURES_SECONDS):
+            await self.market.send(FeaturesAsked(symbols=tuple(sorted(symbols)), reply=reply))
+            features = await reply.wait()
+            return {f.symbol: f.returns for f in features if f.returns is not None}
+        return {}
+
+    # ---- entries, fills, positions
+
+    async def _take_progress(
+        self, memory: RiskMemory, message: EntryOpened | EntryEnded | FillBooked | Position
+    ) -> None:
+        now_ms = self.clock.now_ms()
+        match message:
+            case EntryOpened():
+                reserve = memory.book.get(message.decision.decision_id) or reserve_anew(message)
+                await self._keep(memory, reserves.bound(reserve, message.order_intent_id), "BOUND")
+            case EntryEnded():
+                held = memory.book.get(message.decision_id)
+                if held is not None:
+                    over = reserves.entry_over(held, message.filled_quote)
+                    await self._keep(memory, over, "ENTRY_ENDED")
+            case FillBooked():
+                await self._book_fill(memory, message)
+            case Position():
+                held_lot = memory.counters.of(message.symbol).held
+                mine = held_lot is not None and held_lot.decision_id == message.decision_id
+                if message.phase in _ENDED and (mine or message.realised_quote):
+                    memory.counters = risk_counters.exited(
+                        memory.counters,
+                        message.symbol,
+                        message.decision_id,
+                        message.realised_quote,
+                        now_ms=now_ms,
+                        settings=self.settings.risk,
+                    )
+                    await self._save(memory, "POSITION_ENDED")
+            case _:
+                assert_never(message)
+
+    async def _book_fill(self, memory: RiskMemory, booked: FillBooked) -> None:
+        fill = booked.fill
+        if fill.trade_id in memory.counters.of(fill.symbol).trade_ids:
+            return
+        memory.counters = risk_counters.filled(
+            memory.counters,
+            fill,
+            fee_of(
+                fill,
+                self.settings.venue.quote_asset,
+                booked.fee_quote,
+                fee_unpriced=booked.fee_unpriced,
+            ),
+            decision_id=booked.decision_id,
+            role=booked.role,
+            settings=self.settings.risk,
+        )
+        records: list[Record] = []
+        if fill.side is Side.BUY:
+            quote = fill.price * fill.qty
+            memory.cash = reserves.cash_spent(memory.cash, quote, fill.exchange_time_ms)
+            reserve = memory.book.get(booked.decision_id)
+            if reserve is not None:
+                reserve = reserves.converted(reserve, quote)
+                memory.book = reserves.with_reserve(memory.book, reserve)
+                records.append(reserve.row(self.clock.now_ms()))
+        await self._save(memory, "FILL", records)
+        await self._mark(memory)
+
+    async def _keep(self, memory: RiskMemory, reserve: Reserve, cause: str) -> None:
+        memory.book = reserves.with_reserve(memory.book, reserve)
+        await self._save(memory, cause, (reserve.row(self.clock.now_ms()),))
+
+    # ---- faults and churn
+
+    async def _take_fault(
+        self,
+        memory: RiskMemory,
+        message: RejectSeen | SubmitTimedOut | SubmitAnswered | StreamDropped,
+    ) -> None:
+        rules, now_ms = self.settings.quarantine, self.clock.now_ms()
+        match message:
+            case RejectSeen():
+                if message.filter_name:
+                    faults = memory.faults_of(message.symbol)
+                    faults = quarantine.filter_rejected(faults, now_ms, rules)
+                    await self._keep_faults(memory, (faults,), f"REJECT {message.filter_name}")
+            case SubmitTimedOut():
+                faults = memory.faults_of(message.symbol)
+                faults = quarantine.submit_timed_out(faults, now_ms, rules)
+                await self._keep_faults(memory, (faults,), "SUBMIT_TIMED_OUT")
+            case SubmitAnswered():
+                faults = quarantine.submit_answered(memory.faults_of(message.symbol))
+                await self._keep_faults(memory, (faults,), "SUBMIT_ANSWERED")
+            case StreamDropped():
+                dropped = tuple(
+                    quarantine.stream_dropped(memory.faults_of(symbol), now_ms, rules)
+                    for symbol in message.symbols
+                )
+                await self._keep_faults(memory, dropped, "STREAM_DROPPED")
+            case _:
+                assert_never(message)
+
+    async def _learn_symbols(self, memory: RiskMemory, message: SymbolsLearned) -> None:
+        """Symbols that turned bad since they were last seen are set aside with their cause."""
+        now_ms, found = self.clock.now_ms(), []
+        for symbol, info in message.infos.items():
+            known = memory.infos.get(symbol)
+            was_good = known is not None and known.is_trading and known.constraints is not None
+            cause = ""
+            if was_good and not info.is_trading:
+                cause = quarantine.CAUSE_STATUS
+            elif was_good and info.constraints is None:
+                cause = quarantine.CAUSE_FILTERS
+            if cause:
+                faults = memory.faults_of(symbol)
+                found.append(
+                    quarantine.quarantined(faults, cause, now_ms, self.settings.quarantine)
+                )
+        memory.infos.update(message.infos)
+        await self._keep_faults(memory, tuple(found), "SYMBOLS_LEARNED")
+
+    async def _keep_faults(
+        self, memory: RiskMemory, changed: Iterable[SymbolFaults], cause: str
+    ) -> None:
+        """Persist what differs; tell the operator of each symbol that is newly set aside."""
+        now_ms = self.clock.now_ms()
+        new = [faults for faults in changed if faults != memory.faults_of(faults.symbol)]
+        if not new:
+            return
+        fresh = [
+            faults
+            for faults in new
+            if quarantine.is_quarantined(faults, now_ms)
+            and not quarantine.is_quarantined(memory.faults_of(faults.symbol), now_ms)
+        ]
+        memory.faults.update({faults.symbol: faults for faults in new})
+        await self._save(memory, cause, [quarantine.row(faults, now_ms) for faults in new])
+        for faults in fresh:
+            await self._alert(
+                Severity.WARN,
+                ReasonCode.SYMBOL_QUARANTINED,
+                f"{faults.symbol} takes no entries: {faults.cause}",
+                symbol=faults.symbol,
+            )
+
+    async def _count_mutation(self, memory: RiskMemory, message: MutationCounted) -> None:
+        before = memory.counters.of(message.symbol).churn_until_ms
+        memory.counters = risk_counters.mutated(
+            memory.counters, message.symbol, message.action, message.at_ms, self.settings.churn
+        )
+        memory.dirty = True
+        mine = memory.counters.of(message.symbol)
+        if mine.churn_until_ms != before:
+            await self._save(memory, "CHURN")
+            for code in mine.churn_reasons:
+                text = f"{message.symbol} takes no entries for a while: {code}"
+                await self._alert(Severity.WARN, code, text, symbol=message.symbol)
+        await self._watch_unfilled(memory)
+
+    async def _watch_unfilled(self, memory: RiskMemory) -> None:
+        """The exchange's own count of unfilled orders degrades the runtime before it bites."""
+        percent, limit = self.counts.unfilled_orders_pct, self.settings.churn.unfilled_warning_pct
+        degraded = percent >= limit
+        if degraded == memory.unfilled_degraded:
+            return
+        memory.unfilled_degraded = degraded
+        await self.governor.send(
+            HealthSignal(
+                kind=SignalKind.RATE_LIMIT,
+                level=SignalLevel.DEGRADE if degraded else SignalLevel.CLEAR,
+                reason=ReasonCode.RISK_UNFILLED_ORDER_COUNT_RISK,
+                source="unfilled_orders",
+                value=percent,
+                threshold=limit,
+                unit="%",
+                at_ms=self.clock.now_ms(),
+            )
+        )
+
+    # ---- readings
+
+    async def _take_reading(
+        self,
+        memory: RiskMemory,
+        message: Marks | AccountObserved | BalancesChanged | LatencySeen | ModeChanged,
+    ) -> None:
+        quote = self.settings.venue.quote_asset
+        match message:
+            case Marks():
+                memory.bids.update(message.bids)
+                await self._mark(memory)
+                await self._watch_unfilled(memory)
+            case AccountObserved():
+                account = message.account
+                # A read may lag, but not for ever: after that long it shows every earlier fill.
+                settled_ms = account.local_received_ms - self.settings.timing.read_lag_ms
+                memory.cash = reserves.cash_seen(
+                    memory.cash, account.free(quote), max(account.update_time_ms, settled_ms)
+                )
+                await self._verify_reserves(memory)
+            case BalancesChanged():
+                for balance in message.balances:
+                    if balance.asset == quote:
+                        memory.cash = reserves.cash_seen(
+                            memory.cash, balance.free, message.exchange_time_ms
+                        )
+            case LatencySeen():
+                memory.latency_p90_ms = message.p90_ms
+            case ModeChanged():
+                memory.mode = message.mode
+            case _:
+                assert_never(message)
+
+    async def _mark(self, memory: RiskMemory) -> None:
+        before = memory.counters
+        memory.counters, fired = risk_counters.marked(before, memory.bids, self.settings.risk)
+        memory.dirty = memory.dirty or memory.counters is not before
+        await self._announce(memory, fired)
+
+    async def _fire(self, memory: RiskMemory, codes: list[ReasonCode]) -> None:
+        memory.counters, fired = risk_counters.fire(memory.counters, codes)
+        await self._announce(memory, fired)
+
+    async def _announce(self, memory: RiskMemory, fired: Iterable[ReasonCode]) -> None:
+        codes = tuple(fired)
+        if codes:
+            await self._save(memory, "KILL_SWITCH")
+        for code in codes:
+            await self._alert(Severity.CRIT, code, fired_text(code, memory))
+
+    # ---- housekeeping
+
+    async def _sweep(self, memory: RiskMemory) -> None:
+        """Before each message: a new day, lapsed reserves, ended quarantines, unsaved counters."""
+        now_ms = self.clock.now_ms()
+        rolled = risk_counters.day_rolled(memory.counters, memory.bids, now_ms)
+        if rolled is not memory.counters:
+            memory.counters, memory.dirty = rolled, True
+        for reserve in reserves.lapsed(memory.book, now_ms):
+            await self._keep(memory, reserves.ended(reserve), "LAPSED")
+        over = [f for f in memory.faults.values() if quarantine.expired(f, now_ms)]
+        await self._keep_faults(memory, [quarantine.released(f) for f in over], "RELEASED")
+        if memory.dirty and now_ms - memory.saved_at_ms >= _SAVE_INTERVAL_MS:
+            await self._save(memory, "COUNTERS")
+
+    async def _verify_reserves(self, memory: RiskMemory, *, at_boot: bool = False) -> None:
+        """Release what the ledger shows to be over: at boot at once, later when seen twice.
+
+        Twice, because the end of an entry may still be on its way to this mailbox.
+        """
+        now_ms = self.clock.now_ms()
+        if not at_boot and now_ms - memory.verified_at_ms < _VERIFY_INTERVAL_MS:
+            return
+        memory.verified_at_ms = now_ms
+        over = [r for r in memory.book.values() if await is_over(r, self.ledger)]
+        for reserve in over:
+            if at_boot or reserve.decision_id in memory.suspects:
+                await self._keep(memory, reserves.ended(reserve), "OVER_BY_LEDGER")
+        memory.suspects = frozenset(r.decision_id for r in over)
+
+    async def _save(self, memory: RiskMemory, cause: str, records: Iterable[Record] = ()) -> None:
+        now_ms = self.clock.now_ms()
+        await self.audit.commit(memory_entry(memory, now_ms, cause, records))
+        memory.dirty, memory.saved_at_ms = False, now_ms
+
+    async def _alert(
+        self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""
+    ) -> None:
+        await self.governor.send(
+            Alert(
+                severity=severity,
+                code=code,
+                reasons=(),
+                text=text,
+                symbol=symbol,
+                at_ms=self.clock.now_ms(),
+            )
+        )

@@ -1,0 +1,49 @@
+"""How often the gate may be asked, and how many of its failures are too many."""
+
+from dataclasses import dataclass, replace
+
+from livespot.contracts.settings import GateSettings
+from livespot.contracts.vocabulary import SignalLevel
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+FAILURE_WINDOW_MS = 600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateUsage:
+    """Times of calls within a day and of failures within their window, oldest first."""
+
+    calls_ms: tuple[int, ...] = ()
+    failures_ms: tuple[int, ...] = ()
+
+
+def may_call(usage: GateUsage, now_ms: int, settings: GateSettings) -> bool:
+    """Whether another call fits the hour's and the day's budget."""
+    last_hour = sum(1 for at in usage.calls_ms if now_ms - at < HOUR_MS)
+    last_day = sum(1 for at in usage.calls_ms if now_ms - at < DAY_MS)
+    return last_hour < settings.max_calls_per_hour and last_day < settings.max_calls_per_day
+
+
+def called(usage: GateUsage, now_ms: int) -> GateUsage:
+    """One more call; what is older than a day is forgotten."""
+    kept = tuple(at for at in usage.calls_ms if now_ms - at < DAY_MS)
+    return replace(usage, calls_ms=(*kept, now_ms))
+
+
+def failed(usage: GateUsage, now_ms: int) -> GateUsage:
+    """One more failure; what is older than the window is forgotten."""
+    kept = tuple(at for at in usage.failures_ms if now_ms - at < FAILURE_WINDOW_MS)
+    return replace(usage, failures_ms=(*kept, now_ms))
+
+
+def failure_level(usage: GateUsage, settings: GateSettings) -> SignalLevel | None:
+    """What failures ask of the governor: nothing unless the gate is mandatory."""
+    if settings.ai_dec < _MANDATORY:
+        return None
+    if len(usage.failures_ms) >= settings.pause_after_failures:
+        return SignalLevel.PAUSE
+    return SignalLevel.DEGRADE
+
+
+_MANDATORY = 2
