@@ -82,14 +82,15 @@ class Flight:
     """A sell that was asked for and may or may not stand.
 
     `attached` marks legs the exchange should have armed by itself. `negatives` counts complete
-    reads since `since_ms` that did not show it.
+    reads since `since_ms` that did not show it. `surplus` is the base that was there beyond the
+    position when it was asked for, None when that was not known.
     """
 
     role: IntentRole
     qty: Decimal
     since_ms: int
     since_wall_ms: int
-    base_before: Decimal | None = None
+    surplus: Decimal | None = None
     intent_id: str = ""
     attached: bool = False
     unknown: bool = False
@@ -310,7 +311,7 @@ def phase_of(guard: Guard, scene: Scene, sizes: Sizes) -> PositionPhase:
         return PositionPhase.UNPROTECTED
     if sizes.covered > 0:
         return PositionPhase.PROTECTED
-    if scene.entry_open or scene.fills_missing or scene.qty == 0:
+    if scene.entry_open or scene.fills_missing:
         return PositionPhase.OPENING
     return PositionPhase.CLOSING
 
@@ -421,8 +422,8 @@ def committed_qty(guard: Guard) -> Decimal:
 
 
 def _nothing_left(flight: Flight, total: Decimal, held: Decimal) -> bool:
-    if flight.base_before is not None:
-        return total >= flight.base_before
+    if flight.surplus is not None:
+        return total >= held + flight.surplus
     return flight.role is not IntentRole.CLOSE and total >= held
 
 

@@ -238,7 +238,7 @@ def _after_exit(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     # The end of a list's other leg is usually a moment behind the fill that caused it.
     since = guard.leftover_since_ms
     overdue = since is not None and now_ms - since >= scene.exits.protection_deadline_ms
-    if standing and not unbooked and (overdue or guard.close is not None and sizes.held > 0):
+    if standing and not unbooked and (overdue or (guard.close is not None and sizes.held > 0)):
         return _cancel_all(guard, standing, now_ms, "LEFTOVER")
     if guard.flights or unbooked or scene.fills_missing:
         return _look(guard, now_ms, "fills awaited")
@@ -391,12 +391,13 @@ def _look(guard: Guard, now_ms: int, cause: str) -> Step:
 
 
 def _launch(guard: Guard, scene: Scene, role: IntentRole, qty: Decimal, now_ms: int) -> Guard:
+    base, held = scene.base_total, measure(guard, scene).held
     flight = Flight(
         role=role,
         qty=qty,
         since_ms=now_ms,
         since_wall_ms=scene.wall_ms,
-        base_before=scene.base_total,
+        surplus=None if base is None else base - held,
     )
     return replace(guard, flights=(*guard.flights, flight))
 

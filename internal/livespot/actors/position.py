@@ -1,0 +1,390 @@
+"""Keeps every position's truth and never leaves one without protection.
+
+*Reads* fills, order states and answers of execution, balances, best bids. *Writes* position rows
+with POSITION_CHANGED and PROTECTION_CHANGED; wants (protect, close, cancel) to execution; each
+change to risk, scanner, signal and reconciler; demands and alerts to the governor. *Owns* the
+positions and the ladder of each.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import (
+    AccountObserved,
+    CancelWanted,
+    CloseWanted,
+    EntryEnded,
+    EntryOpened,
+    ExecutionInbox,
+    FillBooked,
+    GovernorInbox,
+    Marks,
+    MutationSettled,
+    OrderProgressed,
+    PositionInbox,
+    PositionsAsked,
+    ProtectWanted,
+    ReconcilerInbox,
+    ReconcileWanted,
+    RecoverAsked,
+    RiskInbox,
+    ScannerInbox,
+    SignalInbox,
+    StopAsked,
+    SymbolsLearned,
+)
+from livespot.actors.position_case import (
+    Case,
+    Desk,
+    differs,
+    entry_of,
+    expect_legs,
+    present_row,
+    scene_of,
+    take_entry_end,
+    take_fill,
+    take_settlement,
+)
+from livespot.actors.position_recovery import RecoverySources, adopt, recover
+from livespot.actors.sending import tell
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.orders import Balance, BalancesChanged, Position
+from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.venue import AccountReader
+from livespot.contracts.vocabulary import Mode, OrderStatus, Severity, Side, SignalKind
+from livespot.rules import protection
+from livespot.rules.position import opened
+from livespot.rules.protection import Cancel, Close, Command, Look, Notify, Protect, Signal
+from livespot.rules.protection_ladder import advance
+from livespot.runtime.mailboxes import Mailbox
+
+TradeNews = EntryOpened | EntryEnded | FillBooked | OrderProgressed | MutationSettled
+Reading = AccountObserved | BalancesChanged | Marks | SymbolsLearned | ModeChanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionKeeper:
+    mode: Mode
+    settings: Settings
+    clock: Clock
+    audit: AuditPort
+    ledger: LedgerReader
+    reads: AccountReader
+    inbox: Mailbox[PositionInbox]
+    execution: Mailbox[ExecutionInbox]
+    risk: Mailbox[RiskInbox]
+    scanner: Mailbox[ScannerInbox]
+    signal: Mailbox[SignalInbox]
+    reconciler: Mailbox[ReconcilerInbox]
+    governor: Mailbox[GovernorInbox]
+    beat: Callable[[], None]
+    tick_ms: int = 100
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until the inbox is closed and drained."""
+        desk = Desk()
+        next_tick = 0
+        task_status.started()
+        while True:
+            self.beat()
+            try:
+                message = await self._next()
+            except anyio.EndOfStream:
+                return
+            touched: Iterable[str] = ()
+            if message is not None:
+                touched = await self._take(desk, message)
+            now = self.clock.monotonic_ms()
+            if message is None or now >= next_tick:
+                next_tick = now + self.tick_ms
+                touched = tuple(desk.cases)
+            for symbol in touched:
+                await self._advance(desk, symbol)
+            self._answer_stop(desk)
+
+    async def _next(self) -> PositionInbox | None:
+        """The next message, or None when a tick is due."""
+        message = self.inbox.receive_nowait()
+        if message is not None:
+            return message
+        with self.clock.move_on_after(self.tick_ms / 1000):
+            return await self.inbox.receive()
+        return None
+
+    async def _take(self, desk: Desk, message: PositionInbox) -> Iterable[str]:
+        """Fold one message in; returns the symbols to look at again."""
+        match message:
+            case PositionsAsked():
+                rows = (c.row for c in desk.cases.values() if c.is_open)
+                message.reply.answer(tuple(row for row in rows if row is not None))
+                return ()
+            case RecoverAsked():
+                summary = await recover(desk, self._sources())
+                for symbol in tuple(desk.cases):
+                    await self._advance(desk, symbol)
+                message.reply.answer(summary)
+                return ()
+            case StopAsked():
+                desk.stop = message
+                desk.stop_by_ms = self.clock.monotonic_ms() + message.deadline_ms
+                return tuple(desk.cases)
+            case EntryOpened() | EntryEnded() | FillBooked() | OrderProgressed():
+                return await self._trade(desk, message)
+            case MutationSettled():
+                return await self._trade(desk, message)
+            case AccountObserved() | BalancesChanged() | Marks() | SymbolsLearned():
+                return self._learn(desk, message)
+            case ModeChanged():
+                return ()
+            case _:
+                assert_never(message)
+
+    def _learn(self, desk: Desk, message: Reading) -> Iterable[str]:
+        match message:
+            case Marks():
+                desk.bids.update(message.bids)
+                desk.bids_at_ms = message.at_ms
+            case SymbolsLearned():
+                desk.infos.update(message.infos)
+            case BalancesChanged():
+                desk.learn_balances(message)
+            case AccountObserved():
+                desk.learn_account(message.account)
+                self._deny_requests(desk, message)
+                return tuple(desk.cases)
+            case ModeChanged():
+                pass
+        return ()
+
+    def _deny_requests(self, desk: Desk, message: AccountObserved) -> None:
+        """A balance read is one negative round for requests that nobody has answered."""
+        account = message.account
+        for case in desk.cases.values():
+            if not case.guard.flights:
+                continue
+            asset = case.holding.base_asset
+            base = account.balances.get(asset, Balance(asset=asset, free=ZERO, locked=ZERO))
+            sizes = protection.measure(case.guard, self._scene(desk, case))
+            case.guard = protection.account_seen(
+                case.guard, base, held=sizes.held, at_wall_ms=account.local_received_ms
+            )
+
+    async def _trade(self, desk: Desk, message: TradeNews) -> Iterable[str]:
+        match message:
+            case EntryOpened():
+                return await self._open(desk, message)
+            case EntryEnded():
+                case_ = self._case(desk, message.symbol, message.decision_id)
+                if case_ is not None:
+                    now = self.clock.monotonic_ms()
+                    take_entry_end(case_, message, now, self.clock.now_ms())
+                return (message.symbol,)
+            case FillBooked():
+                return await self._fill(desk, message)
+            case OrderProgressed():
+                case_ = self._case(desk, message.order.symbol, message.decision_id)
+                if case_ is not None:
+                    role = protection.leg_role(message.order, message.role)
+                    case_.guard = protection.order_seen(
+                        case_.guard, message.order, role, message.order_intent_id
+                    )
+                return (message.order.symbol,)
+            case MutationSettled():
+                case_ = desk.cases.get(message.symbol)
+                if case_ is not None and case_.holding.position_id == message.position_id:
+                    scene = self._scene(desk, case_)
+                    take_settlement(case_, message, scene, self.clock.monotonic_ms())
+                return (message.symbol,)
+
+    async def _open(self, desk: Desk, message: EntryOpened) -> Iterable[str]:
+        decision = message.decision
+        known = desk.cases.get(decision.symbol)
+        if known is not None and known.is_open:
+            if known.holding.decision_id != decision.decision_id:
+                await self._alert(
+                    decision.symbol,
+                    Notify(
+                        severity=Severity.CRIT,
+                        code=ReasonCode.RISK_POSITION_ALREADY_OPEN,
+                        text="an entry was opened beside an open position; it is not tracked",
+                    ),
+                )
+            return ()
+        info = desk.infos.get(decision.symbol)
+        desk.cases[decision.symbol] = Case(
+            holding=replace(
+                opened(
+                    decision,
+                    entry_intent_id=message.order_intent_id,
+                    base_asset=desk.base_asset(decision.symbol, self.settings.venue.quote_asset),
+                    constraints=info.constraints if info is not None else None,
+                ),
+                opened_at_ms=message.at_ms,
+            )
+        )
+        return (decision.symbol,)
+
+    async def _fill(self, desk: Desk, message: FillBooked) -> Iterable[str]:
+        fill = message.fill
+        case_ = self._case(desk, fill.symbol, message.decision_id)
+        occupied = fill.symbol in desk.cases and desk.cases[fill.symbol].is_open
+        if case_ is None and fill.side is Side.BUY and not occupied:
+            case_ = await adopt(desk, self._sources(), message)
+        if case_ is None:
+            await self._alert(
+                fill.symbol,
+                Notify(
+                    severity=Severity.CRIT,
+                    code=ReasonCode.RECONCILE_DIFF_DETECTED,
+                    text=f"fill {fill.trade_id} belongs to no position that is tracked",
+                ),
+            )
+            return ()
+        take_fill(case_, message)
+        return (fill.symbol,)
+
+    def _sources(self) -> RecoverySources:
+        return RecoverySources(
+            ledger=self.ledger, reads=self.reads, clock=self.clock, settings=self.settings
+        )
+
+    def _case(self, desk: Desk, symbol: str, decision_id: str) -> Case | None:
+        """The symbol's case, if it is about this decision."""
+        case_ = desk.cases.get(symbol)
+        return case_ if case_ and case_.holding.decision_id == decision_id else None
+
+    def _scene(self, desk: Desk, case_: Case) -> protection.Scene:
+        return scene_of(desk, case_, self.settings, self.clock.now_ms())
+
+    async def _advance(self, desk: Desk, symbol: str) -> None:
+        """One pass of the ladder: durable first, then said, then done."""
+        case_ = desk.cases.get(symbol)
+        if case_ is None:
+            return
+        self._end_forgotten_entry(case_)
+        scene = self._scene(desk, case_)
+        case_.guard, commands = advance(case_.guard, scene, self.clock.monotonic_ms())
+        row = present_row(case_, scene)
+        acts = any(isinstance(c, Protect | Close | Cancel) for c in commands)
+        changed = differs(row, case_.row)
+        if changed or acts:
+            await self.audit.commit(entry_of(row, case_.row, commands, case_.guard.close))
+            case_.row = row
+        for command in commands:
+            await self._do(case_, command)
+        if changed:
+            await self._broadcast(row)
+
+    def _end_forgotten_entry(self, case_: Case) -> None:
+        """An entry order that is over but never reported ended must not hold up protection."""
+        guard, entry = case_.guard, case_.guard.entry
+        if not case_.holding.entry_open or entry is None or entry.live:
+            return
+        now = self.clock.monotonic_ms()
+        since = guard.naked_since_ms
+        bare = since is not None and now - since >= self.settings.exit.protection_deadline_ms
+        if not bare and not case_.recovered:
+            return
+        case_.holding = replace(
+            case_.holding, entry_open=False, entry_filled_qty=entry.order.executed_qty
+        )
+        if entry.order.status is OrderStatus.FILLED:
+            wall = self.clock.now_ms()
+            expect_legs(case_, entry.intent_id, entry.order.executed_qty, (now, wall))
+
+    async def _do(self, case_: Case, command: Command) -> None:
+        match command:
+            case Protect() | Close() | Cancel():
+                await tell(self.execution, _want(case_, command))
+            case Look():
+                symbol = case_.holding.symbol
+                await tell(self.reconciler, ReconcileWanted(cause=command.cause, symbol=symbol))
+            case Signal():
+                await tell(self.governor, _demand(case_, command, self.clock.now_ms()))
+            case Notify():
+                await self._alert(case_.holding.symbol, command)
+
+    async def _alert(self, symbol: str, notice: Notify) -> None:
+        alert = Alert(
+            severity=notice.severity,
+            code=notice.code,
+            reasons=(notice.code,),
+            text=f"{symbol}: {notice.text}",
+            symbol=symbol,
+            at_ms=self.clock.now_ms(),
+        )
+        await tell(self.governor, alert)
+
+    async def _broadcast(self, row: Position) -> None:
+        await tell(self.risk, row)
+        await tell(self.reconciler, row)
+        await tell(self.scanner, row)
+        await tell(self.signal, row)
+
+    def _answer_stop(self, desk: Desk) -> None:
+        """Say that the process may end, once no position is bare or the time is up."""
+        if desk.stop is None:
+            return
+        safe = all(case_.is_safe for case_ in desk.cases.values())
+        if safe or self.clock.monotonic_ms() >= desk.stop_by_ms:
+            desk.stop.reply.answer(None)
+
+
+def _want(
+    case_: Case, command: Protect | Close | Cancel
+) -> ProtectWanted | CloseWanted | CancelWanted:
+    holding = case_.holding
+    match command:
+        case Protect():
+            return ProtectWanted(
+                position_id=holding.position_id,
+                decision_id=holding.decision_id,
+                entry_intent_id=holding.entry_intent_id,
+                symbol=holding.symbol,
+                role=command.role,
+                qty=command.qty,
+                tp_price=command.tp_price,
+                sl_price=command.sl_price,
+                stop_limit_price=command.stop_limit_price,
+            )
+        case Close():
+            return CloseWanted(
+                position_id=holding.position_id,
+                decision_id=holding.decision_id,
+                entry_intent_id=holding.entry_intent_id,
+                symbol=holding.symbol,
+                qty=command.qty,
+                limit_price=command.limit_price,
+            )
+        case Cancel():
+            return CancelWanted(
+                position_id=holding.position_id,
+                decision_id=holding.decision_id,
+                symbol=holding.symbol,
+                order_intent_id=command.intent_id,
+                order_id=command.order_id,
+                purpose=command.purpose,
+            )
+
+
+def _demand(case_: Case, command: Signal, at_ms: int) -> HealthSignal:
+    return HealthSignal(
+        kind=SignalKind.PROTECTION,
+        level=command.level,
+        reason=command.reason,
+        source=case_.holding.symbol,
+        value=command.value_ms,
+        threshold=command.threshold_ms,
+        unit="ms",
+        detail=command.detail,
+        at_ms=at_ms,
+    )

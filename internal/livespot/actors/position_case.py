@@ -1,0 +1,310 @@
+"""What the position actor remembers, and how a memory becomes a scene, a row and audit entries."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from livespot.actors.mail import EntryEnded, FillBooked, MutationSettled, StopAsked
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import SymbolInfo
+from livespot.contracts.orders import AccountView, Balance, BalancesChanged, Position
+from livespot.contracts.records import PositionRow
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import (
+    EventType,
+    ExitReason,
+    IntentRole,
+    OrderType,
+    PositionPhase,
+    Stage,
+)
+from livespot.rules import protection
+from livespot.rules.position import BookedFill, Cover, Holding, book, exit_prices, row_of
+from livespot.rules.protection import (
+    Cancel,
+    Close,
+    CloseCause,
+    Command,
+    Flight,
+    Guard,
+    Protect,
+    Scene,
+    Settlement,
+)
+from livespot.rules.protection_answers import settled
+
+_REASONS = {
+    IntentRole.TP: ExitReason.TAKE_PROFIT,
+    IntentRole.SL: ExitReason.STOP_LOSS,
+    IntentRole.STOP: ExitReason.STOP_LOSS,
+    IntentRole.TRAIL: ExitReason.TRAILING,
+}
+_CLOSE_REASONS = {
+    CloseCause.TP_CROSSED: ExitReason.TAKE_PROFIT,
+    CloseCause.TP_REMAINDER: ExitReason.TAKE_PROFIT,
+    CloseCause.SL_CROSSED: ExitReason.STOP_LOSS,
+    CloseCause.STOP_JUMPED: ExitReason.STOP_LOSS,
+}
+_SETTLED_PHASES = frozenset(
+    {PositionPhase.FLAT, PositionPhase.DUST, PositionPhase.PROTECTED, PositionPhase.TRAILING}
+)
+
+
+@dataclass(slots=True)
+class Case:
+    """One symbol's position in work.
+
+    `earlier_ms` is unprotected time of earlier runs; a `recovered` one was not opened by this run,
+    so nobody may be left to report the end of its entry.
+    """
+
+    holding: Holding
+    guard: Guard = field(default_factory=Guard)
+    row: Position | None = None
+    earlier_ms: int = 0
+    recovered: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return not self.guard.over
+
+    @property
+    def is_safe(self) -> bool:
+        """Nothing of it would be left unprotected if this process ended now."""
+        if self.row is None or self.row.phase in _SETTLED_PHASES:
+            return True
+        entry = self.guard.entry
+        idle = entry is None or not entry.live
+        return self.row.phase is PositionPhase.OPENING and self.holding.lot.qty == 0 and idle
+
+
+@dataclass(slots=True)
+class Desk:
+    """All cases by symbol, with the reference data they are judged by."""
+
+    cases: dict[str, Case] = field(default_factory=dict)
+    infos: dict[str, SymbolInfo] = field(default_factory=dict)
+    bids: dict[str, Decimal] = field(default_factory=dict)
+    bids_at_ms: int = 0
+    balances: dict[str, tuple[Balance, int]] = field(default_factory=dict)
+    account_ms: int = -1
+    stop: StopAsked | None = None
+    stop_by_ms: int = 0
+
+    def base_asset(self, symbol: str, quote_asset: str) -> str:
+        """The exchange's word, or the symbol without the quote asset while that is missing."""
+        info = self.infos.get(symbol)
+        return info.base_asset if info is not None else symbol.removesuffix(quote_asset)
+
+    def learn_account(self, account: AccountView) -> None:
+        """A whole account: an asset it does not name is empty."""
+        if account.update_time_ms < self.account_ms:
+            return
+        self.account_ms = account.update_time_ms
+        for asset in [*self.balances, *account.balances]:
+            empty = Balance(asset=asset, free=ZERO, locked=ZERO)
+            self._learn(account.balances.get(asset, empty), account.update_time_ms)
+
+    def learn_balances(self, change: BalancesChanged) -> None:
+        for balance in change.balances:
+            self._learn(balance, change.exchange_time_ms)
+
+    def _learn(self, balance: Balance, as_of_ms: int) -> None:
+        known = self.balances.get(balance.asset)
+        if known is None or known[1] <= as_of_ms:
+            self.balances[balance.asset] = (balance, as_of_ms)
+
+    def base_total(self, holding: Holding) -> Decimal | None:
+        """Free and locked base, if it was read after the position's last fill."""
+        balance, as_of = self.balances.get(holding.base_asset, (None, self.account_ms))
+        if as_of < max(holding.last_fill_ms, 1):
+            return None
+        return balance.free + balance.locked if balance is not None else ZERO
+
+
+def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
+    """`now_ms` is wall time; a bid older than the stream's pause limit is no bid."""
+    holding = case.holding
+    info = desk.infos.get(holding.symbol)
+    fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
+    tp_price, sl_price = exit_prices(holding)
+    stop_market = info is None or OrderType.STOP_LOSS in info.order_types
+    return Scene(
+        qty=holding.lot.qty,
+        booked_sales=holding.sold_by_order,
+        fills_missing=holding.fills_missing,
+        entry_open=holding.entry_open,
+        base_total=desk.base_total(holding),
+        bid=desk.bids.get(holding.symbol) if fresh else None,
+        average_price=holding.average_fill_price,
+        constraints=(info.constraints if info is not None else None) or holding.constraints,
+        stop_market=stop_market and settings.exit.stop_kind != "STOP_LOSS_LIMIT",
+        tp_price=tp_price,
+        sl_price=sl_price,
+        exits=settings.exit,
+        partial_grace_ms=settings.entry.partial_fill_grace_ms,
+        wall_ms=now_ms,
+    )
+
+
+def take_fill(case: Case, message: FillBooked) -> None:
+    """Book a fill once; a settled case wakes up when a late one arrives."""
+    fill = message.fill
+    role = message.role
+    tracked = case.guard.sells.get(fill.order_id)
+    if role is IntentRole.LIST and tracked is not None:
+        role = tracked.role
+    before = case.holding
+    case.holding = book(
+        before,
+        BookedFill(
+            fill=fill, role=role, fee_quote=message.fee_quote, fee_unpriced=message.fee_unpriced
+        ),
+    )
+    if case.holding is before:
+        return
+    sold = case.holding.sold_by_order.get(fill.order_id, ZERO)
+    guard = protection.sale_booked(case.guard, fill.order_id, sold)
+    case.guard = replace(guard, over=False, unsellable=False) if guard.over else guard
+
+
+def take_entry_end(case: Case, message: EntryEnded, now_ms: int, wall_ms: int) -> None:
+    """The entry is over: from here on the position is protected by its legs or by us."""
+    attached = message.attached_list_id >= 0 and message.filled_qty > 0
+    case.holding = replace(
+        case.holding,
+        entry_open=False,
+        attached=attached,
+        entry_filled_qty=message.filled_qty,
+        entry_intent_id=message.order_intent_id or case.holding.entry_intent_id,
+    )
+    if attached:
+        expect_legs(case, message.order_intent_id, message.filled_qty, (now_ms, wall_ms))
+
+
+def expect_legs(case: Case, intent_id: str, qty: Decimal, now: tuple[int, int]) -> None:
+    """`now` is (monotonic, wall) in milliseconds."""
+    flight = Flight(
+        role=IntentRole.LIST,
+        qty=qty,
+        since_ms=now[0],
+        since_wall_ms=now[1],
+        intent_id=intent_id,
+        attached=True,
+    )
+    case.guard = protection.legs_expected(case.guard, flight)
+
+
+def take_settlement(case: Case, message: MutationSettled, scene: Scene, now_ms: int) -> None:
+    settlement = Settlement(
+        role=message.role,
+        intent_id=message.order_intent_id,
+        outcome=message.outcome,
+        code=message.code,
+        message=message.message,
+        orders=message.orders,
+    )
+    case.guard = settled(case.guard, scene, settlement, now_ms)
+
+
+def exit_reason(case: Case) -> ExitReason:
+    """The leg that filled decides; a sale of ours is named after what forced it."""
+    role = case.holding.exit_role
+    if role is None:
+        return ExitReason.NONE
+    if role is IntentRole.CLOSE:
+        cause = case.guard.cause
+        return (
+            _CLOSE_REASONS.get(cause, ExitReason.CLOSE_SAFELY)
+            if cause
+            else (ExitReason.CLOSE_SAFELY)
+        )
+    return _REASONS.get(role, ExitReason.CLOSE_SAFELY)
+
+
+def present_row(case: Case, scene: Scene) -> Position:
+    """The position as the others should know it now."""
+    guard = case.guard
+    sizes = protection.measure(guard, scene)
+    stops = protection.standing_stops(guard)
+    stop = stops[0] if stops else None
+    profit = next(
+        (t for t in guard.sells.values() if stop and t.group == stop.group and not t.is_stop), None
+    )
+    cover = Cover(
+        phase=protection.phase_of(guard, scene, sizes),
+        exit_reason=exit_reason(case),
+        list_id=stop.order.order_list_id if stop else -1,
+        intent_id=stop.intent_id if stop else "",
+        protected_qty=sizes.covered,
+        tp_price=profit.order.price if profit else ZERO,
+        sl_price=stop.order.stop_price if stop else ZERO,
+        unprotected_since_ms=guard.naked_since_wall_ms,
+        unprotected_ms=case.earlier_ms + guard.naked_total_ms,
+    )
+    return row_of(case.holding, cover, sellable=sizes.sellable, at_ms=scene.wall_ms)
+
+
+def differs(row: Position, known: Position | None) -> bool:
+    """Whether anything but the time of writing changed."""
+    if known is None:
+        return True
+    same_times = msgspec.structs.replace(
+        row, updated_at_ms=known.updated_at_ms, closed_at_ms=known.closed_at_ms
+    )
+    return same_times != known
+
+
+def entry_of(
+    row: Position, known: Position | None, commands: tuple[Command, ...], cause: CloseCause | None
+) -> AuditEntry:
+    """One event and the row: about protection when it or a request changed, else the position."""
+    wanted = [_told(c) for c in commands if isinstance(c, Protect | Close | Cancel)]
+    covers = known is not None and (
+        (known.protected_qty, known.protection_list_id, known.protection_intent_id)
+        != (row.protected_qty, row.protection_list_id, row.protection_intent_id)
+    )
+    about_cover = bool(wanted) or covers
+    lost = known is not None and known.protected_qty > 0 == row.protected_qty and row.qty > 0
+    draft = AuditDraft(
+        event_type=EventType.PROTECTION_CHANGED if about_cover else EventType.POSITION_CHANGED,
+        stage=Stage.POSITION_MANAGE,
+        ts_ms=row.updated_at_ms,
+        decision_id=row.decision_id,
+        order_intent_id=row.entry_intent_id,
+        symbol=row.symbol,
+        reasons=(ReasonCode.PROTECTION_INSTALL_FAILED,) if lost else (),
+        data={
+            "position_id": row.position_id,
+            "phase": row.phase.value,
+            "phase_before": known.phase.value if known is not None else "",
+            "qty": row.qty,
+            "protected_qty": row.protected_qty,
+            "dust_qty": row.dust_qty,
+            "unprotected_ms": row.unprotected_ms,
+            "exit_reason": row.exit_reason.value,
+            "close_cause": cause.value if cause is not None else "",
+            "wanted": wanted,
+        },
+    )
+    return AuditEntry(draft=draft, records=(PositionRow(position=row),))
+
+
+def _told(command: Protect | Close | Cancel) -> dict[str, Any]:
+    match command:
+        case Protect():
+            return {
+                "want": command.role.value,
+                "qty": command.qty,
+                "tp_price": command.tp_price,
+                "sl_price": command.sl_price,
+                "stop_limit_price": command.stop_limit_price,
+            }
+        case Close():
+            return {"want": "CLOSE", "qty": command.qty, "limit_price": command.limit_price}
+        case Cancel():
+            return {"want": "CANCEL", "order_id": command.order_id, "purpose": command.purpose}

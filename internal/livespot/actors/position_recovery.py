@@ -1,0 +1,235 @@
+"""Rebuilds positions from the ledger and the exchange: at boot, and for a fill without a case."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import msgspec
+
+from livespot.actors.mail import FillBooked, RecoverySummary
+from livespot.actors.position_case import Case, Desk
+from livespot.contracts.decision import Decision
+from livespot.contracts.errors import LivespotError, NoSuchOrder, PayloadInvalid, Refused, Transient
+from livespot.contracts.orders import OrderIntent, OrderView, Position
+from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader, StoredFill, StoredOrder
+from livespot.contracts.settings import Settings
+from livespot.contracts.venue import AccountReader
+from livespot.contracts.vocabulary import IntentRole, IntentState, Side
+from livespot.rules import protection
+from livespot.rules.position import BookedFill, Holding, book, opened, reopened
+
+_ENTRY_ROLES = frozenset({IntentRole.ENTRY, IntentRole.LIST})
+_UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
+_READ_ERRORS = (Transient, Refused, PayloadInvalid, TimeoutError)
+_READ_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverySources:
+    """Where the truth of an earlier run is read from."""
+
+    ledger: LedgerReader
+    reads: AccountReader
+    clock: Clock
+    settings: Settings
+
+    @property
+    def quote_asset(self) -> str:
+        return self.settings.venue.quote_asset
+
+
+async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
+    """Load every open position, compare its orders with the exchange, and say what is bare.
+
+    An unreadable exchange leaves the ledger's belief in place and counts as unresolved.
+    """
+    for row in await sources.ledger.open_positions():
+        desk.cases[row.symbol] = await _from_row(desk, sources, row)
+    await _adopt_unrecorded(desk, sources)
+    problems = []
+    for case in desk.cases.values():
+        problem = await _verify(desk, sources, case)
+        if problem:
+            problems.append(f"{case.holding.symbol}: {problem}")
+    if desk.cases:
+        problems.extend(await _read_account(desk, sources))
+    return RecoverySummary(
+        resolved=len(desk.cases) - min(len(problems), len(desk.cases)),
+        unresolved=len(problems),
+        detail="; ".join(problems) or f"{len(desk.cases)} positions",
+    )
+
+
+async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Case | None:
+    """A position for a fill whose entry was never announced to this process."""
+    case = await _from_decision(desk, sources, message.decision_id, message.order_intent_id)
+    if case is not None:
+        desk.cases[message.fill.symbol] = case
+    return case
+
+
+async def _from_row(desk: Desk, sources: RecoverySources, row: Position) -> Case:
+    stored = await sources.ledger.fills_of_decision(row.decision_id)
+    decision = await _decision(sources, row.decision_id)
+    info = desk.infos.get(row.symbol)
+    holding = reopened(
+        row,
+        base_asset=desk.base_asset(row.symbol, sources.quote_asset),
+        constraints=(info.constraints if info is not None else None)
+        or (decision.constraints if decision is not None else None),
+        booked=[await _booked(sources, item) for item in stored],
+    )
+    now = sources.clock.now_ms()
+    bare_ms = now - row.unprotected_since_ms if row.unprotected_since_ms else 0
+    return Case(holding=holding, earlier_ms=row.unprotected_ms + max(0, bare_ms), recovered=True)
+
+
+async def _from_decision(
+    desk: Desk, sources: RecoverySources, decision_id: str, entry_intent_id: str
+) -> Case | None:
+    decision = await _decision(sources, decision_id)
+    if decision is None:
+        return None
+    info = desk.infos.get(decision.symbol)
+    holding = opened(
+        decision,
+        entry_intent_id=entry_intent_id,
+        base_asset=desk.base_asset(decision.symbol, sources.quote_asset),
+        constraints=info.constraints if info is not None else None,
+    )
+    for item in await sources.ledger.fills_of_decision(decision_id):
+        holding = book(holding, await _booked(sources, item))
+    case = Case(holding=holding, recovered=True)
+    await _verify(desk, sources, case)
+    return case
+
+
+async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
+    """Entries that reached the ledger in the moment before their position did."""
+    known = {case.holding.decision_id for case in desk.cases.values()}
+    intents = list(await sources.ledger.unsettled_intents())
+    for stored in await sources.ledger.open_orders():
+        intent = await sources.ledger.intent(stored.order_intent_id)
+        if intent is not None:
+            intents.append(intent)
+    for intent in intents:
+        if intent.decision_id in known or intent.symbol in desk.cases:
+            continue
+        known.add(intent.decision_id)
+        case = await _from_decision(desk, sources, intent.decision_id, intent.order_intent_id)
+        if case is not None:
+            desk.cases[intent.symbol] = case
+
+
+async def _verify(desk: Desk, sources: RecoverySources, case: Case) -> str:
+    """Give the case its live orders; returns what could not be verified, or nothing."""
+    holding = case.holding
+    intents = {
+        i.order_intent_id: i for i in await sources.ledger.intents_of_decision(holding.decision_id)
+    }
+    believed = [s for s in await sources.ledger.open_orders() if s.order_intent_id in intents]
+    problem = ""
+    try:
+        found = await _open_views(sources, holding.symbol)
+    except _READ_ERRORS as error:
+        problem = f"open orders unread ({error})"
+        for stored in believed:
+            _track(case, stored.order, _stored_role(stored), stored.order_intent_id)
+    else:
+        for view in found:
+            alias = await sources.ledger.alias(view.own_id)
+            if alias is not None and alias.order_intent_id in intents:
+                _track(case, view, alias.role, alias.order_intent_id)
+        seen = {view.order_id for view in found}
+        for stored in believed:
+            if stored.order.order_id not in seen:
+                problem = await _query_missing(sources, case, stored) or problem
+    case.holding = _with_entry_state(case, tuple(intents.values()))
+    return problem
+
+
+async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView, ...]:
+    """Open orders of one symbol, tried a few times. Raises what the last try raised."""
+    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
+    for _ in range(_READ_TRIES - 1):
+        try:
+            with sources.clock.fail_after(limit_s):
+                return await sources.reads.open_orders(symbol)
+        except (Transient, TimeoutError):
+            await sources.clock.sleep(0.5)
+    with sources.clock.fail_after(limit_s):
+        return await sources.reads.open_orders(symbol)
+
+
+async def _query_missing(sources: RecoverySources, case: Case, stored: StoredOrder) -> str:
+    """An order we believe in is not open: ask for it by id before believing it gone."""
+    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
+    view = stored.order
+    role = _stored_role(stored)
+    try:
+        with sources.clock.fail_after(limit_s):
+            found = await sources.reads.order(view.symbol, order_id=view.order_id)
+    except NoSuchOrder:
+        return f"order {view.order_id} is unknown to the exchange"
+    except _READ_ERRORS as error:
+        _track(case, view, role, stored.order_intent_id)
+        return f"order {view.order_id} unread ({error})"
+    _track(case, found, role, stored.order_intent_id)
+    return ""
+
+
+def _track(case: Case, view: OrderView, role: IntentRole, intent_id: str) -> None:
+    case.guard = protection.order_seen(case.guard, view, protection.leg_role(view, role), intent_id)
+
+
+def _with_entry_state(case: Case, intents: tuple[OrderIntent, ...]) -> Holding:
+    """Whether buying may still go on: a live entry order, or an entry nobody has answered."""
+    entry = case.guard.entry
+    waiting = any(
+        i.role in _ENTRY_ROLES and i.side is Side.BUY and i.state in _UNSETTLED for i in intents
+    )
+    entry_open = waiting or (entry is not None and entry.live)
+    filled = Decimal(0) if entry is None or entry_open else entry.order.executed_qty
+    return replace(case.holding, entry_open=entry_open, entry_filled_qty=filled)
+
+
+async def _read_account(desk: Desk, sources: RecoverySources) -> list[str]:
+    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
+    try:
+        with sources.clock.fail_after(limit_s):
+            desk.learn_account(await sources.reads.account())
+    except _READ_ERRORS as error:
+        return [f"account unread ({error})"]
+    return []
+
+
+async def _decision(sources: RecoverySources, decision_id: str) -> Decision | None:
+    text = await sources.ledger.decision_json(decision_id)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Decision)
+    except msgspec.ValidationError:
+        # Written by another version: the position's own row still names its distances.
+        return None
+
+
+async def _booked(sources: RecoverySources, item: StoredFill) -> BookedFill:
+    fill = item.fill
+    alias = await sources.ledger.alias(fill.client_order_id) if fill.client_order_id else None
+    role = IntentRole.ENTRY
+    if alias is not None:
+        role = alias.role
+    elif fill.side is Side.SELL:
+        intent = await sources.ledger.intent(item.order_intent_id)
+        role = intent.role if intent is not None else IntentRole.CLOSE
+    return BookedFill(
+        fill=fill, role=role, fee_quote=item.fee_quote, fee_unpriced=item.fee_unpriced
+    )
+
+
+def _stored_role(stored: StoredOrder) -> IntentRole:
+    try:
+        return IntentRole(stored.role)
+    except ValueError as error:
+        raise LivespotError(f"stored order has role {stored.role!r}") from error
