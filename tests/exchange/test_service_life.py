@@ -82,7 +82,7 @@ async def test_the_state_file_leads_to_the_exchange_and_goes_with_it(
 
 
 async def test_the_port_is_free_again_after_the_stop(exchange: Any) -> None:
-    async with exchange() as venue, venue.connect("/ws/solusdt@trade") as stream:
+    async with exchange(speed=20) as venue, venue.connect("/ws/solusdt@trade") as stream:
         port = venue.address.port
         await stream.recv()
 

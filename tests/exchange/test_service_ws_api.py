@@ -14,6 +14,8 @@ from livespot.exchange.signing import signed_text
 
 ORDERS = "/ws-api/v3"
 SOL = frozenset({"SOLUSDT"})
+# 2021-04-20T11:50 UTC: the price falls for half a minute.
+DIP_MS = 1_618_919_400_000
 LIMIT_FAR_AWAY = {
     "symbol": "SOLUSDT",
     "side": "BUY",
@@ -111,6 +113,33 @@ async def test_a_list_is_placed_and_cancelled(exchange: Any, asking: Any) -> Non
     assert listed["result"][0]["listClientOrderId"] == "list-1"
     assert ended["result"]["listOrderStatus"] == "ALL_DONE"
     assert orders["result"] == []
+
+
+async def test_a_maker_order_at_the_bid_is_filled_by_the_recorded_market(
+    exchange: Any, asking: Any
+) -> None:
+    async with (
+        exchange(start_ms=DIP_MS, speed=20) as venue,
+        venue.connect(ORDERS) as socket,
+    ):
+        await asking(socket, "userDataStream.subscribe.signature", venue.signed_params(), 1)
+        book = await venue.get("ticker/bookTicker", symbol="SOLUSDT")
+        order = {
+            "symbol": "SOLUSDT",
+            "side": "BUY",
+            "type": "LIMIT_MAKER",
+            "quantity": "10.00",
+            "price": f"{float(book['bidPrice']):.4f}",
+        }
+        placed = await asking(socket, "order.place", venue.signed_params(**order), 2)
+        report: dict[str, Any] = {}
+        while report.get("X") != "FILLED":
+            report = (await events_until(socket, "executionReport"))[-1]
+
+    assert placed["status"] == 200, placed
+    assert report["m"] is True
+    assert float(report["L"]) == float(book["bidPrice"])
+    assert report["N"] == "SOL"
 
 
 async def test_a_session_needs_an_ed25519_key(exchange: Any, asking: Any) -> None:

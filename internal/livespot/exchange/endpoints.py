@@ -78,7 +78,9 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", V3 + "ticker/price"): Endpoint(market.ticker_price, _BY_SYMBOL(2, 4)),
     ("GET", V3 + "ticker/bookTicker"): Endpoint(market.book_ticker, _BY_SYMBOL(2, 4)),
     ("POST", V3 + "order"): _mutation(trade.place),
-    ("POST", V3 + "order/test"): _signed(trade.test, 1),
+    ("POST", V3 + "order/test"): _signed(
+        trade.test, lambda params: 20 if params.get("computeCommissionRates") == "true" else 1
+    ),
     ("GET", V3 + "order"): _signed(trade.query, 4),
     ("DELETE", V3 + "order"): _mutation(trade.cancel),
     ("POST", V3 + "order/cancelReplace"): _mutation(trade.cancel_replace),

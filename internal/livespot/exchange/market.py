@@ -98,11 +98,15 @@ def _spread(candle: Candle, draw: SplitMix) -> int:
 
 
 def _moments(open_ms: int, trades: int, draw: SplitMix) -> tuple[_Moment, ...]:
-    trade_times = sorted(draw.below(MINUTE_MS) for _ in range(trades))
-    moments = [_Moment(open_ms + t, n) for n, t in enumerate(trade_times)]
-    moments += [_Moment(open_ms + draw.below(MINUTE_MS), None) for _ in range(_QUIET_QUOTES)]
+    moments = [_Moment(open_ms + t, n) for n, t in enumerate(_times(trades, draw))]
+    moments += [_Moment(open_ms + t, None) for t in _times(_QUIET_QUOTES, draw)]
     # A quote at the time of a trade comes first, so that trades keep their order.
     return tuple(sorted(moments, key=lambda m: (m.t_ms, -1 if m.trade is None else m.trade)))
+
+
+def _times(count: int, draw: SplitMix) -> list[int]:
+    """One instant in each equal share of the minute: never silent for long, never regular."""
+    return [(n * MINUTE_MS + draw.below(MINUTE_MS)) // count for n in range(count)]
 
 
 def _anchors(candle: Candle, spread: int, trades: int, draw: SplitMix) -> tuple[_Anchor, ...]:
