@@ -55,14 +55,18 @@ class Unreachable(Transient):
 
 
 class Throttled(Transient):
-    """The exchange asked for silence. For a mutation this is a definite non-execution."""
+    """The exchange asked for silence. For a mutation this is a definite non-execution.
 
-    def __init__(self, *, retry_after_ms: int, banned: bool) -> None:
+    `orders_only`: the order-count limit (-1015); everything that places no order may go on.
+    """
+
+    def __init__(self, *, retry_after_ms: int, banned: bool, orders_only: bool = False) -> None:
         super().__init__(
             f"{'banned (418)' if banned else 'throttled (429)'}, no request for {retry_after_ms} ms"
         )
         self.retry_after_ms = retry_after_ms
         self.banned = banned
+        self.orders_only = orders_only
 
 
 class StoreBusy(Transient):

@@ -1,0 +1,86 @@
+"""What arrives on the exchange's sockets besides orders and prices, and the ports to read them."""
+
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from typing import Protocol, TypeAlias
+
+from livespot.contracts.base import Message
+from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpdate
+from livespot.contracts.orders import BalancesChanged, ListView, OrderUpdate
+
+
+class StreamHeartbeat(Message, frozen=True):
+    """The all-market ticker ticked: the connection lives even where single symbols are silent."""
+
+    exchange_time_ms: int
+    local_received_ms: int
+
+
+class ServerShutdown(Message, frozen=True):
+    """The exchange is about to close this connection: open the next one now."""
+
+    exchange_time_ms: int
+    local_received_ms: int
+
+
+class BalanceMoved(Message, frozen=True):
+    """A deposit, withdrawal or transfer; or, when `external_lock`, a lock set from outside.
+
+    `delta` is signed.
+    """
+
+    asset: str
+    delta: Decimal
+    external_lock: bool
+    exchange_time_ms: int
+    local_received_ms: int
+
+
+class UserStreamEnded(Message, frozen=True):
+    """The exchange ended our subscription; events after it are lost until the next one."""
+
+    exchange_time_ms: int
+    local_received_ms: int
+
+
+MarketMessage: TypeAlias = (
+    BookTicker | AggTrade | KlineUpdate | DepthBook | StreamHeartbeat | ServerShutdown
+)
+UserEvent: TypeAlias = (
+    OrderUpdate | ListView | BalancesChanged | BalanceMoved | UserStreamEnded | ServerShutdown
+)
+
+
+class MarketConnection(Protocol):
+    """One open market connection. Reading raises `Unreachable` once it is gone."""
+
+    @property
+    def subscribed(self) -> frozenset[str]:
+        """Streams the exchange has acknowledged."""
+        ...
+
+    async def subscribe(self, streams: frozenset[str]) -> None:
+        """Ask for streams not yet asked for; the answer must arrive while reading goes on."""
+        ...
+
+    async def unsubscribe(self, streams: frozenset[str]) -> None: ...
+
+    async def receive(self) -> bytes:
+        """The next data frame; `Unreachable` too when an answer to a request is overdue."""
+        ...
+
+    def receive_nowait(self) -> bytes | None: ...
+
+
+class MarketFeed(Protocol):
+    def connect(self) -> AbstractAsyncContextManager[MarketConnection]:
+        """Entering raises `Unreachable` or `Throttled`."""
+        ...
+
+
+class UserEvents(Protocol):
+    """The private events of one connection, in order, without a gap until it ends."""
+
+    async def next(self) -> UserEvent:
+        """Raises `Unreachable` when the connection is gone or events were lost."""
+        ...

@@ -1,0 +1,166 @@
+"""One REST request: budget, signature, send, headers, and what the answer means."""
+
+from dataclasses import dataclass
+
+import anyio
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from livespot.contracts.errors import (
+    ClockRefused,
+    KeyRefused,
+    NotSent,
+    OutcomeUnknown,
+    Throttled,
+    Transient,
+    Unreachable,
+)
+from livespot.contracts.ports import Clock
+from livespot.contracts.transport import HttpAnswer, HttpTransport
+from livespot.venue.codec_market import decode_time
+from livespot.venue.params import Params
+from livespot.venue.refusals import HALVES_CODES, classify, rest_answer
+from livespot.venue.signing import Signer, query_string, signed_query
+from livespot.venue.time_sync import TimeSync
+from livespot.venue.weights import Priority, WeightBudget
+
+_READ_ATTEMPTS = 3
+_READ_RECV_WINDOW_MS = 5000
+# A silence longer than this is the caller's business, not that of a retry loop.
+_LONGEST_PAUSE_MS = 2000
+_FIRST_PAUSE_SECONDS = 0.2
+_SCANS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What to ask. `mutation_id` is a mutation's client id and makes it one."""
+
+    method: str
+    path: str
+    params: Params
+    weight: int
+    priority: Priority
+    signed: bool = False
+    mutation_id: str | None = None
+    places_orders: bool = False
+
+
+class RestCaller:
+    """Shared by everything that speaks REST to one exchange with one key.
+
+    Owns the measured server clock and the request budget.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: HttpTransport,
+        base_url: str,
+        clock: Clock,
+        signer: Signer | None = None,
+        read_timeout_seconds: float = 5.0,
+        max_rtt_ms: int = 500,
+    ) -> None:
+        self.server_clock = TimeSync(clock, self._sample_time, max_rtt_ms=max_rtt_ms)
+        self.budget = WeightBudget(self.server_clock.server_now_ms)
+        self.clock = clock
+        self._transport = transport
+        self._base_url = base_url.rstrip("/")
+        self._signer = signer
+        self._read_timeout_seconds = read_timeout_seconds
+        # Bulk reads may not take every connection: an order must never queue behind them.
+        self._scans = anyio.CapacityLimiter(_SCANS_AT_ONCE)
+
+    async def read(self, call: Call) -> bytes:
+        """The body of a successful read; retried while only `Transient` stands in the way.
+
+        Raises:
+            Transient: still no answer, or a silence too long to wait out here.
+            Refused: the exchange declined. -1021 is tried once more after a resync.
+            PayloadInvalid: an error answer that cannot be read.
+        """
+        try:
+            return await self._read_patiently(call)
+        except ClockRefused:
+            await self.server_clock.resync()
+            return await self._read_patiently(call)
+
+    async def mutate(self, call: Call, *, timeout_seconds: float) -> HttpAnswer:
+        """Send a mutation exactly once; the answer is a success, or a 409 or 400 with halves.
+
+        Raises:
+            OutcomeUnknown: it may have happened.
+            Refused, Throttled: it did not.
+        """
+        try:
+            return await self._send(call, timeout_seconds)
+        except Unreachable as error:
+            raise OutcomeUnknown(call.mutation_id or "", str(error)) from error
+
+    async def _read_patiently(self, call: Call) -> bytes:
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(_READ_ATTEMPTS),
+            retry=retry_if_exception(_may_retry),
+            wait=_pause_seconds,
+            sleep=self.clock.sleep,
+            reraise=True,
+        ):
+            with attempt:
+                return await self._read_once(call)
+        raise Unreachable("no attempt was made")
+
+    async def _read_once(self, call: Call) -> bytes:
+        try:
+            if call.priority is not Priority.SCAN:
+                return (await self._send(call, self._read_timeout_seconds)).body
+            async with self._scans:
+                return (await self._send(call, self._read_timeout_seconds)).body
+        except NotSent as error:
+            raise Unreachable(str(error)) from error
+
+    async def _send(self, call: Call, timeout_seconds: float) -> HttpAnswer:
+        window = self.budget.spend(call.weight, call.priority, places_orders=call.places_orders)
+        url, headers = self._address(call)
+        answer = await self._transport.request(
+            call.method, url, headers=headers, content=b"", timeout_seconds=timeout_seconds
+        )
+        self.budget.observe(answer.headers, window)
+        if 200 <= answer.status < 300:
+            return answer
+        read = rest_answer(answer, self.server_clock.server_now_ms())
+        failure = classify(read, mutation_id=call.mutation_id)
+        if isinstance(failure, Throttled):
+            self.budget.silence(failure)
+        elif read.code in HALVES_CODES and not isinstance(failure, OutcomeUnknown):
+            return answer
+        raise failure
+
+    def _address(self, call: Call) -> tuple[str, dict[str, str]]:
+        url = f"{self._base_url}{call.path}"
+        if not call.signed:
+            query = query_string(call.params.items())
+            return (f"{url}?{query}" if query else url), {}
+        if self._signer is None:
+            raise KeyRefused(0, "no API key is configured", http_status=0)
+        params: Params = {"recvWindow": _READ_RECV_WINDOW_MS, **call.params}
+        params["timestamp"] = self.server_clock.server_now_ms()
+        query = signed_query(params.items(), self._signer)
+        return f"{url}?{query}", {"X-MBX-APIKEY": self._signer.api_key.reveal()}
+
+    async def _sample_time(self) -> int:
+        """One reading of the exchange's clock, never retried: its duration is the measure."""
+        call = Call(method="GET", path="/api/v3/time", params={}, weight=1, priority=Priority.QUERY)
+        return decode_time(await self._read_once(call))
+
+
+def _may_retry(error: BaseException) -> bool:
+    if isinstance(error, Throttled):
+        return not error.banned and error.retry_after_ms <= _LONGEST_PAUSE_MS
+    return isinstance(error, Transient)
+
+
+def _pause_seconds(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, Throttled):
+        return error.retry_after_ms / 1000
+    return float(_FIRST_PAUSE_SECONDS * 2 ** (state.attempt_number - 1))

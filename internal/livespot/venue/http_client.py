@@ -1,0 +1,116 @@
+"""HTTP over httpx: one request, sent once, with a provable answer to "did a byte leave?"."""
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import httpx
+
+from livespot.contracts.errors import NotSent, Unreachable
+from livespot.contracts.ports import Clock
+from livespot.contracts.transport import HttpAnswer
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_KEEPALIVE_SECONDS = 60
+_CLOSE_SECONDS = 2
+
+
+class HttpxTransport:
+    """An `HttpTransport` on one pooled client; use it as an async context manager.
+
+    Nothing ever waits inside the pool: a cancelled waiter there leaks its connection for good, so
+    a limiter of the pool's size stands in front of it.
+    """
+
+    def __init__(self, clock: Clock, *, pool: int = 16) -> None:
+        silence_url_loggers()
+        self._clock = clock
+        self._pool = pool
+        self._limiter = anyio.CapacityLimiter(pool)
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(
+                max_connections=self._pool,
+                max_keepalive_connections=self._pool,
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+            ),
+            timeout=None,  # noqa: S113  every request runs under a market-time deadline instead
+            trust_env=False,
+            follow_redirects=False,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with self._clock.move_on_after(_CLOSE_SECONDS, shield=True):
+                await client.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        content: bytes,
+        timeout_seconds: float,
+    ) -> HttpAnswer:
+        """Send once.
+
+        Raises:
+            NotSent: no byte of the request left this process.
+            Unreachable: it may have left, and no whole answer came back in time.
+        """
+        if self._client is None:
+            raise NotSent("the HTTP client is not open")
+        what = f"{method} {url.partition('?')[0]}"
+        progress = _Progress()
+        try:
+            with self._clock.fail_after(timeout_seconds):
+                async with self._limiter:
+                    response = await self._client.request(
+                        method,
+                        url,
+                        headers=headers,
+                        content=content or None,
+                        extensions={"trace": progress.on_event},
+                    )
+        except TimeoutError as error:
+            if not progress.sending:
+                raise NotSent(f"{what}: no connection within {timeout_seconds} s") from error
+            raise Unreachable(f"{what}: no answer within {timeout_seconds} s") from error
+        except _NEVER_SENT as error:
+            raise NotSent(f"{what}: {type(error).__name__}") from error
+        except httpx.RequestError as error:
+            raise Unreachable(f"{what}: {type(error).__name__}") from error
+        return HttpAnswer(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=response.content,
+        )
+
+
+class _Progress:
+    """Follows one request; `sending` turns true just before its first byte is written."""
+
+    def __init__(self) -> None:
+        self.sending = False
+
+    async def on_event(self, name: str, _info: Mapping[str, Any]) -> None:
+        if name.endswith("send_request_headers.started"):
+            self.sending = True
+
+
+def silence_url_loggers() -> None:
+    """Both libraries log whole URLs, signature included, at levels below WARNING."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,106 @@
+"""How requests prove who sends them: HMAC-SHA256 or Ed25519 over the exact bytes."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+from urllib.parse import quote
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from livespot.contracts.errors import ConfigInvalid
+from livespot.contracts.secret import Secret
+
+Value: TypeAlias = str | int
+Pairs: TypeAlias = Iterable[tuple[str, Value]]
+
+_PEM = "-----BEGIN"
+
+
+class Signer(Protocol):
+    """Proves possession of a key. `may_log_on`: whether sessions accept this kind of key."""
+
+    @property
+    def api_key(self) -> Secret: ...
+
+    @property
+    def may_log_on(self) -> bool: ...
+
+    def sign(self, payload: bytes) -> str:
+        """The signature as text: hex for HMAC, base64 for Ed25519."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HmacSigner:
+    api_key: Secret
+    secret: Secret = field(repr=False)
+    may_log_on: bool = False
+
+    def sign(self, payload: bytes) -> str:
+        return hmac.new(self.secret.reveal().encode(), payload, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ed25519Signer:
+    api_key: Secret
+    private_key: Ed25519PrivateKey = field(repr=False)
+    may_log_on: bool = True
+
+    def sign(self, payload: bytes) -> str:
+        return base64.b64encode(self.private_key.sign(payload)).decode()
+
+
+def load_signer(api_key: Secret, secret: Secret) -> Signer:
+    """Choose by content: the text of a PEM file is an Ed25519 key, anything else an HMAC secret.
+
+    Raises:
+        ConfigInvalid: empty, or a PEM that holds no unencrypted Ed25519 private key.
+    """
+    problems = [
+        f"{name} is empty"
+        for name, value in (("API key", api_key), ("API secret", secret))
+        if not value
+    ]
+    if problems:
+        raise ConfigInvalid(problems)
+    text = secret.reveal().strip()
+    if not text.startswith(_PEM):
+        return HmacSigner(api_key=api_key, secret=Secret(text))
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigInvalid(
+            ["API secret is a PEM that cannot be read without a password"]
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigInvalid(["API secret is a PEM of another kind than Ed25519"])
+    return Ed25519Signer(api_key=api_key, private_key=key)
+
+
+def query_string(pairs: Pairs) -> str:
+    """`name=value` joined by `&`, percent-encoded; exactly what is signed and sent by REST."""
+    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in pairs)
+
+
+def signed_query(pairs: Pairs, signer: Signer) -> str:
+    """A query string with its signature last."""
+    query = query_string(pairs)
+    return f"{query}&signature={quote(signer.sign(query.encode()), safe='')}"
+
+
+def socket_payload(params: Mapping[str, Value]) -> bytes:
+    """What a WebSocket API request signs: sorted by name, raw UTF-8, without the signature."""
+    return "&".join(
+        f"{name}={value}" for name, value in sorted(params.items()) if name != "signature"
+    ).encode()
+
+
+def signed_params(params: Mapping[str, Value], signer: Signer) -> dict[str, Value]:
+    """Parameters of a WebSocket API request with key and signature added."""
+    named: dict[str, Value] = {**params, "apiKey": signer.api_key.reveal()}
+    return {**named, "signature": signer.sign(socket_payload(named))}

@@ -1,0 +1,83 @@
+"""The exchange's clock, measured against ours."""
+
+from collections.abc import Awaitable, Callable
+from statistics import median_low
+
+import anyio
+
+from livespot.contracts.errors import Unreachable
+from livespot.contracts.ports import Clock
+
+_SAMPLES = 5
+_MOST_ATTEMPTS = 8
+_FEWEST = 3
+_MOST_RTT_MS = 500
+
+
+class TimeSync:
+    """A `ServerClock`: the median of five offsets, each with half its round trip deducted."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        read_server_ms: Callable[[], Awaitable[int]],
+        *,
+        max_rtt_ms: int = _MOST_RTT_MS,
+    ) -> None:
+        self._clock = clock
+        self._read_server_ms = read_server_ms
+        self._max_rtt_ms = max_rtt_ms
+        self._lock = anyio.Lock()
+        self._offset_ms = 0
+        self._moved_ms = 0
+        self._rounds = 0
+
+    @property
+    def offset_ms(self) -> int:
+        """Server time minus local time."""
+        return self._offset_ms
+
+    @property
+    def synced(self) -> bool:
+        """Whether the offset was ever measured."""
+        return self._rounds > 0
+
+    def server_now_ms(self) -> int:
+        return self._clock.now_ms() + self._offset_ms
+
+    async def resync(self) -> int:
+        """Measure again; callers that arrive meanwhile share the result.
+
+        Returns how far the offset moved, never negative; 0 for the first measurement, which has
+        nothing to move from.
+
+        Raises:
+            Unreachable: too few samples came back fast enough; the offset stays as it was.
+            Throttled: the exchange asked for silence.
+        """
+        seen = self._rounds
+        async with self._lock:
+            if self._rounds == seen:
+                offset_ms = median_low(await self._offsets())
+                self._moved_ms = abs(offset_ms - self._offset_ms) if self.synced else 0
+                self._offset_ms = offset_ms
+                self._rounds += 1
+            return self._moved_ms
+
+    async def _offsets(self) -> list[int]:
+        found: list[int] = []
+        for _ in range(_MOST_ATTEMPTS):
+            before_ms = self._clock.monotonic_ms()
+            server_ms = await self._read_server_ms()
+            now_ms = self._clock.now_ms()
+            rtt_ms = self._clock.monotonic_ms() - before_ms
+            if rtt_ms <= self._max_rtt_ms:
+                found.append(server_ms + rtt_ms // 2 - now_ms)
+            if len(found) == _SAMPLES:
+                break
+        if len(found) < _FEWEST:
+            raise Unreachable(
+                f"the exchange's clock cannot be read: {len(found)} of {_MOST_ATTEMPTS} answers "
+                f"within {self._max_rtt_ms} ms"
+            )
+        return found

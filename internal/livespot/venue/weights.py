@@ -1,0 +1,196 @@
+"""The request budget: one purse per exchange minute, spent by priority, corrected by headers."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+
+from livespot.contracts.base import Message
+from livespot.contracts.errors import Throttled
+
+_MINUTE_MS = 60_000
+_UNIT_MS = {"S": 1_000, "M": _MINUTE_MS, "H": 3_600_000, "D": 86_400_000}
+_ORDER_COUNT_HEADER = re.compile(r"x-mbx-order-count-(\d+)([smhd])")
+_WEIGHT_HEADER = "x-mbx-used-weight-1m"
+# After a silence the first slots belong to protection.
+_HEAD_START_MS = 500
+
+
+class Priority(IntEnum):
+    """Who may still spend when the purse runs low; the first is never held back early."""
+
+    PROTECTION = 0
+    QUERY = 1
+    ENTRY = 2
+    SCAN = 3
+
+
+_CEILING_PCT = {
+    Priority.PROTECTION: 100,
+    Priority.QUERY: 95,
+    Priority.ENTRY: 90,
+    Priority.SCAN: 80,
+}
+
+
+class RateLimit(Message, frozen=True):
+    """One limit of exchangeInfo or of a reply; `count` is -1 where it was not stated."""
+
+    kind: str
+    interval_ms: int
+    limit: int
+    count: int = -1
+
+
+class BanState(Message, frozen=True):
+    """Silences that must outlive the process, as server epoch ms; 0 is none."""
+
+    throttled_until_ms: int = 0
+    banned_until_ms: int = 0
+    orders_until_ms: int = 0
+
+
+class BudgetSpent(Throttled):
+    """Our own budget holds this request back; the exchange was not asked."""
+
+
+class WeightBudget:
+    """Weight and order counts of one address and account. Synchronous: it never waits.
+
+    All times are the exchange's, by `server_now_ms`, because its windows are.
+    """
+
+    def __init__(self, server_now_ms: Callable[[], int], *, weight_limit: int = 6000) -> None:
+        self._now_ms = server_now_ms
+        self._limit = weight_limit
+        self._window = 0
+        self._used = 0
+        self._order_limits: dict[int, int] = {}
+        self._order_counts: dict[int, tuple[int, int]] = {}
+        self._ban = BanState()
+
+    @property
+    def used_weight(self) -> int:
+        """Spent in the exchange's present minute, by whoever shares our address."""
+        self._roll()
+        return self._used
+
+    @property
+    def weight_limit(self) -> int:
+        return self._limit
+
+    @property
+    def unfilled_orders_pct(self) -> int:
+        """The worst order-count window still running, in percent of its limit."""
+        now_ms = self._now_ms()
+        return max(
+            (
+                100 * count // self._order_limits[interval]
+                for interval, (window, count) in self._order_counts.items()
+                if interval in self._order_limits and now_ms // interval == window
+            ),
+            default=0,
+        )
+
+    @property
+    def bans(self) -> BanState:
+        """For the composition to persist."""
+        return self._ban
+
+    def restore(self, bans: BanState) -> None:
+        """Take over silences of an earlier process; they only ever lengthen."""
+        self._ban = BanState(
+            throttled_until_ms=max(self._ban.throttled_until_ms, bans.throttled_until_ms),
+            banned_until_ms=max(self._ban.banned_until_ms, bans.banned_until_ms),
+            orders_until_ms=max(self._ban.orders_until_ms, bans.orders_until_ms),
+        )
+
+    def spend(self, weight: int, priority: Priority, *, places_orders: bool = False) -> int:
+        """Take `weight` for a request about to be sent; returns its window, for `observe`.
+
+        Raises:
+            Throttled: inside a silence the exchange asked for (`banned` for a 418).
+            BudgetSpent: the rest of this minute is kept for more urgent requests.
+        """
+        now_ms = self._now_ms()
+        self._require_silence_over(now_ms, priority, places_orders=places_orders)
+        self._roll()
+        if (self._used + weight) * 100 > self._limit * _CEILING_PCT[priority]:
+            raise BudgetSpent(retry_after_ms=_MINUTE_MS - now_ms % _MINUTE_MS, banned=False)
+        self._used += weight
+        return self._window
+
+    def observe(self, headers: Mapping[str, str], window: int) -> None:
+        """Follow the exchange's own counters, as lower-case response headers state them.
+
+        A weight that arrives after the minute has turned may count either minute: ignored.
+        """
+        text = headers.get(_WEIGHT_HEADER, "")
+        if text.isascii() and text.isdigit():
+            self._count_weight(int(text), window)
+        for name, value in headers.items():
+            found = _ORDER_COUNT_HEADER.fullmatch(name)
+            if found and value.isascii() and value.isdigit():
+                interval = int(found[1]) * _UNIT_MS[found[2].upper()]
+                self._count_orders(interval, int(value))
+
+    def observe_limits(self, limits: Iterable[RateLimit], window: int) -> None:
+        """The same from the `rateLimits` of a WebSocket API reply."""
+        for limit in limits:
+            if limit.count < 0:
+                continue
+            if limit.kind == "REQUEST_WEIGHT" and limit.interval_ms == _MINUTE_MS:
+                self._count_weight(limit.count, window)
+            elif limit.kind == "ORDERS":
+                self._count_orders(limit.interval_ms, limit.count)
+
+    def adopt(self, limits: Iterable[RateLimit]) -> None:
+        """The limits of exchangeInfo replace what was assumed."""
+        for limit in limits:
+            if limit.limit <= 0:
+                continue
+            if limit.kind == "REQUEST_WEIGHT" and limit.interval_ms == _MINUTE_MS:
+                self._limit = limit.limit
+            elif limit.kind == "ORDERS":
+                self._order_limits[limit.interval_ms] = limit.limit
+
+    def silence(self, refusal: Throttled) -> None:
+        """The exchange answered 429 or 418: nothing more before its time."""
+        until_ms = self._now_ms() + refusal.retry_after_ms
+        if refusal.orders_only:
+            self.restore(BanState(orders_until_ms=until_ms))
+        elif refusal.banned:
+            self.restore(BanState(banned_until_ms=until_ms))
+        else:
+            self.restore(BanState(throttled_until_ms=until_ms))
+
+    def _require_silence_over(
+        self, now_ms: int, priority: Priority, *, places_orders: bool
+    ) -> None:
+        bans = self._ban
+        until_ms = max(bans.throttled_until_ms, bans.banned_until_ms)
+        if now_ms < until_ms:
+            raise Throttled(retry_after_ms=until_ms - now_ms, banned=now_ms < bans.banned_until_ms)
+        if priority is not Priority.PROTECTION and now_ms < until_ms + _HEAD_START_MS:
+            raise BudgetSpent(retry_after_ms=until_ms + _HEAD_START_MS - now_ms, banned=False)
+        if places_orders and now_ms < bans.orders_until_ms:
+            raise Throttled(
+                retry_after_ms=bans.orders_until_ms - now_ms, banned=False, orders_only=True
+            )
+
+    def _roll(self) -> None:
+        window = self._now_ms() // _MINUTE_MS
+        if window != self._window:
+            self._window, self._used = window, 0
+
+    def _count_weight(self, count: int, window: int) -> None:
+        self._roll()
+        if window == self._window:
+            self._used = max(self._used, count)
+
+    def _count_orders(self, interval_ms: int, count: int) -> None:
+        self._order_counts[interval_ms] = (self._now_ms() // interval_ms, count)
+
+
+def interval_ms(unit: str, count: int) -> int:
+    """Length of a limit's window; `unit` as exchangeInfo names it, 0 when unknown."""
+    return _UNIT_MS.get(unit[:1], 0) * count

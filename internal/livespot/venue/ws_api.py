@@ -1,0 +1,306 @@
+"""One WebSocket API connection: requests by id, and the private events on the same socket."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from livespot.contracts.errors import (
+    LivespotError,
+    NotSent,
+    OutcomeUnknown,
+    PayloadInvalid,
+    Throttled,
+    Unreachable,
+)
+from livespot.contracts.ports import Clock
+from livespot.contracts.streams import UserEvent, UserEvents
+from livespot.contracts.transport import Socket, SocketTransport
+from livespot.contracts.venue import ServerClock
+from livespot.venue.codec_info import rate_limits
+from livespot.venue.params import Params
+from livespot.venue.refusals import HALVES_CODES, Answer, banned_ms, classify
+from livespot.venue.signing import Signer, signed_params
+from livespot.venue.user_events import decode_user_event
+from livespot.venue.weights import Priority, WeightBudget
+from livespot.venue.wire import Wire, WireError, WireRateLimit, read
+
+_HANDSHAKE_SECONDS = 5.0
+_CONNECT_WEIGHT = 2
+_SESSION_WEIGHT = 2
+# Events wait here while the consumer is busy; more than this at once means it has stopped.
+_MOST_EVENTS = 8192
+
+
+class _Frame(Wire, frozen=True):
+    """A reply (with a status) or an event."""
+
+    id: int | str | None = None
+    status: int = 0
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw | None = None
+    rate_limits: tuple[WireRateLimit, ...] = ()
+    event: msgspec.Raw | None = None
+
+
+class _RetryAt(Wire, frozen=True):
+    retry_after: int = 0
+
+
+_FRAME = msgspec.json.Decoder(_Frame)
+_ERROR = msgspec.json.Decoder(WireError)
+_RETRY_AT = msgspec.json.Decoder(_RetryAt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketCall:
+    """What to ask. `mutation_id` is a mutation's client id and makes it one."""
+
+    method: str
+    params: Params
+    weight: int
+    priority: Priority
+    mutation_id: str | None = None
+    places_orders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SocketReply:
+    """A result; or, when `failed`, the error body of a cancel-replace that half succeeded."""
+
+    body: bytes
+    failed: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A request on its way; `settled` is set once `frame` is there or the connection is gone."""
+
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    frame: _Frame | None = None
+
+
+class WsApiConnection:
+    """Connect with `async with connection.open()`; `call` works while that lasts.
+
+    A connection that ends leaves every unanswered mutation `OutcomeUnknown`. Reconnecting is the
+    caller's: open again.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: SocketTransport,
+        url: str,
+        clock: Clock,
+        server_clock: ServerClock,
+        signer: Signer,
+        budget: WeightBudget,
+    ) -> None:
+        self.clock = clock
+        self._transport = transport
+        self._url = url
+        self._server_clock = server_clock
+        self._signer = signer
+        self._budget = budget
+        self._socket: Socket | None = None
+        self._waiting: dict[int, _Waiting] = {}
+        self._next_id = 1
+
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    @asynccontextmanager
+    async def open(self, *, user_events: bool = True) -> AsyncIterator[UserEvents]:
+        """Connect, log on where the key can, and subscribe to the account's events.
+
+        Raises:
+            Unreachable, Throttled: no connection, or it was lost while the body ran.
+            KeyRefused, Refused: the subscription was declined.
+        """
+        if self._socket is not None:
+            raise RuntimeError("the connection is open already")
+        self._budget.spend(_CONNECT_WEIGHT, Priority.QUERY)
+        send, receive = anyio.create_memory_object_stream[UserEvent](_MOST_EVENTS)
+        failure: LivespotError | None = None
+        with send, receive:
+            async with (
+                self._transport.connect(self._url) as socket,
+                anyio.create_task_group() as tasks,
+            ):
+                self._socket = socket
+                events = _Events(receive)
+                tasks.start_soon(self._read, socket, send, events)
+                try:
+                    if user_events:
+                        await self._subscribe()
+                    yield events
+                except LivespotError as error:
+                    # Carried out of the task group, which would wrap it into an exception group.
+                    failure = error
+                finally:
+                    self._hang_up()
+                    tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def call(self, call: SocketCall, *, timeout_seconds: float) -> SocketReply:
+        """Send one signed request once and wait for its reply.
+
+        Raises:
+            NotSent: there is no connection.
+            OutcomeUnknown: a mutation without a definite answer.
+            Unreachable: a read without an answer.
+            Refused, Throttled: it definitely did not happen.
+        """
+        socket = self._socket
+        if socket is None:
+            raise NotSent("the WebSocket API is not connected")
+        window = self._budget.spend(call.weight, call.priority, places_orders=call.places_orders)
+        try:
+            frame = await self._exchange(socket, call, timeout_seconds)
+        except Unreachable as error:
+            if call.mutation_id is None:
+                raise
+            raise OutcomeUnknown(call.mutation_id, str(error)) from error
+        self._budget.observe_limits(rate_limits(frame.rate_limits), window)
+        if frame.status == 200 and frame.error is None:
+            return SocketReply(bytes(frame.result), failed=False)
+        return self._failed(frame, call)
+
+    async def probe(self, *, timeout_seconds: float = 5.0) -> None:
+        """Ask the server whether the session lives; `Unreachable` when it does not answer."""
+        call = SocketCall(
+            method="session.status", params={}, weight=_SESSION_WEIGHT, priority=Priority.QUERY
+        )
+        await self.call(call, timeout_seconds=timeout_seconds)
+
+    async def _exchange(self, socket: Socket, call: SocketCall, timeout_seconds: float) -> _Frame:
+        number, self._next_id = self._next_id, self._next_id + 1
+        waiting = self._waiting[number] = _Waiting()
+        request = {"id": number, "method": call.method, "params": self._signed(call)}
+        try:
+            with self.clock.fail_after(timeout_seconds):
+                await socket.send(msgspec.json.encode(request).decode())
+                await waiting.settled.wait()
+        except TimeoutError as error:
+            raise Unreachable(f"{call.method}: no reply in {timeout_seconds} s") from error
+        finally:
+            self._waiting.pop(number, None)
+        if waiting.frame is None:
+            raise Unreachable(f"{call.method}: the connection was lost before the reply")
+        return waiting.frame
+
+    def _signed(self, call: SocketCall) -> Params:
+        if call.method == "session.status":
+            return {}
+        timestamp = self._server_clock.server_now_ms()
+        return signed_params({**call.params, "timestamp": timestamp}, self._signer)
+
+    def _failed(self, frame: _Frame, call: SocketCall) -> SocketReply:
+        body = frame.error if frame.error is not None else msgspec.Raw(b"{}")
+        answer = _answer(frame.status, body, self._server_clock.server_now_ms())
+        failure = classify(answer, mutation_id=call.mutation_id)
+        if isinstance(failure, Throttled):
+            self._budget.silence(failure)
+        elif answer.code in HALVES_CODES and not isinstance(failure, OutcomeUnknown):
+            return SocketReply(bytes(body), failed=True)
+        raise failure
+
+    async def _subscribe(self) -> None:
+        """With a session where the key allows one, else by a signature of its own."""
+        if self._signer.may_log_on:
+            await self._session_call("session.logon")
+            await self._session_call("userDataStream.subscribe")
+        else:
+            await self._session_call("userDataStream.subscribe.signature")
+
+    async def _session_call(self, method: str) -> None:
+        call = SocketCall(method=method, params={}, weight=_SESSION_WEIGHT, priority=Priority.QUERY)
+        await self.call(call, timeout_seconds=_HANDSHAKE_SECONDS)
+
+    async def _read(
+        self, socket: Socket, send: MemoryObjectSendStream[UserEvent], events: "_Events"
+    ) -> None:
+        """Until the connection ends; never waits for whoever consumes the events."""
+        try:
+            while True:
+                frame = read(_FRAME, await socket.receive(), "WebSocket API frame")
+                if frame.event is not None:
+                    self._take_event(frame.event, send)
+                else:
+                    self._take_reply(frame)
+        except (Unreachable, PayloadInvalid) as error:
+            events.lost = str(error)
+        except anyio.WouldBlock:
+            events.lost = "events were lost: nobody consumed them"
+        finally:
+            self._hang_up()
+            send.close()
+
+    def _take_event(self, event: msgspec.Raw, send: MemoryObjectSendStream[UserEvent]) -> None:
+        decoded = decode_user_event(event, self.clock.now_ms())
+        if decoded is not None:
+            send.send_nowait(decoded)
+
+    def _take_reply(self, frame: _Frame) -> None:
+        waiting = self._waiting.get(frame.id) if isinstance(frame.id, int) else None
+        if waiting is not None:
+            waiting.frame = frame
+            waiting.settled.set()
+        elif frame.id is None and frame.status != 200:
+            # Nobody asked: the session was revoked or the address banned.
+            raise Unreachable(f"the server ended the session with {frame.status}")
+
+    def _hang_up(self) -> None:
+        self._socket = None
+        for waiting in self._waiting.values():
+            waiting.settled.set()
+
+
+class _Events:
+    """The `UserEvents` of one connection."""
+
+    def __init__(self, receive: MemoryObjectReceiveStream[UserEvent]) -> None:
+        self._receive = receive
+        self.lost = "the connection was closed"
+
+    async def next(self) -> UserEvent:
+        try:
+            return await self._receive.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
+            raise Unreachable(self.lost) from error
+
+
+def _answer(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
+    """Read a failed reply; an unreadable error is a fact, not an error."""
+    try:
+        error = read(_ERROR, body, "error reply")
+        retry_at_ms = read(_RETRY_AT, error.data, "retry time").retry_after
+    except PayloadInvalid:
+        return _bare(status, body, server_now_ms)
+    wait_ms = max(0, retry_at_ms - server_now_ms) if retry_at_ms else 0
+    return Answer(
+        status=status,
+        code=error.code,
+        message=error.msg,
+        retry_after_ms=wait_ms or banned_ms(error.msg, server_now_ms),
+    )
+
+
+def _bare(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
+    """An error without (readable) extra data."""
+    try:
+        error = read(_ERROR, body, "error reply")
+    except PayloadInvalid:
+        error = WireError(code=0)
+    return Answer(
+        status=status,
+        code=error.code,
+        message=error.msg,
+        retry_after_ms=banned_ms(error.msg, server_now_ms),
+    )
