@@ -19,6 +19,7 @@ from livespot.actors.mail import (
     ScannerInbox,
     SignalInbox,
 )
+from livespot.actors.sending import tell
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
@@ -32,7 +33,7 @@ from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport
 from livespot.contracts.vocabulary import Mode, Severity, SignalKind, SignalLevel
 from livespot.rules.strategy import Strategy
 from livespot.runtime.cycles import CycleIds
-from livespot.runtime.mailboxes import Mailbox, MailboxClosed
+from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.send_gate import SendGate
 
 T = TypeVar("T")
@@ -94,14 +95,6 @@ class ExecutionPorts:
                 at_ms=self.clock.now_ms(),
             ),
         )
-
-
-async def tell(mailbox: Mailbox[T], message: T) -> None:
-    """Send, unless the receiver is gone for good: whoever follows it rebuilds from the ledger."""
-    try:
-        await mailbox.send(message)
-    except MailboxClosed:
-        return
 
 
 @dataclass(slots=True)

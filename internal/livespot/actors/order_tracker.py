@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from livespot.actors.execution_ports import ExecutionPorts, Reference, tell
+from livespot.actors.execution_ports import ExecutionPorts, Reference
 from livespot.actors.mail import FillBooked, OrderProgressed
 from livespot.actors.order_records import Tracked, fill_entry, list_entry, order_entry
+from livespot.actors.sending import tell
 from livespot.contracts import ids
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditEntry
@@ -48,10 +49,11 @@ OrderKey = tuple[str, int]
 
 @dataclass(slots=True)
 class Change:
-    """What one absorption did: orders that are newer, intents that moved (by id)."""
+    """What one absorption did: newer orders, moved intents, those risen from NOT_FOUND."""
 
     orders: list[Tracked] = field(default_factory=list)
     moved: list[OrderIntent] = field(default_factory=list)
+    reopened: list[OrderIntent] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -78,11 +80,27 @@ class OrderTracker:
 
     # ---- what others ask
 
-    def register(self, mutation: Mutation) -> None:
-        """Know the ids before the first byte leaves: the stream may be faster than the reply."""
+    def register(self, mutation: Mutation) -> bool:
+        """Know the ids before the first byte leaves: the stream may be faster than the reply.
+
+        False when the intent is known already; then nothing is changed.
+        """
+        if mutation.intent.order_intent_id in self.intents:
+            return False
         self.intents[mutation.intent.order_intent_id] = mutation.intent
         for alias in mutation.aliases:
-            self._aliases[alias.client_order_id] = alias
+            self._aliases.setdefault(alias.client_order_id, alias)
+        return True
+
+    def forget(self, mutation: Mutation) -> None:
+        """The ledger refused the row: whoever owns these ids, it is not this mutation."""
+        self.intents.pop(mutation.intent.order_intent_id, None)
+        for alias in mutation.aliases:
+            if self._aliases.get(alias.client_order_id) == alias:
+                del self._aliases[alias.client_order_id]
+
+    def knows(self, symbol: str, order_id: int) -> bool:
+        return (symbol, order_id) in self.orders
 
     def restore(self, intent: OrderIntent, aliases: Iterable[Alias]) -> None:
         """Take over an intent of an earlier life."""
@@ -141,12 +159,14 @@ class OrderTracker:
         *,
         order_list: ListView | None = None,
         step: tuple[str, ledger.Step] | None = None,
+        also: AuditEntry | None = None,
     ) -> Change:
         """Merge what the exchange said, make it durable with what it proves, then tell others.
 
-        `step` is a transition the caller asks for; it is dropped when evidence was faster.
+        `step` is a transition the caller asks for; it is dropped when evidence was faster. `also`
+        is an event of the caller's that belongs into the same transaction.
         """
-        batch = _Batch()
+        batch = _Batch(entries=[also] if also is not None else [])
         if step is not None and self._may(step[0], step[1].to_state):
             batch.steps[step[0]] = step[1]
         for update in updates:
@@ -159,6 +179,7 @@ class OrderTracker:
             await self._ports.audit.commit(*batch.entries)
         self._remember(batch, moved)
         change.moved = [intent for intent, _ in moved]
+        change.reopened = [i for i, before in moved if before is IntentState.NOT_FOUND]
         with self._ports.clock.move_on_after(_TELL_LIMIT_S, shield=True):
             await self._publish(batch, moved)
         return change

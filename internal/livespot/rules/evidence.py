@@ -1,10 +1,11 @@
 """When absence is proven: the fence, the engine's progress, and reads that could have seen it."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from livespot.contracts.settings import TimingSettings
-from livespot.contracts.vocabulary import IntentRole
+from livespot.contracts.vocabulary import IntentRole, Side
 
 MIN_NEGATIVE_READS = 3
 MIN_ENDPOINTS = 2
@@ -42,13 +43,16 @@ class Case:
 
     `signed_ms` is the latest server time at which the request can have been signed; `list_id` is
     the client id of its order list, empty when there is none; `order_ids` are those of its orders
-    and of the cancels aimed at them.
+    and of the cancels aimed at them. `side` and `qty` are those of its first order: an order that
+    somebody cancelled by hand no longer carries our id and is recognised by them.
     """
 
     intent_id: str
     symbol: str
     order_ids: tuple[str, ...]
     list_id: str
+    side: Side
+    qty: Decimal
     signed_ms: int
     recv_window_ms: int
     engine_time_ms: int = 0

@@ -10,6 +10,7 @@ from livespot.contracts import ids
 from livespot.contracts.amounts import BPS
 from livespot.contracts.base import Message
 from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, ExitPlan
 from livespot.contracts.market import Constraints, SymbolInfo
 from livespot.contracts.orders import (
@@ -89,19 +90,6 @@ class EntryDraft:
     not_after_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SellDraft:
-    """What a position wants sold or guarded; amounts quantised by the asker."""
-
-    decision_id: str
-    parent_intent_id: str
-    symbol: str
-    qty: Decimal
-    attempt: int
-    recv_window_ms: int
-    now_ms: int
-
-
 def payload_of(request: Request) -> str:
     """The request as canonical JSON for the ledger."""
     return canonical_json(_stored(request)).decode()
@@ -126,6 +114,20 @@ def request_of(payload: str) -> Request:
         if request is not None:
             return request
     raise ValueError(f"payload {payload!r} holds no request")
+
+
+def first_qty(request: Request) -> Decimal:
+    """The quantity of the order that appears on the book first; 0 for a cancel."""
+    match request:
+        case OrderRequest():
+            return request.qty
+        case ListRequest():
+            working = request.working
+            return working.qty if working is not None else request.qty or Decimal(0)
+        case CancelReplaceRequest():
+            return request.order.qty
+        case CancelRequest():
+            return Decimal(0)
 
 
 def attached_kind(info: SymbolInfo, settings: ExitSettings) -> ListKind | None:
@@ -157,7 +159,7 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
     constraints = draft.info.constraints
     if plan is None or draft.decision.exit_plan is None or constraints is None:
         raise ValueError(f"decision {draft.decision.decision_id!r} is not a complete entry")
-    refusal = _refused(
+    refusal = refused(
         OrderDraft(
             type=draft.order_type,
             side=Side.BUY,
@@ -185,112 +187,6 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
     return _attached(draft, working, kind, settings)
 
 
-def oco_mutation(draft: SellDraft, *, tp_price: Decimal, stop: "StopPrices") -> Mutation:
-    """A sell OCO for what is held: LIMIT_MAKER above, a stop below."""
-    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.LIST, draft.attempt)
-    tp_id = _leg_id(draft.parent_intent_id, IntentRole.TP, draft.attempt)
-    sl_id = _leg_id(draft.parent_intent_id, IntentRole.SL, draft.attempt)
-    request = ListRequest(
-        kind=ListKind.OCO,
-        symbol=draft.symbol,
-        list_client_order_id=ids.client_order_id(intent_id),
-        side=Side.SELL,
-        qty=draft.qty,
-        above=LegRequest(type=OrderType.LIMIT_MAKER, client_order_id=tp_id, price=tp_price),
-        below=_stop_leg(stop, sl_id),
-        recv_window_ms=draft.recv_window_ms,
-    )
-    legs = (
-        Alias(client_order_id=tp_id, order_intent_id=intent_id, role=IntentRole.TP),
-        Alias(client_order_id=sl_id, order_intent_id=intent_id, role=IntentRole.SL),
-    )
-    intent = _sell_intent(draft, intent_id, IntentAction.OCO_CREATE, IntentRole.LIST, request)
-    return _mutation(intent, request, legs)
-
-
-def stop_mutation(draft: SellDraft, *, stop: "StopPrices") -> Mutation:
-    """A single protective stop, the lesser protection."""
-    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.STOP, draft.attempt)
-    limited = stop.limit_price is not None
-    request = OrderRequest(
-        symbol=draft.symbol,
-        side=Side.SELL,
-        type=OrderType.STOP_LOSS_LIMIT if limited else OrderType.STOP_LOSS,
-        qty=draft.qty,
-        client_order_id=ids.client_order_id(intent_id),
-        price=stop.limit_price,
-        stop_price=stop.trigger_price,
-        time_in_force=TimeInForce.GTC if limited else None,
-        recv_window_ms=draft.recv_window_ms,
-    )
-    intent = _sell_intent(draft, intent_id, IntentAction.SUBMIT, IntentRole.STOP, request)
-    return _mutation(intent, request)
-
-
-def close_mutation(draft: SellDraft, *, limit_price: Decimal | None) -> Mutation:
-    """Sell now: IOC at a limit, or at market when there is none."""
-    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.CLOSE, draft.attempt)
-    request = OrderRequest(
-        symbol=draft.symbol,
-        side=Side.SELL,
-        type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
-        qty=draft.qty,
-        client_order_id=ids.client_order_id(intent_id),
-        price=limit_price,
-        time_in_force=None if limit_price is None else TimeInForce.IOC,
-        recv_window_ms=draft.recv_window_ms,
-    )
-    intent = _sell_intent(draft, intent_id, IntentAction.CLOSE, IntentRole.CLOSE, request)
-    return _mutation(intent, request)
-
-
-def cancel_mutation(
-    target: OrderIntent,
-    *,
-    order_id: int,
-    orig_client_order_id: str,
-    only_new: bool,
-    attempt: int,
-    now_ms: int,
-) -> Mutation:
-    """Cancel one order of `target`: by exchange id when it is known, else by its client id.
-
-    The cancel's id becomes an alias of the *target*, because the exchange will report the
-    cancelled order under it.
-    """
-    intent_id = derived_intent_id(target.order_intent_id, IntentRole.CANCEL, attempt)
-    client_id = ids.client_order_id(intent_id)
-    request = CancelRequest(
-        symbol=target.symbol,
-        client_order_id=client_id,
-        order_id=order_id or None,
-        orig_client_order_id=None if order_id else orig_client_order_id,
-        only_new=only_new,
-    )
-    intent = OrderIntent(
-        order_intent_id=intent_id,
-        decision_id=target.decision_id,
-        parent_order_intent_id=target.order_intent_id,
-        action=IntentAction.CANCEL,
-        role=IntentRole.CANCEL,
-        attempt=attempt,
-        symbol=target.symbol,
-        side=target.side,
-        client_order_id=client_id,
-        payload=payload_of(request),
-        state=IntentState.CREATED,
-        recv_window_ms=request.recv_window_ms,
-        created_at_ms=now_ms,
-        updated_at_ms=now_ms,
-    )
-    alias = Alias(
-        client_order_id=client_id,
-        order_intent_id=target.order_intent_id,
-        role=IntentRole.CANCEL,
-    )
-    return Mutation(intent=intent, aliases=(alias,), request=request)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopPrices:
     """A stop's trigger, and its limit where the symbol only offers STOP_LOSS_LIMIT."""
@@ -315,14 +211,18 @@ def _attached(
     exits, constraints = draft.decision.exit_plan, draft.info.constraints
     form = stop_type(draft.info, settings)
     if exits is None or constraints is None or form is None:
-        raise ValueError(f"decision {draft.decision.decision_id!r} cannot be protected")
+        return OrderRefused(
+            reason=ReasonCode.PROTECTION_INVALID_FILTER,
+            filter_name="orderTypes",
+            detail="the symbol offers no stop of the wanted kind",
+        )
     stop = stop_prices(exits.sl_price, form, settings, constraints)
     qty = sellable_after_fee(draft.qty, constraints, draft.base_fee_bps)
-    tp_id = _leg_id(draft.intent_id, IntentRole.TP, ATTACHED_ATTEMPT)
-    sl_id = _leg_id(draft.intent_id, IntentRole.SL, ATTACHED_ATTEMPT)
-    above, below = _above_leg(exits, tp_id), _stop_leg(stop, sl_id)
+    tp_id = leg_id(draft.intent_id, IntentRole.TP, ATTACHED_ATTEMPT)
+    sl_id = leg_id(draft.intent_id, IntentRole.SL, ATTACHED_ATTEMPT)
+    above, below = _above_leg(exits, tp_id), stop_leg(stop, sl_id)
     for leg in (above, below):
-        refusal = _refused(
+        refusal = refused(
             OrderDraft(
                 type=leg.type,
                 side=Side.SELL,
@@ -336,7 +236,7 @@ def _attached(
         )
         if refusal is not None:
             return refusal
-    list_id = _leg_id(draft.intent_id, IntentRole.LIST, ATTACHED_ATTEMPT)
+    list_id = leg_id(draft.intent_id, IntentRole.LIST, ATTACHED_ATTEMPT)
     request = ListRequest(
         kind=kind,
         symbol=working.symbol,
@@ -372,7 +272,7 @@ def _above_leg(exits: ExitPlan, client_id: str) -> LegRequest:
     )
 
 
-def _stop_leg(stop: StopPrices, client_id: str) -> LegRequest:
+def stop_leg(stop: StopPrices, client_id: str) -> LegRequest:
     limited = stop.limit_price is not None
     return LegRequest(
         type=OrderType.STOP_LOSS_LIMIT if limited else OrderType.STOP_LOSS,
@@ -400,7 +300,7 @@ def _entry(draft: EntryDraft, request: Request, legs: tuple[Alias, ...]) -> Muta
         created_at_ms=draft.now_ms,
         updated_at_ms=draft.now_ms,
     )
-    mutation = _mutation(intent, request, legs)
+    mutation = mutation_of(intent, request, legs)
     return Mutation(
         intent=mutation.intent,
         aliases=mutation.aliases,
@@ -409,32 +309,7 @@ def _entry(draft: EntryDraft, request: Request, legs: tuple[Alias, ...]) -> Muta
     )
 
 
-def _sell_intent(
-    draft: SellDraft,
-    intent_id: str,
-    action: IntentAction,
-    role: IntentRole,
-    request: Request,
-) -> OrderIntent:
-    return OrderIntent(
-        order_intent_id=intent_id,
-        decision_id=draft.decision_id,
-        parent_order_intent_id=draft.parent_intent_id,
-        action=action,
-        role=role,
-        attempt=draft.attempt,
-        symbol=draft.symbol,
-        side=Side.SELL,
-        client_order_id=ids.client_order_id(intent_id),
-        payload=payload_of(request),
-        state=IntentState.CREATED,
-        recv_window_ms=draft.recv_window_ms,
-        created_at_ms=draft.now_ms,
-        updated_at_ms=draft.now_ms,
-    )
-
-
-def _mutation(intent: OrderIntent, request: Request, legs: tuple[Alias, ...] = ()) -> Mutation:
+def mutation_of(intent: OrderIntent, request: Request, legs: tuple[Alias, ...] = ()) -> Mutation:
     own = Alias(
         client_order_id=intent.client_order_id,
         order_intent_id=intent.order_intent_id,
@@ -443,17 +318,19 @@ def _mutation(intent: OrderIntent, request: Request, legs: tuple[Alias, ...] = (
     return Mutation(intent=intent, aliases=(own, *legs), request=request)
 
 
-def _leg_id(parent: str, role: IntentRole, attempt: int) -> str:
+def leg_id(parent: str, role: IntentRole, attempt: int) -> str:
     return ids.client_order_id(derived_intent_id(parent, role, attempt))
 
 
-def _refused(
-    draft: OrderDraft, constraints: Constraints, reference: Decimal
-) -> OrderRefused | None:
+def refused(draft: OrderDraft, constraints: Constraints, reference: Decimal) -> OrderRefused | None:
     checked = check_order(draft, constraints, reference_price=reference)
     if isinstance(checked, OrderRefused):
         return checked
     wanted = (draft.qty, draft.price, draft.stop_price)
     if (checked.qty, checked.price, checked.stop_price) != wanted:
-        raise ValueError(f"order {draft!r} was not quantised before it came here")
+        return OrderRefused(
+            reason=ReasonCode.RISK_SIZE_INVALID,
+            filter_name="quantizer",
+            detail=f"{wanted} was not quantised before it came here",
+        )
     return None

@@ -1,0 +1,481 @@
+"""Hosts the entry engines: one entry per symbol, its commands carried out, its end announced.
+
+*Reads* fresh snapshots and risk's word for further attempts. *Writes* nothing itself; mutations go
+through the desk. *Owns* the running entries.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from livespot.actors.entry_weighing import weigh
+from livespot.actors.execution_work import Answered, AttemptWeighed, OrderRead, Shop, Work
+from livespot.actors.mail import ApprovedEntry, EntryEnded, EntryOpened, ProposalEnded
+from livespot.actors.mutation_desk import Ending, Outcome
+from livespot.actors.order_reading import read_order
+from livespot.actors.order_records import Tracked
+from livespot.actors.sending import tell
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.market import Snapshot, SymbolInfo
+from livespot.contracts.orders import ListRequest, OrderIntent
+from livespot.contracts.vocabulary import (
+    IntentAction,
+    IntentRole,
+    IntentState,
+    OrderStatus,
+    OrderType,
+    SignalKind,
+    SignalLevel,
+)
+from livespot.rules import entry_engine as engine
+from livespot.rules.exit_requests import cancel_mutation
+from livespot.rules.intent_ids import entry_intent_id
+from livespot.rules.quantize import OrderRefused, protectable
+from livespot.rules.requests import (
+    EntryDraft,
+    Mutation,
+    entry_mutation,
+    request_of,
+)
+
+# A finished entry waits this long for the fills of its last execution before it is announced.
+_FILLS_WAIT_MS = 1000
+
+
+@dataclass(slots=True)
+class EntryCase:
+    """One entry. `attempts` maps each attempt's intent to its number."""
+
+    decision: Decision
+    snapshot: Snapshot | None
+    info: SymbolInfo
+    state: engine.EntryState
+    attempt_decision: Decision
+    weighed_ms: int
+    attempts: dict[str, int] = field(default_factory=dict)
+    cancels: dict[str, str] = field(default_factory=dict)
+    current: str = ""
+    opened: bool = False
+    finish: engine.Finish | None = None
+    finished_ms: int = 0
+
+
+class EntryDesk:
+    """Serial: every method runs in the actor's own task."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._ports = shop.ports
+        self._cases: dict[str, EntryCase] = {}
+        self.stopping = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._cases)
+
+    def has_entry(self, symbol: str) -> bool:
+        return symbol in self._cases
+
+    def owns(self, intent_id: str) -> bool:
+        return any(intent_id in c.attempts or intent_id in c.cancels for c in self._cases.values())
+
+    # ---- beginning
+
+    async def begin(self, message: ApprovedEntry, info: SymbolInfo | None) -> None:
+        decision, verdict = message.decision, message.decision.risk_verdict
+        refusal = self._refusal(decision.symbol, info)
+        if refusal is not None or info is None or verdict is None or decision.entry_plan is None:
+            await self._decline(decision, refusal or ReasonCode.STRAT_INPUT_INVALID)
+            return
+        now = self._ports.clock.now_ms()
+        state, commands = engine.begin(
+            decision.entry_plan,
+            verdict.approved_qty,
+            approved_ms=message.approved_at_ms,
+            now_ms=now,
+            max_age_ms=self._ports.settings.timing.decision_max_age_ms,
+        )
+        case = EntryCase(
+            decision=decision,
+            snapshot=message.snapshot,
+            info=info,
+            state=state,
+            attempt_decision=decision,
+            weighed_ms=message.approved_at_ms,
+        )
+        self._cases[decision.symbol] = case
+        await self._carry_out(case, commands)
+
+    async def wind_down(self, decision: Decision, intent: OrderIntent, info: SymbolInfo) -> None:
+        """Take over an entry that outlived its engine: watch it, cancel it, buy nothing more."""
+        if decision.entry_plan is None or decision.symbol in self._cases:
+            return
+        tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
+        unknown = intent.state is IntentState.SENT_UNKNOWN
+        qty = decision.risk_verdict.approved_qty if decision.risk_verdict else ZERO
+        now = self._ports.clock.now_ms()
+        case = EntryCase(
+            decision=decision,
+            snapshot=None,
+            info=info,
+            state=engine.EntryState(
+                plan=decision.entry_plan,
+                qty=qty,
+                approved_ms=now,
+                phase=engine.Phase.UNRESOLVED if unknown else engine.Phase.PLACING,
+                attempt=intent.attempt,
+                placed_ms=now,
+                first_placed_ms=now,
+            ),
+            attempt_decision=decision,
+            weighed_ms=now,
+            attempts={intent.order_intent_id: intent.attempt},
+            current=intent.order_intent_id,
+            opened=True,
+        )
+        self._cases[decision.symbol] = case
+        await self._feed(case, engine.Halted(reason=ReasonCode.BOOT_RECOVERY))
+        if tracked is not None:
+            await self.order_changed(tracked)
+
+    def _refusal(self, symbol: str, info: SymbolInfo | None) -> ReasonCode | None:
+        if self.stopping or not self._ports.gate.entries_open:
+            return ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
+        if symbol in self._cases or self._shop.tracker.unknown_intents(symbol):
+            return ReasonCode.RISK_ENTRY_ALREADY_PENDING
+        if self._shop.tracker.has_foreign(symbol):
+            return ReasonCode.FOREIGN_ORDER_DETECTED
+        if info is None or not info.is_trading:
+            return ReasonCode.SYMBOL_NOT_TRADING
+        return None
+
+    async def _decline(self, decision: Decision, reason: ReasonCode) -> None:
+        now = self._ports.clock.now_ms()
+        await tell(self._ports.risk, _ended(decision, "", engine_reasons=(reason,), at_ms=now))
+        await self._release_proposal(decision, (reason,))
+
+    async def _release_proposal(self, decision: Decision, reasons: tuple[ReasonCode, ...]) -> None:
+        await tell(
+            self._ports.signal,
+            ProposalEnded(
+                decision_id=decision.decision_id, symbol=decision.symbol, reasons=reasons
+            ),
+        )
+
+    # ---- events
+
+    async def tick(self) -> None:
+        for case in list(self._cases.values()):
+            if case.finish is not None:
+                await self._announce(case)
+            elif self.stopping:
+                await self._feed(case, engine.Halted(reason=ReasonCode.OPERATOR_STOP))
+                await self._feed(case, engine.Ticked())
+            elif not self._ports.gate.entries_open:
+                await self._feed(case, engine.Halted(reason=ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY))
+                await self._feed(case, engine.Ticked())
+            else:
+                await self._feed(case, engine.Ticked())
+
+    async def created(self, mutation: Mutation) -> None:
+        """The first row of an entry binds the reserve."""
+        case = self._case_of(mutation.intent.order_intent_id)
+        if case is None or case.opened or not mutation.is_entry:
+            return
+        case.opened = True
+        opened = EntryOpened(
+            decision=case.decision,
+            order_intent_id=mutation.intent.order_intent_id,
+            at_ms=self._ports.clock.now_ms(),
+        )
+        await tell(self._ports.risk, opened)
+        await tell(self._ports.position, opened)
+
+    async def order_changed(self, tracked: Tracked, *, answers_cancel: bool = False) -> None:
+        """A newer state of some order; only the buying leg of an entry matters here."""
+        case = self._case_of(tracked.intent_id)
+        if case is None or tracked.role is not IntentRole.ENTRY:
+            return
+        event = engine.OrderSeen(
+            order=tracked.view,
+            attempt=case.attempts[tracked.intent_id],
+            protectable=self._protectable(case, tracked.view.executed_qty),
+            answers_cancel=answers_cancel,
+        )
+        await self._feed(case, event)
+
+    async def answered(self, done: Answered) -> None:
+        """The definite or missing answer to a mutation of an entry (orders were fed before)."""
+        intent_id = done.mutation.intent.order_intent_id
+        case = self._case_of(intent_id)
+        if case is None:
+            return
+        if intent_id in case.cancels:
+            await self._cancel_answered(case, intent_id, done.outcome)
+            return
+        event = _place_event(done.outcome)
+        if event is not None:
+            await self._feed(case, event)
+
+    async def settled(self, intent: OrderIntent) -> None:
+        """An unknown entry was proven absent or refused."""
+        case = self._case_of(intent.order_intent_id)
+        if case is None or intent.order_intent_id != case.current:
+            return
+        if intent.state is IntentState.NOT_FOUND:
+            await self._feed(case, engine.PlaceNotFound())
+        elif intent.state is IntentState.FAILED_TERMINAL:
+            refused = engine.PlaceRefused(crossed=False, reason=ReasonCode.ORDER_SUBMIT_REJECTED)
+            await self._feed(case, refused)
+
+    async def weighed(self, done: AttemptWeighed) -> None:
+        case = self._cases.get(done.symbol)
+        if case is None or case.decision.decision_id != done.decision_id:
+            return
+        plan = done.decision.entry_plan if done.decision is not None else None
+        if done.decision is None or plan is None or done.attempt != case.state.attempt + 1:
+            await self._feed(case, engine.WeighedAway(reason=done.reason))
+            return
+        case.attempt_decision = done.decision
+        case.weighed_ms = self._ports.clock.now_ms()
+        await self._feed(case, engine.Weighed(plan=plan, qty=done.qty))
+
+    async def cancel_unresolved(self, intent: OrderIntent) -> None:
+        """Ask the engine itself about an unanswered entry: cancel it by its client id."""
+        case = self._case_of(intent.order_intent_id)
+        if case is None or not self._ports.gate.mutations_open:
+            return
+        await self._send_cancel(case, order_id=0, only_new=False)
+
+    async def _cancel_answered(self, case: EntryCase, intent_id: str, outcome: Outcome) -> None:
+        if case.cancels[intent_id] != case.current:
+            return
+        match outcome.ending:
+            case Ending.ACCEPTED:
+                tracked = self._shop.tracker.order_of(case.current, IntentRole.ENTRY)
+                if tracked is None or not tracked.view.status.is_terminal:
+                    await self._feed(case, engine.CancelFoundNothing())
+            case Ending.REFUSED if "cancel restrictions" in outcome.message:
+                await self._feed(case, engine.CancelRestricted())
+            case Ending.REFUSED if outcome.no_such_order or outcome.code == -2011:
+                await self._feed(case, engine.CancelFoundNothing())
+            case _:
+                await self._feed(case, engine.CancelFailed())
+
+    # ---- commands
+
+    async def _feed(self, case: EntryCase, event: engine.Event) -> None:
+        case.state, commands = engine.advance(
+            case.state,
+            event,
+            now_ms=self._ports.clock.now_ms(),
+            settings=self._ports.settings.entry,
+        )
+        await self._carry_out(case, commands)
+
+    async def _carry_out(self, case: EntryCase, commands: tuple[engine.Command, ...]) -> None:
+        for command in commands:
+            match command:
+                case engine.Place():
+                    await self._place(case, command)
+                case engine.Cancel():
+                    await self._send_cancel(
+                        case, order_id=command.order_id, only_new=command.only_new
+                    )
+                case engine.QueryOrder():
+                    self._query(case, command.order_id)
+                case engine.Weigh():
+                    self._weigh(case, command)
+                case engine.CancelStuck():
+                    await self._ports.demand(
+                        SignalKind.INTENT,
+                        SignalLevel.DEGRADE,
+                        ReasonCode.INTENT_SENT_UNKNOWN,
+                        source=f"cancel:{case.current}",
+                        detail="a cancel stayed unanswered too often",
+                    )
+                case engine.Finish():
+                    case.finish = command
+                    case.finished_ms = self._ports.clock.monotonic_ms()
+                    await self._announce(case)
+
+    async def _place(self, case: EntryCase, command: engine.Place) -> None:
+        market = command.order_type is OrderType.MARKET
+        intent_id = entry_intent_id(
+            case.attempt_decision,
+            action=IntentAction.SUBMIT,
+            attempt=command.attempt,
+            price=ZERO if market else command.plan.limit_price,
+            qty=command.qty,
+            order_type=command.order_type,
+        )
+        draft = EntryDraft(
+            intent_id=intent_id,
+            decision=case.attempt_decision,
+            qty=command.qty,
+            attempt=command.attempt,
+            order_type=command.order_type,
+            info=case.info,
+            base_fee_bps=self._base_fee_bps(case),
+            recv_window_ms=self._shop.desk.entry_recv_window_ms(),
+            now_ms=self._ports.clock.now_ms(),
+            not_after_ms=case.weighed_ms + self._ports.settings.timing.decision_max_age_ms,
+        )
+        mutation = entry_mutation(draft, self._ports.settings.exit)
+        if isinstance(mutation, OrderRefused):
+            refused = engine.PlaceRefused(crossed=False, reason=mutation.reason)
+            await self._feed(case, refused)
+            return
+        case.attempts[intent_id] = command.attempt
+        case.current = intent_id
+        self._shop.dispatch(mutation)
+
+    async def _send_cancel(self, case: EntryCase, *, order_id: int, only_new: bool) -> None:
+        target = self._shop.tracker.intents[case.current]
+        mutation = cancel_mutation(
+            target,
+            order_id=order_id,
+            orig_client_order_id=target.client_order_id,
+            only_new=only_new,
+            attempt=await self._shop.attempts.next(
+                target.decision_id, target.order_intent_id, IntentRole.CANCEL
+            ),
+            now_ms=self._ports.clock.now_ms(),
+        )
+        case.cancels[mutation.intent.order_intent_id] = case.current
+        self._shop.dispatch(mutation)
+
+    def _query(self, case: EntryCase, order_id: int) -> None:
+        ports, symbol = self._ports, case.decision.symbol
+
+        async def job() -> Work:
+            update = await read_order(ports, symbol, order_id)
+            return OrderRead(symbol=symbol, order_id=order_id, update=update)
+
+        self._shop.crew.start(job)
+
+    def _weigh(self, case: EntryCase, command: engine.Weigh) -> None:
+        ports, decision, qty = self._ports, case.decision, case.state.qty
+
+        async def job() -> Work:
+            return await weigh(ports, decision, command, qty)
+
+        self._shop.crew.start(job)
+
+    # ---- ending
+
+    async def _announce(self, case: EntryCase) -> None:
+        """Tell everybody once the fills of the last order are booked, or after a short wait."""
+        finish, tracker = case.finish, self._shop.tracker
+        if finish is None:
+            return
+        tracked = tracker.order_of(case.current, IntentRole.ENTRY)
+        waited = self._ports.clock.monotonic_ms() - case.finished_ms
+        if (
+            finish.executed > 0
+            and tracked is not None
+            and tracked.missing > 0
+            and (waited < _FILLS_WAIT_MS)
+        ):
+            return
+        del self._cases[case.decision.symbol]
+        now = self._ports.clock.now_ms()
+        await self._withdraw_demands(case)
+        ended = _ended(case.decision, case.current, engine_reasons=finish.reasons, at_ms=now)
+        if tracked is not None and finish.executed > 0:
+            ended = self._with_fill(case, ended, tracked)
+        await tell(self._ports.risk, ended)
+        if case.opened:
+            await tell(self._ports.position, ended)
+        await self._release_proposal(case.decision, finish.reasons)
+
+    async def _withdraw_demands(self, case: EntryCase) -> None:
+        for intent_id in case.attempts:
+            await self._ports.demand(
+                SignalKind.INTENT,
+                SignalLevel.CLEAR,
+                ReasonCode.INTENT_CONFIRMED_BY_REST,
+                source=f"cancel:{intent_id}",
+                detail="the entry is over",
+            )
+
+    def _with_fill(self, case: EntryCase, ended: EntryEnded, tracked: Tracked) -> EntryEnded:
+        view = tracked.view
+        legs = {a.role: a.client_order_id for a in self._shop.tracker.aliases_of(case.current)}
+        request = request_of(self._shop.tracker.intents[case.current].payload)
+        armed = isinstance(request, ListRequest) and view.status is OrderStatus.FILLED
+        return msgspec.structs.replace(
+            ended,
+            filled_qty=view.executed_qty,
+            filled_quote=view.cumulative_quote,
+            attached_list_id=view.order_list_id if armed else -1,
+            tp_client_id=legs.get(IntentRole.TP, "") if armed else "",
+            sl_client_id=legs.get(IntentRole.SL, "") if armed else "",
+        )
+
+    # ---- small questions
+
+    def _case_of(self, intent_id: str) -> EntryCase | None:
+        return next(
+            (
+                case
+                for case in self._cases.values()
+                if intent_id in case.attempts or intent_id in case.cancels
+            ),
+            None,
+        )
+
+    def _base_fee_bps(self, case: EntryCase) -> int:
+        if case.snapshot is not None:
+            return case.snapshot.cost_inputs.base_fee_bps
+        return self._ports.settings.venue.taker_bps
+
+    def _protectable(self, case: EntryCase, executed: Decimal) -> bool:
+        exits, constraints = case.attempt_decision.exit_plan, case.info.constraints
+        if exits is None or constraints is None or executed <= 0:
+            return False
+        lowest = exits.sl_price * (10_000 - self._ports.settings.exit.stop_limit_offset_bps)
+        return protectable(
+            executed,
+            constraints,
+            self._base_fee_bps(case),
+            lowest / 10_000,
+            self._ports.settings.risk.max_dust_bps,
+        )
+
+
+def _place_event(outcome: Outcome) -> engine.Event | None:
+    match outcome.ending:
+        case Ending.ACCEPTED:
+            return None
+        case Ending.UNKNOWN:
+            return engine.PlaceUnknown()
+        case _:
+            crossed = "would immediately match" in outcome.message
+            reason = ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK if crossed else outcome.reason
+            return engine.PlaceRefused(crossed=crossed, reason=reason)
+
+
+def _ended(
+    decision: Decision,
+    intent_id: str,
+    *,
+    engine_reasons: tuple[ReasonCode, ...],
+    at_ms: int,
+) -> EntryEnded:
+    """An entry that bought nothing."""
+    return EntryEnded(
+        decision_id=decision.decision_id,
+        symbol=decision.symbol,
+        order_intent_id=intent_id,
+        filled_qty=ZERO,
+        filled_quote=ZERO,
+        attached_list_id=-1,
+        tp_client_id="",
+        sl_client_id="",
+        reasons=engine_reasons,
+        at_ms=at_ms,
+    )

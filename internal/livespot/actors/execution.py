@@ -1,0 +1,57 @@
+"""The only owner of mutations: entries, protections, closes and cancels leave through here.
+
+*Reads* approved entries, wishes of the position, what stream and REST say of orders. *Writes* the
+intents ledger, orders and fills. *Owns* the belief about every order of ours.
+"""
+
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.execution_life import ExecutionLife
+from livespot.actors.execution_ports import Crew, ExecutionPorts
+from livespot.actors.execution_work import Received, Tick, Work
+
+_TICK_S = 0.1
+_LAST_WRITES_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution(ExecutionPorts):
+    """Restarting it is recovery: everything it knows comes from the ledger and the exchange."""
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until the inbox is closed and drained.
+
+        Mutations under way are shielded: they end by their own limit, and their outcome is made
+        durable before this returns, cancelled or not.
+        """
+        life: ExecutionLife | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                crew: Crew[Work] = Crew(tasks)
+                life = ExecutionLife(self, crew)
+                tasks.start_soon(self._pump, crew)
+                tasks.start_soon(self._tick, crew)
+                task_status.started()
+                await life.serve()
+                tasks.cancel_scope.cancel()
+        finally:
+            if life is not None:
+                with self.clock.move_on_after(_LAST_WRITES_S, shield=True):
+                    await life.finish()
+
+    async def _pump(self, crew: Crew[Work]) -> None:
+        while True:
+            try:
+                message = await self.inbox.receive()
+            except anyio.EndOfStream:
+                crew.put(Received(message=None))
+                return
+            await crew.put_and_wait(Received(message=message))
+
+    async def _tick(self, crew: Crew[Work]) -> None:
+        while True:
+            await self.clock.sleep(_TICK_S)
+            await crew.put_and_wait(Tick())

@@ -1,0 +1,202 @@
+"""Makes the answer to a mutation durable, with everything it proves, and tells who counts it."""
+
+from livespot.actors.execution_work import REUSED, Answered, ClockChecked, Shop, Work
+from livespot.actors.mail import (
+    FiltersRefreshWanted,
+    MutationCounted,
+    ReconcileWanted,
+    RejectSeen,
+    SubmitAnswered,
+    SubmitTimedOut,
+)
+from livespot.actors.mutation_desk import Ending, Outcome
+from livespot.actors.order_tracker import Change
+from livespot.actors.sending import tell
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import Transient
+from livespot.contracts.orders import OrderIntent
+from livespot.contracts.vocabulary import (
+    EventType,
+    IntentRole,
+    IntentState,
+    Severity,
+    SignalKind,
+    SignalLevel,
+    Stage,
+)
+from livespot.rules import ledger
+
+_LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
+_TEXT_LIMIT = 300
+
+
+class AnswerBook:
+    """Serial, in the actor's own task."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._ports = shop.ports
+        self._clock_faults = 0
+
+    async def record(self, done: Answered) -> Change:
+        """Commit transition, orders and fills of one answer in one transaction."""
+        tracker, outcome = self._shop.tracker, done.outcome
+        intent_id = done.mutation.intent.order_intent_id
+        if outcome.reason is ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK:
+            if outcome is not REUSED:
+                tracker.forget(done.mutation)
+            text = f"intent {intent_id} was used before"
+            await self._ports.alert(
+                Severity.WARN, outcome.reason, text, symbol=done.mutation.intent.symbol
+            )
+            return Change()
+        intent = tracker.intents[intent_id]
+        change = await tracker.absorb(
+            outcome.updates,
+            order_list=outcome.order_list,
+            step=self._step(intent, done),
+            also=self._event(intent, outcome),
+        )
+        await self._tell_counters(intent, outcome)
+        await self._react(intent, outcome)
+        return change
+
+    def _step(self, intent: OrderIntent, done: Answered) -> tuple[str, ledger.Step] | None:
+        outcome, now = done.outcome, self._ports.clock.now_ms()
+        if outcome.ending is Ending.ACCEPTED:
+            own = [u.order for u in outcome.updates if u.order.own_id == intent.client_order_id]
+            order_list = outcome.order_list
+            list_ids = [u.order.order_list_id for u in outcome.updates]
+            step = ledger.Step(
+                to_state=IntentState.CONFIRMED,
+                at_ms=now,
+                evidence="answer",
+                exchange_order_id=own[0].order_id if own else 0,
+                exchange_list_id=(
+                    order_list.order_list_id if order_list else max(list_ids, default=-1)
+                ),
+            )
+            return intent.order_intent_id, step
+        if outcome.ending is Ending.UNKNOWN and intent.state is not IntentState.CREATED:
+            return None
+        if outcome.ending is Ending.BLOCKED and intent.state is IntentState.FAILED_TERMINAL:
+            return None
+        step = ledger.Step(
+            to_state=IntentState.FAILED_TERMINAL,
+            at_ms=now,
+            reasons=(self._reason(intent, outcome),),
+            evidence=outcome.ending.value,
+            error_code=str(outcome.code) if outcome.code else "",
+        )
+        return intent.order_intent_id, step
+
+    def _reason(self, intent: OrderIntent, outcome: Outcome) -> ReasonCode:
+        if intent.role is IntentRole.CANCEL:
+            return ReasonCode.ORDER_CANCEL_REJECTED
+        if outcome.clock is not None:
+            return ReasonCode.BINANCE_TIMESTAMP_REJECTED
+        if "would immediately match" in outcome.message and intent.role is IntentRole.ENTRY:
+            return ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK
+        return outcome.reason
+
+    def _event(self, intent: OrderIntent, outcome: Outcome) -> AuditEntry:
+        cancel = intent.role is IntentRole.CANCEL
+        reasons: tuple[ReasonCode, ...] = ()
+        if outcome.ending is Ending.UNKNOWN:
+            reasons = (ReasonCode.ORDER_SUBMIT_TIMEOUT, ReasonCode.INTENT_SENT_UNKNOWN)
+        elif outcome.ending is not Ending.ACCEPTED:
+            reasons = (self._reason(intent, outcome),)
+        draft = AuditDraft(
+            event_type=EventType.ORDER_CANCEL if cancel else EventType.ORDER_SUBMIT,
+            stage=Stage.EXECUTE_INTENT,
+            ts_ms=self._ports.clock.now_ms(),
+            reasons=reasons,
+            decision_id=intent.decision_id,
+            order_intent_id=intent.order_intent_id,
+            symbol=intent.symbol,
+            data={
+                "client_order_id": intent.client_order_id,
+                "role": intent.role.value,
+                "attempt": intent.attempt,
+                "outcome": outcome.ending.value,
+                "code": outcome.code,
+                "message": outcome.message[:_TEXT_LIMIT],
+                "orders": [update.order.order_id for update in outcome.updates],
+            },
+        )
+        return AuditEntry(draft=draft)
+
+    async def _tell_counters(self, intent: OrderIntent, outcome: Outcome) -> None:
+        ports, now = self._ports, self._ports.clock.now_ms()
+        if outcome.ending not in _LEFT:
+            return
+        await tell(
+            ports.risk,
+            MutationCounted(
+                symbol=intent.symbol, action=intent.action, role=intent.role, at_ms=now
+            ),
+        )
+        if outcome.ending is Ending.UNKNOWN:
+            await tell(ports.risk, SubmitTimedOut(symbol=intent.symbol, at_ms=now))
+        else:
+            await tell(ports.risk, SubmitAnswered(symbol=intent.symbol, at_ms=now))
+        if outcome.ending is Ending.REFUSED and intent.role is not IntentRole.CANCEL:
+            reject = RejectSeen(
+                symbol=intent.symbol,
+                code=outcome.code,
+                filter_name=outcome.filter_name,
+                at_ms=now,
+            )
+            await tell(ports.risk, reject)
+
+    async def _react(self, intent: OrderIntent, outcome: Outcome) -> None:
+        ports, symbol = self._ports, intent.symbol
+        if outcome.filter_name:
+            await tell(ports.scanner, FiltersRefreshWanted(symbol=symbol, cause="REJECT"))
+        if outcome.key_refused:
+            await ports.demand(
+                SignalKind.KEY,
+                SignalLevel.PAUSE,
+                ReasonCode.API_KEY_REJECTED,
+                source="execution",
+                detail=f"code {outcome.code}",
+            )
+        if outcome.clock is not None:
+            self._check_clock()
+        if outcome.ending is Ending.UNKNOWN:
+            text = f"{intent.role} {intent.order_intent_id} has no answer"
+            await ports.alert(Severity.WARN, ReasonCode.INTENT_SENT_UNKNOWN, text, symbol=symbol)
+            await tell(ports.reconciler, ReconcileWanted(cause="unknown outcome", symbol=symbol))
+        if outcome.ending is Ending.ACCEPTED and self._clock_faults:
+            self._clock_faults = 0
+            await self._clock_demand(SignalLevel.CLEAR, "an answer was accepted")
+
+    def _check_clock(self) -> None:
+        server_clock = self._ports.server_clock
+
+        async def job() -> Work:
+            try:
+                moved = await server_clock.resync()
+            except Transient:
+                return ClockChecked(moved_ms=0)
+            return ClockChecked(moved_ms=abs(moved))
+
+        self._shop.crew.start(job)
+
+    async def clock_checked(self, moved_ms: int) -> None:
+        """After a -1021: a stable offset means latency; an unstable one is a clock fault."""
+        if moved_ms < self._ports.settings.time.clock_drift_max_ms:
+            return
+        self._clock_faults += 1
+        level = SignalLevel.PAUSE if self._clock_faults >= 2 else SignalLevel.DEGRADE
+        await self._clock_demand(level, f"offset moved by {moved_ms} ms")
+
+    async def _clock_demand(self, level: SignalLevel, detail: str) -> None:
+        await self._ports.demand(
+            SignalKind.CLOCK,
+            level,
+            ReasonCode.BINANCE_TIMESTAMP_REJECTED,
+            source="execution",
+            detail=detail,
+        )

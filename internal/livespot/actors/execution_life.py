@@ -1,0 +1,345 @@
+"""One life of the execution actor: its state, its loop, and who hears what."""
+
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from livespot.actors.entry_desk import EntryDesk
+from livespot.actors.execution_answers import AnswerBook
+from livespot.actors.execution_ports import Crew, ExecutionPorts, Reference
+from livespot.actors.execution_recovery import Recovery
+from livespot.actors.execution_work import (
+    Answered,
+    Attempts,
+    AttemptWeighed,
+    ClockChecked,
+    Created,
+    Investigated,
+    OrderRead,
+    Received,
+    Shop,
+    Tick,
+    Work,
+)
+from livespot.actors.mail import (
+    ApprovedEntry,
+    CancelWanted,
+    CloseWanted,
+    ExecutionInbox,
+    Marks,
+    OrdersAsked,
+    ProtectWanted,
+    ReconcileWanted,
+    RecoverAsked,
+    StopAsked,
+    SymbolsLearned,
+    UserStreamChanged,
+)
+from livespot.actors.mutation_desk import Ending, MutationDesk
+from livespot.actors.order_reading import read_order
+from livespot.actors.order_tracker import Change, OrderTracker
+from livespot.actors.resolver import Findings, Resolver
+from livespot.actors.sending import tell
+from livespot.actors.want_desk import WantDesk
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.orders import ListView, OrderIntent, OrderUpdate
+from livespot.contracts.system import ModeChanged
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    IntentState,
+    Severity,
+    SignalKind,
+    SignalLevel,
+)
+from livespot.rules import ledger
+from livespot.rules.evidence import Case, is_protective
+
+_FILLS_RETRY_MS = 1000
+
+
+class ExecutionLife:
+    """Everything here runs in one task; jobs beside it only bring `Work` back."""
+
+    def __init__(self, ports: ExecutionPorts, crew: Crew[Work]) -> None:
+        self._ports = ports
+        self._crew = crew
+        self._reference = Reference()
+        self._tracker = OrderTracker(ports, self._reference)
+        self._resolver = Resolver(ports, self._tracker.knows)
+        self._shop = Shop(
+            ports=ports,
+            crew=crew,
+            tracker=self._tracker,
+            desk=MutationDesk(ports, self._tracker.intents),
+            resolver=self._resolver,
+            attempts=Attempts(ports),
+        )
+        self._entries = EntryDesk(self._shop)
+        self._wants = WantDesk(self._shop, self._reference)
+        self._answers = AnswerBook(self._shop)
+        self._recovery = Recovery(
+            self._shop,
+            self._entries,
+            self._wants,
+            self._reference,
+            (self._apply, self._investigated),
+        )
+        self._reading: dict[tuple[str, int], int] = {}
+        self._stop: StopAsked | None = None
+        self._stop_ms = 0
+
+    async def serve(self) -> None:
+        """Work until the inbox has ended."""
+        while True:
+            self._ports.beat()
+            work = await self._crew.next()
+            if isinstance(work, Received) and work.message is None:
+                return
+            await self._take(work)
+
+    async def finish(self) -> None:
+        """Make the answers durable that came in while the actor was being stopped."""
+        for work in self._crew.drain():
+            if isinstance(work, Answered):
+                await self._answers.record(work)
+
+    async def _take(self, work: Work) -> None:
+        match work:
+            case Received():
+                if work.message is not None:
+                    await self._hear(work.message)
+            case Created():
+                await self._entries.created(work.mutation)
+            case Answered():
+                await self._answered(work)
+            case Investigated():
+                await self._investigated(work.findings)
+            case OrderRead():
+                await self._order_read(work)
+            case AttemptWeighed():
+                await self._entries.weighed(work)
+            case ClockChecked():
+                await self._answers.clock_checked(work.moved_ms)
+            case Tick():
+                await self._tick()
+            case _:
+                assert_never(work)
+
+    async def _hear(self, message: ExecutionInbox) -> None:
+        match message:
+            case ApprovedEntry():
+                info = self._reference.infos.get(message.decision.symbol)
+                await self._entries.begin(message, info)
+            case OrderUpdate():
+                await self._apply(await self._tracker.absorb((message,)))
+            case ListView():
+                await self._apply(await self._tracker.absorb(order_list=message))
+            case ProtectWanted():
+                await self._wants.protect(message)
+            case CloseWanted():
+                await self._wants.close(message)
+            case CancelWanted():
+                await self._wants.cancel(message)
+            case _:
+                await self._hear_rest(message)
+
+    async def _hear_rest(
+        self,
+        message: OrdersAsked
+        | RecoverAsked
+        | StopAsked
+        | Marks
+        | SymbolsLearned
+        | UserStreamChanged
+        | ModeChanged,
+    ) -> None:
+        match message:
+            case OrdersAsked():
+                message.reply.answer(self._tracker.open_orders())
+            case RecoverAsked():
+                message.reply.answer(await self._recovery.run())
+            case StopAsked():
+                self._entries.stopping = True
+                self._stop = message
+                self._stop_ms = self._ports.clock.monotonic_ms() + message.deadline_ms
+                await self._entries.tick()
+            case Marks():
+                self._reference.bids.update(message.bids)
+            case SymbolsLearned():
+                self._reference.infos.update(message.infos)
+            case UserStreamChanged():
+                await tell(self._ports.reconciler, ReconcileWanted(cause="user stream", symbol=""))
+            case ModeChanged():
+                await self._entries.tick()
+            case _:
+                assert_never(message)
+
+    # ---- results of jobs
+
+    async def _answered(self, done: Answered) -> None:
+        change = await self._answers.record(done)
+        await self._apply(change)
+        mutation, outcome = done.mutation, done.outcome
+        intent = self._tracker.intents.get(mutation.intent.order_intent_id)
+        if outcome.ending is Ending.UNKNOWN and intent is not None:
+            await self._begin_case(intent)
+        if mutation.intent.role is IntentRole.CANCEL and outcome.ending is Ending.ACCEPTED:
+            for update in outcome.updates:
+                key = (update.order.symbol, update.order.order_id)
+                tracked = self._tracker.orders.get(key)
+                if tracked is not None:
+                    await self._entries.order_changed(tracked, answers_cancel=True)
+        await self._entries.answered(done)
+        await self._wants.answered(done)
+
+    async def _begin_case(self, intent: OrderIntent) -> None:
+        if intent.state is not IntentState.SENT_UNKNOWN:
+            return
+        if intent.role is IntentRole.CANCEL:
+            await self._refresh_target(intent)
+        else:
+            aliases = self._tracker.aliases_of(intent.order_intent_id)
+            self._resolver.open(intent, aliases)
+
+    async def _refresh_target(self, cancel: OrderIntent) -> None:
+        """An unanswered cancel may have hit: its id is one more under which to look."""
+        target = self._tracker.intents.get(cancel.parent_order_intent_id)
+        if target is not None and target.state is IntentState.SENT_UNKNOWN:
+            self._resolver.open(target, self._tracker.aliases_of(target.order_intent_id))
+
+    async def _investigated(self, findings: Findings) -> None:
+        for update in findings.updates:
+            await self._apply(await self._tracker.absorb((update,)))
+        for order_list in findings.lists:
+            await self._apply(await self._tracker.absorb(order_list=order_list))
+        proven = self._resolver.note(findings, engine_ms=self._tracker.engine_ms)
+        intent = self._tracker.intents.get(findings.intent_id)
+        if intent is None or intent.state is not IntentState.SENT_UNKNOWN:
+            return
+        if proven:
+            await self._absent(intent)
+        else:
+            await self._still_unknown(intent)
+
+    async def _absent(self, intent: OrderIntent) -> None:
+        now = self._ports.clock.now_ms()
+        step = ledger.Step(
+            to_state=IntentState.NOT_FOUND,
+            at_ms=now,
+            reasons=(ReasonCode.INTENT_NOT_FOUND_BY_REST,),
+            evidence="behind the fence, the engine beyond, every id denied",
+        )
+        await self._apply(await self._tracker.absorb(step=(intent.order_intent_id, step)))
+        for cancel in self._tracker.unknown_intents(intent.symbol):
+            if cancel.parent_order_intent_id == intent.order_intent_id:
+                moot = ledger.Step(
+                    to_state=IntentState.FAILED_TERMINAL,
+                    at_ms=now,
+                    reasons=(ReasonCode.ORDER_CANCEL_REJECTED,),
+                    evidence="its target is proven absent",
+                )
+                await self._apply(await self._tracker.absorb(step=(cancel.order_intent_id, moot)))
+
+    async def _still_unknown(self, intent: OrderIntent) -> None:
+        intent_id = intent.order_intent_id
+        if is_protective(intent.role):
+            await self._wants.still_unknown(intent)
+            return
+        if self._resolver.tell_once(intent_id, "degrade"):
+            await self._ports.demand(
+                SignalKind.INTENT,
+                SignalLevel.DEGRADE,
+                ReasonCode.INTENT_SENT_UNKNOWN,
+                source=intent_id,
+                detail=f"entry on {intent.symbol} unknown after one round",
+            )
+            await self._entries.cancel_unresolved(intent)
+            self._resolver.open(intent, self._tracker.aliases_of(intent_id))
+
+    async def _order_read(self, done: OrderRead) -> None:
+        key = (done.symbol, done.order_id)
+        if done.update is None:
+            return
+        await self._apply(await self._tracker.absorb((done.update,)))
+        tracked = self._tracker.orders.get(key)
+        if tracked is not None:
+            await self._entries.order_changed(tracked)
+
+    async def _apply(self, change: Change) -> None:
+        """Let everybody inside know what one absorption changed."""
+        for tracked in change.orders:
+            await self._entries.order_changed(tracked)
+            if tracked.missing > 0:
+                self._fetch_fills(tracked.view.symbol, tracked.view.order_id)
+        for intent in change.moved:
+            if intent.state not in ledger.SETTLED:
+                continue
+            if self._resolver.close(intent.order_intent_id):
+                await self._withdraw(intent)
+                await self._entries.settled(intent)
+            await self._wants.settled(intent)
+        for intent in change.reopened:
+            if intent.role is IntentRole.ENTRY:
+                await self._recovery.adopt(intent)
+
+    async def _withdraw(self, intent: OrderIntent) -> None:
+        await self._ports.demand(
+            SignalKind.INTENT,
+            SignalLevel.CLEAR,
+            ReasonCode.INTENT_CONFIRMED_BY_REST,
+            source=intent.order_intent_id,
+            detail=f"settled: {intent.state}",
+        )
+
+    # ---- time
+
+    async def _tick(self) -> None:
+        await self._entries.tick()
+        await self._wants.tick()
+        for case in self._resolver.due():
+            self._crew.start(self._investigation(case))
+        await self._watch_protection()
+        for tracked in self._tracker.incomplete():
+            self._fetch_fills(tracked.view.symbol, tracked.view.order_id)
+        self._answer_stop()
+
+    def _investigation(self, case: Case) -> Callable[[], Awaitable[Work]]:
+        async def job() -> Work:
+            return Investigated(findings=await self._resolver.investigate(case))
+
+        return job
+
+    async def _watch_protection(self) -> None:
+        limit = self._ports.settings.exit.protection_pause_ms
+        for intent in self._resolver.cases():
+            intent_id = intent.order_intent_id
+            if not is_protective(intent.role) or self._resolver.age_ms(intent_id) < limit:
+                continue
+            if not self._resolver.tell_once(intent_id, "pause"):
+                continue
+            reason = ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION
+            text = f"{intent.role} on {intent.symbol} is unanswered for {limit} ms"
+            await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
+            await self._ports.demand(
+                SignalKind.INTENT, SignalLevel.PAUSE, reason, source=intent_id, detail=text
+            )
+
+    def _fetch_fills(self, symbol: str, order_id: int) -> None:
+        now, key = self._ports.clock.monotonic_ms(), (symbol, order_id)
+        if now < self._reading.get(key, 0):
+            return
+        self._reading[key] = now + _FILLS_RETRY_MS
+        ports = self._ports
+
+        async def job() -> Work:
+            update = await read_order(ports, symbol, order_id)
+            return OrderRead(symbol=symbol, order_id=order_id, update=update)
+
+        self._crew.start(job)
+
+    def _answer_stop(self) -> None:
+        if self._stop is None:
+            return
+        idle = not self._entries.busy and not self._wants.busy
+        if idle or self._ports.clock.monotonic_ms() >= self._stop_ms:
+            self._stop.reply.answer(None)
+            self._stop = None

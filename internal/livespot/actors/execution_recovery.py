@@ -1,0 +1,119 @@
+"""Boot: settle what was never sent, take over what is open, and wind entries down.
+
+Re-entrant: a crash at any point leaves work that the next boot does again in the same way.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from livespot.actors.entry_desk import EntryDesk
+from livespot.actors.execution_ports import Reference
+from livespot.actors.execution_work import Shop
+from livespot.actors.mail import RecoverySummary
+from livespot.actors.order_reading import read_order
+from livespot.actors.order_tracker import Change
+from livespot.actors.resolver import Findings
+from livespot.actors.want_desk import WantDesk
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.orders import OrderIntent
+from livespot.contracts.vocabulary import IntentRole, IntentState
+from livespot.rules import ledger
+
+# Enough rounds of three reads to ask for every alias of a list once.
+_BOOT_ROUNDS = 3
+
+
+class Recovery:
+    """Runs in the actor's own task, before any new entry."""
+
+    def __init__(
+        self,
+        shop: Shop,
+        entries: EntryDesk,
+        wants: WantDesk,
+        reference: Reference,
+        apply: tuple[Callable[[Change], Awaitable[None]], Callable[[Findings], Awaitable[None]]],
+    ) -> None:
+        self._shop = shop
+        self._ports = shop.ports
+        self._entries = entries
+        self._wants = wants
+        self._reference = reference
+        self._apply_change, self._apply_findings = apply
+
+    async def run(self) -> RecoverySummary:
+        """Answer when everything was looked at once; what stays unknown is resolved further."""
+        intents = await self._ports.ledger.unsettled_intents()
+        for intent in intents:
+            self._ports.beat()
+            aliases = await self._ports.ledger.aliases_of(intent.order_intent_id)
+            self._shop.tracker.restore(intent, aliases)
+            if intent.state is IntentState.CREATED:
+                await self._never_sent(intent)
+        await self._reload_orders()
+        unknown = [intent for intent in intents if intent.state is IntentState.SENT_UNKNOWN]
+        for intent in unknown:
+            if intent.role is IntentRole.CANCEL:
+                continue
+            self._shop.resolver.open(intent, self._shop.tracker.aliases_of(intent.order_intent_id))
+            if intent.role is not IntentRole.ENTRY:
+                self._wants.restore(intent)
+        await self._investigate()
+        await self._wind_down(unknown)
+        left = [
+            intent.order_intent_id
+            for intent in self._shop.tracker.intents.values()
+            if intent.state is IntentState.SENT_UNKNOWN
+        ]
+        return RecoverySummary(
+            resolved=len(intents) - len(left), unresolved=len(left), detail=", ".join(left)
+        )
+
+    async def adopt(self, intent: OrderIntent) -> None:
+        """An entry without an engine has a living order: watch it, cancel it, buy nothing more."""
+        stored = await self._ports.ledger.decision_json(intent.decision_id)
+        info = self._reference.infos.get(intent.symbol)
+        if stored is None or info is None:
+            return
+        decision = msgspec.json.decode(stored, type=Decision)
+        await self._entries.wind_down(decision, intent, info)
+
+    async def _never_sent(self, intent: OrderIntent) -> None:
+        step = ledger.Step(
+            to_state=IntentState.FAILED_TERMINAL,
+            at_ms=self._ports.clock.now_ms(),
+            reasons=(ReasonCode.BOOT_RECOVERY,),
+            evidence="found CREATED at boot: nothing was sent",
+        )
+        change = await self._shop.tracker.absorb(step=(intent.order_intent_id, step))
+        await self._apply_change(change)
+
+    async def _reload_orders(self) -> None:
+        for stored in await self._ports.ledger.open_orders():
+            self._ports.beat()
+            await self._shop.tracker.restore_order(stored)
+            update = await read_order(self._ports, stored.order.symbol, stored.order.order_id)
+            if update is not None:
+                await self._apply_change(await self._shop.tracker.absorb((update,)))
+
+    async def _investigate(self) -> None:
+        for _ in range(_BOOT_ROUNDS):
+            for intent in self._shop.resolver.cases():
+                case = self._shop.resolver.claim(intent.order_intent_id)
+                if case is not None:
+                    self._ports.beat()
+                    await self._apply_findings(await self._shop.resolver.investigate(case))
+
+    async def _wind_down(self, unknown: list[OrderIntent]) -> None:
+        open_entries = {
+            stored.order_intent_id
+            for stored in self._shop.tracker.open_orders()
+            if stored.role == IntentRole.ENTRY.value
+        }
+        open_entries |= {i.order_intent_id for i in unknown if i.role is IntentRole.ENTRY}
+        for intent_id in sorted(open_entries):
+            intent = self._shop.tracker.intents[intent_id]
+            if intent.state not in (IntentState.FAILED_TERMINAL, IntentState.NOT_FOUND):
+                await self.adopt(intent)

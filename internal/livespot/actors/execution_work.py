@@ -1,0 +1,132 @@
+"""What the parts of execution hand to its one loop, and the counters of attempts."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from livespot.actors.execution_ports import Crew, ExecutionPorts
+from livespot.actors.mail import ExecutionInbox
+from livespot.actors.mutation_desk import Ending, MutationDesk, Outcome
+from livespot.actors.order_tracker import OrderTracker
+from livespot.actors.resolver import Findings, Resolver
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.orders import OrderUpdate
+from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.requests import Mutation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message of the inbox; None once the inbox is closed and drained."""
+
+    message: ExecutionInbox | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The row of a mutation is durable; nothing has been sent yet."""
+
+    mutation: Mutation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    mutation: Mutation
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigated:
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRead:
+    """One order asked for by exchange id, with its fills; None when it could not be read."""
+
+    symbol: str
+    order_id: int
+    update: OrderUpdate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptWeighed:
+    """The next attempt's decision and size, or why there is none."""
+
+    symbol: str
+    decision_id: str
+    attempt: int
+    decision: Decision | None
+    qty: Decimal
+    reason: ReasonCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A step of the actor's own clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockChecked:
+    """The clock was measured again after a -1021; how far the offset had moved."""
+
+    moved_ms: int
+
+
+Work: TypeAlias = (
+    Received | Created | Answered | Investigated | OrderRead | AttemptWeighed | ClockChecked | Tick
+)
+REUSED = Outcome(
+    ending=Ending.BLOCKED,
+    message="the intent exists already",
+    reason=ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK,
+)
+
+
+class Attempts:
+    """Counts attempts per parent and role upwards from the ledger; a number is used once."""
+
+    def __init__(self, ports: ExecutionPorts) -> None:
+        self._ports = ports
+        self._last: dict[tuple[str, IntentRole], int] = {}
+
+    async def next(self, decision_id: str, parent: str, role: IntentRole) -> int:
+        """The first attempt is 1: number 0 of a leg belongs to the entry's own list."""
+        key = (parent, role)
+        if key not in self._last:
+            rows = await self._ports.ledger.intents_of_decision(decision_id)
+            used = [
+                row.attempt
+                for row in rows
+                if row.parent_order_intent_id == parent and row.role is role
+            ]
+            self._last[key] = max(used, default=0)
+        self._last[key] += 1
+        return self._last[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """The shared parts of one life of the actor."""
+
+    ports: ExecutionPorts
+    crew: Crew[Work]
+    tracker: OrderTracker
+    desk: MutationDesk
+    resolver: Resolver
+    attempts: Attempts
+
+    def dispatch(self, mutation: Mutation) -> None:
+        """Let a mutation go its way; its answer comes back as `Answered`."""
+        if not self.tracker.register(mutation):
+            self.crew.put(Answered(mutation=mutation, outcome=REUSED))
+            return
+
+        async def job() -> Work:
+            outcome = await self.desk.send(
+                mutation, created=lambda: self.crew.put(Created(mutation=mutation))
+            )
+            return Answered(mutation=mutation, outcome=outcome)
+
+        self.crew.start(job)

@@ -1,0 +1,275 @@
+"""Finds out what became of an unanswered request, by reading, never by sending it again.
+
+*Reads* orders, lists and trades of the account and the engine's progress on the market. *Owns* the
+open cases. Its reads run beside the actor; what they bring is applied by the actor.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from livespot.actors.execution_ports import ExecutionPorts
+from livespot.contracts.errors import (
+    NoSuchOrder,
+    OutcomeUnknown,
+    PayloadInvalid,
+    Refused,
+    Transient,
+)
+from livespot.contracts.orders import Alias, Fill, ListView, OrderIntent, OrderUpdate, OrderView
+from livespot.contracts.vocabulary import IntentRole, Interval
+from livespot.rules.evidence import (
+    Case,
+    Endpoint,
+    Negative,
+    Probe,
+    absence_proven,
+    engine_horizon_ms,
+    fence_ms,
+    latest_signature_ms,
+    next_probes,
+)
+from livespot.rules.requests import first_qty, request_of
+
+# A page that came back full may have cut off the very order that is looked for.
+FULL_PAGE = 500
+# Server clock and our idea of it may differ a little; look back further than that.
+_LOOK_BACK_MS = 5000
+_ROUND_PAUSES_MS = (1000, 2000, 5000)
+_UNREADABLE = (Transient, Refused, PayloadInvalid, OutcomeUnknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one round brought. Probes that failed or were cut off are in neither list."""
+
+    intent_id: str
+    updates: tuple[OrderUpdate, ...] = ()
+    lists: tuple[ListView, ...] = ()
+    negatives: tuple[Negative, ...] = ()
+    engine_time_ms: int = 0
+
+
+@dataclass(slots=True)
+class _OpenCase:
+    case: Case
+    intent: OrderIntent
+    opened_ms: int
+    due_ms: int
+    reading: bool = False
+    told: set[str] = field(default_factory=set)
+
+
+class Resolver:
+    """Keeps one case per unknown intent. CANCEL intents have none: their order's state tells."""
+
+    def __init__(self, ports: ExecutionPorts, is_known: Callable[[str, int], bool]) -> None:
+        self._ports = ports
+        self._is_known = is_known
+        self._open: dict[str, _OpenCase] = {}
+
+    def open(self, intent: OrderIntent, aliases: Iterable[Alias]) -> None:
+        """Begin a case, or learn more ids: cancels aimed at the intent show it under theirs."""
+        orders = tuple(a.client_order_id for a in aliases if a.role is not IntentRole.LIST)
+        lists = [a.client_order_id for a in aliases if a.role is IntentRole.LIST]
+        known = self._open.get(intent.order_intent_id)
+        if known is not None:
+            known.case = replace(known.case, order_ids=orders)
+            return
+        now = self._ports.clock.monotonic_ms()
+        self._open[intent.order_intent_id] = _OpenCase(
+            case=Case(
+                intent_id=intent.order_intent_id,
+                symbol=intent.symbol,
+                order_ids=orders,
+                list_id=lists[0] if lists else "",
+                side=intent.side,
+                qty=first_qty(request_of(intent.payload)),
+                signed_ms=latest_signature_ms(intent.sent_at_ms, self._ports.settings.timing),
+                recv_window_ms=intent.recv_window_ms,
+            ),
+            intent=intent,
+            opened_ms=now,
+            due_ms=now,
+        )
+
+    def close(self, intent_id: str) -> bool:
+        """The intent is settled; says whether there was a case."""
+        return self._open.pop(intent_id, None) is not None
+
+    def cases(self) -> list[OrderIntent]:
+        return [entry.intent for entry in self._open.values()]
+
+    def rounds(self, intent_id: str) -> int:
+        entry = self._open.get(intent_id)
+        return entry.case.rounds if entry is not None else 0
+
+    def age_ms(self, intent_id: str) -> int:
+        entry = self._open[intent_id]
+        return self._ports.clock.monotonic_ms() - entry.opened_ms
+
+    def tell_once(self, intent_id: str, what: str) -> bool:
+        """True the first time `what` is said about this case."""
+        told = self._open[intent_id].told
+        if what in told:
+            return False
+        told.add(what)
+        return True
+
+    def due(self) -> list[Case]:
+        """Cases whose next round should start now; they count as being read from here on."""
+        now = self._ports.clock.monotonic_ms()
+        ready = [e for e in self._open.values() if not e.reading and now >= e.due_ms]
+        for entry in ready:
+            entry.reading = True
+        return [entry.case for entry in ready]
+
+    def claim(self, intent_id: str) -> Case | None:
+        """The case for an immediate round, unless it is settled or being read."""
+        entry = self._open.get(intent_id)
+        if entry is None or entry.reading:
+            return None
+        entry.reading = True
+        return entry.case
+
+    def note(self, findings: Findings, *, engine_ms: int) -> bool:
+        """Add a round's findings; True when absence is now proven."""
+        entry = self._open.get(findings.intent_id)
+        if entry is None:
+            return False
+        case = entry.case
+        pause = _ROUND_PAUSES_MS[min(case.rounds, len(_ROUND_PAUSES_MS) - 1)]
+        entry.reading = False
+        entry.due_ms = self._ports.clock.monotonic_ms() + pause
+        entry.case = replace(
+            case,
+            rounds=case.rounds + 1,
+            negatives=(*_recent(case, self._fence(case)), *findings.negatives),
+            engine_time_ms=max(case.engine_time_ms, findings.engine_time_ms, engine_ms),
+        )
+        if findings.updates or findings.lists:
+            return False
+        return absence_proven(
+            entry.case,
+            self._ports.settings.timing,
+            now_server_ms=self._ports.server_clock.server_now_ms(),
+        )
+
+    def _fence(self, case: Case) -> int:
+        return fence_ms(case, self._ports.settings.timing)
+
+    # ---- reading, in a job of its own
+
+    async def investigate(self, case: Case) -> Findings:
+        """One round: up to `max_rest_queries` reads, each with its own time limit."""
+        settings = self._ports.settings
+        limit = settings.intents.max_rest_queries
+        engine_ms = 0
+        horizon = engine_horizon_ms(case, settings.timing)
+        if case.engine_time_ms <= horizon < self._ports.server_clock.server_now_ms():
+            engine_ms = await self._engine_progress(case, horizon)
+            limit = max(1, limit - 1)
+        findings = Findings(intent_id=case.intent_id, engine_time_ms=engine_ms)
+        for probe in next_probes(case, settings.timing, limit=limit):
+            findings = await self._probe(case, probe, findings)
+        return findings
+
+    async def _probe(self, case: Case, probe: Probe, so_far: Findings) -> Findings:
+        begun = self._ports.server_clock.server_now_ms()
+        absent = replace(so_far, negatives=(*so_far.negatives, Negative(probe=probe, at_ms=begun)))
+        try:
+            with self._ports.clock.fail_after(
+                self._ports.settings.intents.rest_query_timeout_ms / 1000
+            ):
+                seen, lists, complete = await self._read(case, probe)
+        except NoSuchOrder:
+            return absent
+        except (TimeoutError, *_UNREADABLE):
+            return so_far
+        if seen or lists:
+            return replace(so_far, updates=(*so_far.updates, *seen), lists=(*so_far.lists, *lists))
+        return absent if complete else so_far
+
+    async def _read(
+        self, case: Case, probe: Probe
+    ) -> tuple[list[OrderUpdate], list[ListView], bool]:
+        """What shows the intent, and whether the answer was complete enough to deny it."""
+        reads, symbol = self._ports.reads, case.symbol
+        since = max(0, case.signed_ms - self._ports.settings.timing.mutation_timeout_ms)
+        since -= _LOOK_BACK_MS
+        match probe.endpoint:
+            case Endpoint.ORDER:
+                order = await reads.order(symbol, client_order_id=probe.client_order_id)
+                return [_update(order)], [], True
+            case Endpoint.ORDER_LIST:
+                found = await reads.order_list(list_client_order_id=case.list_id)
+                return [], [found], True
+            case Endpoint.OPEN_ORDERS:
+                views = await reads.open_orders(symbol)
+                return _own(case, views), [], True
+            case Endpoint.ALL_ORDERS:
+                views = await reads.all_orders(symbol, start_ms=since)
+                complete = len(views) < FULL_PAGE and not any(
+                    self._could_be(case, view) for view in views
+                )
+                return _own(case, views), [], complete
+            case Endpoint.TRADES:
+                fills = await reads.trades(symbol, start_ms=since)
+                seen, complete = await self._orders_behind(case, fills)
+                return seen, [], complete and len(fills) < FULL_PAGE
+
+    async def _orders_behind(
+        self, case: Case, fills: tuple[Fill, ...]
+    ) -> tuple[list[OrderUpdate], bool]:
+        """Trades name no client id: ask for each unknown order that traded since the sending."""
+        found: list[OrderUpdate] = []
+        strangers = {f.order_id for f in fills if not self._is_known(case.symbol, f.order_id)}
+        for order_id in sorted(strangers):
+            try:
+                order = await self._ports.reads.order(case.symbol, order_id=order_id)
+            except NoSuchOrder:
+                # It traded, so it exists: this read lags and denies nothing.
+                return found, False
+            if _is_of(case, order):
+                mine = tuple(fill for fill in fills if fill.order_id == order_id)
+                found.append(OrderUpdate(order=order, fills=mine, source="REST"))
+            elif self._could_be(case, order):
+                return found, False
+        return found, True
+
+    def _could_be(self, case: Case, order: OrderView) -> bool:
+        """An order of nobody we know that looks like ours, its id overwritten by a cancel."""
+        return (
+            not self._is_known(order.symbol, order.order_id)
+            and not _is_of(case, order)
+            and order.side is case.side
+            and order.orig_qty == case.qty
+        )
+
+    async def _engine_progress(self, case: Case, horizon: int) -> int:
+        """The open time of a candle that traded beyond the horizon: the engine has moved on."""
+        try:
+            with self._ports.clock.fail_after(
+                self._ports.settings.intents.rest_query_timeout_ms / 1000
+            ):
+                candles = await self._ports.market.klines(case.symbol, Interval.M1, limit=3)
+        except (TimeoutError, *_UNREADABLE):
+            return 0
+        beyond = [c.open_time_ms for c in candles if c.volume > 0 and c.open_time_ms > horizon]
+        return max(beyond, default=0)
+
+
+def _recent(case: Case, fence: int) -> tuple[Negative, ...]:
+    # Reads before the fence never count; keeping them would only grow.
+    return tuple(negative for negative in case.negatives if negative.at_ms >= fence)
+
+
+def _is_of(case: Case, order: OrderView) -> bool:
+    return order.client_order_id in case.order_ids or order.own_id in case.order_ids
+
+
+def _own(case: Case, views: tuple[OrderView, ...]) -> list[OrderUpdate]:
+    return [_update(view) for view in views if _is_of(case, view)]
+
+
+def _update(order: OrderView) -> OrderUpdate:
+    return OrderUpdate(order=order, fills=(), source="REST")
