@@ -1,4 +1,4 @@
-"""The audit writer on a real database: durable, ordered, fair to neighbours, honest about failure."""
+"""The audit writer on a real database: durable, ordered, fair, honest about failure."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ from livespot.contracts.records import Record
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import AuditSettings
 from livespot.contracts.vocabulary import IntentState, Mode
-from livespot.runtime.clock import SystemClock
+from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.store.chain import verify_chain
 from livespot.store.connection import Database
@@ -97,6 +97,10 @@ async def gated(path: Path, **changes: Any) -> AsyncIterator[tuple[AuditWriter, 
 def stored(path: Path, sql: str = "SELECT seq, data FROM audit_events ORDER BY id") -> list[Any]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def files_under(directory: Path) -> list[Path]:
+    return [file for file in directory.rglob("*") if file.is_file()]
 
 
 def numbers(path: Path) -> list[int]:
@@ -235,15 +239,17 @@ async def test_normal_entries_keep_their_order_and_share_transactions(tmp_path: 
 async def test_producers_wait_at_the_high_water_mark_and_nothing_is_lost(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     settings = AuditSettings(writer_queue_capacity=10)
-    async with gated(path, settings=settings) as (writer, store):
-        async with anyio.create_task_group() as callers:
-            callers.start_soon(writer.commit, entry(0))
-            await store.started.wait()
-            for number in range(1, 31):
-                callers.start_soon(writer.record, entry(number))
-            await anyio.wait_all_tasks_blocked()
-            held = writer.stats()
-            store.open.set()
+    async with (
+        gated(path, settings=settings) as (writer, store),
+        anyio.create_task_group() as callers,
+    ):
+        callers.start_soon(writer.commit, entry(0))
+        await store.started.wait()
+        for number in range(1, 31):
+            callers.start_soon(writer.record, entry(number))
+        await anyio.wait_all_tasks_blocked()
+        held = writer.stats()
+        store.open.set()
 
     assert held.normal_depth == 8
     assert held.waiting == 22
@@ -253,14 +259,16 @@ async def test_producers_wait_at_the_high_water_mark_and_nothing_is_lost(tmp_pat
 async def test_a_critical_entry_does_not_wait_for_a_full_normal_lane(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     settings = AuditSettings(writer_queue_capacity=2000)
-    async with gated(path, settings=settings) as (writer, store):
-        async with anyio.create_task_group() as callers:
-            callers.start_soon(writer.commit, entry(0))
-            await store.started.wait()
-            await writer.record(*(entry(number) for number in range(1, 1001)))
-            callers.start_soon(writer.commit, entry(5000))
-            await anyio.wait_all_tasks_blocked()
-            store.open.set()
+    async with (
+        gated(path, settings=settings) as (writer, store),
+        anyio.create_task_group() as callers,
+    ):
+        callers.start_soon(writer.commit, entry(0))
+        await store.started.wait()
+        await writer.record(*(entry(number) for number in range(1, 1001)))
+        callers.start_soon(writer.commit, entry(5000))
+        await anyio.wait_all_tasks_blocked()
+        store.open.set()
 
     assert numbers(path).index(5000) <= 33
     stamps = [row[0] for row in stored(path, "SELECT ts_ms FROM audit_events ORDER BY id")]
@@ -300,14 +308,21 @@ async def test_a_disk_error_releases_every_caller_and_ends_the_writer(tmp_path: 
             await writer.commit(entry(number))
         outcomes.append(caught.type)
 
-    with pytest.raises(ExceptionGroup) as ended:
-        async with gated(path) as (writer, store), anyio.create_task_group() as callers:
-            store.errors = [AuditUnwritable("disk I/O error")]
-            callers.start_soon(call, writer, 1)
+    store = Gated(InlineDatabase(path, run_id=RUN, redactor=Redactor()))
+    store.errors = [AuditUnwritable("disk I/O error")]
+    writer = writer_on(path, store)
+
+    async def fail() -> None:
+        async with anyio.create_task_group() as group:
+            await group.start(writer.run)
+            group.start_soon(call, writer, 1)
             await store.started.wait()
-            callers.start_soon(call, writer, 2)
+            group.start_soon(call, writer, 2)
             await anyio.wait_all_tasks_blocked()
             store.open.set()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await fail()
 
     assert ended.group_contains(AuditUnwritable)
     assert len(outcomes) == 2
@@ -325,10 +340,13 @@ async def test_a_writer_that_lost_its_place_stops_instead_of_forking_the_chain(
     async with running(path) as first:
         await first.commit(entry(1))
 
-    with pytest.raises(ExceptionGroup) as ended:
+    async def fork() -> None:
         async with running(path, run_id="run_2", prev_hash="f" * 64) as lost:
             with pytest.raises(LedgerViolation):
                 await lost.commit(entry(2))
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await fork()
 
     assert ended.group_contains(AuditUnwritable)
     assert numbers(path) == [1]
@@ -372,9 +390,7 @@ async def test_secrets_reach_neither_the_database_nor_the_trail(tmp_path: Path) 
         await writer.commit(entry(1, created("a", client_order_id=f"X_{SECRET}"), data=data))
         await writer.record(entry(2, data={"long": "y" * 5000}))
 
-    for file in tmp_path.rglob("*"):
-        if file.is_file():
-            assert SECRET.encode() not in file.read_bytes()
+    assert not [file for file in files_under(tmp_path) if SECRET.encode() in file.read_bytes()]
     assert trail_lines(path)[1]["data"] == "<TRUNCATED len_bytes=5011>"
 
 
@@ -387,6 +403,50 @@ async def test_a_stamp_never_runs_backwards_within_a_run(tmp_path: Path) -> None
     stamps = [row[0] for row in stored(path, "SELECT ts_ms FROM audit_events ORDER BY id")]
     assert stamps == [NOW_MS + 50, NOW_MS + 50]
     assert draft(3).ts_ms == NOW_MS + 3
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+async def test_a_database_that_stays_busy_cannot_hold_the_end_back(
+    tmp_path: Path, how: str
+) -> None:
+    path = fresh(tmp_path)
+    store = Gated(InlineDatabase(path, run_id=RUN, redactor=Redactor()))
+    store.open.set()
+    store.errors = [StoreBusy("held")] * 10_000
+    fast = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+    writer = writer_on(path, store, clock=fast)
+
+    async def give_up() -> None:
+        async with anyio.create_task_group() as group:
+            await group.start(writer.run)
+            await writer.record(entry(1))
+            await store.started.wait()
+            if how == "closed":
+                writer.close()
+            else:
+                group.cancel_scope.cancel()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await give_up()
+
+    assert ended.group_contains(AuditUnwritable, match="1 audit units")
+    assert numbers(path) == []
+
+
+async def test_an_idle_writer_still_shows_that_it_lives(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    beaten = anyio.Event()
+    beats: list[int] = []
+
+    def beat() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            beaten.set()
+
+    fast = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+    async with running(path, clock=fast, beat=beat):
+        with anyio.fail_after(5):
+            await beaten.wait()
 
 
 async def test_nothing_is_accepted_after_the_end(tmp_path: Path) -> None:

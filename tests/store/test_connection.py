@@ -21,6 +21,7 @@ from livespot.store.connection import Database
 from livespot.store.migrate import migrate
 from livespot.store.reader import ReadOnlyDatabase
 from livespot.store.schema import packaged_migrations
+from livespot.store.statements import StoreRow
 from livespot.testing.inline_store import InlineDatabase, InlineReader
 from livespot.testing.ledger_rows import (
     NOW_MS,
@@ -82,7 +83,8 @@ async def test_a_cancelled_transaction_is_finished(tmp_path: Path) -> None:
     database = await opened(path)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(database.transaction, [*chain(3), created()])
+        rows: list[StoreRow] = [*chain(3), created()]
+        group.start_soon(database.transaction, rows)
         await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
     await database.transaction([created("b")])
@@ -102,6 +104,24 @@ async def test_a_lock_held_elsewhere_is_told_apart_from_a_broken_disk(tmp_path: 
 
     await database.transaction(chain(1))
     await database.close()
+
+
+async def test_after_a_disk_error_nothing_is_written_any_more(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    database = await opened(path)
+    # A page limit below the present size is how SQLite itself can be made to report a full disk.
+    await database._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(AuditUnwritable, match="full"):
+        await database.transaction(
+            [RiskCounters(counters_json=f'"{"x" * 100_000}"', updated_at_ms=1)]
+        )
+    await database._connection.execute("PRAGMA max_page_count = 1000000")
+
+    with pytest.raises(AuditUnwritable, match="given up"):
+        await database.transaction(chain(1))
+    await database.close()
+
+    assert integrity_problems(path, quick=True) == ()
 
 
 async def test_a_closed_connection_is_unwritable(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from livespot.contracts.chain import SealedEvent
 from livespot.contracts.records import Record
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.vocabulary import IntentState, OrderStatus, PositionPhase
@@ -52,6 +53,11 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def write(db: sqlite3.Connection, *rows: Record) -> None:
     for sql, values in batches_of(rows, RUN, Redactor()):
+        db.executemany(sql, values)
+
+
+def append(db: sqlite3.Connection, *events: SealedEvent) -> None:
+    for sql, values in batches_of(events, RUN, Redactor()):
         db.executemany(sql, values)
 
 
@@ -149,8 +155,7 @@ def test_history_cannot_be_rewritten(db: sqlite3.Connection, sql: str) -> None:
     write(
         db, run_started(), created(), moved(S.CREATED, S.SENT_UNKNOWN), order(), fill(), position()
     )
-    for statement, values in batches_of(chain(2), RUN, Redactor()):
-        db.executemany(statement, values)
+    append(db, *chain(2))
 
     with pytest.raises(sqlite3.IntegrityError):
         db.execute(sql)
@@ -219,22 +224,21 @@ def test_a_symbol_has_at_most_one_open_position(db: sqlite3.Connection) -> None:
 
 def test_an_event_that_does_not_follow_the_last_is_refused(db: sqlite3.Connection) -> None:
     first, second, third = chain(3)
-    for sql, values in batches_of([first], RUN, Redactor()):
-        db.executemany(sql, values)
+    append(db, first)
 
     with pytest.raises(sqlite3.IntegrityError, match="does not continue"):
-        for sql, values in batches_of([third], RUN, Redactor()):
-            db.executemany(sql, values)
-    for sql, values in batches_of([second, third], RUN, Redactor()):
-        db.executemany(sql, values)
+        append(db, third)
+    append(db, second, third)
 
 
 def test_money_is_decimal_text_and_json_is_checked(db: sqlite3.Connection) -> None:
     write(db, fill())
 
     with pytest.raises(sqlite3.IntegrityError):
-        db.execute("INSERT INTO fills SELECT symbol, 5, order_id, client_order_id, side, '1e5',"
-                   " qty, commission, commission_asset, 1, 0, 0, '', '', '', '0', 0, '' FROM fills")  # fmt: skip
+        db.execute(
+            "INSERT INTO fills SELECT symbol, 5, order_id, client_order_id, side, '1e5', qty,"
+            " commission, commission_asset, 1, 0, 0, '', '', '', '0', 0, '' FROM fills"
+        )
     with pytest.raises(sqlite3.IntegrityError):
         db.execute("INSERT INTO health_samples (run_id, at_ms, sample_json) VALUES ('', 1, '{')")
 

