@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from livespot.contracts.errors import ExitCode
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.klines import INTERVALS, closes_at, opens_at
+from livespot.exchange.model import PublicTrade
 from livespot.exchange.recorded import (
     RecordedDataInvalid,
     RecordedMarket,
@@ -172,7 +174,7 @@ def test_a_missing_directory_and_a_missing_symbol_are_refused(directory: Path) -
         load_recorded(directory, frozenset({"BTCUSDT"}))
 
 
-def test_a_fewer_rows_than_promised_are_refused(directory: Path) -> None:
+def test_fewer_rows_than_promised_are_refused(directory: Path) -> None:
     write_manifest(directory, rows=3)
 
     with pytest.raises(RecordedDataInvalid, match="2 rows, not 3"):
@@ -198,3 +200,25 @@ def test_bars_of_every_interval_hold_exactly_their_minutes(
         assert bar.low == min(one.low for one in part)
         assert opens_at(until, interval) == bar.open_ms
         assert opens_at(until + 1, interval) == until + 1
+
+
+def test_a_late_trade_still_belongs_to_its_own_minute(sol: RecordedMarket) -> None:
+    tape = Tape(sol.series["SOLUSDT"], START_MS)
+    for number, t_ms in enumerate((START_MS, START_MS + MINUTE_MS, START_MS + 59_999)):
+        tape.on_trade(
+            PublicTrade(
+                symbol="SOLUSDT",
+                trade_id=number,
+                price=Decimal("30.5000") + number,
+                qty=Decimal("2.00"),
+                buyer_is_maker=False,
+                buyer_order_id=-1,
+                seller_order_id=-1,
+                time_ms=t_ms,
+            )
+        )
+
+    first, second = tape.bars("1m", START_MS, START_MS + MINUTE_MS)
+
+    assert (first.trades, first.close, first.volume) == (2, 325_000, 400)
+    assert (second.trades, second.close) == (1, 315_000)

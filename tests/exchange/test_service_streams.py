@@ -42,7 +42,7 @@ async def test_every_stream_speaks_in_its_shape(exchange: Any) -> None:
 async def test_a_closed_kline_is_announced_once_with_the_recorded_close(exchange: Any) -> None:
     closed = []
     async with (
-        exchange(start_ms=START_MS - 14_000, speed=20) as venue,
+        exchange(start_ms=START_MS - 24_000, speed=20) as venue,
         venue.connect("/ws/solusdt@kline_1m") as socket,
     ):
         while True:

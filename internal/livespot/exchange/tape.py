@@ -78,10 +78,12 @@ class Tape:
             trade.trade_id,
         )
         self.trades.append(trade)
-        if self._live and self._live[-1].open_ms >= bar.open_ms:
-            join(self._live[-1], bar)
+        # An account's trade can come an instant before a market trade of the minute before.
+        place = bisect_right(self._live, bar.open_ms, key=_opening)
+        if place and self._live[place - 1].open_ms == bar.open_ms:
+            join(self._live[place - 1], bar)
         else:
-            self._live.append(bar)
+            self._live.insert(place, bar)
 
     def bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> list[Bar]:
         """Bars of an interval whose open time lies in the span, the forming one included."""

@@ -1,0 +1,115 @@
+"""Signatures are the documented ones; weight and bans follow the minute."""
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from livespot.exchange.limits import TooMuch, WeightMeter
+from livespot.exchange.model import Rejection
+from livespot.exchange.settings import ApiKey, RequestLimits
+from livespot.exchange.signing import check_signature, check_time, may_log_on, signed_text
+
+NOW_MS = 1_700_000_000_000
+# The example key pair that the exchange's documentation prints.
+EXAMPLE = ApiKey(
+    key="vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
+    account_id="a",
+    hmac_secret="NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j",
+)
+
+
+def test_the_documented_example_signature_is_accepted() -> None:
+    payload = (
+        b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
+        b"&recvWindow=5000&timestamp=1499827319559"
+    )
+    signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
+
+    check_signature(EXAMPLE, payload, signature)
+    check_signature(EXAMPLE, payload, signature.upper())
+    with pytest.raises(Rejection, match="-1022"):
+        check_signature(EXAMPLE, payload + b"0", signature)
+
+
+def test_an_rsa_key_signs_requests_but_opens_no_session() -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    key = ApiKey(key="rsa", account_id="a", public_key_pem=pem.decode())
+    signature = base64.b64encode(private.sign(b"timestamp=1", PKCS1v15(), SHA256())).decode()
+
+    check_signature(key, b"timestamp=1", signature)
+
+    assert not may_log_on(key)
+    with pytest.raises(Rejection, match="-1022"):
+        check_signature(key, b"timestamp=2", signature)
+
+
+def test_websocket_parameters_are_signed_sorted_and_unescaped() -> None:
+    params = {"timestamp": "1", "symbol": "A B", "apiKey": "k", "signature": "s"}
+
+    assert signed_text(params) == b"apiKey=k&symbol=A B&timestamp=1"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        pytest.param({"timestamp": str(NOW_MS)}, id="now"),
+        pytest.param({"timestamp": str(NOW_MS + 999)}, id="just-ahead"),
+        pytest.param({"timestamp": str(NOW_MS - 5000)}, id="just-in-time"),
+        pytest.param({"timestamp": str(NOW_MS * 1000)}, id="microseconds"),
+        pytest.param({"timestamp": str(NOW_MS - 1), "recvWindow": "1.5"}, id="decimal-window"),
+    ],
+)
+def test_a_timestamp_inside_the_window_passes(params: dict[str, str]) -> None:
+    check_time(params, NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        pytest.param({"timestamp": str(NOW_MS + 1000)}, -1021, id="ahead"),
+        pytest.param({"timestamp": str(NOW_MS - 5001)}, -1021, id="old"),
+        pytest.param({"timestamp": "yesterday"}, -1102, id="not-a-number"),
+        pytest.param({"timestamp": str(NOW_MS), "recvWindow": "NaN"}, -1102, id="window"),
+        pytest.param({"timestamp": str(NOW_MS), "recvWindow": "60001"}, -1131, id="long"),
+    ],
+)
+def test_a_timestamp_outside_the_window_is_refused(params: dict[str, str], code: int) -> None:
+    with pytest.raises(Rejection) as caught:
+        check_time(params, NOW_MS)
+
+    assert caught.value.code == code
+
+
+def test_weight_is_forgotten_with_the_minute() -> None:
+    meter = WeightMeter(RequestLimits(weight_per_minute=10))
+    start_ms = NOW_MS // 60_000 * 60_000
+    meter.charge(10, start_ms)
+
+    with pytest.raises(TooMuch) as caught:
+        meter.admit(start_ms + 59_999)
+
+    assert caught.value.http_status == 429
+    assert caught.value.retry_at_ms == start_ms + 60_000
+    meter.admit(start_ms + 60_000)
+    assert meter.used(start_ms + 60_000) == 0
+
+
+def test_bans_grow_up_to_the_longest() -> None:
+    limits = RequestLimits(
+        weight_per_minute=1, refusals_before_ban=0, first_ban_ms=100_000, longest_ban_ms=300_000
+    )
+    meter, now_ms, bans = WeightMeter(limits), NOW_MS, []
+    for _ in range(4):
+        meter.charge(1, now_ms)
+        with pytest.raises(TooMuch) as caught:
+            meter.admit(now_ms)
+        assert caught.value.http_status == 418
+        bans.append(caught.value.retry_at_ms - now_ms)
+        now_ms = caught.value.retry_at_ms
+
+    assert bans == [100_000, 200_000, 300_000, 300_000]
