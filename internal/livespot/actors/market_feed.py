@@ -6,10 +6,9 @@ Owns: the subscription set, the reconnects, the queue of REST reads.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import anyio
 from anyio.abc import TaskStatus
@@ -26,10 +25,16 @@ from livespot.actors.mail import (
 from livespot.actors.stream_age import StreamAge
 from livespot.actors.wires import Sink
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import PayloadInvalid, Throttled, Transient
-from livespot.contracts.market import AggTrade, BookTicker, KlineUpdate
+from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Transient
+from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpdate
 from livespot.contracts.ports import Clock, Scope
 from livespot.contracts.settings import Settings
+from livespot.contracts.streams import (
+    MarketConnection,
+    MarketMessage,
+    ServerShutdown,
+)
+from livespot.contracts.streams import MarketFeed as MarketStreams
 from livespot.contracts.system import Alert
 from livespot.contracts.venue import MarketReader, ServerClock
 from livespot.contracts.vocabulary import Severity
@@ -47,39 +52,8 @@ _FIRST_FRAME_MS = 15_000
 _ALERT_EVERY_MS = 60_000
 
 
-class MarketConnection(Protocol):
-    """An open market stream connection.
-
-    Both kinds of `receive` may return answers to subscriptions among the data; the decoder knows.
-    A subscription that is refused or not answered in time ends the connection with `Unreachable`.
-    """
-
-    async def subscribe(self, streams: Sequence[str]) -> None: ...
-
-    async def unsubscribe(self, streams: Sequence[str]) -> None: ...
-
-    async def receive(self) -> bytes:
-        """The next frame; raises `Unreachable` once the other side is gone."""
-        ...
-
-    def receive_nowait(self) -> bytes | None:
-        """A frame that is already here, or None."""
-        ...
-
-
-class MarketStream(Protocol):
-    def connect(self) -> AbstractAsyncContextManager[MarketConnection]:
-        """Open a connection; entering raises `Unreachable` or `Throttled`."""
-        ...
-
-
-class DecodeFrame(Protocol):
-    """Reads a raw frame received at a local time in ms; raises `PayloadInvalid`.
-
-    Anything but a book, trade or candle counts as a sign of life only.
-    """
-
-    def __call__(self, raw: bytes, local_received_ms: int, /) -> object: ...
+DecodeFrame = Callable[[bytes, int], MarketMessage | None]
+_Slow = AggTrade | KlineUpdate | DepthBook
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +66,7 @@ class _Link:
     scope: Scope | None = None
     opened_ms: int = 0
     planned: bool = False
+    leaving: bool = False
     last_ids: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, int] = field(default_factory=dict)
     blamed: set[str] = field(default_factory=set)
@@ -101,12 +76,15 @@ class _Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketFeed:
-    """`backoff` gives the seconds to wait after so many failures in a row."""
+    """`decode` reads a raw frame received at a local time in ms and raises `PayloadInvalid`.
+
+    `backoff` gives the seconds to wait after so many failures in a row.
+    """
 
     settings: Settings
     clock: Clock
     server_clock: ServerClock
-    stream: MarketStream
+    stream: MarketStreams
     decode: DecodeFrame
     reader: MarketReader
     inbox: Mailbox[FeedInbox]
@@ -165,19 +143,21 @@ class MarketFeed:
         if connection is not None:
             try:
                 if added:
-                    await connection.subscribe(streams_of(added))
+                    await connection.subscribe(frozenset(streams_of(added)))
                 if removed:
-                    await connection.unsubscribe(streams_of(removed))
+                    await connection.unsubscribe(frozenset(streams_of(removed)))
             except Transient:
                 # The reading task meets the same loss; its next connection asks for everything.
                 self._cut(link)
+            except Refused as error:
+                self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
         for symbol in removed:
             await self.state.send(SymbolDropped(symbol=symbol))
 
     async def _stream_for_ever(self, link: _Link) -> None:
         failures = 0
         while True:
-            link.planned = False
+            link.planned = link.leaving = False
             wait_seconds = await self._session(link)
             lived = self.clock.monotonic_ms() - link.opened_ms
             if link.planned:
@@ -195,7 +175,9 @@ class MarketFeed:
             with self.clock.move_on_after(None) as scope:
                 link.scope = scope
                 async with self.stream.connect() as connection:
-                    await connection.subscribe((HEARTBEAT_STREAM, *streams_of(link.symbols)))
+                    await connection.subscribe(
+                        frozenset((HEARTBEAT_STREAM, *streams_of(link.symbols)))
+                    )
                     due = self.clock.monotonic_ms() + _FIRST_FRAME_MS
                     link.unseen = dict.fromkeys(link.symbols, due)
                     link.connection = connection
@@ -205,6 +187,9 @@ class MarketFeed:
             return error.retry_after_ms / 1000
         except Transient:
             return 0.0
+        except Refused as error:
+            self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
+            return 0.0
         finally:
             link.connection, link.scope = None, None
             self.age.connected = False
@@ -212,7 +197,7 @@ class MarketFeed:
 
     async def _consume(self, connection: MarketConnection, link: _Link) -> None:
         """Drain without yielding while frames are here, in bounded bursts."""
-        slow: deque[AggTrade | KlineUpdate] = deque()
+        slow: deque[_Slow] = deque()
         while True:
             raw: bytes | None = await connection.receive()
             taken = 0
@@ -228,7 +213,7 @@ class MarketFeed:
             if taken >= _BURST:
                 await anyio.lowlevel.checkpoint()
 
-    def take(self, raw: bytes, link: _Link, slow: deque[AggTrade | KlineUpdate]) -> None:
+    def take(self, raw: bytes, link: _Link, slow: deque[_Slow]) -> None:
         """Deal with one frame: books go on at once, the rest waits in `slow`."""
         try:
             message = self.decode(raw, self.clock.now_ms())
@@ -244,11 +229,13 @@ class MarketFeed:
             self.books.put(symbol, message)
             if symbol in link.unseen:
                 del link.unseen[symbol]
-        elif isinstance(message, AggTrade | KlineUpdate):
+        elif isinstance(message, AggTrade | KlineUpdate | DepthBook):
             link.unseen.pop(message.symbol, None)
             slow.append(message)
+        elif isinstance(message, ServerShutdown):
+            link.leaving = True
 
-    async def _forward(self, message: AggTrade | KlineUpdate) -> None:
+    async def _forward(self, message: _Slow) -> None:
         """A closed candle must arrive; trades and forming candles are samples."""
         if isinstance(message, KlineUpdate) and message.closed:
             await self.state.send(message)
@@ -268,7 +255,7 @@ class MarketFeed:
                 overdue = [s for s, due in link.unseen.items() if now >= due]
                 fresh_blame = [s for s in overdue if s not in link.blamed]
                 link.blamed.update(fresh_blame)
-                link.planned = open_ms >= _ROTATE_MS
+                link.planned = link.leaving or open_ms >= _ROTATE_MS
                 if link.planned or quiet >= silent_ms or (link.connection and fresh_blame):
                     self._cut(link)
             await self.clock.sleep(_TEND_SECONDS)
@@ -284,12 +271,16 @@ class MarketFeed:
         if now < link.alert_due_ms:
             return
         link.alert_due_ms = now + _ALERT_EVERY_MS
+        text = f"market frame dropped, {self.age.malformed} so far: {error}"
+        self._alert(ReasonCode.MD_PRICE_INSANE, text)
+
+    def _alert(self, code: ReasonCode, text: str) -> None:
         self.alerts.offer(
             Alert(
                 severity=Severity.WARN,
-                code=ReasonCode.MD_PRICE_INSANE,
-                reasons=(ReasonCode.MD_PRICE_INSANE,),
-                text=f"market frame dropped, {self.age.malformed} so far: {error}"[:400],
+                code=code,
+                reasons=(code,),
+                text=text[:400],
                 at_ms=self.clock.now_ms(),
             )
         )

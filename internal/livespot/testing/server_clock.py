@@ -1,0 +1,17 @@
+"""The exchange's time, as far off the local clock as a test wants."""
+
+from livespot.contracts.ports import Clock
+
+
+class FixedOffset:
+    """`offset_ms` is added to the local clock."""
+
+    def __init__(self, clock: Clock, offset_ms: int = 0) -> None:
+        self._clock = clock
+        self.offset_ms = offset_ms
+
+    def server_now_ms(self) -> int:
+        return self._clock.now_ms() + self.offset_ms
+
+    async def resync(self) -> int:
+        return 0

@@ -1,0 +1,302 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import msgspec
+
+from livespot.actors.mail import (
+    AttachmentWanted,
+    FeedInbox,
+    KlineGapFound,
+    MarketStateInbox,
+    RiskInbox,
+    StreamDropped,
+    SymbolDropped,
+)
+from livespot.actors.market_feed import MarketFeed
+from livespot.actors.stream_age import StreamAge
+from livespot.contracts.errors import Unreachable
+from livespot.contracts.market import BookTicker, KlineHistory, KlineUpdate
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Interval
+from livespot.rules.streams import HEARTBEAT_STREAM, streams_of
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
+from livespot.testing.market_values import a_candle
+from livespot.testing.market_wire import ScriptedReader, ScriptedStream
+from livespot.testing.server_clock import FixedOffset
+from livespot.venue.frames import decode_frame
+
+
+def _frame(stream: str, data: dict[str, object]) -> bytes:
+    return msgspec.json.encode({"stream": stream, "data": data})
+
+
+def _book(update_id: int, bid: str = "99.99") -> bytes:
+    data: dict[str, object] = {
+        "u": update_id,
+        "s": "SOLUSDT",
+        "b": bid,
+        "B": "70",
+        "a": "100.01",
+        "A": "30",
+    }
+    return _frame("solusdt@bookTicker", data)
+
+
+def _closed_minute() -> bytes:
+    kline = {
+        "t": 60_000,
+        "i": "1m",
+        "o": "100",
+        "c": "100",
+        "h": "101",
+        "l": "99",
+        "v": "5",
+        "x": True,
+    }
+    return _frame("solusdt@kline_1m", {"s": "SOLUSDT", "E": 120_000, "k": kline})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    stream: ScriptedStream
+    reader: ScriptedReader
+    inbox: Mailbox[FeedInbox]
+    books: ConflatingMailbox[BookTicker]
+    state: Mailbox[MarketStateInbox]
+    risk: Mailbox[RiskInbox]
+    alerts: Mailbox[Alert]
+    age: StreamAge
+
+    async def attach(self, *symbols: str) -> None:
+        await self.inbox.send(AttachmentWanted(symbols=symbols, watched=()))
+
+    async def told(self, kind: type) -> object:
+        """The next message of this kind to market state."""
+        with anyio.fail_after(5):
+            while True:
+                message = await self.state.receive()
+                if isinstance(message, kind):
+                    return message
+
+
+@asynccontextmanager
+async def _running() -> AsyncIterator[_Desk]:
+    clock = SystemClock()
+    desk = _Desk(
+        stream=ScriptedStream(),
+        reader=ScriptedReader(),
+        inbox=Mailbox("feed", 64, clock),
+        books=ConflatingMailbox("books", 64, clock),
+        state=Mailbox("state", 1024, clock),
+        risk=Mailbox("risk", 64, clock),
+        alerts=Mailbox("alerts", 64, clock),
+        age=StreamAge(),
+    )
+    feed = MarketFeed(
+        settings=Settings(),
+        clock=clock,
+        server_clock=FixedOffset(clock),
+        stream=desk.stream,
+        decode=decode_frame,
+        reader=desk.reader,
+        inbox=desk.inbox,
+        books=desk.books,
+        state=desk.state,
+        risk=desk.risk,
+        alerts=desk.alerts,
+        age=desk.age,
+        backoff=lambda failures: 0.001,
+        beat=lambda: None,
+    )
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(feed.run)
+        yield desk
+        tasks.cancel_scope.cancel()
+
+
+def _everything_of(symbol: str) -> frozenset[str]:
+    return frozenset((HEARTBEAT_STREAM, *streams_of([symbol])))
+
+
+async def _until(condition: object) -> None:
+    assert callable(condition)
+    with anyio.fail_after(5):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_attached_symbols_are_streamed_and_their_history_is_read() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+
+        frames = {(await desk.told(KlineHistory)).interval for _ in Interval}  # type: ignore[attr-defined]
+
+        assert frames == set(Interval)
+        assert connection.subscribed == _everything_of("SOLUSDT")
+
+
+async def test_asking_again_for_the_same_symbols_changes_nothing() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+        await desk.attach("SOLUSDT")
+        await desk.attach("SOLUSDT", "ADAUSDT")
+        await _until(lambda: "adausdt@bookTicker" in connection.subscribed)
+
+        assert connection.asked.count("solusdt@bookTicker") == 1
+
+
+async def test_a_symbol_no_longer_wanted_is_unsubscribed_and_forgotten() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT", "ADAUSDT")
+        await desk.attach("ADAUSDT")
+
+        dropped = await desk.told(SymbolDropped)
+
+        assert dropped == SymbolDropped(symbol="SOLUSDT")
+        assert connection.subscribed == _everything_of("ADAUSDT")
+
+
+async def test_only_newer_books_pass_and_the_late_ones_are_counted() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+        connection.put(_book(5), _book(4), _book(5), _book(6))
+
+        with anyio.fail_after(5):
+            taken = await desk.books.receive_all()
+
+        assert [book.update_id for book in taken] == [6]
+        assert desk.age.late_books["SOLUSDT"] == 2
+
+
+async def test_a_closed_candle_reaches_market_state() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        connection.put(_closed_minute())
+
+        update = await desk.told(KlineUpdate)
+
+        assert isinstance(update, KlineUpdate)
+        assert update.closed
+        assert update.candle.open_time_ms == 60_000
+
+
+async def test_any_frame_is_a_sign_of_life() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        assert desk.age.age_ms(0) is None
+        connection.put(_frame("!miniTicker@arr", {}).replace(b"{}", b"[]"))
+
+        await _until(lambda: desk.age.age_ms(0) is not None)
+
+
+async def test_an_insane_frame_is_dropped_counted_and_told_once() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        insane = _book(9, bid="NaN")
+        connection.put(insane, insane, _book(10))
+
+        with anyio.fail_after(5):
+            taken = await desk.books.receive_all()
+
+        assert [book.update_id for book in taken] == [10]
+        assert desk.age.malformed == 2
+        assert desk.alerts.stats().received == 1
+
+
+async def test_a_lost_connection_is_reported_and_everything_is_asked_for_once() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+        await _until(lambda: "solusdt@bookTicker" in first.subscribed)
+        first.lose()
+
+        with anyio.fail_after(5):
+            second = await desk.stream.opened(2)
+            reported = await desk.risk.receive()
+        await _until(lambda: len(second.subscribed) == 7)
+
+        assert isinstance(reported, StreamDropped)
+        assert reported.symbols == ("SOLUSDT",)
+        assert second.subscribed == _everything_of("SOLUSDT")
+        assert len(second.asked) == len(set(second.asked))
+        assert desk.age.disconnects == 1
+
+
+async def test_update_ids_begin_anew_with_a_new_connection() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        first.put(_book(500))
+        with anyio.fail_after(5):
+            await desk.books.receive_all()
+            first.lose()
+            second = await desk.stream.opened(2)
+            second.put(_book(1))
+
+            [book] = await desk.books.receive_all()
+
+        assert book.update_id == 1
+
+
+async def test_a_gap_is_read_from_one_candle_before_it() -> None:
+    async with _running() as desk:
+        desk.reader.candles[("SOLUSDT", Interval.M1)] = tuple(
+            a_candle(i * 60_000) for i in range(20)
+        )
+        await desk.inbox.send(
+            KlineGapFound(symbol="SOLUSDT", interval=Interval.M1, from_ms=600_000, to_ms=660_000)
+        )
+
+        history = await desk.told(KlineHistory)
+
+        assert isinstance(history, KlineHistory)
+        assert history.candles[0].open_time_ms == 540_000
+
+
+async def test_a_forming_candle_never_enters_history() -> None:
+    async with _running() as desk:
+        now_ms = SystemClock().now_ms()
+        open_ms = now_ms - now_ms % 3_600_000
+        desk.reader.candles[("SOLUSDT", Interval.H1)] = (
+            a_candle(open_ms - 7_200_000),
+            a_candle(open_ms),
+        )
+        await desk.inbox.send(
+            KlineGapFound(symbol="SOLUSDT", interval=Interval.H1, from_ms=1, to_ms=1)
+        )
+
+        history = await desk.told(KlineHistory)
+
+        assert isinstance(history, KlineHistory)
+        assert [c.open_time_ms for c in history.candles] == [open_ms - 7_200_000]
+
+
+async def test_a_failed_read_is_reported_and_tried_again() -> None:
+    async with _running() as desk:
+        desk.reader.failure = Unreachable("the test said so")
+        await desk.attach("SOLUSDT")
+
+        frames = {(await desk.told(KlineHistory)).interval for _ in Interval}  # type: ignore[attr-defined]
+
+        assert frames == set(Interval)
+        assert desk.alerts.stats().received == 1
+        assert len(desk.reader.asked) == 5
+
+
+async def test_a_shutdown_notice_is_followed_by_a_new_connection_that_counts_as_no_loss() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        first.put(_frame("!serverShutdown", {"E": 1}))
+
+        with anyio.fail_after(5):
+            await desk.stream.opened(2)
+
+        assert desk.age.disconnects == 0
+        assert desk.risk.receive_nowait() is None

@@ -1,0 +1,285 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import anyio
+
+from livespot.actors.mail import (
+    CandleClosed,
+    FeaturesAsked,
+    FeedInbox,
+    KlineGapFound,
+    LatencySeen,
+    MarketStateInbox,
+    Marks,
+    RiskInbox,
+    SignalInbox,
+    SnapshotsAsked,
+    SnapshotsBuilt,
+    SymbolDropped,
+    SymbolsLearned,
+    TickersLearned,
+)
+from livespot.actors.market_state import MarketState
+from livespot.actors.stream_age import StreamAge
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import (
+    AggTrade,
+    BookTicker,
+    Candle,
+    DeepFeatures,
+    KlineHistory,
+    KlineUpdate,
+)
+from livespot.contracts.settings import Settings, TimingSettings
+from livespot.contracts.vocabulary import Interval
+from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, Reply
+from livespot.testing.clock import ManualClock
+from livespot.testing.market_values import a_book, a_candle, a_day, a_symbol
+from livespot.testing.server_clock import FixedOffset
+
+_HOUR = Interval.H1.ms
+_START = 1_700_000_000_000 // _HOUR * _HOUR
+_SOL = "SOLUSDT"
+
+
+class _StoppedClock(ManualClock):
+    """Sleeping yields but moves no time: the test moves it."""
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    clock: ManualClock
+    inbox: Mailbox[MarketStateInbox]
+    books: ConflatingMailbox[BookTicker]
+    feed: Mailbox[FeedInbox]
+    signal: Mailbox[SignalInbox]
+    risk: Mailbox[RiskInbox]
+    age: StreamAge
+
+    async def turn(self) -> None:
+        """Let everything that is queued be dealt with."""
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+
+    async def attach(self, *, hole: bool = False) -> None:
+        """A symbol with full history of every frame and its reference data."""
+        now_ms = self.clock.now_ms()
+        await self.inbox.send(SymbolsLearned(infos={_SOL: a_symbol()}, cause="boot", at_ms=0))
+        await self.inbox.send(TickersLearned(tickers=(a_day(close_time_ms=now_ms),), at_ms=0))
+        for interval in Interval:
+            candles = _history(interval, now_ms)
+            if hole and interval is Interval.M1:
+                candles = candles[:-2]
+            await self.inbox.send(KlineHistory(symbol=_SOL, interval=interval, candles=candles))
+        await self.inbox.send(_trade(now_ms))
+        await self.turn()
+
+    async def warm(self) -> None:
+        """A full minute of fresh books."""
+        for update_id in range(1, 131):
+            now = self.clock.monotonic_ms()
+            self.age.consumed(now)
+            self.books.put(_SOL, a_book(update_id, local_received_ms=self.clock.now_ms()))
+            await self.turn()
+
+    async def snapshots(self) -> SnapshotsBuilt:
+        reply: Reply[SnapshotsBuilt] = Reply()
+        await self.inbox.send(SnapshotsAsked(cycle_id="cyc_1", symbols=(_SOL,), reply=reply))
+        with anyio.fail_after(5):
+            return await reply.wait()
+
+    async def features(self) -> DeepFeatures:
+        reply: Reply[tuple[DeepFeatures, ...]] = Reply()
+        await self.inbox.send(FeaturesAsked(symbols=(_SOL,), reply=reply))
+        with anyio.fail_after(5):
+            [features] = await reply.wait()
+        return features
+
+
+def _history(interval: Interval, now_ms: int) -> tuple[Candle, ...]:
+    last = now_ms // interval.ms * interval.ms - interval.ms
+    return tuple(
+        a_candle(last - i * interval.ms, close=str(100 + i % 5)) for i in range(149, -1, -1)
+    )
+
+
+def _trade(at_ms: int, latency_ms: int = 40) -> AggTrade:
+    return AggTrade(
+        symbol=_SOL,
+        trade_id=1,
+        price=Decimal(100),
+        qty=Decimal(1),
+        buyer_is_maker=True,
+        exchange_time_ms=at_ms,
+        local_received_ms=at_ms + latency_ms,
+    )
+
+
+def _minute(open_ms: int) -> KlineUpdate:
+    return KlineUpdate(
+        symbol=_SOL,
+        interval=Interval.M1,
+        candle=a_candle(open_ms),
+        closed=True,
+        exchange_time_ms=open_ms + 60_000,
+        local_received_ms=open_ms + 60_001,
+    )
+
+
+@asynccontextmanager
+async def _running() -> AsyncIterator[_Desk]:
+    clock = _StoppedClock(_START)
+    desk = _Desk(
+        clock=clock,
+        inbox=Mailbox("state", 256, clock),
+        books=ConflatingMailbox("books", 64, clock),
+        feed=Mailbox("feed", 64, clock),
+        signal=Mailbox("signal", 64, clock),
+        risk=Mailbox("risk", 64, clock),
+        age=StreamAge(),
+    )
+    state = MarketState(
+        settings=Settings(timing=TimingSettings(microstructure_sample_ms=1)),
+        clock=clock,
+        server_clock=FixedOffset(clock),
+        inbox=desk.inbox,
+        books=desk.books,
+        age=desk.age,
+        feed=desk.feed,
+        signal=desk.signal,
+        risk=desk.risk,
+        marks_to=(desk.risk,),
+        beat=lambda: None,
+    )
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(state.run)
+        yield desk
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_warm_symbol_gives_a_valid_snapshot() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+
+        built = await desk.snapshots()
+
+        assert built.rejections == ()
+        [snapshot] = built.snapshots
+        assert snapshot.symbol == _SOL
+        assert len(snapshot.candles_5m) == 40
+        assert snapshot.prices.best_bid == Decimal("99.99")
+
+
+async def test_a_symbol_without_its_minute_of_books_is_warming_up() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        desk.age.consumed(0)
+
+        built = await desk.snapshots()
+
+        assert built.rejections[0].reasons == (ReasonCode.STRAT_WARMUP,)
+        assert not (await desk.features()).warm
+
+
+async def test_a_silent_stream_voids_the_books_and_gives_no_snapshot() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        desk.clock.advance(2000)
+        await desk.turn()
+
+        silent = await desk.snapshots()
+        desk.age.consumed(desk.clock.monotonic_ms())
+        again = await desk.snapshots()
+
+        assert silent.rejections[0].reasons == (ReasonCode.WS_STALE_DEGRADE,)
+        assert again.rejections[0].reasons == (ReasonCode.STRAT_WARMUP,)
+
+
+async def test_a_closed_minute_wakes_the_signal_actor() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        desk.clock.advance(60_000)
+        await desk.inbox.send(_minute(_START))
+
+        with anyio.fail_after(5):
+            message = await desk.signal.receive()
+
+        assert message == CandleClosed(symbol=_SOL, open_time_ms=_START)
+
+
+async def test_a_missing_span_is_asked_for_once_and_then_with_patience() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.inbox.send(_minute(_START + 120_000))
+        await desk.turn()
+
+        asked = desk.feed.receive_nowait()
+
+        assert asked == KlineGapFound(
+            symbol=_SOL, interval=Interval.M1, from_ms=_START, to_ms=_START + 60_000
+        )
+        await desk.turn()
+        assert desk.feed.receive_nowait() is None
+        desk.clock.advance(5000)
+        await desk.turn()
+        assert desk.feed.receive_nowait() == asked
+
+
+async def test_a_series_that_fell_behind_is_no_basis_for_a_decision() -> None:
+    async with _running() as desk:
+        await desk.attach(hole=True)
+        await desk.warm()
+
+        built = await desk.snapshots()
+
+        assert built.rejections[0].reasons == (ReasonCode.DATA_GAP_DETECTED,)
+        assert isinstance(desk.feed.receive_nowait(), KlineGapFound)
+
+
+async def test_history_that_answers_nothing_new_does_not_make_it_ask_faster() -> None:
+    async with _running() as desk:
+        await desk.attach(hole=True)
+        await desk.turn()
+        first = desk.feed.receive_nowait()
+        await desk.inbox.send(
+            KlineHistory(
+                symbol=_SOL, interval=Interval.M1, candles=_history(Interval.M1, _START)[-4:-2]
+            )
+        )
+        await desk.turn()
+
+        assert isinstance(first, KlineGapFound)
+        assert desk.feed.receive_nowait() is None
+
+
+async def test_marks_and_latency_go_out() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        desk.clock.advance(1000)
+        await desk.turn()
+        seen: list[object] = []
+        while (message := desk.risk.receive_nowait()) is not None:
+            seen.append(message)
+
+        assert any(isinstance(m, Marks) and m.bids == {_SOL: Decimal("99.99")} for m in seen)
+        assert any(isinstance(m, LatencySeen) and m.p90_ms == 40 for m in seen)
+
+
+async def test_a_dropped_symbol_is_forgotten_and_stragglers_do_not_bring_it_back() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        await desk.inbox.send(SymbolDropped(symbol=_SOL))
+        await desk.inbox.send(_trade(_START))
+
+        built = await desk.snapshots()
+
+        assert built.rejections[0].detail == "not attached yet"
