@@ -49,12 +49,23 @@ class RestAge(Protocol):
 class WriterStats(Protocol):
     """The audit writer's lanes, in events, milliseconds and counts."""
 
-    depth: int
-    capacity: int
-    oldest_age_ms: int
-    lag_ms: int
-    commits: int
-    failed_writes: int
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def capacity(self) -> int: ...
+
+    @property
+    def oldest_age_ms(self) -> int: ...
+
+    @property
+    def lag_ms(self) -> int: ...
+
+    @property
+    def commits(self) -> int: ...
+
+    @property
+    def failed_writes(self) -> int: ...
 
 
 class Measured(Protocol):
