@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from livespot.exchange.journal import (
 )
 from livespot.exchange.recorded import RecordedDataInvalid
 from livespot.exchange.service import PortTaken, serve_exchange
-from livespot.exchange.settings import ExchangeSettings, SharedClock
+from livespot.exchange.settings import ExchangeSettings, RequestLimits, SharedClock
 from livespot.exchange.state_file import read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock
 
@@ -87,6 +88,32 @@ async def test_the_port_is_free_again_after_the_stop(exchange: Any) -> None:
         await stream.recv()
 
     socket.create_server(("127.0.0.1", port)).close()
+
+
+async def test_every_client_is_told_of_the_shutdown(exchange: Any) -> None:
+    async with AsyncExitStack() as sockets:
+        async with exchange() as venue:
+            raw, combined, api = [
+                await sockets.enter_async_context(venue.connect(path))
+                for path in ("/ws", "/stream?streams=x", "/ws-api/v3")
+            ]
+        told = [json.loads(await socket.recv()) for socket in (raw, combined, api)]
+
+    assert told[0]["e"] == "serverShutdown"
+    assert told[1]["stream"] == "!serverShutdown"
+    assert told[1]["data"]["e"] == "serverShutdown"
+    assert told[2]["event"]["e"] == "serverShutdown"
+
+
+async def test_a_ban_cuts_every_socket(exchange: Any) -> None:
+    limits = RequestLimits(weight_per_minute=1, refusals_before_ban=0)
+    settings = ExchangeSettings(symbols=SOL, request_limits=limits)
+    async with exchange(settings) as venue, venue.connect("/ws") as stream:
+        await venue.http.get("/api/v3/ping")
+        banned = await venue.http.get("/api/v3/ping")
+        await stream.wait_closed()
+
+    assert banned.status_code == 418
 
 
 def a_clock(market_ms: int = 1_618_919_220_000) -> ScaledClock:

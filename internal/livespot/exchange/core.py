@@ -11,6 +11,7 @@ from livespot.exchange.limits import WeightMeter
 from livespot.exchange.market_hub import MarketHub
 from livespot.exchange.model import BookChanged, PublicTrade
 from livespot.exchange.order_journal import OrderJournal
+from livespot.exchange.outbound import OpenSockets
 from livespot.exchange.recorded import RecordedMarket
 from livespot.exchange.settings import ApiKey, ExchangeSettings
 from livespot.exchange.tape import Tape
@@ -27,6 +28,7 @@ class ExchangeCore:
     meter: WeightMeter
     market: MarketHub
     users: UserHub
+    sockets: OpenSockets
     journal: Journal
     orders: OrderJournal
     clock: Clock
@@ -63,6 +65,7 @@ def open_exchange(
         meter=WeightMeter(settings.request_limits),
         market=MarketHub(engine, tapes),
         users=UserHub(),
+        sockets=OpenSockets(),
         journal=journal,
         orders=OrderJournal(journal),
         clock=clock,

@@ -1,5 +1,7 @@
 """The bounded way out to one WebSocket client: whoever reads too slowly is cut off."""
 
+from collections.abc import Callable
+
 import anyio
 import msgspec
 
@@ -35,3 +37,29 @@ class Outbound:
         self.lost.set()
         self._sender.close()
         self.frames.close()
+
+
+class OpenSockets:
+    """Every connected client, with the form in which it is told that the server goes away."""
+
+    def __init__(self) -> None:
+        self._farewells: dict[Outbound, Callable[[object], object]] = {}
+
+    def add(self, outbound: Outbound, farewell: Callable[[object], object]) -> None:
+        """A client has come; `farewell` wraps an event as its face wraps events."""
+        self._farewells[outbound] = farewell
+
+    def remove(self, outbound: Outbound) -> None:
+        """A client has gone."""
+        self._farewells.pop(outbound, None)
+
+    def cut(self) -> None:
+        """Lose all clients at once, as a ban does."""
+        for outbound in self._farewells:
+            outbound.lost.set()
+
+    def announce_shutdown(self, now_ms: int) -> None:
+        """Tell every client to reconnect elsewhere."""
+        event = {"e": "serverShutdown", "E": now_ms}
+        for outbound, farewell in self._farewells.items():
+            outbound.push(encode(farewell(event)))

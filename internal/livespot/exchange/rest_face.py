@@ -92,6 +92,8 @@ class RestFace:
         self, endpoint: Endpoint, params: dict[str, str], error: Rejection, now_ms: int
     ) -> dict[str, str]:
         if isinstance(error, TooMuch):
+            if error.http_status == 418:
+                self._core.sockets.cut()
             return {"Retry-After": str(-(-(error.retry_at_ms - now_ms) // 1000))}
         self._core.meter.charge(endpoint.cost(params), now_ms)
         if error.http_status == 429:

@@ -45,6 +45,7 @@ _PING_SECONDS = 20
 _PONG_SECONDS = 60
 _IDLE_SECONDS = 75
 _GRACE_SECONDS = 1
+_FAREWELL_SECONDS = 0.02
 
 
 class PortTaken(PreflightFailed):
@@ -107,6 +108,9 @@ async def _serve(
             task_status.started(address)
             await pump.run()
         finally:
+            core.sockets.announce_shutdown(core.clock.now_ms())
+            with anyio.CancelScope(shield=True):
+                await core.clock.sleep(_FAREWELL_SECONDS)
             server.should_exit = True
 
 
@@ -141,7 +145,7 @@ def _server(core: ExchangeCore) -> uvicorn.Server:
 
 def _application(core: ExchangeCore) -> Starlette:
     log = RequestLog(core.journal, core.clock)
-    streams = StreamFace(core.market, core.clock, core.settings.queue_size)
+    streams = StreamFace(core.market, core.sockets, core.clock, core.settings.queue_size)
     ws_api = WsApiFace(core, log)
     gate = ModelGate(core.clock, core.settings.gate_answers)
 

@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket
 
 from livespot.contracts.ports import Clock
 from livespot.exchange.market_hub import Listener, MarketHub
-from livespot.exchange.outbound import Outbound, encode
+from livespot.exchange.outbound import OpenSockets, Outbound, encode
 from livespot.exchange.sockets import converse
 
 _MOST_STREAMS = 1024
@@ -27,8 +27,9 @@ class ControlError(Exception):
 class StreamFace:
     """Serves `/ws`, `/ws/<streams>` and `/stream?streams=`."""
 
-    def __init__(self, hub: MarketHub, clock: Clock, queue_size: int) -> None:
+    def __init__(self, hub: MarketHub, sockets: OpenSockets, clock: Clock, queue_size: int) -> None:
         self._hub = hub
+        self._sockets = sockets
         self._clock = clock
         self._queue_size = queue_size
         self._opened = 0
@@ -41,6 +42,12 @@ class StreamFace:
         listener = Listener(outbound, combined=path == "/stream")
         listed = websocket.query_params.get("streams", "") if listener.combined else path[4:]
         await websocket.accept()
+        self._sockets.add(
+            outbound,
+            lambda event: (
+                {"stream": "!serverShutdown", "data": event} if listener.combined else event
+            ),
+        )
         for stream in filter(None, unquote(listed).split("/")):
             self._hub.subscribe(listener, stream)
         control = Control(self._hub, listener, self._clock)
@@ -48,6 +55,7 @@ class StreamFace:
             await converse(websocket, outbound, control.on_text, self._clock)
         finally:
             self._hub.leave(listener)
+            self._sockets.remove(outbound)
             outbound.close()
 
 

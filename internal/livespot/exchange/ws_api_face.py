@@ -56,11 +56,13 @@ class WsApiFace:
             return_rate_limits=websocket.query_params.get("returnRateLimits") != "false",
         )
         await websocket.accept()
+        core.sockets.add(outbound, lambda event: {"event": event})
         dialogue = Dialogue(core, session, self._log)
         try:
             await converse(websocket, outbound, dialogue.on_text, core.clock)
         finally:
             core.users.leave(session.subscriber)
+            core.sockets.remove(outbound)
             outbound.close()
 
 
@@ -145,7 +147,10 @@ class Dialogue:
     def _charge_refused(
         self, endpoint: Endpoint | None, params: dict[str, str], error: Rejection, now_ms: int
     ) -> None:
-        if endpoint is not None and not isinstance(error, TooMuch):
+        if isinstance(error, TooMuch):
+            if error.http_status == 418:
+                self._core.sockets.cut()
+        elif endpoint is not None:
             self._core.meter.charge(endpoint.cost(params), now_ms)
 
     def _rate_limits(self, endpoint: Endpoint | None, account: str, now_ms: int) -> list[Json]:
