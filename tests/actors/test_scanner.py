@@ -1,0 +1,283 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeVar
+
+import anyio
+import msgspec
+
+from livespot.actors.mail import (
+    AttachmentWanted,
+    FeaturesAsked,
+    FeedInbox,
+    FiltersRefreshWanted,
+    GovernorInbox,
+    MarketStateInbox,
+    ScannerInbox,
+    SignalInbox,
+    SymbolsLearned,
+    TickersLearned,
+    WatchlistChanged,
+)
+from livespot.actors.scanner import Scanner
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import Unreachable
+from livespot.contracts.market import DeepFeatures, Returns
+from livespot.contracts.orders import Position
+from livespot.contracts.records import CycleRanking, CycleSelection, SymbolHealth, UniverseScan
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import HealthSignal
+from livespot.contracts.vocabulary import (
+    EventType,
+    ExitReason,
+    Interval,
+    PositionPhase,
+    SignalLevel,
+)
+from livespot.runtime.cycles import CycleIds
+from livespot.runtime.mailboxes import Mailbox
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.clock import ManualClock
+from livespot.testing.market_values import a_day, a_snapshot, a_symbol
+from livespot.testing.market_wire import ScriptedReader
+
+M = TypeVar("M")
+_SYMBOLS = ("AUSDT", "BUSDT", "CUSDT", "DUSDT", "EUSDT")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    reader: ScriptedReader
+    audit: RecordingAudit
+    inbox: Mailbox[ScannerInbox]
+    state: Mailbox[MarketStateInbox]
+    feed: Mailbox[FeedInbox]
+    signal: Mailbox[SignalInbox]
+    governor: Mailbox[GovernorInbox]
+    heard: list[object] = field(default_factory=list)
+    atr: dict[str, int] = field(default_factory=dict)
+
+    async def market_state(self) -> None:
+        """Answers the deep scan; the better the letter, the wider the range."""
+        async for message in self.state:
+            self.heard.append(message)
+            if isinstance(message, FeaturesAsked):
+                message.reply.answer(tuple(self._features(symbol) for symbol in message.symbols))
+
+    def _features(self, symbol: str) -> DeepFeatures:
+        snapshot = a_snapshot()
+        seed = ord(symbol[0])
+        points = tuple((seed * 7919 + i * i * seed * 31) % 41 - 20 for i in range(72))
+        return DeepFeatures(
+            symbol=symbol,
+            warm=True,
+            regime=snapshot.regime,
+            microstructure=snapshot.microstructure,
+            atr14_5m_bps=self.atr.get(symbol, 60),
+            cost_inputs=snapshot.cost_inputs,
+            returns=Returns(
+                timeframe=Interval.M5, window=72, log_return_bps=points, missing_count=0
+            ),
+        )
+
+    async def watchlist(self) -> WatchlistChanged:
+        with anyio.fail_after(5):
+            message = await self.signal.receive()
+        assert isinstance(message, WatchlistChanged)
+        return message
+
+    def rows(self, kind: type[M]) -> list[M]:
+        return [
+            row for entry in self.audit.entries for row in entry.records if isinstance(row, kind)
+        ]
+
+
+@asynccontextmanager
+async def _running(*first: ScannerInbox) -> AsyncIterator[_Desk]:
+    clock = ManualClock()
+    desk = _Desk(
+        reader=ScriptedReader(
+            infos={name: a_symbol(name) for name in _SYMBOLS},
+            tickers=tuple(
+                a_day(name, quote_volume=Decimal(10_000_000 * (9 - i)))
+                for i, name in enumerate(_SYMBOLS)
+            ),
+        ),
+        audit=RecordingAudit(),
+        inbox=Mailbox("scanner", 64, clock),
+        state=Mailbox("state", 64, clock),
+        feed=Mailbox("feed", 4096, clock),
+        signal=Mailbox("signal", 4096, clock),
+        governor=Mailbox("governor", 4096, clock),
+    )
+    scanner = Scanner(
+        settings=Settings(),
+        clock=clock,
+        reader=desk.reader,
+        account=None,
+        audit=desk.audit,
+        cycles=CycleIds("run_1", clock),
+        inbox=desk.inbox,
+        state=desk.state,
+        feed=desk.feed,
+        signal=desk.signal,
+        infos_to=(),
+        governor=desk.governor,
+        beat=lambda: None,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.market_state)
+        for message in first:
+            await desk.inbox.send(message)
+        await tasks.start(scanner.run)
+        yield desk
+        tasks.cancel_scope.cancel()
+
+
+def _held(symbol: str, phase: PositionPhase) -> Position:
+    zero = Decimal(0)
+    return Position(
+        symbol=symbol,
+        position_id="pos_1",
+        decision_id="dec_1",
+        entry_intent_id="oi_1",
+        phase=phase,
+        qty=Decimal(1),
+        avg_price=Decimal(100),
+        cost_quote=Decimal(100),
+        tp_price=Decimal(102),
+        sl_price=Decimal(98),
+        tp_bps=200,
+        sl_bps=150,
+        realised_quote=zero,
+        fees_quote=zero,
+        fee_unpriced=False,
+        dust_qty=zero,
+        protection_list_id=-1,
+        protection_intent_id="",
+        protected_qty=zero,
+        opened_at_ms=0,
+        unprotected_since_ms=0,
+        unprotected_ms=0,
+        closed_at_ms=0,
+        exit_reason=ExitReason.NONE,
+        updated_at_ms=0,
+    )
+
+
+async def test_reference_data_comes_before_the_first_attachment() -> None:
+    async with _running() as desk:
+        await desk.watchlist()
+
+        kinds = [type(message) for message in desk.heard]
+        first = desk.feed.receive_nowait()
+
+        assert kinds[:3] == [SymbolsLearned, TickersLearned, FeaturesAsked]
+        assert isinstance(first, AttachmentWanted)
+        assert first.symbols == _SYMBOLS
+        assert first.watched == ()
+
+
+async def test_the_best_three_are_watched_and_get_depth() -> None:
+    async with _running() as desk:
+        desk.atr.update({"BUSDT": 90, "DUSDT": 100, "EUSDT": 80})
+
+        chosen = await desk.watchlist()
+
+        assert chosen.symbols == ("DUSDT", "BUSDT", "EUSDT")
+        attachments = []
+        while (message := desk.feed.receive_nowait()) is not None:
+            attachments.append(message)
+        assert isinstance(attachments[-1], AttachmentWanted)
+        assert set(attachments[-1].watched) == {"DUSDT", "BUSDT", "EUSDT"}
+
+
+async def test_every_list_is_recorded_with_its_rows() -> None:
+    async with _running() as desk:
+        chosen = await desk.watchlist()
+
+        assert len(desk.rows(UniverseScan)) == 5
+        assert {row.kind for row in desk.rows(CycleRanking)} == {"TOPN", "DEEP"}
+        watched = {row.symbol for row in desk.rows(CycleSelection) if row.chosen}
+        assert watched == set(chosen.symbols)
+        for event in (
+            EventType.FILTERS_REFRESHED,
+            EventType.UNIVERSE_ELIGIBILITY,
+            EventType.RANK_TOPN,
+            EventType.DEEP_SCAN,
+            EventType.TOPK_SELECTION,
+        ):
+            assert desk.audit.of(event)
+
+
+async def test_a_symbol_whose_standing_did_not_change_is_not_written_again() -> None:
+    async with _running() as desk:
+        with anyio.fail_after(5):
+            while len(desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)) < 3:
+                await desk.signal.receive()
+
+        assert len(desk.rows(UniverseScan)) == 5
+
+
+async def test_a_held_symbol_stays_watched_though_it_left_the_universe() -> None:
+    async with _running(_held("ZUSDT", PositionPhase.PROTECTED)) as desk:
+        assert (await desk.watchlist()).symbols[0] == "ZUSDT"
+        await desk.inbox.send(_held("ZUSDT", PositionPhase.FLAT))
+        with anyio.fail_after(5):
+            while "ZUSDT" in (await desk.watchlist()).symbols:
+                pass
+
+
+async def test_a_quarantined_symbol_leaves_the_universe() -> None:
+    health = SymbolHealth(
+        symbol="AUSDT",
+        quarantined_until_ms=2**50,
+        cause="STREAM_DROPS",
+        counters_json="{}",
+        updated_at_ms=0,
+    )
+    async with _running(health) as desk:
+        chosen = await desk.watchlist()
+
+        [row] = [row for row in desk.rows(UniverseScan) if row.symbol == "AUSDT"]
+        assert "AUSDT" not in chosen.symbols
+        assert row.reasons == (ReasonCode.SYMBOL_QUARANTINED,)
+
+
+async def test_a_failed_read_degrades_until_one_succeeds() -> None:
+    async with _running() as desk:
+        desk.reader.failure = Unreachable("the test said so")
+
+        with anyio.fail_after(5):
+            first = await desk.governor.receive()
+            second = await desk.governor.receive()
+
+        assert isinstance(first, HealthSignal)
+        assert isinstance(second, HealthSignal)
+        assert (first.level, second.level) == (SignalLevel.DEGRADE, SignalLevel.CLEAR)
+
+
+async def test_no_tickers_at_all_is_not_a_healthy_market() -> None:
+    async with _running() as desk:
+        desk.reader.tickers = ()
+
+        with anyio.fail_after(5):
+            signal = await desk.governor.receive()
+
+        assert isinstance(signal, HealthSignal)
+        assert signal.level is SignalLevel.DEGRADE
+
+
+async def test_doubtful_filters_are_read_again_and_told() -> None:
+    async with _running() as desk:
+        await desk.watchlist()
+        desk.reader.infos["AUSDT"] = msgspec.structs.replace(a_symbol("AUSDT"), status="BREAK")
+        await desk.inbox.send(FiltersRefreshWanted(symbol="AUSDT", cause="rejected"))
+
+        with anyio.fail_after(5):
+            while not (learned := [m for m in desk.heard if isinstance(m, SymbolsLearned)][1:]):
+                await desk.signal.receive()
+
+        assert learned[0].infos["AUSDT"].status == "BREAK"
+        assert learned[0].cause == "rejected"
