@@ -8,11 +8,11 @@ from livespot.contracts.amounts import BPS, ZERO, decimal_text, round_div
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Costs, Decision, EntryPlan, ExitPlan, RiskVerdict
 from livespot.contracts.market import Returns, Snapshot, SymbolInfo
-from livespot.contracts.settings import AdaptiveSettings, Settings, StrategySettings
+from livespot.contracts.settings import AdaptiveSettings, Settings
 from livespot.contracts.vocabulary import (
     DecisionIntent,
+    GateVerdict,
     Mode,
-    RegimeLabel,
     Side,
     SysMode,
     TrailingMode,
@@ -20,6 +20,7 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import risk_counters, sizing
 from livespot.rules.correlation import correlation_x10000, has_too_many_missing
+from livespot.rules.pullback_checks import min_edge_bps
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.quarantine import SymbolFaults, is_quarantined
 from livespot.rules.reserves import Book, held_quote, of_symbol
@@ -73,6 +74,7 @@ def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdic
         dict.fromkeys(
             (
                 *_standing(case),
+                *_validity(case),
                 *_occupancy(case),
                 *_kill_switches(case),
                 *_overtrading(case),
@@ -95,12 +97,6 @@ def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdic
         limits=limits,
         costs=costs_of(snapshot),
     )
-
-
-def min_edge_bps(label: RegimeLabel, settings: StrategySettings) -> int:
-    """The regime's own minimum; RANGE asks one and a half times as much, rounded up."""
-    base = settings.min_edge_bps
-    return -(-base * 3 // 2) if label is RegimeLabel.RANGE else base
 
 
 def edge_multiplier_x10000(snapshot: Snapshot, settings: AdaptiveSettings) -> int:
@@ -160,7 +156,7 @@ class _Case:
 
 
 def _standing(case: _Case) -> Iterator[ReasonCode]:
-    view, decision, snapshot = case.view, case.decision, case.snapshot
+    view, decision = case.view, case.decision
     if view.sysmode is not SysMode.NORMAL:
         yield ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
     if is_quarantined(view.faults, view.now_ms):
@@ -171,12 +167,19 @@ def _standing(case: _Case) -> Iterator[ReasonCode]:
         yield ReasonCode.SYMBOL_NOT_TRADING
     elif view.info.constraints.filters_hash != decision.constraints.filters_hash:
         yield ReasonCode.FILTERS_DRIFT_DETECTED
+
+
+def _validity(case: _Case) -> Iterator[ReasonCode]:
+    view, decision, snapshot = case.view, case.decision, case.snapshot
     if (
         decision.side is not Side.BUY
         or decision.snapshot_hash != snapshot.snapshot_hash
         or decision.symbol != snapshot.symbol
     ):
         yield ReasonCode.STRAT_INPUT_INVALID
+    gate = decision.ai_gate
+    if gate is None or gate.verdict not in (GateVerdict.ALLOW, GateVerdict.MODIFY):
+        yield ReasonCode.AIGATE_BLOCKED
     if not _is_quantised(case):
         yield ReasonCode.PROTECTION_INVALID_FILTER
     limit_ms = view.settings.timing.decision_max_age_ms

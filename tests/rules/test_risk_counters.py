@@ -1,0 +1,184 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.orders import Fill
+from livespot.contracts.settings import ChurnSettings, RiskSettings
+from livespot.contracts.vocabulary import IntentAction, IntentRole, Side
+from livespot.rules import risk_counters
+from livespot.rules.pnl import booked_fee
+from livespot.rules.risk_counters import DAY_MS, Counters
+from livespot.testing.market_values import NOW_MS
+from livespot.testing.risk_values import TODAY, a_trade
+
+_RISK = RiskSettings()
+_START = Counters(day=TODAY)
+_SYMBOL = "SOLUSDT"
+
+
+def _book(
+    counters: Counters, fill: Fill, role: IntentRole = IntentRole.ENTRY, decision: str = "dec_1"
+) -> Counters:
+    quote = fill.commission * (fill.price if fill.commission_asset == "SOL" else 1)
+    fee = booked_fee(fill, base_asset="SOL", fee_quote=quote, fee_unpriced=False)
+    return risk_counters.filled(
+        counters, fill, fee, decision_id=decision, role=role, settings=_RISK
+    )
+
+
+def _bought(**changes: Any) -> Counters:
+    return _book(_START, a_trade(1, Side.BUY, "100", "2", **changes))
+
+
+def test_an_entry_in_two_fills_is_one_trade() -> None:
+    counters = _book(_bought(), a_trade(2, Side.BUY, "101", "1"))
+
+    assert counters.trades_today == 1
+    assert counters.of(_SYMBOL).trades_ms == (NOW_MS,)
+    assert counters.lots[_SYMBOL].qty == Decimal("2.997")
+
+
+def test_a_fill_seen_twice_counts_once() -> None:
+    assert _book(_bought(), a_trade(1, Side.BUY, "100", "2")) == _bought()
+
+
+@pytest.mark.parametrize(
+    ("role", "price", "cools"),
+    [
+        (IntentRole.SL, "98", True),
+        (IntentRole.STOP, "98", True),
+        (IntentRole.CLOSE, "98", True),
+        (IntentRole.CLOSE, "110", False),
+        (IntentRole.TP, "110", False),
+    ],
+)
+def test_a_stop_and_a_losing_close_start_the_cool_down(
+    role: IntentRole, price: str, cools: bool
+) -> None:
+    counters = _book(_bought(), a_trade(2, Side.SELL, price, "1.998"), role)
+
+    assert counters.of(_SYMBOL).cooldown_until_ms == (NOW_MS + 300_000 if cools else 0)
+
+
+def test_the_positions_end_carries_the_whole_result_once() -> None:
+    def ended(counters: Counters) -> Counters:
+        return risk_counters.exited(
+            counters, _SYMBOL, "dec_1", Decimal(-7), now_ms=NOW_MS, settings=_RISK
+        )
+
+    late = a_trade(2, Side.SELL, "98", "1.998")
+    once = ended(_bought())
+
+    assert once.realised_today == -7
+    assert once.lots == {}
+    assert ended(once) == once
+    assert _book(once, late, IntentRole.SL).realised_today == -7
+    after_the_fill = ended(_book(_bought(), late, IntentRole.SL))
+    assert after_the_fill.realised_today == -7
+
+
+def test_three_losses_in_a_row_block_for_one_window_and_a_win_breaks_the_row() -> None:
+    def play(*results: int) -> Counters:
+        counters = _START
+        for number, result in enumerate(results):
+            counters = risk_counters.exited(
+                counters, _SYMBOL, f"d{number}", Decimal(result), now_ms=NOW_MS, settings=_RISK
+            )
+        return counters
+
+    assert play(-1, -1).of(_SYMBOL).streak_until_ms == 0
+    assert play(-1, -1, 5, -1, -1).of(_SYMBOL).streak_until_ms == 0
+    blocked = play(-1, -1, -1).of(_SYMBOL)
+    assert (blocked.streak_until_ms, blocked.losses_in_row) == (NOW_MS + 3_600_000, 0)
+
+
+@pytest.mark.parametrize(("bid", "fired"), [("-499", False), ("-500", True), ("-501", True)])
+def test_the_daily_loss_fires_at_its_limit_and_stays_for_the_day(bid: str, fired: bool) -> None:
+    day = Counters(day=TODAY, realised_today=Decimal(bid), peak_equity=Decimal(bid))
+
+    counters, codes = risk_counters.marked(day, {}, _RISK)
+
+    assert (ReasonCode.RISK_DAILY_LOSS_LIMIT in codes) is fired
+    again, repeated = risk_counters.marked(counters, {}, _RISK)
+    assert repeated == ()
+    assert again.fired == codes
+
+
+def test_open_losses_count_towards_the_limits() -> None:
+    held = _book(_START, a_trade(1, Side.BUY, "100", "10"))
+
+    _, codes = risk_counters.marked(held, {_SYMBOL: Decimal("49.9")}, _RISK)
+
+    assert set(codes) == {ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT}
+
+
+def test_the_peak_is_not_lifted_by_a_missing_bid() -> None:
+    held = _book(_START, a_trade(1, Side.BUY, "100", "10"))
+    low = risk_counters.day_rolled(held, {_SYMBOL: Decimal(80)}, NOW_MS + DAY_MS)
+
+    blind, _ = risk_counters.marked(low, {}, _RISK)
+
+    assert low.peak_equity == Decimal("-200.8")
+    assert blind.peak_equity == low.peak_equity
+    seen, _ = risk_counters.marked(low, {_SYMBOL: Decimal(90)}, _RISK)
+    assert seen.peak_equity == Decimal("-100.9")
+
+
+def test_a_new_utc_day_clears_the_day_and_keeps_what_is_held() -> None:
+    worn = Counters(
+        day=TODAY,
+        trades_today=20,
+        realised_today=Decimal(-600),
+        peak_equity=Decimal(100),
+        fired=(ReasonCode.RISK_DAILY_LOSS_LIMIT,),
+        symbols=_bought().symbols,
+    )
+    midnight = (TODAY + 1) * DAY_MS
+
+    assert risk_counters.day_rolled(worn, {}, midnight - 1) is worn
+    fresh = risk_counters.day_rolled(worn, {}, midnight)
+    assert (fresh.trades_today, fresh.realised_today, fresh.fired) == (0, Decimal(0), ())
+    assert fresh.lots == worn.lots
+
+
+@pytest.mark.parametrize(
+    ("action", "limit", "code"),
+    [
+        (IntentAction.CANCEL_REPLACE, 3, ReasonCode.RISK_CANCEL_REPLACE_LIMIT_HIT),
+        (IntentAction.CANCEL, 5, ReasonCode.RISK_CHURN_LIMIT_HIT),
+        (IntentAction.SUBMIT, 5, ReasonCode.RISK_CHURN_LIMIT_HIT),
+    ],
+)
+def test_churn_blocks_once_its_limit_is_reached(
+    action: IntentAction, limit: int, code: ReasonCode
+) -> None:
+    def after(count: int, gap_ms: int) -> Counters:
+        counters = _START
+        for number in range(count):
+            counters = risk_counters.mutated(
+                counters, _SYMBOL, action, NOW_MS + number * gap_ms, ChurnSettings()
+            )
+        return counters
+
+    assert after(limit - 1, 1).of(_SYMBOL).churn_until_ms == 0
+    hit = after(limit, 1).of(_SYMBOL)
+    assert hit.churn_until_ms == NOW_MS + limit - 1 + 60_000
+    assert hit.churn_reasons == (code,)
+    assert after(limit, 10_000).of(_SYMBOL).churn_until_ms == 0
+
+
+def test_counters_survive_a_restart_byte_for_byte() -> None:
+    counters = risk_counters.mutated(
+        _book(_bought(), a_trade(2, Side.SELL, "98", "1"), IntentRole.SL),
+        _SYMBOL,
+        IntentAction.CANCEL,
+        NOW_MS,
+        ChurnSettings(),
+    )
+
+    text = risk_counters.to_json(counters)
+
+    assert risk_counters.from_json(text) == counters
+    assert risk_counters.to_json(risk_counters.from_json(text)) == text
