@@ -35,7 +35,7 @@ from livespot.contracts.orders import (
 from livespot.contracts.queries import StoredOrder
 from livespot.contracts.records import SymbolHealth
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
-from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval
+from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, SignalLevel
 from livespot.runtime.mailboxes import Reply
 
 # ---- reference data: scanner and feed tell everybody who needs it
@@ -369,11 +369,15 @@ class PositionsAsked:
 
 
 class RecoverySummary(Message, frozen=True):
-    """What boot recovery found in one actor; an unresolved subject holds DEGRADE or PAUSE."""
+    """What boot recovery found in one actor; an unresolved subject holds DEGRADE or PAUSE.
+
+    `drift` is what the reconciler's first full comparison asks of the mode.
+    """
 
     resolved: int
     unresolved: int
     detail: str
+    drift: SignalLevel = SignalLevel.CLEAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

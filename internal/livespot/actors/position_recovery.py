@@ -17,8 +17,10 @@ from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import IntentRole, IntentState, Side
 from livespot.rules import protection
 from livespot.rules.position import BookedFill, Holding, book, opened, reopened
+from livespot.rules.protection import Flight
 
 _ENTRY_ROLES = frozenset({IntentRole.ENTRY, IntentRole.LIST})
+_SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.CLOSE})
 _UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
 _READ_ERRORS = (Transient, Refused, PayloadInvalid, TimeoutError)
 _READ_TRIES = 3
@@ -145,7 +147,29 @@ async def _verify(desk: Desk, sources: RecoverySources, case: Case) -> str:
             if stored.order.order_id not in seen:
                 problem = await _query_missing(sources, case, stored) or problem
     case.holding = _with_entry_state(case, tuple(intents.values()))
+    _doubt(case, tuple(intents.values()), sources.clock)
     return problem
+
+
+def _doubt(case: Case, intents: tuple[OrderIntent, ...], clock: Clock) -> None:
+    """A sale without an answer may stand: it is in the way until a read denies it."""
+    shown = {t.intent_id for t in case.guard.sells.values()}
+    flights = tuple(
+        Flight(
+            role=intent.role,
+            qty=case.holding.lot.qty,
+            since_ms=clock.monotonic_ms(),
+            since_wall_ms=clock.now_ms(),
+            intent_id=intent.order_intent_id,
+            unknown=True,
+        )
+        for intent in intents
+        if intent.side is Side.SELL
+        and intent.role in _SALE_ROLES
+        and intent.state is IntentState.SENT_UNKNOWN
+        and intent.order_intent_id not in shown
+    )
+    case.guard = replace(case.guard, flights=(*case.guard.flights, *flights))
 
 
 async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView, ...]:

@@ -377,7 +377,7 @@ def leg_role(order: OrderView, wanted: IntentRole) -> IntentRole:
     """What an order is for: the legs of a list are told apart by their type."""
     if order.side is Side.BUY:
         return IntentRole.ENTRY
-    if wanted is IntentRole.LIST:
+    if wanted in (IntentRole.LIST, IntentRole.CANCEL):
         return IntentRole.SL if order.type in _STOPS else IntentRole.TP
     return wanted
 

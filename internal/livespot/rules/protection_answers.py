@@ -47,11 +47,19 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
 
 
 def _flight_of(guard: Guard, settlement: Settlement) -> Flight | None:
-    """The request an answer belongs to: by its id, else the oldest of its role without one."""
+    """The request an answer belongs to: by its id, else one of its role without an id.
+
+    What never left this process was the latest request; every other answer is to the oldest.
+    """
     same_id = (f for f in guard.flights if f.intent_id == settlement.intent_id)
-    unnamed = (f for f in guard.flights if not f.intent_id and f.role is settlement.role)
     named = next(same_id, None) if settlement.intent_id else None
-    return named or next(unnamed, None)
+    if named is not None:
+        return named
+    unnamed = [f for f in guard.flights if not f.intent_id and f.role is settlement.role]
+    local = settlement.outcome == NOT_SENT or (
+        settlement.outcome == REFUSED and settlement.code == 0
+    )
+    return next(iter(reversed(unnamed) if local else unnamed), None)
 
 
 def _without(guard: Guard, flight: Flight) -> Guard:

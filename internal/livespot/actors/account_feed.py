@@ -1,0 +1,183 @@
+"""Brings the account's private events to those who need them, and says when they stop coming.
+
+*Reads* the user stream. *Writes* order updates and lists to execution, balances to risk and
+position, the stream's state to reconciler and execution, its demand to the governor. *Owns* the
+connection's life.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import (
+    ExecutionInbox,
+    GovernorInbox,
+    PositionInbox,
+    ReconcilerInbox,
+    ReconcileWanted,
+    RiskInbox,
+    UserStreamChanged,
+)
+from livespot.actors.sending import tell
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import KeyRefused, PayloadInvalid, Refused, Transient, Unreachable
+from livespot.contracts.orders import BalancesChanged, ListView, OrderUpdate
+from livespot.contracts.ports import Clock
+from livespot.contracts.streams import (
+    BalanceMoved,
+    ServerShutdown,
+    UserEvent,
+    UserEvents,
+    UserStreamEnded,
+)
+from livespot.contracts.system import HealthSignal
+from livespot.contracts.vocabulary import SignalKind, SignalLevel
+from livespot.runtime.mailboxes import Mailbox
+
+_BEAT_SECONDS = 0.25
+_PROBE_EVERY_MS = 20_000
+
+
+class UserConnection(Protocol):
+    """The connection that carries the account's events; one at a time, opened again after a loss.
+
+    `next` of what it yields may be cancelled at any time without losing an event.
+    """
+
+    def open(self) -> AbstractAsyncContextManager[UserEvents]:
+        """Entering raises `Transient` when it cannot be had, `Refused` when it was declined."""
+        ...
+
+    async def probe(self) -> None:
+        """Ask whether the session still lives; raises `Transient` when it does not answer."""
+        ...
+
+
+class ReconnectPauses(Protocol):
+    """The injected policy of reconnecting; it remembers how often it failed in a row."""
+
+    def seconds(self, *, lived_ms: int, cause: Transient) -> float:
+        """How long to wait after a connection that lived this long (0: it never opened)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFeed:
+    clock: Clock
+    connection: UserConnection
+    pauses: ReconnectPauses
+    execution: Mailbox[ExecutionInbox]
+    risk: Mailbox[RiskInbox]
+    position: Mailbox[PositionInbox]
+    reconciler: Mailbox[ReconcilerInbox]
+    governor: Mailbox[GovernorInbox]
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Connect, forward, reconnect; until cancelled."""
+        task_status.started()
+        await self._demand(SignalLevel.DEGRADE, "connecting")
+        told_lost = False
+        while True:
+            self.beat()
+            opened_ms: list[int] = []
+            cause: Transient = Unreachable("the connection ended")
+            try:
+                await self._serve(opened_ms)
+            except Transient as error:
+                cause = error
+            except KeyRefused as error:
+                await self._key_rejected(error)
+                cause = Unreachable(f"the subscription was declined: {error}")
+            except (Refused, PayloadInvalid) as error:
+                cause = Unreachable(f"the subscription failed: {error}")
+            if opened_ms or not told_lost:
+                await self._lost(str(cause))
+                told_lost = True
+            lived = self.clock.monotonic_ms() - opened_ms[0] if opened_ms else 0
+            await self._wait(self.pauses.seconds(lived_ms=lived, cause=cause))
+
+    async def _serve(self, opened_ms: list[int]) -> None:
+        """One connection's life; always ends by an error that says why."""
+        async with self.connection.open() as events:
+            opened_ms.append(self.clock.monotonic_ms())
+            await self._live()
+            heard_ms = self.clock.monotonic_ms()
+            while True:
+                self.beat()
+                event: UserEvent | None = None
+                with self.clock.move_on_after(_BEAT_SECONDS):
+                    event = await events.next()
+                now = self.clock.monotonic_ms()
+                if event is not None:
+                    heard_ms = now
+                    await self._forward(event)
+                elif now - heard_ms >= _PROBE_EVERY_MS:
+                    # Silence is normal on a quiet account, and looks just like a dead connection.
+                    await self.connection.probe()
+                    heard_ms = self.clock.monotonic_ms()
+
+    async def _forward(self, event: UserEvent) -> None:
+        match event:
+            case OrderUpdate() | ListView():
+                await tell(self.execution, event)
+            case BalancesChanged():
+                await tell(self.position, event)
+                await tell(self.risk, event)
+            case BalanceMoved():
+                # It carries a difference only; the absolute balances are read.
+                cause = "external lock" if event.external_lock else "balance moved"
+                await tell(self.reconciler, ReconcileWanted(cause=cause, symbol=""))
+            case UserStreamEnded():
+                raise Unreachable("the exchange ended the subscription")
+            case ServerShutdown():
+                raise Unreachable("the server is shutting down")
+            case _:
+                assert_never(event)
+
+    async def _live(self) -> None:
+        """Events flow again; what happened in between is read before anybody relies on it."""
+        now = self.clock.now_ms()
+        await tell(self.execution, UserStreamChanged(live=True, at_ms=now))
+        await tell(self.reconciler, UserStreamChanged(live=True, at_ms=now))
+        await tell(self.reconciler, ReconcileWanted(cause="user stream connected", symbol=""))
+        await self._demand(SignalLevel.CLEAR, "connected")
+
+    async def _lost(self, why: str) -> None:
+        now = self.clock.now_ms()
+        await self._demand(SignalLevel.DEGRADE, why)
+        await tell(self.execution, UserStreamChanged(live=False, at_ms=now))
+        await tell(self.reconciler, UserStreamChanged(live=False, at_ms=now))
+
+    async def _demand(self, level: SignalLevel, detail: str) -> None:
+        signal = HealthSignal(
+            kind=SignalKind.USER_STREAM,
+            level=level,
+            reason=ReasonCode.USER_STREAM_LOST,
+            source="account_feed",
+            detail=detail[:300],
+            at_ms=self.clock.now_ms(),
+        )
+        await tell(self.governor, signal)
+
+    async def _key_rejected(self, error: KeyRefused) -> None:
+        signal = HealthSignal(
+            kind=SignalKind.KEY,
+            level=SignalLevel.PAUSE,
+            reason=ReasonCode.API_KEY_REJECTED,
+            source="account_feed",
+            detail=error.message[:300],
+            at_ms=self.clock.now_ms(),
+        )
+        await tell(self.governor, signal)
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep in pieces, so that the heart beats through a long pause."""
+        until = self.clock.monotonic_ms() + round(seconds * 1000)
+        while (left := until - self.clock.monotonic_ms()) > 0:
+            self.beat()
+            await self.clock.sleep(min(_BEAT_SECONDS, left / 1000))

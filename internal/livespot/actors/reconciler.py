@@ -1,0 +1,384 @@
+"""Compares belief with the exchange on a cadence and corrects belief towards it, never backwards.
+
+*Reads* the account by REST, execution's open orders, the positions. *Writes* REST views to
+execution, balances to risk and position, RECONCILE_REST and RECONCILE_DIFF events, the drift
+demand. *Owns* the suspicions between two reads, and the age of the last confirming read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import (
+    ExecutionInbox,
+    GovernorInbox,
+    OrdersAsked,
+    PositionInbox,
+    ReconcilerInbox,
+    ReconcileWanted,
+    RecoverAsked,
+    RecoverySummary,
+    RiskInbox,
+    SymbolsLearned,
+    UserStreamChanged,
+)
+from livespot.actors.reconciler_reads import Reading, Watch
+from livespot.actors.rest_age import RestAge
+from livespot.actors.sending import tell
+from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Transient
+from livespot.contracts.orders import Position
+from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader, StoredOrder
+from livespot.contracts.records import ReconcileRow
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import (
+    Alert,
+    HealthSignal,
+    ModeChanged,
+    ReconcileDiff,
+    ReconcileReport,
+)
+from livespot.contracts.venue import AccountReader
+from livespot.contracts.vocabulary import (
+    EventType,
+    Mode,
+    PositionPhase,
+    Severity,
+    SignalKind,
+    SignalLevel,
+    Stage,
+)
+from livespot.rules import drift
+from livespot.runtime.mailboxes import Mailbox, Reply
+
+_LISTEN_SECONDS = 0.25
+_MIN_GAP_MS = 250
+_RETRY_MS = 1000
+_FAILED = (Transient, Refused, PayloadInvalid)
+_CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
+
+
+@dataclass(slots=True)
+class Agenda:
+    """When each kind of read is due, in monotonic milliseconds; `wanted` are symbols asked for."""
+
+    orders_ms: int = 0
+    account_ms: int = 0
+    sweep_ms: int = 0
+    all_ms: int = 0
+    wanted: set[str] = field(default_factory=set)
+    not_before_ms: int = 0
+    stream_live: bool = False
+    active: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    watch: Watch = field(default_factory=Watch)
+    agenda: Agenda = field(default_factory=Agenda)
+    suspicions: drift.Suspicions = field(default_factory=dict)
+    told: set[tuple[str, str, str]] = field(default_factory=set)
+    level: SignalLevel = SignalLevel.CLEAR
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    mode: Mode
+    settings: Settings
+    clock: Clock
+    audit: AuditPort
+    ledger: LedgerReader
+    reads: AccountReader
+    inbox: Mailbox[ReconcilerInbox]
+    execution: Mailbox[ExecutionInbox]
+    risk: Mailbox[RiskInbox]
+    position: Mailbox[PositionInbox]
+    governor: Mailbox[GovernorInbox]
+    rest_age: RestAge
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until the inbox is closed and drained."""
+        state = State()
+        task_status.started()
+        while True:
+            self.beat()
+            try:
+                message = await self._next()
+            except anyio.EndOfStream:
+                return
+            if message is not None:
+                await self._take(state, message)
+            if self._due(state.agenda):
+                await self._pass(state)
+
+    async def _next(self) -> ReconcilerInbox | None:
+        message = self.inbox.receive_nowait()
+        if message is not None:
+            return message
+        with self.clock.move_on_after(_LISTEN_SECONDS):
+            return await self.inbox.receive()
+        return None
+
+    async def _take(self, state: State, message: ReconcilerInbox) -> None:
+        agenda = state.agenda
+        match message:
+            case ReconcileWanted():
+                agenda.wanted.add(message.symbol)
+                agenda.account_ms = 0
+            case UserStreamChanged():
+                agenda.stream_live = message.live
+                agenda.wanted.add("")
+            case Position():
+                self._learn_position(state, message)
+            case SymbolsLearned():
+                state.watch.infos.update(message.infos)
+            case RecoverAsked():
+                message.reply.answer(await self._recover(state))
+            case ModeChanged():
+                pass
+            case _:
+                assert_never(message)
+
+    def _learn_position(self, state: State, position: Position) -> None:
+        known = state.watch.positions.get(position.symbol)
+        if known is None or known.qty != position.qty:
+            state.agenda.account_ms = 0
+        if position.phase in _CLOSED:
+            state.watch.positions.pop(position.symbol, None)
+        else:
+            state.watch.positions[position.symbol] = position
+
+    def _interval_ms(self, agenda: Agenda) -> int:
+        """Every interval with something open or the stream lost, else three times as long."""
+        base = self.settings.reconcile.rest_interval_ms
+        return base if agenda.active or not agenda.stream_live else 3 * base
+
+    def _due(self, agenda: Agenda) -> bool:
+        now = self.clock.monotonic_ms()
+        if now < agenda.not_before_ms:
+            return False
+        return bool(agenda.wanted) or now >= agenda.orders_ms
+
+    async def _recover(self, state: State) -> RecoverySummary:
+        """A full comparison; what differs is read a second time before it is called drift."""
+        state.agenda = Agenda(stream_live=state.agenda.stream_live, wanted={""})
+        await self._pass(state)
+        if state.suspicions:
+            await self.clock.sleep(drift.CONFIRM_AFTER_MS / 1000)
+            state.agenda = Agenda(stream_live=state.agenda.stream_live, wanted={""})
+            await self._pass(state)
+        failed = state.failures > 0
+        open_questions = sum(not s.diff.corrected for s in state.suspicions.values())
+        return RecoverySummary(
+            resolved=len(state.watch.positions),
+            unresolved=1 if failed else 0,
+            detail="the exchange could not be read" if failed else f"{open_questions} differences",
+            drift=state.level,
+        )
+
+    async def _pass(self, state: State) -> None:
+        """One comparison; a failed read is reported and the next pass tries again."""
+        started = self.clock.monotonic_ms()
+        state.agenda.not_before_ms = started + _MIN_GAP_MS
+        wanted, state.agenda.wanted = state.agenda.wanted, set()
+        try:
+            diffs, read = await self._compare(state, wanted, started)
+        except _FAILED as error:
+            state.failures += 1
+            self._postpone(state, error)
+            await self._record_failure(error, started)
+            return
+        state.failures = 0
+        now = self.clock.monotonic_ms()
+        self.rest_age.succeeded(now)
+        findings = drift.confirm(state.suspicions, diffs, now, read=read)
+        await self._report(state, findings, started)
+        state.suspicions = findings.suspicions
+        agenda = state.agenda
+        if findings.suspicions:
+            agenda.account_ms = now
+        if findings.unconfirmed:
+            agenda.all_ms = now
+            agenda.orders_ms = min(agenda.orders_ms, now + drift.CONFIRM_AFTER_MS)
+
+    async def _compare(
+        self, state: State, wanted: set[str], now: int
+    ) -> tuple[list[ReconcileDiff], frozenset[str]]:
+        agenda, watch = state.agenda, state.watch
+        source = self._source()
+        whole = "" in wanted or now >= agenda.orders_ms
+        believed = await self._believed()
+        active = {s.order.symbol for s in believed} | set(watch.positions)
+        agenda.active = bool(active)
+        symbols = active if whole else active & wanted | (wanted - {""})
+        diffs: list[ReconcileDiff] = []
+        for symbol in sorted(symbols):
+            diffs.extend(await source.symbol(watch, symbol, believed))
+        if symbols:
+            await source.lists()
+        if now >= agenda.account_ms or not symbols:
+            agenda.account_ms = now + self._span_ms(agenda, 2)
+            diffs.extend(await source.account(watch))
+        read = set(symbols)
+        if whole:
+            if now >= agenda.all_ms or not agenda.stream_live:
+                read |= {symbol for _, symbol, _ in state.suspicions}
+            diffs.extend(await self._rarely(state, source, active, believed))
+            agenda.orders_ms = now + self._interval_ms(agenda)
+            self.rest_age.interval_ms = self._interval_ms(agenda)
+        return diffs, frozenset(read)
+
+    async def _rarely(
+        self, state: State, source: Reading, active: set[str], believed: tuple[StoredOrder, ...]
+    ) -> list[ReconcileDiff]:
+        """The sweep of trades and the search for orders of others; often without a stream."""
+        agenda, watch, now = state.agenda, state.watch, self.clock.monotonic_ms()
+        every = self.settings.reconcile.all_orders_interval_ms
+        diffs: list[ReconcileDiff] = []
+        if now >= agenda.sweep_ms or not agenda.stream_live:
+            agenda.sweep_ms = now + every
+            for symbol in sorted(active):
+                diffs.extend(await source.sweep(watch, symbol))
+        if now >= agenda.all_ms or not agenda.stream_live:
+            agenda.all_ms = now + every
+            seen = {(d.symbol, d.subject) for d in diffs}
+            found = await source.everything(watch, believed)
+            diffs.extend(d for d in found if (d.symbol, d.subject) not in seen)
+        return diffs
+
+    def _span_ms(self, agenda: Agenda, factor: int) -> int:
+        base = self.settings.reconcile.rest_interval_ms
+        return base * factor if agenda.stream_live else base
+
+    def _source(self) -> Reading:
+        return Reading(
+            settings=self.settings,
+            clock=self.clock,
+            ledger=self.ledger,
+            reads=self.reads,
+            execution=self.execution,
+            risk=self.risk,
+            position=self.position,
+            beat=self.beat,
+        )
+
+    async def _believed(self) -> tuple[StoredOrder, ...]:
+        reply: Reply[tuple[StoredOrder, ...]] = Reply()
+        await tell(self.execution, OrdersAsked(reply=reply))
+        return await self._source().bounded(reply.wait)
+
+    def _postpone(self, state: State, error: Exception) -> None:
+        """Try everything again soon, later with each failure, never before the exchange allows."""
+        agenda, now = state.agenda, self.clock.monotonic_ms()
+        wait = min(self._interval_ms(agenda), _RETRY_MS * state.failures)
+        agenda.orders_ms, agenda.account_ms = now + wait, now
+        if isinstance(error, Throttled):
+            agenda.not_before_ms = now + error.retry_after_ms
+
+    async def _record_failure(self, error: Exception, started: int) -> None:
+        await self.audit.record(
+            AuditEntry(
+                draft=AuditDraft(
+                    event_type=EventType.RECONCILE_REST,
+                    stage=Stage.RECONCILE_REST,
+                    ts_ms=self.clock.now_ms(),
+                    data={
+                        "failed": str(error)[:300],
+                        "duration_ms": self.clock.monotonic_ms() - started,
+                    },
+                )
+            )
+        )
+
+    async def _report(self, state: State, findings: drift.Findings, started: int) -> None:
+        limits = self.settings.reconcile
+        score = drift.score_of(findings.confirmed)
+        report = ReconcileReport(
+            started_at_ms=self.clock.now_ms(),
+            duration_ms=self.clock.monotonic_ms() - started,
+            drift_score_x10000=score,
+            label=drift.label_of(score, limits),
+            scope="active" if state.agenda.active else "idle",
+            diffs=findings.confirmed,
+        )
+        await self._record_diffs(state, findings)
+        draft = AuditDraft(
+            event_type=EventType.RECONCILE_REST,
+            stage=Stage.RECONCILE_REST,
+            ts_ms=report.started_at_ms,
+            data={
+                "score_x10000": score,
+                "label": report.label,
+                "duration_ms": report.duration_ms,
+                "differences": len(findings.suspicions),
+            },
+        )
+        row = ReconcileRow(report=report, cycle_id="")
+        await self.audit.record(AuditEntry(draft=draft, records=(row,)))
+        await self._demand(state, drift.level_of(findings.confirmed, limits), score)
+
+    async def _record_diffs(self, state: State, findings: drift.Findings) -> None:
+        """Each difference is an event when it is first corrected, and when it first counts."""
+        confirmed = {(d.mismatch, d.symbol, d.subject) for d in findings.confirmed}
+        fresh = [
+            (s.diff, key in confirmed)
+            for key, s in findings.suspicions.items()
+            if (key in confirmed and key not in state.told)
+            or ((s.diff.corrected or not s.diff.score_x10000) and key not in state.suspicions)
+        ]
+        state.told = {key for key in state.told if key in findings.suspicions} | confirmed
+        for diff, counts in fresh:
+            draft = AuditDraft(
+                event_type=EventType.RECONCILE_DIFF,
+                stage=Stage.RECONCILE_REST,
+                ts_ms=self.clock.now_ms(),
+                symbol=diff.symbol,
+                reasons=(ReasonCode.RECONCILE_DIFF_DETECTED,),
+                data={
+                    "mismatch": diff.mismatch,
+                    "subject": diff.subject,
+                    "before": diff.before,
+                    "after": diff.after,
+                    "corrected": diff.corrected,
+                    "score_x10000": diff.score_x10000 if counts else 0,
+                },
+            )
+            await self.audit.commit(AuditEntry(draft=draft))
+
+    async def _demand(self, state: State, level: SignalLevel, score: int) -> None:
+        if level is state.level:
+            return
+        state.level = level
+        limits = self.settings.reconcile
+        pausing = level is SignalLevel.PAUSE
+        threshold = (
+            limits.drift_pause_score_x10000 if pausing else limits.drift_degrade_score_x10000
+        )
+        signal = HealthSignal(
+            kind=SignalKind.DRIFT,
+            level=level,
+            reason=ReasonCode.DRIFT_LIMIT_EXCEEDED,
+            source="reconciler",
+            value=score,
+            threshold=threshold,
+            unit="x10000",
+            at_ms=self.clock.now_ms(),
+        )
+        await tell(self.governor, signal)
+        if level is SignalLevel.CLEAR:
+            return
+        alert = Alert(
+            severity=Severity.CRIT if pausing else Severity.WARN,
+            code=ReasonCode.DRIFT_LIMIT_EXCEEDED,
+            reasons=(ReasonCode.DRIFT_LIMIT_EXCEEDED, ReasonCode.RECONCILE_DIFF_DETECTED),
+            text=f"belief and exchange differ by a score of {score}",
+            at_ms=signal.at_ms,
+        )
+        await tell(self.governor, alert)

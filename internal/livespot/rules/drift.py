@@ -1,0 +1,246 @@
+"""Where belief and exchange differ, what of it counts, and how much."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.ids import is_own_client_order_id
+from livespot.contracts.orders import Balance, Fill, OrderView, Position
+from livespot.contracts.settings import ReconcileSettings
+from livespot.contracts.system import ReconcileDiff
+from livespot.contracts.vocabulary import OrderType, PositionPhase, Side, SignalLevel
+from livespot.rules.order_state import merge
+
+ORDER_STATE_DRIFT = "ORDER_STATE_DRIFT"
+MISSING_FILL = "MISSING_FILL"
+BALANCE_DRIFT = "BALANCE_DRIFT"
+PROTECTION_MISSING = "PROTECTION_MISSING"
+FOREIGN_ORDER = "FOREIGN_ORDER"
+PRICE_MISMATCH = "PRICE_MISMATCH"
+FEE_MISMATCH = "FEE_MISMATCH"
+
+CONFIRM_AFTER_MS = 2000
+
+_ORDER_MISSING = 10_000
+_ORDER_DIFFERS = 5_000
+_FOREIGN = 5_000
+_UNKNOWN_OWN = 50_000
+_POSITION_DIFFERS = 20_000
+_BALANCE_DIFFERS = 5_000
+_PROTECTION = 50_000
+_ORDERS_CAP = 40_000
+_POSITIONS_CAP = 40_000
+_BALANCES_CAP = 20_000
+
+_STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
+_GUARDED = frozenset({PositionPhase.PROTECTED, PositionPhase.TRAILING})
+_HELD = _GUARDED | {PositionPhase.UNPROTECTED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """A difference seen once; it counts when it is seen again, unchanged and late enough."""
+
+    diff: ReconcileDiff
+    since_ms: int
+
+
+Suspicions = Mapping[tuple[str, str, str], Suspicion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """One pass: what to remember, what now counts, and whether a second read is due."""
+
+    suspicions: Suspicions
+    confirmed: tuple[ReconcileDiff, ...]
+    unconfirmed: bool
+
+
+def is_news(known: OrderView, seen: OrderView) -> bool:
+    """Whether the exchange's view adds to ours; one that lags behind is no difference."""
+    return merge(known, seen) is not None
+
+
+def order_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
+    """Status or executed quantity moved on at the exchange; None when it only lags behind us."""
+    if not is_news(known, seen):
+        return None
+    missed = seen.executed_qty > known.executed_qty
+    return ReconcileDiff(
+        mismatch=MISSING_FILL if missed else ORDER_STATE_DRIFT,
+        symbol=known.symbol,
+        subject=f"order {known.order_id}",
+        before=f"{known.status} {known.executed_qty:f}",
+        after=f"{seen.status} {seen.executed_qty:f}",
+        score_x10000=_ORDER_DIFFERS,
+        corrected=True,
+    )
+
+
+def price_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
+    """The same order with another price or trigger than ours; never corrected silently."""
+    before, after = (known.price, known.stop_price), (seen.price, seen.stop_price)
+    if known.status.is_terminal or before == after or OrderType.MARKET in (known.type, seen.type):
+        return None
+    return ReconcileDiff(
+        mismatch=PRICE_MISMATCH,
+        symbol=known.symbol,
+        subject=f"price of order {known.order_id}",
+        before=" ".join(f"{p:f}" for p in before),
+        after=" ".join(f"{p:f}" for p in after),
+        score_x10000=_ORDER_DIFFERS,
+        corrected=False,
+    )
+
+
+def order_missing(known: OrderView) -> ReconcileDiff:
+    """We believe it open; neither the open orders nor a query by id know it."""
+    return ReconcileDiff(
+        mismatch=ORDER_STATE_DRIFT,
+        symbol=known.symbol,
+        subject=f"order {known.order_id}",
+        before=str(known.status),
+        after="unknown to the exchange",
+        score_x10000=_ORDER_MISSING,
+        corrected=False,
+    )
+
+
+def stranger(seen: OrderView) -> ReconcileDiff:
+    """An open order without a ledger row: the operator's, or one of ours that we cannot explain."""
+    own = is_own_client_order_id(seen.own_id)
+    return ReconcileDiff(
+        mismatch=ORDER_STATE_DRIFT if own else FOREIGN_ORDER,
+        symbol=seen.symbol,
+        subject=f"order {seen.order_id}",
+        before="no ledger row",
+        after=f"{seen.side} {seen.orig_qty:f} {seen.status}",
+        score_x10000=_UNKNOWN_OWN if own else _FOREIGN,
+        corrected=False,
+    )
+
+
+def protection_missing(position: Position, open_views: Iterable[OrderView]) -> ReconcileDiff | None:
+    """We believe in a stop, and the exchange's open orders of the symbol hold none."""
+    if position.phase not in _GUARDED:
+        return None
+    if any(v.side is Side.SELL and v.type in _STOPS for v in open_views):
+        return None
+    return _differs(position, "protection", position.protected_qty, ZERO, _PROTECTION)
+
+
+def balance_differences(
+    position: Position, base: Balance, step: Decimal
+) -> tuple[ReconcileDiff, ...]:
+    """A position against the base that is there and what of it its protection should lock."""
+    if position.phase not in _HELD:
+        return ()
+    diffs = []
+    total = base.free + base.locked
+    if position.qty - total > step:
+        diffs.append(_differs(position, "quantity", position.qty, total, _POSITION_DIFFERS))
+    if position.phase in _GUARDED and position.protected_qty - base.locked > step:
+        before = position.protected_qty
+        diffs.append(_differs(position, "locked base", before, base.locked, _BALANCE_DIFFERS))
+    return tuple(diffs)
+
+
+def fill_differs(stored: Fill, seen: Fill) -> ReconcileDiff | None:
+    """A booked trade that the exchange reports with other money; the books are not rewritten."""
+    booked, told = (stored.price, stored.qty), (seen.price, seen.qty)
+    fee, told_fee = ((f.commission.normalize(), f.commission_asset) for f in (stored, seen))
+    if booked == told and fee == told_fee:
+        return None
+    return ReconcileDiff(
+        mismatch=FEE_MISMATCH if booked == told else PRICE_MISMATCH,
+        symbol=stored.symbol,
+        subject=f"trade {stored.trade_id}",
+        before=f"{stored.qty:f} at {stored.price:f} fee {fee[0]:f} {fee[1]}",
+        after=f"{seen.qty:f} at {seen.price:f} fee {told_fee[0]:f} {told_fee[1]}",
+        score_x10000=0,
+        corrected=False,
+    )
+
+
+def confirm(
+    known: Suspicions, seen: Iterable[ReconcileDiff], now_ms: int, *, read: frozenset[str]
+) -> Findings:
+    """Separate what is seen for the second time, unchanged, from what is seen for the first.
+
+    `read` are the symbols this pass looked at; suspicions about others are kept as they are.
+    `now_ms` is monotonic. A changed belief or reading in between starts the wait again.
+    """
+    suspicions = {key: s for key, s in known.items() if key[1] not in read}
+    confirmed = []
+    for diff in seen:
+        key = (diff.mismatch, diff.symbol, diff.subject)
+        earlier = known.get(key)
+        same = earlier is not None and (earlier.diff.before, earlier.diff.after) == (
+            diff.before,
+            diff.after,
+        )
+        since = earlier.since_ms if earlier is not None and same else now_ms
+        suspicions[key] = Suspicion(diff=diff, since_ms=since)
+        if now_ms - since >= CONFIRM_AFTER_MS:
+            confirmed.append(diff)
+    waiting = any(now_ms - s.since_ms < CONFIRM_AFTER_MS for s in suspicions.values())
+    return Findings(suspicions=suspicions, confirmed=tuple(confirmed), unconfirmed=waiting)
+
+
+def score_of(diffs: Iterable[ReconcileDiff]) -> int:
+    """The drift score: sums per class, each class capped; an unexplained own order is not."""
+    orders = unknown = positions = balances = protections = 0
+    for diff in diffs:
+        points = diff.score_x10000
+        if diff.mismatch == PROTECTION_MISSING:
+            protections += points
+        elif diff.mismatch == BALANCE_DRIFT and points >= _POSITION_DIFFERS:
+            positions += points
+        elif diff.mismatch == BALANCE_DRIFT:
+            balances += points
+        elif points >= _UNKNOWN_OWN:
+            unknown += points
+        else:
+            orders += points
+    return (
+        min(orders, _ORDERS_CAP)
+        + unknown
+        + min(positions, _POSITIONS_CAP)
+        + min(balances, _BALANCES_CAP)
+        + protections
+    )
+
+
+def label_of(score: int, limits: ReconcileSettings) -> str:
+    if score <= 0:
+        return "OK"
+    return "WARN" if score < limits.drift_degrade_score_x10000 else "BAD"
+
+
+def level_of(diffs: Iterable[ReconcileDiff], limits: ReconcileSettings) -> SignalLevel:
+    """What the score asks of the governor; foreign orders alone never change the mode."""
+    found = tuple(diffs)
+    if all(d.mismatch == FOREIGN_ORDER for d in found):
+        return SignalLevel.CLEAR
+    score = score_of(found)
+    if score >= limits.drift_pause_score_x10000:
+        return SignalLevel.PAUSE
+    if score >= limits.drift_degrade_score_x10000:
+        return SignalLevel.DEGRADE
+    return SignalLevel.CLEAR
+
+
+def _differs(
+    position: Position, what: str, before: Decimal, after: Decimal, score: int
+) -> ReconcileDiff:
+    return ReconcileDiff(
+        mismatch=PROTECTION_MISSING if score == _PROTECTION else BALANCE_DRIFT,
+        symbol=position.symbol,
+        subject=f"{what} of {position.position_id}",
+        before=f"{before:f}",
+        after=f"{after:f}",
+        score_x10000=score,
+        corrected=False,
+    )
