@@ -9,6 +9,7 @@ from livespot.actors.mail import (
     CandleClosed,
     FeaturesAsked,
     FeedInbox,
+    GovernorInbox,
     KlineGapFound,
     LatencySeen,
     MarketStateInbox,
@@ -33,6 +34,7 @@ from livespot.contracts.market import (
     KlineUpdate,
 )
 from livespot.contracts.settings import Settings, TimingSettings
+from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Interval
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, Reply
 from livespot.testing.clock import ManualClock
@@ -59,6 +61,7 @@ class _Desk:
     feed: Mailbox[FeedInbox]
     signal: Mailbox[SignalInbox]
     risk: Mailbox[RiskInbox]
+    governor: Mailbox[GovernorInbox]
     age: StreamAge
 
     async def turn(self) -> None:
@@ -141,6 +144,7 @@ async def _running() -> AsyncIterator[_Desk]:
         feed=Mailbox("feed", 64, clock),
         signal=Mailbox("signal", 64, clock),
         risk=Mailbox("risk", 64, clock),
+        governor=Mailbox("governor", 64, clock),
         age=StreamAge(),
     )
     state = MarketState(
@@ -154,6 +158,7 @@ async def _running() -> AsyncIterator[_Desk]:
         signal=desk.signal,
         risk=desk.risk,
         marks_to=(desk.risk,),
+        alerts=desk.governor,
         beat=lambda: None,
     )
     async with anyio.create_task_group() as tasks:
@@ -230,6 +235,23 @@ async def test_a_missing_span_is_asked_for_once_and_then_with_patience() -> None
         desk.clock.advance(5000)
         await desk.turn()
         assert desk.feed.receive_nowait() == asked
+        told = desk.governor.receive_nowait()
+        assert isinstance(told, Alert)
+        assert told.code is ReasonCode.DATA_GAP_DETECTED
+        assert desk.governor.receive_nowait() is None
+
+
+async def test_a_candle_that_came_twice_is_dropped_and_told() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.inbox.send(_minute(_START - 60_000))
+        await desk.turn()
+
+        told = desk.governor.receive_nowait()
+
+        assert isinstance(told, Alert)
+        assert told.code is ReasonCode.DATA_DUPLICATE_TIMESTAMP
+        assert desk.signal.receive_nowait() is None
 
 
 async def test_a_series_that_fell_behind_is_no_basis_for_a_decision() -> None:

@@ -45,10 +45,11 @@ from livespot.contracts.market import (
 from livespot.contracts.ports import Clock
 from livespot.contracts.records import SymbolHealth
 from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert
 from livespot.contracts.venue import ServerClock
-from livespot.contracts.vocabulary import Interval
+from livespot.contracts.vocabulary import Interval, Severity
 from livespot.rules import quarantine
-from livespot.rules.candles import Gap, Joined
+from livespot.rules.candles import Duplicate, Gap, Joined
 from livespot.rules.costs import Fees, fees_of
 from livespot.rules.microstructure import LatencyWindow
 from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
@@ -59,6 +60,7 @@ from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
 _MARKS_EVERY_MS = 1000
 _FIRST_ASK_MS = 5000
 _LAST_ASK_MS = 60_000
+_NOTE_EVERY_MS = 60_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class _Known:
     latency: LatencyWindow = field(default_factory=LatencyWindow)
     asked: dict[tuple[str, Interval], tuple[int, int]] = field(default_factory=dict)
     marks_due_ms: int = 0
+    noted: dict[tuple[ReasonCode, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ class MarketState:
     signal: Sink[CandleClosed]
     risk: Sink[LatencySeen]
     marks_to: Sequence[Sink[Marks]]
+    alerts: Sink[Alert]
     beat: Callable[[], None]
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -157,7 +161,7 @@ class MarketState:
                     received = message.local_received_ms + self.server_clock.offset_ms
                     known.latency.take(received - message.exchange_time_ms)
             case KlineUpdate():
-                self._joined(window, message.interval, window.take_kline(message))
+                self._joined(known, window, message.interval, window.take_kline(message))
             case KlineHistory():
                 window.take_history(message)
             case DepthBook():
@@ -165,11 +169,33 @@ class MarketState:
             case _:
                 assert_never(message)
 
-    def _joined(self, window: SymbolWindow, interval: Interval, outcome: KlineOutcome) -> None:
+    def _joined(
+        self, known: _Known, window: SymbolWindow, interval: Interval, outcome: KlineOutcome
+    ) -> None:
         """The signal actor decides anyway every cycle, so a full inbox loses nothing."""
-        if interval is Interval.M1 and isinstance(outcome, Joined):
+        if isinstance(outcome, Duplicate):
+            text = f"{interval} candle of {outcome.open_time_ms} came again and was dropped"
+            self._note(known, ReasonCode.DATA_DUPLICATE_TIMESTAMP, window.symbol, text)
+        elif interval is Interval.M1 and isinstance(outcome, Joined):
             newest = outcome.candles[-1].open_time_ms
             self.signal.offer(CandleClosed(symbol=window.symbol, open_time_ms=newest))
+
+    def _note(self, known: _Known, code: ReasonCode, symbol: str, text: str) -> None:
+        """Tell the operator, at most once a minute for one code and symbol."""
+        now = self.clock.monotonic_ms()
+        if now < known.noted.get((code, symbol), 0):
+            return
+        known.noted[(code, symbol)] = now + _NOTE_EVERY_MS
+        self.alerts.offer(
+            Alert(
+                severity=Severity.INFO,
+                code=code,
+                reasons=(code,),
+                text=text,
+                symbol=symbol,
+                at_ms=self.clock.now_ms(),
+            )
+        )
 
     def _learn(
         self,
@@ -276,6 +302,8 @@ class MarketState:
             due, pause = known.asked.get(key, (0, _FIRST_ASK_MS))
             if now >= due:
                 known.asked[key] = (now + pause, min(2 * pause, _LAST_ASK_MS))
+                text = f"{interval} candles from {gap.from_ms} to {gap.to_ms} are missing"
+                self._note(known, ReasonCode.DATA_GAP_DETECTED, window.symbol, text)
                 self.feed.offer(
                     KlineGapFound(
                         symbol=window.symbol,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from livespot.contracts.amounts import round_bps
 from livespot.contracts.market import (
     AggTrade,
     BookTicker,
@@ -160,7 +161,7 @@ class SymbolWindow:
         atr, last = self.wilder(interval).atr, self.series[interval].last
         if atr is None or last is None:
             return None
-        return round(atr / float(last.close) * 10_000.0)
+        return round_bps(atr / float(last.close) * 10_000.0)
 
     def _is_current(self, stream: str, event_ms: int) -> bool:
         newest = self._newest.get(stream, 0)

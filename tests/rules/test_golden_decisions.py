@@ -1,0 +1,77 @@
+"""Pinned decisions on real snapshots: a change here is a change of what would be traded."""
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from livespot.contracts.decision import Decision
+from livespot.contracts.market import Snapshot
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import Mode
+from livespot.rules.snapshot import snapshot_hash
+from livespot.rules.strategies import strategy_for
+
+_GOLDEN = Path(__file__).parent.parent / "data" / "golden-decisions.jsonl.gz"
+_ELSEWHERE = """
+import hashlib
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import Mode
+from livespot.rules.strategies import strategy_for
+from livespot.testing.market_values import a_snapshot
+decided = strategy_for(Settings()).propose(
+    a_snapshot(), Settings(), mode=Mode.SIM, cycle_id="cyc", now_ms=0)
+print(hashlib.sha256(canonical_json(decided)).hexdigest())
+"""
+
+
+class _Golden(msgspec.Struct, frozen=True):
+    snapshot: Snapshot
+    outcome: str
+
+
+def _stored() -> list[_Golden]:
+    lines = gzip.decompress(_GOLDEN.read_bytes()).splitlines()
+    return [msgspec.json.decode(line, type=_Golden) for line in lines]
+
+
+def _outcome(snapshot: Snapshot) -> str:
+    settings = Settings()
+    decided = strategy_for(settings).propose(
+        snapshot, settings, mode=Mode.SIM, cycle_id="cyc", now_ms=0
+    )
+    return decided.decision_id if isinstance(decided, Decision) else ",".join(decided.reasons)
+
+
+def test_every_stored_snapshot_still_decides_the_same() -> None:
+    stored = _stored()
+
+    assert len(stored) >= 20
+    assert [_outcome(golden.snapshot) for golden in stored] == [g.outcome for g in stored]
+    assert sum(golden.outcome.startswith("dec_") for golden in stored) >= 10
+
+
+def test_every_stored_snapshot_still_has_its_hash() -> None:
+    assert all(snapshot_hash(g.snapshot) == g.snapshot.snapshot_hash for g in _stored())
+
+
+@pytest.mark.slow
+def test_no_decision_depends_on_hash_seed_time_zone_or_locale() -> None:
+    digests = set()
+    for seed, zone, locale in (("1", "UTC", "C"), ("77", "Asia/Kathmandu", "de_DE.UTF-8")):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale}
+        done = subprocess.run(
+            [sys.executable, "-c", _ELSEWHERE],
+            env=environment,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        digests.add(done.stdout)
+
+    assert len(digests) == 1
