@@ -145,5 +145,6 @@ def decode_book_ticker(body: bytes, received_ms: int) -> BookTicker:
             ask_qty=book.ask_qty,
             local_received_ms=received_ms,
         )
-    except ValueError as error:
+    # A signalling NaN raises ArithmeticError where it is compared.
+    except (ValueError, ArithmeticError) as error:
         raise PayloadInvalid(str(error)) from error
