@@ -1,0 +1,387 @@
+"""The gate actor between signal and risk, against the embedded model over its HTTP shape."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from livespot.actors.ai_gate import AiGate
+from livespot.actors.mail import (
+    GatedProposal,
+    GateInbox,
+    GovernorInbox,
+    Proposal,
+    ProposalEnded,
+    RiskInbox,
+    SignalInbox,
+)
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.records import DecisionRow, GateEventRow
+from livespot.contracts.secret import Secret
+from livespot.contracts.settings import GateSettings, Settings
+from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.transport import HttpAnswer
+from livespot.contracts.vocabulary import EventType, GateVerdict, SignalLevel, SysMode
+from livespot.exchange.model_gate import ModelGate, ScriptedAnswer
+from livespot.gate.client import GateClient
+from livespot.gate.prompts import load_prompt
+from livespot.rules.gate_budget import GateUsage, called, failed, failure_level, may_call
+from livespot.runtime.mailboxes import Mailbox
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.clock import ManualClock
+from livespot.testing.market_values import NOW_MS, a_snapshot
+from livespot.testing.risk_values import an_entry
+
+_FOLDER = Path(__file__).resolve().parents[2] / "prompts"
+_PROMPT = load_prompt(lambda path: (_FOLDER / path).read_bytes())
+
+
+@dataclass
+class _Line:
+    """Carries requests to the embedded model; `hold` keeps answers back until it is set."""
+
+    model: ModelGate
+    clock: ManualClock
+    hold: anyio.Event | None = None
+    late_ms: int = 0
+    calls: int = 0
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        content: bytes,
+        timeout_seconds: float,
+    ) -> HttpAnswer:
+        self.calls += 1
+        if self.hold is not None:
+            await self.hold.wait()
+        self.clock.advance(self.late_ms)
+        status, body = await self.model.answer(content)
+        return HttpAnswer(status=status, headers={}, body=body)
+
+
+@dataclass
+class _House:
+    clock: ManualClock
+    line: _Line
+    audit: RecordingAudit
+    inbox: Mailbox[GateInbox]
+    risk: Mailbox[RiskInbox]
+    signal: Mailbox[SignalInbox]
+    governor: Mailbox[GovernorInbox]
+    asked: list[Proposal] = field(default_factory=list)
+
+    async def propose(self, **changes: Any) -> Proposal:
+        snapshot = a_snapshot()
+        decision = msgspec.structs.replace(an_entry(snapshot), ai_gate=None, **changes)
+        proposal = Proposal(decision=decision, snapshot=snapshot)
+        await self.inbox.send(proposal)
+        return proposal
+
+    async def passed(self) -> GatedProposal:
+        with anyio.fail_after(5):
+            message = await self.risk.receive()
+        assert isinstance(message, GatedProposal)
+        return message
+
+    async def ended(self) -> tuple[ReasonCode, ...]:
+        with anyio.fail_after(5):
+            message = await self.signal.receive()
+        assert isinstance(message, ProposalEnded)
+        return message.reasons
+
+    async def signalled(self) -> HealthSignal:
+        with anyio.fail_after(5):
+            message = await self.governor.receive()
+        assert isinstance(message, HealthSignal)
+        return message
+
+    def rows(self) -> list[GateEventRow]:
+        records = [r for entry in self.audit.entries for r in entry.records]
+        return [record for record in records if isinstance(record, GateEventRow)]
+
+
+def _mode(mode: SysMode) -> ModeChanged:
+    return ModeChanged(mode=mode, previous=SysMode.DEGRADE, reasons=(), active=(), at_ms=NOW_MS)
+
+
+@asynccontextmanager
+async def _house(
+    *answers: ScriptedAnswer, mode: SysMode = SysMode.NORMAL, **gate: Any
+) -> AsyncIterator[_House]:
+    clock, audit = ManualClock(NOW_MS), RecordingAudit()
+    settings = Settings(ai_gate=GateSettings(**gate))
+    house = _House(
+        clock=clock,
+        line=_Line(ModelGate(clock, answers), clock),
+        audit=audit,
+        inbox=Mailbox("gate", 16, clock),
+        risk=Mailbox("risk", 16, clock),
+        signal=Mailbox("signal", 16, clock),
+        governor=Mailbox("governor", 16, clock),
+    )
+    actor = AiGate(
+        settings=settings,
+        prompt=_PROMPT,
+        client=GateClient(
+            transport=house.line,
+            base_url="http://127.0.0.1:1/v1",
+            key=Secret("sk-test"),
+            timeout_seconds=9,
+        ),
+        clock=clock,
+        audit=audit,
+        inbox=house.inbox,
+        risk=house.risk,
+        signal=house.signal,
+        governor=house.governor,
+    )
+    async with anyio.create_task_group() as group:
+        await group.start(actor.run)
+        await house.inbox.send(_mode(mode))
+        yield house
+        house.inbox.close()
+
+
+def _content(**fields: Any) -> ScriptedAnswer:
+    body = {
+        "verdict": "ALLOW",
+        "reasons": ["AIGATE_ALLOWED"],
+        "input_hash": "{input_hash}",
+        "modified_decision": None,
+    }
+    return ScriptedAnswer(content=json.dumps(body | fields))
+
+
+def _modify(patch: dict[str, Any]) -> ScriptedAnswer:
+    return _content(verdict="MODIFY", reasons=["AIGATE_MODIFIED"], modified_decision=patch)
+
+
+async def test_an_allowed_proposal_reaches_risk_with_its_row_durable_first() -> None:
+    async with _house() as house:
+        proposal = await house.propose()
+
+        gated = await house.passed()
+
+    assert gated.decision.decision_id == proposal.decision.decision_id
+    assert gated.decision.ai_gate == gated.gate
+    (row,) = house.rows()
+    assert row.verdict is GateVerdict.ALLOW
+    assert row.input_hash == gated.gate.input_hash
+    assert len(row.raw_hash) == len(row.prompt_hash) == 64
+
+
+async def test_a_modified_proposal_is_smaller_and_keeps_its_link() -> None:
+    async with _house(_modify({"entry_plan": {"qty": "1.0"}})) as house:
+        proposal = await house.propose()
+
+        gated = await house.passed()
+
+    assert gated.decision.entry_plan is not None
+    assert gated.decision.entry_plan.qty == Decimal("1.000")
+    assert gated.gate.original_decision_id == proposal.decision.decision_id
+    assert gated.decision.decision_id != proposal.decision.decision_id
+    (entry,) = house.audit.of(EventType.AIGATE_CALL)
+    row, changed = entry.records
+    assert isinstance(row, GateEventRow)
+    assert isinstance(changed, DecisionRow)
+    assert row.decision_id == changed.original_decision_id == proposal.decision.decision_id
+    assert row.patch_redacted == '{"entry_plan":{"qty":"1.0"}}'
+
+
+async def test_a_blocked_proposal_ends_without_a_signal() -> None:
+    async with _house(_content(verdict="BLOCK", reasons=["SPREAD_OPENING"])) as house:
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.SPREAD_OPENING, ReasonCode.AIGATE_BLOCKED)
+        assert house.governor.stats().received == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (ScriptedAnswer(content="not json"), ReasonCode.AIGATE_PARSE_FAIL),
+        (ScriptedAnswer(status=500), ReasonCode.AIGATE_HTTP_ERROR),
+        (ScriptedAnswer(status=429), ReasonCode.AIGATE_BUDGET),
+        (_content(reasons=["NO_SUCH"]), ReasonCode.AIGATE_REASON_UNKNOWN),
+        (_content(input_hash="0" * 64), ReasonCode.AIGATE_SCHEMA_INVALID),
+        (_modify({"entry_plan": {"qty": "9"}}), ReasonCode.AIGATE_MODIFY_INVALID),
+    ],
+)
+async def test_a_failure_of_a_mandatory_gate_blocks_and_pauses(
+    answer: ScriptedAnswer, code: ReasonCode
+) -> None:
+    async with _house(answer) as house:
+        await house.propose()
+
+        assert await house.ended() == (code,)
+        signal = await house.signalled()
+
+        assert (signal.level, signal.reason) == (SignalLevel.PAUSE, code)
+        assert (await house.signalled()).level is SignalLevel.CLEAR
+    (row,) = house.rows()
+    assert (row.verdict, row.error_code) == (GateVerdict.ERROR, code)
+
+
+async def test_a_failure_of_an_optional_gate_only_blocks() -> None:
+    async with _house(ScriptedAnswer(status=500), ai_dec=1) as house:
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_HTTP_ERROR,)
+        assert house.governor.stats().received == 0
+
+
+async def test_a_disabled_gate_lets_everything_through_and_says_so() -> None:
+    async with _house(ai_dec=0) as house:
+        await house.propose()
+
+        gated = await house.passed()
+
+    assert not gated.gate.enabled
+    assert gated.gate.reasons == (ReasonCode.AIGATE_DISABLED,)
+    assert house.line.calls == 0
+    assert [row.enabled for row in house.rows()] == [False]
+
+
+@pytest.mark.slow
+async def test_a_silent_model_times_out_and_its_late_answer_goes_nowhere() -> None:
+    async with _house(timeout_ms=100) as house:
+        house.line.hold = anyio.Event()
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_TIMEOUT,)
+        house.line.hold.set()
+        await anyio.wait_all_tasks_blocked()
+
+        assert house.risk.stats().received == 0
+
+
+async def test_an_answer_after_the_limit_is_discarded_even_if_it_arrives() -> None:
+    async with _house() as house:
+        house.line.late_ms = 8001
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_LATE,)
+
+
+@pytest.mark.parametrize(("age_ms", "passes"), [(14_999, True), (15_000, True), (15_001, False)])
+async def test_a_decision_that_grew_old_meanwhile_is_dropped(age_ms: int, passes: bool) -> None:
+    async with _house() as house:
+        await house.propose(ts_ms=NOW_MS - age_ms)
+
+        if passes:
+            await house.passed()
+        else:
+            assert await house.ended() == (ReasonCode.AIGATE_LATE,)
+            assert house.governor.stats().received == 0
+
+
+async def test_a_mode_lost_during_the_call_ends_the_proposal() -> None:
+    async with _house() as house:
+        house.line.hold = anyio.Event()
+        await house.propose()
+        await house.inbox.send(_mode(SysMode.DEGRADE))
+        await anyio.wait_all_tasks_blocked()
+
+        house.line.hold.set()
+
+        assert await house.ended() == (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
+
+
+async def test_outside_normal_the_model_is_not_asked() -> None:
+    async with _house(mode=SysMode.DEGRADE) as house:
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
+        assert house.line.calls == 0
+
+
+async def test_one_symbol_has_one_call_in_flight_and_the_inbox_goes_on() -> None:
+    async with _house() as house:
+        house.line.hold = anyio.Event()
+        await house.propose()
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.RISK_ENTRY_ALREADY_PENDING,)
+        house.line.hold.set()
+        await house.passed()
+        assert house.line.calls == 1
+
+
+async def test_a_used_up_budget_is_a_failure_without_a_call() -> None:
+    async with _house(max_calls_per_hour=1) as house:
+        await house.propose()
+        await house.passed()
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_BUDGET,)
+        assert (await house.signalled()).level is SignalLevel.PAUSE
+        assert house.line.calls == 1
+
+
+async def test_no_row_or_event_holds_the_answers_text_or_the_key() -> None:
+    text = json.dumps({"verdict": "ALLOW", "note": "buy-the-moon"})
+    async with _house(ScriptedAnswer(content=text)) as house:
+        await house.propose()
+        await house.ended()
+
+    stored = msgspec.json.encode(house.audit.entries).decode()
+    assert "buy-the-moon" not in stored
+    assert "sk-test" not in stored
+
+
+def _usage(calls: Sequence[int], failures: Sequence[int] = ()) -> GateUsage:
+    usage = GateUsage()
+    for at in calls:
+        usage = called(usage, at)
+    for at in failures:
+        usage = failed(usage, at)
+    return usage
+
+
+@pytest.mark.parametrize(("calls", "allowed"), [(59, True), (60, False), (61, False)])
+def test_the_hourly_budget_ends_at_its_limit(calls: int, allowed: bool) -> None:
+    assert may_call(_usage([0] * calls), 3_599_999, GateSettings()) is allowed
+    assert may_call(_usage([0] * calls), 3_600_000, GateSettings())
+
+
+@pytest.mark.parametrize(("calls", "allowed"), [(499, True), (500, False), (501, False)])
+def test_the_daily_budget_ends_at_its_limit(calls: int, allowed: bool) -> None:
+    spread = [number * 100_000 for number in range(calls)]
+    settings = GateSettings(max_calls_per_hour=500)
+
+    assert may_call(_usage(spread), spread[-1] + 3_600_000, settings) is allowed
+
+
+@pytest.mark.parametrize(
+    ("ai_dec", "failures", "level"),
+    [
+        (2, 2, SignalLevel.DEGRADE),
+        (2, 3, SignalLevel.PAUSE),
+        (2, 4, SignalLevel.PAUSE),
+        (1, 9, None),
+    ],
+)
+def test_failures_degrade_until_there_are_too_many(
+    ai_dec: int, failures: int, level: SignalLevel | None
+) -> None:
+    settings = GateSettings(ai_dec=ai_dec, pause_after_failures=3)
+
+    assert failure_level(_usage([], range(failures)), settings) is level
+
+
+def test_failures_older_than_ten_minutes_are_forgotten() -> None:
+    settings = GateSettings(pause_after_failures=2)
+
+    assert failure_level(_usage([], [0, 600_000]), settings) is SignalLevel.DEGRADE
+    assert failure_level(_usage([], [1, 600_000]), settings) is SignalLevel.PAUSE
