@@ -19,7 +19,7 @@ from livespot.contracts.orders import (
 )
 from livespot.contracts.vocabulary import OrderStatus, OrderType, Side
 from livespot.venue.refusals import OUTCOME_UNKNOWN_CODES
-from livespot.venue.wire import Wire, WireError, WireList, WireOrder, WireTrade, read
+from livespot.venue.wire import ABSENT, Wire, WireError, WireList, WireOrder, WireTrade, read
 
 REPLY = "REPLY"
 _ACK = "ACK"
@@ -38,8 +38,8 @@ class _Halves(Wire, frozen=True):
 
     cancel_result: str
     new_order_result: str
-    cancel_response: msgspec.Raw = msgspec.Raw(b"null")
-    new_order_response: msgspec.Raw = msgspec.Raw(b"null")
+    cancel_response: msgspec.Raw = ABSENT
+    new_order_response: msgspec.Raw = ABSENT
 
 
 class _ErrorWithHalves(Wire, frozen=True):

@@ -11,7 +11,7 @@ from livespot.contracts.errors import LocalRefusal, Refused, Unreachable
 from livespot.contracts.ports import Clock
 from livespot.contracts.streams import MarketConnection
 from livespot.contracts.transport import Socket, SocketTransport
-from livespot.venue.wire import read
+from livespot.venue.wire import ABSENT, given, read
 
 _ANSWER_MS = 5000
 _MOST_STREAMS = 1024
@@ -28,11 +28,10 @@ class _Control(msgspec.Struct, frozen=True):
     id: int | str | None = None
     code: int | None = None
     msg: str = ""
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = ABSENT
 
 
 _CONTROL = msgspec.json.Decoder(_Control)
-_ERROR = msgspec.json.Decoder(_Control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ class OpenMarketStream:
         control = read(_CONTROL, raw, "control answer")
         if control.stream is not None:
             return False
-        refusal = control if control.error is None else read(_ERROR, control.error, "refusal")
+        refusal = read(_CONTROL, control.error, "refusal") if given(control.error) else control
         if refusal.code is not None:
             raise Refused(refusal.code, refusal.msg)
         asked = self._asked.pop(control.id, None) if isinstance(control.id, int) else None

@@ -15,6 +15,14 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
     """Fields are named as the exchange names them, in camel case."""
 
 
+ABSENT = msgspec.Raw(b"")
+
+
+def given(raw: msgspec.Raw) -> bool:
+    """Whether a part that was left undecoded is there and not null."""
+    return bytes(raw) not in (b"", b"null")
+
+
 class WireLevel(msgspec.Struct, frozen=True, array_like=True, gc=False):
     price: Decimal
     qty: Decimal
@@ -112,7 +120,7 @@ class WireRateLimit(Wire, frozen=True):
 class WireError(Wire, frozen=True):
     code: int
     msg: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = ABSENT
 
 
 def read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str) -> T:

@@ -26,7 +26,7 @@ from livespot.venue.refusals import HALVES_CODES, Answer, banned_ms, classify
 from livespot.venue.signing import Signer, signed_params
 from livespot.venue.user_events import decode_user_event
 from livespot.venue.weights import Priority, WeightBudget
-from livespot.venue.wire import Wire, WireError, WireRateLimit, read
+from livespot.venue.wire import ABSENT, Wire, WireError, WireRateLimit, given, read
 
 _HANDSHAKE_SECONDS = 5.0
 _CONNECT_WEIGHT = 2
@@ -40,10 +40,10 @@ class _Frame(Wire, frozen=True):
 
     id: int | str | None = None
     status: int = 0
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: msgspec.Raw | None = None
+    result: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
     rate_limits: tuple[WireRateLimit, ...] = ()
-    event: msgspec.Raw | None = None
+    event: msgspec.Raw = ABSENT
 
 
 class _RetryAt(Wire, frozen=True):
@@ -168,7 +168,7 @@ class WsApiConnection:
                 raise
             raise OutcomeUnknown(call.mutation_id, str(error)) from error
         self._budget.observe_limits(rate_limits(frame.rate_limits), window)
-        if frame.status == 200 and frame.error is None:
+        if frame.status == 200 and not given(frame.error):
             return SocketReply(bytes(frame.result), failed=False)
         return self._failed(frame, call)
 
@@ -202,7 +202,7 @@ class WsApiConnection:
         return signed_params({**call.params, "timestamp": timestamp}, self._signer)
 
     def _failed(self, frame: _Frame, call: SocketCall) -> SocketReply:
-        body = frame.error if frame.error is not None else msgspec.Raw(b"{}")
+        body = frame.error
         answer = _answer(frame.status, body, self._server_clock.server_now_ms())
         failure = classify(answer, mutation_id=call.mutation_id)
         if isinstance(failure, Throttled):
@@ -230,7 +230,7 @@ class WsApiConnection:
         try:
             while True:
                 frame = read(_FRAME, await socket.receive(), "WebSocket API frame")
-                if frame.event is not None:
+                if given(frame.event):
                     self._take_event(frame.event, send)
                 else:
                     self._take_reply(frame)
@@ -280,27 +280,22 @@ def _answer(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
     """Read a failed reply; an unreadable error is a fact, not an error."""
     try:
         error = read(_ERROR, body, "error reply")
-        retry_at_ms = read(_RETRY_AT, error.data, "retry time").retry_after
-    except PayloadInvalid:
-        return _bare(status, body, server_now_ms)
-    wait_ms = max(0, retry_at_ms - server_now_ms) if retry_at_ms else 0
-    return Answer(
-        status=status,
-        code=error.code,
-        message=error.msg,
-        retry_after_ms=wait_ms or banned_ms(error.msg, server_now_ms),
-    )
-
-
-def _bare(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
-    """An error without (readable) extra data."""
-    try:
-        error = read(_ERROR, body, "error reply")
     except PayloadInvalid:
         error = WireError(code=0)
+    wait_ms = _retry_at_ms(error.data) - server_now_ms
     return Answer(
         status=status,
         code=error.code,
         message=error.msg,
-        retry_after_ms=banned_ms(error.msg, server_now_ms),
+        retry_after_ms=wait_ms if wait_ms > 0 else banned_ms(error.msg, server_now_ms),
     )
+
+
+def _retry_at_ms(data: msgspec.Raw) -> int:
+    """When the exchange will listen again, as server epoch ms; 0 when it does not say."""
+    if not given(data):
+        return 0
+    try:
+        return read(_RETRY_AT, data, "retry time").retry_after
+    except PayloadInvalid:
+        return 0
