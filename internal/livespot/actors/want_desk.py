@@ -168,6 +168,8 @@ class WantDesk:
             ),
             now_ms=self._ports.clock.now_ms(),
         )
+        # Of several tries only the latest is waited for; the order's end settles them all.
+        self._wants.pop(want.intent_id, None)
         want.intent_id = mutation.intent.order_intent_id
         want.in_flight = True
         self._wants[want.intent_id] = want

@@ -1,0 +1,226 @@
+"""What survives: cancellation in the middle of a send, a killed life, a strange order."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from livespot.actors.mail import EntryEnded, FillBooked, OrdersAsked, StopAsked
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.decision import Decision
+from livespot.contracts.orders import CancelRequest, ListRequest, OrderUpdate
+from livespot.contracts.records import DecisionRow
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import OrderStatus, SignalLevel, SysMode
+from livespot.testing.execution_bench import (
+    Bench,
+    StepClock,
+    a_decision,
+    an_approval,
+    bench,
+)
+from livespot.testing.ledger_rows import draft, fresh
+from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, ScriptedVenue
+
+
+async def remember(b: Bench, decision: Decision) -> None:
+    """Risk and signal have stored the decision before it came to execution."""
+    row = DecisionRow(
+        decision_id=decision.decision_id,
+        cycle_id="cyc_1",
+        symbol=decision.symbol,
+        outcome="ENTRY",
+        snapshot_id=decision.snapshot_id,
+        edge_score_x10000=decision.edge_score_x10000,
+        edge_bps_expected=decision.edge_bps_expected,
+        reasons=decision.reasons,
+        decision_json=msgspec.json.encode(decision).decode(),
+        original_decision_id="",
+        at_ms=0,
+    )
+    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(row,)))
+
+
+class Killed(Exception):
+    """The life ended here, whatever it was doing."""
+
+
+async def die(b: Bench) -> None:
+    raise Killed
+
+
+async def one_life_that_is_killed(
+    path: Path, venue: ScriptedVenue, clock: StepClock, script: list[str]
+) -> None:
+    """An entry is approved, its place goes as scripted, then the process is gone."""
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+        async with bench(path, venue=venue, clock=clock) as b:
+            decision = a_decision()
+            await remember(b, decision)
+            venue.script = list(script)
+            await b.approve(decision)
+            await die(b)
+
+
+async def test_cancelling_the_actor_in_mid_send_keeps_the_row_and_the_answer(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    clock = StepClock()
+    venue = ScriptedVenue(clock)
+    states: list[str] = []
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+        async with bench(path, venue=venue, clock=clock) as b:
+            venue.holding = anyio.Event()
+            await b.approve(a_decision())
+            states += b.states("ENTRY")
+
+            async def answer_late(event: anyio.Event) -> None:
+                with anyio.CancelScope(shield=True):
+                    for _ in range(20):
+                        await anyio.lowlevel.checkpoint()
+                event.set()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(answer_late, venue.holding)
+                await die(b)
+
+    with closing(sqlite3.connect(path)) as connection:
+        states += [row[0] for row in connection.execute("SELECT state FROM order_intents")]
+        orders = connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+    assert states == ["SENT_UNKNOWN", "CONFIRMED"]
+    assert orders == 3
+
+
+async def test_an_entry_left_working_is_cancelled_at_boot_and_nothing_is_bought(
+    tmp_path: Path,
+) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    await one_life_that_is_killed(path, venue, clock, [])
+    assert len(venue.working_buys()) == 1
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        summary = await b.recover()
+        await b.advance(1000)
+
+        assert summary.unresolved == 0
+        assert venue.working_buys() == []
+        cancel = venue.sent[-1]
+        assert isinstance(cancel, CancelRequest)
+        assert cancel.only_new
+        assert len(b.heard(b.actor.risk, EntryEnded)) == 1
+
+
+async def test_an_unanswered_entry_of_the_last_life_is_found_and_wound_down(
+    tmp_path: Path,
+) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock, blind=True)
+    await one_life_that_is_killed(path, venue, clock, [DROP_ANSWER, DROP_REQUEST])
+    venue.blind = False
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+        await b.advance(2000)
+
+        assert b.states("ENTRY") == ["CONFIRMED"]
+        assert venue.working_buys() == []
+        assert len([r for r in venue.sent if isinstance(r, ListRequest)]) == 1
+
+
+async def test_fills_of_the_dead_hours_are_booked_once_over_two_boots(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    await one_life_that_is_killed(path, venue, clock, [])
+    venue.fill(100, str(venue.orders_by_id[100].orig_qty))
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+        assert len(b.heard(b.actor.position, FillBooked)) == 1
+    sent = len(venue.sent)
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+        await b.stream(100)
+
+        assert b.heard(b.actor.position, FillBooked) == []
+        assert b.rows("SELECT count(*) FROM fills") == [(1,)]
+        assert len(venue.sent) == sent
+
+
+async def test_while_an_intent_is_unknown_its_symbol_takes_no_entry(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    await one_life_that_is_killed(path, venue, clock, [DROP_REQUEST, DROP_REQUEST])
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        summary = await b.recover()
+        await b.tell(an_approval(b))
+
+        assert summary.unresolved >= 1
+        assert len([r for r in venue.sent if isinstance(r, ListRequest)]) == 1
+
+
+async def test_a_strangers_order_is_reported_and_its_symbol_takes_no_entry(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(stranger(b, "web_123"))
+
+        await b.approve(a_decision())
+
+        assert b.venue.sent == []
+        assert len(b.heard(b.actor.governor, Alert)) == 1
+
+
+async def test_an_order_in_our_shape_without_a_row_pauses(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(stranger(b, "X_" + "A" * 34))
+
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert [s.level for s in signals] == [SignalLevel.PAUSE]
+
+
+async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -> None:
+    from livespot.runtime.mailboxes import Reply
+
+    async with bench(fresh(tmp_path)) as b:
+        await b.approve(a_decision())
+        reply: Reply[None] = Reply()
+
+        await b.tell(StopAsked(deadline_ms=10_000, reply=reply))
+        await b.advance(500)
+
+        await reply.wait()
+        assert b.venue.working_buys() == []
+        b.gate.set(SysMode.NORMAL)
+        await b.approve(a_decision())
+        assert len([r for r in b.venue.sent if isinstance(r, ListRequest)]) == 1
+
+
+async def test_what_execution_believes_to_be_open_can_be_asked(tmp_path: Path) -> None:
+    from livespot.contracts.queries import StoredOrder
+    from livespot.runtime.mailboxes import Reply
+
+    async with bench(fresh(tmp_path)) as b:
+        await b.approve(a_decision())
+        reply: Reply[tuple[StoredOrder, ...]] = Reply()
+
+        await b.tell(OrdersAsked(reply=reply))
+
+        assert {stored.role for stored in await reply.wait()} == {"ENTRY", "TP", "SL"}
+
+
+def stranger(b: Bench, client_order_id: str) -> OrderUpdate:
+    from livespot.testing.ledger_rows import order
+
+    view = msgspec.structs.replace(
+        order(OrderStatus.NEW).order,
+        symbol="SOLUSDT",
+        order_id=55,
+        client_order_id=client_order_id,
+    )
+    return OrderUpdate(order=view, fills=(), source="STREAM")

@@ -1,0 +1,242 @@
+"""What the position wants done: protections, closes and cancels, each told how it ended."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+
+from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
+from livespot.contracts.errors import FilterRefused, KeyRefused
+from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    OrderStatus,
+    Severity,
+    Side,
+    SignalKind,
+    SignalLevel,
+    SysMode,
+)
+from livespot.testing.execution_bench import SYMBOL, Bench, a_decision, bench
+from livespot.testing.ledger_rows import fresh
+from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, refused
+
+ENTRY = "oi_entry"
+
+
+def protect(role: IntentRole = IntentRole.LIST, qty: str = "0.999") -> ProtectWanted:
+    return ProtectWanted(
+        position_id="pos_1",
+        decision_id="dec_1",
+        entry_intent_id=ENTRY,
+        symbol=SYMBOL,
+        role=role,
+        qty=Decimal(qty),
+        tp_price=Decimal("102.00"),
+        sl_price=Decimal("98.00"),
+        stop_limit_price=None,
+    )
+
+
+def close(limit: str | None = None) -> CloseWanted:
+    return CloseWanted(
+        position_id="pos_1",
+        decision_id="dec_1",
+        entry_intent_id=ENTRY,
+        symbol=SYMBOL,
+        qty=Decimal("0.999"),
+        limit_price=None if limit is None else Decimal(limit),
+    )
+
+
+def outcomes(b: Bench) -> list[str]:
+    return [settled.outcome for settled in b.heard(b.actor.position, MutationSettled)]
+
+
+async def test_an_oco_goes_out_in_any_mode_but_exit(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.gate.set(SysMode.PAUSE)
+
+        await b.tell(protect())
+
+        (settled,) = b.heard(b.actor.position, MutationSettled)
+        assert settled.outcome == "ACCEPTED"
+        assert settled.list_id == 900
+        assert {order.side for order in settled.orders} == {Side.SELL}
+        assert b.states_at_send == ["SENT_UNKNOWN"]
+
+
+async def test_in_exit_nothing_leaves(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.gate.set(SysMode.EXIT)
+
+        await b.tell(protect())
+
+        assert b.venue.sent == []
+        assert outcomes(b) == ["NOT_SENT"]
+        assert b.states("LIST") == ["FAILED_TERMINAL"]
+
+
+async def test_attempts_count_up_from_the_ledger_across_lives(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    async with bench(path) as b:
+        b.venue.script = [refused(-2010, "no"), refused(-2010, "no")]
+        await b.tell(protect())
+        await b.tell(protect())
+    async with bench(path) as b:
+        await b.tell(protect())
+
+        sql = "SELECT attempt FROM order_intents ORDER BY rowid"
+        assert b.rows(sql) == [(1,), (2,), (3,)]
+
+
+async def test_a_refusal_is_passed_on_with_its_words(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [refused(-2010, "Order would trigger immediately.")]
+
+        await b.tell(protect(IntentRole.STOP))
+
+        (settled,) = b.heard(b.actor.position, MutationSettled)
+        assert (settled.outcome, settled.code) == ("REFUSED", -2010)
+        assert "trigger" in settled.message
+
+
+async def test_an_unseen_protection_reports_every_round_then_pauses(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [DROP_REQUEST]
+        await b.tell(protect())
+        assert outcomes(b) == ["UNKNOWN"]
+
+        await b.advance(6000)
+
+        assert set(outcomes(b)) == {"UNKNOWN"}
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert (SignalKind.INTENT, SignalLevel.PAUSE) in [(s.kind, s.level) for s in signals]
+        alerts = b.heard(b.actor.governor, Alert)
+        assert Severity.CRIT in [alert.severity for alert in alerts]
+        assert len(b.venue.sent) == 1
+
+
+async def test_a_protection_whose_answer_was_lost_is_found_by_its_list_id(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [DROP_ANSWER]
+
+        await b.tell(protect())
+        await b.advance(200)
+
+        assert outcomes(b) == ["UNKNOWN", "ACCEPTED"]
+        assert b.states("LIST") == ["CONFIRMED"]
+
+
+async def test_the_next_rung_may_follow_an_unknown_protection(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [DROP_REQUEST]
+        await b.tell(protect())
+
+        await b.tell(protect(IntentRole.STOP))
+
+        assert outcomes(b)[-1] == "ACCEPTED"
+
+
+async def test_two_sells_of_one_symbol_never_travel_together(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.holding = anyio.Event()
+        await b.tell(protect())
+
+        await b.tell(close())
+        assert outcomes(b) == ["NOT_SENT"]
+        b.venue.holding.set()
+        await b.settle()
+
+        assert len(b.venue.sent) == 1
+
+
+async def test_a_close_is_sent_as_asked(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(close("99.00"))
+        await b.tell(close())
+
+        limit, market = b.venue.sent
+        assert isinstance(limit, OrderRequest)
+        assert isinstance(market, OrderRequest)
+        assert (limit.price, market.price) == (Decimal("99.00"), None)
+        assert outcomes(b) == ["ACCEPTED", "ACCEPTED"]
+
+
+async def test_a_size_our_quantizer_refuses_never_leaves(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect(qty="0.010"))
+
+        (settled,) = b.heard(b.actor.position, MutationSettled)
+        assert settled.outcome == "REFUSED"
+        assert settled.message.startswith("Filter failure")
+        assert b.venue.sent == []
+
+
+async def test_a_lost_cancel_is_repeated_until_the_order_shows_its_end(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        stop = next(o for o in b.venue.of_side(Side.SELL) if o.stop_price)
+        (intent_id,) = b.rows("SELECT order_intent_id FROM order_intents")[0]
+        b.heard(b.actor.position, MutationSettled)
+        b.venue.script = [DROP_REQUEST, DROP_ANSWER]
+        await b.tell(
+            CancelWanted(
+                position_id="pos_1",
+                decision_id="dec_1",
+                symbol=SYMBOL,
+                order_intent_id=intent_id,
+                order_id=stop.order_id,
+                purpose="test",
+            )
+        )
+        await b.advance(2500)
+
+        cancels = [r for r in b.venue.sent if isinstance(r, CancelRequest)]
+        assert [c.order_id for c in cancels] == [stop.order_id] * 2
+        assert b.states("CANCEL") == ["FAILED_TERMINAL", "CONFIRMED"]
+        assert outcomes(b)[-1] in ("ACCEPTED", "REFUSED")
+
+
+async def test_a_rejected_key_pauses(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [KeyRefused(-2015, "Invalid API-key")]
+
+        await b.approve(a_decision())
+
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert (SignalKind.KEY, SignalLevel.PAUSE) in [(s.kind, s.level) for s in signals]
+
+
+async def test_a_filter_rejection_asks_for_fresh_filters(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [FilterRefused(-1013, "Filter failure: LOT_SIZE", filter_name="LOT_SIZE")]
+
+        await b.approve(a_decision())
+
+        assert b.actor.scanner.receive_nowait() is not None
+
+
+async def test_a_protection_that_rises_from_its_proven_absence_is_an_incident(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.blind = True
+        b.venue.script = [DROP_ANSWER]
+        await b.tell(protect())
+        b.clock.step(100_000)
+        b.venue.traded_until_ms = b.clock.now_ms() - 60_000
+        await b.advance(15_000)
+        assert b.states("LIST") == ["NOT_FOUND"]
+        b.heard(b.actor.governor, HealthSignal)
+
+        b.venue.change(100, status=OrderStatus.NEW)
+        await b.stream(100)
+
+        assert b.states("LIST") == ["CONFIRMED"]
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert SignalLevel.PAUSE in [s.level for s in signals]
+        assert len([r for r in b.venue.sent if isinstance(r, ListRequest)]) == 1

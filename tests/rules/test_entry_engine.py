@@ -1,0 +1,430 @@
+"""The entry engine: what each event leads to, and what no sequence of events can lead to."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import EntryPlan, Fallback
+from livespot.contracts.orders import OrderView
+from livespot.contracts.settings import EntrySettings
+from livespot.contracts.vocabulary import (
+    EntryKind,
+    FallbackKind,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from livespot.rules import entry_engine as engine
+from livespot.rules.entry_engine import EntryState, Phase
+
+QTY = Decimal(10)
+T0 = 1_000_000
+SETTINGS = EntrySettings()
+PLAN = EntryPlan(
+    kind=EntryKind.MAKER_FIRST,
+    desired_price=Decimal(100),
+    limit_price=Decimal(100),
+    qty=QTY,
+    time_in_force=TimeInForce.GTC,
+    ttl_ms=30_000,
+    reprice_ms=30_000,
+    max_reprices=2,
+    fallback=Fallback(
+        enabled=True, kind=FallbackKind.IOC_LIMIT, max_slippage_bps=25, deadline_ms=95_000
+    ),
+    client_order_id="",
+)
+
+
+def view(
+    status: OrderStatus = OrderStatus.NEW, executed: str = "0", order_id: int = 1
+) -> OrderView:
+    return OrderView(
+        symbol="SOLUSDT",
+        order_id=order_id,
+        order_list_id=-1,
+        client_order_id="X_a",
+        orig_client_order_id="",
+        side=Side.BUY,
+        type=OrderType.LIMIT_MAKER,
+        status=status,
+        raw_status=status.value,
+        price=Decimal(100),
+        stop_price=Decimal(0),
+        orig_qty=QTY,
+        executed_qty=Decimal(executed),
+        cumulative_quote=Decimal(0),
+        exchange_time_ms=T0,
+        local_received_ms=T0,
+    )
+
+
+def seen(
+    status: OrderStatus = OrderStatus.NEW,
+    executed: str = "0",
+    *,
+    attempt: int = 0,
+    answers: bool = False,
+    protectable: bool = False,
+    order_id: int = 1,
+) -> engine.OrderSeen:
+    return engine.OrderSeen(
+        order=view(status, executed, order_id),
+        attempt=attempt,
+        protectable=protectable,
+        answers_cancel=answers,
+    )
+
+
+def begun() -> EntryState:
+    state, _ = engine.begin(PLAN, QTY, approved_ms=T0, now_ms=T0, max_age_ms=15_000)
+    return state
+
+
+def step(state: EntryState, event: engine.Event, at_ms: int = T0) -> engine.Moved:
+    return engine.advance(state, event, now_ms=at_ms, settings=SETTINGS)
+
+
+def working() -> EntryState:
+    return step(begun(), seen())[0]
+
+
+def cancelling() -> EntryState:
+    return step(working(), engine.Ticked(), T0 + 30_000)[0]
+
+
+def test_a_verdict_that_is_too_old_places_nothing() -> None:
+    _, commands = engine.begin(PLAN, QTY, approved_ms=T0, now_ms=T0 + 15_001, max_age_ms=15_000)
+
+    assert [type(c) for c in commands] == [engine.Finish]
+
+
+def test_the_ttl_ends_with_a_cancel_that_spares_a_partial_fill() -> None:
+    state, commands = step(working(), engine.Ticked(), T0 + 30_000)
+
+    assert commands == (engine.Cancel(order_id=1, only_new=True, tries=1),)
+    assert state.phase is Phase.CANCELLING
+
+
+def test_the_cancel_answer_with_nothing_executed_allows_the_next_attempt() -> None:
+    state, commands = step(cancelling(), seen(OrderStatus.CANCELED, answers=True), T0 + 30_100)
+
+    assert commands == (engine.Weigh(attempt=1, order_type=OrderType.LIMIT_MAKER),)
+    plan = msgspec.structs.replace(PLAN, limit_price=Decimal("100.1"))
+    state, commands = step(state, engine.Weighed(plan=plan, qty=QTY * 2), T0 + 30_200)
+    (place,) = commands
+    assert isinstance(place, engine.Place)
+    assert (place.qty, place.attempt) == (QTY, 1)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(engine.CancelFailed(), id="lost"),
+        pytest.param(engine.CancelFoundNothing(), id="unknown-order"),
+        pytest.param(engine.CancelRestricted(), id="restricted"),
+        pytest.param(seen(OrderStatus.CANCELED), id="seen-on-the-stream"),
+    ],
+)
+def test_anything_but_the_cancel_answer_never_leads_to_another_attempt(
+    event: engine.Event,
+) -> None:
+    state, commands = step(cancelling(), event, T0 + 30_100)
+
+    assert not _wants_more(commands)
+    state, commands = step(state, seen(OrderStatus.CANCELED), T0 + 31_000)
+    assert not _wants_more(commands)
+    _, commands = step(state, engine.CancelFailed(), T0 + 31_100)
+    assert not _wants_more(commands)
+
+
+def test_an_execution_found_by_the_cancel_ends_the_entry_with_it() -> None:
+    _, commands = step(cancelling(), seen(OrderStatus.CANCELED, "3", answers=True), T0 + 30_100)
+
+    assert commands == (
+        engine.Finish(executed=Decimal(3), reasons=(ReasonCode.STRAT_ENTRY_TIMEOUT,)),
+    )
+
+
+def test_restricted_cancels_take_the_path_of_a_partial_fill() -> None:
+    state, commands = step(cancelling(), engine.CancelRestricted(), T0 + 30_100)
+    assert commands == (engine.QueryOrder(order_id=1),)
+
+    partly = seen(OrderStatus.PARTIALLY_FILLED, "3", protectable=True)
+    state, commands = step(state, partly, T0 + 30_200)
+    assert commands == ()
+
+    _, commands = step(state, engine.Ticked(), T0 + 31_700)
+    assert commands == (engine.Cancel(order_id=1, only_new=False, tries=1),)
+
+
+def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
+    state, _ = step(working(), seen(OrderStatus.PARTIALLY_FILLED, "1"), T0 + 100)
+
+    assert step(state, engine.Ticked(), T0 + 29_999)[1] == ()
+    assert step(state, engine.Ticked(), T0 + 30_000)[1] == (
+        engine.Cancel(order_id=1, only_new=False, tries=1),
+    )
+
+
+def test_a_lost_cancel_is_repeated_after_a_second_and_reported_after_five() -> None:
+    state, now = cancelling(), T0 + 30_000
+    commands: tuple[engine.Command, ...] = ()
+    for tries in range(2, 7):
+        state, commands = step(state, engine.CancelFailed(), now)
+        if tries < 7 and commands:
+            break
+        assert step(state, engine.Ticked(), now + 999)[1] == ()
+        now += 1000
+        state, again = step(state, engine.Ticked(), now)
+        assert again == (engine.Cancel(order_id=1, only_new=True, tries=tries),)
+
+    assert isinstance(commands[0], engine.CancelStuck)
+    assert state.phase is Phase.QUERYING
+
+
+def test_attempts_refused_for_crossing_keep_their_distance() -> None:
+    refused = engine.PlaceRefused(crossed=True, reason=ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK)
+    state, commands = step(begun(), refused, T0 + 50)
+    assert commands == ()
+
+    assert step(state, engine.Ticked(), T0 + 999)[1] == ()
+    assert _wants_more(step(state, engine.Ticked(), T0 + 1000)[1])
+
+
+def test_an_unanswered_place_waits_whatever_the_time() -> None:
+    state, _ = step(begun(), engine.PlaceUnknown())
+
+    for later in (30_000, 100_000, 10_000_000):
+        assert step(state, engine.Ticked(), T0 + later)[1] == ()
+    _, commands = step(state, engine.PlaceNotFound(), T0 + 100_000)
+    assert isinstance(commands[0], engine.Finish)
+
+
+def test_an_order_the_exchange_ended_is_not_entered_again() -> None:
+    _, commands = step(working(), seen(OrderStatus.EXPIRED), T0 + 100)
+
+    assert commands == (
+        engine.Finish(executed=Decimal(0), reasons=(ReasonCode.ORDER_EXPIRED_BY_EXCHANGE,)),
+    )
+
+
+def test_a_halt_while_placing_cancels_as_soon_as_the_order_shows() -> None:
+    state, commands = step(begun(), engine.Halted(reason=ReasonCode.OPERATOR_STOP))
+    assert commands == ()
+
+    _, commands = step(state, seen(), T0 + 10)
+    assert isinstance(commands[0], engine.Cancel)
+
+
+def test_the_fallback_comes_after_the_last_attempt_and_only_in_time() -> None:
+    last = replace(cancelling(), attempt=2)
+    gone = seen(OrderStatus.CANCELED, attempt=2, answers=True)
+
+    _, commands = step(last, gone, T0 + 90_000)
+    assert commands == (engine.Weigh(attempt=3, order_type=OrderType.LIMIT),)
+    _, commands = step(last, gone, T0 + 95_001)
+    assert isinstance(commands[0], engine.Finish)
+
+
+def test_a_price_beyond_the_allowed_slippage_is_not_followed() -> None:
+    weighing, _ = step(cancelling(), seen(OrderStatus.CANCELED, answers=True), T0 + 31_000)
+    far = msgspec.structs.replace(PLAN, limit_price=Decimal("100.26"))
+
+    _, commands = step(weighing, engine.Weighed(plan=far, qty=QTY), T0 + 31_100)
+
+    assert commands == (
+        engine.Finish(executed=Decimal(0), reasons=(ReasonCode.STRAT_ENTRY_ABORTED_COST,)),
+    )
+
+
+def test_an_execution_of_an_earlier_attempt_stops_the_present_one() -> None:
+    weighing, _ = step(cancelling(), seen(OrderStatus.CANCELED, answers=True), T0 + 31_000)
+    state, _ = step(weighing, engine.Weighed(plan=PLAN, qty=QTY), T0 + 31_100)
+    state, _ = step(state, seen(attempt=1, order_id=2), T0 + 31_200)
+
+    _, commands = step(state, seen(OrderStatus.CANCELED, "2"), T0 + 31_300)
+
+    assert commands == (engine.Cancel(order_id=2, only_new=True, tries=1),)
+
+
+def _wants_more(commands: tuple[engine.Command, ...]) -> bool:
+    return any(isinstance(c, engine.Weigh | engine.Place) for c in commands)
+
+
+class AgainstAnExchange(RuleBasedStateMachine):
+    """The engine against an exchange that may lose any request and any answer, and lag."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = T0
+        self.truth: dict[int, OrderView] = {}
+        self.attempt_of: dict[int, int] = {}
+        self.placing: engine.Place | None = None
+        self.lost: engine.Place | None = None
+        self.cancel: engine.Cancel | None = None
+        self.finished = False
+        self.state, commands = engine.begin(PLAN, QTY, approved_ms=T0, now_ms=T0, max_age_ms=15_000)
+        self.take(commands)
+
+    def take(self, commands: tuple[engine.Command, ...]) -> None:
+        for command in commands:
+            assert not self.finished
+            match command:
+                case engine.Place():
+                    assert self.placing is None
+                    assert self.lost is None
+                    assert not self.live()
+                    assert command.qty <= QTY
+                    self.placing = command
+                case engine.Cancel():
+                    assert self.cancel is None
+                    self.cancel = command
+                case engine.Finish():
+                    self.finished = True
+                case engine.QueryOrder() | engine.Weigh() | engine.CancelStuck():
+                    pass
+
+    def feed(self, event: engine.Event) -> None:
+        self.state, commands = engine.advance(self.state, event, now_ms=self.now, settings=SETTINGS)
+        self.take(commands)
+
+    def live(self) -> list[OrderView]:
+        return [order for order in self.truth.values() if not order.status.is_terminal]
+
+    def show(self, order: OrderView, *, answers: bool = False) -> None:
+        self.feed(
+            engine.OrderSeen(
+                order=order,
+                attempt=self.attempt_of[order.order_id],
+                protectable=order.executed_qty >= 2,
+                answers_cancel=answers,
+            )
+        )
+
+    def accept(self, place: engine.Place) -> OrderView:
+        order_id = len(self.truth) + 1
+        status = OrderStatus.NEW
+        if place.order_type is not OrderType.LIMIT_MAKER:
+            status = OrderStatus.EXPIRED
+        order = msgspec.structs.replace(
+            view(status, order_id=order_id), orig_qty=place.qty, type=place.order_type
+        )
+        self.truth[order_id] = order
+        self.attempt_of[order_id] = place.attempt
+        return order
+
+    @precondition(lambda self: self.placing is not None)
+    @rule(how=st.sampled_from(["accepted", "crossed", "refused", "answer lost", "request lost"]))
+    def place_ends(self, how: str) -> None:
+        place, self.placing = self.placing, None
+        assert place is not None
+        match how:
+            case "accepted":
+                self.show(self.accept(place))
+            case "crossed" | "refused":
+                crossed = how == "crossed"
+                reason = ReasonCode.ORDER_SUBMIT_REJECTED
+                self.feed(engine.PlaceRefused(crossed=crossed, reason=reason))
+            case "answer lost":
+                self.accept(place)
+                self.feed(engine.PlaceUnknown())
+            case _:
+                self.lost = place
+                self.feed(engine.PlaceUnknown())
+
+    @precondition(lambda self: self.lost is not None)
+    @rule(arrives=st.booleans())
+    def lost_place_is_settled(self, *, arrives: bool) -> None:
+        place, self.lost = self.lost, None
+        assert place is not None
+        if arrives:
+            self.show(self.accept(place))
+        else:
+            self.feed(engine.PlaceNotFound())
+
+    @precondition(lambda self: self.cancel is not None)
+    @rule(arrives=st.booleans(), answered=st.booleans())
+    def cancel_ends(self, *, arrives: bool, answered: bool) -> None:
+        cancel, self.cancel = self.cancel, None
+        assert cancel is not None
+        if not arrives:
+            self.feed(engine.CancelFailed())
+            return
+        order = self.truth.get(cancel.order_id)
+        if order is None or order.status.is_terminal:
+            self.feed(engine.CancelFoundNothing() if answered else engine.CancelFailed())
+        elif cancel.only_new and order.executed_qty > 0:
+            self.feed(engine.CancelRestricted() if answered else engine.CancelFailed())
+        else:
+            order = msgspec.structs.replace(order, status=OrderStatus.CANCELED)
+            self.truth[order.order_id] = order
+            if answered:
+                self.show(order, answers=True)
+            else:
+                self.feed(engine.CancelFailed())
+
+    @precondition(lambda self: bool(self.live()))
+    @rule(qty=st.integers(1, 10), told=st.booleans())
+    def market_fills(self, qty: int, *, told: bool) -> None:
+        order = self.live()[0]
+        executed = min(order.orig_qty, order.executed_qty + qty)
+        full = executed == order.orig_qty
+        status = OrderStatus.FILLED if full else OrderStatus.PARTIALLY_FILLED
+        order = msgspec.structs.replace(order, executed_qty=executed, status=status)
+        self.truth[order.order_id] = order
+        if told:
+            self.show(order)
+
+    @precondition(lambda self: bool(self.truth))
+    @rule(number=st.integers(0, 10), stale=st.booleans())
+    def a_read_shows_an_order(self, number: int, *, stale: bool) -> None:
+        order = self.truth[1 + number % len(self.truth)]
+        if stale:
+            executed = Decimal(0)
+            order = msgspec.structs.replace(order, status=OrderStatus.NEW, executed_qty=executed)
+        self.show(order)
+
+    @precondition(lambda self: self.state.phase is Phase.WEIGHING)
+    @rule(holds=st.booleans(), qty=st.integers(0, 20))
+    def weighing_ends(self, qty: int, *, holds: bool) -> None:
+        if holds:
+            self.feed(engine.Weighed(plan=PLAN, qty=Decimal(qty)))
+        else:
+            self.feed(engine.WeighedAway(reason=ReasonCode.STRAT_ENTRY_ABORTED_COST))
+
+    @rule(ms=st.sampled_from([100, 1000, 1500, 30_000]))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms
+        self.feed(engine.Ticked())
+
+    @rule()
+    def the_mode_is_lost(self) -> None:
+        self.feed(engine.Halted(reason=ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY))
+
+    @invariant()
+    def never_two_live_orders(self) -> None:
+        assert len(self.live()) <= 1
+
+    @invariant()
+    def never_more_bought_than_approved(self) -> None:
+        assert sum(order.executed_qty for order in self.truth.values()) <= QTY
+
+    @invariant()
+    def an_ended_entry_leaves_nothing_working(self) -> None:
+        if self.finished:
+            assert not self.live()
+            assert self.placing is None
+
+
+AgainstAnExchange.TestCase.settings = hypothesis_settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)
+TestAgainstAnExchange = AgainstAnExchange.TestCase

@@ -1,0 +1,99 @@
+"""Absence is proven behind the fence, by every read that could have seen it, or not at all."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livespot.contracts.settings import TimingSettings
+from livespot.contracts.vocabulary import Side
+from livespot.rules.evidence import (
+    Case,
+    Endpoint,
+    Negative,
+    Probe,
+    absence_proven,
+    engine_horizon_ms,
+    fence_ms,
+    latest_signature_ms,
+    next_probes,
+    probes_of,
+)
+
+TIMING = TimingSettings()
+SENT_MS = 1_000_000
+CASE = Case(
+    intent_id="oi_a",
+    symbol="SOLUSDT",
+    order_ids=("X_entry", "X_tp", "X_sl"),
+    list_id="X_list",
+    side=Side.BUY,
+    qty=Decimal(1),
+    signed_ms=SENT_MS,
+    recv_window_ms=1500,
+    engine_time_ms=SENT_MS + 11_501,
+)
+FENCE = SENT_MS + 1500 + 10_000 + 60_000
+ALL = tuple(Negative(probe=probe, at_ms=FENCE) for probe in probes_of(CASE))
+
+
+def test_the_fence_is_window_plus_engine_wait_plus_read_lag() -> None:
+    assert fence_ms(CASE, TIMING) == FENCE
+
+
+def test_the_signature_may_be_as_late_as_the_calls_own_limit() -> None:
+    assert latest_signature_ms(SENT_MS, TIMING) == SENT_MS + 8000
+
+
+def test_every_read_denied_behind_the_fence_proves_absence() -> None:
+    assert absence_proven(replace(CASE, negatives=ALL), TIMING, now_server_ms=FENCE)
+
+
+def test_reads_begun_before_the_fence_deny_nothing() -> None:
+    early = tuple(replace(negative, at_ms=FENCE - 1) for negative in ALL)
+
+    assert not absence_proven(replace(CASE, negatives=early), TIMING, now_server_ms=FENCE + 1)
+
+
+def test_without_an_engine_time_beyond_the_horizon_nothing_is_proven() -> None:
+    still = replace(CASE, negatives=ALL, engine_time_ms=engine_horizon_ms(CASE, TIMING))
+
+    assert not absence_proven(still, TIMING, now_server_ms=FENCE + 1_000_000)
+
+
+@given(st.sampled_from(ALL))
+def test_any_single_missing_read_leaves_it_open(missing: Negative) -> None:
+    rest = tuple(negative for negative in ALL if negative is not missing)
+
+    assert not absence_proven(replace(CASE, negatives=rest), TIMING, now_server_ms=FENCE)
+
+
+@given(st.lists(st.sampled_from(ALL)), st.integers(0, 200_000))
+def test_proof_always_covers_every_alias_all_orders_and_trades(
+    negatives: list[Negative], after_ms: int
+) -> None:
+    case = replace(CASE, negatives=tuple(negatives))
+    proven = absence_proven(case, TIMING, now_server_ms=SENT_MS + after_ms)
+
+    asked = {negative.probe for negative in negatives}
+    assert proven == (after_ms >= 71_500 and asked >= set(probes_of(CASE)))
+
+
+def test_rounds_ask_what_has_not_denied_yet() -> None:
+    case, asked = CASE, set[Probe]()
+    for _ in range(4):
+        probes = next_probes(case, TIMING, limit=2)
+        asked |= set(probes)
+        denied = tuple(Negative(probe=probe, at_ms=FENCE) for probe in probes)
+        case = replace(case, negatives=(*case.negatives, *denied), rounds=case.rounds + 1)
+
+    assert asked == set(probes_of(CASE))
+    assert absence_proven(case, TIMING, now_server_ms=FENCE)
+
+
+def test_early_rounds_walk_through_every_read() -> None:
+    asked = {p for n in range(3) for p in next_probes(replace(CASE, rounds=n), TIMING, limit=3)}
+
+    assert Probe(endpoint=Endpoint.ORDER, client_order_id="X_entry") in asked
+    assert Probe(endpoint=Endpoint.ALL_ORDERS) in asked
