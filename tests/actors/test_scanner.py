@@ -281,3 +281,31 @@ async def test_doubtful_filters_are_read_again_and_told() -> None:
 
         assert learned[0].infos["AUSDT"].status == "BREAK"
         assert learned[0].cause == "rejected"
+
+
+async def test_a_market_that_lost_its_last_eligible_symbol_empties_the_watch_list() -> None:
+    async with _running() as desk:
+        assert (await desk.watchlist()).symbols
+        desk.reader.tickers = tuple(
+            msgspec.structs.replace(ticker, price_change_bps=0) for ticker in desk.reader.tickers
+        )
+
+        with anyio.fail_after(5):
+            while (await desk.watchlist()).symbols:
+                pass
+
+
+async def test_a_symbol_that_left_the_ranking_is_streamed_a_little_longer() -> None:
+    async with _running() as desk:
+        await desk.watchlist()
+        desk.reader.tickers = desk.reader.tickers[1:]
+        with anyio.fail_after(5):
+            while len(desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)) < 2:
+                await desk.watchlist()
+            await desk.watchlist()
+        attachments = []
+        while (message := desk.feed.receive_nowait()) is not None:
+            attachments.append(message)
+
+        assert isinstance(attachments[-1], AttachmentWanted)
+        assert "AUSDT" in attachments[-1].symbols

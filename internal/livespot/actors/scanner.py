@@ -48,6 +48,7 @@ _ASK_SECONDS = 5.0
 _DAY_MS = 86_400_000
 _INFO_EVERY_MS = 3_600_000
 _RETRY_MS = 5000
+_LINGER_MS = 300_000
 _SOURCE = "scanner"
 _READ_FAILED = (Transient, Refused, Invalid)
 
@@ -62,6 +63,7 @@ class _Scan:
     topn: tuple[str, ...] = ()
     watched: dict[str, int] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
+    lingering: dict[str, int] = field(default_factory=dict)
     health: dict[str, SymbolHealth] = field(default_factory=dict)
     commission_due_ms: dict[str, int] = field(default_factory=dict)
     info_due_ms: int = 0
@@ -114,7 +116,7 @@ class Scanner:
                 await self._read_succeeded(scan)
         except _READ_FAILED as error:
             await self._read_failed(scan, error)
-        if scan.topn and now >= scan.deep_due_ms:
+        if (scan.topn or scan.watched or scan.held) and now >= scan.deep_due_ms:
             scan.deep_due_ms = now + self.settings.timing.selection_cycle_ms
             await self._learn_commission(scan)
             await self._select(scan)
@@ -210,9 +212,17 @@ class Scanner:
         await self.signal.send(WatchlistChanged(symbols=tuple(chosen), cycle_id=cycle_id))
 
     async def _attach(self, scan: _Scan) -> None:
-        """Said again every cycle, so that a restarted feed streams what is wanted."""
+        """Said again every cycle, so that a restarted feed streams what is wanted.
+
+        A symbol that left the ranking is streamed a little longer: at the edge of eligibility it
+        would otherwise never get warm.
+        """
         watched = tuple(scan.watched)
-        symbols = dict.fromkeys((*scan.topn, *sorted(scan.held), *watched))
+        now = self.clock.monotonic_ms()
+        wanted = dict.fromkeys((*scan.topn, *sorted(scan.held), *watched))
+        scan.lingering.update(dict.fromkeys(wanted, now + _LINGER_MS))
+        scan.lingering = {s: until for s, until in scan.lingering.items() if now < until}
+        symbols = dict.fromkeys((*wanted, *scan.lingering))
         await self.feed.send(AttachmentWanted(symbols=tuple(symbols), watched=watched))
 
     async def _features(self, symbols: tuple[str, ...]) -> tuple[DeepFeatures, ...] | None:
