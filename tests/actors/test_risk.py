@@ -1,0 +1,425 @@
+"""The risk actor over a real ledger database: what it answers, reserves and remembers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import msgspec
+import pytest
+
+from livespot.actors.mail import (
+    AccountObserved,
+    ApprovedEntry,
+    EntryEnded,
+    EntryOpened,
+    ExecutionInbox,
+    FeaturesAsked,
+    FillBooked,
+    GatedProposal,
+    GovernorInbox,
+    Marks,
+    MutationCounted,
+    ProposalEnded,
+    RecheckAsked,
+    RejectSeen,
+    RiskInbox,
+    SignalInbox,
+    SymbolsLearned,
+)
+from livespot.actors.risk import RiskOfficer
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision, RiskVerdict
+from livespot.contracts.market import Snapshot
+from livespot.contracts.orders import AccountView, Balance, Fill
+from livespot.contracts.records import ReserveRow, RiskVerdictRow
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.vocabulary import (
+    IntentAction,
+    IntentRole,
+    Severity,
+    Side,
+    SignalLevel,
+    SysMode,
+    Verdict,
+)
+from livespot.rules import risk_counters
+from livespot.runtime.mailboxes import Mailbox, Reply
+from livespot.store.queries import LedgerQueries
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.clock import ManualClock
+from livespot.testing.inline_store import InlineDatabase, InlineReader
+from livespot.testing.ledger_rows import RUN, fresh, run_started
+from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
+from livespot.testing.risk_values import a_gate_result, a_trade, an_entry
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Counts:
+    used_weight: int = 0
+    weight_limit: int = 6000
+    unfilled_orders_pct: int = 0
+
+
+class _StoringAudit(RecordingAudit):
+    """Keeps the entries and writes their rows to a real database."""
+
+    def __init__(self, store: InlineDatabase) -> None:
+        super().__init__()
+        self._store = store
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        await super().commit(*entries)
+        await self._store.transaction([row for entry in entries for row in entry.records])
+
+    def rows(self, kind: type[T]) -> list[T]:
+        return [r for entry in self.entries for r in entry.records if isinstance(r, kind)]
+
+
+@dataclass
+class _House:
+    audit: _StoringAudit
+    ledger: LedgerQueries
+    clock: ManualClock
+    counts: _Counts
+    inbox: Mailbox[RiskInbox]
+    execution: Mailbox[ExecutionInbox]
+    signal: Mailbox[SignalInbox]
+    governor: Mailbox[GovernorInbox]
+    market: Mailbox[FeaturesAsked]
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+
+    async def say(self, *messages: RiskInbox) -> None:
+        """Deliver and wait until the actor has worked them all off."""
+        for message in messages:
+            await self.inbox.send(message)
+        await anyio.wait_all_tasks_blocked()
+
+    async def propose(self, symbol: str = "SOLUSDT") -> Decision:
+        snapshot, decision = _entry(symbol)
+        await self.say(GatedProposal(decision=decision, snapshot=snapshot, gate=a_gate_result()))
+        return decision
+
+    def approved(self) -> ApprovedEntry | None:
+        message = self.execution.receive_nowait()
+        assert message is None or isinstance(message, ApprovedEntry)
+        return message
+
+    def ended(self) -> tuple[ReasonCode, ...]:
+        message = self.signal.receive_nowait()
+        assert isinstance(message, ProposalEnded)
+        return message.reasons
+
+    def alerts(self) -> list[Alert]:
+        found = []
+        while (message := self.governor.receive_nowait()) is not None:
+            if isinstance(message, Alert):
+                found.append(message)
+        return found
+
+    async def reserved(self) -> Decimal:
+        return sum((row.amount_quote for row in await self.ledger.reserves()), Decimal(0))
+
+
+def _entry(symbol: str = "SOLUSDT") -> tuple[Snapshot, Decision]:
+    snapshot = a_snapshot(symbol=symbol)
+    return snapshot, an_entry(snapshot)
+
+
+def _account(free: str, at_ms: int = NOW_MS) -> AccountObserved:
+    return AccountObserved(
+        account=AccountView(
+            balances={"USDT": Balance(asset="USDT", free=Decimal(free), locked=Decimal(0))},
+            can_trade=True,
+            update_time_ms=at_ms,
+            local_received_ms=at_ms,
+        )
+    )
+
+
+_NORMAL = ModeChanged(
+    mode=SysMode.NORMAL, previous=SysMode.DEGRADE, reasons=(), active=(), at_ms=NOW_MS
+)
+_SYMBOLS = ("SOLUSDT", "BTCUSDT", "ETHUSDT")
+
+
+@asynccontextmanager
+async def _house(path: Path, *, free: str = "10000") -> AsyncIterator[_House]:
+    """A risk actor in NORMAL that knows its symbols and its account."""
+    clock = ManualClock(NOW_MS)
+    store = InlineDatabase(path, run_id=RUN, redactor=Redactor())
+    audit = _StoringAudit(store)
+    house = _House(
+        audit=audit,
+        ledger=LedgerQueries(InlineReader(path)),
+        clock=clock,
+        counts=_Counts(),
+        inbox=Mailbox("risk", 64, clock),
+        execution=Mailbox("execution", 64, clock),
+        signal=Mailbox("signal", 64, clock),
+        governor=Mailbox("governor", 64, clock),
+        market=Mailbox("market", 64, clock),
+    )
+    officer = RiskOfficer(
+        settings=Settings(),
+        clock=clock,
+        audit=audit,
+        ledger=house.ledger,
+        counts=house.counts,
+        inbox=house.inbox,
+        execution=house.execution,
+        signal=house.signal,
+        governor=house.governor,
+        market=house.market,
+    )
+    try:
+        async with anyio.create_task_group() as group:
+            await group.start(officer.run)
+            infos = {symbol: a_symbol(symbol) for symbol in _SYMBOLS}
+            await house.say(
+                SymbolsLearned(infos=infos, cause="BOOT", at_ms=NOW_MS), _NORMAL, _account(free)
+            )
+            yield house
+            house.inbox.close()
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    place = fresh(tmp_path)
+    store = InlineDatabase(place, run_id=RUN, redactor=Redactor())
+    await store.transaction([run_started()])
+    await store.close()
+    return place
+
+
+def _opened(decision: Decision) -> EntryOpened:
+    return EntryOpened(decision=decision, order_intent_id="oi_1", at_ms=NOW_MS)
+
+
+def _over(decision: Decision, quote: str = "0") -> EntryEnded:
+    return EntryEnded(
+        decision_id=decision.decision_id,
+        symbol=decision.symbol,
+        order_intent_id="oi_1",
+        filled_qty=Decimal(0),
+        filled_quote=Decimal(quote),
+        attached_list_id=-1,
+        tp_client_id="",
+        sl_client_id="",
+        reasons=(),
+        at_ms=NOW_MS,
+    )
+
+
+def _booked(
+    decision: Decision, fill: Fill, role: IntentRole = IntentRole.ENTRY, fee: str = "0"
+) -> FillBooked:
+    return FillBooked(
+        fill=fill,
+        order_intent_id="oi_1",
+        decision_id=decision.decision_id,
+        role=role,
+        fee_quote=Decimal(fee),
+        fee_unpriced=False,
+    )
+
+
+async def test_an_approval_is_durable_with_its_reserve_before_execution_hears(path: Path) -> None:
+    async with _house(path) as house:
+        decision = await house.propose()
+
+        approved = house.approved()
+
+        assert approved is not None
+        assert approved.decision.decision_id == decision.decision_id
+        assert approved.decision.risk_verdict is not None
+        assert approved.decision.risk_verdict.approved_qty == Decimal("2.006")
+        (verdict,) = house.audit.rows(RiskVerdictRow)
+        assert verdict.verdict is Verdict.ALLOW
+        assert await house.reserved() == Decimal("2.006") * Decimal("99.69")
+
+
+async def test_two_entries_never_spend_the_same_balance(path: Path) -> None:
+    async with _house(path, free="203") as house:
+        await house.propose("SOLUSDT")
+        await house.propose("BTCUSDT")
+
+        assert house.approved() is not None
+        assert house.approved() is None
+        assert ReasonCode.RISK_INSUFFICIENT_FREE_BALANCE in house.ended()
+        assert await house.reserved() <= 203
+
+
+async def test_an_unbound_reserve_lapses_and_a_bound_one_waits_for_its_end(path: Path) -> None:
+    async with _house(path) as house:
+        bound = await house.propose("SOLUSDT")
+        await house.say(_opened(bound))
+        await house.propose("BTCUSDT")
+
+        house.clock.advance(15_000)
+        await house.say(_NORMAL)
+
+        (left,) = await house.ledger.reserves()
+        assert (left.decision_id, left.state) == (bound.decision_id, "BOUND")
+        await house.say(_over(bound))
+        assert await house.ledger.reserves() == ()
+        assert house.audit.rows(ReserveRow)[-1].state == "RELEASED"
+
+
+async def test_a_fill_moves_the_reserve_into_the_position(path: Path) -> None:
+    async with _house(path) as house:
+        decision = await house.propose()
+        fill = a_trade(1, Side.BUY, "99.69", "2.006")
+
+        await house.say(_opened(decision), _booked(decision, fill), _booked(decision, fill))
+        await house.say(_over(decision, str(fill.price * fill.qty)))
+
+        assert house.audit.rows(ReserveRow)[-1].state == "CONVERTED"
+        text = await house.ledger.risk_counters()
+        assert text is not None
+        counters = risk_counters.from_json(text)
+        assert counters.trades_today == 1
+        assert counters.lots["SOLUSDT"].cost_quote == fill.price * fill.qty
+        await house.propose()
+        assert ReasonCode.RISK_POSITION_ALREADY_OPEN in house.ended()
+
+
+async def test_a_recheck_answers_without_counting_its_own_reserve(path: Path) -> None:
+    async with _house(path, free="203") as house:
+        decision = await house.propose()
+        await house.say(_opened(decision))
+        reply: Reply[RiskVerdict] = Reply()
+        snapshot, again = _entry()
+
+        await house.say(RecheckAsked(decision=again, snapshot=snapshot, reply=reply))
+
+        verdict = await reply.wait()
+        assert verdict.verdict is Verdict.ALLOW
+        assert verdict.approved_qty == Decimal("2.006")
+        assert len(await house.ledger.reserves()) == 1
+
+
+async def test_a_stop_loss_cools_the_symbol_down_across_a_restart(path: Path) -> None:
+    async with _house(path) as house:
+        decision = await house.propose()
+        buy = a_trade(1, Side.BUY, "99.69", "2")
+        sell = a_trade(2, Side.SELL, "98", "1.998")
+        await house.say(
+            _opened(decision),
+            _booked(decision, buy),
+            _over(decision, str(buy.price * buy.qty)),
+            _booked(decision, sell, IntentRole.SL),
+        )
+
+    async with _house(path) as house:
+        await house.propose()
+
+        assert ReasonCode.RISK_COOLDOWN_ACTIVE in house.ended()
+
+
+async def test_a_restart_keeps_no_reserve_of_an_entry_that_never_opened(path: Path) -> None:
+    async with _house(path) as house:
+        await house.propose()
+        assert await house.reserved() > 0
+
+    async with _house(path) as house:
+        assert await house.reserved() == 0
+
+
+async def test_the_daily_loss_fires_once_and_blocks_for_the_day(path: Path) -> None:
+    async with _house(path) as house:
+        decision = await house.propose()
+        await house.say(_booked(decision, a_trade(1, Side.BUY, "100", "10")))
+        await house.say(Marks(bids={"SOLUSDT": Decimal(40)}, asks={}, at_ms=NOW_MS))
+        await house.say(Marks(bids={"SOLUSDT": Decimal(39)}, asks={}, at_ms=NOW_MS))
+
+        alerts = house.alerts()
+        await house.say(Marks(bids={"SOLUSDT": Decimal(100)}, asks={}, at_ms=NOW_MS))
+        await house.propose("BTCUSDT")
+
+        assert [a.code for a in alerts if a.severity is Severity.CRIT] == [
+            ReasonCode.RISK_DAILY_LOSS_LIMIT,
+            ReasonCode.RISK_DRAWDOWN_LIMIT,
+        ]
+        assert ReasonCode.RISK_DAILY_LOSS_LIMIT in house.ended()
+
+
+async def test_three_filter_rejections_quarantine_the_symbol_across_a_restart(path: Path) -> None:
+    async with _house(path) as house:
+        for _ in range(3):
+            await house.say(
+                RejectSeen(symbol="SOLUSDT", code=-1013, filter_name="LOT_SIZE", at_ms=NOW_MS)
+            )
+        assert [alert.code for alert in house.alerts()] == [ReasonCode.SYMBOL_QUARANTINED]
+
+    async with _house(path) as house:
+        await house.propose()
+        assert ReasonCode.SYMBOL_QUARANTINED in house.ended()
+        house.clock.advance(3_600_000)
+        await house.say(_NORMAL)
+        assert (await house.ledger.symbol_health())[0].quarantined_until_ms == 0
+
+
+async def test_a_symbol_that_stops_trading_is_set_aside(path: Path) -> None:
+    async with _house(path) as house:
+        halted = a_symbol("SOLUSDT", status="HALT")
+        await house.say(SymbolsLearned(infos={"SOLUSDT": halted}, cause="STATUS", at_ms=NOW_MS))
+
+        await house.propose()
+
+        reasons = house.ended()
+        assert ReasonCode.SYMBOL_NOT_TRADING in reasons
+        assert ReasonCode.SYMBOL_QUARANTINED in reasons
+
+
+async def test_reaching_a_churn_limit_is_announced_and_blocks(path: Path) -> None:
+    async with _house(path) as house:
+        replaced = MutationCounted(
+            symbol="SOLUSDT",
+            action=IntentAction.CANCEL_REPLACE,
+            role=IntentRole.ENTRY,
+            at_ms=NOW_MS,
+        )
+        await house.say(replaced, replaced, replaced)
+
+        assert [a.code for a in house.alerts()] == [ReasonCode.RISK_CANCEL_REPLACE_LIMIT_HIT]
+        await house.propose()
+        assert ReasonCode.RISK_CANCEL_REPLACE_LIMIT_HIT in house.ended()
+
+
+async def test_many_unfilled_orders_degrade_until_they_are_gone(path: Path) -> None:
+    async with _house(path) as house:
+        marks = Marks(bids={}, asks={}, at_ms=NOW_MS)
+        house.counts.unfilled_orders_pct = 80
+        await house.say(marks, marks)
+        house.counts.unfilled_orders_pct = 79
+        await house.say(marks)
+
+        levels = []
+        while (message := house.governor.receive_nowait()) is not None:
+            assert isinstance(message, HealthSignal)
+            levels.append(message.level)
+        assert levels == [SignalLevel.DEGRADE, SignalLevel.CLEAR]
+
+
+async def test_outside_normal_nothing_is_approved(path: Path) -> None:
+    async with _house(path) as house:
+        await house.say(msgspec.structs.replace(_NORMAL, mode=SysMode.DEGRADE))
+
+        await house.propose()
+
+        assert house.ended() == (
+            ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,
+            ReasonCode.RISK_SIZE_CAPPED,
+        )
+        assert house.approved() is None
