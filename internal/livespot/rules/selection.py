@@ -163,6 +163,11 @@ def choose(
                 chosen.append(item.symbol)
                 continue
         verdicts[item.symbol] = reasons
+    taken = sorted(
+        (by_symbol[symbol] for symbol in chosen if symbol not in held),
+        key=lambda item: (-item.score_x10000, item.symbol),
+    )
+    chosen = [*sorted(held), *(item.symbol for item in taken)]
     kept = [
         _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0), chosen=True)
         for place, symbol in enumerate(chosen, start=1)
