@@ -51,7 +51,7 @@ class EntryCase:
 
     decision: Decision
     snapshot: Snapshot | None
-    info: SymbolInfo
+    info: SymbolInfo | None
     state: engine.EntryState
     attempt_decision: Decision
     weighed_ms: int
@@ -109,7 +109,7 @@ class EntryDesk:
         self._cases[decision.symbol] = case
         await self._carry_out(case, commands)
 
-    async def wind_down(self, decision: Decision, intent: OrderIntent, info: SymbolInfo) -> None:
+    async def wind_down(self, decision: Decision, intent: OrderIntent) -> None:
         """Take over an entry that outlived its engine: watch it, cancel it, buy nothing more."""
         if decision.entry_plan is None or decision.symbol in self._cases:
             return
@@ -120,7 +120,7 @@ class EntryDesk:
         case = EntryCase(
             decision=decision,
             snapshot=None,
-            info=info,
+            info=None,
             state=engine.EntryState(
                 plan=decision.entry_plan,
                 qty=qty,
@@ -303,6 +303,8 @@ class EntryDesk:
                     await self._announce(case)
 
     async def _place(self, case: EntryCase, command: engine.Place) -> None:
+        if case.info is None:
+            raise ValueError(f"{case.decision.decision_id!r} is wound down and may not place")
         market = command.order_type is OrderType.MARKET
         intent_id = entry_intent_id(
             case.attempt_decision,
@@ -434,8 +436,8 @@ class EntryDesk:
         return self._ports.settings.venue.taker_bps
 
     def _protectable(self, case: EntryCase, executed: Decimal) -> bool:
-        exits, constraints = case.attempt_decision.exit_plan, case.info.constraints
-        if exits is None or constraints is None or executed <= 0:
+        exits, constraints = case.attempt_decision.exit_plan, case.decision.constraints
+        if exits is None or executed <= 0:
             return False
         lowest = exits.sl_price * (10_000 - self._ports.settings.exit.stop_limit_offset_bps)
         return protectable(

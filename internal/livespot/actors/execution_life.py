@@ -53,7 +53,7 @@ from livespot.contracts.vocabulary import (
 from livespot.rules import ledger
 from livespot.rules.evidence import Case, is_protective
 
-_FILLS_RETRY_MS = 1000
+_READ_AGAIN_MS = 1000
 
 
 class ExecutionLife:
@@ -80,10 +80,11 @@ class ExecutionLife:
             self._shop,
             self._entries,
             self._wants,
-            self._reference,
             (self._apply, self._investigated),
         )
         self._reading: dict[tuple[str, int], int] = {}
+        self._unseen: set[tuple[str, int]] = set()
+        self._current: Work | None = None
         self._stop: StopAsked | None = None
         self._stop_ms = 0
 
@@ -94,13 +95,22 @@ class ExecutionLife:
             work = await self._crew.next()
             if isinstance(work, Received) and work.message is None:
                 return
+            self._current = work
             await self._take(work)
+            self._current = None
 
     async def finish(self) -> None:
         """Make the answers durable that came in while the actor was being stopped."""
-        for work in self._crew.drain():
-            if isinstance(work, Answered):
+        left = self._crew.drain()
+        if isinstance(self._current, Answered):
+            left.insert(0, self._current)
+        for work in left:
+            if isinstance(work, Answered) and self._is_open(work):
                 await self._answers.record(work)
+
+    def _is_open(self, done: Answered) -> bool:
+        intent = self._tracker.intents.get(done.mutation.intent.order_intent_id)
+        return intent is not None and intent.state is IntentState.SENT_UNKNOWN
 
     async def _take(self, work: Work) -> None:
         match work:
@@ -269,7 +279,10 @@ class ExecutionLife:
         for tracked in change.orders:
             await self._entries.order_changed(tracked)
             if tracked.missing > 0:
-                self._fetch_fills(tracked.view.symbol, tracked.view.order_id)
+                self._fetch_order(tracked.view.symbol, tracked.view.order_id)
+        for key in change.unseen:
+            self._unseen.add(key)
+            self._fetch_order(*key)
         for intent in change.moved:
             if intent.state not in ledger.SETTLED:
                 continue
@@ -298,8 +311,11 @@ class ExecutionLife:
         for case in self._resolver.due():
             self._crew.start(self._investigation(case))
         await self._watch_protection()
+        self._unseen = {key for key in self._unseen if not self._tracker.knows(*key)}
+        for key in self._unseen:
+            self._fetch_order(*key)
         for tracked in self._tracker.incomplete():
-            self._fetch_fills(tracked.view.symbol, tracked.view.order_id)
+            self._fetch_order(tracked.view.symbol, tracked.view.order_id)
         self._answer_stop()
 
     def _investigation(self, case: Case) -> Callable[[], Awaitable[Work]]:
@@ -323,11 +339,11 @@ class ExecutionLife:
                 SignalKind.INTENT, SignalLevel.PAUSE, reason, source=intent_id, detail=text
             )
 
-    def _fetch_fills(self, symbol: str, order_id: int) -> None:
+    def _fetch_order(self, symbol: str, order_id: int) -> None:
         now, key = self._ports.clock.monotonic_ms(), (symbol, order_id)
         if now < self._reading.get(key, 0):
             return
-        self._reading[key] = now + _FILLS_RETRY_MS
+        self._reading[key] = now + _READ_AGAIN_MS
         ports = self._ports
 
         async def job() -> Work:

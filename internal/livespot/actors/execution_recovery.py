@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from livespot.actors.entry_desk import EntryDesk
-from livespot.actors.execution_ports import Reference
 from livespot.actors.execution_work import Shop
 from livespot.actors.mail import RecoverySummary
 from livespot.actors.order_reading import read_order
@@ -18,7 +17,13 @@ from livespot.actors.want_desk import WantDesk
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.orders import OrderIntent
-from livespot.contracts.vocabulary import IntentRole, IntentState
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    IntentState,
+    Severity,
+    SignalKind,
+    SignalLevel,
+)
 from livespot.rules import ledger
 
 # Enough rounds of three reads to ask for every alias of a list once.
@@ -33,14 +38,12 @@ class Recovery:
         shop: Shop,
         entries: EntryDesk,
         wants: WantDesk,
-        reference: Reference,
         apply: tuple[Callable[[Change], Awaitable[None]], Callable[[Findings], Awaitable[None]]],
     ) -> None:
         self._shop = shop
         self._ports = shop.ports
         self._entries = entries
         self._wants = wants
-        self._reference = reference
         self._apply_change, self._apply_findings = apply
 
     async def run(self) -> RecoverySummary:
@@ -74,11 +77,22 @@ class Recovery:
     async def adopt(self, intent: OrderIntent) -> None:
         """An entry without an engine has a living order: watch it, cancel it, buy nothing more."""
         stored = await self._ports.ledger.decision_json(intent.decision_id)
-        info = self._reference.infos.get(intent.symbol)
-        if stored is None or info is None:
+        if stored is None:
+            await self._cannot_adopt(intent)
             return
-        decision = msgspec.json.decode(stored, type=Decision)
-        await self._entries.wind_down(decision, intent, info)
+        await self._entries.wind_down(msgspec.json.decode(stored, type=Decision), intent)
+
+    async def _cannot_adopt(self, intent: OrderIntent) -> None:
+        reason = ReasonCode.PAUSE_NEEDS_MANUAL
+        text = f"entry {intent.order_intent_id} works without its decision: cancel it by hand"
+        await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
+        await self._ports.demand(
+            SignalKind.INTENT,
+            SignalLevel.PAUSE,
+            reason,
+            source=f"orphan:{intent.order_intent_id}",
+            detail=text,
+        )
 
     async def _never_sent(self, intent: OrderIntent) -> None:
         step = ledger.Step(

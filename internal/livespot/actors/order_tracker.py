@@ -49,11 +49,15 @@ OrderKey = tuple[str, int]
 
 @dataclass(slots=True)
 class Change:
-    """What one absorption did: newer orders, moved intents, those risen from NOT_FOUND."""
+    """What one absorption did: newer orders, moved intents, those risen from NOT_FOUND.
+
+    `unseen` are legs that a list of ours names and whose orders nobody has shown us yet.
+    """
 
     orders: list[Tracked] = field(default_factory=list)
     moved: list[OrderIntent] = field(default_factory=list)
     reopened: list[OrderIntent] = field(default_factory=list)
+    unseen: list[OrderKey] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class _Batch:
     orders: dict[OrderKey, Tracked] = field(default_factory=dict)
     fills: list[FillBooked] = field(default_factory=list)
     steps: dict[str, ledger.Step] = field(default_factory=dict)
+    named: list[OrderKey] = field(default_factory=list)
 
 
 class OrderTracker:
@@ -179,6 +184,7 @@ class OrderTracker:
             await self._ports.audit.commit(*batch.entries)
         self._remember(batch, moved)
         change.moved = [intent for intent, _ in moved]
+        change.unseen = [key for key in batch.named if key not in self.orders]
         change.reopened = [i for i, before in moved if before is IntentState.NOT_FOUND]
         with self._ports.clock.move_on_after(_TELL_LIMIT_S, shield=True):
             await self._publish(batch, moved)
@@ -354,6 +360,7 @@ class OrderTracker:
                 exchange_list_id=order_list.order_list_id,
             )
         batch.entries.append(list_entry(order_list, intent, self._ports.clock.now_ms()))
+        batch.named += [(order_list.symbol, order_id) for order_id, _ in order_list.legs]
 
     def _may(self, intent_id: str, to_state: IntentState) -> bool:
         return ledger.is_legal(self.intents[intent_id].state, to_state)

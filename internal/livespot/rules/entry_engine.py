@@ -316,7 +316,8 @@ def _over(state: EntryState, event: OrderSeen, now_ms: int) -> Moved:
         return _finish(state, state.halt or ReasonCode.STRAT_ENTRY_TIMEOUT)
     if state.phase is not Phase.CANCELLING or status is not OrderStatus.CANCELED:
         # The exchange ended it, or our cancel's answer never came: no automatic re-entry.
-        asked = state.phase is Phase.QUERYING and status is OrderStatus.CANCELED
+        by_us = state.phase in (Phase.QUERYING, Phase.UNRESOLVED)
+        asked = by_us and status is OrderStatus.CANCELED
         return _finish(
             state, ReasonCode.STRAT_ENTRY_TIMEOUT if asked else ReasonCode.ORDER_EXPIRED_BY_EXCHANGE
         )
