@@ -1,0 +1,135 @@
+"""`livespot status`: the panel's first fold in the terminal, also when nothing runs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from livespot_cmd.options import var_option
+
+if TYPE_CHECKING:
+    from livespot.panel.dashboard import Dashboard
+    from livespot.panel.database import PanelDatabase
+    from livespot.runtime.paths import Paths
+
+_WATCH_SECONDS = 1.0
+
+
+@click.command(
+    epilog="Example: livespot status --watch. Exit codes: 0 running in NORMAL or DEGRADE, or ended "
+    "in order; 3 no database, or the process died; 10 in PAUSE."
+)
+@var_option
+@click.option("--json", "as_json", is_flag=True, help="The whole snapshot as JSON.")
+@click.option("--watch", is_flag=True, help="Repeat every second until Ctrl-C.")
+def status(var: Path | None, as_json: bool, watch: bool) -> int:  # noqa: FBT001
+    """Show mode, reasons, decisions, intents, positions and the next step."""
+    import anyio
+
+    from livespot.contracts.errors import ExitCode
+    from livespot.panel.database import PanelUnreadable
+    from livespot.runtime.paths import Paths, present_var
+
+    chosen, note = (var, "") if var is not None else present_var()
+    if note:
+        click.echo(note, err=True)
+    paths = Paths(var=chosen)
+    if not paths.database.exists():
+        click.echo(
+            f"There is no audit database in {chosen}, so nothing ever ran there.\n"
+            "Next: livespot sim --for 3m, or livespot migrate for a run of your own",
+            err=True,
+        )
+        return ExitCode.PREFLIGHT
+    try:
+        return anyio.run(_show, paths, as_json, watch)
+    except PanelUnreadable as error:
+        click.echo(f"Error: {error}\nNext: livespot migrate --status", err=True)
+        return ExitCode.PREFLIGHT
+
+
+async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
+    from livespot.panel.database import opened
+
+    async with opened(paths.database) as database:
+        dashboard = await _read(paths, database)
+        if not watch:
+            _print(dashboard, as_json=as_json)
+        elif as_json or not sys.stdout.isatty():
+            await _repeat(paths, database, as_json=as_json)
+        else:
+            await _live(paths, database, dashboard)
+        return _exit_code(dashboard)
+
+
+async def _read(paths: "Paths", database: "PanelDatabase") -> "Dashboard":
+    """A snapshot at the run's own time: its last event, plus what passed since it was written."""
+    from livespot.panel.snapshot import Vantage, read_dashboard
+    from livespot.panel.system_queries import last_event_ms
+    from livespot.runtime.clock import SystemClock
+    from livespot.runtime.disk import RealDisk
+
+    disk = RealDisk()
+    running = disk.is_locked(paths.lock)
+    wal = paths.database.with_name(paths.database.name + "-wal")
+    written = [disk.modified_ms(path) for path in (paths.database, wal) if disk.exists(path)]
+    silent_ms = max(0, SystemClock().now_ms() - max(written, default=0))
+    last_ms = await last_event_ms(database)
+    return await read_dashboard(
+        database,
+        Vantage(
+            now_ms=last_ms + silent_ms if running else last_ms,
+            running=running,
+            silent_ms=silent_ms,
+        ),
+    )
+
+
+def _print(dashboard: "Dashboard", *, as_json: bool) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from livespot.panel.console import render_live
+
+    if as_json:
+        click.echo(msgspec.json.encode(dashboard).decode())
+        return
+    Console(highlight=False, soft_wrap=False).print(render_live(dashboard, ""))
+
+
+async def _repeat(paths: "Paths", database: "PanelDatabase", *, as_json: bool) -> None:
+    import msgspec
+
+    from livespot.panel.console import plain_line
+    from livespot.runtime.clock import SystemClock
+
+    while True:
+        dashboard = await _read(paths, database)
+        text = msgspec.json.encode(dashboard).decode() if as_json else plain_line(dashboard)
+        click.echo(text)
+        await SystemClock().sleep(_WATCH_SECONDS)
+
+
+async def _live(paths: "Paths", database: "PanelDatabase", dashboard: "Dashboard") -> None:
+    from rich.live import Live
+
+    from livespot.panel.console import render_live
+    from livespot.runtime.clock import SystemClock
+
+    with Live(render_live(dashboard, ""), auto_refresh=False, screen=True) as live:
+        while True:
+            await SystemClock().sleep(_WATCH_SECONDS)
+            live.update(render_live(await _read(paths, database), ""), refresh=True)
+
+
+def _exit_code(dashboard: "Dashboard") -> int:
+    from livespot.contracts.errors import ExitCode
+
+    match dashboard.process.state, dashboard.header.sysmode:
+        case ("CRASHED", _):
+            return ExitCode.PREFLIGHT
+        case (_, "PAUSE"):
+            return ExitCode.PAUSED
+        case _:
+            return ExitCode.CLEAN

@@ -1,0 +1,119 @@
+"""The one thing the operator should do now, and why. Pure."""
+
+from collections.abc import Sequence
+
+from livespot.panel.dashboard import (
+    ExecutionView,
+    HeaderView,
+    NextStep,
+    PositionLine,
+    ProcessView,
+)
+
+_UNKNOWN_TOO_LONG_MS = 60_000
+_UNPROTECTED_TOO_LONG_MS = 5000
+_NONE, _SOON, _NOW = "NONE", "SOON", "NOW"
+
+
+def next_step(
+    process: ProcessView,
+    header: HeaderView,
+    execution: ExecutionView,
+    positions: Sequence[PositionLine],
+    now_ms: int,
+) -> NextStep:
+    """The most urgent step first: nothing running, bare positions, modes, unknown orders."""
+    return (
+        _of_process(process, header, positions)
+        or _of_positions(positions, now_ms)
+        or _of_mode(header)
+        or _of_unknown(execution)
+        or NextStep(
+            action="Nothing to do.",
+            why="The system is in NORMAL: entries are allowed, "
+            + (
+                "the open position is protected."
+                if positions
+                else "no position is open, the next good setup will be taken."
+            ),
+        )
+    )
+
+
+def _of_process(
+    process: ProcessView, header: HeaderView, positions: Sequence[PositionLine]
+) -> NextStep | None:
+    match process.state:
+        case "NEVER_RAN":
+            return NextStep(
+                action="Start a run: livespot sim --for 3m",
+                why="No run is recorded in this database yet.",
+                urgency=_SOON,
+            )
+        case "CRASHED":
+            return NextStep(
+                action=f"Start it again: livespot {header.mode.lower() or 'sim'}",
+                why="The process ended without saying goodbye; the next start checks every order "
+                + ("and the open position." if positions else "before it trades."),
+                urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
+            )
+        case "DOWN":
+            held = "A position is still open on the exchange. " if positions else ""
+            return NextStep(
+                action=f"Start it when you are ready: livespot {header.mode.lower() or 'sim'}",
+                why=f"{held}The run ended in order with exit code {header.exit_code}.",
+                urgency=_SOON if positions else _NONE,
+            )
+        case _:
+            return None
+
+
+def _of_positions(positions: Sequence[PositionLine], now_ms: int) -> NextStep | None:
+    for position in positions:
+        since = position.unprotected_since_ms
+        if not position.protected and since and now_ms - since >= _UNPROTECTED_TOO_LONG_MS:
+            return NextStep(
+                action=f"Place a stop for {position.symbol} on the exchange, or sell it.",
+                why=f"{position.qty} {position.symbol} has had no live stop for "
+                f"{(now_ms - since) // 1000} s.",
+                urgency=_NOW,
+            )
+    return None
+
+
+def _of_mode(header: HeaderView) -> NextStep | None:
+    if header.sysmode in ("NORMAL", ""):
+        return None
+    urgency = _SOON if header.sysmode == "DEGRADE" else _NOW
+    if header.reasons:
+        first = header.reasons[0]
+        return NextStep(
+            action=first.action or "Read the reason beside the mode.",
+            why=f"{header.sysmode} because of {first.code}: {first.detail or first.meaning}",
+            urgency=urgency,
+        )
+    if header.sysmode == "PAUSE":
+        return NextStep(
+            action='Look at the panel, then run: livespot resume --reason "..."',
+            why="PAUSE has no active reason any more; it waits for you.",
+            urgency=urgency,
+        )
+    if header.sysmode == "EXIT":
+        return NextStep(action="Wait for it to end.", why="The process is leaving.", urgency=_SOON)
+    return NextStep(
+        action="Wait: NORMAL returns after the stability window.",
+        why="DEGRADE has no active reason any more.",
+    )
+
+
+def _of_unknown(execution: ExecutionView) -> NextStep | None:
+    old = [intent for intent in execution.unknown if intent.age_ms >= _UNKNOWN_TOO_LONG_MS]
+    if not old:
+        return None
+    first = old[0]
+    return NextStep(
+        action=f"Look for {first.symbol} among the open orders on the exchange.",
+        why=f"The outcome of {first.action} {first.role} has been unknown for "
+        f"{first.age_ms // 1000} s; it is being looked up and never resent.",
+        urgency=_SOON,
+    )

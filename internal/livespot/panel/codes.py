@@ -1,0 +1,26 @@
+"""Reason codes as the panel shows them: with their meaning and what to do."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from livespot.contracts.catalogue import CATALOGUE, CodeEntry
+from livespot.panel.dashboard import CodeView
+
+_BY_TEXT: dict[str, CodeEntry] = {code.value: entry for code, entry in CATALOGUE.items()}
+
+
+def code_view(code: str) -> CodeView:
+    entry = _BY_TEXT.get(code)
+    if entry is None:
+        return CodeView(code=code)
+    return CodeView(code=code, meaning=entry.meaning, action=entry.action)
+
+
+def code_views(codes: Iterable[str]) -> tuple[CodeView, ...]:
+    return tuple(code_view(code) for code in codes)
+
+
+def codes_of(reasons_json: str) -> tuple[CodeView, ...]:
+    """The codes of a stored JSON array of strings."""
+    return code_views(msgspec.json.decode(reasons_json, type=list[str]))

@@ -1,0 +1,240 @@
+"""The first fold in a terminal: a rich view, and one plain line. Pure."""
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from livespot.panel.dashboard import CodeView, Dashboard, DecisionView, PositionLine
+from livespot.panel.words import age, amount, limited, signed, size
+
+# Shape and word carry the state; colour only repeats it.
+_MODES = {
+    "NORMAL": ("●", "bold green"),
+    "DEGRADE": ("◆", "bold yellow"),
+    "PAUSE": ("■", "bold red"),
+    "EXIT": ("▲", "bold magenta"),
+}
+_SEVERITIES = {"INFO": ("i", "cyan"), "WARN": ("!", "yellow"), "CRIT": ("‼", "bold red")}
+_DECISIONS, _INTENTS, _ALERTS = 10, 6, 4
+
+
+def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
+    """Everything the operator looks at first; all text from outside stays plain text.
+
+    An empty `panel_url` leaves the address out.
+    """
+    parts: list[RenderableType] = [_headline(dashboard), _next(dashboard)]
+    parts += _reasons(dashboard)
+    if dashboard.process.state != "NEVER_RAN":
+        parts += [_facts(dashboard), _decisions(dashboard)]
+        parts += [_position(line, dashboard.now_ms) for line in dashboard.positions]
+        parts += [_intents(dashboard), _alerts(dashboard)]
+    if panel_url:
+        parts.append(Text("panel ", style="dim").append(panel_url, style="underline"))
+    return Panel(Group(*parts), title="livespot", title_align="left", padding=(0, 1))
+
+
+def plain_line(dashboard: Dashboard) -> str:
+    """One line for a log or a pipe."""
+    header, pnl = dashboard.header, dashboard.pnl
+    if dashboard.process.state == "NEVER_RAN":
+        return f"livespot has not run yet; next: {dashboard.next.action}"
+    parts = [
+        header.mode,
+        header.sysmode if dashboard.process.state == "RUNNING" else dashboard.process.state,
+        limited([reason.code for reason in header.reasons], 2),
+        f"stage {header.stage}",
+        f"watching {len(dashboard.watchlist)}",
+        _last_decision(dashboard),
+        f"intents {_states(dashboard)}",
+        _positions_line(dashboard),
+        f"pnl {signed(pnl.realised_quote)} realised, {signed(pnl.unrealised_quote)} open",
+        f"alerts {dashboard.alerts.crit} crit {dashboard.alerts.warn} warn",
+    ]
+    return " | ".join(part for part in parts if part)
+
+
+def _headline(dashboard: Dashboard) -> Text:
+    header, process = dashboard.header, dashboard.process
+    if process.state == "NEVER_RAN":
+        return Text("○ NOT RUN YET", style="bold").append(f"  {process.note}", style="dim")
+    shape, style = _MODES.get(header.sysmode, ("?", "bold"))
+    line = Text(f"{shape} {header.sysmode}", style=style)
+    line.append(f"  {header.mode}", style="bold")
+    line.append(f"  for {age(dashboard.now_ms - header.since_ms)}", style="dim")
+    line.append(f"  up {age(dashboard.now_ms - header.started_ms)}", style="dim")
+    line.append(f"  {header.run_id}", style="dim")
+    if process.state != "RUNNING":
+        silent = f", silent for {age(process.silent_ms)}" if process.silent_ms >= 0 else ""
+        line.append(f"\n✕ {process.state}{silent}  ", style="bold red")
+        line.append(f"{process.note} These are its last words.", style="red")
+    return line
+
+
+def _next(dashboard: Dashboard) -> Text:
+    style = {"NOW": "bold red", "SOON": "bold yellow"}.get(dashboard.next.urgency, "bold")
+    line = Text("next  ", style="dim").append(dashboard.next.action, style=style)
+    return line.append(f"\n      {dashboard.next.why}", style="dim")
+
+
+def _reasons(dashboard: Dashboard) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for reason in dashboard.header.reasons:
+        line = Text("why   ", style="dim").append(reason.code, style="bold")
+        if reason.unit:
+            line.append(f"  {reason.value} {reason.unit}, limit {reason.threshold}")
+        line.append(f"  since {age(dashboard.now_ms - reason.since_ms)}", style="dim")
+        lines.append(line.append(f"\n      {reason.detail or reason.meaning}", style="dim"))
+    return lines
+
+
+def _facts(dashboard: Dashboard) -> Table:
+    header, health, pnl = dashboard.header, dashboard.health, dashboard.pnl
+    table = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    watched = limited([item.symbol for item in dashboard.watchlist], 6) or "none yet"
+    rows = (
+        ("stage", header.stage, "symbols", watched),
+        (
+            "today",
+            f"{signed(pnl.realised_quote)} realised",
+            "open",
+            f"{signed(pnl.unrealised_quote)} unrealised, {pnl.won} won, {pnl.lost} lost",
+        ),
+        (
+            "intents",
+            _states(dashboard),
+            "reconcile",
+            _reconcile(dashboard),
+        ),
+        (
+            "writer",
+            f"{_count(health.writer_depth)} waiting, {age(health.writer_lag_ms)} lag",
+            "ages",
+            _ages(dashboard),
+        ),
+    )
+    for name, value, other, text in rows:
+        table.add_row(Text(name, style="dim"), Text(value), Text(other, style="dim"), Text(text))
+    return table
+
+
+def _decisions(dashboard: Dashboard) -> RenderableType:
+    if not dashboard.decisions:
+        return Text("No decision yet: the first candles are being read.", style="dim")
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for name in ("decision", "", "edge", "age", "why"):
+        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    for item in dashboard.decisions[:_DECISIONS]:
+        proposed = item.outcome == "PROPOSED"
+        table.add_row(
+            Text(item.symbol, style="bold"),
+            Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else ""),
+            Text(f"{item.edge_bps_expected} bps"),
+            Text(age(dashboard.now_ms - item.at_ms)),
+            Text(limited([code.code for code in _why(item)])),
+        )
+    return table
+
+
+def _position(line: PositionLine, now_ms: int) -> RenderableType:
+    word = "▣ PROTECTED" if line.protected else "▢ NOT PROTECTED"
+    text = Text(f"{line.symbol} {line.phase}", style="bold")
+    text.append(f"  {word}", style="green" if line.protected else "bold red")
+    text.append(f"  {amount(line.qty, 8)} at {amount(line.avg_price, 8)}")
+    text.append(f"  stop {amount(line.sl_price, 8)}  target {amount(line.tp_price, 8)}")
+    text.append(f"  now {amount(line.mark_price, 8)} ({signed(line.unrealised_quote)})")
+    return text.append(f"  open {age(now_ms - line.opened_ms)}", style="dim")
+
+
+def _intents(dashboard: Dashboard) -> RenderableType:
+    execution = dashboard.execution
+    if not execution.recent:
+        return Text("No order was ever wanted in this database.", style="dim")
+    pinned = {intent.order_intent_id for intent in execution.unknown}
+    shown = [*execution.unknown]
+    shown += [intent for intent in execution.recent if intent.order_intent_id not in pinned]
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for name in ("intent", "", "state", "age", ""):
+        table.add_column(name)
+    for intent in shown[:_INTENTS]:
+        doubt = intent.state == "SENT_UNKNOWN"
+        table.add_row(
+            Text(intent.symbol, style="bold"),
+            Text(f"{intent.action} {intent.role} {intent.side}"),
+            Text(f"{'? ' if doubt else ''}{intent.state}", style="bold yellow" if doubt else ""),
+            Text(age(intent.age_ms)),
+            Text(intent.last_error_code, style="dim"),
+        )
+    return table
+
+
+def _alerts(dashboard: Dashboard) -> RenderableType:
+    counts = dashboard.alerts
+    text = Text(f"alerts  {counts.crit} crit  {counts.warn} warn  {counts.info} info", style="dim")
+    for alert in counts.latest[:_ALERTS]:
+        mark, style = _SEVERITIES.get(alert.severity, ("?", ""))
+        text.append(f"\n{mark} {age(dashboard.now_ms - alert.at_ms):>7}  ", style=style)
+        text.append(alert.text)
+    return text
+
+
+def _fate(item: DecisionView) -> str:
+    """How far a decision went: blocked by the strategy, the gate or risk, or approved."""
+    if item.outcome != "PROPOSED":
+        return item.outcome
+    steps = [f"gate {item.gate}"] if item.gate else []
+    steps += [f"risk {item.risk}"] if item.risk else []
+    return ", ".join(["PROPOSED", *steps])
+
+
+def _why(item: DecisionView) -> list[CodeView]:
+    if item.risk == "BLOCK":
+        return [*item.risk_reasons]
+    if item.gate in ("BLOCK", "ERROR"):
+        return [*item.gate_reasons]
+    return [*item.reasons]
+
+
+def _last_decision(dashboard: Dashboard) -> str:
+    if not dashboard.decisions:
+        return "no decision yet"
+    item = dashboard.decisions[0]
+    why = limited([code.code for code in _why(item)], 2)
+    return f"{item.symbol} {_fate(item)}" + (f" ({why})" if why else "")
+
+
+def _positions_line(dashboard: Dashboard) -> str:
+    if not dashboard.positions:
+        return "no position"
+    return ", ".join(
+        f"{line.symbol} {amount(line.qty, 8)} {'protected' if line.protected else 'UNPROTECTED'}"
+        for line in dashboard.positions
+    )
+
+
+def _states(dashboard: Dashboard) -> str:
+    counts = dashboard.execution.by_state
+    return ", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "none"
+
+
+def _reconcile(dashboard: Dashboard) -> str:
+    report = dashboard.execution.reconcile
+    if report is None:
+        return "not yet"
+    when = age(dashboard.now_ms - report.at_ms)
+    return f"{report.label} {when} ago, took {age(report.duration_ms)}, {len(report.diffs)} diffs"
+
+
+def _ages(dashboard: Dashboard) -> str:
+    health = dashboard.health
+    return (
+        f"stream {age(health.stream_age_ms)}, REST {age(health.rest_age_ms)}, "
+        f"disk {size(health.disk_free_bytes)} free, rss {size(health.rss_bytes)}"
+    )
+
+
+def _count(number: int) -> str:
+    return "—" if number < 0 else str(number)

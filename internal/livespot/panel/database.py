@@ -1,0 +1,84 @@
+"""The panel's own read-only connection: short transactions with a bounded amount of work."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import anyio
+
+from livespot.contracts.errors import Transient
+
+Row = tuple[Any, ...]
+Value = str | int
+
+_BUSY_TIMEOUT_S = 1.0
+# One refresh needs some hundred thousand steps of the database's machine; a runaway query is cut.
+_STEPS_BETWEEN_LOOKS = 100_000
+_LOOKS_PER_TRANSACTION = 200
+
+
+class PanelUnreadable(Transient):
+    """The database could not be read just now; what was shown before is still the newest."""
+
+
+class PanelDatabase:
+    """One connection that can only read, never checkpoints and serves one reader at a time."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._looks = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All reads inside see one state of the database. Raises `PanelUnreadable`."""
+        self._looks = 0
+        try:
+            await self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._connection.rollback()
+        except sqlite3.Error as e:
+            raise PanelUnreadable(f"the audit database cannot be read: {e}") from e
+
+    async def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
+
+    async def first(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
+        found = await self.rows(sql, values)
+        return found[0] if found else None
+
+    def look(self) -> int:
+        """Called by the database while it works; anything but 0 interrupts the statement."""
+        self._looks += 1
+        return int(self._looks > _LOOKS_PER_TRANSACTION)
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[PanelDatabase]:
+    """Open an existing database for reading only. Raises `PanelUnreadable`."""
+    uri = _read_only_uri(path)
+    try:
+        connection = await aiosqlite.connect(
+            uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S
+        )
+    except sqlite3.Error as e:
+        raise PanelUnreadable(f"the audit database {path} cannot be opened: {e}") from e
+    try:
+        database = PanelDatabase(connection)
+        await connection.execute("PRAGMA query_only = ON")
+        await connection.set_progress_handler(database.look, _STEPS_BETWEEN_LOOKS)
+        yield database
+    except sqlite3.Error as e:
+        raise PanelUnreadable(f"the audit database {path} cannot be read: {e}") from e
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+
+
+def _read_only_uri(path: Path) -> str:
+    return f"{path.resolve().as_uri()}?mode=ro"

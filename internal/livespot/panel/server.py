@@ -1,0 +1,139 @@
+"""Serves the panel inside the runtime: its own socket, database connection and task group.
+
+Reads: the audit database, read-only. Writes: nothing; requests are audited through a callable.
+Owns: the listening socket, the newest snapshot and the viewers' connections.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import uvicorn
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+
+from livespot.contracts.errors import Transient
+from livespot.contracts.ports import Clock
+from livespot.contracts.settings import PanelSettings
+from livespot.contracts.vocabulary import SysMode
+from livespot.panel.app import ROUTES, STREAM, panel_app
+from livespot.panel.database import opened
+from livespot.panel.guard import AuditRequest, Guard
+from livespot.panel.hub import Hub
+
+_HEADER_BYTES = 16_384
+_KEEP_ALIVE_SECONDS = 5
+_CONNECTIONS = 64
+
+
+class PanelUnavailable(Transient):
+    """The panel cannot listen. Trading does not depend on it; the next start tries again."""
+
+
+class _Embedded(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelServer:
+    """The panel as an actor.
+
+    `clock` is market time and paces the snapshots; `wall` is the machine's time for everything
+    that concerns connections. `listening` is told the page's address, as soon as it is open.
+    """
+
+    database: Path
+    settings: PanelSettings
+    clock: Clock
+    wall: Clock
+    audit_request: AuditRequest
+    listening: Callable[[str], None]
+    mode_now: Callable[[], SysMode] | None = None
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. Raises `PanelUnavailable` or `PanelUnreadable`."""
+        with listen(self.settings.host, self.settings.port) as listener:
+            async with opened(self.database) as database:
+                hub = Hub(
+                    clock=self.clock, wall=self.wall, settings=self.settings, mode_now=self.mode_now
+                )
+                await hub.build(database)
+                port = int(listener.getsockname()[1])
+                guard = Guard(
+                    app=panel_app(hub, self.wall),
+                    hosts=_hosts(port),
+                    routes=ROUTES,
+                    stream=STREAM,
+                    wall=self.wall,
+                    audit_request=self.audit_request,
+                )
+                server = _server(guard)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_serve, server, listener)
+                    tasks.start_soon(hub.run, database, guard.flush_refused)
+                    try:
+                        self.listening(page_address(self.settings.host, port))
+                        task_status.started()
+                        await anyio.sleep_forever()
+                    finally:
+                        # The server ends only this way; cancelling its task would leave the
+                        # port open and its requests orphaned.
+                        server.should_exit = True
+                        hub.close()
+
+
+def page_address(host: str, port: int) -> str:
+    """The address of the page for a person to open."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/dashboard"
+
+
+@contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening loopback socket, closed at the end. Raises `PanelUnavailable`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as e:
+        raise PanelUnavailable(
+            f"the panel cannot listen on {host} port {port}: {e.strerror or e}. "
+            "Trading goes on without it; free the port or set panel.port, then restart"
+        ) from e
+    with listener:
+        yield listener
+
+
+def _hosts(port: int) -> frozenset[str]:
+    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def _server(guard: Guard) -> _Embedded:
+    return _Embedded(
+        uvicorn.Config(
+            guard,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            loop="none",
+            http="h11",
+            interface="asgi3",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_CONNECTIONS,
+            h11_max_incomplete_event_size=_HEADER_BYTES,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+async def _serve(server: _Embedded, listener: socket.socket) -> None:
+    with anyio.CancelScope(shield=True):
+        await server.serve(sockets=[listener])

@@ -1,0 +1,150 @@
+"""Builds the dashboard from the audit database alone, in one short read transaction."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from livespot.contracts.settings import ChurnSettings, PanelSettings, RiskSettings
+from livespot.panel import system_queries, trade_queries
+from livespot.panel.advice import next_step
+from livespot.panel.dashboard import (
+    SCHEMA_VERSION,
+    AlertsView,
+    Dashboard,
+    ExecutionView,
+    HeaderView,
+    HealthView,
+    PnlView,
+    ProcessView,
+)
+from livespot.panel.database import PanelDatabase, PanelUnreadable
+from livespot.panel.system_queries import RunFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vantage:
+    """From where the database is looked at.
+
+    `running` says whether a process holds the instance lock, None when that is not known;
+    `silent_ms` is the wall time since the last write, -1 when not measured.
+    """
+
+    now_ms: int
+    running: bool | None = True
+    silent_ms: int = -1
+    refresh_ms: int = 1000
+    settings: PanelSettings = field(default_factory=PanelSettings)
+
+
+class _Churn(msgspec.Struct, frozen=True):
+    max_cancel_replace_10s: int = 3
+    max_cancel_10s: int = 5
+    max_new_orders_10s: int = 5
+
+
+class _Risk(msgspec.Struct, frozen=True):
+    max_daily_loss: Decimal = RiskSettings().max_daily_loss
+
+
+class _Limits(msgspec.Struct, frozen=True):
+    """The part of a run's recorded configuration the panel compares with; the rest is ignored."""
+
+    churn: _Churn = _Churn()
+    risk: _Risk = _Risk()
+
+
+async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard:
+    """One consistent snapshot. Raises `PanelUnreadable`."""
+    try:
+        async with database.transaction():
+            run = await system_queries.run_facts(database)
+            if run is None:
+                return empty_dashboard(vantage)
+            return await _read(database, run, vantage)
+    except msgspec.MsgspecError as e:
+        raise PanelUnreadable(f"a row of the audit database has an unknown shape: {e}") from e
+
+
+async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Dashboard:
+    now, settings, limits = vantage.now_ms, vantage.settings, _limits(run.config_json)
+    spans = await system_queries.stages(database, run)
+    header = await system_queries.header(database, run, spans[0].stage if spans else "BOOT")
+    execution = await trade_queries.execution(
+        database,
+        ChurnSettings(**msgspec.structs.asdict(limits.churn)),
+        now,
+        intents=settings.intents_recent_limit,
+        diffs=settings.reconcile_diffs_recent_limit,
+    )
+    positions = await trade_queries.positions(database)
+    process = _process(run, vantage)
+    return Dashboard(
+        schema_version=SCHEMA_VERSION,
+        now_ms=now,
+        refresh_ms=vantage.refresh_ms,
+        process=process,
+        header=header,
+        next=next_step(process, header, execution, positions, now),
+        alerts=await system_queries.alerts(database, run, now),
+        stages=spans,
+        health=await system_queries.health(database, run, now),
+        execution=execution,
+        decisions=await trade_queries.decisions(database, settings.market_symbols_limit),
+        watchlist=await trade_queries.watchlist(database, settings.market_symbols_limit),
+        orders=await trade_queries.orders(database),
+        positions=positions,
+        pnl=await trade_queries.pnl(database, positions, limits.risk.max_daily_loss, now),
+        fills=await trade_queries.fills(database),
+    )
+
+
+def empty_dashboard(vantage: Vantage, note: str = "No run is recorded yet.") -> Dashboard:
+    """What is shown before the first run has written anything."""
+    process = ProcessView(state="NEVER_RAN", note=note)
+    header, execution = HeaderView(), ExecutionView()
+    return Dashboard(
+        schema_version=SCHEMA_VERSION,
+        now_ms=vantage.now_ms,
+        refresh_ms=vantage.refresh_ms,
+        process=process,
+        header=header,
+        next=next_step(process, header, execution, (), vantage.now_ms),
+        alerts=AlertsView(),
+        stages=(),
+        health=HealthView(),
+        execution=execution,
+        decisions=(),
+        watchlist=(),
+        orders=(),
+        positions=(),
+        pnl=PnlView(),
+        fills=(),
+    )
+
+
+def _process(run: RunFacts, vantage: Vantage) -> ProcessView:
+    state, note = _standing(run, running=vantage.running)
+    return ProcessView(
+        state=state, note=note, last_event_ms=run.last_event_ms, silent_ms=vantage.silent_ms
+    )
+
+
+def _standing(run: RunFacts, *, running: bool | None) -> tuple[str, str]:
+    if run.ended_ms:
+        if run.clean:
+            return "DOWN", f"The run ended with exit code {run.exit_code}."
+        return "CRASHED", "The run died; the next boot completed its record."
+    if running is None:
+        return "UNKNOWN", "The run has not ended; whether its process lives is not known."
+    if running:
+        return "RUNNING", ""
+    return "CRASHED", "The run has not ended, but no process holds its lock: it died."
+
+
+def _limits(config_json: str) -> _Limits:
+    try:
+        return msgspec.json.decode(config_json, type=_Limits)
+    except msgspec.MsgspecError:
+        # A configuration of another version is no reason to show nothing; the defaults stand in.
+        return _Limits()

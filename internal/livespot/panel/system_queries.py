@@ -1,0 +1,286 @@
+"""Reads about the runtime itself: run, mode, alerts, stages, health."""
+
+from typing import Any
+
+import msgspec
+
+from livespot.contracts.base import Message
+from livespot.panel.codes import code_view, codes_of
+from livespot.panel.dashboard import (
+    AlertsView,
+    AlertView,
+    HeaderView,
+    HealthView,
+    MailboxView,
+    ReasonView,
+    SeriesView,
+    StageSpan,
+)
+from livespot.panel.database import PanelDatabase
+
+# The newest events of a run that are looked through for stages and ids.
+_WINDOW = 1000
+_STAGES = 20
+_ALERTS = 20
+_SAMPLES = 60
+_DAY_MS = 86_400_000
+_MINUTE_MS = 60_000
+_EVENTS_COUNTED = 20_000
+_FIGURES = (
+    "disk_free_bytes",
+    "db_bytes",
+    "wal_bytes",
+    "rss_bytes",
+    "cpu_percent_x100",
+    "writer_depth",
+    "writer_lag_ms",
+)
+
+_RUN = """
+SELECT run_id, mode, started_at_ms, ended_at_ms, exit_code, clean, version, account_label,
+       config_json
+FROM runs ORDER BY rowid DESC LIMIT 1
+"""
+_LAST_EVENT = "SELECT seq, ts_ms FROM audit_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
+# Requests, samples and alerts happen beside the stages; they would tear every stage apart.
+_STAGE_SPANS = f"""
+SELECT stage, cycle_id, ts_ms FROM (
+    SELECT seq, ts_ms, stage, cycle_id, lag(stage) OVER (ORDER BY seq) AS before
+    FROM audit_events
+    WHERE run_id = ? AND seq > ? AND event_type NOT IN (
+        'WEBUI_REQUEST', 'DISK_HEALTH_SAMPLE', 'TIME_SYNC', 'RATE_LIMIT', 'ALERT_RAISED',
+        'DB_WRITER_BACKPRESSURE'))
+WHERE before IS NULL OR stage <> before ORDER BY seq DESC LIMIT {_STAGES}
+"""  # noqa: S608
+_LATEST_IDS = """
+SELECT coalesce((SELECT cycle_id FROM audit_events WHERE run_id = ?1 AND seq > ?2
+                 AND cycle_id <> '' ORDER BY seq DESC LIMIT 1), ''),
+       coalesce((SELECT decision_id FROM audit_events WHERE run_id = ?1 AND seq > ?2
+                 AND decision_id <> '' ORDER BY seq DESC LIMIT 1), '')
+"""
+_SYSMODE = """
+SELECT mode, previous, active_json, at_ms FROM sysmodes WHERE run_id = ? ORDER BY id DESC LIMIT 1
+"""
+_ALERT_ROWS = f"""
+SELECT id, severity, code, reasons, text, symbol, at_ms FROM alerts
+ORDER BY id DESC LIMIT {_ALERTS}
+"""  # noqa: S608
+_ALERT_COUNTS = "SELECT severity, count(*) FROM alerts WHERE at_ms >= ? GROUP BY severity"
+_SAMPLE = "SELECT run_id, at_ms, sample_json FROM health_samples ORDER BY id DESC LIMIT 1"
+_SERIES_COLUMNS = ", ".join(
+    f"coalesce(json_extract(sample_json, '$.{name}'), -1)" for name in _FIGURES
+)
+_SERIES = f"""
+SELECT at_ms, {_SERIES_COLUMNS} FROM
+    (SELECT * FROM health_samples ORDER BY id DESC LIMIT {_SAMPLES})
+WHERE run_id = ? ORDER BY id
+"""  # noqa: S608
+_EVENTS = f"""
+SELECT count(*) FROM (SELECT 1 FROM audit_events WHERE ts_ms > ? LIMIT {_EVENTS_COUNTED})
+"""  # noqa: S608
+
+
+class RunFacts(Message, frozen=True):
+    """The newest run and its last event; `config_json` is the run's whole configuration."""
+
+    run_id: str
+    mode: str
+    started_ms: int
+    ended_ms: int
+    exit_code: int
+    clean: bool
+    version: str
+    account_label: str
+    config_json: str
+    last_seq: int
+    last_event_ms: int
+
+
+class _Active(msgspec.Struct, frozen=True):
+    code: str
+    level: str = ""
+    source: str = ""
+    since_ms: int = 0
+    value: int = 0
+    threshold: int = 0
+    unit: str = ""
+    detail: str = ""
+    count: int = 1
+
+
+class _Mailbox(msgspec.Struct, frozen=True):
+    name: str
+    policy: str = ""
+    capacity: int = 0
+    depth: int = 0
+    high_water: int = 0
+    oldest_age_ms: int = 0
+    received: int = 0
+    dropped: int = 0
+
+
+class _Sample(msgspec.Struct, frozen=True):
+    disk_free_bytes: int = -1
+    db_bytes: int = -1
+    wal_bytes: int = -1
+    rss_bytes: int = -1
+    cpu_percent_x100: int = -1
+    writer_depth: int = -1
+    writer_lag_ms: int = -1
+    writer_oldest_ms: int = -1
+    writer_failed: int = -1
+    stream_age_ms: int | None = None
+    rest_age_ms: int | None = None
+    clock_offset_ms: int = 0
+    used_weight: int = -1
+    weight_limit: int = -1
+    unfilled_orders_pct: int = -1
+    mailboxes: tuple[_Mailbox, ...] = ()
+
+
+async def run_facts(database: PanelDatabase) -> RunFacts | None:
+    """The newest run, or None in a database that never saw one."""
+    row = await database.first(_RUN)
+    if row is None:
+        return None
+    last = await database.first(_LAST_EVENT, (row[0],))
+    seq, ts_ms = last if last is not None else (0, row[2])
+    run_id, mode, started_ms, ended_ms, exit_code, clean, version, account_label, config = row
+    return RunFacts(
+        run_id=run_id,
+        mode=mode,
+        started_ms=started_ms,
+        ended_ms=ended_ms,
+        exit_code=exit_code,
+        clean=bool(clean),
+        version=version,
+        account_label=account_label,
+        config_json=config,
+        last_seq=seq,
+        last_event_ms=ts_ms,
+    )
+
+
+async def header(database: PanelDatabase, run: RunFacts, stage: str) -> HeaderView:
+    cycle_id, decision_id = await database.first(
+        _LATEST_IDS, (run.run_id, run.last_seq - _WINDOW)
+    ) or ("", "")
+    found = await database.first(_SYSMODE, (run.run_id,))
+    # A run that has not written a mode yet is in the one every run begins in.
+    sysmode, previous, active, since = found or ("DEGRADE", "", "[]", run.started_ms)
+    return HeaderView(
+        mode=run.mode,
+        sysmode=sysmode,
+        previous=previous,
+        since_ms=since,
+        reasons=_reasons(active),
+        stage=stage,
+        run_id=run.run_id,
+        cycle_id=cycle_id,
+        decision_id=decision_id,
+        started_ms=run.started_ms,
+        ended_ms=run.ended_ms,
+        exit_code=run.exit_code,
+        version=run.version,
+        account_label=run.account_label,
+    )
+
+
+def _reasons(active_json: str) -> tuple[ReasonView, ...]:
+    return tuple(
+        ReasonView(
+            code=item.code,
+            meaning=(known := code_view(item.code)).meaning,
+            action=known.action,
+            level=item.level,
+            source=item.source,
+            since_ms=item.since_ms,
+            value=item.value,
+            threshold=item.threshold,
+            unit=item.unit,
+            detail=item.detail,
+            count=item.count,
+        )
+        for item in msgspec.json.decode(active_json, type=tuple[_Active, ...])
+    )
+
+
+async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...]:
+    """The last stays in a stage, newest first; the newest lasts unless the run has ended."""
+    until = run.ended_ms
+    spans: list[StageSpan] = []
+    for stage, cycle_id, entered in await database.rows(
+        _STAGE_SPANS, (run.run_id, run.last_seq - _WINDOW)
+    ):
+        spans.append(
+            StageSpan(
+                stage=stage,
+                cycle_id=cycle_id,
+                entered_ms=entered,
+                duration_ms=max(0, until - entered) if until else -1,
+            )
+        )
+        until = entered
+    return tuple(spans)
+
+
+async def alerts(database: PanelDatabase, run: RunFacts, now_ms: int) -> AlertsView:
+    """The newest alerts, and counts of this run over at most a day."""
+    since = max(run.started_ms, now_ms - _DAY_MS)
+    counts: dict[str, int] = dict(await database.rows(_ALERT_COUNTS, (since,)))
+    latest = tuple(
+        AlertView(
+            id=number,
+            severity=severity,
+            code=code_view(code),
+            reasons=codes_of(reasons),
+            text=text,
+            symbol=symbol,
+            at_ms=at_ms,
+        )
+        for number, severity, code, reasons, text, symbol, at_ms in await database.rows(_ALERT_ROWS)
+    )
+    return AlertsView(
+        since_ms=since,
+        info=counts.get("INFO", 0),
+        warn=counts.get("WARN", 0),
+        crit=counts.get("CRIT", 0),
+        latest=latest,
+    )
+
+
+async def health(database: PanelDatabase, run: RunFacts, now_ms: int) -> HealthView:
+    """The newest sample of this run and the last of its history."""
+    events = await database.first(_EVENTS, (now_ms - _MINUTE_MS,))
+    per_minute = events[0] if events is not None else 0
+    row = await database.first(_SAMPLE)
+    if row is None or row[0] != run.run_id:
+        return HealthView(events_per_minute=per_minute)
+    sample = msgspec.json.decode(row[2], type=_Sample)
+    boxes = tuple(MailboxView(**msgspec.structs.asdict(box)) for box in sample.mailboxes)
+    figures: dict[str, Any] = msgspec.structs.asdict(sample)
+    figures["mailboxes"] = boxes
+    for name in ("stream_age_ms", "rest_age_ms"):
+        figures[name] = -1 if figures[name] is None else figures[name]
+    return HealthView(
+        at_ms=row[1],
+        events_per_minute=per_minute,
+        drops=sum(box.dropped for box in boxes),
+        series=_series(await database.rows(_SERIES, (run.run_id,))),
+        **figures,
+    )
+
+
+def _series(rows: list[tuple[Any, ...]]) -> SeriesView:
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return SeriesView()
+    named = dict(zip(_FIGURES, columns[1:], strict=True))
+    return SeriesView(at_ms=columns[0], **named)
+
+
+async def last_event_ms(database: PanelDatabase) -> int:
+    """When the newest run last recorded something, in its own time; 0 when nothing ever ran."""
+    async with database.transaction():
+        run = await run_facts(database)
+    return run.last_event_ms if run is not None else 0

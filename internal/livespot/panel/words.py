@@ -1,0 +1,51 @@
+"""Numbers as people read them, for the terminal."""
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def age(ms: int) -> str:
+    """A span of time: 450 ms, 12 s, 3 min, 2 h 05, 4 d; a dash when it is not known."""
+    if ms < 0:
+        return "—"
+    if ms < 1000:
+        return f"{ms} ms"
+    seconds = ms // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d}"
+    return f"{minutes // 1440} d"
+
+
+def size(count: int) -> str:
+    """Bytes with a binary unit and one decimal; a dash when not known."""
+    if count < 0:
+        return "—"
+    tenths, unit = count * 10, 0
+    while tenths >= 10_240 and unit < len(_UNITS) - 1:
+        tenths, unit = tenths // 1024, unit + 1
+    return f"{count} B" if unit == 0 else f"{tenths // 10}.{tenths % 10} {_UNITS[unit]}"
+
+
+def amount(text: str, decimals: int = 4) -> str:
+    """Decimal text cut (never rounded) to some decimals; a dash for an unknown amount."""
+    if not text:
+        return "—"
+    whole, dot, rest = text.partition(".")
+    kept = rest[:decimals].rstrip("0")
+    return f"{whole}{dot}{kept}" if kept else whole
+
+
+def signed(text: str, decimals: int = 4) -> str:
+    """Like `amount`, with a plus before a gain."""
+    shown = amount(text, decimals)
+    return shown if shown.startswith("-") or shown in ("—", "0") else f"+{shown}"
+
+
+def limited(codes: list[str], most: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(codes) - most
+    return ", ".join(codes[:most]) + (f" +{more}" if more > 0 else "")
