@@ -10,7 +10,10 @@ from livespot.contracts.vocabulary import Mode, SysMode
 
 
 class LastRun(Message, frozen=True):
-    """How the previous run stands in the database; `ended` is false after a kill."""
+    """How the previous run stands in the database; `ended` is false after a kill.
+
+    `sysmode` is the last mode before EXIT: a run stopped while paused was paused.
+    """
 
     run_id: str
     mode: Mode

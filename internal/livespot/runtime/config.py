@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,11 @@ def load_settings(text: str | None, *, path: str) -> LoadedSettings:
         from_file=frozenset(reader.seen),
         path=path,
     )
+
+
+def rehashed(loaded: LoadedSettings, settings: Settings) -> LoadedSettings:
+    """The same origin with other effective values, under their own hash."""
+    return replace(loaded, settings=settings, config_hash=hash_of(settings))
 
 
 def effective_rows(loaded: LoadedSettings) -> Iterator[tuple[str, str, str]]:

@@ -10,8 +10,8 @@ class CycleIds:
     def __init__(self, run_id: str, clock: Clock) -> None:
         self._run_id = run_id
         self._clock = clock
-        self._sequence = 0
+        self.count = 0
 
     def next(self) -> str:
-        self._sequence += 1
-        return ids.cycle_id(self._run_id, self._sequence, self._clock.now_ms())
+        self.count += 1
+        return ids.cycle_id(self._run_id, self.count, self._clock.now_ms())

@@ -63,6 +63,10 @@ class Disk(Protocol):
         """Hold the exclusive instance lock; raises `SecondInstance`. `note` says who holds it."""
         ...
 
+    def is_locked(self, path: Path) -> bool:
+        """Whether somebody holds the instance lock; a missing file is held by nobody."""
+        ...
+
 
 class RealDisk:
     """The machine's file system. Files are made 0600, directories 0700."""
@@ -135,6 +139,16 @@ class RealDisk:
             yield
         finally:
             # Closing releases the lock; the file stays, its name must not change hands.
+            os.close(descriptor)
+
+    def is_locked(self, path: Path) -> bool:
+        try:
+            descriptor = os.open(path, os.O_RDWR | _BINARY)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
             os.close(descriptor)
 
     def is_locked(self, path: Path) -> bool:

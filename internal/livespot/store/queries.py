@@ -39,7 +39,8 @@ _RESERVES = (
 _HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
 _LAST_RUN = """
 SELECT r.run_id, r.mode, r.started_at_ms, r.ended_at_ms, r.exit_code,
-       (SELECT mode FROM sysmodes WHERE run_id = r.run_id ORDER BY id DESC LIMIT 1),
+       (SELECT CASE mode WHEN 'EXIT' THEN previous ELSE mode END
+        FROM sysmodes WHERE run_id = r.run_id ORDER BY id DESC LIMIT 1),
        (SELECT max(seq) FROM audit_events WHERE run_id = r.run_id),
        (SELECT hash FROM audit_events ORDER BY id DESC LIMIT 1)
 FROM runs r ORDER BY r.rowid DESC LIMIT 1

@@ -1,0 +1,251 @@
+"""Brings one process up: lock, database, adapters, panel, signals; and takes it down again."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from livespot.actors.audit import AuditWriter
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode, PreflightFailed
+from livespot.contracts.ports import Clock, Entropy
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
+from livespot.gate.client import GateClient
+from livespot.gate.prompts import Prompt, load_prompt
+from livespot.panel.server import PanelServer
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.config import LoadedSettings
+from livespot.runtime.control import ControlDirectory
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.entropy import SystemEntropy
+from livespot.runtime.environment import Secrets
+from livespot.runtime.host import Host
+from livespot.runtime.logs import configure_logs
+from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.plan import Plan, Seams
+from livespot.runtime.run_records import Birth, begin
+from livespot.runtime.send_gate import SendGate
+from livespot.runtime.system import System
+from livespot.runtime.venue_link import link_venue
+from livespot.runtime.watchdog import Heartbeats, Watchdog
+from livespot.store.connection import Database
+from livespot.store.migrate import status
+from livespot.store.queries import LedgerQueries
+from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.schema import require_current
+from livespot.store.trail import JsonlTrail
+from livespot.venue.http_client import HttpxTransport
+from livespot.venue.signing import load_signer
+from livespot.venue.sockets import WebsocketsTransport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What to bring up. `span_seconds` is wall time; None means until somebody stops it.
+
+    `announce` hears every alert and `watch` runs beside the system with the panel's address (empty
+    while it is not listening); it ends when the system does.
+    """
+
+    mode: Mode
+    paths: Paths
+    loaded: LoadedSettings
+    secrets: Secrets
+    clock: Clock
+    account_label: str
+    announce: Callable[[Alert], None]
+    watch: Callable[["Running"], Coroutine[Any, Any, None]]
+    manage_only: tuple[str, ...] = ()
+    span_seconds: float | None = None
+    entropy: Entropy = field(default_factory=SystemEntropy)
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """What a watcher may know of the run."""
+
+    run_id: str
+    paths: Paths
+    clock: Clock
+    panel_url: str = ""
+    gate: SendGate
+
+
+async def run_launch(launch: Launch) -> ExitCode:
+    """Run until stopped; the process's exit code.
+
+    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
+    written or sent.
+    """
+    disk = RealDisk()
+    paths = launch.paths
+    for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
+        disk.make_directory(directory)
+    with disk.lock(paths.lock, f"{launch.mode} of {launch.account_label or 'no account'}"):
+        require_current(status(paths.database))
+        ledger = LedgerQueries(ReadOnlyDatabase(paths.database))
+        trail = JsonlTrail(disk, paths.logs, ReadOnlyDatabase(paths.database))
+        birth = await begin(
+            launch.mode,
+            settings=launch.loaded.settings,
+            clock=launch.clock,
+            entropy=launch.entropy,
+            ledger=ledger,
+            trail=trail,
+        )
+        close_logs = configure_logs(
+            paths.logs,
+            clock=launch.clock,
+            secrets=launch.secrets.all(),
+            run_id=birth.run_id,
+        )
+        try:
+            async with _built(launch, birth, ledger, trail) as (system, running):
+                return await _run(launch, system, running)
+        finally:
+            close_logs()
+
+
+@asynccontextmanager
+async def _built(
+    launch: Launch, birth: Birth, ledger: LedgerQueries, trail: JsonlTrail
+) -> AsyncIterator[tuple[System, Running]]:
+    settings, clock, paths = launch.loaded.settings, launch.clock, launch.paths
+    redactor = Redactor(secret.reveal() for secret in launch.secrets.all())
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(HttpxTransport(clock))
+        sockets = WebsocketsTransport(clock)
+        signer = load_signer(launch.secrets.binance_api_key, launch.secrets.binance_api_secret)
+        prompt = _prompt()
+        store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
+        writer = AuditWriter(
+            run_id=birth.run_id,
+            mode=birth.mode,
+            store=store,
+            trail=trail,
+            clock=clock,
+            settings=settings.audit,
+            redactor=redactor,
+            prev_hash=birth.last.last_hash if birth.last is not None else "",
+        )
+        running = Running(run_id=birth.run_id, paths=paths, clock=clock, gate=SendGate())
+        panel = PanelServer(
+            database=paths.database,
+            settings=settings.panel,
+            clock=clock,
+            wall=SystemClock(),
+            audit_request=_web_audit(writer, clock),
+            listening=lambda url: setattr(running, "panel_url", url),
+            mode_now=lambda: _mode(running),
+        )
+        system = System(
+            Plan(
+                birth=birth,
+                settings=settings,
+                config_hash=launch.loaded.config_hash,
+                prompt=prompt,
+                account_label=launch.account_label,
+                manage_only=launch.manage_only,
+            ),
+            Seams(
+                clock=clock,
+                entropy=launch.entropy,
+                venue=link_venue(settings, clock=clock, http=http, sockets=sockets, signer=signer),
+                gate_client=GateClient(
+                    transport=http,
+                    base_url=settings.ai_gate.base_url,
+                    key=launch.secrets.openai_api_key,
+                    timeout_seconds=settings.ai_gate.timeout_ms / 1000,
+                ),
+                writer=writer,
+                ledger=ledger,
+                control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
+                host=Host(paths.database),
+                announce=launch.announce,
+                watchdog=_watchdog(launch),
+                panel=panel,
+            ),
+        )
+        running.gate = system.house.gate
+        yield system, running
+
+
+async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_listen_for_signals, system)
+        tasks.start_soon(launch.watch, running)
+        if launch.span_seconds is not None:
+            tasks.start_soon(_end_after, launch.span_seconds, system)
+        return await _system(tasks, system)
+
+
+async def _system(tasks: TaskGroup, system: System) -> ExitCode:
+    try:
+        return await system.run()
+    finally:
+        tasks.cancel_scope.cancel()
+
+
+async def _listen_for_signals(system: System) -> None:
+    if sys.platform == "win32":
+        # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for received in signals:
+            system.stop(ReasonCode.OPERATOR_STOP, f"signal {received.name}")
+
+
+async def _end_after(seconds: float, system: System) -> None:
+    await SystemClock().sleep(seconds)
+    system.stop(ReasonCode.OPERATOR_STOP, "the asked span is over")
+
+
+def _prompt() -> Prompt:
+    folder = prompts_directory()
+    try:
+        return load_prompt(lambda name: RealDisk().read(folder / name))
+    except OSError as error:
+        raise PreflightFailed(f"the prompt files in {folder} cannot be read: {error}") from error
+
+
+def _watchdog(launch: Launch) -> Callable[[Heartbeats, SendGate], Watchdog]:
+    health = launch.loaded.settings.health
+
+    def build(heartbeats: Heartbeats, gate: SendGate) -> Watchdog:
+        return Watchdog(
+            heartbeats=heartbeats,
+            gate=gate,
+            pause_ms=health.loop_stuck_ms_pause,
+            kill_ms=health.watchdog_kill_ms,
+            note=launch.paths.crash_note,
+        )
+
+    return build
+
+
+def _mode(running: Running) -> SysMode:
+    return running.gate.mode
+
+
+def _web_audit(writer: AuditWriter, clock: Clock) -> Callable[[str, str, int], bool]:
+    def audit_request(route: str, method: str, status_code: int) -> bool:
+        return writer.offer_web(
+            AuditEntry(
+                draft=AuditDraft(
+                    event_type=EventType.WEBUI_REQUEST,
+                    stage=Stage.STATE_UPDATE,
+                    ts_ms=clock.now_ms(),
+                    data={"route": route, "method": method, "status": status_code},
+                )
+            )
+        )
+
+    return audit_request

@@ -1,0 +1,78 @@
+"""What a run is, and everything it touches the world with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from livespot.actors.audit import AuditWriter
+from livespot.actors.governor import ControlFiles
+from livespot.actors.health import HostFigures
+from livespot.actors.rest_age import RestAge
+from livespot.actors.stream_age import StreamAge
+from livespot.contracts.ports import Clock, Entropy
+from livespot.contracts.queries import LedgerReader
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert
+from livespot.gate.client import GateClient
+from livespot.gate.prompts import Prompt
+from livespot.runtime.cycles import CycleIds
+from livespot.runtime.run_records import Birth
+from livespot.runtime.send_gate import SendGate
+from livespot.runtime.supervisor import Actor
+from livespot.runtime.venue_link import VenueLink
+from livespot.runtime.watchdog import Heartbeats, Watchdog
+from livespot.runtime.wiring import Wires, lay_wires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What this run is: decided before anything starts, never changed.
+
+    `manage_only` names reasons why this run takes no entries at all.
+    """
+
+    birth: Birth
+    settings: Settings
+    config_hash: str
+    prompt: Prompt
+    account_label: str
+    manage_only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """The world. `watchdog` and `panel` are None where nobody watches or looks."""
+
+    clock: Clock
+    entropy: Entropy
+    venue: VenueLink
+    gate_client: GateClient
+    writer: AuditWriter
+    ledger: LedgerReader
+    control: ControlFiles
+    host: HostFigures
+    announce: Callable[[Alert], None]
+    watchdog: Callable[[Heartbeats, SendGate], Watchdog] | None = None
+    panel: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The shared inside of one run: mailboxes, life signs, the send gate."""
+
+    wires: Wires
+    gate: SendGate
+    cycles: CycleIds
+    heartbeats: Heartbeats
+    rest_age: RestAge
+    stream_age: StreamAge = field(default_factory=StreamAge)
+
+
+def furnish(plan: Plan, clock: Clock) -> House:
+    """A fresh inside for one run."""
+    return House(
+        wires=lay_wires(clock),
+        gate=SendGate(),
+        cycles=CycleIds(plan.birth.run_id, clock),
+        heartbeats=Heartbeats(clock),
+        rest_age=RestAge(plan.settings.reconcile.rest_interval_ms),
+    )

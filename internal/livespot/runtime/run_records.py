@@ -1,0 +1,172 @@
+"""How a run begins and ends in the audit."""
+
+import platform
+import sqlite3
+from dataclasses import dataclass
+from typing import Protocol
+
+from livespot import __version__
+from livespot.contracts.audit import AuditDraft, AuditEntry, TrailRepair
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.ids import run_id
+from livespot.contracts.ports import Clock, Entropy
+from livespot.contracts.queries import LastRun, LedgerReader
+from livespot.contracts.records import RunEnded, RunStarted
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
+
+_CRASH_WINDOW_MS = 600_000
+
+
+class RepairableTrail(Protocol):
+    async def repair(self) -> TrailRepair: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a run knows when it begins: its name, its predecessor, and the mode it boots in.
+
+    `start_mode` is PAUSE when the last run was left in PAUSE, and when it is one of too many quick
+    crashes; else DEGRADE.
+    """
+
+    run_id: str
+    mode: Mode
+    at_ms: int
+    last: LastRun | None
+    repair: TrailRepair
+    start_mode: SysMode
+    crash_loop: bool
+
+
+async def begin(
+    mode: Mode,
+    *,
+    settings: Settings,
+    clock: Clock,
+    entropy: Entropy,
+    ledger: LedgerReader,
+    trail: RepairableTrail,
+) -> Birth:
+    """Read how the last run ended and mend the trail; writes nothing to the database."""
+    now = clock.now_ms()
+    last = await ledger.last_run()
+    repair = await trail.repair()
+    crashes = await ledger.quick_unclean_runs(since_ms=now - _CRASH_WINDOW_MS)
+    crash_loop = crashes >= settings.live.crash_loop_max
+    paused = last is not None and last.sysmode is SysMode.PAUSE
+    return Birth(
+        run_id=run_id(now, entropy.hex(6)),
+        mode=mode,
+        at_ms=now,
+        last=last,
+        repair=repair,
+        start_mode=SysMode.PAUSE if paused or crash_loop else SysMode.DEGRADE,
+        crash_loop=crash_loop,
+    )
+
+
+def started(
+    birth: Birth, settings: Settings, *, config_hash: str, prompt_hash: str, account_label: str
+) -> list[AuditEntry]:
+    """The first events of a run: its own beginning, and what it found of the one before."""
+    entries = [
+        AuditEntry(
+            draft=AuditDraft(
+                event_type=EventType.RUN_STARTED,
+                stage=Stage.BOOT,
+                ts_ms=birth.at_ms,
+                data={
+                    "version": __version__,
+                    "config_hash": config_hash,
+                    "prompt_hash": prompt_hash,
+                    "python": platform.python_version(),
+                    "sqlite": sqlite3.sqlite_version,
+                    "previous_run": birth.last.run_id if birth.last else "",
+                },
+            ),
+            records=(
+                RunStarted(
+                    run_id=birth.run_id,
+                    mode=birth.mode,
+                    started_at_ms=birth.at_ms,
+                    config_hash=config_hash,
+                    config_json=canonical_json(settings).decode(),
+                    prompt_hash=prompt_hash,
+                    version=__version__,
+                    platform=platform.platform(),
+                    account_label=account_label,
+                    previous_run_id=birth.last.run_id if birth.last else "",
+                ),
+            ),
+        )
+    ]
+    if birth.last is not None and not birth.last.ended:
+        entries.append(_unclean(birth, birth.last))
+    if birth.repair.needed:
+        code = (
+            ReasonCode.DB_ROLLBACK_DETECTED
+            if birth.repair.unknown
+            else ReasonCode.RECONCILE_DIFF_DETECTED
+        )
+        entries.append(
+            _note(
+                birth,
+                code,
+                {
+                    "trail_lines_added": birth.repair.added,
+                    "trail_lines_removed": birth.repair.removed,
+                    "trail_lines_unknown": birth.repair.unknown,
+                },
+            )
+        )
+    return entries
+
+
+def ended(run: str, *, now_ms: int, exit_code: int, reasons: tuple[ReasonCode, ...]) -> AuditEntry:
+    """The last event of a run that could say goodbye."""
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.RUN_ENDED,
+            stage=Stage.SHUTDOWN,
+            ts_ms=now_ms,
+            reasons=reasons,
+            data={"exit_code": exit_code},
+        ),
+        records=(
+            RunEnded(
+                run_id=run, ended_at_ms=now_ms, exit_code=exit_code, reasons=reasons, clean=True
+            ),
+        ),
+    )
+
+
+def _unclean(birth: Birth, last: LastRun) -> AuditEntry:
+    note = _note(
+        birth, ReasonCode.UNCLEAN_SHUTDOWN, {"run": last.run_id, "last_seq": last.last_seq}
+    )
+    return AuditEntry(
+        draft=note.draft,
+        records=(
+            RunEnded(
+                run_id=last.run_id,
+                ended_at_ms=birth.at_ms,
+                exit_code=-1,
+                reasons=(ReasonCode.UNCLEAN_SHUTDOWN,),
+                clean=False,
+            ),
+        ),
+    )
+
+
+def _note(birth: Birth, code: ReasonCode, data: dict[str, object]) -> AuditEntry:
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.ALERT_RAISED,
+            stage=Stage.BOOT,
+            ts_ms=birth.at_ms,
+            reasons=(code,),
+            data=data,
+        )
+    )

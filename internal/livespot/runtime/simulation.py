@@ -1,0 +1,168 @@
+"""`livespot sim`: an embedded exchange in a process of its own, and a runtime that trades on it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from livespot.contracts.errors import PreflightFailed
+from livespot.contracts.ports import Clock
+from livespot.contracts.secret import Secret
+from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET
+from livespot.exchange.state_file import ExchangeState, read_state
+from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
+from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.environment import Secrets
+from livespot.runtime.paths import Paths
+
+_POLL_SECONDS = 0.05
+_PATIENCE_MS = 30_000
+_KEPT = ("livespot.toml", "livespot.lock", "previous")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """One embedded exchange and how to reach it. `started` tells whether this process began it."""
+
+    state: ExchangeState
+    clock: Clock
+    started: bool
+
+
+def demo_secrets() -> Secrets:
+    """The worthless key of the embedded exchange's demo account."""
+    return Secrets(
+        binance_api_key=Secret(DEMO_KEY),
+        binance_api_secret=Secret(DEMO_SECRET),
+        openai_api_key=Secret(""),
+    )
+
+
+def on_exchange(loaded: LoadedSettings, state: ExchangeState) -> LoadedSettings:
+    """The same settings with the embedded exchange's addresses in place of the real ones."""
+    address, settings = state.address, loaded.settings
+    replaced = msgspec.structs.replace(
+        settings,
+        venue=msgspec.structs.replace(
+            settings.venue,
+            rest_url=address.rest_url,
+            ws_url=address.stream_url,
+            ws_api_url=address.ws_api_url,
+        ),
+        ai_gate=msgspec.structs.replace(settings.ai_gate, base_url=address.model_url),
+    )
+    return rehashed(loaded, replaced)
+
+
+def set_aside(paths: Paths) -> None:
+    """Move the last simulation's files to `previous/`, so that a new one starts from nothing."""
+    present = [path for path in _children(paths.var) if path.name not in _KEPT]
+    if not present:
+        return
+    previous = paths.var / "previous"
+    shutil.rmtree(previous, ignore_errors=True)
+    previous.mkdir(parents=True)
+    for path in present:
+        path.replace(previous / path.name)
+
+
+async def start_exchange(
+    paths: Paths, *, start: str, speed: int, seed: int, data: Path | None
+) -> Simulation:
+    """Start the exchange in a session of its own and wait until it answers.
+
+    Raises `PreflightFailed` with what it said when it ended instead, or did not answer in time.
+    """
+    RealDisk().make_directory(paths.var)
+    RealDisk().make_directory(paths.logs)
+    log = paths.logs / "exchange.log"
+    command = [
+        *(sys.executable, "-m", "livespot_cmd.main", "exchange", "--port", "0"),
+        *("--start", start, "--speed", str(speed), "--seed", str(seed)),
+        *("--journal", str(paths.exchange_journal), "--state-file", str(paths.exchange_state)),
+        *(("--data", str(data)) if data is not None else ()),
+    ]
+    with log.open("ab") as output:
+        # Its own session: Ctrl-C in the terminal and a killed runtime leave it running.
+        process = subprocess.Popen(  # noqa: S603  our own program with our own arguments
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    wall = SystemClock()
+    until = wall.monotonic_ms() + _PATIENCE_MS
+    while not paths.exchange_state.exists():
+        if process.poll() is not None:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise PreflightFailed(
+                "the embedded exchange did not start: " + (said[-1] if said else "no message")
+            )
+        if wall.monotonic_ms() > until:
+            process.kill()
+            raise PreflightFailed(f"the embedded exchange did not answer in time; see {log}")
+        await wall.sleep(_POLL_SECONDS)
+    return _found(paths, started=True)
+
+
+def resume_exchange(paths: Paths) -> Simulation:
+    """The exchange the last simulation left running. Raises `PreflightFailed` when it is gone."""
+    if not paths.exchange_state.exists():
+        raise PreflightFailed(
+            "there is no running exchange to resume on; start a new simulation without --resume"
+        )
+    found = _found(paths, started=False)
+    if not _alive(found.state.pid):
+        raise PreflightFailed(
+            f"the exchange of the last simulation (process {found.state.pid}) has ended; "
+            "start a new simulation without --resume"
+        )
+    return found
+
+
+def stop_exchange(paths: Paths) -> None:
+    """End an exchange that still runs for this state directory; it removes its state file."""
+    if not paths.exchange_state.exists():
+        return
+    state = read_state(paths.exchange_state)
+    if _alive(state.pid):
+        os.kill(state.pid, signal.SIGTERM)
+    else:
+        paths.exchange_state.unlink(missing_ok=True)
+
+
+async def exchange_ended(paths: Paths) -> None:
+    """Wait until a stopped exchange has closed its journal."""
+    wall = SystemClock()
+    until = wall.monotonic_ms() + _PATIENCE_MS
+    while paths.exchange_state.exists() and wall.monotonic_ms() < until:
+        await wall.sleep(_POLL_SECONDS)
+
+
+def _found(paths: Paths, *, started: bool) -> Simulation:
+    state = read_state(paths.exchange_state)
+    clock: Clock = SystemClock()
+    if state.clock is not None:
+        clock = ScaledClock(
+            ClockAnchor(
+                wall_ms=state.clock.wall_ms,
+                market_ms=state.clock.market_ms,
+                speed=state.clock.speed,
+            )
+        )
+    return Simulation(state=state, clock=clock, started=started)
+
+
+def _children(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

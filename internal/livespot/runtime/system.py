@@ -1,0 +1,219 @@
+"""One run of the whole runtime: started in order, ended in order, whatever breaks."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup, TaskStatus
+
+from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked
+from livespot.actors.wires import Sink
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode, Fatal, Refused, Transient
+from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
+from livespot.runtime import crew
+from livespot.runtime.mailboxes import Reply
+from livespot.runtime.plan import House, Plan, Seams, furnish
+from livespot.runtime.run_records import ended, started
+from livespot.runtime.supervisor import Actor, Supervised, fatal_in, nothing_to_rebuild
+from livespot.runtime.watchdog import Watchdog
+
+_log = structlog.get_logger(__name__)
+_TICK_SECONDS = 0.25
+_STOP_SECONDS = 10.0
+_HURRIED_SECONDS = 2.0
+_GOODBYE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the run ends. A fatal cause overrules an ordered end."""
+
+    wanted: anyio.Event = field(default_factory=anyio.Event)
+    hurry: anyio.Event = field(default_factory=anyio.Event)
+    code: ExitCode = ExitCode.CLEAN
+    reasons: tuple[ReasonCode, ...] = ()
+    asked: bool = False
+
+    def left(self, change: ModeChanged) -> None:
+        """The governor reached EXIT."""
+        if not self.wanted.is_set():
+            paused = change.previous is SysMode.PAUSE
+            self.code = ExitCode.PAUSED if paused else ExitCode.CLEAN
+            self.reasons = change.reasons
+            self.wanted.set()
+
+    def broke(self, fatal: Fatal) -> None:
+        self.code, self.reasons = fatal.exit_code, (ReasonCode.ACTOR_FAILED,)
+        self.wanted.set()
+
+
+class System:
+    """Owns the lifetimes; knows no decision."""
+
+    def __init__(self, plan: Plan, seams: Seams) -> None:
+        self.plan = plan
+        self.seams = seams
+        self.house: House = furnish(plan, seams.clock)
+        self.ending = Ending()
+
+    def stop(self, code: ReasonCode, detail: str) -> None:
+        """Ask for an ordered end; a second call shortens the wait and skips no safety."""
+        if self.ending.asked:
+            self.ending.hurry.set()
+            return
+        self.ending.asked = True
+        self.house.wires.governor.offer(
+            HealthSignal(
+                kind=SignalKind.OPERATOR,
+                level=SignalLevel.EXIT,
+                reason=code,
+                source="process",
+                detail=detail,
+                at_ms=self.seams.clock.now_ms(),
+            )
+        )
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> ExitCode:
+        """Run until stopped or broken; the audit is closed whatever happened."""
+        watchdog = None
+        if self.seams.watchdog is not None:
+            self.house.heartbeats.beat_of("loop")
+            watchdog = self.seams.watchdog(self.house.heartbeats, self.house.gate)
+            watchdog.start()
+        try:
+            async with anyio.create_task_group() as infra:
+                await infra.start(self.seams.writer.run)
+                infra.start_soon(self._tick)
+                await self.seams.writer.commit(*self._birth())
+                try:
+                    await self._live(watchdog, task_status)
+                finally:
+                    await self._say_goodbye()
+                    self.seams.writer.close()
+                    infra.cancel_scope.cancel()
+        except (Fatal, BaseExceptionGroup) as error:
+            fatal = fatal_in(error)
+            if fatal is None:
+                raise
+            _log.critical("run_broke", cause=str(fatal))
+            self.ending.broke(fatal)
+        finally:
+            if watchdog is not None:
+                watchdog.stop()
+        return self.ending.code
+
+    def _birth(self) -> list[AuditEntry]:
+        return started(
+            self.plan.birth,
+            self.plan.settings,
+            config_hash=self.plan.config_hash,
+            prompt_hash=self.plan.prompt.hash,
+            account_label=self.plan.account_label,
+        )
+
+    async def _live(self, watchdog: Watchdog | None, task_status: TaskStatus[None]) -> None:
+        try:
+            async with anyio.create_task_group() as domain:
+                await self._start(domain, watchdog)
+                task_status.started()
+                await self.ending.wanted.wait()
+                await self._stop_trading()
+                domain.cancel_scope.cancel()
+        except* Fatal as group:
+            fatal = fatal_in(group)
+            if fatal is not None:
+                _log.critical("actors_broke", cause=str(fatal))
+                self.ending.broke(fatal)
+
+    async def _start(self, domain: TaskGroup, watchdog: Watchdog | None) -> None:
+        governor = crew.governor(self.plan, self.seams, self.house, self.ending.left)
+        await domain.start(self._supervised("governor", governor).run)
+        await self._measure_time()
+        worst = watchdog.take_worst_ms if watchdog is not None else lambda: 0
+        for name, actor in crew.crew(self.plan, self.seams, self.house, worst):
+            await domain.start(self._supervised(name, actor).run)
+        if self.seams.panel is not None:
+            domain.start_soon(self._show, self.seams.panel)
+        for name, actor in (
+            ("recovery", crew.recovery(self.plan, self.seams, self.house)),
+            ("checklist", crew.checklist(self.plan, self.seams, self.house)),
+        ):
+            domain.start_soon(self._supervised(name, actor).run)
+
+    async def _measure_time(self) -> None:
+        """The first measurement; when it fails the clock keeper goes on trying."""
+        try:
+            await self.seams.venue.server_clock.resync()
+        except (Transient, Refused) as error:
+            _log.warning("first_time_sync_failed", cause=str(error))
+
+    def _supervised(self, name: str, actor: Actor) -> Supervised:
+        rebuilds = {
+            "execution": _rebuild(self.house.wires.execution),
+            "position": _rebuild(self.house.wires.position),
+            "reconciler": _rebuild(self.house.wires.reconciler),
+        }
+        return Supervised(
+            name=name,
+            actor=actor,
+            critical=name in rebuilds,
+            clock=self.seams.clock,
+            governor=self.house.wires.governor,
+            rebuild=rebuilds.get(name, nothing_to_rebuild),
+        )
+
+    async def _tick(self) -> None:
+        beat = self.house.heartbeats.beat_of("loop")
+        while True:
+            beat()
+            await self.seams.clock.sleep(_TICK_SECONDS)
+
+    async def _show(self, panel: Actor) -> None:
+        """The panel under its own guard: whatever breaks there is reported, never raised."""
+        try:
+            await panel.run()
+        except (OSError, Transient, Fatal) as error:
+            _log.error("panel_ended", cause=str(error))
+
+    async def _stop_trading(self) -> None:
+        """Execution first (no new entries, working ones cancelled), then position, then silence."""
+        wires, clock = self.house.wires, self.seams.clock
+        deadline_ms = clock.monotonic_ms() + round(_STOP_SECONDS * 1000)
+        patience = _HURRIED_SECONDS if self.ending.hurry.is_set() else _STOP_SECONDS + 1.0
+        # A second signal never skips the protection of a bare position.
+        protecting = self.plan.settings.exit.recovery_deadline_ms / 1000
+        await self._ask_to_stop(wires.execution, deadline_ms, patience)
+        await self._ask_to_stop(wires.position, deadline_ms, protecting)
+
+    async def _ask_to_stop(self, inbox: Sink[StopAsked], deadline_ms: int, seconds: float) -> None:
+        reply: Reply[None] = Reply()
+        with self.seams.clock.move_on_after(seconds) as scope:
+            await inbox.send(StopAsked(deadline_ms=deadline_ms, reply=reply))
+            await reply.wait()
+        if scope.cancelled_caught:
+            _log.error("stop_deadline_passed", seconds=seconds)
+
+    async def _say_goodbye(self) -> None:
+        clock = self.seams.clock
+        with clock.move_on_after(_GOODBYE_SECONDS, shield=True):
+            await self.seams.writer.commit(
+                ended(
+                    self.plan.birth.run_id,
+                    now_ms=clock.now_ms(),
+                    exit_code=self.ending.code,
+                    reasons=self.ending.reasons,
+                )
+            )
+
+
+def _rebuild(inbox: Sink[RecoverAsked]) -> Callable[[], Awaitable[None]]:
+    async def rebuild() -> None:
+        reply: Reply[RecoverySummary] = Reply()
+        await inbox.send(RecoverAsked(reply=reply))
+        await reply.wait()
+
+    return rebuild

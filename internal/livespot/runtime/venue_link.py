@@ -1,0 +1,61 @@
+"""Everything that talks to one exchange, built from its addresses and a key."""
+
+from dataclasses import dataclass
+
+from livespot.contracts.ports import Clock
+from livespot.contracts.settings import Settings
+from livespot.contracts.transport import HttpTransport, SocketTransport
+from livespot.contracts.venue import OrderTransport
+from livespot.venue.caller import RestCaller
+from livespot.venue.market_stream import MarketStream
+from livespot.venue.rest import BinanceRest
+from livespot.venue.rest_orders import RestOrders
+from livespot.venue.signing import Signer
+from livespot.venue.time_sync import TimeSync
+from livespot.venue.weights import WeightBudget
+from livespot.venue.ws_api import WsApiConnection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueLink:
+    """One exchange. Orders leave by REST; the account's events arrive on the WebSocket API."""
+
+    reads: BinanceRest
+    orders: OrderTransport
+    account_events: WsApiConnection
+    market_stream: MarketStream
+    server_clock: TimeSync
+    budget: WeightBudget
+
+
+def link_venue(
+    settings: Settings,
+    *,
+    clock: Clock,
+    http: HttpTransport,
+    sockets: SocketTransport,
+    signer: Signer,
+) -> VenueLink:
+    """Build the adapters; nothing connects yet."""
+    caller = RestCaller(
+        transport=http,
+        base_url=settings.venue.rest_url,
+        clock=clock,
+        signer=signer,
+        read_timeout_seconds=settings.intents.rest_query_timeout_ms / 1000,
+    )
+    return VenueLink(
+        reads=BinanceRest(caller),
+        orders=RestOrders(caller, timeout_seconds=settings.timing.mutation_timeout_ms / 1000),
+        account_events=WsApiConnection(
+            transport=sockets,
+            url=settings.venue.ws_api_url,
+            clock=clock,
+            server_clock=caller.server_clock,
+            signer=signer,
+            budget=caller.budget,
+        ),
+        market_stream=MarketStream(sockets, settings.venue.ws_url, clock),
+        server_clock=caller.server_clock,
+        budget=caller.budget,
+    )
