@@ -89,10 +89,12 @@ def test_a_second_process_is_refused_and_told_who_holds_the_lock(
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
 
+        assert disk.is_locked(path)
         with pytest.raises(SecondInstance, match="run_other"), disk.lock(path, "run_mine"):
             pass
         other.kill()
 
+    assert not disk.is_locked(path)
     with disk.lock(path, "run_mine"):
         assert path.read_bytes() == b"run_mine"
 
@@ -110,3 +112,16 @@ def test_the_lock_is_free_again_after_use_and_excludes_within_a_process(
 
     with disk.lock(path, "three"):
         assert path.read_bytes() == b"three"
+
+
+def test_asking_whether_a_lock_is_held_neither_makes_nor_takes_it(
+    disk: Disk, tmp_path: Path
+) -> None:
+    path = tmp_path / "livespot.lock"
+
+    assert not disk.is_locked(path)
+    assert not path.exists()
+    with disk.lock(path, "one"):
+        assert disk.is_locked(path)
+        assert path.read_bytes() == b"one"
+    assert not disk.is_locked(path)

@@ -151,16 +151,6 @@ class RealDisk:
         finally:
             os.close(descriptor)
 
-    def is_locked(self, path: Path) -> bool:
-        """Whether somebody holds the instance lock at this moment."""
-        if not path.exists():
-            return False
-        descriptor = os.open(path, os.O_RDWR | _BINARY)
-        try:
-            return not _try_lock(descriptor)
-        finally:
-            os.close(descriptor)
-
 
 def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)

@@ -1,0 +1,281 @@
+"""What the doctor concludes from what it measured: rows, limits, worst losses, feasible edge."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from livespot.contracts.amounts import BPS, decimal_text, round_div
+from livespot.contracts.base import Message
+from livespot.contracts.settings import AdaptiveSettings, Settings
+from livespot.contracts.vocabulary import RegimeLabel
+from livespot.rules.costs import DEFAULT_ENTRY_MAKER_BPS, DEFAULT_EXIT_TAKER_BPS
+from livespot.rules.edge import edge_bps, exits_of
+from livespot.rules.pullback_checks import min_edge_bps
+from livespot.rules.risk import VOLATILITY_MULTIPLIER
+
+# A five-minute ATR that only the wildest hours show: the farthest stop is assumed at its multiple.
+WILDEST_ATR_BPS = 300
+_MOST_ATR_BPS = 5_000
+_KEY = re.compile(r"[A-Za-z0-9]{64}\Z", re.ASCII)
+_SHORTEST_SECRET = 16
+
+
+class Outcome(StrEnum):
+    PASS = "PASS"  # noqa: S105  a verdict, no password
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+class Check(Message, frozen=True):
+    """One row: what was looked at, what was found, and the exact command that comes next."""
+
+    id: str
+    title: str
+    outcome: Outcome
+    measured: str
+    limit: str = ""
+    next_command: str = ""
+    detail: str = ""
+
+
+class Summary(Message, frozen=True):
+    """Counts of the rows, and the one command the operator should run now."""
+
+    passed: int
+    warned: int
+    failed: int
+    next_command: str
+    because: str
+
+    @property
+    def is_green(self) -> bool:
+        return self.failed == 0
+
+
+def summarize(checks: Sequence[Check], *, when_green: str) -> Summary:
+    """The first failure's command, else the first warning's, else `when_green`."""
+    worst = [row for row in checks if row.outcome is Outcome.FAIL]
+    warned = [row for row in checks if row.outcome is Outcome.WARN]
+    chosen = next((row for row in (worst or warned) if row.next_command), None)
+    return Summary(
+        passed=len(checks) - len(worst) - len(warned),
+        warned=len(warned),
+        failed=len(worst),
+        next_command=chosen.next_command if chosen is not None else "" if worst else when_green,
+        because=chosen.title if chosen is not None else "",
+    )
+
+
+def at_most(value: int, limit: int, *, otherwise: Outcome) -> Outcome:
+    """PASS up to and with the limit."""
+    return Outcome.PASS if value <= limit else otherwise
+
+
+def disk_outcome(free_bytes: int, *, degrade_below: int, pause_below: int) -> Outcome:
+    """As the runtime will judge it: below the lower limit it would pause at once."""
+    if free_bytes < pause_below:
+        return Outcome.FAIL
+    return Outcome.WARN if free_bytes < degrade_below else Outcome.PASS
+
+
+def sqlite_outcome(version: tuple[int, ...]) -> Outcome:
+    """STRICT tables need 3.37; before 3.51.3 two writers and a WAL reset could lose a commit."""
+    if version < (3, 37, 0):
+        return Outcome.FAIL
+    return Outcome.WARN if version < (3, 51, 3) else Outcome.PASS
+
+
+def secret_problem(text: str, *, exchange_key: bool) -> str:
+    """What is wrong with the shape of a secret, in words that tell nothing of it."""
+    if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
+        return "holds blanks, line ends or letters no key has; copy it again"
+    if text[0] in "\"'" or text[-1] in "\"'":
+        return "is wrapped in quotation marks; remove them"
+    if len(text) < _SHORTEST_SECRET:
+        return "is too short to be a key"
+    if exchange_key and _KEY.match(text) is None:
+        return "is not 64 letters and digits as the exchange's keys are"
+    return ""
+
+
+def requirement_name(requirement: str) -> str:
+    """The distribution a dependency line names."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return found.group() if found is not None else requirement
+
+
+def unmet(requirement: str, installed: str) -> str:
+    """The first bound of a dependency line that an installed version breaks; empty when none."""
+    present = _version(installed)
+    for sign, bound in re.findall(r"(>=|<)\s*([0-9][0-9.]*)", requirement.partition(";")[0]):
+        wanted = _version(bound)
+        if (sign == ">=" and present < wanted) or (sign == "<" and present >= wanted):
+            return f"{sign}{bound}"
+    return ""
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = re.match(r"\d+", part)
+        if digits is None:
+            break
+        numbers.append(int(digits.group()))
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstLoss:
+    """Upper bounds in quote units; `stop_bps` is the farthest stop that was assumed.
+
+    `binding_stop_bps` is the stop distance from which `risk.per_trade` limits the size at all.
+    """
+
+    stop_bps: int
+    binding_stop_bps: int
+    per_trade: Decimal
+    per_day: Decimal
+
+    @property
+    def per_trade_binds(self) -> bool:
+        return self.stop_bps > self.binding_stop_bps
+
+
+def worst_loss(settings: Settings) -> WorstLoss:
+    """What the limits let one trade and one day lose at the farthest stop.
+
+    A trade's loss is its size times the stop's distance, plus both fees and the exit's slippage. A
+    day ends at the first of: all its trades lost, or the daily limit reached while every position
+    that still fits into the total exposure goes to its stop as well. Gaps beyond the stop are not
+    in it.
+    """
+    risk, exits, venue = settings.risk, settings.exit, settings.venue
+    stop = int(max(exits.k_atr_trend, exits.k_atr_range) * WILDEST_ATR_BPS)
+    size = min(risk.per_trade * BPS / stop, risk.max_exposure_symbol, risk.max_exposure_total)
+    costs = venue.maker_bps + venue.taker_bps + DEFAULT_EXIT_TAKER_BPS
+    per_trade = _cents(size * (stop + costs) / BPS)
+    together = max(1, int(risk.max_exposure_total / size))
+    per_day = min(per_trade * risk.max_trades_per_day, -risk.max_daily_loss + per_trade * together)
+    return WorstLoss(
+        stop_bps=stop,
+        binding_stop_bps=int(risk.per_trade * BPS / risk.max_exposure_symbol),
+        per_trade=per_trade,
+        per_day=per_day,
+    )
+
+
+def limit_checks(settings: Settings) -> tuple[Check, ...]:
+    """Whether the money limits can ever act, and what they amount to."""
+    risk, worst = settings.risk, worst_loss(settings)
+    binds, reaches = worst.per_trade_binds, worst.per_day >= -risk.max_daily_loss
+    per_day = decimal_text(worst.per_day)
+    return (
+        Check(
+            id="worst_loss_per_trade",
+            title="Worst loss per trade",
+            outcome=Outcome.PASS if binds else Outcome.WARN,
+            measured=f"{decimal_text(worst.per_trade)} at a stop of {worst.stop_bps} bps",
+            limit=f"risk.per_trade {decimal_text(risk.per_trade)}",
+            detail=""
+            if binds
+            else (
+                "risk.per_trade can never bind: risk.max_exposure_symbol "
+                f"{decimal_text(risk.max_exposure_symbol)} caps the size until a stop lies "
+                f"{worst.binding_stop_bps} bps away"
+            ),
+        ),
+        Check(
+            id="worst_loss_per_day",
+            title="Worst loss per day",
+            outcome=Outcome.PASS if reaches else Outcome.WARN,
+            measured=f"{per_day} in {risk.max_trades_per_day} trades",
+            limit=f"risk.max_daily_loss {decimal_text(risk.max_daily_loss)}",
+            detail=""
+            if reaches
+            else (
+                f"the worst day the limits allow loses {per_day}: risk.max_daily_loss can never "
+                "be reached, the number of trades stops the day first"
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What one symbol shows today, and the ATR the default strategy would need of it."""
+
+    symbol: str
+    atr_bps: int
+    cost_bps: int
+    trend_needs_bps: int | None
+    range_needs_bps: int | None
+
+
+def shown(
+    symbol: str, *, atr_bps: int, fees_bps: int, spread_bps: int, settings: Settings
+) -> Shown:
+    """`fees_bps` is the maker's and the taker's together; slippages are the usual estimates."""
+    cost = fees_bps + spread_bps + DEFAULT_ENTRY_MAKER_BPS + DEFAULT_EXIT_TAKER_BPS
+    return Shown(
+        symbol=symbol,
+        atr_bps=atr_bps,
+        cost_bps=cost,
+        trend_needs_bps=needed_atr_bps(RegimeLabel.TREND, cost, settings),
+        range_needs_bps=needed_atr_bps(RegimeLabel.RANGE, cost, settings),
+    )
+
+
+def has_edge(label: RegimeLabel, atr_bps: int, cost_bps: int, settings: Settings) -> bool:
+    """Whether the reward margin reaches the adaptive minimum that this volatility asks for."""
+    least = min_edge_bps(label, settings.strategy)
+    asked = round_div(least * _volatility_multiplier(atr_bps, settings.adaptive), 10_000)
+    return edge_bps(exits_of(label, atr_bps, settings.exit), cost_bps) >= asked
+
+
+def needed_atr_bps(label: RegimeLabel, cost_bps: int, settings: Settings) -> int | None:
+    """The least five-minute ATR with enough margin; None when no sane one has it."""
+    return next(
+        (atr for atr in range(1, _MOST_ATR_BPS) if has_edge(label, atr, cost_bps, settings)), None
+    )
+
+
+def edge_check(symbols: Iterable[Shown], settings: Settings) -> Check:
+    """Whether any of today's symbols moves enough for the default strategy."""
+    rows = tuple(symbols)
+    able = [
+        row
+        for row in rows
+        for label in (RegimeLabel.TREND, RegimeLabel.RANGE)
+        if has_edge(label, row.atr_bps, row.cost_bps, settings)
+    ]
+    needs = [row.trend_needs_bps for row in rows if row.trend_needs_bps is not None]
+    ranges = [row.range_needs_bps for row in rows if row.range_needs_bps is not None]
+    return Check(
+        id="edge_feasibility",
+        title="Reward margin today",
+        outcome=Outcome.PASS if able else Outcome.WARN,
+        measured=", ".join(f"{row.symbol} ATR {row.atr_bps} bps" for row in rows)
+        or "no symbol passes the limits of [selection]",
+        limit=f"ATR >= {_least(needs)} bps in a trend, >= {_least(ranges)} in a range",
+        detail=""
+        if able
+        else "none moves enough to pay its costs, so the default strategy will rightly not trade",
+    )
+
+
+def _least(values: Sequence[int]) -> str:
+    return str(min(values)) if values else "?"
+
+
+def _volatility_multiplier(atr_bps: int, adaptive: AdaptiveSettings) -> int:
+    normal = round_div(adaptive.normal_atr_5m_bps * adaptive.volatility_factor, 10_000)
+    wild = min(VOLATILITY_MULTIPLIER, adaptive.max_multiplier)
+    return wild if atr_bps > normal else 10_000
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.01"))
