@@ -57,14 +57,14 @@ def test_a_candle_whose_low_is_above_its_open_is_refused(rest: dict[str, bytes])
     (row,) = json.loads(rest["klines"])
 
     with pytest.raises(PayloadInvalid):
-        decode_klines(json.dumps([row[:3] + ["0.5"] + row[4:]]).encode())
+        decode_klines(json.dumps([[*row[:3], "0.5", *row[4:]]]).encode())
 
 
 def test_depth_and_book_ticker_are_read(rest: dict[str, bytes]) -> None:
     depth = decode_depth(rest["depth"], "LTCBTC", _NOW)
     book = decode_book_ticker(rest["bookTicker"], _NOW)
 
-    assert (depth.last_update_id, depth.bids[0].qty) == (1027024, 431)
+    assert (depth.last_update_id, depth.bids[0].qty) == (1027024, Decimal(431))
     assert (book.symbol, book.update_id, book.bid) == ("LTCBTC", 0, Decimal(4))
 
 

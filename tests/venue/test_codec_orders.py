@@ -56,7 +56,7 @@ def test_a_market_order_that_ran_dry_is_expired_with_its_fills(rest: dict[str, b
     (update,) = codec_orders.decode_placed(rest["order_market_expired"], _ORDER, _NOW).updates
 
     assert update.order.status is OrderStatus.EXPIRED
-    assert (len(update.fills), update.order.executed_qty) == (2, 4)
+    assert (len(update.fills), update.order.executed_qty) == (2, Decimal(4))
 
 
 @pytest.mark.parametrize("name", ["openOrders", "allOrders"])

@@ -64,7 +64,7 @@ def test_an_aggregate_trade_carries_the_exchange_time(sockets: dict[str, bytes])
     message = decode_frame(sockets["combined_aggTrade"], _NOW)
 
     assert isinstance(message, AggTrade)
-    assert (message.trade_id, message.price, message.qty) == (12345, Decimal("0.001"), 100)
+    assert (message.trade_id, message.price, message.qty) == (12345, Decimal("0.001"), Decimal(100))
     assert message.exchange_time_ms == 1672515782136
     assert message.buyer_is_maker
 
@@ -85,7 +85,7 @@ def test_a_kline_says_whether_it_is_closed(sockets: dict[str, bytes]) -> None:
         decode_frame(_framed("bnbbtc@kline_1m", sockets["kline"]), _NOW)
     assert (message.interval, message.closed) == (Interval.M1, False)
     assert message.candle.open_time_ms == 1672515780000
-    assert (message.candle.high, message.candle.volume) == (Decimal("0.0025"), 1000)
+    assert (message.candle.high, message.candle.volume) == (Decimal("0.0025"), Decimal(1000))
 
 
 def test_the_all_market_ticker_is_a_heartbeat(sockets: dict[str, bytes]) -> None:

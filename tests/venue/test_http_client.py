@@ -24,7 +24,7 @@ Handler = Callable[[SocketStream], Awaitable[None]]
 async def _server(handler: Handler) -> AsyncIterator[str]:
     """A TCP server on loopback; yields its base URL."""
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(SocketAttribute.local_port)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610  anyio's, no database
 
         async def serve(stream: SocketStream) -> None:
             async with stream:
@@ -135,11 +135,14 @@ async def test_waiting_for_a_free_connection_in_vain_proves_that_nothing_was_sen
         except (NotSent, Unreachable) as error:
             outcomes.append(type(error))
 
-    async with _server(handler) as base, HttpxTransport(SystemClock(), pool=1) as http:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, http, base, 0.2)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(ask, http, base, 0.05)
+    async with (
+        _server(handler) as base,
+        HttpxTransport(SystemClock(), pool=1) as http,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(ask, http, base, 0.2)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(ask, http, base, 0.05)
 
     assert outcomes == [NotSent, Unreachable]
 

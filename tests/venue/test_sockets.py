@@ -144,7 +144,7 @@ async def test_a_mute_server_delays_leaving_only_so_long() -> None:
             await anyio.sleep_forever()
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610  anyio's
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, mute)
             with anyio.move_on_after(0.05) as scope:
@@ -185,7 +185,7 @@ async def test_a_refused_handshake_asks_for_silence(
 
 async def test_nobody_listening_is_unreachable_and_the_query_stays_unsaid() -> None:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610  anyio's
 
     with pytest.raises(Unreachable) as caught:
         async with WebsocketsTransport(SystemClock()).connect(
