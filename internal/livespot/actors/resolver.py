@@ -183,6 +183,10 @@ class Resolver:
                 seen, lists, complete = await self._read(case, probe)
         except NoSuchOrder:
             return absent
+        except Refused as error:
+            # Lists are denied under a code of their own.
+            listed = probe.endpoint is Endpoint.ORDER_LIST
+            return absent if listed and "does not exist" in error.message else so_far
         except (TimeoutError, *_UNREADABLE):
             return so_far
         if seen or lists:

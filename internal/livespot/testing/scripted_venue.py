@@ -42,7 +42,8 @@ class ScriptedVenue:
     """`script` holds what happens to the next mutations, in order; then everything is accepted.
 
     `on_mutation` is called with the client id at the moment of the first byte. Reads are hidden
-    while `blind`. While `holding` is set, answers wait for it.
+    while `blind`; those named in `lagging` show nothing yet. While `holding` is set, answers wait
+    for it.
     """
 
     clock: Clock
@@ -55,6 +56,7 @@ class ScriptedVenue:
     blind: bool = False
     traded_until_ms: int = 0
     reads: int = 0
+    lagging: frozenset[str] = frozenset()
     holding: anyio.Event | None = None
 
     # ---- mutations
@@ -197,13 +199,15 @@ class ScriptedVenue:
         raise Refused(-1121, f"no rates for {symbol}")
 
     async def open_orders(self, symbol: str | None) -> tuple[OrderView, ...]:
-        return tuple(v for v in self._visible() if not v.status.is_terminal)
+        visible = [] if "open_orders" in self.lagging else self._visible()
+        return tuple(v for v in visible if not v.status.is_terminal)
 
     async def order(
         self, symbol: str, *, client_order_id: str = "", order_id: int = 0
     ) -> OrderView:
         for view in self._visible():
-            if client_order_id == view.client_order_id or order_id == view.order_id:
+            by_name = client_order_id == view.client_order_id and "order" not in self.lagging
+            if by_name or order_id == view.order_id:
                 return msgspec.structs.replace(view, orig_client_order_id="")
         raise NoSuchOrder(-2013, "Order does not exist.")
 
