@@ -56,7 +56,6 @@ from livespot.contracts.vocabulary import (
 from livespot.rules import drift
 from livespot.runtime.mailboxes import Mailbox, Reply
 
-_LISTEN_SECONDS = 0.25
 _MIN_GAP_MS = 250
 _RETRY_MS = 1000
 _FAILED = (Transient, Refused, PayloadInvalid)
@@ -102,6 +101,7 @@ class Reconciler:
     governor: Mailbox[GovernorInbox]
     rest_age: RestAge
     beat: Callable[[], None]
+    listen_ms: int = 250
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
@@ -122,7 +122,7 @@ class Reconciler:
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
-        with self.clock.move_on_after(_LISTEN_SECONDS):
+        with self.clock.move_on_after(self.listen_ms / 1000):
             return await self.inbox.receive()
         return None
 
@@ -130,11 +130,10 @@ class Reconciler:
         agenda = state.agenda
         match message:
             case ReconcileWanted():
-                agenda.wanted.add(message.symbol)
-                agenda.account_ms = 0
+                self._want(agenda, message.symbol)
             case UserStreamChanged():
                 agenda.stream_live = message.live
-                agenda.wanted.add("")
+                self._want(agenda, "")
             case Position():
                 self._learn_position(state, message)
             case SymbolsLearned():
@@ -146,10 +145,19 @@ class Reconciler:
             case _:
                 assert_never(message)
 
+    def _want(self, agenda: Agenda, symbol: str) -> None:
+        """Everything, or one symbol with the balances."""
+        agenda.wanted.add(symbol)
+        agenda.account_ms = 0
+        if not symbol:
+            agenda.sweep_ms = agenda.all_ms = 0
+
     def _learn_position(self, state: State, position: Position) -> None:
         known = state.watch.positions.get(position.symbol)
         if known is None or known.qty != position.qty:
+            soon = self.clock.monotonic_ms() + self.settings.reconcile.rest_interval_ms
             state.agenda.account_ms = 0
+            state.agenda.orders_ms = min(state.agenda.orders_ms, soon)
         if position.phase in _CLOSED:
             state.watch.positions.pop(position.symbol, None)
         else:

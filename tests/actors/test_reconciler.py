@@ -1,0 +1,340 @@
+"""The reconciler beside the real execution actor: belief is corrected forwards, and only there."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from livespot.actors.mail import (
+    AccountObserved,
+    FillBooked,
+    OrderProgressed,
+    ReconcilerInbox,
+    ReconcileWanted,
+    RecoverAsked,
+    RecoverySummary,
+    UserStreamChanged,
+)
+from livespot.actors.reconciler import Reconciler
+from livespot.actors.rest_age import RestAge
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import Throttled, Unreachable
+from livespot.contracts.ids import client_order_id
+from livespot.contracts.orders import OrderView
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import (
+    EventType,
+    OrderStatus,
+    OrderType,
+    Side,
+    SignalKind,
+    SignalLevel,
+)
+from livespot.runtime.mailboxes import Mailbox, Reply
+from livespot.store.queries import LedgerQueries
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.execution_bench import SYMBOL, Bench, StepClock, a_decision, bench
+from livespot.testing.inline_store import InlineReader
+from livespot.testing.ledger_rows import fresh
+from livespot.testing.scripted_venue import ScriptedVenue
+
+D = Decimal
+
+
+@dataclass(slots=True)
+class FlakyVenue(ScriptedVenue):
+    """Reads fail with what is queued; `asked` counts the open-order reads by symbol."""
+
+    failures: list[Exception] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    async def open_orders(self, symbol: str | None) -> tuple[OrderView, ...]:
+        self.asked.append(symbol or "*")
+        if self.failures:
+            raise self.failures.pop(0)
+        return tuple(v for v in self._visible() if not v.status.is_terminal)
+
+
+@dataclass(slots=True)
+class ReconcileBench:
+    inner: Bench
+    actor: Reconciler
+    audit: RecordingAudit
+    position: Mailbox[Any]
+
+    async def look(self, cause: str = "test") -> None:
+        await self.tell(ReconcileWanted(cause=cause, symbol=""))
+        self.inner.clock.step(300)
+        await self.inner.settle()
+
+    async def tell(self, message: ReconcilerInbox) -> None:
+        await self.actor.inbox.send(message)
+        await self.inner.settle()
+
+    def diffs(self) -> list[dict[str, Any]]:
+        return [e.draft.data for e in self.audit.of(EventType.RECONCILE_DIFF)]
+
+    def passes(self) -> int:
+        events = self.audit.of(EventType.RECONCILE_REST)
+        return sum("failed" not in e.draft.data for e in events)
+
+    def demands(self) -> list[SignalLevel]:
+        signals = self.inner.heard(self.actor.governor, HealthSignal)
+        mine = [s for s in signals if s.source == "reconciler" and s.kind is SignalKind.DRIFT]
+        return [s.level for s in mine]
+
+
+@asynccontextmanager
+async def reconcile_bench(path: Path) -> AsyncIterator[ReconcileBench]:
+    clock = StepClock()
+    venue = FlakyVenue(clock)
+    async with (
+        bench(path, clock=clock, venue=venue) as inner,
+        anyio.create_task_group() as tasks,
+    ):
+        audit = RecordingAudit()
+        actor = Reconciler(
+            mode=inner.actor.mode,
+            settings=inner.settings,
+            clock=clock,
+            audit=audit,
+            ledger=LedgerQueries(InlineReader(path)),
+            reads=venue,
+            inbox=inner.actor.reconciler,
+            execution=inner.actor.inbox,
+            risk=inner.actor.risk,
+            position=inner.actor.position,
+            governor=inner.actor.governor,
+            rest_age=RestAge(5000),
+            beat=lambda: None,
+            listen_ms=0,
+        )
+        await tasks.start(actor.run)
+        made = ReconcileBench(inner=inner, actor=actor, audit=audit, position=inner.actor.position)
+        await made.tell(UserStreamChanged(live=True, at_ms=clock.now_ms()))
+        clock.step(300)
+        await inner.settle()
+        yield made
+        actor.inbox.close()
+
+
+def venue_of(b: ReconcileBench) -> FlakyVenue:
+    venue = b.inner.venue
+    assert isinstance(venue, FlakyVenue)
+    return venue
+
+
+def plant(b: ReconcileBench, client_id: str, order_id: int = 900) -> None:
+    """An order on the account that this program's ledger knows nothing of."""
+    now = b.inner.clock.now_ms()
+    b.inner.venue.orders_by_id[order_id] = OrderView(
+        symbol=SYMBOL,
+        order_id=order_id,
+        order_list_id=-1,
+        client_order_id=client_id,
+        orig_client_order_id="",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        status=OrderStatus.NEW,
+        raw_status="NEW",
+        price=D(1),
+        stop_price=D(0),
+        orig_qty=D(1),
+        executed_qty=D(0),
+        cumulative_quote=D(0),
+        exchange_time_ms=now,
+        local_received_ms=now,
+    )
+
+
+async def test_a_fill_that_no_event_reported_is_found_and_booked_once(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        order = b.inner.venue.working_buys()[0]
+        b.inner.venue.fill(order.order_id, str(order.orig_qty))
+        b.inner.clock.step(2500)
+
+        await b.look()
+        await b.look()
+
+        booked = b.inner.heard(b.position, FillBooked)
+        assert [f.fill.qty for f in booked] == [order.orig_qty]
+        assert [d["mismatch"] for d in b.diffs()] == ["MISSING_FILL"]
+        assert b.demands() == []
+
+
+async def test_an_order_gone_from_the_open_ones_is_queried_by_its_id(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        order = b.inner.venue.working_buys()[0]
+        b.inner.venue.change(order.order_id, status=OrderStatus.CANCELED)
+        b.inner.clock.step(2500)
+
+        await b.look()
+
+        told = b.inner.heard(b.position, OrderProgressed)
+        ends = [t.order.status for t in told if t.order.order_id == order.order_id]
+        assert ends[-1] is OrderStatus.CANCELED
+
+
+async def test_a_read_that_lags_never_takes_anything_back(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        order = b.inner.venue.working_buys()[0]
+        b.inner.venue.fill(order.order_id, str(order.orig_qty))
+        await b.inner.stream(order.order_id)
+        b.inner.venue.change(
+            order.order_id, status=OrderStatus.NEW, executed_qty=D(0), cumulative_quote=D(0)
+        )
+        b.inner.heard(b.position, OrderProgressed)
+        b.inner.clock.step(9000)
+
+        await b.look()
+
+        told = b.inner.heard(b.position, OrderProgressed)
+        assert [t for t in told if t.order.order_id == order.order_id] == []
+
+
+async def test_a_foreign_order_is_announced_and_changes_no_mode(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, "web_123")
+        await b.look()
+        b.inner.clock.step(2500)
+
+        await b.look()
+        await b.look()
+
+        alerts = [a.code for a in b.inner.heard(b.actor.governor, Alert)]
+        assert alerts == [ReasonCode.FOREIGN_ORDER_DETECTED]
+        assert [d["mismatch"] for d in b.diffs()] == ["FOREIGN_ORDER"]
+        assert b.demands() == []
+
+
+async def test_an_order_of_our_shape_without_a_row_pauses_on_the_second_read(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, client_order_id("oi_lost"))
+        await b.look()
+        assert b.demands() == []
+        b.inner.clock.step(2500)
+
+        await b.look()
+
+        assert b.demands() == [SignalLevel.PAUSE]
+
+
+async def test_drift_that_ends_withdraws_its_demand(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, client_order_id("oi_lost"))
+        b.inner.clock.step(61_000)
+        await b.look()
+        b.inner.clock.step(2500)
+        await b.look()
+        b.inner.venue.change(900, status=OrderStatus.CANCELED)
+        b.inner.clock.step(61_000)
+
+        await b.look()
+
+        assert b.demands() == [SignalLevel.PAUSE, SignalLevel.CLEAR]
+
+
+async def test_a_failed_read_is_reported_and_the_next_one_tries_again(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        venue_of(b).failures = [Unreachable("gone")]
+        b.inner.clock.step(15_000)
+        await b.inner.settle()
+        before = b.passes()
+        failed = [e for e in b.audit.of(EventType.RECONCILE_REST) if "failed" in e.draft.data]
+        age = b.actor.rest_age.age_ms(b.inner.clock.monotonic_ms())
+
+        b.inner.clock.step(1100)
+        await b.inner.settle()
+
+        assert len(failed) == 1
+        assert age is not None
+        assert age >= 5000
+        assert b.passes() > before
+        assert b.actor.rest_age.age_ms(b.inner.clock.monotonic_ms()) == 0
+
+
+async def test_a_throttled_read_keeps_silent_for_as_long_as_it_was_told(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        venue_of(b).failures = [Throttled(retry_after_ms=30_000, banned=False)]
+        b.inner.clock.step(15_000)
+        await b.inner.settle()
+        asked = len(venue_of(b).asked)
+
+        await b.look()
+        b.inner.clock.step(20_000)
+        await b.inner.settle()
+        quiet = len(venue_of(b).asked)
+        b.inner.clock.step(10_000)
+        await b.inner.settle()
+
+        assert quiet == asked
+        assert len(venue_of(b).asked) > asked
+
+
+async def test_with_nothing_open_it_looks_every_fifteen_seconds_and_faster_without_a_stream(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        b.inner.clock.step(16_000)
+        await b.inner.settle()
+        start = b.passes()
+        for _ in range(14):
+            b.inner.clock.step(1000)
+            await b.inner.settle()
+        idle = b.passes() - start
+        await b.tell(UserStreamChanged(live=False, at_ms=b.inner.clock.now_ms()))
+        b.inner.clock.step(300)
+        await b.inner.settle()
+        start = b.passes()
+
+        for _ in range(15):
+            b.inner.clock.step(1000)
+            await b.inner.settle()
+
+        assert idle == 0
+        assert b.passes() - start == 3
+        assert b.actor.rest_age.interval_ms == 5000
+
+
+async def test_balances_read_go_to_risk_and_position(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.look()
+
+        assert b.inner.heard(b.actor.risk, AccountObserved)
+        assert b.inner.heard(b.position, AccountObserved)
+
+
+async def test_recovery_reads_twice_before_it_calls_a_difference_drift(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, client_order_id("oi_lost"))
+        reply: Reply[RecoverySummary] = Reply()
+        await b.tell(RecoverAsked(reply=reply))
+        b.inner.clock.step(2100)
+        await b.inner.settle()
+
+        summary = await reply.wait()
+
+        assert summary.drift is SignalLevel.PAUSE
+        assert summary.unresolved == 0
+
+
+async def test_a_clean_account_recovers_clean(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        reply: Reply[RecoverySummary] = Reply()
+        await b.tell(RecoverAsked(reply=reply))
+
+        summary = await reply.wait()
+
+        assert (summary.drift, summary.unresolved) == (SignalLevel.CLEAR, 0)
+        assert summary.detail == "0 differences"
