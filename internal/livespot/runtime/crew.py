@@ -266,7 +266,7 @@ def _scanner(plan: Plan, seams: Seams, house: House) -> Actor:
         state=wires.state,
         feed=wires.feed,
         signal=wires.signal,
-        infos_to=[wires.state, wires.risk, wires.execution, wires.position, wires.reconciler],
+        infos_to=[wires.risk, wires.execution, wires.position, wires.reconciler],
         governor=wires.governor,
         beat=house.heartbeats.beat_of("scanner"),
     )

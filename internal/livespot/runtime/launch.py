@@ -179,12 +179,14 @@ async def _built(
 
 
 async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
+    code = ExitCode.WATCHDOG
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen_for_signals, system)
         tasks.start_soon(launch.watch, running)
         if launch.span_seconds is not None:
             tasks.start_soon(_end_after, launch.span_seconds, system)
-        return await _system(tasks, system)
+        code = await _system(tasks, system)
+    return code  # noqa: RET504  the group may swallow its own cancellation
 
 
 async def _system(tasks: TaskGroup, system: System) -> ExitCode:

@@ -90,7 +90,7 @@ async def start_exchange(
     ]
     with log.open("ab") as output:
         # Its own session: Ctrl-C in the terminal and a killed runtime leave it running.
-        process = subprocess.Popen(  # noqa: S603  our own program with our own arguments
+        process = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     wall = SystemClock()
