@@ -34,7 +34,7 @@ from livespot.actors.risk import RiskOfficer
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
-from livespot.contracts.market import Snapshot
+from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import AccountView, Balance, Fill
 from livespot.contracts.records import ReserveRow, RiskVerdictRow
 from livespot.contracts.redaction import Redactor
@@ -423,3 +423,46 @@ async def test_outside_normal_nothing_is_approved(path: Path) -> None:
             ReasonCode.RISK_SIZE_CAPPED,
         )
         assert house.approved() is None
+
+
+async def test_a_third_entry_is_compared_with_present_returns(path: Path) -> None:
+    async with _house(path) as house:
+        for symbol in ("SOLUSDT", "BTCUSDT"):
+            await house.propose(symbol)
+            assert house.approved() is not None
+
+        await house.propose("ETHUSDT")
+        asked = house.market.receive_nowait()
+        assert asked is not None
+        assert asked.symbols == ("BTCUSDT", "SOLUSDT")
+        still = a_snapshot().returns
+        asked.reply.answer(tuple(_features(symbol, still) for symbol in asked.symbols))
+        await anyio.wait_all_tasks_blocked()
+
+        # A series that never moves correlates with nothing.
+        assert house.approved() is not None
+
+
+def _features(symbol: str, returns: Returns) -> DeepFeatures:
+    snapshot = a_snapshot()
+    return DeepFeatures(
+        symbol=symbol,
+        warm=True,
+        regime=snapshot.regime,
+        microstructure=snapshot.microstructure,
+        atr14_5m_bps=100,
+        cost_inputs=snapshot.cost_inputs,
+        returns=returns,
+    )
+
+
+async def test_a_block_is_told_under_the_id_signal_knows(path: Path) -> None:
+    async with _house(path, free="0") as house:
+        snapshot, decision = _entry()
+        gate = a_gate_result(modify_applied=True, original_decision_id="dec_before")
+
+        await house.say(GatedProposal(decision=decision, snapshot=snapshot, gate=gate))
+
+        message = house.signal.receive_nowait()
+        assert isinstance(message, ProposalEnded)
+        assert message.decision_id == "dec_before"

@@ -138,7 +138,8 @@ class RiskOfficer:
             await self._fire(memory, [c for c in verdict.reasons if c in KILL_SWITCHES])
             await self.signal.send(
                 ProposalEnded(
-                    decision_id=decision.decision_id,
+                    # Signal knows the proposal under the id it had before the gate shrank it.
+                    decision_id=proposal.gate.original_decision_id or decision.decision_id,
                     symbol=decision.symbol,
                     reasons=verdict.reasons,
                 )
