@@ -98,12 +98,21 @@ async def test_a_read_is_tried_three_times_with_growing_pauses(rest: dict[str, b
     [
         ((answer(b"", 502),) * 3, Unreachable),
         ((NotSent("refused"),) * 3, Unreachable),
+        ((answer(b"<html>", 403),), Unreachable),
         ((_refusal(-2013, "Order does not exist."),), NoSuchOrder),
         ((_refusal(-2015, "Invalid API-key.", 401),), KeyRefused),
         ((answer(b"<html>"),), PayloadInvalid),
         ((_refusal(-1003, "Too many requests queued.", 429, retry_after="37"),), Throttled),
     ],
-    ids=["server error", "no connection", "no such order", "key", "unreadable", "throttled"],
+    ids=[
+        "server error",
+        "no connection",
+        "firewall",
+        "no such order",
+        "key",
+        "unreadable",
+        "throttled",
+    ],
 )
 async def test_a_failing_read_ends_in_its_error(
     script: tuple[HttpAnswer | Exception, ...], kind: type[LivespotError]

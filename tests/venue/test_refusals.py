@@ -18,7 +18,7 @@ from livespot.contracts.errors import (
     Unreachable,
 )
 from livespot.testing.scripted_http import answer
-from livespot.venue.refusals import Answer, classify, rest_answer
+from livespot.venue.refusals import Answer, Forbidden, classify, rest_answer
 
 _NOW_MS = 1_659_142_907_531
 
@@ -68,7 +68,7 @@ def test_a_failed_mutation_is_classified(
 
 _READS: list[tuple[int, int, str, type[LivespotError]]] = [
     (500, 0, "", Unreachable),
-    (403, 0, "", Unreachable),
+    (403, 0, "", Forbidden),
     (400, -1001, "", Unreachable),
     (400, -1008, "", Unreachable),
     (400, -1016, "", Unreachable),

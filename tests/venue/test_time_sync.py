@@ -100,3 +100,25 @@ async def test_callers_that_meet_share_one_measurement() -> None:
             tasks.start_soon(sync.resync)
 
     assert server.readings == 5
+
+
+async def test_a_lost_answer_or_two_are_measured_again_but_not_a_dead_line() -> None:
+    clock = ManualClock()
+    server = _Server(clock, 250, [10] * 20)
+    lost = {1, 3}
+    asked = 0
+
+    async def read() -> int:
+        nonlocal asked
+        asked += 1
+        if asked in lost or asked > 7:
+            raise Unreachable("lost")
+        return await server.read()
+
+    sync = TimeSync(clock, read)
+
+    await sync.resync()
+    with pytest.raises(Unreachable):
+        await sync.resync()
+
+    assert (sync.offset_ms, asked) == (250, 10)

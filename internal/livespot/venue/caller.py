@@ -18,13 +18,12 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.transport import HttpAnswer, HttpTransport
 from livespot.venue.codec_market import decode_time
 from livespot.venue.params import Params
-from livespot.venue.refusals import HALVES_CODES, classify, rest_answer
+from livespot.venue.refusals import HALVES_CODES, Forbidden, classify, rest_answer
 from livespot.venue.signing import Signer, query_string, signed_query
 from livespot.venue.time_sync import TimeSync
 from livespot.venue.weights import Priority, WeightBudget
 
 _READ_ATTEMPTS = 3
-_READ_RECV_WINDOW_MS = 5000
 # A silence longer than this is the caller's business, not that of a retry loop.
 _LONGEST_PAUSE_MS = 2000
 _FIRST_PAUSE_SECONDS = 0.2
@@ -45,6 +44,21 @@ class Call:
     places_orders: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTolerance:
+    """What a read still accepts; an accelerated market needs more.
+
+    `recv_window_ms`: how late it may arrive (a mutation states its own). `max_rtt_ms`: how long a
+    round trip may take to still say something of the exchange's clock.
+    """
+
+    recv_window_ms: int = 5000
+    max_rtt_ms: int = 500
+
+
+_DEFAULT_TOLERANCE = ReadTolerance()
+
+
 class RestCaller:
     """Shared by everything that speaks REST to one exchange with one key.
 
@@ -59,15 +73,16 @@ class RestCaller:
         clock: Clock,
         signer: Signer | None = None,
         read_timeout_seconds: float = 5.0,
-        max_rtt_ms: int = 500,
+        tolerance: ReadTolerance = _DEFAULT_TOLERANCE,
     ) -> None:
-        self.server_clock = TimeSync(clock, self._sample_time, max_rtt_ms=max_rtt_ms)
+        self.server_clock = TimeSync(clock, self._sample_time, max_rtt_ms=tolerance.max_rtt_ms)
         self.budget = WeightBudget(self.server_clock.server_now_ms)
         self.clock = clock
         self._transport = transport
         self._base_url = base_url.rstrip("/")
         self._signer = signer
         self._read_timeout_seconds = read_timeout_seconds
+        self._recv_window_ms = tolerance.recv_window_ms
         # Bulk reads may not take every connection: an order must never queue behind them.
         self._scans = anyio.CapacityLimiter(_SCANS_AT_ONCE)
 
@@ -142,7 +157,7 @@ class RestCaller:
             return (f"{url}?{query}" if query else url), {}
         if self._signer is None:
             raise KeyRefused(0, "no API key is configured", http_status=0)
-        params: Params = {"recvWindow": _READ_RECV_WINDOW_MS, **call.params}
+        params: Params = {"recvWindow": self._recv_window_ms, **call.params}
         params["timestamp"] = self.server_clock.server_now_ms()
         query = signed_query(params.items(), self._signer)
         return f"{url}?{query}", {"X-MBX-APIKEY": self._signer.api_key.reveal()}
@@ -156,7 +171,7 @@ class RestCaller:
 def _may_retry(error: BaseException) -> bool:
     if isinstance(error, Throttled):
         return not error.banned and error.retry_after_ms <= _LONGEST_PAUSE_MS
-    return isinstance(error, Transient)
+    return isinstance(error, Transient) and not isinstance(error, Forbidden)
 
 
 def _pause_seconds(state: RetryCallState) -> float:

@@ -36,6 +36,11 @@ _FILTER = re.compile(r"Filter failure: ([A-Z_]+)")
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 _MINUTE_MS, _ORDER_WINDOW_MS, _FIRST_BAN_MS = 60_000, 10_000, 120_000
 
+
+class Forbidden(Unreachable):
+    """403 from the firewall: no ban and no key fault, but asking again at once may bring one."""
+
+
 Failure: TypeAlias = Throttled | Unreachable | OutcomeUnknown | Refused | PayloadInvalid
 
 _ERROR = msgspec.json.Decoder(WireError)
@@ -88,7 +93,9 @@ def classify(answer: Answer, *, mutation_id: str | None = None) -> Failure:
 
 
 def _for_read(answer: Answer) -> Failure:
-    if answer.status >= 500 or answer.status == 403 or answer.code in _TRY_AGAIN_CODES:
+    if answer.status == 403:
+        return Forbidden(_shown(answer))
+    if answer.status >= 500 or answer.code in _TRY_AGAIN_CODES:
         return Unreachable(_shown(answer))
     if answer.status == 401:
         return _refused(answer)

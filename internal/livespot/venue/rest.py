@@ -5,7 +5,14 @@ import structlog
 
 from livespot.contracts.errors import Refused
 from livespot.contracts.market import BookTicker, Candle, DepthBook, SymbolInfo, Ticker24h
-from livespot.contracts.orders import AccountView, CommissionRates, Fill, ListView, OrderView
+from livespot.contracts.orders import (
+    AccountView,
+    CommissionRates,
+    Fill,
+    KeyRights,
+    ListView,
+    OrderView,
+)
 from livespot.contracts.vocabulary import Interval
 from livespot.venue import codec_account, codec_info, codec_market, codec_orders
 from livespot.venue.caller import Call, RestCaller
@@ -21,7 +28,7 @@ _log = structlog.get_logger()
 
 
 class BinanceRest:
-    """A `MarketReader`, and an `AccountReader` when the caller has a key."""
+    """A `MarketReader`; with a key also an `AccountReader` and `KeyReader`."""
 
     def __init__(self, caller: RestCaller) -> None:
         self._caller = caller
@@ -125,6 +132,12 @@ class BinanceRest:
         body = await self._signed("myTrades", params, 5 if order_id else 20)
         return codec_orders.decode_trades(body, self._now_ms())
 
+    async def key_rights(self) -> KeyRights:
+        """Raises `PayloadInvalid` where the venue has no such endpoint, as the testnet."""
+        return codec_account.decode_key_rights(
+            await self._signed("/sapi/v1/account/apiRestrictions", {}, 1)
+        )
+
     async def _public(self, path: str, params: Params, weight: int, priority: Priority) -> bytes:
         call = Call(method="GET", path=_V3 + path, params=params, weight=weight, priority=priority)
         return await self._caller.read(call)
@@ -132,7 +145,7 @@ class BinanceRest:
     async def _signed(self, path: str, params: Params, weight: int) -> bytes:
         call = Call(
             method="GET",
-            path=_V3 + path,
+            path=path if path.startswith("/") else _V3 + path,
             params=params,
             weight=weight,
             priority=Priority.QUERY,

@@ -12,6 +12,7 @@ _SAMPLES = 5
 _MOST_ATTEMPTS = 8
 _FEWEST = 3
 _MOST_RTT_MS = 500
+_MOST_LOST = 2
 
 
 class TimeSync:
@@ -66,13 +67,17 @@ class TimeSync:
 
     async def _offsets(self) -> list[int]:
         found: list[int] = []
+        lost = 0
         for _ in range(_MOST_ATTEMPTS):
-            before_ms = self._clock.monotonic_ms()
-            server_ms = await self._read_server_ms()
-            now_ms = self._clock.now_ms()
-            rtt_ms = self._clock.monotonic_ms() - before_ms
-            if rtt_ms <= self._max_rtt_ms:
-                found.append(server_ms + rtt_ms // 2 - now_ms)
+            try:
+                offset_ms = await self._sample()
+            except Unreachable:
+                lost += 1
+                if lost > _MOST_LOST:
+                    raise
+                continue
+            if offset_ms is not None:
+                found.append(offset_ms)
             if len(found) == _SAMPLES:
                 break
         if len(found) < _FEWEST:
@@ -81,3 +86,11 @@ class TimeSync:
                 f"within {self._max_rtt_ms} ms"
             )
         return found
+
+    async def _sample(self) -> int | None:
+        """One offset; None when the answer took too long to say anything."""
+        before_ms = self._clock.monotonic_ms()
+        server_ms = await self._read_server_ms()
+        now_ms = self._clock.now_ms()
+        rtt_ms = self._clock.monotonic_ms() - before_ms
+        return server_ms + rtt_ms // 2 - now_ms if rtt_ms <= self._max_rtt_ms else None

@@ -31,6 +31,8 @@ from livespot.venue.wire import ABSENT, Wire, WireError, WireRateLimit, given, r
 _HANDSHAKE_SECONDS = 5.0
 _CONNECT_WEIGHT = 2
 _SESSION_WEIGHT = 2
+# Nothing is traded by a subscription, so it may arrive as late as the exchange allows.
+_SESSION_RECV_WINDOW_MS = 60_000
 # Events wait here while the consumer is busy; more than this at once means it has stopped.
 _MOST_EVENTS = 8192
 
@@ -220,7 +222,12 @@ class WsApiConnection:
             await self._session_call("userDataStream.subscribe.signature")
 
     async def _session_call(self, method: str) -> None:
-        call = SocketCall(method=method, params={}, weight=_SESSION_WEIGHT, priority=Priority.QUERY)
+        call = SocketCall(
+            method=method,
+            params={"recvWindow": _SESSION_RECV_WINDOW_MS},
+            weight=_SESSION_WEIGHT,
+            priority=Priority.QUERY,
+        )
         await self.call(call, timeout_seconds=_HANDSHAKE_SECONDS)
 
     async def _read(

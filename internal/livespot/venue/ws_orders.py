@@ -60,6 +60,7 @@ class WsApiOrders:
             raise OutcomeUnknown(client_id, str(error)) from error
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer:
+        """`OutcomeUnknown` carries the new order's id, but leaves both halves unknown."""
         client_id = request.order.client_order_id
         params = cancel_replace_params(request)
         call = _call("order.cancelReplace", params, client_id, priority_of(request))
