@@ -5,7 +5,11 @@ from pathlib import Path
 import msgspec
 
 from livespot.actors.mail import StopAsked
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.decision import Decision
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, Position
+from livespot.contracts.records import DecisionRow, SnapshotRow
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
@@ -17,7 +21,9 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.runtime.mailboxes import Reply
-from livespot.testing.ledger_rows import fresh
+from livespot.testing.execution_bench import Bench, a_decision, bench
+from livespot.testing.ledger_rows import draft, fresh
+from livespot.testing.market_values import a_snapshot
 from livespot.testing.position_bench import PositionBench, position_bench
 from livespot.testing.scripted_venue import DROP_REQUEST, refused
 
@@ -219,3 +225,54 @@ async def test_stopping_waits_for_protection_and_leaves_it_standing(tmp_path: Pa
         assert early.cancelled_caught
         assert (await b.position()).phase is PositionPhase.PROTECTED
         assert not any(isinstance(r, CancelRequest) for r in b.inner.venue.sent)
+
+
+async def test_a_fill_booked_before_recovery_is_adopted_and_protected_only_once(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    async with bench(path, settings=SEPARATE) as before:
+        decision = a_decision(SEPARATE)
+        await remember(before, decision)
+        await before.approve(decision)
+        order = before.venue.working_buys()[0]
+        before.venue.fill(order.order_id, str(order.orig_qty))
+    async with position_bench(path, settings=SEPARATE, venue=before.venue, clock=before.clock) as b:
+        await b.inner.recover()
+        await b.inner.advance(300)
+        await b.recover()
+        await b.inner.advance(300)
+
+        position = await b.position()
+
+        assert position.qty == order.orig_qty - order.orig_qty / 1000
+        assert position.phase is PositionPhase.PROTECTED
+        assert len(own_lists(b)) == 1
+
+
+async def remember(b: Bench, decision: Decision) -> None:
+    """The signal actor's part: snapshot and decision are on disk before an entry is approved."""
+    snapshot = a_snapshot(b.settings)
+    stored = SnapshotRow(
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_hash=snapshot.snapshot_hash,
+        symbol=snapshot.symbol,
+        cycle_id=decision.cycle_id,
+        exchange_time_ms=snapshot.exchange_time_ms,
+        snapshot_json=canonical_json(snapshot).decode(),
+        at_ms=1,
+    )
+    row = DecisionRow(
+        decision_id=decision.decision_id,
+        cycle_id=decision.cycle_id,
+        symbol=decision.symbol,
+        outcome="PROPOSED",
+        snapshot_id=decision.snapshot_id,
+        edge_score_x10000=decision.edge_score_x10000,
+        edge_bps_expected=decision.edge_bps_expected,
+        reasons=decision.reasons,
+        decision_json=canonical_json(decision).decode(),
+        original_decision_id="",
+        at_ms=1,
+    )
+    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(stored, row)))

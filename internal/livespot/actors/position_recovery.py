@@ -45,14 +45,18 @@ async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
 
     An unreadable exchange leaves the ledger's belief in place and counts as unresolved.
     """
-    for row in await sources.ledger.open_positions():
-        desk.cases[row.symbol] = await _from_row(desk, sources, row)
-    await _adopt_unrecorded(desk, sources)
     problems = []
-    for case in desk.cases.values():
-        problem = await _verify(desk, sources, case)
+    for row in await sources.ledger.open_positions():
+        known = desk.cases.get(row.symbol)
+        if known is not None and known.holding.decision_id == row.decision_id:
+            # Already taken up, by a fill that arrived before the question: what it has asked for
+            # since must not be forgotten.
+            continue
+        case = desk.cases[row.symbol] = await _from_row(desk, sources, row)
+        problem = await _verify(sources, case)
         if problem:
-            problems.append(f"{case.holding.symbol}: {problem}")
+            problems.append(f"{row.symbol}: {problem}")
+    await _adopt_unrecorded(desk, sources)
     if desk.cases:
         problems.extend(await _read_account(desk, sources))
     return RecoverySummary(
@@ -102,7 +106,7 @@ async def _from_decision(
     for item in await sources.ledger.fills_of_decision(decision_id):
         holding = book(holding, await _booked(sources, item))
     case = Case(holding=holding, recovered=True)
-    await _verify(desk, sources, case)
+    await _verify(sources, case)
     return case
 
 
@@ -123,7 +127,7 @@ async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
             desk.cases[intent.symbol] = case
 
 
-async def _verify(desk: Desk, sources: RecoverySources, case: Case) -> str:
+async def _verify(sources: RecoverySources, case: Case) -> str:
     """Give the case its live orders; returns what could not be verified, or nothing."""
     holding = case.holding
     intents = {
