@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from livespot.contracts.errors import LocalRefusal, Refused, Unreachable
-from livespot.runtime.clock import SystemClock
+from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.testing.clock import ManualClock
 from livespot.venue.market_stream import MarketStream, OpenMarketStream
 from livespot.venue.sockets import WebsocketsTransport
@@ -95,6 +95,26 @@ async def test_an_overdue_answer_ends_the_connection() -> None:
 
     with pytest.raises(Unreachable):
         await stream.receive()
+
+
+async def test_an_answer_overdue_since_another_task_asked_ends_a_waiting_reader() -> None:
+    wire = _Wire()
+    clock = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+    stream = OpenMarketStream(wire, clock)
+    ended = False
+
+    async def read() -> None:
+        nonlocal ended
+        with pytest.raises(Unreachable):
+            await stream.receive()
+        ended = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        await stream.subscribe(_streams("a@trade"))
+
+    assert ended
 
 
 async def test_an_overdue_answer_is_noticed_while_draining() -> None:

@@ -60,7 +60,7 @@ _DEFAULT_TOLERANCE = ReadTolerance()
 
 
 class RestCaller:
-    """Shared by everything that speaks REST to one exchange with one key.
+    """The one way to speak REST to one exchange with one key.
 
     Owns the measured server clock and the request budget.
     """

@@ -14,6 +14,7 @@ from livespot.contracts.transport import Socket, SocketTransport
 from livespot.venue.wire import ABSENT, given, read
 
 _ANSWER_MS = 5000
+_LOOK_SECONDS = 1.0
 _MOST_STREAMS = 1024
 # The exchange allows five a second and counts our pongs too.
 _MESSAGES_PER_SECOND = 4
@@ -118,16 +119,11 @@ class OpenMarketStream:
         return None
 
     async def _receive_in_time(self) -> bytes:
-        if not self._asked:
-            return await self._socket.receive()
-        self._require_answers()
-        due_ms = min(asked.due_ms for asked in self._asked.values())
-        wait_seconds = (due_ms - self._clock.monotonic_ms()) / 1000
-        try:
-            with self._clock.fail_after(wait_seconds):
+        while True:
+            self._require_answers()
+            # Woken now and then: another task may have asked since this wait began.
+            with self._clock.move_on_after(_LOOK_SECONDS):
                 return await self._socket.receive()
-        except TimeoutError as error:
-            raise Unreachable("a subscription was not answered in time") from error
 
     def _require_answers(self) -> None:
         now_ms = self._clock.monotonic_ms()
