@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from livespot.actors.mail import EntryEnded
@@ -135,8 +136,6 @@ async def test_only_a_definite_no_is_taken_for_a_no(
 
 
 async def test_a_silent_transport_ends_as_unknown(tmp_path: Path) -> None:
-    import anyio
-
     timing = TimingSettings(mutation_timeout_ms=50)
     async with bench(fresh(tmp_path), settings=Settings(timing=timing)) as b:
         b.venue.holding = anyio.Event()

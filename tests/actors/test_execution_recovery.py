@@ -1,6 +1,7 @@
 """What survives: cancellation in the middle of a send, a killed life, a strange order."""
 
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from livespot.actors.mail import EntryEnded, FillBooked, OrdersAsked, StopAsked
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.decision import Decision
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderUpdate
+from livespot.contracts.queries import StoredOrder
 from livespot.contracts.records import DecisionRow
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import OrderStatus, SignalLevel, SysMode
+from livespot.runtime.mailboxes import Reply
 from livespot.testing.execution_bench import (
     Bench,
     StepClock,
@@ -22,7 +25,7 @@ from livespot.testing.execution_bench import (
     an_approval,
     bench,
 )
-from livespot.testing.ledger_rows import draft, fresh
+from livespot.testing.ledger_rows import draft, fresh, order
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, ScriptedVenue
 
 
@@ -72,20 +75,22 @@ async def test_cancelling_the_actor_in_mid_send_keeps_the_row_and_the_answer(
     clock = StepClock()
     venue = ScriptedVenue(clock)
     states: list[str] = []
-    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
-        async with bench(path, venue=venue, clock=clock) as b:
-            venue.holding = anyio.Event()
-            await b.approve(a_decision())
-            states += b.states("ENTRY")
+    venue.holding = holding = anyio.Event()
+    dying = anyio.Event()
 
-            async def answer_late(event: anyio.Event) -> None:
-                with anyio.CancelScope(shield=True):
-                    for _ in range(20):
-                        await anyio.lowlevel.checkpoint()
-                event.set()
+    async def answer_late() -> None:
+        await dying.wait()
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        holding.set()
 
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(answer_late, venue.holding)
+    async with anyio.create_task_group() as outside:
+        outside.start_soon(answer_late)
+        with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+            async with bench(path, venue=venue, clock=clock) as b:
+                await b.approve(a_decision())
+                states += b.states("ENTRY")
+                dying.set()
                 await die(b)
 
     with closing(sqlite3.connect(path)) as connection:
@@ -185,8 +190,6 @@ async def test_an_order_in_our_shape_without_a_row_pauses(tmp_path: Path) -> Non
 
 
 async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -> None:
-    from livespot.runtime.mailboxes import Reply
-
     async with bench(fresh(tmp_path)) as b:
         await b.approve(a_decision())
         reply: Reply[None] = Reply()
@@ -202,9 +205,6 @@ async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -
 
 
 async def test_what_execution_believes_to_be_open_can_be_asked(tmp_path: Path) -> None:
-    from livespot.contracts.queries import StoredOrder
-    from livespot.runtime.mailboxes import Reply
-
     async with bench(fresh(tmp_path)) as b:
         await b.approve(a_decision())
         reply: Reply[tuple[StoredOrder, ...]] = Reply()
@@ -215,8 +215,6 @@ async def test_what_execution_believes_to_be_open_can_be_asked(tmp_path: Path) -
 
 
 def stranger(b: Bench, client_order_id: str) -> OrderUpdate:
-    from livespot.testing.ledger_rows import order
-
     view = msgspec.structs.replace(
         order(OrderStatus.NEW).order,
         symbol="SOLUSDT",
@@ -224,3 +222,62 @@ def stranger(b: Bench, client_order_id: str) -> OrderUpdate:
         client_order_id=client_order_id,
     )
     return OrderUpdate(order=view, fills=(), source="STREAM")
+
+
+@pytest.mark.parametrize("point", range(1, 14))
+async def test_a_life_cut_at_any_write_leaves_nothing_sent_without_its_row(
+    tmp_path: Path, point: int
+) -> None:
+    """The n-th transaction never returns: the next life must end with one entry at most."""
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+        async with bench(path, venue=venue, clock=clock) as b:
+            decision = a_decision()
+            await remember(b, decision)
+            cut_after(b, point)
+            await b.approve(decision)
+            if venue.working_buys():
+                venue.fill(100, "1")
+                await b.stream(100)
+            await b.advance(2500)
+            await die(b)
+    sent_before = {r.list_client_order_id for r in venue.sent if isinstance(r, ListRequest)}
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+        await b.advance(6000)
+
+        known = {row[0] for row in b.rows("SELECT client_order_id FROM intent_client_ids")}
+        assert sent_before <= known
+        assert venue.working_buys() == []
+        assert len([r for r in venue.sent if isinstance(r, ListRequest)]) <= 1
+        booked = b.rows("SELECT count(*) FROM fills")[0][0]
+        assert booked == len(venue.fills)
+
+
+def cut_after(b: Bench, commits: int) -> None:
+    """From the n-th commit on the process is as good as dead: nothing returns any more."""
+    writer = b.actor.audit
+    inner, left = writer.commit, [commits]
+
+    async def commit(*entries: AuditEntry) -> None:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise Killed
+        await inner(*entries)
+
+    object.__setattr__(b.actor, "audit", Cut(commit))
+
+
+class Cut:
+    """An audit port whose disk is taken away."""
+
+    def __init__(self, commit: Callable[..., Awaitable[None]]) -> None:
+        self._commit = commit
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        await self._commit(*entries)
+
+    async def record(self, *entries: AuditEntry) -> None:
+        await self._commit(*entries)

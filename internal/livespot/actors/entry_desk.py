@@ -137,6 +137,8 @@ class EntryDesk:
             opened=True,
         )
         self._cases[decision.symbol] = case
+        opened = EntryOpened(decision=decision, order_intent_id=intent.order_intent_id, at_ms=now)
+        await tell(self._ports.position, opened)
         await self._feed(case, engine.Halted(reason=ReasonCode.BOOT_RECOVERY))
         if tracked is not None:
             await self.order_changed(tracked)
