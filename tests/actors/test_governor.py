@@ -61,7 +61,7 @@ class _House:
                     return change
 
     async def boot(self) -> None:
-        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
             await self.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
         await self.until(SysMode.NORMAL)
 
@@ -157,7 +157,7 @@ async def test_a_mode_tightens_even_when_the_audit_is_broken() -> None:
 async def test_a_mode_never_loosens_without_audit() -> None:
     async with _governed() as house:
         house.audit.broken = True
-        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
             await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
         with anyio.move_on_after(0.1):
             await house.until(SysMode.NORMAL)
@@ -194,7 +194,7 @@ async def test_a_resume_is_refused_while_the_cause_stands() -> None:
 
 async def test_a_run_that_ended_in_pause_boots_in_pause_and_stays() -> None:
     async with _governed(start=SysMode.PAUSE) as house:
-        for kind, source in ((SignalKind.RECOVERY, ""), (SignalKind.CHECKLIST, "checklist")):
+        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
             await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
         with anyio.move_on_after(0.1):
             await house.until(SysMode.NORMAL)

@@ -302,6 +302,7 @@ def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
             kind=SignalKind.RECOVERY,
             level=SignalLevel.DEGRADE,
             reason=ReasonCode.BOOT_RECOVERY,
+            source="boot",
             detail="the last run's orders and positions are being checked",
             at_ms=now_ms,
         ),

@@ -1,0 +1,78 @@
+"""The live console: the panel's first fold in the terminal, plain lines where it is none."""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+
+from livespot.contracts.system import Alert
+from livespot.panel.console import plain_line, render_live
+from livespot.panel.dashboard import Dashboard
+from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
+from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.launch import Running
+
+_LIVE_SECONDS = 1.0
+_PLAIN_SECONDS = 5.0
+
+
+class LiveConsole:
+    """Shows one run. Machine-readable output never comes here; this is for people."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=False, soft_wrap=False)
+        self._told_panel = False
+
+    def announce(self, alert: Alert) -> None:
+        """One `ALERT` line; it scrolls above the live view."""
+        symbol = f" {alert.symbol}" if alert.symbol else ""
+        self._console.print(
+            f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}", markup=False
+        )
+
+    async def watch(self, running: Running) -> None:
+        """Refresh until cancelled. A database that cannot be read just now keeps the last view."""
+        async with opened(running.paths.database) as database:
+            if self._console.is_terminal:
+                with Live(console=self._console, auto_refresh=False, transient=True) as live:
+                    await self._refresh(
+                        database,
+                        running,
+                        lambda board: live.update(
+                            render_live(board, running.panel_url), refresh=True
+                        ),
+                        _LIVE_SECONDS,
+                    )
+            else:
+                await self._refresh(database, running, self._line(running), _PLAIN_SECONDS)
+
+    def _line(self, running: Running) -> Callable[[Dashboard], None]:
+        def show(board: Dashboard) -> None:
+            if running.panel_url and not self._told_panel:
+                self._told_panel = True
+                print(f"panel: {running.panel_url}", file=sys.stderr)  # noqa: T201  a console
+            self._console.print(plain_line(board), markup=False)
+
+        return show
+
+    async def _refresh(
+        self,
+        database: PanelDatabase,
+        running: Running,
+        show: Callable[[Dashboard], None],
+        seconds: float,
+    ) -> None:
+        wall = SystemClock()
+        while True:
+            await wall.sleep(seconds)
+            board = await self._read(database, running)
+            if board is not None:
+                show(board)
+
+    async def _read(self, database: PanelDatabase, running: Running) -> Dashboard | None:
+        try:
+            return await read_dashboard(database, Vantage(now_ms=running.clock.now_ms()))
+        except PanelUnreadable:
+            return None

@@ -1,0 +1,16 @@
+"""Runs a program's main coroutine on the fastest loop the platform has."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+def run_loop(main: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Run to the end. Ctrl-C before the program's own handler cancels `main` as usual."""
+    fast = sys.platform != "win32"
+    return anyio.run(main, *args, backend_options={"use_uvloop": fast})

@@ -1,0 +1,85 @@
+"""One simulation from start to summary: exchange, database, runtime, evidence."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from livespot.contracts.errors import ExitCode, SecondInstance
+from livespot.contracts.vocabulary import Mode
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.config import LoadedSettings
+from livespot.runtime.console import LiveConsole
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.launch import Launch, Running, run_launch
+from livespot.runtime.paths import Paths
+from livespot.runtime.simulation import (
+    Simulation,
+    demo_secrets,
+    exchange_ended,
+    on_exchange,
+    resume_exchange,
+    set_aside,
+    start_exchange,
+    stop_exchange,
+)
+from livespot.store.migrate import migrate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimOrder:
+    """What was asked for. `span_ms` is wall time; `start` is ISO market time in UTC."""
+
+    paths: Paths
+    loaded: LoadedSettings
+    span_ms: int
+    start: str
+    speed: int
+    seed: int
+    data: Path | None
+    resume: bool
+
+
+async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
+    """Run a simulation; the exchange it started ends with it, unless this process is killed."""
+    paths = order.paths
+    if RealDisk().is_locked(paths.lock):
+        raise SecondInstance(
+            f"a simulation is already running in {paths.var}; stop it with: livespot stop"
+        )
+    found = resume_exchange(paths) if order.resume else await _fresh(order)
+    run_ids: list[str] = []
+
+    async def watch(running: Running) -> None:
+        run_ids.append(running.run_id)
+        await console.watch(running)
+
+    try:
+        code = await run_launch(
+            Launch(
+                mode=Mode.SIM,
+                paths=paths,
+                loaded=on_exchange(order.loaded, found.state),
+                secrets=demo_secrets(),
+                clock=found.clock,
+                account_label="simulation",
+                announce=console.announce,
+                watch=watch,
+                span_seconds=order.span_ms / 1000,
+            )
+        )
+    finally:
+        stop_exchange(paths)
+    await exchange_ended(paths)
+    return code
+
+
+async def _fresh(order: SimOrder) -> Simulation:
+    """A new exchange and a new database; what the last simulation left is set aside."""
+    paths = order.paths
+    stop_exchange(paths)
+    await exchange_ended(paths)
+    set_aside(paths)
+    found = await start_exchange(
+        paths, start=order.start, speed=order.speed, seed=order.seed, data=order.data
+    )
+    migrate(paths.database, backup_dir=paths.backups, now_ms=SystemClock().now_ms())
+    return found
