@@ -357,7 +357,8 @@ def test_whatever_the_exchange_does_the_position_ends_safe_and_nothing_else_is_s
     ended = rule.phase_of(run.guard, scene, sizes)
     shouting = run.guard.level is SignalLevel.PAUSE and run.alarms > 0
     settled_phases = (PositionPhase.PROTECTED, PositionPhase.FLAT, PositionPhase.DUST)
-    assert shouting or ended in settled_phases or run.venue.sold == QTY
+    # What is too small to sell may still wait for the answer to an old request.
+    assert shouting or ended in settled_phases or not rule.tradable(sizes.held, scene)
     if ended is PositionPhase.PROTECTED:
         stops = [o for o in run.venue.orders.values() if o.type is OrderType.STOP_LOSS]
         live = sum((o.orig_qty for o in stops if not o.status.is_terminal), D(0))
