@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 
 from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
-from livespot.contracts.errors import FilterRefused, KeyRefused
+from livespot.contracts.errors import FilterRefused, KeyRefused, Throttled
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
@@ -240,3 +240,19 @@ async def test_a_protection_that_rises_from_its_proven_absence_is_an_incident(
         signals = b.heard(b.actor.governor, HealthSignal)
         assert SignalLevel.PAUSE in [s.level for s in signals]
         assert len([r for r in b.venue.sent if isinstance(r, ListRequest)]) == 1
+
+
+async def test_a_throttled_mutation_degrades_until_the_silence_is_over(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [Throttled(retry_after_ms=2000, banned=False)]
+        await b.tell(protect())
+        await b.advance(1000)
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert [s.level for s in signals if s.kind is SignalKind.RATE_LIMIT] == ["DEGRADE"]
+
+        await b.advance(1500)
+
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert [s.level for s in signals if s.kind is SignalKind.RATE_LIMIT] == ["CLEAR"]
+        assert outcomes(b) == ["REFUSED"]
+        assert len(b.venue.sent) == 1

@@ -14,7 +14,7 @@ from livespot.actors.order_tracker import Change
 from livespot.actors.sending import tell
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import Transient
+from livespot.contracts.errors import Throttled, Transient
 from livespot.contracts.orders import OrderIntent
 from livespot.contracts.vocabulary import (
     EventType,
@@ -38,6 +38,7 @@ class AnswerBook:
         self._shop = shop
         self._ports = shop.ports
         self._clock_faults = 0
+        self._silent_until_ms = 0
 
     async def record(self, done: Answered) -> Change:
         """Commit transition, orders and fills of one answer in one transaction."""
@@ -164,6 +165,8 @@ class AnswerBook:
             )
         if outcome.clock is not None:
             self._check_clock()
+        if outcome.throttled is not None:
+            await self._fall_silent(outcome.throttled)
         if outcome.ending is Ending.UNKNOWN:
             text = f"{intent.role} {intent.order_intent_id} has no answer"
             await ports.alert(Severity.WARN, ReasonCode.INTENT_SENT_UNKNOWN, text, symbol=symbol)
@@ -171,6 +174,31 @@ class AnswerBook:
         if outcome.ending is Ending.ACCEPTED and self._clock_faults:
             self._clock_faults = 0
             await self._clock_demand(SignalLevel.CLEAR, "an answer was accepted")
+
+    async def _fall_silent(self, throttled: Throttled) -> None:
+        until = self._ports.clock.monotonic_ms() + throttled.retry_after_ms
+        self._silent_until_ms = max(self._silent_until_ms, until)
+        banned = throttled.banned
+        await self._ports.demand(
+            SignalKind.RATE_LIMIT,
+            SignalLevel.PAUSE if banned else SignalLevel.DEGRADE,
+            ReasonCode.RATE_LIMIT_418 if banned else ReasonCode.RATE_LIMIT_429,
+            source="mutations",
+            detail=str(throttled),
+        )
+
+    async def tick(self) -> None:
+        """The silence the exchange asked for ends by time."""
+        if not self._silent_until_ms or (self._ports.clock.monotonic_ms() < self._silent_until_ms):
+            return
+        self._silent_until_ms = 0
+        await self._ports.demand(
+            SignalKind.RATE_LIMIT,
+            SignalLevel.CLEAR,
+            ReasonCode.RETRY_AFTER_APPLIED,
+            source="mutations",
+            detail="the silence is over",
+        )
 
     def _check_clock(self) -> None:
         server_clock = self._ports.server_clock

@@ -306,6 +306,7 @@ class ExecutionLife:
     # ---- time
 
     async def _tick(self) -> None:
+        await self._answers.tick()
         await self._entries.tick()
         await self._wants.tick()
         for case in self._resolver.due():

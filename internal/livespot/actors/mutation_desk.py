@@ -58,7 +58,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`filter_name`, `clock_ahead`, `key_refused` classify a refusal for those who react to it."""
+    """What is known after a call; the last members classify a refusal for those who react."""
 
     ending: Ending
     code: int = 0
@@ -70,6 +70,7 @@ class Outcome:
     no_such_order: bool = False
     clock: ClockRefused | None = None
     key_refused: bool = False
+    throttled: Throttled | None = None
 
 
 class MutationDesk:
@@ -141,8 +142,9 @@ class MutationDesk:
             except (OutcomeUnknown, Unreachable, PayloadInvalid) as error:
                 return Outcome(ending=Ending.UNKNOWN, message=str(error))
             except Throttled as error:
-                code = -1003
-                return Outcome(ending=Ending.REFUSED, code=code, message=str(error))
+                return Outcome(
+                    ending=Ending.REFUSED, code=-1003, message=str(error), throttled=error
+                )
             except Refused as error:
                 return _refusal(error)
             self._round_trips.append(ports.clock.monotonic_ms() - begun)
