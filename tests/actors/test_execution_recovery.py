@@ -281,3 +281,32 @@ class Cut:
 
     async def record(self, *entries: AuditEntry) -> None:
         await self._commit(*entries)
+
+
+async def test_a_living_buy_without_an_engine_is_taken_over_whenever_it_shows(
+    tmp_path: Path,
+) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    await one_life_that_is_killed(path, venue, clock, [])
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.stream(100)
+        await b.advance(500)
+
+        assert venue.working_buys() == []
+
+
+async def test_a_living_buy_whose_decision_is_lost_pauses_and_shouts(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+        async with bench(path, venue=venue, clock=clock) as b:
+            await b.approve(a_decision())
+            await die(b)
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert SignalLevel.PAUSE in [s.level for s in signals]

@@ -109,10 +109,15 @@ class EntryDesk:
         self._cases[decision.symbol] = case
         await self._carry_out(case, commands)
 
-    async def wind_down(self, decision: Decision, intent: OrderIntent) -> None:
-        """Take over an entry that outlived its engine: watch it, cancel it, buy nothing more."""
+    async def wind_down(self, decision: Decision, intent: OrderIntent) -> bool:
+        """Take over an entry that outlived its engine: watch it, cancel it, buy nothing more.
+
+        False when another entry holds the symbol's one place.
+        """
+        if self.owns(intent.order_intent_id):
+            return True
         if decision.entry_plan is None or decision.symbol in self._cases:
-            return
+            return False
         tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
         unknown = intent.state is IntentState.SENT_UNKNOWN
         qty = decision.risk_verdict.approved_qty if decision.risk_verdict else ZERO
@@ -142,6 +147,7 @@ class EntryDesk:
         await self._feed(case, engine.Halted(reason=ReasonCode.BOOT_RECOVERY))
         if tracked is not None:
             await self.order_changed(tracked)
+        return True
 
     def _refusal(self, symbol: str, info: SymbolInfo | None) -> ReasonCode | None:
         if self.stopping or not self._ports.gate.entries_open:

@@ -36,6 +36,7 @@ from livespot.actors.mail import (
 )
 from livespot.actors.mutation_desk import Ending, MutationDesk
 from livespot.actors.order_reading import read_order
+from livespot.actors.order_records import Tracked
 from livespot.actors.order_tracker import Change, OrderTracker
 from livespot.actors.resolver import Findings, Resolver
 from livespot.actors.sending import tell
@@ -278,6 +279,7 @@ class ExecutionLife:
         """Let everybody inside know what one absorption changed."""
         for tracked in change.orders:
             await self._entries.order_changed(tracked)
+            await self._adopt_if_orphan(tracked)
             if tracked.missing > 0:
                 self._fetch_order(tracked.view.symbol, tracked.view.order_id)
         for key in change.unseen:
@@ -293,6 +295,12 @@ class ExecutionLife:
         for intent in change.reopened:
             if intent.role is IntentRole.ENTRY:
                 await self._recovery.adopt(intent)
+
+    async def _adopt_if_orphan(self, tracked: Tracked) -> None:
+        """A living buy of ours without an engine is never left to itself."""
+        living = tracked.role is IntentRole.ENTRY and not tracked.view.status.is_terminal
+        if living and not self._entries.owns(tracked.intent_id):
+            await self._recovery.adopt(self._tracker.intents[tracked.intent_id])
 
     async def _withdraw(self, intent: OrderIntent) -> None:
         await self._ports.demand(

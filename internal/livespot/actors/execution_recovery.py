@@ -63,8 +63,8 @@ class Recovery:
             self._shop.resolver.open(intent, self._shop.tracker.aliases_of(intent.order_intent_id))
             if intent.role is not IntentRole.ENTRY:
                 self._wants.restore(intent)
-        await self._investigate()
         await self._wind_down(unknown)
+        await self._investigate()
         left = [
             intent.order_intent_id
             for intent in self._shop.tracker.intents.values()
@@ -77,14 +77,13 @@ class Recovery:
     async def adopt(self, intent: OrderIntent) -> None:
         """An entry without an engine has a living order: watch it, cancel it, buy nothing more."""
         stored = await self._ports.ledger.decision_json(intent.decision_id)
-        if stored is None:
+        decision = msgspec.json.decode(stored, type=Decision) if stored is not None else None
+        if decision is None or not await self._entries.wind_down(decision, intent):
             await self._cannot_adopt(intent)
-            return
-        await self._entries.wind_down(msgspec.json.decode(stored, type=Decision), intent)
 
     async def _cannot_adopt(self, intent: OrderIntent) -> None:
         reason = ReasonCode.PAUSE_NEEDS_MANUAL
-        text = f"entry {intent.order_intent_id} works without its decision: cancel it by hand"
+        text = f"entry {intent.order_intent_id} works unmanaged: cancel it by hand"
         await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
         await self._ports.demand(
             SignalKind.INTENT,

@@ -431,9 +431,10 @@ class OrderTracker:
             self._foreign.pop(key, None)
         else:
             self._foreign[key] = order
-        if met:
-            return
         own_prefix = ids.is_own_client_order_id(order.own_id)
+        harmless = order.status.is_terminal and order.executed_qty == 0 and not own_prefix
+        if met or harmless:
+            return
         reason = ReasonCode.FOREIGN_ORDER_DETECTED
         text = f"order {order.order_id} {order.side} {order.raw_status} is not in the ledger"
         severity = Severity.CRIT if own_prefix else Severity.WARN
