@@ -21,6 +21,7 @@ from livespot.actors.mail import (
     EntryOpened,
     ExecutionInbox,
     FillBooked,
+    FiltersRefreshWanted,
     GovernorInbox,
     Marks,
     MutationSettled,
@@ -130,12 +131,14 @@ class PositionKeeper:
             case RecoverAsked():
                 summary = await recover(desk, self._sources())
                 for symbol in tuple(desk.cases):
+                    await self._ask_for_filters(desk, symbol)
                     await self._advance(desk, symbol)
                 message.reply.answer(summary)
                 return ()
             case StopAsked():
                 desk.stop = message
-                desk.stop_by_ms = self.clock.monotonic_ms() + message.deadline_ms
+                limit_ms = self.settings.exit.recovery_deadline_ms
+                desk.stop_by_ms = self.clock.monotonic_ms() + limit_ms
                 return tuple(desk.cases)
             case EntryOpened() | EntryEnded() | FillBooked() | OrderProgressed():
                 return await self._trade(desk, message)
@@ -147,6 +150,11 @@ class PositionKeeper:
                 return ()
             case _:
                 assert_never(message)
+
+    async def _ask_for_filters(self, desk: Desk, symbol: str) -> None:
+        """After a restart nobody repeats what everybody else has learned long ago."""
+        if symbol not in desk.infos:
+            await tell(self.scanner, FiltersRefreshWanted(symbol=symbol, cause="RECOVERY"))
 
     def _learn(self, desk: Desk, message: Reading) -> Iterable[str]:
         match message:
