@@ -256,3 +256,27 @@ async def test_a_throttled_mutation_degrades_until_the_silence_is_over(tmp_path:
         assert [s.level for s in signals if s.kind is SignalKind.RATE_LIMIT] == ["CLEAR"]
         assert outcomes(b) == ["REFUSED"]
         assert len(b.venue.sent) == 1
+
+
+async def test_rounds_that_could_not_read_are_not_told_as_negative(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.down = True
+        b.venue.script = [DROP_REQUEST]
+        await b.tell(protect())
+
+        await b.advance(4000)
+
+        assert outcomes(b) == ["UNKNOWN"]
+
+
+async def test_no_read_ever_answered_proves_no_absence(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.down = True
+        b.venue.script = [DROP_REQUEST]
+        await b.tell(protect())
+        b.clock.step(600_000)
+        b.venue.traded_until_ms = b.clock.now_ms() - 60_000
+
+        await b.advance(10_000)
+
+        assert b.states("LIST") == ["SENT_UNKNOWN"]

@@ -229,7 +229,7 @@ class ExecutionLife:
         if proven:
             await self._absent(intent)
         else:
-            await self._still_unknown(intent)
+            await self._still_unknown(intent, findings)
 
     async def _absent(self, intent: OrderIntent) -> None:
         now = self._ports.clock.now_ms()
@@ -250,10 +250,12 @@ class ExecutionLife:
                 )
                 await self._apply(await self._tracker.absorb(step=(cancel.order_intent_id, moot)))
 
-    async def _still_unknown(self, intent: OrderIntent) -> None:
+    async def _still_unknown(self, intent: OrderIntent, findings: Findings) -> None:
         intent_id = intent.order_intent_id
         if is_protective(intent.role):
-            await self._wants.still_unknown(intent)
+            # A round in which nothing could be read is not a negative one.
+            if findings.negatives:
+                await self._wants.still_unknown(intent)
             return
         if self._resolver.tell_once(intent_id, "degrade"):
             await self._ports.demand(

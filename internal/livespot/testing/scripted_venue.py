@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from livespot.contracts.errors import NoSuchOrder, OutcomeUnknown, Refused
+from livespot.contracts.errors import NoSuchOrder, OutcomeUnknown, Refused, Unreachable
 from livespot.contracts.market import BookTicker, Candle, DepthBook, SymbolInfo, Ticker24h
 from livespot.contracts.orders import (
     AccountView,
@@ -43,7 +43,7 @@ class ScriptedVenue:
 
     `on_mutation` is called with the client id at the moment of the first byte. Reads are hidden
     while `blind`; those named in `lagging` show nothing yet. While `holding` is set, answers wait
-    for it.
+    for it; while `down`, no read is answered.
     """
 
     clock: Clock
@@ -55,7 +55,7 @@ class ScriptedVenue:
     sent: list[object] = field(default_factory=list)
     blind: bool = False
     traded_until_ms: int = 0
-    reads: int = 0
+    down: bool = False
     lagging: frozenset[str] = frozenset()
     holding: anyio.Event | None = None
 
@@ -220,7 +220,7 @@ class ScriptedVenue:
         return tuple(self.lists_by_id.values())
 
     async def order_list(self, *, list_client_order_id: str) -> ListView:
-        self.reads += 1
+        self._require_up()
         found = None if self.blind else self.lists_by_id.get(list_client_order_id)
         if found is None:
             raise NoSuchOrder(-2018, "Order list does not exist.")
@@ -229,13 +229,17 @@ class ScriptedVenue:
     async def trades(
         self, symbol: str, *, order_id: int = 0, from_id: int = 0, start_ms: int = 0
     ) -> tuple[Fill, ...]:
-        self.reads += 1
+        self._require_up()
         if self.blind:
             return ()
         return tuple(f for f in self.fills if order_id in (0, f.order_id))
 
+    def _require_up(self) -> None:
+        if self.down:
+            raise Unreachable("scripted")
+
     def _visible(self) -> list[OrderView]:
-        self.reads += 1
+        self._require_up()
         return [] if self.blind else list(self.orders_by_id.values())
 
     # ---- market reads
