@@ -1,5 +1,6 @@
 """Positions through the keeper and the real execution actor: durable, protected, never doubled."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -276,3 +277,48 @@ async def remember(b: Bench, decision: Decision) -> None:
         at_ms=1,
     )
     await b.actor.audit.commit(AuditEntry(draft=draft(), records=(stored, row)))
+
+
+async def test_what_the_bid_does_not_take_goes_at_market_and_ends_as_a_stop_loss(
+    tmp_path: Path,
+) -> None:
+    async with position_bench(fresh(tmp_path), settings=SEPARATE) as b:
+        await b.bid("50")
+        await b.buy()
+        await b.inner.advance(600)
+        market = next(v for v in b.inner.venue.orders_by_id.values() if v.type == "MARKET")
+        b.inner.venue.change(market.order_id, price=Decimal(50))
+        b.inner.venue.fill(market.order_id, str(market.orig_qty))
+        await b.inner.stream(market.order_id)
+        await b.inner.advance(300)
+
+        last = b.inner.heard(b.keeper.risk, Position)[-1]
+
+        assert last.phase in (PositionPhase.FLAT, PositionPhase.DUST)
+        assert last.exit_reason is ExitReason.STOP_LOSS
+        assert last.realised_quote < 0
+        assert await b.held() == ()
+
+
+async def test_a_partly_filled_take_profit_is_cancelled_after_its_grace_and_the_rest_sold(
+    tmp_path: Path,
+) -> None:
+    async with position_bench(fresh(tmp_path)) as b:
+        entry = await b.buy()
+        await b.arm(entry)
+        stop, profit = sorted(b.legs(entry.order_list_id), key=lambda v: v.type == "LIMIT_MAKER")
+        b.inner.venue.fill(profit.order_id, "0.5")
+        b.inner.venue.change(stop.order_id, status=OrderStatus.EXPIRED)
+        await b.inner.stream(profit.order_id)
+        await b.inner.stream(stop.order_id)
+        await b.inner.advance(1400)
+        early = [r for r in b.inner.venue.sent if isinstance(r, CancelRequest)]
+        await b.inner.advance(600)
+
+        cancels = [r for r in b.inner.venue.sent if isinstance(r, CancelRequest)]
+        sales = [r for r in b.inner.venue.sent if isinstance(r, OrderRequest)]
+        position = await b.position()
+
+        assert early == []
+        assert [c.order_id for c in cancels] == [profit.order_id]
+        assert 0 < sales[0].qty <= position.qty

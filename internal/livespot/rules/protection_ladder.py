@@ -317,6 +317,8 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if now_ms - since >= scene.exits.recovery_deadline_ms or exhausted:
         return _give_up(guard, scene, sizes, now_ms)
     standing = tuple(t for t in guard.sells.values() if t.live)
+    if any(_just_sent(t, scene) for t in standing):
+        return _look(guard, now_ms, "sale awaited")
     if standing:
         return _cancel_all(guard, standing, now_ms, "CLOSE")
     if guard.flights and not _may_follow(guard, scene, sizes):
@@ -330,6 +332,12 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     return _launch(guard, scene, IntentRole.CLOSE, qty, now_ms), (
         Close(qty=qty, limit_price=limit),
     )
+
+
+def _just_sent(tracked: Tracked, scene: Scene) -> bool:
+    """A sale of ours shows on the book for a moment before its fills do."""
+    age = scene.wall_ms - tracked.order.local_received_ms
+    return tracked.role is IntentRole.CLOSE and age < scene.exits.protection_deadline_ms
 
 
 def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
