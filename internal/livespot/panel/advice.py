@@ -9,6 +9,7 @@ from livespot.panel.dashboard import (
     PositionLine,
     ProcessView,
 )
+from livespot.panel.words import age
 
 _UNKNOWN_TOO_LONG_MS = 60_000
 _UNPROTECTED_TOO_LONG_MS = 5000
@@ -75,7 +76,7 @@ def _of_positions(positions: Sequence[PositionLine], now_ms: int) -> NextStep | 
             return NextStep(
                 action=f"Place a stop for {position.symbol} on the exchange, or sell it.",
                 why=f"{position.qty} {position.symbol} has had no live stop for "
-                f"{(now_ms - since) // 1000} s.",
+                f"{age(now_ms - since)}.",
                 urgency=_NOW,
             )
     return None
@@ -114,6 +115,6 @@ def _of_unknown(execution: ExecutionView) -> NextStep | None:
     return NextStep(
         action=f"Look for {first.symbol} among the open orders on the exchange.",
         why=f"The outcome of {first.action} {first.role} has been unknown for "
-        f"{first.age_ms // 1000} s; it is being looked up and never resent.",
+        f"{age(first.age_ms)}; it is being looked up and never resent.",
         urgency=_SOON,
     )

@@ -117,16 +117,12 @@ class Hub:
         self.wake()
 
     async def changed(self, seen: int, ping_seconds: float) -> Frame | None:
-        """The newest frame once it is newer than `seen`; None when a ping is due, or the end."""
-        while not self.closing:
-            if self.frame is not None and self.frame.number > seen:
-                return self.frame
-            event = self._next
-            with self.wall.move_on_after(ping_seconds) as scope:
-                await event.wait()
-            if scope.cancelled_caught:
-                return None
-        return None
+        """The newest frame if it is newer than `seen`, after waiting once for a wake or a ping."""
+        if (self.frame is None or self.frame.number <= seen) and not self.closing:
+            with self.wall.move_on_after(ping_seconds):
+                await self._next.wait()
+        newer = self.frame is not None and self.frame.number > seen
+        return self.frame if newer and not self.closing else None
 
     def alerts_after(self, seen: int) -> list[bytes]:
         return [event for number, event in self._alerts if number > seen]

@@ -36,7 +36,9 @@ def amount(text: str, decimals: int = 4) -> str:
         return "—"
     whole, dot, rest = text.partition(".")
     kept = rest[:decimals].rstrip("0")
-    return f"{whole}{dot}{kept}" if kept else whole
+    if kept:
+        return f"{whole}{dot}{kept}"
+    return "0" if whole == "-0" else whole
 
 
 def signed(text: str, decimals: int = 4) -> str:

@@ -1,0 +1,116 @@
+"""The terminal view: everything named, nothing interpreted."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.vocabulary import Severity, SysMode
+from livespot.panel.console import plain_line, render_live
+from livespot.panel.dashboard import Dashboard
+from livespot.panel.database import opened
+from livespot.panel.snapshot import Vantage, empty_dashboard, read_dashboard
+from livespot.panel.words import age, amount, limited, signed, size
+from livespot.testing import ledger_rows as rows
+from livespot.testing import panel_story as story
+
+
+async def snapshot(path: Path, *, running: bool = True) -> Dashboard:
+    async with opened(path) as database:
+        return await read_dashboard(database, Vantage(now_ms=story.NOW_MS, running=running))
+
+
+def text(dashboard: Dashboard, url: str = "http://127.0.0.1:8787/dashboard") -> str:
+    written = StringIO()
+    Console(width=140, file=written, highlight=False).print(render_live(dashboard, url))
+    return written.getvalue()
+
+
+async def test_the_live_view_names_all_that_an_operator_looks_for(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+
+    shown = text(await snapshot(path))
+
+    for wanted in (
+        "NORMAL",
+        "STRATEGY_PROPOSE",
+        "BTCUSDT, ETHUSDT, ADAUSDT",
+        "STRAT_EDGE_BELOW_MIN",
+        "gate ALLOW, risk ALLOW",
+        "? SENT_UNKNOWN",
+        "PROTECTED",
+        "+2.95 realised",
+        "http://127.0.0.1:8787/dashboard",
+    ):
+        assert wanted in shown
+
+
+async def test_markup_in_a_message_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    hostile = "[/red] [link=http://x]press[/link]"
+    alert = story.alert(Severity.CRIT, ReasonCode.ALERT_RAISED, hostile)
+    await story.write(path, rows.run_started(), alert)
+
+    assert hostile in text(await snapshot(path))
+
+
+async def test_a_reason_is_shown_with_its_measurement(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    reasons = [story.reason(ReasonCode.REST_STALE_DEGRADE, "4 calls unanswered")]
+    await story.write(path, rows.run_started(), story.mode(SysMode.DEGRADE, reasons))
+
+    shown = text(await snapshot(path))
+
+    assert "REST_STALE_DEGRADE  12000 ms, limit 10000" in shown
+    assert "4 calls unanswered" in shown
+
+
+async def test_a_dead_process_is_said_aloud(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+    dashboard = await snapshot(path, running=False)
+
+    assert "CRASHED" in text(dashboard)
+    assert "CRASHED" in plain_line(dashboard)
+
+
+async def test_one_plain_line_holds_the_essentials(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+
+    line = plain_line(await snapshot(path))
+
+    assert "\n" not in line
+    for wanted in ("SIM | NORMAL", "stage STRATEGY_PROPOSE", "1 SENT_UNKNOWN", "BTCUSDT 1.4985"):
+        assert wanted in line
+
+
+def test_before_the_first_run_both_views_say_how_to_start() -> None:
+    nothing = empty_dashboard(Vantage(now_ms=0))
+
+    assert "livespot sim" in text(nothing, "")
+    assert "livespot sim" in plain_line(nothing)
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (age(-1), "—"),
+        (age(450), "450 ms"),
+        (age(119_999), "119 s"),
+        (age(7_260_000), "2 h 01"),
+        (size(1023), "1023 B"),
+        (size(1536), "1.5 KiB"),
+        (amount("0.123456"), "0.1234"),
+        (amount("-0.00001"), "0"),
+        (amount("12.5000"), "12.5"),
+        (signed("3.10"), "+3.1"),
+        (signed(""), "—"),
+        (limited(["a", "b", "c", "d"], 3), "a, b, c +1"),
+    ],
+)
+def test_numbers_read_as_people_write_them(shown: str, expected: str) -> None:
+    assert shown == expected

@@ -1,0 +1,388 @@
+"""The panel over real sockets: what it serves, whom it refuses, what every answer carries."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import httpx
+import msgspec
+import pytest
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.settings import PanelSettings
+from livespot.contracts.vocabulary import Severity, SysMode
+from livespot.panel.app import ROUTES
+from livespot.panel.dashboard import Dashboard
+from livespot.panel.server import PanelServer, PanelUnavailable
+from livespot.runtime.clock import SystemClock
+from livespot.testing import ledger_rows as rows
+from livespot.testing import panel_story as story
+from livespot.testing.clock import ManualClock
+
+
+class SteadyClock(ManualClock):
+    """The machine's time, except that no second passes between requests unless told."""
+
+    async def sleep(self, seconds: float) -> None:
+        await SystemClock().sleep(seconds)
+
+
+class SpreadClock(SteadyClock):
+    """Every look at the clock is a second later: requests never come too fast."""
+
+    def monotonic_ms(self) -> int:
+        self.mono_ms += 1000
+        return self.mono_ms
+
+
+@dataclass(kw_only=True)
+class Served:
+    """A running panel as a client sees it."""
+
+    base: str
+    port: int
+    audited: list[tuple[str, str, int]] = field(default_factory=list)
+    audit_full: bool = False
+    counted: anyio.Event = field(default_factory=anyio.Event)
+
+    def audit(self, route: str, method: str, status: int) -> bool:
+        self.audited.append((route, method, status))
+        if route.startswith("over-limit"):
+            self.counted.set()
+        return not self.audit_full
+
+
+@asynccontextmanager
+async def panel(
+    path: Path, *, wall: ManualClock | None = None, mode: SysMode | None = None
+) -> AsyncIterator[Served]:
+    served = Served(base="", port=0)
+
+    def listening(address: str) -> None:
+        served.base = address.removesuffix("/dashboard")
+        served.port = int(served.base.rpartition(":")[2])
+
+    server = PanelServer(
+        database=path,
+        settings=PanelSettings(port=0, stream_snapshot_interval_ms=100),
+        clock=SystemClock(),
+        wall=SpreadClock() if wall is None else wall,
+        audit_request=served.audit,
+        listening=listening,
+        mode_now=None if mode is None else lambda: mode,
+    )
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.run)
+        yield served
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def told(tmp_path: Path) -> Path:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+    return path
+
+
+async def raw(port: int, request: bytes) -> bytes:
+    """Everything the server says to these bytes until it closes or falls silent."""
+    stream = await anyio.connect_tcp("127.0.0.1", port)
+    received = b""
+    async with stream:
+        await stream.send(request)
+        with anyio.move_on_after(0.3):
+            while True:
+                try:
+                    received += await stream.receive()
+                except anyio.EndOfStream:
+                    break
+    return received
+
+
+async def test_the_snapshot_is_served_as_json_of_its_own_type(told: Path) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/api/dashboard")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert msgspec.json.decode(answer.content, type=Dashboard).header.sysmode == "NORMAL"
+
+
+async def test_every_route_answers_get_and_head_with_the_fixed_headers(told: Path) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        for path in sorted(ROUTES - {"/api/stream"}):
+            got, head = await client.get(path), await client.head(path)
+
+            assert got.status_code == head.status_code == 200
+            assert got.content
+            assert head.content == b""
+            assert_guarded(got)
+            assert_guarded(head)
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    headers = answer.headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "server" not in headers
+    assert "set-cookie" not in headers
+    assert not [name for name in headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+async def test_every_other_method_is_forbidden(told: Path, method: str) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.request(method, "/dashboard")
+
+    assert answer.status_code == 403
+    assert_guarded(answer)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/dashboard/", "/dashboard/..;/", "/%2e%2e/%2e%2e/etc/passwd", "/static/", "/api/orders"],
+)
+async def test_unknown_paths_are_not_found_and_audited_without_their_text(
+    told: Path, path: str
+) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get(path + "?token=abc")
+
+    assert answer.status_code == 404
+    assert_guarded(answer)
+    assert served.audited == [("unmatched", "GET", 404)]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "localhost",
+        "127.0.0.1:1",
+        "127.0.0.1.:{port}",
+        "localhost.:{port}",
+        "127.1:{port}",
+        "2130706433:{port}",
+        "0.0.0.0:{port}",
+        "[::]:{port}",
+        "127.0.0.1:{port}@evil.example",
+        "localhost:{port}.evil.example",
+        "",
+    ],
+)
+async def test_a_foreign_host_is_misdirected_before_anything_else(told: Path, host: str) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/api/dashboard", headers={"host": host.format(port=served.port)})
+
+    assert answer.status_code == 421
+    assert b"sysmode" not in answer.content
+    assert_guarded(answer)
+    assert served.audited == [("/api/dashboard", "GET", 421)]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+async def test_loopback_names_with_our_port_are_served(told: Path, host: str) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/healthz", headers={"host": f"{host}:{served.port}"})
+
+    assert answer.status_code == 200
+
+
+async def test_missing_doubled_and_absolute_hosts_get_no_data(told: Path) -> None:
+    async with panel(told) as served:
+        here = f"127.0.0.1:{served.port}"
+        for request in (
+            "GET /api/dashboard HTTP/1.0\r\n\r\n",
+            f"GET /api/dashboard HTTP/1.1\r\nHost: {here}\r\nHost: evil.example\r\n\r\n",
+            f"GET http://evil.example/api/dashboard HTTP/1.1\r\nHost: {here}\r\n\r\n",
+        ):
+            answer = await raw(served.port, request.encode())
+
+            assert answer.split(b" ")[1] in (b"400", b"404", b"421")
+            assert b"sysmode" not in answer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("origin", "http://127.0.0.1:{port}", 200),
+        ("origin", "http://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "https://127.0.0.1:{port}", 403),
+        ("sec-fetch-site", "same-origin", 200),
+        ("sec-fetch-site", "none", 200),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "cross-site", 403),
+        ("upgrade", "websocket", 403),
+    ],
+)
+async def test_only_the_page_itself_may_ask(told: Path, name: str, value: str, status: int) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/api/dashboard", headers={name: value.format(port=served.port)})
+
+    assert answer.status_code == status
+    assert_guarded(answer)
+
+
+async def test_more_than_twenty_requests_in_a_second_are_refused_and_counted(told: Path) -> None:
+    async with (
+        panel(told, wall=SteadyClock()) as served,
+        httpx.AsyncClient(base_url=served.base) as client,
+    ):
+        statuses = [(await client.get("/healthz")).status_code for _ in range(25)]
+        with anyio.fail_after(5):
+            await served.counted.wait()
+
+    assert statuses == [200] * 20 + [429] * 5
+    assert served.audited[-1] == ("over-limit x5", "ANY", 429)
+
+
+async def test_a_request_the_audit_has_no_room_for_is_refused(told: Path) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        served.audit_full = True
+        answers = [await client.get(path) for path in ("/api/dashboard", "/nothing")]
+
+    assert [answer.status_code for answer in answers] == [429, 429]
+    assert b"sysmode" not in answers[0].content
+    assert_guarded(answers[0])
+
+
+@pytest.mark.parametrize(
+    ("mode", "status"),
+    [
+        (SysMode.NORMAL, 200),
+        (SysMode.DEGRADE, 200),
+        (SysMode.PAUSE, 503),
+        (SysMode.EXIT, 503),
+    ],
+)
+async def test_health_is_good_only_in_normal_and_degrade(
+    told: Path, mode: SysMode, status: int
+) -> None:
+    await story.write(told, story.mode(mode, [story.reason(ReasonCode.DISK_LOW_DEGRADE)]))
+
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/healthz")
+
+    assert answer.status_code == status
+    assert answer.json()["sysmode"] == mode
+    assert answer.json()["reasons"] == ["DISK_LOW_DEGRADE"]
+
+
+async def test_health_follows_the_mode_in_force_not_only_the_recorded_one(told: Path) -> None:
+    async with (
+        panel(told, mode=SysMode.PAUSE) as served,
+        httpx.AsyncClient(base_url=served.base) as client,
+    ):
+        answer = await client.get("/healthz")
+
+    assert (answer.status_code, answer.json()["sysmode"]) == (503, "PAUSE")
+
+
+async def test_the_stream_sends_snapshots_and_each_new_alert_once(told: Path) -> None:
+    events: list[tuple[str, bytes]] = []
+    async with (
+        panel(told) as served,
+        httpx.AsyncClient(base_url=served.base) as client,
+        client.stream("GET", "/api/stream") as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert_guarded(answer)
+        lines = answer.aiter_lines()
+        events.append(await next_event(lines))
+        await story.write(told, story.alert(Severity.CRIT, ReasonCode.ALERT_RAISED, "new"))
+        while [kind for kind, _ in events].count("snapshot") < 5:
+            events.append(await next_event(lines))
+
+    alerts = [msgspec.json.decode(body) for kind, body in events if kind == "alert"]
+    snapshots = [
+        msgspec.json.decode(body, type=Dashboard) for _, body in events if b"schema" in body
+    ]
+    assert [alert["text"] for alert in alerts] == ["new"]
+    assert snapshots[0].now_ms < snapshots[-1].now_ms
+
+
+async def next_event(lines: AsyncIterator[str]) -> tuple[str, bytes]:
+    name = ""
+    async for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        if line.startswith("data: "):
+            return name, line.removeprefix("data: ").encode()
+    raise AssertionError("the stream ended")
+
+
+async def test_a_ninth_viewer_is_turned_away_and_a_free_place_can_be_taken(told: Path) -> None:
+    limits = httpx.Limits(max_connections=20)
+    async with (
+        panel(told) as served,
+        httpx.AsyncClient(base_url=served.base, limits=limits) as client,
+    ):
+        viewers = [await open_stream(client) for _ in range(8)]
+        ninth = await client.get("/api/stream")
+        await viewers.pop().aclose()
+        with anyio.fail_after(5):
+            while (again := await open_stream(client)).status_code != 200:
+                await again.aclose()
+                await anyio.sleep(0.05)
+        for viewer in (*viewers, again):
+            await viewer.aclose()
+
+    assert ninth.status_code == 503
+    assert_guarded(ninth)
+
+
+async def open_stream(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.send(client.build_request("GET", "/api/stream"), stream=True)
+
+
+async def test_an_open_stream_does_not_hold_the_shutdown_back(told: Path) -> None:
+    async with httpx.AsyncClient() as client:
+        with anyio.fail_after(5):
+            async with panel(told) as served:
+                answer = await client.send(
+                    client.build_request("GET", f"{served.base}/api/stream"), stream=True
+                )
+        await answer.aclose()
+
+    with (
+        pytest.raises(ConnectionRefusedError),
+        socket.create_connection(("127.0.0.1", served.port)),
+    ):
+        pass
+
+
+async def test_a_taken_port_is_a_typed_error_with_the_next_step(told: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = PanelServer(
+            database=told,
+            settings=PanelSettings(port=port),
+            clock=SystemClock(),
+            wall=SystemClock(),
+            audit_request=lambda _route, _method, _status: True,
+            listening=lambda _address: None,
+        )
+
+        with pytest.raises(PanelUnavailable, match=rf"port {port}.*panel\.port"):
+            await server.run()
+
+
+async def test_the_page_refers_to_nothing_foreign_and_has_nothing_inline(told: Path) -> None:
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        pages = {path: (await client.get(path)).text for path in ROUTES if "/api/" not in path}
+
+    page = pages["/dashboard"]
+    assert "style=" not in page
+    assert "onclick" not in page
+    assert all("innerHTML" not in text and "eval(" not in text for text in pages.values())
+    foreign = [text for text in pages.values() if "https://" in text]
+    assert foreign == []

@@ -1,0 +1,46 @@
+"""A stream without news still shows that it lives."""
+
+import anyio
+from starlette.types import Message
+
+from livespot.contracts.settings import PanelSettings
+from livespot.panel.app import panel_app
+from livespot.panel.hub import Hub
+from livespot.testing.clock import ManualClock
+
+
+async def test_a_silent_stream_pings_every_fifteen_seconds() -> None:
+    wall = ManualClock()
+    hub = Hub(clock=ManualClock(), wall=wall, settings=PanelSettings())
+    sent: list[bytes] = []
+    asleep = anyio.Event()
+
+    async def receive() -> Message:
+        await asleep.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            sent.append(message["body"])
+            wall.advance(15_000)
+            hub.wake()
+        if sent.count(b"event: ping\ndata: {}\n\n") == 2:
+            hub.close()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/api/stream",
+        "raw_path": b"/api/stream",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "headers": [],
+    }
+    with anyio.fail_after(5):
+        await panel_app(hub, wall)(scope, receive, send)
+
+    assert sent[0].startswith(b"retry:")
+    assert sent[1:] == [b"event: ping\ndata: {}\n\n"] * 2
