@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from livespot.actors.mail import EntryEnded, EntryOpened, FillBooked
+from livespot.actors.mail import EntryEnded, EntryOpened, FillBooked, ProposalEnded
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import AIGateResult
 from livespot.contracts.errors import NotSent
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
 from livespot.contracts.system import HealthSignal
-from livespot.contracts.vocabulary import ListKind, SignalLevel, SysMode
+from livespot.contracts.vocabulary import GateVerdict, ListKind, SignalLevel, SysMode
 from livespot.testing.execution_bench import a_decision, an_approval, bench
 from livespot.testing.ledger_rows import fresh
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, refused
@@ -63,6 +65,31 @@ async def test_a_stale_verdict_is_void(tmp_path: Path) -> None:
         await b.tell(message)
 
         assert b.venue.sent == []
+
+
+async def test_an_ended_entry_is_reported_under_the_id_the_signal_actor_knows(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        message = an_approval(b)
+        gate = AIGateResult(
+            enabled=True,
+            verdict=GateVerdict.MODIFY,
+            reasons=(ReasonCode.AIGATE_MODIFIED,),
+            model="m",
+            latency_ms=1,
+            input_hash="i",
+            raw_hash="r",
+            prompt_hash="p",
+            modify_applied=True,
+            original_decision_id="dec_before_the_gate",
+        )
+        shrunk = msgspec.structs.replace(message.decision, ai_gate=gate)
+        b.clock.step(15_100)
+        await b.tell(msgspec.structs.replace(message, decision=shrunk))
+
+        (ended,) = b.heard(b.actor.signal, ProposalEnded)
+        assert ended.decision_id == "dec_before_the_gate"
 
 
 async def test_a_lost_answer_is_found_and_never_sent_again(tmp_path: Path) -> None:
@@ -253,6 +280,19 @@ async def test_a_second_approval_of_the_same_decision_sends_nothing(tmp_path: Pa
         (ended,) = b.heard(b.actor.risk, EntryEnded)
         assert ended.reasons == (ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK,)
         assert ended.filled_qty == 0
+
+
+async def test_a_list_that_says_nothing_new_is_not_audited_again(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.approve(a_decision())
+        (request,) = (r for r in b.venue.sent if isinstance(r, ListRequest))
+        view = await b.venue.order_list(list_client_order_id=request.list_client_order_id)
+        await b.tell(view)
+        audited = "SELECT count(*) FROM audit_events WHERE event_type = 'ORDER_UPDATE'"
+        before = b.rows(audited)
+        await b.tell(view)
+
+        assert b.rows(audited) == before
 
 
 async def test_the_same_fill_arriving_three_times_is_booked_once(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -
         await b.approve(a_decision())
         reply: Reply[None] = Reply()
 
-        await b.tell(StopAsked(deadline_ms=10_000, reply=reply))
+        await b.tell(StopAsked(within_ms=10_000, reply=reply))
         await b.advance(500)
 
         await reply.wait()

@@ -216,7 +216,7 @@ async def test_stopping_waits_for_protection_and_leaves_it_standing(tmp_path: Pa
     async with position_bench(fresh(tmp_path)) as b:
         entry = await b.buy()
         reply: Reply[None] = Reply()
-        await b.tell(StopAsked(deadline_ms=30_000, reply=reply))
+        await b.tell(StopAsked(within_ms=30_000, reply=reply))
         with b.inner.clock.move_on_after(0.02) as early:
             await reply.wait()
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import Decision
+from livespot.contracts.decision import AIGateResult, Decision
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import ExitSettings, Settings, StrategySettings
-from livespot.contracts.vocabulary import Direction, Mode, RegimeLabel, TrailingMode
+from livespot.contracts.vocabulary import Direction, GateVerdict, Mode, RegimeLabel, TrailingMode
 from livespot.rules.pullback_checks import assess, min_edge_bps
 from livespot.rules.strategies import STRATEGIES, strategy_for
 from livespot.rules.strategy import Blocked, Reevaluation
@@ -284,6 +284,28 @@ def test_a_reprice_is_given_up_when_the_signal_is_gone() -> None:
 def test_no_attempt_exceeds_the_slippage_allowed_from_the_first_price() -> None:
     assert _again(a_snapshot(), price="99.93").holds
     assert _again(a_snapshot(), price="99.95").reasons == (ReasonCode.STRAT_ENTRY_ABORTED_COST,)
+
+
+def test_exits_the_gate_tightened_stay_tight_in_a_later_attempt() -> None:
+    gate = AIGateResult(
+        enabled=True,
+        verdict=GateVerdict.MODIFY,
+        reasons=(ReasonCode.AIGATE_MODIFIED,),
+        model="m",
+        latency_ms=1,
+        input_hash="i",
+        raw_hash="r",
+        prompt_hash="p",
+        modify_applied=True,
+    )
+    tightened = msgspec.structs.replace(_entry(a_snapshot()), sl_bps=100, tp_bps=180, ai_gate=gate)
+
+    again = strategy_for(_SETTINGS).reevaluate(
+        a_snapshot(), _SETTINGS, tightened, price=Decimal("99.75"), attempt=1
+    )
+
+    assert (again.sl_bps, again.tp_bps) == (100, 180)
+    assert again.edge_bps_expected == 38
 
 
 def test_an_unknown_strategy_is_a_configuration_error() -> None:

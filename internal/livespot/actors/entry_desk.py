@@ -166,10 +166,14 @@ class EntryDesk:
         await self._release_proposal(decision, (reason,))
 
     async def _release_proposal(self, decision: Decision, reasons: tuple[ReasonCode, ...]) -> None:
+        # The signal actor knows the proposal by the id it had before the gate shrank it.
+        original = decision.ai_gate.original_decision_id if decision.ai_gate is not None else ""
         await tell(
             self._ports.signal,
             ProposalEnded(
-                decision_id=decision.decision_id, symbol=decision.symbol, reasons=reasons
+                decision_id=original or decision.decision_id,
+                symbol=decision.symbol,
+                reasons=reasons,
             ),
         )
 

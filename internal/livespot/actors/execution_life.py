@@ -171,7 +171,7 @@ class ExecutionLife:
             case StopAsked():
                 self._entries.stopping = True
                 self._stop = message
-                self._stop_ms = self._ports.clock.monotonic_ms() + message.deadline_ms
+                self._stop_ms = self._ports.clock.monotonic_ms() + message.within_ms
                 await self._entries.tick()
             case Marks():
                 self._reference.bids.update(message.bids)

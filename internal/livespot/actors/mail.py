@@ -389,9 +389,12 @@ class RecoverAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAsked:
-    """Ordered shutdown: no new work, finish or leave in a safe state, then answer."""
+    """Ordered shutdown: no new work, finish or leave in a safe state, then answer.
 
-    deadline_ms: int
+    `within_ms` is how long the asker is willing to wait from now on.
+    """
+
+    within_ms: int
     reply: Reply[None]
 
 

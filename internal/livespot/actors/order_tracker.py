@@ -67,6 +67,7 @@ class _Batch:
     fills: list[FillBooked] = field(default_factory=list)
     steps: dict[str, ledger.Step] = field(default_factory=dict)
     named: list[OrderKey] = field(default_factory=list)
+    list_states: dict[OrderKey, tuple[str, str]] = field(default_factory=dict)
 
 
 class OrderTracker:
@@ -82,6 +83,7 @@ class OrderTracker:
         self._trade_ids: dict[str, set[int]] = {}
         self._restored: set[str] = set()
         self._foreign: dict[OrderKey, OrderView] = {}
+        self._list_states: dict[OrderKey, tuple[str, str]] = {}
 
     # ---- what others ask
 
@@ -359,7 +361,11 @@ class OrderTracker:
                 evidence=f"order list {order_list.order_list_id}",
                 exchange_list_id=order_list.order_list_id,
             )
-        batch.entries.append(list_entry(order_list, intent, self._ports.clock.now_ms()))
+        key = (order_list.symbol, order_list.order_list_id)
+        state = (order_list.list_status_type, order_list.list_order_status)
+        if self._list_states.get(key) != state:
+            batch.list_states[key] = state
+            batch.entries.append(list_entry(order_list, intent, self._ports.clock.now_ms()))
         batch.named += [(order_list.symbol, order_id) for order_id, _ in order_list.legs]
 
     def _may(self, intent_id: str, to_state: IntentState) -> bool:
@@ -388,6 +394,7 @@ class OrderTracker:
 
     def _remember(self, batch: _Batch, moved: list[tuple[OrderIntent, IntentState]]) -> None:
         self.orders.update(batch.orders)
+        self._list_states.update(batch.list_states)
         for booked in batch.fills:
             self._trade_ids[booked.fill.symbol].add(booked.fill.trade_id)
         for intent, _ in moved:

@@ -1,6 +1,6 @@
 """The default strategy, REGIME_PULLBACK_MAKER_V1: buy a dip inside a clear regime, patiently."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import msgspec
@@ -65,7 +65,8 @@ class PullbackMaker:
         if plan is None:
             raise ValueError(f"decision {decision.decision_id!r} has no entry to look at again")
         assessment = assess(snapshot, settings, taker_entry=attempt > plan.max_reprices)
-        levels = planning.levels_at(price, assessment.exits, snapshot.constraints, settings.risk)
+        exits = _no_looser(assessment.exits, decision)
+        levels = planning.levels_at(price, exits, snapshot.constraints, settings.risk)
         verdict = decision.risk_verdict
         cap = verdict.approved_qty if verdict is not None else plan.qty
         levels = planning.Levels(
@@ -90,10 +91,12 @@ class PullbackMaker:
             qty=levels.qty,
             tp_price=levels.tp_price,
             sl_price=levels.sl_price,
-            sl_bps=assessment.exits.sl_bps,
-            tp_bps=assessment.exits.tp_bps,
+            sl_bps=exits.sl_bps,
+            tp_bps=exits.tp_bps,
             cost_bps=assessment.cost_bps,
-            edge_bps_expected=assessment.edge_bps,
+            edge_bps_expected=min(
+                assessment.edge_bps, exits.tp_bps - exits.sl_bps - assessment.cost_bps
+            ),
         )
 
     def _draft(
@@ -134,6 +137,17 @@ class PullbackMaker:
             strategy_id=self.id,
             strategy_version=self.version,
         )
+
+
+def _no_looser(exits: edge.Exits, decision: Decision) -> edge.Exits:
+    """Exits the gate has tightened stay at least as tight in every later attempt."""
+    if decision.ai_gate is None or not decision.ai_gate.modify_applied:
+        return exits
+    return replace(
+        exits,
+        sl_bps=min(exits.sl_bps, decision.sl_bps),
+        tp_bps=min(exits.tp_bps, decision.tp_bps),
+    )
 
 
 def _blocked(

@@ -45,6 +45,11 @@ class Paths:
         return self.var / "livespot.toml"
 
     @property
+    def dotenv(self) -> Path:
+        """The secrets' file beside the state directory: `.env` of the project by default."""
+        return self.var.parent / ".env"
+
+    @property
     def crash_note(self) -> Path:
         return self.logs / "crash-notes.log"
 

@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 _TICK_SECONDS = 0.25
 _STOP_SECONDS = 10.0
 _HURRIED_SECONDS = 2.0
+_SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 
 
@@ -181,18 +182,16 @@ class System:
 
     async def _stop_trading(self) -> None:
         """Execution first (no new entries, working ones cancelled), then position, then silence."""
-        wires, clock = self.house.wires, self.seams.clock
-        deadline_ms = clock.monotonic_ms() + round(_STOP_SECONDS * 1000)
-        patience = _HURRIED_SECONDS if self.ending.hurry.is_set() else _STOP_SECONDS + 1.0
+        patience = _HURRIED_SECONDS if self.ending.hurry.is_set() else _STOP_SECONDS
         # A second signal never skips the protection of a bare position.
         protecting = self.plan.settings.exit.recovery_deadline_ms / 1000
-        await self._ask_to_stop(wires.execution, deadline_ms, patience)
-        await self._ask_to_stop(wires.position, deadline_ms, protecting)
+        await self._ask_to_stop(self.house.wires.execution, patience)
+        await self._ask_to_stop(self.house.wires.position, protecting)
 
-    async def _ask_to_stop(self, inbox: Sink[StopAsked], deadline_ms: int, seconds: float) -> None:
+    async def _ask_to_stop(self, inbox: Sink[StopAsked], seconds: float) -> None:
         reply: Reply[None] = Reply()
-        with self.seams.clock.move_on_after(seconds) as scope:
-            await inbox.send(StopAsked(deadline_ms=deadline_ms, reply=reply))
+        with self.seams.clock.move_on_after(seconds + _SLACK_SECONDS) as scope:
+            await inbox.send(StopAsked(within_ms=round(seconds * 1000), reply=reply))
             await reply.wait()
         if scope.cancelled_caught:
             _log.error("stop_deadline_passed", seconds=seconds)
