@@ -19,9 +19,10 @@ from livespot.panel.dashboard import (
 from livespot.panel.database import PanelDatabase
 
 # The newest events of a run that are looked through for stages and ids.
-_WINDOW = 1000
+_WINDOW = 600
 _STAGES = 20
 _ALERTS = 20
+_ALERTS_COUNTED = 1000
 _SAMPLES = 60
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
@@ -65,7 +66,11 @@ _ALERT_ROWS = f"""
 SELECT id, severity, code, reasons, text, symbol, at_ms FROM alerts
 ORDER BY id DESC LIMIT {_ALERTS}
 """  # noqa: S608
-_ALERT_COUNTS = "SELECT severity, count(*) FROM alerts WHERE at_ms >= ? GROUP BY severity"
+_ALERT_COUNTS = f"""
+SELECT severity, count(*) FROM
+    (SELECT severity, at_ms FROM alerts ORDER BY id DESC LIMIT {_ALERTS_COUNTED})
+WHERE at_ms >= ? GROUP BY severity
+"""  # noqa: S608
 _SAMPLE = "SELECT run_id, at_ms, sample_json FROM health_samples ORDER BY id DESC LIMIT 1"
 _SERIES_COLUMNS = ", ".join(
     f"coalesce(json_extract(sample_json, '$.{name}'), -1)" for name in _FIGURES
@@ -225,7 +230,7 @@ async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...
 
 
 async def alerts(database: PanelDatabase, run: RunFacts, now_ms: int) -> AlertsView:
-    """The newest alerts, and counts of this run over at most a day."""
+    """The newest alerts, and counts of this run over at most a day and a thousand alerts."""
     since = max(run.started_ms, now_ms - _DAY_MS)
     counts: dict[str, int] = dict(await database.rows(_ALERT_COUNTS, (since,)))
     latest = tuple(

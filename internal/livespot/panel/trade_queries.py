@@ -61,13 +61,14 @@ SELECT started_at_ms, diffs_json FROM
     (SELECT id, started_at_ms, diffs_json FROM reconcile_reports ORDER BY id DESC LIMIT {_LINES})
 WHERE diffs_json <> '[]' ORDER BY id DESC
 """  # noqa: S608
+# The pluses keep the planner from walking whole indexes for a handful of rows.
 _DECISIONS = f"""
 SELECT d.symbol, d.outcome, coalesce(json_extract(d.decision_json, '$.regime'), ''),
        d.decision_id, d.cycle_id, d.at_ms, d.edge_score_x10000, d.edge_bps_expected, d.reasons
 FROM decisions d WHERE d.id IN (
     SELECT max(id) FROM decisions
-    WHERE id > (SELECT coalesce(max(id), 0) - {_DECISIONS_SEEN} FROM decisions) GROUP BY symbol)
-ORDER BY d.at_ms DESC, d.symbol LIMIT ?
+    WHERE id > (SELECT coalesce(max(id), 0) - {_DECISIONS_SEEN} FROM decisions) GROUP BY +symbol)
+ORDER BY +d.at_ms DESC, d.symbol LIMIT ?
 """  # noqa: S608
 _GATE = "SELECT verdict, reasons FROM ai_gate_events WHERE decision_id = ? ORDER BY id DESC LIMIT 1"
 _RISK = "SELECT verdict, reasons FROM risk_verdicts WHERE decision_id = ? ORDER BY id DESC LIMIT 1"
