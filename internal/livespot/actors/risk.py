@@ -8,6 +8,7 @@ Owns: counters, reserves, quarantine.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import assert_never
 
 import anyio
@@ -94,6 +95,7 @@ class RiskOfficer:
     signal: Mailbox[SignalInbox]
     governor: Mailbox[GovernorInbox]
     market: Sink[FeaturesAsked]
+    order_cap: Decimal | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Restore the last run's memory, then serve until the inbox closes."""
@@ -214,6 +216,7 @@ class RiskOfficer:
                 unfilled_orders_pct=self.counts.unfilled_orders_pct,
                 returns=returns,
                 recheck=recheck,
+                order_cap=self.order_cap,
             ),
         )
 
@@ -488,13 +491,7 @@ class RiskOfficer:
     async def _alert(
         self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""
     ) -> None:
+        now = self.clock.now_ms()
         await self.governor.send(
-            Alert(
-                severity=severity,
-                code=code,
-                reasons=(),
-                text=text,
-                symbol=symbol,
-                at_ms=self.clock.now_ms(),
-            )
+            Alert(severity=severity, code=code, reasons=(), text=text, symbol=symbol, at_ms=now)
         )

@@ -12,7 +12,6 @@ from livespot.contracts.settings import AdaptiveSettings, Settings
 from livespot.contracts.vocabulary import (
     DecisionIntent,
     GateVerdict,
-    Mode,
     Side,
     SysMode,
     TrailingMode,
@@ -44,7 +43,7 @@ class RiskView:
 
     `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
     as far as known. With `recheck` the symbol's own reserve is the entry being judged, so it is
-    not counted against itself.
+    not counted against itself. `order_cap` limits a single order's notional, on a first live day.
     """
 
     settings: Settings
@@ -60,6 +59,7 @@ class RiskView:
     unfilled_orders_pct: int
     returns: Mapping[str, Returns] = field(default_factory=dict)
     recheck: bool = False
+    order_cap: Decimal | None = None
 
 
 def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdict:
@@ -311,9 +311,7 @@ def _size(case: _Case) -> Size:
         total_room=risk.max_exposure_total - exposure_quote(view.counters, case.others),
         free_quote=view.free_quote - held_quote(case.others),
         max_notional=constraints.max_notional,
-        first_day=(
-            view.settings.live.first_day_max_notional if case.decision.mode is Mode.LIVE else None
-        ),
+        first_day=view.order_cap,
     )
     return sizing.size_entry(case.entry.limit_price, case.exits.sl_price, caps, constraints)
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import anyio
@@ -64,6 +65,7 @@ class Launch:
     announce: Callable[[Alert], None]
     watch: Callable[["Running"], Coroutine[Any, Any, None]]
     manage_only: tuple[str, ...] = ()
+    order_cap: Decimal | None = None
     span_seconds: float | None = None
     entropy: Entropy = field(default_factory=SystemEntropy)
 
@@ -154,6 +156,7 @@ async def _built(
                 prompt=prompt,
                 account_label=launch.account_label,
                 manage_only=launch.manage_only,
+                order_cap=launch.order_cap,
             ),
             Seams(
                 clock=clock,

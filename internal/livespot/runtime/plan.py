@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from livespot.actors.audit import AuditWriter
 from livespot.actors.governor import ControlFiles
@@ -27,7 +28,8 @@ from livespot.runtime.wiring import Wires, lay_wires
 class Plan:
     """What this run is: decided before anything starts, never changed.
 
-    `manage_only` names reasons why this run takes no entries at all.
+    `manage_only` names reasons why this run takes no entries at all; `order_cap` limits the quote
+    value of one order.
     """
 
     birth: Birth
@@ -36,6 +38,7 @@ class Plan:
     prompt: Prompt
     account_label: str
     manage_only: tuple[str, ...] = ()
+    order_cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
