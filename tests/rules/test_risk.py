@@ -405,3 +405,14 @@ def test_the_configured_risk_limits_are_the_ones_used() -> None:
     verdict = assess(an_entry(snapshot, settings), snapshot, a_view(settings=settings))
 
     assert verdict.approved_qty == Decimal("0.501")
+
+
+def test_an_order_cap_limits_the_value_of_a_single_order() -> None:
+    snapshot = a_snapshot()
+    decision = an_entry(snapshot)
+    assert decision.entry_plan is not None
+
+    verdict = assess(decision, snapshot, a_view(order_cap=Decimal(25)))
+
+    assert verdict.limits["size_binding"] == "first_day_max_notional"
+    assert verdict.approved_qty * decision.entry_plan.limit_price <= 25
