@@ -1,0 +1,163 @@
+"""The preflight: looks at everything a run needs and says what it found, row by row."""
+
+from collections.abc import Iterable, Sequence
+
+import anyio
+import msgspec
+
+from livespot.contracts.errors import ConfigInvalid
+from livespot.contracts.ports import Clock
+from livespot.contracts.redaction import Redactor
+from livespot.rules.doctor import Check, Outcome
+from livespot.runtime.config import LoadedSettings
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.doctor_checks_account import account_probes
+from livespot.runtime.doctor_checks_gate import gate_probes
+from livespot.runtime.doctor_checks_local import local_probes
+from livespot.runtime.doctor_checks_store import store_probes
+from livespot.runtime.doctor_checks_venue import (
+    Venue,
+    check_limits,
+    market_probes,
+    open_venue,
+    reaching_probes,
+)
+from livespot.runtime.doctor_plan import (
+    EVERYTHING,
+    DoctorPlan,
+    Need,
+    Probe,
+    looked_at,
+    not_looked_at,
+)
+from livespot.runtime.environment import Secrets
+from livespot.runtime.paths import Paths
+from livespot.venue.http_client import HttpxTransport
+from livespot.venue.signing import Signer, load_signer
+from livespot.venue.sockets import WebsocketsTransport
+
+_ACCOUNT_ROWS = (
+    ("account", "Account"),
+    ("key_rights", "Rights of the key"),
+    ("account_events", "Account events"),
+    ("open_orders", "Open orders"),
+)
+
+
+async def examine(plan: DoctorPlan) -> tuple[Check, ...]:
+    """Every row of the asked groups, in a fixed order; what goes wrong is a row, never an error.
+
+    The account needs the exchange's clock, so NETWORK is looked at first whenever ACCOUNT is asked
+    for. Live values of the secrets are masked in every text.
+    """
+    rows: list[Check] = []
+    if Need.LOCAL in plan.needs:
+        for probe in (*local_probes(plan), *store_probes(plan)):
+            rows.extend(await looked_at(probe, plan))
+    rows.extend(await _outside(plan))
+    redactor = Redactor(secret.reveal() for secret in plan.secrets.all())
+    return tuple(_masked(row, redactor) for row in rows)
+
+
+async def examine_installation(
+    paths: Paths,
+    loaded: LoadedSettings,
+    secrets: Secrets,
+    *,
+    clock: Clock,
+    needs: frozenset[Need] = EVERYTHING,
+) -> tuple[Check, ...]:
+    """The same over real connections of its own, which are closed again."""
+    async with HttpxTransport(clock) as http:
+        plan = DoctorPlan(
+            paths=paths,
+            loaded=loaded,
+            secrets=secrets,
+            signer=signer_of(secrets),
+            clock=clock,
+            http=http,
+            sockets=WebsocketsTransport(clock),
+            disk=RealDisk(),
+            needs=needs,
+        )
+        return await examine(plan)
+
+
+def signer_of(secrets: Secrets) -> Signer | None:
+    """None when there is no usable key; the row about the secrets says why."""
+    try:
+        return load_signer(secrets.binance_api_key, secrets.binance_api_secret)
+    except ConfigInvalid:
+        return None
+
+
+async def _outside(plan: DoctorPlan) -> list[Check]:
+    """Exchange and gate at the same time: a slow one must not add to the other's wait."""
+    groups: list[list[Check]] = [[], []]
+
+    async def exchange() -> None:
+        groups[0] = await _exchange(plan)
+
+    async def gate() -> None:
+        groups[1] = await _together(gate_probes(plan), plan)
+
+    async with anyio.create_task_group() as tasks:
+        if plan.needs & {Need.NETWORK, Need.ACCOUNT}:
+            tasks.start_soon(exchange)
+        if Need.GATE in plan.needs:
+            tasks.start_soon(gate)
+    return [row for group in groups for row in group]
+
+
+async def _exchange(plan: DoctorPlan) -> list[Check]:
+    venue = open_venue(plan)
+    rows = await _together(reaching_probes(plan, venue), plan)
+    market = list(market_probes(plan, venue))
+    answered = all(row.outcome is not Outcome.FAIL for row in rows if row.id == "rest")
+    if not answered:
+        why = "the exchange did not answer by REST"
+        rows.extend(not_looked_at(probe, why) for probe in market)
+        if Need.ACCOUNT in plan.needs:
+            rows.extend(_no_account(why))
+        return rows
+    rows.extend(await _together(market, plan))
+    if Need.ACCOUNT in plan.needs:
+        rows.extend(await _account(plan, venue))
+    rows.append(check_limits(venue))
+    return rows
+
+
+async def _account(plan: DoctorPlan, venue: Venue) -> Sequence[Check]:
+    if plan.signer is None:
+        return _no_account("there is no usable API key")
+    return await _together(account_probes(plan, venue, plan.signer), plan)
+
+
+def _no_account(why: str) -> list[Check]:
+    return [
+        Check(id=name, title=title, outcome=Outcome.FAIL, measured="not looked at", detail=why)
+        for name, title in _ACCOUNT_ROWS
+    ]
+
+
+async def _together(probes: Iterable[Probe], plan: DoctorPlan) -> list[Check]:
+    """All looks at once, their rows in the order of the probes."""
+    chosen = list(probes)
+    found: list[tuple[Check, ...]] = [()] * len(chosen)
+
+    async def look(place: int, probe: Probe) -> None:
+        found[place] = await looked_at(probe, plan)
+
+    async with anyio.create_task_group() as tasks:
+        for place, probe in enumerate(chosen):
+            tasks.start_soon(look, place, probe)
+    return [row for rows in found for row in rows]
+
+
+def _masked(row: Check, redactor: Redactor) -> Check:
+    return msgspec.structs.replace(
+        row,
+        measured=redactor.values(row.measured),
+        detail=redactor.values(row.detail),
+        next_command=redactor.values(row.next_command),
+    )

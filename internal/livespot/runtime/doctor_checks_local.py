@@ -1,0 +1,248 @@
+"""Checks of the machine, the configuration and the keys: no network, no database."""
+
+import platform
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+
+from livespot.contracts.errors import ConfigInvalid
+from livespot.contracts.settings import LiveSettings
+from livespot.gate.prompts import load_prompt
+from livespot.rules.doctor import (
+    Check,
+    Outcome,
+    limit_checks,
+    requirement_name,
+    secret_problem,
+    unmet,
+)
+from livespot.rules.live_locks import judge_live
+from livespot.runtime.doctor_plan import DoctorPlan, Need, Probe, Rows, quoted
+from livespot.runtime.live_facts import lock_only_facts, missing_secrets
+from livespot.runtime.paths import project_root
+from livespot.venue.signing import load_signer
+
+_OLDEST_PYTHON = (3, 11)
+_PEM = "-----BEGIN"
+
+
+def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
+    """In the order of their rows."""
+    looks: tuple[tuple[str, str, Callable[[DoctorPlan], Rows]], ...] = (
+        ("python", "Python", check_python),
+        ("dependencies", "Dependencies", check_dependencies),
+        ("config", "Configuration", check_config),
+        ("secrets", "Secrets", check_secrets),
+        ("prompts", "Prompt files", check_prompts),
+        ("stop_file", "STOP file", check_stop_file),
+        ("live_lock", "Live lock", check_live_lock),
+    )
+    for name, title, look in looks:
+        yield as_probe(plan, name, title, look)
+
+
+def as_probe(plan: DoctorPlan, name: str, title: str, look: Callable[[DoctorPlan], Rows]) -> Probe:
+    """A probe of a look that waits for nothing."""
+
+    async def run() -> Rows:
+        return look(plan)
+
+    return Probe(id=name, title=title, look=run)
+
+
+def check_python(plan: DoctorPlan) -> Check:
+    del plan
+    good = sys.version_info >= _OLDEST_PYTHON
+    return Check(
+        id="python",
+        title="Python",
+        outcome=Outcome.PASS if good else Outcome.FAIL,
+        measured=platform.python_version(),
+        limit=">= " + ".".join(map(str, _OLDEST_PYTHON)),
+    )
+
+
+def check_dependencies(plan: DoctorPlan) -> Check:
+    """Every distribution this one asks for is installed within its bounds."""
+    del plan
+    wanted = _requirements()
+    problems = [problem for line in wanted if (problem := _dependency_problem(line))]
+    command = f"{quoted_python()} -m pip install --upgrade livespot"
+    return Check(
+        id="dependencies",
+        title="Dependencies",
+        outcome=Outcome.FAIL if problems else Outcome.PASS,
+        measured=f"{len(wanted) - len(problems)} of {len(wanted)} as required",
+        limit="all",
+        next_command=command if problems else "",
+        detail="; ".join(problems),
+    )
+
+
+def check_config(plan: DoctorPlan) -> tuple[Check, ...]:
+    """It was loaded, so it is valid; what is left is what it cannot mean."""
+    loaded, settings = plan.loaded, plan.settings
+    odd: list[str] = []
+    if settings.ai_gate.ai_dec < 2 and not settings.live.allow_gate_below_2:
+        odd.append(f"ai_gate.ai_dec is {settings.ai_gate.ai_dec}, live trading needs 2")
+    if not settings.live.require_ok_file:
+        odd.append("live.require_ok_file = false changes nothing: the lock file is always required")
+    usual = LiveSettings()
+    if (settings.live.ok_file, settings.live.stop_file) != (usual.ok_file, usual.stop_file):
+        odd.append(
+            f"live.ok_file and live.stop_file are not followed; the files are "
+            f"{plan.paths.live_ok} and {plan.paths.stop_file}"
+        )
+    row = Check(
+        id="config",
+        title="Configuration",
+        outcome=Outcome.WARN if odd else Outcome.PASS,
+        measured=f"{len(loaded.from_file)} keys set, hash {loaded.config_hash[:12]}",
+        limit="valid",
+        next_command=plan.command("livespot config diff") if odd else "",
+        detail="; ".join(odd),
+    )
+    return (row, *limit_checks(settings))
+
+
+def check_secrets(plan: DoctorPlan) -> Check:
+    """Which are set and well-formed; their content is never shown."""
+    needed = bool(plan.needs & {Need.ACCOUNT, Need.GATE})
+    missing = missing_secrets(plan.settings, plan.secrets)
+    problems = [f"{name} is not set" for name in missing]
+    malformed = _malformed(plan)
+    present = 3 - len(plan.secrets.missing())
+    outcome = Outcome.PASS
+    if missing or malformed:
+        outcome = Outcome.FAIL if needed and missing else Outcome.WARN
+    if any(severe for _, severe in malformed):
+        outcome = Outcome.FAIL
+    dotenv = quoted(plan.paths.dotenv)
+    return Check(
+        id="secrets",
+        title="Secrets",
+        outcome=outcome,
+        measured=f"{present} of 3 set",
+        limit="needed by livespot live only" if not needed else "all set and well-formed",
+        next_command=f"(umask 077 && ${{EDITOR:-vi}} {dotenv})"
+        if outcome is not Outcome.PASS
+        else "",
+        detail="; ".join([*problems, *(text for text, _ in malformed)]),
+    )
+
+
+def check_prompts(plan: DoctorPlan) -> Check:
+    try:
+        prompt = load_prompt(lambda name: plan.disk.read(plan.prompts / name))
+    except (OSError, ConfigInvalid) as error:
+        return Check(
+            id="prompts",
+            title="Prompt files",
+            outcome=Outcome.FAIL,
+            measured="missing or unreadable",
+            next_command=f"{quoted_python()} -m pip install --force-reinstall livespot",
+            detail=f"{plan.prompts}: {error}",
+        )
+    return Check(
+        id="prompts",
+        title="Prompt files",
+        outcome=Outcome.PASS,
+        measured=f"hash {prompt.hash[:12]}",
+    )
+
+
+def check_stop_file(plan: DoctorPlan) -> Check:
+    present = plan.disk.exists(plan.paths.stop_file)
+    return Check(
+        id="stop_file",
+        title="STOP file",
+        outcome=Outcome.FAIL if present else Outcome.PASS,
+        measured="present" if present else "none",
+        limit="none",
+        next_command=f"rm {quoted(plan.paths.stop_file)}" if present else "",
+        detail="every run ends while it is there; remove it when you mean to trade"
+        if present
+        else "",
+    )
+
+
+def check_live_lock(plan: DoctorPlan) -> Check:
+    """The lock file as a live start would judge it; simulations do not need it."""
+    live = plan.settings.live
+    facts = lock_only_facts(plan.paths, plan.settings, now_ms=plan.clock.now_ms())
+    problems = judge_live(facts).locked
+    stamp = "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    write = (
+        f"""printf 'account = "%s"\\ndate = %s\\n' {shlex.quote(live.account_label)} "{stamp}" > """
+        f"{quoted(plan.paths.live_ok)}"
+    )
+    config = f"${{EDITOR:-vi}} {quoted(plan.paths.config)}"
+    return Check(
+        id="live_lock",
+        title="Live lock",
+        outcome=Outcome.WARN if problems else Outcome.PASS,
+        measured="locked" if problems else f"open for {live.account_label}",
+        limit="needed by livespot live only",
+        next_command="" if not problems else write if live.account_label else config,
+        detail="; ".join(problems),
+    )
+
+
+def quoted_python() -> str:
+    """The interpreter this program runs in, for a shell."""
+    return sys.executable or "python3"
+
+
+def _malformed(plan: DoctorPlan) -> list[tuple[str, bool]]:
+    """What is wrong with the secrets that are set, and whether it cannot work."""
+    found: list[tuple[str, bool]] = []
+    secrets = plan.secrets
+    real = plan.settings.venue.rest_url.startswith("https://")
+    for name, secret, is_key in (
+        ("BINANCE_API_KEY", secrets.binance_api_key, real),
+        ("BINANCE_API_SECRET", secrets.binance_api_secret, real),
+        ("OPENAI_API_KEY", secrets.openai_api_key, False),
+    ):
+        text = secret.reveal()
+        if not text or text.strip().startswith(_PEM):
+            continue
+        problem = secret_problem(text, exchange_key=is_key)
+        if problem:
+            found.append((f"{name} {problem}", "64 letters" not in problem))
+    if secrets.binance_api_key and secrets.binance_api_secret:
+        try:
+            load_signer(secrets.binance_api_key, secrets.binance_api_secret)
+        except ConfigInvalid as error:
+            found.append((str(error), True))
+    return found
+
+
+def _requirements() -> tuple[str, ...]:
+    """Dependency lines of the installed distribution, else of the checkout."""
+    try:
+        lines = metadata.requires("livespot")
+    except metadata.PackageNotFoundError:
+        lines = None
+    if lines is None:
+        pyproject = project_root() / "pyproject.toml"
+        if not pyproject.is_file():
+            return ()
+        lines = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return tuple(line for line in lines if _applies(line))
+
+
+def _applies(line: str) -> bool:
+    _, _, marker = line.partition(";")
+    return not ("extra" in marker or ("win32" in marker and sys.platform == "win32"))
+
+
+def _dependency_problem(line: str) -> str:
+    name = requirement_name(line)
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is not installed"
+    broken = unmet(line, installed)
+    return f"{name} {installed} is installed, {broken} is required" if broken else ""
