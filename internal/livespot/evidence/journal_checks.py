@@ -1,0 +1,227 @@
+"""Checks against the exchange's journal: what it did for us, and what our ledger says of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from livespot.contracts.ids import is_own_client_order_id
+from livespot.evidence.findings import Finding, judged
+from livespot.evidence.journal import JournalFill, JournalOrder, JournalRequest, JournalRows
+from livespot.evidence.rows import Facts, FillFact, ModeFact
+
+# How far the exchange's clock and ours may lie apart before a comparison of the two says anything.
+_CLOCK_SLACK_MS = 250
+_FILTER_FAILURE = "-1013"
+_ZERO = Decimal(0)
+
+
+def one_order_per_client_id(facts: Facts, journal: JournalRows) -> Finding:
+    """I01: no client id ever stood for two orders, and none was accepted twice."""
+    orders: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for order in journal.orders:
+        orders[order.client_order_id].add((order.symbol, order.order_id))
+    accepted = Counter(
+        (request.verb == "place_list", request.own_ids[0])
+        for request in journal.requests
+        if request.accepted and request.own_ids and request.verb != "cancel"
+    )
+    problems = [
+        f"{name} stands for {len(made)} orders" for name, made in orders.items() if len(made) > 1
+    ]
+    problems += [f"{name} was accepted {n} times" for (_, name), n in accepted.items() if n > 1]
+    if not facts.file.unique_client_ids:
+        problems.append("the ledger has no unique index on client_order_id")
+    return judged("I01", "One order per client id", len(orders), problems)
+
+
+def no_unknown_orders(facts: Facts, journal: JournalRows) -> Finding:
+    """I03: the ledger knows every order; one that is not ours was announced."""
+    known = {alias.client_order_id for alias in facts.aliases}
+    announced = {a.symbol for a in facts.alerts if a.code == "FOREIGN_ORDER_DETECTED"}
+    orders = {(o.client_order_id, o.symbol) for o in journal.orders}
+    problems = []
+    for name, symbol in sorted(orders):
+        if name in known:
+            continue
+        if is_own_client_order_id(name):
+            problems.append(f"the ledger does not know our order {name} on {symbol}")
+        elif symbol not in announced:
+            problems.append(f"a foreign order {name} on {symbol} was never announced")
+    return judged("I03", "No unknown orders", len(orders), problems)
+
+
+def written_ahead(facts: Facts, journal: JournalRows) -> Finding:
+    """I04: whatever reached the exchange was durable as SENT_UNKNOWN before."""
+    intents, sent = facts.intent_of(), facts.sent_at()
+    problems, looked_at = [], 0
+    for request in journal.requests:
+        for name in request.own_ids:
+            looked_at += 1
+            intent = intents.get(name)
+            at_ms = sent.get(intent.order_intent_id) if intent is not None else None
+            if intent is None:
+                problems.append(f"{request.path} {name} has no intent")
+            elif at_ms is None:
+                problems.append(f"{name} arrived, but its intent never became SENT_UNKNOWN")
+            elif at_ms > request.arrived_ms + _CLOCK_SLACK_MS:
+                problems.append(f"{name} arrived {at_ms - request.arrived_ms} ms before its row")
+    return judged("I04", "Written before it is sent", looked_at, problems)
+
+
+def every_fill_once(facts: Facts, journal: JournalRows) -> Finding:
+    """I07: the ledger holds each of our executions exactly once, equal to the last digit."""
+    theirs = our_fills(facts, journal)
+    ours = {(fill.symbol, fill.trade_id): fill for fill in facts.fills}
+    counted = Counter((fill.symbol, fill.trade_id) for fill in theirs)
+    problems = [f"the exchange reports {key} {n} times" for key, n in counted.items() if n > 1]
+    for fill in theirs:
+        own = ours.pop((fill.symbol, fill.trade_id), None)
+        place = f"trade {fill.trade_id} on {fill.symbol}"
+        if own is None:
+            if counted[fill.symbol, fill.trade_id] == 1:
+                problems.append(f"{place} is missing in the ledger")
+        elif differing := _differing(own, fill):
+            problems.append(f"{place} differs in {differing}")
+    problems += [f"trade {i} on {symbol} is only in the ledger" for symbol, i in ours]
+    return judged("I07", "Every fill is in the ledger exactly once", len(counted), problems)
+
+
+def our_fills(facts: Facts, journal: JournalRows) -> tuple[JournalFill, ...]:
+    """The journal's executions of orders under our client ids."""
+    known = {alias.client_order_id for alias in facts.aliases}
+    return tuple(
+        fill
+        for fill in journal.fills
+        if fill.client_order_id in known or is_own_client_order_id(fill.client_order_id)
+    )
+
+
+def _differing(own: FillFact, fill: JournalFill) -> str:
+    pairs: Mapping[str, tuple[object, object]] = {
+        "order": (own.order_id, fill.order_id),
+        "side": (own.side, fill.side),
+        "quantity": (own.qty, fill.qty),
+        "price": (own.price, fill.price),
+        "fee": (own.commission, fill.fee),
+        "fee asset": (own.commission_asset, fill.fee_asset) if fill.fee else ("", ""),
+    }
+    return ", ".join(name for name, (left, right) in pairs.items() if left != right)
+
+
+def balances_not_negative(journal: JournalRows) -> Finding:
+    """I09: nothing was ever sold or spent that was not there."""
+    problems = [
+        f"{balance.asset} fell to {min(balance.free, balance.locked)}"
+        for balance in journal.balances
+        if balance.free < 0 or balance.locked < 0
+    ]
+    return judged("I09", "Never sell what is not there", len(journal.balances), problems)
+
+
+def protection_within_position(facts: Facts, journal: JournalRows) -> Finding:
+    """I11: sales that stand never add up to more than was bought and not yet sold.
+
+    Measured before fees: a leg may cover what the fee took, where other base of the account pays
+    it. The legs of one list exclude each other and count once.
+    """
+    del facts
+    held: dict[str, Decimal] = defaultdict(Decimal)
+    standing: dict[int, JournalOrder] = {}
+    problems, looked_at = [], 0
+    for item in journal.timeline():
+        if isinstance(item, JournalFill):
+            held[item.symbol] += item.qty if item.side == "BUY" else -item.qty
+            continue
+        if item.side != "SELL":
+            continue
+        begins = item.is_open and item.order_id not in standing
+        standing[item.order_id] = item
+        if not item.is_open:
+            del standing[item.order_id]
+        if begins:
+            looked_at += 1
+            offered = _offered(standing.values(), item.symbol)
+            if offered > held[item.symbol]:
+                problems.append(f"{item.symbol}: {offered} offered, {held[item.symbol]} held")
+    return judged("I11", "Protection never exceeds the position", looked_at, problems)
+
+
+def _offered(standing: Iterable[JournalOrder], symbol: str) -> Decimal:
+    lists: dict[str, Decimal] = {}
+    for order in standing:
+        if order.symbol == symbol:
+            name = order.list_client_order_id or f"order {order.order_id}"
+            lists[name] = max(lists.get(name, _ZERO), order.remaining)
+    return sum(lists.values(), _ZERO)
+
+
+def no_entry_outside_normal(facts: Facts, journal: JournalRows) -> Finding:
+    """I13: no request to buy left while the audited mode was anything but NORMAL.
+
+    By our own clock to the millisecond, from the row written before the send; by the signature's
+    time, which is the exchange's, within the slack of two clocks.
+    """
+    intents, sent = facts.intent_of(), facts.sent_at()
+    buys = [request for request in journal.requests if request.buys]
+    problems = []
+    for request in buys:
+        name = next(iter(request.own_ids), "")
+        intent = intents.get(name)
+        row_ms = sent.get(intent.order_intent_id) if intent is not None else None
+        signed_ms = _signed_ms(request)
+        if row_ms is not None and not _was_normal(facts.modes, row_ms, 1):
+            problems.append(f"{name} was written for sending at {row_ms}, outside NORMAL")
+        elif not _was_normal(facts.modes, signed_ms, _CLOCK_SLACK_MS):
+            problems.append(f"{name} was signed at {signed_ms}, outside NORMAL")
+    return judged("I13", "No entry outside NORMAL", len(buys), problems)
+
+
+def _signed_ms(request: JournalRequest) -> int:
+    text = request.params.get("timestamp", "")
+    return int(text) if text.isdigit() else request.arrived_ms
+
+
+def _was_normal(modes: Iterable[ModeFact], at_ms: int, slack_ms: int) -> bool:
+    """Whether NORMAL was in force at any time in [at_ms - slack_ms, at_ms]."""
+    in_force = ""
+    for mode in modes:
+        if mode.at_ms > at_ms:
+            break
+        if mode.at_ms >= at_ms - slack_ms and "NORMAL" in (in_force, mode.mode):
+            return True
+        in_force = mode.mode
+    return in_force == "NORMAL"
+
+
+def no_avoidable_filter_rejects(journal: JournalRows) -> Finding:
+    """I16: the exchange's filters never had to refuse an order."""
+    placed = [r for r in journal.requests if r.verb in ("place", "place_list", "replace")]
+    problems = [
+        f"{next(iter(request.own_ids), request.path)} failed a filter"
+        for request in placed
+        if request.outcome.endswith(_FILTER_FAILURE)
+    ]
+    return judged("I16", "No avoidable filter rejects", len(placed), problems)
+
+
+def only_own_orders_cancelled(facts: Facts, journal: JournalRows) -> Finding:
+    """I37: every cancel named one order of ours; nothing was ever cancelled wholesale."""
+    known = {alias.client_order_id for alias in facts.aliases}
+    own = {str(o.order_id) for o in journal.orders if o.client_order_id in known}
+    problems, looked_at = [], 0
+    for request in journal.requests:
+        if request.verb == "cancel_all":
+            looked_at += 1
+            problems.append(f"{request.path} cancels whatever it finds")
+        elif request.verb in ("cancel", "cancel_list", "replace"):
+            looked_at += 1
+            target = _target(request)
+            if target not in own and target not in known:
+                problems.append(f"{request.path} aimed at {target or 'nothing'}, not ours")
+    return judged("I37", "Only our own orders are cancelled", looked_at, problems)
+
+
+def _target(request: JournalRequest) -> str:
+    names = ("orderId", "cancelOrderId", "origClientOrderId", "cancelOrigClientOrderId",
+             "listClientOrderId")  # fmt: skip
+    return next((request.params[name] for name in names if name in request.params), "")

@@ -1,0 +1,303 @@
+"""What the audit database holds, as the checks read it: states stay plain text, legal or not."""
+
+from decimal import Decimal
+from typing import Any
+
+from livespot.contracts.base import Message
+
+
+class RunFact(Message, frozen=True):
+    run_id: str
+    mode: str
+    started_at_ms: int
+    config_json: str
+    previous_run_id: str
+    ended_at_ms: int
+    exit_code: int
+    end_reasons: tuple[str, ...]
+    clean: bool
+
+
+class IntentFact(Message, frozen=True):
+    order_intent_id: str
+    run_id: str
+    decision_id: str
+    parent_order_intent_id: str
+    action: str
+    role: str
+    attempt: int
+    symbol: str
+    side: str
+    client_order_id: str
+    state: str
+    exchange_order_id: int
+    exchange_list_id: int
+    last_error_code: str
+    created_at_ms: int
+    updated_at_ms: int
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether it asks the exchange to buy; a cancel of an entry does not."""
+        return self.side == "BUY" and self.action != "CANCEL" and self.role in ("ENTRY", "LIST")
+
+
+class TransitionFact(Message, frozen=True):
+    id: int
+    order_intent_id: str
+    run_id: str
+    from_state: str
+    to_state: str
+    reasons: tuple[str, ...]
+    evidence: str
+    at_ms: int
+
+
+class AliasFact(Message, frozen=True):
+    client_order_id: str
+    order_intent_id: str
+    role: str
+
+
+class OrderFact(Message, frozen=True):
+    symbol: str
+    order_id: int
+    client_order_id: str
+    orig_client_order_id: str
+    side: str
+    type: str
+    status: str
+    orig_qty: Decimal
+    executed_qty: Decimal
+    order_intent_id: str
+    role: str
+
+    @property
+    def own_id(self) -> str:
+        """The id it was placed under, cancelled or not."""
+        return self.orig_client_order_id or self.client_order_id
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in ("NEW", "PENDING_NEW", "PARTIALLY_FILLED", "UNKNOWN")
+
+
+class FillFact(Message, frozen=True):
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    side: str
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    exchange_time_ms: int
+    run_id: str
+    order_intent_id: str
+    decision_id: str
+
+
+class PositionFact(Message, frozen=True):
+    symbol: str
+    position_id: str
+    decision_id: str
+    phase: str
+    qty: Decimal
+    avg_price: Decimal
+    tp_price: Decimal
+    sl_price: Decimal
+    realised_quote: Decimal
+    fees_quote: Decimal
+    fee_unpriced: bool
+    dust_qty: Decimal
+    protection_intent_id: str
+    protected_qty: Decimal
+    opened_at_ms: int
+    unprotected_ms: int
+    closed_at_ms: int
+    exit_reason: str
+    run_id: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.phase not in ("FLAT", "DUST")
+
+
+class ModeFact(Message, frozen=True):
+    id: int
+    run_id: str
+    mode: str
+    previous: str
+    reasons: tuple[str, ...]
+    at_ms: int
+
+
+class AlertFact(Message, frozen=True):
+    run_id: str
+    severity: str
+    code: str
+    text: str
+    symbol: str
+    at_ms: int
+
+
+class CommandFact(Message, frozen=True):
+    run_id: str
+    action: str
+    outcome: str
+    at_ms: int
+
+
+class ReconcileFact(Message, frozen=True):
+    run_id: str
+    started_at_ms: int
+    drift_score_x10000: int
+    label: str
+    diffs: int
+
+
+class DecisionFact(Message, frozen=True):
+    """A proposal, or what the gate made of one. `planned_qty` is 0 when it plans no entry."""
+
+    decision_id: str
+    run_id: str
+    symbol: str
+    outcome: str
+    snapshot_id: str
+    snapshot_hash: str
+    planned_qty: Decimal
+    original_decision_id: str
+    at_ms: int
+
+
+class SnapshotFact(Message, frozen=True):
+    snapshot_id: str
+    snapshot_hash: str
+    at_ms: int
+
+
+class GateFact(Message, frozen=True):
+    decision_id: str
+    run_id: str
+    verdict: str
+    modify_applied: bool
+    at_ms: int
+
+
+class VerdictFact(Message, frozen=True):
+    decision_id: str
+    run_id: str
+    verdict: str
+    approved_qty: Decimal
+    at_ms: int
+
+
+class EventFact(Message, frozen=True):
+    """An audit event of a kind the checks look into; `data` is text where it was cut."""
+
+    run_id: str
+    seq: int
+    ts_ms: int
+    event_type: str
+    reasons: tuple[str, ...]
+    order_intent_id: str
+    symbol: str
+    data: Any
+
+
+class TrailCheck(Message, frozen=True):
+    """One walk along every event and its line in the trail.
+
+    `problems` names what broke the sequence or the chain; the counts below compare the files with
+    the database line by line, day by day.
+    """
+
+    events: int
+    runs: int
+    problems: tuple[str, ...]
+    files: int
+    lines: int
+    missing: int
+    unknown: int
+
+
+class FileCheck(Message, frozen=True):
+    """What the database says of its own file."""
+
+    integrity: tuple[str, ...]
+    foreign_key_breaks: int
+    journal_mode: str
+    unique_client_ids: bool
+
+
+class Count(Message, frozen=True):
+    """How often something of one name occurred."""
+
+    name: str
+    count: int
+
+
+class RunCounts(Message, frozen=True):
+    """Counts of one run, most frequent first.
+
+    The three `*_reasons` count the first reason of each block: what stood in the way.
+    """
+
+    events: int = 0
+    cycles: int = 0
+    proposed: int = 0
+    modified: int = 0
+    blocked: int = 0
+    strategy_reasons: tuple[Count, ...] = ()
+    gate_verdicts: tuple[Count, ...] = ()
+    gate_reasons: tuple[Count, ...] = ()
+    risk_verdicts: tuple[Count, ...] = ()
+    risk_reasons: tuple[Count, ...] = ()
+
+
+class Facts(Message, frozen=True):
+    """Counts of one run, and the whole ledger: what happened does not stop at a run's edge."""
+
+    run_id: str
+    quote_asset: str
+    counts: RunCounts
+    trail: TrailCheck
+    file: FileCheck
+    runs: tuple[RunFact, ...]
+    intents: tuple[IntentFact, ...] = ()
+    transitions: tuple[TransitionFact, ...] = ()
+    aliases: tuple[AliasFact, ...] = ()
+    orders: tuple[OrderFact, ...] = ()
+    fills: tuple[FillFact, ...] = ()
+    positions: tuple[PositionFact, ...] = ()
+    modes: tuple[ModeFact, ...] = ()
+    alerts: tuple[AlertFact, ...] = ()
+    commands: tuple[CommandFact, ...] = ()
+    reconciles: tuple[ReconcileFact, ...] = ()
+    decisions: tuple[DecisionFact, ...] = ()
+    snapshots: tuple[SnapshotFact, ...] = ()
+    gate: tuple[GateFact, ...] = ()
+    verdicts: tuple[VerdictFact, ...] = ()
+    events: tuple[EventFact, ...] = ()
+
+    def run(self) -> RunFact:
+        """The run this is about."""
+        return next(run for run in self.runs if run.run_id == self.run_id)
+
+    def intent_of(self) -> dict[str, IntentFact]:
+        """Intents by every client id they ever used."""
+        by_id = {intent.order_intent_id: intent for intent in self.intents}
+        return {
+            alias.client_order_id: by_id[alias.order_intent_id]
+            for alias in self.aliases
+            if alias.order_intent_id in by_id
+        }
+
+    def sent_at(self) -> dict[str, int]:
+        """When each intent became SENT_UNKNOWN, by intent id; the time the row was made."""
+        return {
+            step.order_intent_id: step.at_ms
+            for step in self.transitions
+            if step.to_state == "SENT_UNKNOWN"
+        }

@@ -1,0 +1,242 @@
+"""A run's summary in words: one screen, aligned, for somebody who sees it for the first time."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from livespot.contracts.amounts import decimal_text
+from livespot.evidence.round_trips import RoundTrip
+from livespot.evidence.rows import Count
+from livespot.evidence.summary import Reconciled, RunSummary, UnknownIntent
+
+_GOOD, _BAD, _DOUBT, _PLAIN = "green", "bold red", "yellow", ""
+_TOP, _MOST_TRIPS, _MOST_STEPS, _MOST_NAMED = 4, 6, 3, 4
+_CENT_OF_CENT = Decimal("0.0001")
+_LABEL_WIDTH, _LONGEST = 14, 140
+
+# A label (empty when it continues the one above), what is said, and how it looks.
+Line = tuple[str, str, str]
+
+
+def lines(summary: RunSummary) -> list[str]:
+    """Plain text, one item a line, for a pipe or a file."""
+    return [f"{label:<{_LABEL_WIDTH}}{text}".rstrip() for label, text, _ in told(summary)]
+
+
+def render(summary: RunSummary) -> RenderableType:
+    """The same for a terminal; everything from outside stays plain text."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH - 2)
+    table.add_column(overflow="fold")
+    for label, text, style in told(summary):
+        table.add_row(Text(label), Text(text, style=style))
+    title = Text(f"{summary.mode} run {summary.run_id}", style="bold")
+    return Panel(Group(table), title=title, title_align="left", padding=(0, 1))
+
+
+def told(summary: RunSummary) -> Iterator[Line]:
+    """The summary from the headline to where to look next."""
+    yield _headline(summary)
+    yield from _decisions(summary)
+    yield from _trading(summary)
+    yield from _trips(summary)
+    yield from _faults(summary)
+    yield from _proof(summary)
+    yield from _next(summary)
+
+
+def _headline(summary: RunSummary) -> Line:
+    if not summary.ended_at_ms:
+        return "run", f"{summary.run_id} has not ended", _DOUBT
+    span = age(summary.ended_at_ms - summary.started_at_ms)
+    begun = _moment(summary.started_at_ms, "%Y-%m-%d %H:%M:%S")
+    how = "ended cleanly" if summary.clean else "was killed"
+    after = f", run {summary.runs} on this database" if summary.runs > 1 else ""
+    text = f"{how} after {span} of market time from {begun} UTC, exit code {summary.exit_code}"
+    return "run", text + after, _PLAIN if summary.clean else _DOUBT
+
+
+def _decisions(summary: RunSummary) -> Iterator[Line]:
+    counts = summary.counts
+    modified = f", {counts.modified} changed by the gate" if counts.modified else ""
+    yield (
+        "decisions",
+        f"{counts.proposed} proposed, {counts.blocked} blocked in {counts.cycles} cycles"
+        + modified,
+        _PLAIN,
+    )
+    yield from _reasons("blocked by", "strategy", counts.strategy_reasons)
+    yield from _reasons("", f"gate ({named(counts.gate_verdicts)})", counts.gate_reasons)
+    yield from _reasons("", f"risk ({named(counts.risk_verdicts)})", counts.risk_reasons)
+
+
+def _reasons(label: str, who: str, reasons: Sequence[Count]) -> Iterator[Line]:
+    if reasons or label:
+        yield label, f"{who}: {named(reasons, _TOP) or 'nothing'}", _PLAIN
+
+
+def _trading(summary: RunSummary) -> Iterator[Line]:
+    total = sum(item.count for item in summary.orders)
+    yield "orders", f"{total}" + (f": {named(summary.orders)}" if total else ""), _PLAIN
+    fills = summary.fills
+    if fills.exchange < 0:
+        yield "fills", f"{fills.of_this_run} (no exchange journal to compare with)", _PLAIN
+    else:
+        word = "they agree to the last digit" if fills.agree else "THEY DIFFER"
+        text = f"database {fills.database} = exchange journal {fills.exchange}, {word}"
+        yield (
+            "fills",
+            text if fills.agree else text.replace(" = ", " / "),
+            _GOOD if fills.agree else _BAD,
+        )
+    dust = f", {summary.dust} left dust" if summary.dust else ""
+    result, fees = money(summary.pnl_quote), plain(summary.fees_quote)
+    yield "result", f"{result} {summary.quote_asset} after {fees} of fees{dust}", _PLAIN
+
+
+def _trips(summary: RunSummary) -> Iterator[Line]:
+    count = len(summary.trips)
+    complete = summary.complete_trips
+    yield (
+        "round trips",
+        f"{count} sold again, {complete} of them protected on the exchange and reconciled",
+        _PLAIN if complete == count else _DOUBT,
+    )
+    for trip in summary.trips[-_MOST_TRIPS:]:
+        yield "", _trip(trip, summary.quote_asset), _PLAIN if trip.complete else _DOUBT
+    if count > _MOST_TRIPS:
+        yield "", f"and {count - _MOST_TRIPS} before these", _PLAIN
+    for held in summary.open_positions:
+        guarded = held.protected_qty > 0
+        protection = (
+            f"protected between {plain(held.sl_price)} and {plain(held.tp_price)}"
+            if guarded
+            else "NOT PROTECTED"
+        )
+        yield (
+            "still open",
+            f"{held.symbol}  {plain(held.qty)} at {plain(held.avg_price)}, {protection}",
+            _PLAIN if guarded else _BAD,
+        )
+
+
+def _trip(trip: RoundTrip, quote_asset: str) -> str:
+    shield = f"protected after {age(trip.protected_after_ms)}"
+    return (
+        f"{_moment(trip.entry_at_ms)} to {_moment(trip.exit_at_ms)}  {trip.symbol}  "
+        f"{plain(trip.qty)} at {plain(trip.entry_price)} sold at {plain(trip.exit_price)}  "
+        f"{money(trip.pnl_quote)} {quote_asset}  {trip.exit_reason or 'no reason'}, "
+        f"{shield if trip.protected else 'PROTECTION NOT SEEN'}, "
+        f"{'reconciled' if trip.reconciled else 'NOT RECONCILED'}"
+    )
+
+
+def _faults(summary: RunSummary) -> Iterator[Line]:
+    unknown = summary.unknown_intents
+    if unknown:
+        open_ones = sum(not intent.resolved for intent in unknown)
+        left = f"{open_ones} NOT RESOLVED" if open_ones else "all resolved"
+        yield "unknown", f"{len(unknown)} orders in doubt, {left}", _BAD if open_ones else _GOOD
+        yield from (("", _intent(item), _PLAIN) for item in unknown[-_MOST_STEPS:])
+    else:
+        yield "unknown", "no order was ever in doubt", _PLAIN
+    steps = summary.mode_steps
+    yield "modes", f"{len(steps)} changes, the last mode is {summary.last_sysmode or '—'}", _PLAIN
+    tightened = [step for step in steps if step.mode in ("DEGRADE", "PAUSE")]
+    for step in tightened[-_MOST_STEPS:]:
+        why = f" because of {step.reason}" if step.reason else ""
+        yield "", f"{_moment(step.at_ms)}  {step.previous} -> {step.mode}{why}", _PLAIN
+    yield "alerts", named(summary.alerts, _TOP) or "none beyond the mode changes", _PLAIN
+    yield "reconciled", _reconciled(summary.reconciled), _PLAIN
+
+
+def _reconciled(found: Reconciled) -> str:
+    if not found.passes:
+        return "never"
+    whole, tenths = divmod(found.worst_drift_x10000 // 1000, 10)
+    return (
+        f"{found.passes} times ({named(found.labels)}), {found.diffs} differences, "
+        f"worst drift score {whole}.{tenths}"
+    )
+
+
+def _intent(intent: UnknownIntent) -> str:
+    took = f" after {age(intent.after_ms)}" if intent.resolved else ""
+    why = f": {intent.evidence}" if intent.evidence else ""
+    name = f"{intent.symbol} {intent.role} {intent.order_intent_id[:12]}"
+    return f"{name} {intent.resolved_as}{took}{why}"
+
+
+def _proof(summary: RunSummary) -> Iterator[Line]:
+    violations, unseen = summary.violations, summary.unseen
+    count = len(summary.findings)
+    yield (
+        "invariants",
+        f"{count} checked, {len(violations)} violated"
+        + (f", {len(unseen)} had nothing to look at" if unseen else ""),
+        _BAD if violations else _GOOD,
+    )
+    for finding in violations:
+        yield "", f"✗ {finding.id} {finding.title}: {_cut(finding.detail)}", _BAD
+    if unseen:
+        more = f" +{len(unseen) - _MOST_NAMED}" if len(unseen) > _MOST_NAMED else ""
+        titles = ", ".join(f"{f.id} {f.title.lower()}" for f in unseen[:_MOST_NAMED])
+        yield "", f"not exercised: {titles}{more}", _PLAIN
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _next(summary: RunSummary) -> Iterator[Line]:
+    var = Path(summary.database).parent.parent
+    yield (
+        "look next",
+        f"livespot status --var {var}   the same state, as the panel shows it",
+        _PLAIN,
+    )
+    yield "", f"{summary.trail}   every event, one JSON line each", _PLAIN
+    yield "", f"{summary.database}   the truth, {summary.counts.events} events of this run", _PLAIN
+    if summary.journal:
+        yield "", f"{summary.journal}   what the exchange saw", _PLAIN
+
+
+def named(counts: Sequence[Count], most: int = 8) -> str:
+    """`NAME 3, OTHER 1 +2`: the most frequent first, then how many more names there are."""
+    more = f" +{len(counts) - most}" if len(counts) > most else ""
+    return ", ".join(f"{item.name} {item.count}" for item in counts[:most]) + more
+
+
+def money(value: Decimal) -> str:
+    """A gain or loss to four decimals, with its sign."""
+    rounded = value.quantize(_CENT_OF_CENT)
+    return f"+{decimal_text(rounded)}" if rounded > 0 else decimal_text(rounded)
+
+
+def plain(value: Decimal) -> str:
+    """An amount without trailing zeros, to eight decimals at most."""
+    text = decimal_text(value.quantize(Decimal("0.00000001")))
+    return text.rstrip("0").rstrip(".") or "0"
+
+
+def age(ms: int) -> str:
+    """A span of time: 450 ms, 12 s, 3 min 20 s, 2 h 05 min."""
+    if ms < 1000:
+        return f"{ms} ms"
+    seconds = ms // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min {seconds % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _moment(at_ms: int, form: str = "%H:%M:%S") -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime(form)
