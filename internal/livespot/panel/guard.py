@@ -19,7 +19,6 @@ AuditRequest = Callable[[str, str, int], bool]
 _REQUESTS_PER_SECOND = 20
 _STREAMS = 8
 _IN_FLIGHT = 24
-_SEND_SECONDS = 10.0
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 _HEADERS = (
     (
@@ -58,7 +57,8 @@ class Guard:
 
     `audit_request(route_template, method, status)` returns False when the audit has no room; the
     request is then answered 429. Requests over the limit are counted and audited once a round by
-    `flush_refused`.
+    `flush_refused`. A viewer that needs longer than `send_seconds` (wall time) for one piece loses
+    its connection.
     """
 
     app: ASGIApp
@@ -67,6 +67,7 @@ class Guard:
     stream: str
     wall: Clock
     audit_request: AuditRequest
+    send_seconds: float = 10.0
     _recent: deque[int] = field(default_factory=deque)
     _streams: int = 0
     _in_flight: int = 0
@@ -159,7 +160,7 @@ class _Answer:
                 await self.refuse(429, audited=False)
                 return
             message = {**message, "headers": _with_fixed(message)}
-        with self.guard.wall.move_on_after(_SEND_SECONDS) as scope:
+        with self.guard.wall.move_on_after(self.guard.send_seconds) as scope:
             await self.send(message)
         if scope.cancelled_caught:
             raise SlowViewer("the viewer does not read")
