@@ -53,6 +53,19 @@ class _StoppedClock(ManualClock):
         await anyio.lowlevel.checkpoint()
 
 
+class _HurryingClock(ManualClock):
+    """Every reading is later than the one before, as on a busy machine."""
+
+    def monotonic_ms(self) -> int:
+        self.mono_ms += 3
+        return self.mono_ms
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds >= 0, "a negative sleep is an error of the loop"
+        self.slept.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+
 @dataclass(slots=True, kw_only=True)
 class _Desk:
     clock: ManualClock
@@ -135,8 +148,15 @@ def _minute(open_ms: int) -> KlineUpdate:
 
 
 @asynccontextmanager
-async def _running() -> AsyncIterator[_Desk]:
-    clock = _StoppedClock(_START)
+async def _running(clock: ManualClock | None = None) -> AsyncIterator[_Desk]:
+    desk, state = _built(clock or _StoppedClock(_START))
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(state.run)
+        yield desk
+        tasks.cancel_scope.cancel()
+
+
+def _built(clock: ManualClock) -> tuple[_Desk, MarketState]:
     desk = _Desk(
         clock=clock,
         inbox=Mailbox("state", 256, clock),
@@ -161,10 +181,7 @@ async def _running() -> AsyncIterator[_Desk]:
         alerts=desk.governor,
         beat=lambda: None,
     )
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(state.run)
-        yield desk
-        tasks.cancel_scope.cancel()
+    return desk, state
 
 
 async def test_a_warm_symbol_gives_a_valid_snapshot() -> None:
@@ -305,3 +322,34 @@ async def test_a_dropped_symbol_is_forgotten_and_stragglers_do_not_bring_it_back
         built = await desk.snapshots()
 
         assert built.rejections[0].detail == "not attached yet"
+
+
+async def test_a_clock_that_moves_between_two_readings_never_gives_a_negative_sleep() -> None:
+    clock = _HurryingClock(_START)
+
+    async with _running(clock) as desk:
+        await desk.turn()
+
+    assert len(clock.slept) > 1
+
+
+async def test_a_restarted_actor_still_knows_its_symbols_but_not_their_old_books() -> None:
+    desk, state = _built(_StoppedClock(_START))
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(state.run)
+        await desk.attach()
+        await desk.warm()
+        assert (await desk.features()).symbol == _SOL
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(state.run)
+        stale = await desk.snapshots()
+        await desk.warm()
+        await desk.inbox.send(_trade(desk.clock.now_ms()))
+        await desk.turn()
+        built = await desk.snapshots()
+        tasks.cancel_scope.cancel()
+
+    assert not stale.snapshots
+    assert [snapshot.symbol for snapshot in built.snapshots] == [_SOL]

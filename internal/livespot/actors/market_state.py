@@ -65,7 +65,10 @@ _NOTE_EVERY_MS = 60_000
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """The actor's whole memory, local to one run."""
+    """The actor's whole memory.
+
+    It outlives a restart of the actor: nobody sends histories and reference data a second time.
+    """
 
     windows: dict[str, SymbolWindow] = field(default_factory=dict)
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
@@ -92,10 +95,14 @@ class MarketState:
     marks_to: Sequence[Sink[Marks]]
     alerts: Sink[Alert]
     beat: Callable[[], None]
+    known: _Known = field(default_factory=_Known, init=False)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
-        known = _Known()
+        known = self.known
+        for window in known.windows.values():
+            # Books and trades passed by while nobody looked.
+            window.forget_live()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._take_books, known)
             tasks.start_soon(self._tick_for_ever, known)
@@ -117,8 +124,9 @@ class MarketState:
         while True:
             self.beat()
             self._tick(known)
-            due = max(due + step, self.clock.monotonic_ms())
-            await self.clock.sleep((due - self.clock.monotonic_ms()) / 1000 or step / 1000)
+            now = self.clock.monotonic_ms()
+            due = due + step if due + step > now else now + step
+            await self.clock.sleep((due - now) / 1000)
 
     def _tick(self, known: _Known) -> None:
         now = self.clock.monotonic_ms()
@@ -177,8 +185,7 @@ class MarketState:
             text = f"{interval} candle of {outcome.open_time_ms} came again and was dropped"
             self._note(known, ReasonCode.DATA_DUPLICATE_TIMESTAMP, window.symbol, text)
         elif interval is Interval.M1 and isinstance(outcome, Joined):
-            newest = outcome.candles[-1].open_time_ms
-            self.signal.offer(CandleClosed(symbol=window.symbol, open_time_ms=newest))
+            self.signal.offer(CandleClosed(symbol=window.symbol, candles=outcome.candles))
 
     def _note(self, known: _Known, code: ReasonCode, symbol: str, text: str) -> None:
         """Tell the operator, at most once a minute for one code and symbol."""
