@@ -34,7 +34,7 @@ def doctor(
     """Check everything a run needs: each row says what was found and what comes next.
 
     The keys are read from the environment or from .env beside the state directory. Nothing is
-    changed; the model gate is asked one question.
+    left changed; the model gate is asked one question.
     """
     from livespot.contracts.errors import ConfigInvalid, ExitCode
     from livespot.rules.doctor import summarize
@@ -143,16 +143,19 @@ def _print_table(rows: "Sequence[Check]") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
     table = Table(show_edge=False)
     for heading in ("", "Check", "Measured", "Limit"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for row in rows:
-        measured = Text(row.measured)
-        if row.detail:
-            measured.append("\n" + row.detail, style="dim")
-        if row.next_command:
-            measured.append("\nnext: " + row.next_command, style="cyan")
         # Text, not markup: what is shown may hold brackets of somebody else's.
         outcome = Text(row.outcome, style=_STYLES[row.outcome])
-        table.add_row(outcome, Text(row.title), measured, Text(row.limit))
-    Console().print(table)
+        table.add_row(outcome, Text(row.title), Text(row.measured), Text(row.limit))
+    console.print(table)
+    # Below the table and never wrapped by us, so that a command can be copied whole.
+    for row in rows:
+        if row.detail or row.next_command:
+            said = Text(f"{row.title}: ", style=_STYLES[row.outcome])
+            console.print(said.append(row.detail or row.measured, style="default"), soft_wrap=True)
+        if row.next_command:
+            console.print(Text(f"  next: {row.next_command}", style="cyan"), soft_wrap=True)

@@ -1,5 +1,6 @@
 """`livespot live`: real orders, behind every lock."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ def prepare(
     gate = _gate_problems(loaded)
     locked = (*verdict.locked, *_word_problems(asked, label))
     unready = (*verdict.unready, *(() if facts.unfinished_run else gate))
-    code = _refusal(locked, unready, running=_is_running(paths))
+    code = _refusal(locked, unready, paths)
     if code is not None:
         return code
     click.echo("Every lock is open; looking at exchange, account and gate ...", err=True)
@@ -176,10 +177,11 @@ def _is_running(paths: "Paths") -> bool:
     return RealDisk().is_locked(paths.lock)
 
 
-def _refusal(locked: Sequence[str], unready: Sequence[str], *, running: bool) -> int | None:
+def _refusal(locked: Sequence[str], unready: Sequence[str], paths: "Paths") -> int | None:
     """Say everything that stands in the way, and the exit code; None when nothing does."""
     from livespot.contracts.errors import ExitCode
 
+    running = _is_running(paths)
     problems = [*locked, *unready]
     if running:
         problems.append("another livespot runs with this state directory; livespot stop ends it")
@@ -188,7 +190,7 @@ def _refusal(locked: Sequence[str], unready: Sequence[str], *, running: bool) ->
     click.echo("Live trading stays locked; nothing was sent to anybody.", err=True)
     for problem in problems:
         click.echo(f"  - {problem}", err=True)
-    click.echo("Next: livespot doctor --offline", err=True)
+    click.echo(f"Next: livespot doctor --offline --var {shlex.quote(str(paths.var))}", err=True)
     if locked:
         return ExitCode.LOCK_MISSING
     return ExitCode.SECOND_INSTANCE if running else ExitCode.PREFLIGHT

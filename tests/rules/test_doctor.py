@@ -63,7 +63,7 @@ def test_costs_no_market_can_pay_need_no_volatility_that_exists() -> None:
 
 
 def test_one_lively_symbol_is_enough() -> None:
-    check = edge_check([a_symbol(20), a_symbol(95)], DEFAULTS)
+    check = edge_check([a_symbol(20), a_symbol(95)], DEFAULTS, eligible=True)
 
     assert check.outcome is Outcome.PASS
     assert "ATR >= 90 bps" in check.limit
@@ -71,10 +71,17 @@ def test_one_lively_symbol_is_enough() -> None:
 
 @pytest.mark.parametrize("symbols", [[], [a_symbol(20), a_symbol(60)]])
 def test_a_calm_market_is_a_warning_and_no_failure(symbols: list[Shown]) -> None:
-    check = edge_check(symbols, DEFAULTS)
+    check = edge_check(symbols, DEFAULTS, eligible=True)
 
     assert check.outcome is Outcome.WARN
     assert "rightly not trade" in check.detail
+
+
+def test_lively_symbols_that_may_not_be_traded_are_a_warning() -> None:
+    check = edge_check([a_symbol(95)], DEFAULTS, eligible=False)
+
+    assert check.outcome is Outcome.WARN
+    assert "[selection]" in check.detail
 
 
 def test_the_default_limits_are_bounded_by_exposure_and_by_the_number_of_trades() -> None:

@@ -236,7 +236,9 @@ async def test_the_live_lock_is_judged_as_a_live_start_would(tmp_path: Path) -> 
         stamp = datetime.fromtimestamp(START_MS // 1000, UTC).isoformat()
         plan.paths.live_ok.write_text(f'account = "main"\ndate = {stamp}\n')
         opened = await local_rows(plan)
+        unasked = await local_rows(dataclasses.replace(plan, check_live_lock=False))
 
+    assert "live_lock" not in unasked
     assert locked["live_lock"].outcome is Outcome.WARN
     assert locked["live_lock"].next_command.endswith(f"> {plan.paths.live_ok}")
     assert opened["live_lock"].measured == "open for main"

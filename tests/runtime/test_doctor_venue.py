@@ -26,6 +26,9 @@ from livespot.venue.caller import RestCaller
 from livespot.venue.rest import BinanceRest
 from livespot.venue.rest_orders import RestOrders
 
+# The first frame of a market stream comes with the exchange's next second.
+pytestmark = pytest.mark.slow
+
 OUTSIDE = frozenset({Need.NETWORK, Need.ACCOUNT, Need.GATE})
 
 
@@ -155,7 +158,6 @@ async def test_an_exchange_that_is_not_there_fails_without_raising(tmp_path: Pat
     assert rows["account"].detail == "the exchange did not answer by REST"
 
 
-@pytest.mark.slow
 async def test_a_server_that_never_answers_is_given_up_on(tmp_path: Path) -> None:
     # Six seconds of this clock are a fraction of one of ours.
     hasty = ScaledClock(ClockAnchor(wall_ms=0, market_ms=START_MS, speed=40))

@@ -243,27 +243,33 @@ def needed_atr_bps(label: RegimeLabel, cost_bps: int, settings: Settings) -> int
     )
 
 
-def edge_check(symbols: Iterable[Shown], settings: Settings) -> Check:
-    """Whether any of today's symbols moves enough for the default strategy."""
+def edge_check(symbols: Iterable[Shown], settings: Settings, *, eligible: bool) -> Check:
+    """Whether any of today's symbols moves enough for the default strategy.
+
+    Not `eligible`: none passes the limits of selection, and these are only the busiest.
+    """
     rows = tuple(symbols)
-    able = [
-        row
+    able = any(
+        has_edge(label, row.atr_bps, row.cost_bps, settings)
         for row in rows
         for label in (RegimeLabel.TREND, RegimeLabel.RANGE)
-        if has_edge(label, row.atr_bps, row.cost_bps, settings)
-    ]
+    )
+    detail = ""
+    if not eligible:
+        detail = "no symbol passes the limits of [selection] today; shown are the busiest"
+    elif not able:
+        detail = (
+            "none moves enough to pay its costs, so the default strategy will rightly not trade"
+        )
     needs = [row.trend_needs_bps for row in rows if row.trend_needs_bps is not None]
     ranges = [row.range_needs_bps for row in rows if row.range_needs_bps is not None]
     return Check(
         id="edge_feasibility",
         title="Reward margin today",
-        outcome=Outcome.PASS if able else Outcome.WARN,
-        measured=", ".join(f"{row.symbol} ATR {row.atr_bps} bps" for row in rows)
-        or "no symbol passes the limits of [selection]",
+        outcome=Outcome.WARN if detail else Outcome.PASS,
+        measured=", ".join(f"{row.symbol} ATR {row.atr_bps} bps" for row in rows) or "no symbol",
         limit=f"ATR >= {_least(needs)} bps in a trend, >= {_least(ranges)} in a range",
-        detail=""
-        if able
-        else "none moves enough to pay its costs, so the default strategy will rightly not trade",
+        detail=detail,
     )
 
 

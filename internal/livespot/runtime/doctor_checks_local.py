@@ -40,7 +40,8 @@ def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
         ("live_lock", "Live lock", check_live_lock),
     )
     for name, title, look in looks:
-        yield as_probe(plan, name, title, look)
+        if name != "live_lock" or plan.check_live_lock:
+            yield as_probe(plan, name, title, look)
 
 
 def as_probe(plan: DoctorPlan, name: str, title: str, look: Callable[[DoctorPlan], Rows]) -> Probe:

@@ -1,6 +1,6 @@
 """Checks of the exchange's public side: REST, clock, streams, filters, limits, margin."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -15,7 +15,7 @@ from livespot.rules.costs import fees_of
 from livespot.rules.doctor import Check, Outcome, Shown, at_most, edge_check, shown
 from livespot.rules.indicators import PERIOD, wilder_of
 from livespot.rules.microstructure import spread_bps, whole_spread_bps
-from livespot.rules.selection import rank, universe
+from livespot.rules.selection import Eligibility, rank, universe
 from livespot.runtime.doctor_plan import DoctorPlan, Probe
 from livespot.venue.caller import ReadTolerance, RestCaller
 from livespot.venue.market_stream import MarketStream
@@ -227,9 +227,16 @@ async def check_edge(plan: DoctorPlan, venue: Venue) -> Check:
     )
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
     best = [row.symbol for row in rank(eligible, settings.selection)[:_SYMBOLS]]
-    fees = await _fees_bps(plan, venue, best)
-    found = [await _shown(plan, venue, by_symbol[symbol], fees) for symbol in best]
-    return edge_check((row for row in found if row is not None), settings)
+    looked = best or _busiest(eligible)
+    fees = await _fees_bps(plan, venue, looked)
+    found = [await _shown(plan, venue, by_symbol[symbol], fees) for symbol in looked]
+    return edge_check((row for row in found if row is not None), settings, eligible=bool(best))
+
+
+def _busiest(symbols: Sequence[Eligibility]) -> list[str]:
+    days = [item.ticker for item in symbols if item.ticker is not None]
+    days.sort(key=lambda day: (-day.quote_volume, day.symbol))
+    return [day.symbol for day in days[:_SYMBOLS]]
 
 
 async def _shown(plan: DoctorPlan, venue: Venue, day: Ticker24h, fees_bps: int) -> Shown | None:
