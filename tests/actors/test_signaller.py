@@ -21,7 +21,7 @@ from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Rejection, Snapshot
-from livespot.contracts.records import DecisionRow, SnapshotRow
+from livespot.contracts.records import CandleRow, DecisionRow, SnapshotRow
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import ModeChanged
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
@@ -30,7 +30,7 @@ from livespot.runtime.clock import SystemClock
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
 from livespot.testing.audit import RecordingAudit
-from livespot.testing.market_values import a_snapshot
+from livespot.testing.market_values import a_candle, a_snapshot
 
 _SETTINGS = Settings()
 
@@ -65,7 +65,7 @@ class _Desk:
         await self.inbox.send(WatchlistChanged(symbols=("SOLUSDT",), cycle_id="cyc_1"))
 
     async def minute(self) -> None:
-        await self.inbox.send(CandleClosed(symbol="SOLUSDT", open_time_ms=0))
+        await self.inbox.send(CandleClosed(symbol="SOLUSDT", candles=(a_candle(0),)))
 
     async def proposal(self) -> Decision:
         with anyio.fail_after(5):
@@ -135,7 +135,7 @@ async def test_nothing_is_proposed_outside_normal_mode() -> None:
             await anyio.lowlevel.checkpoint()
 
         assert desk.asked == 0
-        assert desk.audit.entries == []
+        assert desk.audit.of(EventType.DECISION_PROPOSED) == []
 
 
 async def test_a_symbol_with_a_proposal_under_way_is_left_alone_until_it_ended() -> None:
@@ -192,3 +192,17 @@ async def test_a_new_reason_is_recorded_again() -> None:
 
         [entry] = desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)
         assert entry.draft.reasons == (ReasonCode.STRAT_INPUT_INVALID,)
+
+
+async def test_closed_candles_of_watched_symbols_are_kept() -> None:
+    async with _running() as desk:
+        await desk.watch()
+        await desk.minute()
+        with anyio.fail_after(5):
+            while not desk.audit.of(EventType.STAGE_CHANGED):
+                await anyio.lowlevel.checkpoint()
+
+        (entry,) = desk.audit.of(EventType.STAGE_CHANGED)
+        (row,) = entry.records
+        assert isinstance(row, CandleRow)
+        assert row.symbol == "SOLUSDT"

@@ -13,6 +13,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import AIGateResult, Decision, RiskVerdict
 from livespot.contracts.market import (
     AggTrade,
+    Candle,
     DeepFeatures,
     DepthBook,
     KlineHistory,
@@ -109,10 +110,10 @@ class StreamDropped(Message, frozen=True):
 
 
 class CandleClosed(Message, frozen=True):
-    """A 1m candle of a symbol closed; wakes the signal actor."""
+    """1m candles of a symbol closed, oldest first; wakes the signal actor, which keeps them."""
 
     symbol: str
-    open_time_ms: int
+    candles: tuple[Candle, ...]
 
 
 class LatencySeen(Message, frozen=True):

@@ -1,12 +1,15 @@
 """The audit entries and rows of a decision cycle."""
 
+from collections.abc import Sequence
+
+from livespot.actors.mail import CandleClosed
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Rejection, Snapshot
-from livespot.contracts.records import DecisionRow, SnapshotRow
-from livespot.contracts.vocabulary import EventType, Stage
+from livespot.contracts.records import CandleRow, DecisionRow, SnapshotRow
+from livespot.contracts.vocabulary import EventType, Interval, Stage
 from livespot.rules.strategy import Blocked
 
 PROPOSED = "PROPOSED"
@@ -131,4 +134,21 @@ def rejection_entry(rejection: Rejection, cycle_id: str, at_ms: int) -> AuditEnt
             symbol=rejection.symbol,
             data={"detail": rejection.detail[:400]},
         )
+    )
+
+
+def candles_entry(closed: Sequence[CandleClosed], now_ms: int) -> AuditEntry:
+    """Closed 1m candles of watched and held symbols."""
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.STAGE_CHANGED,
+            stage=Stage.STATE_UPDATE,
+            ts_ms=now_ms,
+            data={"candles": [message.symbol for message in closed]},
+        ),
+        records=tuple(
+            CandleRow(symbol=message.symbol, interval=Interval.M1, candle=candle)
+            for message in closed
+            for candle in message.candles
+        ),
     )

@@ -50,6 +50,7 @@ class _Watch:
     pending: dict[str, tuple[str, int]] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+    unkept: list[CandleClosed] = field(default_factory=list)
     told: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
     due_ms: int = 0
 
@@ -74,6 +75,7 @@ class Signaller:
         while True:
             self.beat()
             await self._listen(watch)
+            await self._keep(watch)
             now = self.clock.monotonic_ms()
             if now >= watch.due_ms:
                 watch.due_ms = now + self.settings.timing.decision_cycle_ms
@@ -99,6 +101,8 @@ class Signaller:
                 watch.symbols = message.symbols
             case CandleClosed():
                 watch.closed.add(message.symbol)
+                if message.symbol in watch.held or message.symbol in watch.symbols:
+                    watch.unkept.append(message)
             case ProposalEnded():
                 decision_id, _ = watch.pending.get(message.symbol, ("", 0))
                 if decision_id == message.decision_id:
@@ -112,6 +116,13 @@ class Signaller:
                     watch.held.add(message.symbol)
             case _:
                 assert_never(message)
+
+    async def _keep(self, watch: _Watch) -> None:
+        """Candles of what is watched or held outlive the process, for marks and explanations."""
+        if watch.unkept:
+            now_ms = self.clock.now_ms()
+            await self.audit.record(signal_records.candles_entry(watch.unkept, now_ms))
+            watch.unkept.clear()
 
     async def _decide(self, watch: _Watch, symbols: Sequence[str]) -> None:
         """One decision cycle; entries are thought about in NORMAL only."""
