@@ -232,6 +232,7 @@ async def test_a_closed_minute_wakes_the_signal_actor() -> None:
         with anyio.fail_after(5):
             message = await desk.signal.receive()
 
+        assert isinstance(message, CandleClosed)
         assert message.symbol == _SOL
         assert [candle.open_time_ms for candle in message.candles] == [_START]
 

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.live import Live
 
 from livespot.contracts.system import Alert
+from livespot.evidence.summary import RunSummary
+from livespot.evidence.telling import render
 from livespot.panel.console import plain_line, render_live
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
@@ -29,8 +31,14 @@ class LiveConsole:
         """One `ALERT` line; it scrolls above the live view."""
         symbol = f" {alert.symbol}" if alert.symbol else ""
         self._console.print(
-            f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}", markup=False
+            f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}",
+            markup=False,
+            soft_wrap=True,
         )
+
+    def summarise(self, summary: RunSummary) -> None:
+        """The last thing a simulation says."""
+        self._console.print(render(summary), soft_wrap=not self._console.is_terminal)
 
     async def watch(self, running: Running) -> None:
         """Refresh until cancelled. A database that cannot be read just now keeps the last view."""
@@ -53,7 +61,7 @@ class LiveConsole:
             if running.panel_url and not self._told_panel:
                 self._told_panel = True
                 print(f"panel: {running.panel_url}", file=sys.stderr)  # noqa: T201  a console
-            self._console.print(plain_line(board), markup=False)
+            self._console.print(plain_line(board), markup=False, soft_wrap=True)
 
         return show
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from livespot.contracts.errors import ExitCode, SecondInstance
 from livespot.contracts.vocabulary import Mode
+from livespot.evidence.summary import summarise
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.console import LiveConsole
@@ -21,6 +22,7 @@ from livespot.runtime.simulation import (
     start_exchange,
     stop_exchange,
 )
+from livespot.runtime.simulation_journal import read_rows
 from livespot.store.migrate import migrate
 
 
@@ -69,7 +71,20 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
     finally:
         stop_exchange(paths)
     await exchange_ended(paths)
-    return code
+    return await _judged(paths, run_ids, code, console)
+
+
+async def _judged(
+    paths: Paths, run_ids: list[str], code: ExitCode, console: LiveConsole
+) -> ExitCode:
+    """The run read back from its database and held against the exchange's journal."""
+    if not run_ids:
+        return code
+    journal = read_rows(paths.exchange_journal)
+    summary = await summarise(paths.database, paths.logs, run_ids[0], journal)
+    console.summarise(summary)
+    broken = bool(summary.violations)
+    return ExitCode.PREFLIGHT if broken and code is ExitCode.CLEAN else code
 
 
 async def _fresh(order: SimOrder) -> Simulation:
