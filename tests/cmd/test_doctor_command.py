@@ -1,9 +1,13 @@
 """`livespot doctor` as an operator meets it."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from livespot.contracts.errors import ExitCode
@@ -53,7 +57,10 @@ def test_offline_it_needs_neither_keys_nor_network(tmp_path: Path) -> None:
 
 
 def test_a_missing_database_ends_with_the_one_next_command(tmp_path: Path) -> None:
-    result = run("--var", str(tmp_path / "var"), "--offline")
+    arguments = prepared(tmp_path, "127.0.0.1:9")
+    (tmp_path / "var" / "data" / "audit.sqlite").unlink()
+
+    result = run(*arguments, "--offline")
 
     last = result.stdout.splitlines()[-1]
     assert result.return_value == ExitCode.PREFLIGHT
@@ -92,8 +99,36 @@ def test_a_file_of_secrets_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "chmod 600" in result.stdout
 
 
-@pytest.mark.parametrize("option", ["--help"])
-def test_help_has_an_example(option: str) -> None:
-    result = CliRunner().invoke(doctor, [option])
+def test_on_a_terminal_it_is_a_table_and_commands_stay_whole(tmp_path: Path) -> None:
+    arguments = prepared(tmp_path, "127.0.0.1:9")
+    (tmp_path / "var" / "data" / "audit.sqlite").unlink()
+    ours, theirs = pty.openpty()
+
+    with open(ours, "rb") as terminal:
+        code = subprocess.run(
+            [sys.executable, "-m", "livespot_cmd.main", "doctor", "--offline", *arguments],
+            env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "60"},
+            stdout=theirs,
+            check=False,
+        ).returncode
+        os.close(theirs)
+        shown = all_of(terminal.fileno())
+
+    assert code == ExitCode.PREFLIGHT
+    assert "Measured" in shown
+    assert f"next: livespot migrate --db {tmp_path}/var/data/audit.sqlite\r\n" in shown
+
+
+def all_of(terminal: int) -> str:
+    """Everything written before the other end was closed, which Linux reports as an error."""
+    whole = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 65_536):
+            whole += piece
+    return whole.decode()
+
+
+def test_help_has_an_example() -> None:
+    result = CliRunner().invoke(doctor, ["--help"])
 
     assert "Example: livespot doctor" in result.output

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.records import RunStarted
@@ -183,6 +184,19 @@ def test_with_every_lock_open_and_a_green_doctor_it_may_start(
     assert start.account_label == "main"
     assert start.manage_only == ()
     assert "at most 25 USDT an order" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "starts"), [("main\n", True), ("mine\n", False)])
+def test_somebody_at_the_terminal_types_the_label(
+    tmp_path: Path, exchange_place: str, typed: str, starts: bool
+) -> None:
+    paths = unlocked(tmp_path, exchange_place)
+
+    with CliRunner().isolation(input=typed):
+        start = started(paths, Asked(flag=True, confirm=None, interactive=True))
+
+    assert isinstance(start, LiveStart) is starts
+    assert starts or start == ExitCode.LOCK_MISSING
 
 
 def test_an_unfinished_live_run_is_taken_up_to_manage_only_whatever_the_doctor_says(
