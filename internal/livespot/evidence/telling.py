@@ -67,18 +67,18 @@ def _decisions(summary: RunSummary) -> Iterator[Line]:
     modified = f", {counts.modified} changed by the gate" if counts.modified else ""
     yield (
         "decisions",
-        f"{counts.proposed} proposed, {counts.blocked} blocked in {counts.cycles} cycles"
+        f"{counts.proposed} proposed, {counts.blocked} blocked in {many(counts.cycles, 'cycle')}"
         + modified,
         _PLAIN,
     )
-    yield from _reasons("blocked by", "strategy", counts.strategy_reasons)
-    yield from _reasons("", f"gate ({named(counts.gate_verdicts)})", counts.gate_reasons)
-    yield from _reasons("", f"risk ({named(counts.risk_verdicts)})", counts.risk_reasons)
+    yield "blocked by", named(counts.strategy_reasons, _TOP) or "nothing", _PLAIN
+    yield "gate", _verdicts(counts.gate_verdicts, counts.gate_reasons), _PLAIN
+    yield "risk", _verdicts(counts.risk_verdicts, counts.risk_reasons), _PLAIN
 
 
-def _reasons(label: str, who: str, reasons: Sequence[Count]) -> Iterator[Line]:
-    if reasons or label:
-        yield label, f"{who}: {named(reasons, _TOP) or 'nothing'}", _PLAIN
+def _verdicts(verdicts: Sequence[Count], reasons: Sequence[Count]) -> str:
+    why = f" because of {named(reasons, _TOP)}" if reasons else ""
+    return (named(verdicts) or "never asked") + why
 
 
 def _trading(summary: RunSummary) -> Iterator[Line]:
@@ -105,7 +105,7 @@ def _trips(summary: RunSummary) -> Iterator[Line]:
     complete = summary.complete_trips
     yield (
         "round trips",
-        f"{count} sold again, {complete} of them protected on the exchange and reconciled",
+        f"{count} bought and sold again, {complete} of them seen protected and reconciled",
         _PLAIN if complete == count else _DOUBT,
     )
     for trip in summary.trips[-_MOST_TRIPS:]:
@@ -142,12 +142,20 @@ def _faults(summary: RunSummary) -> Iterator[Line]:
     if unknown:
         open_ones = sum(not intent.resolved for intent in unknown)
         left = f"{open_ones} NOT RESOLVED" if open_ones else "all resolved"
-        yield "unknown", f"{len(unknown)} orders in doubt, {left}", _BAD if open_ones else _GOOD
+        yield (
+            "unknown",
+            f"{many(len(unknown), 'order')} in doubt, {left}",
+            _BAD if open_ones else _GOOD,
+        )
         yield from (("", _intent(item), _PLAIN) for item in unknown[-_MOST_STEPS:])
     else:
         yield "unknown", "no order was ever in doubt", _PLAIN
     steps = summary.mode_steps
-    yield "modes", f"{len(steps)} changes, the last mode is {summary.last_sysmode or '—'}", _PLAIN
+    yield (
+        "modes",
+        f"{many(len(steps), 'change')}, the last mode is {summary.last_sysmode or '—'}",
+        _PLAIN,
+    )
     tightened = [step for step in steps if step.mode in ("DEGRADE", "PAUSE")]
     for step in tightened[-_MOST_STEPS:]:
         why = f" because of {step.reason}" if step.reason else ""
@@ -161,7 +169,8 @@ def _reconciled(found: Reconciled) -> str:
         return "never"
     whole, tenths = divmod(found.worst_drift_x10000 // 1000, 10)
     return (
-        f"{found.passes} times ({named(found.labels)}), {found.diffs} differences, "
+        f"{many(found.passes, 'time')} ({named(found.labels)}), "
+        f"{many(found.diffs, 'difference')}, "
         f"worst drift score {whole}.{tenths}"
     )
 
@@ -211,6 +220,11 @@ def named(counts: Sequence[Count], most: int = 8) -> str:
     """`NAME 3, OTHER 1 +2`: the most frequent first, then how many more names there are."""
     more = f" +{len(counts) - most}" if len(counts) > most else ""
     return ", ".join(f"{item.name} {item.count}" for item in counts[:most]) + more
+
+
+def many(count: int, noun: str) -> str:
+    """A count with its noun in the right number."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def money(value: Decimal) -> str:
