@@ -67,7 +67,7 @@ def live(
     start = prepare(paths, loaded, read_secrets(paths.dotenv), asked)
     if isinstance(start, int):
         return start
-    from livespot.runtime.launch import run_live
+    from livespot.runtime.live_run import run_live
 
     return run_live(
         paths=start.paths,

@@ -6,6 +6,7 @@ from decimal import Decimal
 import anyio
 
 from livespot.actors.mail import (
+    CandleClosed,
     FeaturesAsked,
     FeedInbox,
     GovernorInbox,

@@ -392,13 +392,14 @@ def _row(reason: ActiveReason) -> dict[str, object]:
 
 
 def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> str:
+    move = f"{previous} -> {mode}" if previous is not mode else f"starting in {mode}"
     if not active:
-        return f"{previous} -> {mode}"
+        return f"{move}: nothing is wrong any more" if mode is SysMode.NORMAL else move
     first = active[0]
     measured = f" ({first.value} {first.unit}, limit {first.threshold})" if first.unit else ""
     more = f" and {len(active) - 1} more" if len(active) > 1 else ""
     detail = f": {first.detail}" if first.detail else ""
-    return f"{previous} -> {mode} because of {first.code}{measured}{detail}{more}"
+    return f"{move} because of {first.code}{measured}{detail}{more}"
 
 
 def _alert_entry(alert: Alert, stage: Stage, *, count: int) -> AuditEntry:

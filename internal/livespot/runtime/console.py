@@ -27,6 +27,10 @@ class LiveConsole:
         self._console = Console(stderr=False, soft_wrap=False)
         self._told_panel = False
 
+    def say(self, text: str) -> None:
+        """One plain line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def announce(self, alert: Alert) -> None:
         """One `ALERT` line; it scrolls above the live view."""
         symbol = f" {alert.symbol}" if alert.symbol else ""

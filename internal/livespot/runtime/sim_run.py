@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from livespot.contracts.errors import ExitCode, SecondInstance
+from livespot.contracts.errors import ExitCode, PreflightFailed, SecondInstance
 from livespot.contracts.vocabulary import Mode
 from livespot.evidence.summary import summarise
+from livespot.rules.doctor import Outcome, summarize
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.console import LiveConsole
 from livespot.runtime.disk import RealDisk
+from livespot.runtime.doctor import examine_simulation
 from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.paths import Paths
 from livespot.runtime.simulation import (
@@ -43,11 +45,19 @@ class SimOrder:
 async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
     """Run a simulation; the exchange it started ends with it, unless this process is killed."""
     paths = order.paths
+    console.say(f"livespot simulation in {paths.var}; Ctrl-C ends it safely at any time")
     if RealDisk().is_locked(paths.lock):
         raise SecondInstance(
             f"a simulation is already running in {paths.var}; stop it with: livespot stop"
         )
     found = resume_exchange(paths) if order.resume else await _fresh(order)
+    console.say(f"embedded exchange: {found.state.address.rest_url} (process {found.state.pid})")
+    loaded = on_exchange(order.loaded, found.state)
+    try:
+        await _examined(paths, loaded, found, console)
+    except PreflightFailed:
+        stop_exchange(paths)
+        raise
     run_ids: list[str] = []
 
     async def watch(running: Running) -> None:
@@ -59,7 +69,7 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
             Launch(
                 mode=Mode.SIM,
                 paths=paths,
-                loaded=on_exchange(order.loaded, found.state),
+                loaded=loaded,
                 secrets=demo_secrets(),
                 clock=found.clock,
                 account_label="simulation",
@@ -72,6 +82,24 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
         stop_exchange(paths)
     await exchange_ended(paths)
     return await _judged(paths, run_ids, code, console)
+
+
+async def _examined(
+    paths: Paths, loaded: LoadedSettings, found: Simulation, console: LiveConsole
+) -> None:
+    """Doctor, with only what is not well shown. Raises `PreflightFailed` on a FAIL."""
+    speed = found.state.clock.speed if found.state.clock is not None else 1
+    checks = await examine_simulation(paths, loaded, demo_secrets(), clock=found.clock, speed=speed)
+    summary = summarize(checks, when_green="")
+    console.say(
+        f"doctor: {summary.passed} PASS, {summary.warned} WARN, {summary.failed} FAIL"
+        "  (all rows: livespot doctor)"
+    )
+    for check in checks:
+        if check.outcome is Outcome.FAIL:
+            console.say(f"  FAIL {check.title}: {check.measured} {check.detail}".rstrip())
+    if not summary.is_green:
+        raise PreflightFailed(f"the doctor found {summary.failed} failing checks")
 
 
 async def _judged(

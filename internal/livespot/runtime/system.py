@@ -12,8 +12,8 @@ from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode, Fatal, Refused, Transient
-from livespot.contracts.system import HealthSignal, ModeChanged
-from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
 from livespot.runtime.mailboxes import Reply
 from livespot.runtime.plan import House, Plan, Seams, furnish
@@ -179,6 +179,14 @@ class System:
             await panel.run()
         except (OSError, Transient, Fatal) as error:
             _log.error("panel_ended", cause=str(error))
+            await self.house.wires.governor.send(
+                Alert(
+                    severity=Severity.WARN,
+                    code=ReasonCode.ALERT_RAISED,
+                    reasons=(),
+                    text=f"there is no panel: {error}",
+                )
+            )
 
     async def _stop_trading(self) -> None:
         """Execution first (no new entries, working ones cancelled), then position, then silence."""
