@@ -55,7 +55,7 @@ def _headline(summary: RunSummary) -> Line:
     if not summary.ended_at_ms:
         return "run", f"{summary.run_id} has not ended", _DOUBT
     span = age(summary.ended_at_ms - summary.started_at_ms)
-    begun = _moment(summary.started_at_ms, "%Y-%m-%d %H:%M:%S")
+    begun = _moment(summary.started_at_ms, "%Y-%m-%d %H:%M")
     how = "ended cleanly" if summary.clean else "was killed"
     after = f", run {summary.runs} on this database" if summary.runs > 1 else ""
     text = f"{how} after {span} of market time from {begun} UTC, exit code {summary.exit_code}"

@@ -1,0 +1,247 @@
+"""Each comparison with the exchange's journal holds for the right story and names what is wrong."""
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from livespot.evidence.findings import Finding
+from livespot.evidence.invariants import check_all
+from livespot.evidence.journal import JournalFill, JournalOrder, JournalRequest, JournalRows
+from livespot.evidence.rows import Facts
+from livespot.testing.finished_run import LOST_MS, START_MS, SYMBOL
+
+OWN_SHAPED = "X_" + "A" * 34
+
+
+def found(name: str, facts: Facts, journal: JournalRows) -> Finding:
+    return next(finding for finding in check_all(facts, journal) if finding.id == name)
+
+
+def fill_like(fill: JournalFill, **changes: object) -> JournalFill:
+    return replace(fill, **changes)
+
+
+def with_order(journal: JournalRows, **changes: object) -> JournalRows:
+    """One more order, at the end of the journal unless it says otherwise."""
+    order: JournalOrder = replace(journal.orders[0], **{"row": 1000, "status": "NEW", **changes})
+    return replace(journal, orders=(*journal.orders, order))
+
+
+def with_request(journal: JournalRows, path: str, **params: str) -> JournalRows:
+    request = JournalRequest(
+        row=1000, arrived_ms=LOST_MS + 2, method="WS", path=path, params=params, outcome="200"
+    )
+    return replace(journal, requests=(*journal.requests, request))
+
+
+def test_every_check_saw_something_and_held(facts: Facts, journal: JournalRows) -> None:
+    findings = check_all(facts, journal)
+
+    assert [f.id for f in findings if not f.proven] == []
+    assert [f.id for f in findings] == sorted({f.id for f in findings})
+
+
+def test_without_a_journal_the_comparisons_prove_nothing(facts: Facts) -> None:
+    unseen = [f for f in check_all(facts, None) if not f.looked_at]
+
+    assert {f.id for f in unseen} >= {"I01", "I03", "I04", "I07", "I11", "I13"}
+    assert all(f.holds and not f.proven for f in unseen)
+    assert {f.detail for f in unseen} == {"no exchange journal to compare with"}
+
+
+def test_an_empty_journal_beside_fills_is_not_passed(facts: Facts) -> None:
+    finding = found("I07", facts, JournalRows(source="empty"))
+
+    assert not finding.holds
+    assert "only in the ledger" in finding.detail
+
+
+def test_a_client_id_of_two_orders_is_named(facts: Facts, journal: JournalRows) -> None:
+    finding = found("I01", facts, with_order(journal, order_id=99))
+
+    assert (finding.holds, finding.detail) == (False, "X_e stands for 2 orders")
+
+
+def test_a_client_id_accepted_twice_is_named(facts: Facts, journal: JournalRows) -> None:
+    twice = with_request(journal, "order.place", newClientOrderId="X_b", side="BUY")
+
+    finding = found("I01", facts, twice)
+
+    assert (finding.holds, finding.detail) == (False, "X_b was accepted 2 times")
+
+
+def test_a_missing_unique_index_is_named(facts: Facts, journal: JournalRows) -> None:
+    bare = replace(facts, file=replace(facts.file, unique_client_ids=False))
+
+    assert "unique index" in found("I01", bare, journal).detail
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param(OWN_SHAPED, "does not know our order", id="own-shaped"),
+        pytest.param("by-hand", "never announced", id="foreign"),
+    ],
+)
+def test_an_order_the_ledger_does_not_know_is_named(
+    facts: Facts, journal: JournalRows, name: str, words: str
+) -> None:
+    stranger = with_order(journal, order_id=99, client_order_id=name)
+
+    finding = found("I03", facts, stranger)
+
+    assert not finding.holds
+    assert words in finding.detail
+
+
+def test_an_announced_foreign_order_is_accepted(facts: Facts, journal: JournalRows) -> None:
+    alert = replace(facts.alerts[0], code="FOREIGN_ORDER_DETECTED", symbol=SYMBOL)
+    told = replace(facts, alerts=(*facts.alerts, alert))
+
+    stranger = with_order(journal, order_id=99, client_order_id="by-hand")
+
+    assert found("I03", told, stranger).holds
+
+
+def test_a_request_without_an_intent_is_named(facts: Facts, journal: JournalRows) -> None:
+    loose = with_request(journal, "order.cancel", newClientOrderId="X_never")
+
+    assert "X_never has no intent" in found("I04", facts, loose).detail
+
+
+def test_a_request_before_its_row_is_named(facts: Facts, journal: JournalRows) -> None:
+    early = replace(journal.requests[0], arrived_ms=START_MS)
+    ahead = replace(journal, requests=(early, *journal.requests[1:]))
+
+    assert "before its row" in found("I04", facts, ahead).detail
+
+
+def test_a_request_of_an_intent_never_sent_is_named(facts: Facts, journal: JournalRows) -> None:
+    unsent = replace(facts, transitions=())
+
+    assert "never became SENT_UNKNOWN" in found("I04", unsent, journal).detail
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        pytest.param("qty", Decimal("10.01"), "differs in quantity", id="quantity"),
+        pytest.param("price", Decimal("1.0001"), "differs in price", id="price"),
+        pytest.param("fee", Decimal("0.02"), "differs in fee", id="fee"),
+        pytest.param("fee_asset", "BNB", "differs in fee asset", id="fee-asset"),
+        pytest.param("side", "SELL", "differs in side", id="side"),
+        pytest.param("order_id", 12, "differs in order", id="order"),
+    ],
+)
+def test_a_fill_that_differs_in_anything_is_named(
+    facts: Facts, journal: JournalRows, field: str, value: object, words: str
+) -> None:
+    bent = replace(
+        journal, fills=(fill_like(journal.fills[0], **{field: value}), *journal.fills[1:])
+    )
+
+    finding = found("I07", facts, bent)
+
+    assert (finding.holds, finding.detail) == (False, f"trade 1 on {SYMBOL} {words}")
+
+
+def test_equal_amounts_written_with_other_zeros_are_equal(
+    facts: Facts, journal: JournalRows
+) -> None:
+    same = fill_like(journal.fills[0], qty=Decimal("10.00000000"))
+
+    assert found("I07", facts, replace(journal, fills=(same, *journal.fills[1:]))).holds
+
+
+def test_a_fill_the_ledger_missed_is_named(facts: Facts, journal: JournalRows) -> None:
+    missed = replace(facts, fills=facts.fills[:1])
+
+    assert found("I07", missed, journal).detail == f"trade 2 on {SYMBOL} is missing in the ledger"
+
+
+def test_a_fill_the_exchange_never_made_is_named(facts: Facts, journal: JournalRows) -> None:
+    fewer = replace(journal, fills=journal.fills[:1])
+
+    assert found("I07", facts, fewer).detail == f"trade 2 on {SYMBOL} is only in the ledger"
+
+
+def test_a_fill_reported_twice_is_named(facts: Facts, journal: JournalRows) -> None:
+    twice = replace(journal, fills=(*journal.fills, journal.fills[0]))
+
+    assert found("I07", facts, twice).detail == f"the exchange reports ('{SYMBOL}', 1) 2 times"
+
+
+def test_a_negative_balance_is_named(facts: Facts, journal: JournalRows) -> None:
+    below = replace(journal.balances[0], free=Decimal("-0.01"))
+
+    finding = found("I09", facts, replace(journal, balances=(below,)))
+
+    assert (finding.holds, finding.detail) == (False, "ADA fell to -0.01")
+
+
+def test_more_offered_than_bought_is_named(facts: Facts, journal: JournalRows) -> None:
+    legs = [order for order in journal.orders if order.side == "SELL" and order.status == "NEW"]
+    beside = replace(
+        legs[0], row=legs[-1].row, order_id=98, list_client_order_id="", qty=Decimal("0.02")
+    )
+
+    finding = found("I11", facts, replace(journal, orders=(*journal.orders, beside)))
+
+    assert (finding.holds, finding.detail) == (False, f"{SYMBOL}: 10.01 offered, 10.00 held")
+
+
+def test_two_legs_of_one_list_count_once(facts: Facts, journal: JournalRows) -> None:
+    assert found("I11", facts, journal).looked_at == 2
+
+
+@pytest.mark.parametrize("kind", ["row", "signature"])
+def test_a_buy_outside_normal_is_named(facts: Facts, journal: JournalRows, kind: str) -> None:
+    if kind == "row":
+        modes = tuple(
+            replace(mode, at_ms=LOST_MS - 1000) if mode.previous == "NORMAL" else mode
+            for mode in facts.modes[:3]
+        )
+        finding = found("I13", replace(facts, modes=modes), journal)
+    else:
+        params = {**journal.requests[1].params, "timestamp": str(START_MS + 120_000)}
+        late = replace(journal.requests[1], params=params)
+        finding = found("I13", facts, replace(journal, requests=(late,)))
+
+    assert not finding.holds
+    assert "X_b was" in finding.detail
+    assert "outside NORMAL" in finding.detail
+
+
+def test_a_buy_in_the_millisecond_of_the_change_is_not_blamed(
+    facts: Facts, journal: JournalRows
+) -> None:
+    sent_ms = facts.sent_at()["oi_b"]
+    modes = tuple(
+        replace(mode, at_ms=sent_ms) if mode.previous == "NORMAL" else mode
+        for mode in facts.modes[:3]
+    )
+
+    assert found("I13", replace(facts, modes=modes), journal).holds
+
+
+def test_a_failed_filter_is_named(facts: Facts, journal: JournalRows) -> None:
+    refused = replace(journal.requests[1], outcome="400 -1013")
+
+    finding = found("I16", facts, replace(journal, requests=(refused,)))
+
+    assert (finding.holds, finding.detail) == (False, "X_b failed a filter")
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        pytest.param("openOrders.cancelAll", {"symbol": SYMBOL}, id="wholesale"),
+        pytest.param("order.cancel", {"orderId": "77"}, id="foreign-order"),
+        pytest.param("order.cancel", {"origClientOrderId": "by-hand"}, id="foreign-id"),
+    ],
+)
+def test_a_cancel_of_anything_else_is_named(
+    facts: Facts, journal: JournalRows, path: str, params: dict[str, str]
+) -> None:
+    assert not found("I37", facts, with_request(journal, path, **params)).holds
