@@ -11,6 +11,8 @@ import msgspec
 import pytest
 import uvloop
 from anyio.abc import TaskGroup
+from tests.bench.minimal_order import Prepared, order_of
+from tests.bench.rounds import Cost, compare
 
 from livespot.actors import ai_gate, market_feed, market_state, signaller
 from livespot.actors.audit_lanes import Lanes
@@ -31,6 +33,7 @@ from livespot.actors.risk import RiskOfficer
 from livespot.actors.risk_memory import RiskMemory
 from livespot.actors.stream_age import StreamAge
 from livespot.contracts.audit import AuditEntry
+from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import BookTicker, Snapshot
 from livespot.contracts.orders import ListRequest
@@ -45,7 +48,6 @@ from livespot.rules import edge, ledger
 from livespot.rules.intent_ids import entry_intent_id
 from livespot.rules.requests import EntryDraft, Mutation, entry_mutation
 from livespot.rules.reserves import Cash
-from livespot.rules.snapshot import sha256_hex
 from livespot.rules.strategies import strategy_for
 from livespot.rules.symbol_window import SymbolWindow
 from livespot.runtime.cycles import CycleIds
@@ -58,8 +60,6 @@ from livespot.testing.server_clock import FixedOffset
 from livespot.venue.frames import decode_frame
 from livespot.venue.params import list_params
 from livespot.venue.signing import HmacSigner, signed_params
-from tests.bench.minimal_order import Prepared, order_of
-from tests.bench.rounds import Cost, compare
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
@@ -185,7 +185,8 @@ class _Floor:
             raise ValueError("the recorded window knows its symbol")
         self.info = info
         self.link = market_feed._Link(symbols=(_SYMBOL,))
-        self.known = market_state._Known(windows={_SYMBOL: self.window})
+        self.known = self.state.known
+        self.known.windows[_SYMBOL] = self.window
         self.watch = signaller._Watch(mode=SysMode.NORMAL)
         self.desk = ai_gate._Desk(mode=SysMode.NORMAL)
         self.memory = RiskMemory(

@@ -42,7 +42,7 @@ def book_frame(number: int, chance: random.Random) -> bytes:
 
 
 def _wire(frames: int) -> list[bytes]:
-    """Frames with their WebSocket headers, made beforehand so that sending costs next to nothing."""
+    """Frames with their WebSocket headers, made beforehand: sending must cost next to nothing."""
     chance = random.Random(7)  # noqa: S311
     return [
         Frame(Opcode.TEXT, book_frame(number, chance)).serialize(mask=False)
@@ -62,7 +62,7 @@ async def _serve(most_frames: int) -> None:
         await connection.send(msgspec.json.encode({"result": None, "id": asked["id"]}).decode())
         for start in range(0, frames, burst):
             connection.transport.write(b"".join(wire[start : min(frames, start + burst)]))
-            while connection.transport.get_write_buffer_size() > 2**18:
+            while connection.transport.get_write_buffer_size() > 2**18:  # noqa: ASYNC110
                 await asyncio.sleep(0.0005)
             if pause_us:
                 await asyncio.sleep(pause_us / 1_000_000)

@@ -97,7 +97,7 @@ class Prepared:
     audit: list[bytes] = field(default_factory=list)
 
 
-def order_of(raw: bytes, p: Prepared, now_ms: int) -> bytes | None:  # noqa: C901
+def order_of(raw: bytes, p: Prepared, now_ms: int) -> bytes | None:
     """The signed request this tick leads to, or None."""
     book = _DECODE(raw).data
     bid, ask = book.b, book.a

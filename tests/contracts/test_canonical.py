@@ -81,3 +81,44 @@ def test_the_settings_hash_changes_with_any_value() -> None:
 
     assert hash_of(default) == hash_of(Settings())
     assert hash_of(default) != hash_of(changed)
+
+
+class _Sound(msgspec.Struct, frozen=True):
+    amount: Decimal
+    count: int
+    names: tuple[str, ...] = ()
+
+
+class _Unsound(msgspec.Struct, frozen=True):
+    share: float
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False), st.integers(), st.lists(st.text()))
+def test_a_struct_reads_like_its_parts(amount: Decimal, count: int, names: list[str]) -> None:
+    parts = {"amount": decimal_text(amount), "count": count, "names": names}
+    struct = _Sound(amount=amount, count=count, names=tuple(names))
+    try:
+        expected = rfc8785.dumps(parts)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(ValueError):  # noqa: PT011
+            canonical_json(struct)
+    else:
+        assert canonical_json(struct) == expected
+        assert canonical_json([struct, {"inner": struct}]) == (
+            b"[" + expected + b',{"inner":' + expected + b"}]"
+        )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Decimal("NaN"), Decimal("Infinity"), {"a": Decimal("sNaN")}, _Sound(Decimal("NaN"), 1)],
+)
+def test_amounts_that_are_no_numbers_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        canonical_json(value)
+
+
+@pytest.mark.parametrize("value", [_Unsound(1.5), {1: "a"}, {Decimal(1): "a"}, (_Unsound(0.0),)])
+def test_a_float_field_or_a_key_that_is_no_text_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        canonical_json(value)

@@ -96,6 +96,11 @@ class MarketState:
     alerts: Sink[Alert]
     beat: Callable[[], None]
     known: _Known = field(default_factory=_Known, init=False)
+    _hashes: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        hashes = (config_hash(self.settings), thresholds_hash(self.settings))
+        object.__setattr__(self, "_hashes", hashes)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
@@ -284,10 +289,11 @@ class MarketState:
         )
 
     def _context(self) -> SnapshotContext:
+        of_config, of_thresholds = self._hashes
         return SnapshotContext(
             settings=self.settings,
-            config_hash=config_hash(self.settings),
-            thresholds_hash=thresholds_hash(self.settings),
+            config_hash=of_config,
+            thresholds_hash=of_thresholds,
             now_ms=self.server_clock.server_now_ms(),
             ws_ok=self._is_fresh(),
         )

@@ -2,14 +2,21 @@
 
 import hashlib
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from livespot.contracts.amounts import decimal_text
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENCODER = msgspec.json.Encoder(order="sorted")
+_PLAIN_LEAVES = frozenset({str, bool, type(None), Decimal})
+# What the encoder's own spelling of a Decimal has when it differs from plain digits.
+_MARKS = (b"E-", b"E+", b'"-0', b"NaN", b"Infinity")
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * len(str(_MAX_SAFE_INTEGER))
 
 
 def canonical_json(value: object) -> bytes:
@@ -18,6 +25,10 @@ def canonical_json(value: object) -> bytes:
     Structs, dicts with string keys, lists, tuples, strings, booleans, `None`, integers up to
     2**53-1 and Decimals (as plain decimal strings) are in the domain. Floats are not.
     """
+    if _is_sound(value):
+        encoded = _ENCODER.encode(value)
+        if _is_plain(encoded):
+            return encoded
     return _ENCODER.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,))))
 
 
@@ -29,6 +40,65 @@ def sha256_hex(data: bytes) -> str:
 def hash_of(value: object) -> str:
     """SHA-256 of the canonical JSON of a value."""
     return sha256_hex(canonical_json(value))
+
+
+def _is_sound(value: object) -> bool:
+    """Whether types alone rule out floats and odd keys inside; a wrong no costs only time."""
+    kind: Any = type(value)
+    if kind in _PLAIN_LEAVES or kind is int:
+        return True
+    if kind is dict:
+        items: dict[Any, Any] = value  # type: ignore[assignment]
+        return all(type(key) is str and _is_sound(item) for key, item in items.items())
+    if kind is tuple or kind is list:
+        return all(map(_is_sound, value))  # type: ignore[call-overload]
+    return _is_sound_type(kind)
+
+
+@cache
+def _is_sound_type(kind: type[Any]) -> bool:
+    """Whether a Struct's fields, all the way down, can hold only what is in the domain."""
+    if issubclass(kind, str):
+        return True
+    return issubclass(kind, msgspec.Struct) and _holds_sound(inspect.type_info(kind), frozenset())
+
+
+def _holds_sound(info: inspect.Type, seen: frozenset[type]) -> bool:
+    match info:
+        case (
+            inspect.StrType()
+            | inspect.IntType()
+            | inspect.BoolType()
+            | inspect.NoneType()
+            | inspect.DecimalType()
+            | inspect.LiteralType()
+            | inspect.EnumType()
+        ):
+            return True
+        case inspect.UnionType():
+            return all(_holds_sound(part, seen) for part in info.types)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _holds_sound(info.item_type, seen)
+        case inspect.TupleType():
+            return all(_holds_sound(part, seen) for part in info.item_types)
+        case inspect.DictType():
+            keys = isinstance(info.key_type, inspect.StrType)
+            return keys and _holds_sound(info.value_type, seen)
+        case inspect.StructType():
+            inner = seen | {info.cls}
+            return info.cls in seen or all(_holds_sound(f.type, inner) for f in info.fields)
+        case _:
+            return False
+
+
+def _is_plain(encoded: bytes) -> bool:
+    """Whether nothing in it could need another spelling; a wrong no costs only time."""
+    if not encoded.isascii():
+        return False
+    for mark in _MARKS:
+        if mark in encoded:
+            return False
+    return _LONG_NUMBER not in encoded.translate(_DIGITS_AS_ZERO)
 
 
 def _plain(value: Any) -> Any:

@@ -6,11 +6,10 @@ from decimal import Decimal
 import msgspec
 
 from livespot.contracts import ids
-from livespot.contracts.canonical import canonical_json, hash_of, sha256_hex
+from livespot.contracts.canonical import hash_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import (
     BookTicker,
-    Candle,
     Constraints,
     DeepFeatures,
     Market24h,
@@ -26,8 +25,9 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
+from livespot.rules.closed_readings import ClosedReadings, plain
 from livespot.rules.correlation import log_returns
-from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
+from livespot.rules.indicators import EMA_CANDLES
 from livespot.rules.symbol_window import SymbolWindow
 
 _TOP = 5
@@ -53,10 +53,11 @@ class _Parts:
     ticker: Ticker24h
     book: BookTicker
     last_price: Decimal
-    regime: Regime
     micro: Microstructure
+    regime: Regime
     volatility: Volatility
     ema: Decimal
+    closed: ClosedReadings
 
 
 def build_snapshot(
@@ -101,7 +102,7 @@ def deep_features(
     )
 
 
-def snapshot_hash(snapshot: Snapshot) -> str:
+def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> str:
     """Hash of what a decision depends on.
 
     Excluded are the day's statistics, health, every time and id. EMA, volume ratio and the top of
@@ -121,7 +122,7 @@ def snapshot_hash(snapshot: Snapshot) -> str:
             "prices": snapshot.prices,
             "cost_inputs": snapshot.cost_inputs,
             "returns": snapshot.returns,
-            "candles_5m_sha256": sha256_hex(canonical_json(snapshot.candles_5m)),
+            "candles_5m_sha256": candles_sha256 or hash_of(snapshot.candles_5m),
         }
     )
 
@@ -159,29 +160,26 @@ def _parts(
 ) -> _Parts | Rejection:
     """All readings present, or the first list of what is missing."""
     book, info = window.book, window.info
-    closes = [candle.close for candle in window.series[Interval.M5].tail(EMA_CANDLES)]
+    closed = window.closed(context.settings)
     found: dict[str, object] = {
         "info": info,
         "constraints": info.constraints if info is not None else None,
         "ticker": window.ticker,
         "book": book,
         "last_price": window.last_price,
-        "regime": window.regime(context.settings),
         "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
-        "volatility": window.volatility(),
-        "ema": ema20(closes),
+        "regime": closed.regime,
+        "volatility": closed.volatility,
+        "ema": closed.ema,
     }
     missing = [name for name, value in found.items() if value is None]
     if missing:
         return _reject(window.symbol, ReasonCode.STRAT_MISSING_FIELD, ", ".join(missing))
-    return _Parts(**found)  # type: ignore[arg-type]  # none of them is None here
+    return _Parts(**found, closed=closed)  # type: ignore[arg-type]  # none of them is None here
 
 
 def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> Snapshot:
-    settings = context.settings
-    series = window.series[Interval.M5]
-    candles = tuple(_plain_candle(candle) for candle in series.tail(EMA_CANDLES))
-    window_points = settings.selection.corr_window_points
+    settings, closed = context.settings, parts.closed
     depth = window.usable_depth(context.now_ms)
     draft = Snapshot(
         symbol=window.symbol,
@@ -191,8 +189,8 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         volatility=parts.volatility,
         prices=_prices(parts.book, parts.last_price),
         ema20_5m=parts.ema,
-        volume_ratio_5m_x10000=_volume_ratio(candles, settings),
-        candles_5m=candles,
+        volume_ratio_5m_x10000=closed.volume_ratio_x10000,
+        candles_5m=closed.candles,
         cost_inputs=window.cost_inputs(settings, context.now_ms),
         market_24h=Market24h(
             quote_volume=parts.ticker.quote_volume,
@@ -201,7 +199,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
             source_ts_ms=parts.ticker.close_time_ms,
         ),
         health=_health(window, context, parts.info),
-        returns=log_returns(series.tail(window_points + 1), window_points),
+        returns=closed.returns,
         depth_top5_bids=depth.bids[:_TOP] if depth is not None else (),
         depth_top5_asks=depth.asks[:_TOP] if depth is not None else (),
         constraints=parts.constraints,
@@ -213,12 +211,12 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         snapshot_id="",
         snapshot_hash="",
     )
-    return identified(draft)
+    return identified(draft, candles_sha256=closed.candles_sha256)
 
 
-def identified(draft: Snapshot) -> Snapshot:
-    """The same snapshot with its hash and id."""
-    digest = snapshot_hash(draft)
+def identified(draft: Snapshot, *, candles_sha256: str | None = None) -> Snapshot:
+    """The same snapshot with its hash and id; the candles' own hash may be known already."""
+    digest = snapshot_hash(draft, candles_sha256=candles_sha256)
     return msgspec.structs.replace(
         draft,
         snapshot_hash=digest,
@@ -228,10 +226,10 @@ def identified(draft: Snapshot) -> Snapshot:
 
 def _prices(book: BookTicker, last_price: Decimal) -> Prices:
     return Prices(
-        best_bid=_plain(book.bid),
-        best_ask=_plain(book.ask),
-        mid_price=_plain((book.bid + book.ask) / 2),
-        last_price=_plain(last_price),
+        best_bid=plain(book.bid),
+        best_ask=plain(book.ask),
+        mid_price=plain((book.bid + book.ask) / 2),
+        last_price=plain(last_price),
     )
 
 
@@ -242,30 +240,6 @@ def _health(window: SymbolWindow, context: SnapshotContext, info: SymbolInfo) ->
         recent_rejects=window.recent_rejects,
         quarantined_until_ms=window.quarantined_until_ms,
     )
-
-
-def _volume_ratio(candles: tuple[Candle, ...], settings: Settings) -> int:
-    """0 when the mean is not positive; the strategy looks at the candles to tell."""
-    volumes = [candle.volume for candle in candles]
-    return volume_ratio_x10000(volumes, settings.strategy.volume_ratio_window) or 0
-
-
-def _plain_candle(candle: Candle) -> Candle:
-    """One spelling per number, so that stream and history hash alike."""
-    return Candle(
-        open_time_ms=candle.open_time_ms,
-        open=_plain(candle.open),
-        high=_plain(candle.high),
-        low=_plain(candle.low),
-        close=_plain(candle.close),
-        volume=_plain(candle.volume),
-    )
-
-
-def _plain(value: Decimal) -> Decimal:
-    """Without trailing zeros and without an exponent above zero; zero is 0."""
-    short = value.normalize()
-    return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
 
 
 def _warmth(window: SymbolWindow) -> str:

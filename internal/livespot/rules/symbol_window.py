@@ -19,6 +19,7 @@ from livespot.contracts.market import (
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misaligned
+from livespot.rules.closed_readings import ClosedReadings, closed_readings
 from livespot.rules.costs import Fees, cost_inputs, slippage_of
 from livespot.rules.indicators import Wilder
 from livespot.rules.microstructure import MicroRing
@@ -58,6 +59,7 @@ class SymbolWindow:
     recent_rejects: int = 0
     quarantined_until_ms: int = 0
     _newest: dict[str, int] = field(default_factory=dict)
+    _closed: ClosedReadings | None = None
 
     def take_book(self, book: BookTicker) -> bool:
         """Keep a newer book; False when its update id is not above the last one."""
@@ -145,6 +147,16 @@ class SymbolWindow:
         if m5 is None or m15 is None:
             return None
         return Volatility(atr14_5m_bps=m5, atr14_15m_bps=m15)
+
+    def closed(self, settings: Settings) -> ClosedReadings:
+        """What the closed candles say; computed anew only after one has joined."""
+        closed = self._closed
+        if closed is None or not closed.still_holds(self.series, settings):
+            closed = closed_readings(
+                self.series, settings, self.regime(settings), self.volatility()
+            )
+            self._closed = closed
+        return closed
 
     def usable_depth(self, now_ms: int) -> DepthBook | None:
         """The depth, unless it is too old to speak of now."""

@@ -1,0 +1,83 @@
+"""What closed candles say, computed once per closed candle instead of once per look."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from livespot.contracts.canonical import hash_of
+from livespot.contracts.market import Candle, Regime, Returns, Volatility
+from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import Interval
+from livespot.rules.candles import CandleSeries
+from livespot.rules.correlation import log_returns
+from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
+
+Series = Mapping[Interval, CandleSeries]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedReadings:
+    """Readings of one state of the four series; a reading that is not defined yet is None.
+
+    `newest` are the candles they stand on. `volume_ratio_x10000` is 0 without a positive mean; the
+    strategy looks at the candles to tell.
+    """
+
+    newest: tuple[Candle | None, ...]
+    settings: Settings
+    regime: Regime | None
+    volatility: Volatility | None
+    candles: tuple[Candle, ...]
+    candles_sha256: str
+    ema: Decimal | None
+    volume_ratio_x10000: int
+    returns: Returns
+
+    def still_holds(self, series: Series, settings: Settings) -> bool:
+        """Whether no candle has joined since: series only ever change at their end."""
+        return settings is self.settings and all(
+            frame.last is last for frame, last in zip(series.values(), self.newest, strict=True)
+        )
+
+
+def closed_readings(
+    series: Series, settings: Settings, regime: Regime | None, volatility: Volatility | None
+) -> ClosedReadings:
+    """Everything a snapshot takes from closed candles; candles are respelled, one way per number.
+
+    Stream and history spell numbers differently, and their hashes must be alike.
+    """
+    m5 = series[Interval.M5]
+    tail = m5.tail(EMA_CANDLES)
+    candles = tuple(_plain_candle(candle) for candle in tail)
+    points = settings.selection.corr_window_points
+    volumes = [candle.volume for candle in candles]
+    return ClosedReadings(
+        newest=tuple(frame.last for frame in series.values()),
+        settings=settings,
+        regime=regime,
+        volatility=volatility,
+        candles=candles,
+        candles_sha256=hash_of(candles),
+        ema=ema20([candle.close for candle in tail]),
+        volume_ratio_x10000=volume_ratio_x10000(volumes, settings.strategy.volume_ratio_window)
+        or 0,
+        returns=log_returns(m5.tail(points + 1), points),
+    )
+
+
+def plain(value: Decimal) -> Decimal:
+    """Without trailing zeros and without an exponent above zero; zero is 0."""
+    short = value.normalize()
+    return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
+
+
+def _plain_candle(candle: Candle) -> Candle:
+    return Candle(
+        open_time_ms=candle.open_time_ms,
+        open=plain(candle.open),
+        high=plain(candle.high),
+        low=plain(candle.low),
+        close=plain(candle.close),
+        volume=plain(candle.volume),
+    )
