@@ -142,6 +142,14 @@ def test_a_clean_end_needs_its_last_event(facts: Facts) -> None:
     assert found("I26", cut).detail == f"{RUN} ended without its last event"
 
 
+def test_an_end_outside_exit_must_say_why(facts: Facts) -> None:
+    without_exit = replace(facts, modes=facts.modes[:-1])
+    failed = replace(facts.runs[0], exit_code=20, end_reasons=("ACTOR_FAILED",))
+
+    assert "ended outside EXIT" in found("I26", without_exit).detail
+    assert found("I26", replace(without_exit, runs=(failed,))).holds
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

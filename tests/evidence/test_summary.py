@@ -179,6 +179,36 @@ def test_an_unsettled_intent_is_shouted(facts: Facts, journal: JournalRows) -> N
     assert "unknown       1 order in doubt, 1 NOT RESOLVED" in lines(summary)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({}, "ended cleanly after 3 min 01 s", id="clean"),
+        pytest.param({"clean": False, "exit_code": -1}, "was killed after", id="killed"),
+        pytest.param(
+            {"exit_code": 20, "end_reasons": ("ACTOR_FAILED",)},
+            "ended with exit code 20 because of ACTOR_FAILED after",
+            id="failed",
+        ),
+        pytest.param({"ended_at_ms": 0}, "has not ended", id="running"),
+    ],
+)
+def test_the_first_line_says_how_the_run_ended(
+    facts: Facts, journal: JournalRows, change: dict[str, object], words: str
+) -> None:
+    ended = replace(facts, runs=(replace(facts.runs[0], **change),))
+
+    assert words in lines(summary_of(ended, journal, database="d", trail="t"))[0]
+
+
+def test_a_run_that_was_killed_before_is_counted(facts: Facts, journal: JournalRows) -> None:
+    earlier = replace(facts.runs[0], run_id="run_earlier", clean=False)
+    both = replace(facts, runs=(earlier, *facts.runs))
+
+    told = lines(summary_of(both, journal, database="d", trail="t"))
+
+    assert told[0].endswith("; run 2 on this database, 1 killed before it")
+
+
 def test_differing_fills_are_shouted(facts: Facts, journal: JournalRows) -> None:
     fewer = replace(journal, fills=journal.fills[:1])
 

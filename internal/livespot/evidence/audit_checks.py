@@ -122,8 +122,9 @@ class _Config(msgspec.Struct, frozen=True):
 
 
 def exits_are_accounted(facts: Facts) -> Finding:
-    """I26: each run said how it ended, or the next one recorded that it could not."""
+    """I26: each run left through EXIT or says why not, or a later one says that it was killed."""
     said = {e.run_id for e in facts.events if e.event_type == "RUN_ENDED"}
+    left = {mode.run_id for mode in facts.modes if mode.mode == _E}
     explained = {
         str(e.data.get("run", ""))
         for e in facts.events
@@ -131,13 +132,14 @@ def exits_are_accounted(facts: Facts) -> Finding:
     }
     problems = []
     for run in facts.runs:
-        ended = run.ended_at_ms != 0
-        if not ended:
+        if not run.ended_at_ms:
             problems.append(f"{run.run_id} has not ended")
-        elif run.clean and run.run_id not in said:
-            problems.append(f"{run.run_id} ended without its last event")
         elif not run.clean and run.run_id not in explained:
             problems.append(f"{run.run_id} was killed and no later run says so")
+        elif run.clean and run.run_id not in said:
+            problems.append(f"{run.run_id} ended without its last event")
+        elif run.clean and run.run_id not in left and not (run.exit_code and run.end_reasons):
+            problems.append(f"{run.run_id} ended outside EXIT and does not say why")
     return judged("I26", "Every end is accounted for", len(facts.runs), problems)
 
 

@@ -82,7 +82,8 @@ class Fills(Message, frozen=True):
 class RunSummary(Message, frozen=True):
     """One run. Amounts are in `quote_asset`, after fees; times in epoch ms.
 
-    `runs` counts the runs in the database: one that was killed and its successor share a ledger.
+    `runs` counts the runs in the database: one that was killed and its successor share a ledger;
+    `killed_before` counts those that could not say goodbye.
     `pnl_quote` and `fees_quote` sum over the trades that ended in this run. `findings` are the
     invariants, over the whole ledger.
     """
@@ -90,9 +91,11 @@ class RunSummary(Message, frozen=True):
     run_id: str
     mode: str
     runs: int
+    killed_before: int
     started_at_ms: int
     ended_at_ms: int
     exit_code: int
+    end_reasons: tuple[str, ...]
     clean: bool
     last_sysmode: str
     quote_asset: str
@@ -154,9 +157,11 @@ def summary_of(
         run_id=run.run_id,
         mode=run.mode,
         runs=len(facts.runs),
+        killed_before=sum(not other.clean for other in facts.runs if other is not run),
         started_at_ms=run.started_at_ms,
         ended_at_ms=run.ended_at_ms,
         exit_code=run.exit_code,
+        end_reasons=run.end_reasons,
         clean=run.clean,
         last_sysmode=modes[-1].mode if modes else "",
         quote_asset=facts.quote_asset,

@@ -54,12 +54,22 @@ def told(summary: RunSummary) -> Iterator[Line]:
 def _headline(summary: RunSummary) -> Line:
     if not summary.ended_at_ms:
         return "run", f"{summary.run_id} has not ended", _DOUBT
+    good = summary.clean and summary.exit_code == 0
     span = age(summary.ended_at_ms - summary.started_at_ms)
     begun = _moment(summary.started_at_ms, "%Y-%m-%d %H:%M")
-    how = "ended cleanly" if summary.clean else "was killed"
-    after = f", run {summary.runs} on this database" if summary.runs > 1 else ""
-    text = f"{how} after {span} of market time from {begun} UTC, exit code {summary.exit_code}"
-    return "run", text + after, _PLAIN if summary.clean else _DOUBT
+    after = f"; run {summary.runs} on this database" if summary.runs > 1 else ""
+    after += f", {summary.killed_before} killed before it" if summary.killed_before else ""
+    text = f"{_ending(summary)} after {span} of market time from {begun} UTC{after}"
+    return "run", text, _PLAIN if good else _DOUBT
+
+
+def _ending(summary: RunSummary) -> str:
+    if not summary.clean:
+        return "was killed"
+    if summary.exit_code == 0:
+        return "ended cleanly"
+    why = f" because of {', '.join(summary.end_reasons)}" if summary.end_reasons else ""
+    return f"ended with exit code {summary.exit_code}{why}"
 
 
 def _decisions(summary: RunSummary) -> Iterator[Line]:
@@ -97,7 +107,7 @@ def _trading(summary: RunSummary) -> Iterator[Line]:
         )
     dust = f", {summary.dust} left dust" if summary.dust else ""
     result, fees = money(summary.pnl_quote), plain(summary.fees_quote)
-    yield "result", f"{result} {summary.quote_asset} after {fees} of fees{dust}", _PLAIN
+    yield "result", f"{result} {summary.quote_asset} realised, after {fees} of fees{dust}", _PLAIN
 
 
 def _trips(summary: RunSummary) -> Iterator[Line]:
@@ -205,15 +215,11 @@ def _cut(text: str) -> str:
 
 def _next(summary: RunSummary) -> Iterator[Line]:
     var = Path(summary.database).parent.parent
-    yield (
-        "look next",
-        f"livespot status --var {var}   the same state, as the panel shows it",
-        _PLAIN,
-    )
-    yield "", f"{summary.trail}   every event, one JSON line each", _PLAIN
-    yield "", f"{summary.database}   the truth, {summary.counts.events} events of this run", _PLAIN
+    yield "look next", f"livespot status --var {var}", _PLAIN
+    yield "every event", f"{Path(summary.trail) / 'audit-*.jsonl'}", _PLAIN
+    yield "all records", f"{summary.database} ({summary.counts.events} events of this run)", _PLAIN
     if summary.journal:
-        yield "", f"{summary.journal}   what the exchange saw", _PLAIN
+        yield "the exchange", f"{summary.journal}", _PLAIN
 
 
 def named(counts: Sequence[Count], most: int = 8) -> str:
