@@ -13,8 +13,6 @@ from livespot.contracts.amounts import decimal_text
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _PLAIN_LEAVES = frozenset({str, bool, type(None), Decimal})
-# What the encoder's own spelling of a Decimal has when it differs from plain digits.
-_MARKS = (b"E-", b"E+", b'"-0', b"NaN", b"Infinity")
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * len(str(_MAX_SAFE_INTEGER))
 
@@ -93,11 +91,13 @@ def _holds_sound(info: inspect.Type, seen: frozenset[type]) -> bool:
 
 def _is_plain(encoded: bytes) -> bool:
     """Whether nothing in it could need another spelling; a wrong no costs only time."""
-    if not encoded.isascii():
+    if not encoded.isascii() or (b"+" in encoded and b"E+" in encoded):
         return False
-    for mark in _MARKS:
-        if mark in encoded:
-            return False
+    # The encoder spells a small Decimal with an exponent, and keeps the sign of a zero.
+    if b"-" in encoded and (b"E-" in encoded or b'"-0' in encoded):
+        return False
+    if b"NaN" in encoded or b"Infinity" in encoded:
+        return False
     return _LONG_NUMBER not in encoded.translate(_DIGITS_AS_ZERO)
 
 

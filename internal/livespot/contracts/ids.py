@@ -1,10 +1,17 @@
 """Identifiers: derived from what they name, never drawn, except the run's own six digits."""
 
-import base64
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from livespot.contracts.canonical import hash_of, sha256_hex
+
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# Base32 two characters, so ten bits, at a time: the standard library's is four times slower.
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_USED_BYTES = 22
+_SHIFTS = tuple(range(8 * _USED_BYTES - 10, 0, -10))
 
 
 def run_id(now_ms: int, random_hex6: str) -> str:
@@ -35,8 +42,9 @@ def order_intent_id(payload: object) -> str:
 
 def client_order_id(intent_id: str) -> str:
     """`X_` + first 34 characters of base32(sha256(order_intent_id)): 36 characters."""
-    digest = hashlib.sha256(intent_id.encode()).digest()
-    return "X_" + base64.b32encode(digest).decode().rstrip("=")[:34]
+    bits = int.from_bytes(hashlib.sha256(intent_id.encode()).digest()[:_USED_BYTES], "big")
+    pairs = [_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]
+    return "X_" + "".join(pairs)
 
 
 def is_own_client_order_id(text: str) -> bool:
@@ -45,4 +53,9 @@ def is_own_client_order_id(text: str) -> bool:
 
 
 def _stamp(now_ms: int) -> str:
-    return datetime.fromtimestamp(now_ms // 1000, tz=UTC).strftime("%Y%m%d_%H%M%S")
+    return _stamp_of_second(now_ms // 1000)
+
+
+@lru_cache(maxsize=4)
+def _stamp_of_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y%m%d_%H%M%S")

@@ -1,6 +1,7 @@
 """Order identities, derived from what an order is and never from a clock, a run or a cycle."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from livespot.contracts import ids
 from livespot.contracts.amounts import decimal_text
@@ -49,6 +50,7 @@ def entry_intent_id(
     )
 
 
+@lru_cache(maxsize=256)
 def derived_intent_id(parent: str, role: IntentRole, attempt: int) -> str:
     """The `order_intent_id` of a leg, protection, close or cancel of the entry `parent`."""
     return ids.order_intent_id(

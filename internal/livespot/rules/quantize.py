@@ -6,6 +6,7 @@ Amounts are only ever floored. A value that misses a bound is refused, never lif
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 
 from livespot.contracts.amounts import BPS, ONE, decimals_of
 from livespot.contracts.codes import ReasonCode
@@ -156,8 +157,13 @@ def _on_grid(value: Decimal, step: Decimal, decimals: int) -> Decimal:
     if step <= 0:
         raise ValueError(f"step {step!r} is not positive")
     units = _EXACT.divide_int(value, step)
-    places = max(decimals, decimals_of(step))
-    return _EXACT.quantize(_EXACT.multiply(units, step), ONE.scaleb(-places))
+    return _EXACT.quantize(_EXACT.multiply(units, step), _unit(step, decimals))
+
+
+@lru_cache(maxsize=1024)
+def _unit(step: Decimal, decimals: int) -> Decimal:
+    """One in the last place that is printed; the same for every spelling of a step."""
+    return ONE.scaleb(-max(decimals, decimals_of(step)))
 
 
 def _malformed(draft: OrderDraft) -> OrderRefused | None:
