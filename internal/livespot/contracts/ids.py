@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from livespot.contracts.canonical import hash_of, sha256_hex
 
-
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # Base32 two characters, so ten bits, at a time: the standard library's is four times slower.
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
