@@ -50,38 +50,43 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
         raise SecondInstance(
             f"a simulation is already running in {paths.var}; stop it with: livespot stop"
         )
-    found = resume_exchange(paths) if order.resume else await _fresh(order)
+    run_ids: list[str] = []
+    try:
+        found = resume_exchange(paths) if order.resume else await _fresh(order)
+        code = await _traded(order, found, console, run_ids)
+    finally:
+        # A resume that was refused leaves the exchange, and what stands there, to the next one.
+        if run_ids or not order.resume:
+            stop_exchange(paths)
+            await exchange_ended(paths)
+    return await _judged(paths, run_ids, code, console)
+
+
+async def _traded(
+    order: SimOrder, found: Simulation, console: LiveConsole, run_ids: list[str]
+) -> ExitCode:
+    """Examine, run to the end; the run's id is added as soon as there is one."""
     console.say(f"embedded exchange: {found.state.address.rest_url} (process {found.state.pid})")
     loaded = on_exchange(order.loaded, found.state)
-    try:
-        await _examined(paths, loaded, found, console)
-    except PreflightFailed:
-        stop_exchange(paths)
-        raise
-    run_ids: list[str] = []
+    await _examined(order.paths, loaded, found, console)
 
     async def watch(running: Running) -> None:
         run_ids.append(running.run_id)
         await console.watch(running)
 
-    try:
-        code = await run_launch(
-            Launch(
-                mode=Mode.SIM,
-                paths=paths,
-                loaded=loaded,
-                secrets=demo_secrets(),
-                clock=found.clock,
-                account_label="simulation",
-                announce=console.announce,
-                watch=watch,
-                span_seconds=order.span_ms / 1000,
-            )
+    return await run_launch(
+        Launch(
+            mode=Mode.SIM,
+            paths=order.paths,
+            loaded=loaded,
+            secrets=demo_secrets(),
+            clock=found.clock,
+            account_label="simulation",
+            announce=console.announce,
+            watch=watch,
+            span_seconds=order.span_ms / 1000,
         )
-    finally:
-        stop_exchange(paths)
-    await exchange_ended(paths)
-    return await _judged(paths, run_ids, code, console)
+    )
 
 
 async def _examined(

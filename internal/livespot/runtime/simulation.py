@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
@@ -93,19 +94,26 @@ async def start_exchange(
         process = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+    try:
+        await _answering(paths, process, log)
+    except BaseException:
+        # Refused, or interrupted while waiting: nobody would know of it any more.
+        process.kill()
+        process.wait()
+        paths.exchange_state.unlink(missing_ok=True)
+        raise
+    return _found(paths, started=True)
+
+
+async def _answering(paths: Paths, process: "subprocess.Popen[bytes]", log: Path) -> None:
     wall = SystemClock()
     until = wall.monotonic_ms() + _PATIENCE_MS
     while not paths.exchange_state.exists():
         if process.poll() is not None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise PreflightFailed(
-                "the embedded exchange did not start: " + (said[-1] if said else "no message")
-            )
+            raise PreflightFailed(f"the embedded exchange did not start: {_last_words(log)}")
         if wall.monotonic_ms() > until:
-            process.kill()
             raise PreflightFailed(f"the embedded exchange did not answer in time; see {log}")
         await wall.sleep(_POLL_SECONDS)
-    return _found(paths, started=True)
 
 
 def resume_exchange(paths: Paths) -> Simulation:
@@ -135,11 +143,15 @@ def stop_exchange(paths: Paths) -> None:
 
 
 async def exchange_ended(paths: Paths) -> None:
-    """Wait until a stopped exchange has closed its journal."""
-    wall = SystemClock()
-    until = wall.monotonic_ms() + _PATIENCE_MS
-    while paths.exchange_state.exists() and wall.monotonic_ms() < until:
-        await wall.sleep(_POLL_SECONDS)
+    """Wait until a stopped exchange has closed its journal, also while being cancelled."""
+    with SystemClock().move_on_after(_PATIENCE_MS / 1000, shield=True):
+        while _still_there(paths):
+            await SystemClock().sleep(_POLL_SECONDS)
+
+
+def _last_words(log: Path) -> str:
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return said[-1] if said else "no message"
 
 
 def _found(paths: Paths, *, started: bool) -> Simulation:
@@ -160,9 +172,22 @@ def _children(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
-def _alive(pid: int) -> bool:
+def _still_there(paths: Paths) -> bool:
+    """Whether an exchange holds its state file; one left by a dead exchange is removed."""
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
+        alive = _alive(read_state(paths.exchange_state).pid)
+    except PreflightFailed:
+        # It has just removed the file itself, or the file is of nobody.
         return False
-    return True
+    if not alive:
+        paths.exchange_state.unlink(missing_ok=True)
+    return alive
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process runs and is an exchange: the number may have gone to somebody else."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "exchange" in process.cmdline()
+    except psutil.Error:
+        return False
