@@ -12,7 +12,7 @@ from livespot.contracts.amounts import decimal_text
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENCODER = msgspec.json.Encoder(order="sorted")
-_PLAIN_LEAVES = frozenset({str, bool, type(None), Decimal})
+_LEAVES = frozenset({str, bool, type(None), Decimal, int})
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * len(str(_MAX_SAFE_INTEGER))
 
@@ -43,11 +43,16 @@ def hash_of(value: object) -> str:
 def _is_sound(value: object) -> bool:
     """Whether types alone rule out floats and odd keys inside; a wrong no costs only time."""
     kind: Any = type(value)
-    if kind in _PLAIN_LEAVES or kind is int:
+    if kind in _LEAVES:
         return True
     if kind is dict:
         items: dict[Any, Any] = value  # type: ignore[assignment]
-        return all(type(key) is str and _is_sound(item) for key, item in items.items())
+        for key, item in items.items():
+            if type(key) is not str:
+                return False
+            if type(item) not in _LEAVES and not _is_sound(item):
+                return False
+        return True
     if kind is tuple or kind is list:
         return all(map(_is_sound, value))  # type: ignore[call-overload]
     return _is_sound_type(kind)

@@ -3,10 +3,10 @@
 import msgspec
 
 from livespot.contracts import ids
-from livespot.contracts.canonical import hash_of
 from livespot.contracts.decision import Decision, DecisionHashPayload
 from livespot.contracts.vocabulary import IntentAction, IntentRole, OrderType
 from livespot.rules.intent_ids import derived_intent_id, entry_intent_id
+from livespot.rules.thresholds import constraints_hash
 
 
 def identified(draft: Decision, *, config_hash: str) -> Decision:
@@ -62,7 +62,7 @@ def decision_id_of(decision: Decision, *, config_hash: str) -> str:
             edge_bps_expected=decision.edge_bps_expected,
             reasons=decision.reasons,
             snapshot_hash=decision.snapshot_hash,
-            constraints_hash=hash_of(decision.constraints),
+            constraints_hash=constraints_hash(decision.constraints),
             config_hash=config_hash,
             strategy_id=decision.strategy_id,
             strategy_version=decision.strategy_version,

@@ -5,13 +5,13 @@ from functools import lru_cache
 
 from livespot.contracts import ids
 from livespot.contracts.amounts import decimal_text
-from livespot.contracts.canonical import hash_of
 from livespot.contracts.decision import (
     Decision,
     DerivedIntentHashPayload,
     OrderIntentHashPayload,
 )
 from livespot.contracts.vocabulary import IntentAction, IntentRole, OrderType
+from livespot.rules.thresholds import constraints_hash
 
 
 def entry_intent_id(
@@ -45,7 +45,7 @@ def entry_intent_id(
             attempt=attempt,
             values=values,
             snapshot_hash=decision.snapshot_hash,
-            constraints_hash=hash_of(decision.constraints),
+            constraints_hash=constraints_hash(decision.constraints),
         )
     )
 
