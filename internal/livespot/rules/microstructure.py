@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from math import fsum, isnan, sqrt
@@ -38,6 +39,7 @@ class MicroRing:
         self._spreads: deque[float] = deque(maxlen=SAMPLES_60S)
         self._imbalances: deque[float] = deque(maxlen=SAMPLES_10S)
         self._mids: deque[float] = deque(maxlen=SAMPLES_10S + 1)
+        self._minute: _Minute | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -46,12 +48,14 @@ class MicroRing:
 
     def sample(self, book: BookTicker) -> None:
         """Take the book as it is now."""
+        self._minute = None
         self._spreads.append(spread_bps(book.bid, book.ask))
         self._imbalances.append(imbalance(book.bid_qty, book.ask_qty))
         self._mids.append((float(book.bid) + float(book.ask)) / 2.0)
 
     def clear(self) -> None:
         """Start again: a minute with a hole in it is not a minute."""
+        self._minute = None
         self._spreads.clear()
         self._imbalances.clear()
         self._mids.clear()
@@ -64,18 +68,39 @@ class MicroRing:
         """
         if not self.is_warm:
             return None
+        minute = self._minute = self._minute or self._summed_up()
+        return Microstructure(
+            spread_current_bps=whole_spread_bps(spread_bps(book.bid, book.ask)),
+            spread_bps_p50_60s=minute.p50,
+            spread_bps_p90_60s=minute.p90,
+            delta_spread_bps_p90_10s=minute.delta,
+            bid_ask_imbalance_p50_10s_x10000=minute.imbalance,
+            microvol_bps_10s=minute.microvol,
+            out_of_order_drops=out_of_order_drops,
+        )
+
+    def _summed_up(self) -> "_Minute":
         spreads = list(self._spreads)
         now = nearest_rank(spreads[-SAMPLES_10S:], 90)
         before = nearest_rank(spreads[-2 * SAMPLES_10S : -SAMPLES_10S], 90)
-        return Microstructure(
-            spread_current_bps=whole_spread_bps(spread_bps(book.bid, book.ask)),
-            spread_bps_p50_60s=whole_spread_bps(nearest_rank(spreads, 50)),
-            spread_bps_p90_60s=whole_spread_bps(nearest_rank(spreads, 90)),
-            delta_spread_bps_p90_10s=round_bps(now - before),
-            bid_ask_imbalance_p50_10s_x10000=round_x10000(median(self._imbalances)),
-            microvol_bps_10s=round_bps(deviation_bps(list(self._mids))),
-            out_of_order_drops=out_of_order_drops,
+        return _Minute(
+            p50=whole_spread_bps(nearest_rank(spreads, 50)),
+            p90=whole_spread_bps(nearest_rank(spreads, 90)),
+            delta=round_bps(now - before),
+            imbalance=round_x10000(median(self._imbalances)),
+            microvol=round_bps(deviation_bps(list(self._mids))),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Minute:
+    """What the samples say, the same until the next one; in bps, the imbalance x10000."""
+
+    p50: int
+    p90: int
+    delta: int
+    imbalance: int
+    microvol: int
 
 
 def deviation_bps(mids: Sequence[float]) -> float:
