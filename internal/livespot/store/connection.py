@@ -147,6 +147,9 @@ async def _prepare(connection: aiosqlite.Connection) -> None:
                 f"PRAGMA {name} is {found!r} where {value} is needed: the file system under the "
                 "database cannot give what durability needs; move var/ to a local disk"
             )
+    # Whether it can be written at all is known before a run begins, while nothing depends on it.
+    await connection.execute("BEGIN IMMEDIATE")
+    await connection.execute("ROLLBACK")
 
 
 async def _pragma(connection: aiosqlite.Connection, name: str) -> Any:

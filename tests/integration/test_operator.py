@@ -1,0 +1,80 @@
+"""What an operator asks of a running process happens, is recorded, and shows in the exit code."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from livespot.contracts.errors import ExitCode
+from livespot.testing.two_books import disagreements
+from livespot.testing.workshop import workshop
+
+_OUTCOMES = "SELECT action, reason, outcome <> '' FROM operator_commands ORDER BY rowid"
+
+
+@pytest.mark.slow
+async def test_pause_resume_pause_and_stop(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await shop.exchange()
+        var = ("--var", str(shop.paths.var))
+        run = shop.sim("--resume")
+        await shop.mode("NORMAL", by=run, seconds=30)
+
+        await shop.call("pause", "--reason", "news", *var)
+        await shop.mode("PAUSE", by=run, seconds=10)
+        await shop.call("resume", "--reason", "looked", *var)
+        await shop.mode("DEGRADE", by=run, seconds=10)
+        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.call("pause", *var)
+        await shop.mode("PAUSE", by=run, seconds=10)
+        await shop.call("stop", "--reason", "enough", *var)
+
+        assert await run.ended() == ExitCode.PAUSED
+        assert "Traceback" not in run.errors
+        assert shop.rows(_OUTCOMES) == [
+            ("PAUSE", "news", 1),
+            ("RESUME", "looked", 1),
+            ("PAUSE", "", 1),
+            ("STOP", "enough", 1),
+        ]
+        assert shop.rows("SELECT exit_code, clean FROM runs") == [(ExitCode.PAUSED, 1)]
+        assert list(shop.paths.control.iterdir()) == []
+        assert await disagreements(shop.paths) == []
+        assert shop.processes() == []
+
+
+@pytest.mark.slow
+async def test_a_run_that_ended_in_pause_begins_in_pause(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await shop.exchange()
+        pid = shop.state().pid
+        first = shop.sim("--resume")
+        await shop.mode("NORMAL", by=first, seconds=30)
+        await shop.call("pause", "--var", str(shop.paths.var))
+        await shop.mode("PAUSE", by=first, seconds=10)
+        # A killed process leaves its exchange to the next one.
+        first.signal(signal.SIGKILL)
+        await first.ended()
+
+        second = shop.sim("--resume")
+        await shop.mode("PAUSE", by=second, life=2, seconds=30)
+        assert shop.state().pid == pid
+        second.signal(signal.SIGTERM)
+
+        assert await second.ended() == ExitCode.PAUSED
+
+
+@pytest.mark.slow
+async def test_a_stop_file_ends_the_run(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        await shop.exchange()
+        run = shop.sim("--resume")
+        await shop.mode("NORMAL", by=run, seconds=30)
+
+        shop.paths.stop_file.touch()
+
+        assert await run.ended() == ExitCode.CLEAN
+        [(mode, reasons)] = shop.rows("SELECT mode, reasons FROM sysmodes ORDER BY id DESC LIMIT 1")
+        assert mode == "EXIT"
+        assert "KILL_SWITCH_FILE" in reasons
+        assert await disagreements(shop.paths) == []
