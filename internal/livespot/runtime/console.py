@@ -8,7 +8,7 @@ from rich.live import Live
 
 from livespot.contracts.system import Alert
 from livespot.evidence.summary import RunSummary
-from livespot.evidence.telling import render
+from livespot.evidence.telling import lines, render
 from livespot.panel.console import plain_line, render_live
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
@@ -42,7 +42,11 @@ class LiveConsole:
 
     def summarise(self, summary: RunSummary) -> None:
         """The last thing a simulation says."""
-        self._console.print(render(summary), soft_wrap=not self._console.is_terminal)
+        if self._console.is_terminal:
+            self._console.print(render(summary))
+            return
+        for line in lines(summary):
+            self.say(line)
 
     async def watch(self, running: Running) -> None:
         """Refresh until cancelled. A database that cannot be read just now keeps the last view."""
