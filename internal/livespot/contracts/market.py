@@ -12,7 +12,7 @@ from livespot.contracts.base import (
 from livespot.contracts.vocabulary import Direction, FilterPolicy, Interval, RegimeLabel
 
 
-class Candle(Message, frozen=True):
+class Candle(Message, frozen=True, gc=False):
     """One closed or forming kline; `open_time_ms` is aligned to its interval."""
 
     open_time_ms: int
@@ -87,7 +87,7 @@ class KlineHistory(Message, frozen=True):
     candles: tuple[Candle, ...]
 
 
-class DepthLevel(Message, frozen=True):
+class DepthLevel(Message, frozen=True, gc=False):
     price: Decimal
     qty: Decimal
 
