@@ -211,6 +211,16 @@ async def test_an_insane_frame_is_dropped_counted_and_told_once() -> None:
         assert desk.alerts.stats().received == 1
 
 
+async def test_noise_alone_is_no_sign_of_life() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+
+        connection.put(b"\xff{]")
+        await _until(lambda: desk.age.malformed == 1)
+
+        assert desk.age.age_ms(0) is None
+
+
 async def test_a_lost_connection_is_reported_and_everything_is_asked_for_once() -> None:
     async with _running() as desk:
         first = await desk.stream.opened(1)

@@ -56,6 +56,20 @@ async def test_an_answered_stream_is_subscribed_and_data_flows_around_the_answer
     assert stream.subscribed == {"!miniTicker@arr", "btcusdt@bookTicker"}
 
 
+@pytest.mark.parametrize("noise", [b"\xff{]", b"", b"[1, 2]", b'{"id": 1, "error": "no"}'])
+async def test_what_is_neither_data_nor_an_answer_is_left_to_the_reader_of_data(
+    noise: bytes,
+) -> None:
+    wire = _Wire()
+    stream = OpenMarketStream(wire, ManualClock())
+    await stream.subscribe(_streams("a@trade"))
+    wire.waiting += [noise, noise]
+
+    assert await stream.receive() == noise
+    assert stream.receive_nowait() == noise
+    assert stream.subscribed == frozenset()
+
+
 async def test_a_stream_is_asked_for_once() -> None:
     wire = _Wire()
     stream = OpenMarketStream(wire, ManualClock())

@@ -200,14 +200,16 @@ class MarketFeed:
         slow: deque[_Slow] = deque()
         while True:
             raw: bytes | None = await connection.receive()
-            taken = 0
+            taken, malformed = 0, self.age.malformed
             while raw is not None:
                 self.take(raw, link, slow)
                 taken += 1
                 if taken >= _BURST:
                     break
                 raw = connection.receive_nowait()
-            self.age.consumed(self.clock.monotonic_ms())
+            if self.age.malformed - malformed < taken:
+                # Noise alone is silence: a stream that cannot be read goes stale.
+                self.age.consumed(self.clock.monotonic_ms())
             while slow:
                 await self._forward(slow.popleft())
             if taken >= _BURST:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from livespot.contracts.errors import LocalRefusal, Refused, Unreachable
+from livespot.contracts.errors import LocalRefusal, PayloadInvalid, Refused, Unreachable
 from livespot.contracts.ports import Clock
 from livespot.contracts.streams import MarketConnection
 from livespot.contracts.transport import Socket, SocketTransport
@@ -152,10 +152,14 @@ class OpenMarketStream:
 
     def _took(self, raw: bytes) -> bool:
         """Whether the frame was an answer; raises `Refused` when it declines."""
-        control = read(_CONTROL, raw, "control answer")
+        try:
+            control = read(_CONTROL, raw, "control answer")
+            refusal = read(_CONTROL, control.error, "refusal") if given(control.error) else control
+        except PayloadInvalid:
+            # No answer to us, whatever it is: who reads the data counts what cannot be read.
+            return False
         if control.stream is not None:
             return False
-        refusal = read(_CONTROL, control.error, "refusal") if given(control.error) else control
         if refusal.code is not None:
             raise Refused(refusal.code, refusal.msg)
         asked = self._asked.pop(control.id, None) if isinstance(control.id, int) else None
