@@ -299,6 +299,33 @@ async def test_a_busy_database_delays_but_loses_nothing(tmp_path: Path) -> None:
     assert writer.stats().busy == 2
 
 
+async def test_a_database_held_for_a_minute_ends_the_writer_and_releases_its_callers(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    store = Gated(InlineDatabase(path, run_id=RUN, redactor=Redactor()))
+    store.open.set()
+    store.errors = [StoreBusy("held")] * 10_000
+    fast = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=1000))
+    writer = writer_on(path, store, clock=fast)
+
+    async def wait_for_ever() -> None:
+        with pytest.raises(AuditUnwritable):
+            await writer.commit(entry(1))
+
+    async def run_with_a_caller() -> None:
+        async with anyio.create_task_group() as group:
+            await group.start(writer.run)
+            group.start_soon(wait_for_ever)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await run_with_a_caller()
+
+    assert ended.group_contains(AuditUnwritable, match="nothing could be written for 6.... ms")
+    assert writer.stats().failed
+    assert numbers(path) == []
+
+
 async def test_a_disk_error_releases_every_caller_and_ends_the_writer(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     outcomes: list[type[Exception]] = []

@@ -37,10 +37,9 @@ async def test_every_problem_of_a_configuration_is_told_at_once(tmp_path: Path) 
     [
         (("--data", "nowhere"), "nowhere"),
         (("--start", "1999-01-01T00:00"), "the recorded data plays from"),
-        (("--start", "noon"), "noon"),
         (("--resume",), "no running exchange to resume on"),
     ],
-    ids=["no data", "start outside", "start unreadable", "nothing to resume"],
+    ids=["no data", "start outside", "nothing to resume"],
 )
 @pytest.mark.slow
 async def test_a_simulation_that_cannot_start_says_why(
@@ -138,3 +137,13 @@ async def test_a_taken_panel_port_is_told_and_trading_goes_on(tmp_path: Path) ->
 
             assert str(port) in run.output + run.errors
             assert shop.rows("SELECT 1 FROM alerts WHERE code = 'ACTOR_FAILED'") == []
+
+
+@pytest.mark.slow
+async def test_an_unreadable_start_is_a_usage_error(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        run = shop.sim("--start", "noon")
+
+        await run.ended()
+
+        _assert_refused(run, ExitCode.USAGE, "'noon' is no time")

@@ -26,6 +26,9 @@ from livespot.contracts.vocabulary import EventType, Mode
 
 _FINISH_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.05
+# As long as a blocked loop may last: somebody who holds the database longer has broken it for us,
+# and every actor that waits for its own event to be durable would wait with us.
+_BUSY_LIMIT_MS = 60_000
 _TRAIL_RETRY_MS = 5000
 _ERROR_TEXT_MAX = 300
 
@@ -115,6 +118,7 @@ class AuditWriter:
     _ts_ms: int = field(init=False, default=0)
     _failed: AuditUnwritable | None = field(init=False, default=None)
     _behind_since_ms: int | None = field(init=False, default=None)
+    _busy_since_ms: int | None = field(init=False, default=None)
     _counted: _Counters = field(init=False, default_factory=_Counters)
 
     def __post_init__(self) -> None:
@@ -194,9 +198,10 @@ class AuditWriter:
                 continue
             try:
                 await self._attempt(group, todo)
-            except StoreBusy:
+            except StoreBusy as error:
                 self._counted.busy += 1
                 self._lanes.put_back([*group, *(unit for rest in reversed(todo) for unit in rest)])
+                self._bear(error)
                 await self.clock.sleep(_BUSY_PAUSE_SECONDS)
                 return
             except AuditUnwritable as error:
@@ -204,6 +209,17 @@ class AuditWriter:
                 self._failed = error
                 self._lanes.put_back([*group, *(unit for rest in todo for unit in rest)])
                 raise
+            self._busy_since_ms = None
+
+    def _bear(self, error: StoreBusy) -> None:
+        """Wait on; raises `AuditUnwritable` once the database has been held for too long."""
+        now = self.clock.monotonic_ms()
+        since = self._busy_since_ms = now if self._busy_since_ms is None else self._busy_since_ms
+        if now - since < _BUSY_LIMIT_MS:
+            return
+        self._counted.failed_writes += 1
+        self._failed = AuditUnwritable(f"nothing could be written for {now - since} ms: {error}")
+        raise self._failed from error
 
     async def _attempt(self, group: list[Unit], todo: list[list[Unit]]) -> None:
         try:
