@@ -1,16 +1,17 @@
 """`livespot exchange`: run the embedded exchange on its own."""
 
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from livespot_cmd.options import DEFAULT_START, Instant
+
 if TYPE_CHECKING:
     from livespot.exchange.settings import ExchangeSettings
     from livespot.runtime.clock import ScaledClock
 
-DEFAULT_START = "2021-04-20T11:47"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -30,28 +31,9 @@ class _Span(click.ParamType[int]):
         return int(digits) * (unit or 1)
 
 
-class _Instant(click.ParamType[int]):
-    """Epoch milliseconds from an ISO date and time; UTC unless it says otherwise."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no time; write {DEFAULT_START}", param, ctx)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1000)
-
-
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=9080, show_default=True)
-@click.option("--start", "start_ms", type=_Instant(), default=DEFAULT_START, show_default=True)
+@click.option("--start", "start_ms", type=Instant(), default=DEFAULT_START, show_default=True)
 @click.option("--speed", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
@@ -125,6 +107,10 @@ async def _wait_for_end(span: int | None, clock: "ScaledClock") -> None:
 
     import anyio
 
+    if sys.platform == "win32":
+        # No signal receivers there: Ctrl-C arrives as KeyboardInterrupt and cancels everything.
+        await (anyio.sleep_forever() if span is None else clock.sleep(span))
+        return
     with (
         anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
         clock.move_on_after(span),

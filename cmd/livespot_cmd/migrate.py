@@ -9,8 +9,6 @@ import click
 if TYPE_CHECKING:
     from livespot.store.schema import SchemaStatus
 
-_DEFAULT_DB = Path("var/data/audit.sqlite")
-
 
 @click.command(
     epilog="Example: livespot migrate --dry-run, then livespot migrate. Exit codes: 0 done or "
@@ -21,14 +19,31 @@ _DEFAULT_DB = Path("var/data/audit.sqlite")
     "--db",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=_DEFAULT_DB,
-    show_default=True,
-    help="The audit database.",
+    help="The audit database (default: data/audit.sqlite in the state directory).",
+)
+@click.option(
+    "--var",
+    "var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="State directory (default: var/ of the project).",
 )
 @click.option("--status", "only_status", is_flag=True, help="Say where the schema stands.")
 @click.option("--dry-run", is_flag=True, help="Say what would be applied; change nothing.")
-def migrate(path: Path, only_status: bool, dry_run: bool) -> None:  # noqa: FBT001
+def migrate(
+    path: Path | None,
+    var: Path | None,
+    only_status: bool,  # noqa: FBT001  a flag
+    dry_run: bool,  # noqa: FBT001  a flag
+) -> None:
     """Create the database or bring it to the newest schema, after a backup."""
+    from livespot.runtime.paths import Paths, default_var
+
+    if path is None:
+        path = Paths(var=var if var is not None else default_var()).database
+    _migrate(path, only_status=only_status, dry_run=dry_run)
+
+
+def _migrate(path: Path, *, only_status: bool, dry_run: bool) -> None:
     from livespot.contracts.errors import (
         AuditUnwritable,
         ExitCode,

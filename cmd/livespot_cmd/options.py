@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+# The recorded hour at which the default strategy trades within minutes.
+DEFAULT_START = "2021-04-22T00:01"
 _SPAN = re.compile(r"^(\d+)(ms|s|m|h)$")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 
@@ -24,6 +27,25 @@ class Span(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is not a span of time; write 90s, 3m or 1h", param, ctx)
         return int(found.group(1)) * _UNIT_MS[found.group(2)]
+
+
+class Instant(click.ParamType[int]):
+    """Epoch milliseconds from an ISO date and time; UTC unless it says otherwise."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write {DEFAULT_START}", param, ctx)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1000)
 
 
 def var_option(function: F) -> F:

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from livespot_cmd.options import Span, config_option
+from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option
 
-# The recorded hour at which the default strategy trades within minutes.
-_DEFAULT_START = "2021-04-22T00:01"
 _DEFAULT_SPEED = 4
 _DEFAULT_SEED = 7
 
@@ -16,7 +14,14 @@ _DEFAULT_SEED = 7
     epilog="Example: livespot sim --for 5m --seed 3. After a kill -9: livespot sim --resume"
 )
 @click.option("--for", "span_ms", type=Span(), default="3m", show_default=True, help="Wall time.")
-@click.option("--start", default=_DEFAULT_START, show_default=True, help="Market time (UTC).")
+@click.option(
+    "--start",
+    "start_ms",
+    type=Instant(),
+    default=DEFAULT_START,
+    show_default=True,
+    help="Market time (UTC).",
+)
 @click.option("--speed", type=click.IntRange(1, 5), default=_DEFAULT_SPEED, show_default=True)
 @click.option("--seed", type=int, default=_DEFAULT_SEED, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="Another recorded market.")
@@ -25,7 +30,7 @@ _DEFAULT_SEED = 7
 @config_option
 def sim(  # noqa: PLR0913  one parameter per option
     span_ms: int,
-    start: str,
+    start_ms: int,
     speed: int,
     seed: int,
     data: Path | None,
@@ -45,7 +50,7 @@ def sim(  # noqa: PLR0913  one parameter per option
         paths=paths,
         loaded=load_config(paths, config_path),
         span_ms=span_ms,
-        start=start,
+        start_ms=start_ms,
         speed=speed,
         seed=seed,
         data=data,

@@ -203,7 +203,7 @@ class Governor:
         active = sysmode.ordered_reasons(state.active.values())
         codes = (sysmode.ENTER_CODES[mode], *dict.fromkeys(reason.code for reason in active))
         change = ModeChanged(mode=mode, previous=previous, reasons=codes, active=active, at_ms=now)
-        severity = _SEVERITIES[mode]
+        severity = _severity(previous, mode, active)
         alert = Alert(
             severity=severity,
             code=sysmode.ENTER_CODES[mode],
@@ -211,6 +211,10 @@ class Governor:
             text=_mode_text(previous, mode, active),
             at_ms=now,
         )
+        tightening = sysmode.STRICTNESS[mode] > sysmode.STRICTNESS[previous]
+        if tightening:
+            # A database that is held up must not keep the console from saying so.
+            self.announce(alert)
         durable = await self._commit(
             AuditEntry(
                 draft=AuditDraft(
@@ -234,7 +238,8 @@ class Governor:
             _alert_entry(alert, _STAGES[mode], count=1),
         )
         alerts.note(alert, self.clock.monotonic_ms())
-        self.announce(alert)
+        if not tightening:
+            self.announce(alert)
         if not durable and sysmode.STRICTNESS[mode] < sysmode.STRICTNESS[previous]:
             return False
         self.gate.set(mode)
@@ -294,6 +299,16 @@ _SEVERITIES = {
     SysMode.PAUSE: Severity.CRIT,
     SysMode.EXIT: Severity.WARN,
 }
+
+
+def _severity(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> Severity:
+    """Beginning as every run begins, and ending because somebody asked, is no cause for alarm."""
+    if mode is previous is SysMode.DEGRADE:
+        return Severity.INFO
+    asked = all(r.kind is SignalKind.OPERATOR for r in active if r.level is SignalLevel.EXIT)
+    if mode is SysMode.EXIT and previous is SysMode.NORMAL and asked:
+        return Severity.INFO
+    return _SEVERITIES[mode]
 
 
 def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:

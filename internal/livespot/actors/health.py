@@ -67,6 +67,12 @@ class WriterStats(Protocol):
     @property
     def failed_writes(self) -> int: ...
 
+    @property
+    def failed(self) -> bool: ...
+
+    @property
+    def trail_behind(self) -> bool: ...
+
 
 class Measured(Protocol):
     """Anything with mailbox statistics."""
@@ -211,19 +217,20 @@ class Health:
             graded(lag, stats.oldest_age_ms, source="writer lag", at_ms=at_ms),
             graded(depth, sustained, source="writer depth", at_ms=at_ms),
         ]
-        if stats.failed_writes:
-            signals.append(
-                HealthSignal(
-                    kind=SignalKind.DB_WRITER,
-                    level=SignalLevel.PAUSE,
-                    reason=ReasonCode.AUDIT_WRITE_FAILED,
-                    source="writer failed",
-                    value=stats.failed_writes,
-                    threshold=1,
-                    unit="writes",
-                    at_ms=at_ms,
-                )
+        # The database failing ends the process; the trail can catch up, and then a resume is open.
+        broken = stats.failed or stats.trail_behind
+        signals.append(
+            HealthSignal(
+                kind=SignalKind.DB_WRITER,
+                level=SignalLevel.PAUSE if broken else SignalLevel.CLEAR,
+                reason=ReasonCode.AUDIT_WRITE_FAILED,
+                source="writer failed",
+                value=stats.failed_writes,
+                threshold=1,
+                unit="writes",
+                at_ms=at_ms,
             )
+        )
         return signals, deep
 
     async def _sample(self) -> HealthSignal:

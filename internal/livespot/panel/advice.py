@@ -15,6 +15,8 @@ _UNKNOWN_TOO_LONG_MS = 60_000
 _UNPROTECTED_TOO_LONG_MS = 5000
 _NONE, _SOON, _NOW = "NONE", "SOON", "NOW"
 
+_START = {"SIM": "livespot sim", "LIVE": "livespot live --live"}
+
 
 def next_step(
     process: ProcessView,
@@ -53,20 +55,27 @@ def _of_process(
             )
         case "CRASHED":
             return NextStep(
-                action=f"Start it again: livespot {header.mode.lower() or 'sim'}",
+                action=f"Start it again: {_again(header.mode)}",
                 why="The process ended without saying goodbye; the next start checks every order "
                 + ("and the open position." if positions else "before it trades."),
                 urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
             )
         case "DOWN":
-            held = "A position is still open on the exchange. " if positions else ""
+            # A simulated exchange ends with an ordered run, and its positions with it.
+            real = bool(positions) and header.mode == "LIVE"
+            held = "A position is still open on the exchange. " if real else ""
             return NextStep(
-                action=f"Start it when you are ready: livespot {header.mode.lower() or 'sim'}",
+                action=f"Start it when you are ready: {_START.get(header.mode, _START['SIM'])}",
                 why=f"{held}The run ended in order with exit code {header.exit_code}.",
-                urgency=_SOON if positions else _NONE,
+                urgency=_SOON if real else _NONE,
             )
         case _:
             return None
+
+
+def _again(mode: str) -> str:
+    """After a crash the simulated exchange still runs, and a new start would leave it behind."""
+    return "livespot sim --resume" if mode == "SIM" else _START.get(mode, _START["SIM"])
 
 
 def _of_positions(positions: Sequence[PositionLine], now_ms: int) -> NextStep | None:

@@ -1,5 +1,6 @@
 """Brings one process up: lock, database, adapters, panel, signals; and takes it down again."""
 
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -91,7 +92,7 @@ async def run_launch(launch: Launch) -> ExitCode:
     paths = launch.paths
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
-    with disk.lock(paths.lock, f"{launch.mode} of {launch.account_label or 'no account'}"):
+    with disk.lock(paths.lock, _note(launch)):
         require_current(status(paths.database))
         ledger = LedgerQueries(ReadOnlyDatabase(paths.database))
         trail = JsonlTrail(disk, paths.logs, ReadOnlyDatabase(paths.database))
@@ -211,6 +212,11 @@ async def _listen_for_signals(system: System) -> None:
 async def _end_after(seconds: float, system: System) -> None:
     await SystemClock().sleep(seconds)
     system.stop(ReasonCode.OPERATOR_STOP, "the asked span is over")
+
+
+def _note(launch: Launch) -> str:
+    """What the lock file says of its holder."""
+    return f"{launch.mode} of {launch.account_label or 'no account'}, process {os.getpid()}"
 
 
 def _prompt() -> Prompt:

@@ -30,12 +30,12 @@ from livespot.store.migrate import migrate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOrder:
-    """What was asked for. `span_ms` is wall time; `start` is ISO market time in UTC."""
+    """What was asked for. `span_ms` is wall time; `start_ms` is market time."""
 
     paths: Paths
     loaded: LoadedSettings
     span_ms: int
-    start: str
+    start_ms: int
     speed: int
     seed: int
     data: Path | None
@@ -125,9 +125,9 @@ async def _fresh(order: SimOrder) -> Simulation:
     paths = order.paths
     stop_exchange(paths)
     await exchange_ended(paths)
-    set_aside(paths)
-    found = await start_exchange(
-        paths, start=order.start, speed=order.speed, seed=order.seed, data=order.data
-    )
+    with set_aside(paths):
+        found = await start_exchange(
+            paths, start_ms=order.start_ms, speed=order.speed, seed=order.seed, data=order.data
+        )
     migrate(paths.database, backup_dir=paths.backups, now_ms=SystemClock().now_ms())
     return found

@@ -1,11 +1,12 @@
 """`livespot sim`: an embedded exchange in a process of its own, and a runtime that trades on it."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from livespot.runtime.paths import Paths
 
 _POLL_SECONDS = 0.05
 _PATIENCE_MS = 30_000
-_KEPT = ("livespot.toml", "livespot.lock", "previous")
+_KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +62,49 @@ def on_exchange(loaded: LoadedSettings, state: ExchangeState) -> LoadedSettings:
     return rehashed(loaded, replaced)
 
 
-def set_aside(paths: Paths) -> None:
-    """Move the last simulation's files to `previous/`, so that a new one starts from nothing."""
+@contextmanager
+def set_aside(paths: Paths) -> Iterator[None]:
+    """Move the last simulation's files to `previous/`, so that a new one starts from nothing.
+
+    When the new one cannot start, everything is put back as it was.
+    """
+    leaving, previous = paths.var / "leaving", paths.var / "previous"
+    if leaving.exists():
+        # An interrupted start got this far; what it set aside is the last whole simulation.
+        _remove(previous)
+        leaving.replace(previous)
     present = [path for path in _children(paths.var) if path.name not in _KEPT]
-    if not present:
-        return
-    previous = paths.var / "previous"
-    shutil.rmtree(previous, ignore_errors=True)
-    previous.mkdir(parents=True)
-    for path in present:
-        path.replace(previous / path.name)
+    _move(present, leaving)
+    try:
+        yield
+    except PreflightFailed:
+        started = [path for path in _children(paths.var) if path.name not in _KEPT]
+        for path in started:
+            _remove(path)
+        _move(_children(leaving), paths.var)
+        _remove(leaving)
+        raise
+    if present:
+        _remove(previous)
+        leaving.replace(previous)
+
+
+def _move(paths: list[Path], target: Path) -> None:
+    if paths:
+        target.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        path.replace(target / path.name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 async def start_exchange(
-    paths: Paths, *, start: str, speed: int, seed: int, data: Path | None
+    paths: Paths, *, start_ms: int, speed: int, seed: int, data: Path | None
 ) -> Simulation:
     """Start the exchange in a session of its own and wait until it answers.
 
@@ -85,7 +115,7 @@ async def start_exchange(
     log = paths.logs / "exchange.log"
     command = [
         *(sys.executable, "-m", "livespot_cmd.main", "exchange", "--port", "0"),
-        *("--start", start, "--speed", str(speed), "--seed", str(seed)),
+        *("--start", iso_utc(start_ms), "--speed", str(speed), "--seed", str(seed)),
         *("--journal", str(paths.exchange_journal), "--state-file", str(paths.exchange_state)),
         *(("--data", str(data)) if data is not None else ()),
     ]
@@ -123,7 +153,7 @@ def resume_exchange(paths: Paths) -> Simulation:
             "there is no running exchange to resume on; start a new simulation without --resume"
         )
     found = _found(paths, started=False)
-    if not _alive(found.state.pid):
+    if _process(found.state.pid) is None:
         raise PreflightFailed(
             f"the exchange of the last simulation (process {found.state.pid}) has ended; "
             "start a new simulation without --resume"
@@ -136,8 +166,9 @@ def stop_exchange(paths: Paths) -> None:
     if not paths.exchange_state.exists():
         return
     state = read_state(paths.exchange_state)
-    if _alive(state.pid):
-        os.kill(state.pid, signal.SIGTERM)
+    exchange = _process(state.pid)
+    if exchange is not None:
+        exchange.terminate()
     else:
         paths.exchange_state.unlink(missing_ok=True)
 
@@ -175,7 +206,7 @@ def _children(directory: Path) -> list[Path]:
 def _still_there(paths: Paths) -> bool:
     """Whether an exchange holds its state file; one left by a dead exchange is removed."""
     try:
-        alive = _alive(read_state(paths.exchange_state).pid)
+        alive = _process(read_state(paths.exchange_state).pid) is not None
     except PreflightFailed:
         # It has just removed the file itself, or the file is of nobody.
         return False
@@ -184,10 +215,16 @@ def _still_there(paths: Paths) -> bool:
     return alive
 
 
-def _alive(pid: int) -> bool:
-    """Whether the process runs and is an exchange: the number may have gone to somebody else."""
+def _process(pid: int) -> psutil.Process | None:
+    """The exchange under this number, unless it has ended and the number serves another program."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "exchange" in process.cmdline()
+        ours = "exchange" in process.cmdline()
     except psutil.Error:
-        return False
+        return None
+    return process if ours and process.is_running() else None
+
+
+def iso_utc(ms: int) -> str:
+    """An instant as the command line takes it."""
+    return datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat()

@@ -1,0 +1,57 @@
+"""What a new simulation does with the files of the last one."""
+
+from pathlib import Path
+
+import pytest
+
+from livespot.contracts.errors import PreflightFailed
+from livespot.runtime.paths import Paths
+from livespot.runtime.simulation import set_aside
+
+
+def _last_run(var: Path) -> Paths:
+    paths = Paths(var=var)
+    paths.database.parent.mkdir(parents=True)
+    paths.database.write_text("the last run", encoding="utf-8")
+    (var / "livespot.toml").write_text("", encoding="utf-8")
+    return paths
+
+
+def test_the_last_simulation_is_kept_as_the_previous_one(tmp_path: Path) -> None:
+    paths = _last_run(tmp_path)
+
+    with set_aside(paths):
+        assert not paths.database.exists()
+
+    kept = tmp_path / "previous" / "data" / "audit.sqlite"
+    assert kept.read_text(encoding="utf-8") == "the last run"
+    assert (tmp_path / "livespot.toml").exists()
+
+
+def test_a_start_that_fails_puts_everything_back(tmp_path: Path) -> None:
+    paths = _last_run(tmp_path)
+    older = tmp_path / "previous" / "older"
+    older.mkdir(parents=True)
+
+    def start() -> None:
+        with set_aside(paths):
+            (tmp_path / "logs").mkdir()
+            raise PreflightFailed("no such market")
+
+    with pytest.raises(PreflightFailed):
+        start()
+
+    assert paths.database.read_text(encoding="utf-8") == "the last run"
+    assert older.is_dir()
+    assert not (tmp_path / "logs").exists()
+
+
+def test_an_interrupted_start_loses_no_whole_simulation(tmp_path: Path) -> None:
+    paths = _last_run(tmp_path)
+    with pytest.raises(KeyboardInterrupt), set_aside(paths):
+        raise KeyboardInterrupt
+
+    with set_aside(paths):
+        pass
+
+    assert (tmp_path / "previous" / "data" / "audit.sqlite").exists()
