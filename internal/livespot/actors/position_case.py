@@ -269,7 +269,9 @@ def entry_of(
         != (row.protected_qty, row.protection_list_id, row.protection_intent_id)
     )
     about_cover = bool(wanted) or covers
-    lost = known is not None and known.protected_qty > 0 == row.protected_qty and row.qty > 0
+    # What a sale or a wanted close left without cover has lost nothing.
+    bare = row.phase is PositionPhase.UNPROTECTED and row.protected_qty == 0
+    lost = bare and known is not None and known.protected_qty > 0
     draft = AuditDraft(
         event_type=EventType.PROTECTION_CHANGED if about_cover else EventType.POSITION_CHANGED,
         stage=Stage.POSITION_MANAGE,
