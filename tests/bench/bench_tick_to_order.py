@@ -12,6 +12,7 @@ import pytest
 import uvloop
 from anyio.abc import TaskGroup
 from tests.bench.minimal_order import Prepared, order_of
+from tests.bench.prepared_order import prepared
 from tests.bench.rounds import Cost, compare
 
 from livespot.actors import ai_gate, market_feed, market_state, signaller
@@ -33,9 +34,8 @@ from livespot.actors.risk import RiskOfficer
 from livespot.actors.risk_memory import RiskMemory
 from livespot.actors.stream_age import StreamAge
 from livespot.contracts.audit import AuditEntry
-from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.decision import Decision
-from livespot.contracts.market import BookTicker, Snapshot
+from livespot.contracts.market import BookTicker
 from livespot.contracts.orders import ListRequest
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.secret import Secret
@@ -44,7 +44,7 @@ from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import IntentAction, IntentState, Mode, OrderType, SysMode
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import Prompt
-from livespot.rules import edge, ledger
+from livespot.rules import ledger
 from livespot.rules.intent_ids import entry_intent_id
 from livespot.rules.requests import EntryDraft, Mutation, entry_mutation
 from livespot.rules.reserves import Cash
@@ -284,58 +284,6 @@ def _frame(window: SymbolWindow, update_id: int) -> bytes:
     return msgspec.json.encode({"stream": stream, "data": data})
 
 
-def _prepared(snapshot: Snapshot, settings: Settings) -> Prepared:
-    micro, costs, limits = snapshot.microstructure, snapshot.cost_inputs, snapshot.constraints
-    strategy, risk = settings.strategy, settings.risk
-    exits = edge.exits_of(snapshot.regime.label, snapshot.volatility.atr14_5m_bps, settings.exit)
-    cost = edge.cost_bps(costs, micro) - micro.spread_current_bps
-    return Prepared(
-        symbol=snapshot.symbol,
-        last_price=snapshot.prices.last_price,
-        ema=snapshot.ema20_5m,
-        trend_score=snapshot.regime.trend_score_x10000,
-        trend_threshold=strategy.trend_threshold,
-        spread_p50=micro.spread_bps_p50_60s,
-        delta_spread=micro.delta_spread_bps_p90_10s,
-        imbalance=micro.bid_ask_imbalance_p50_10s_x10000,
-        volume_ratio=snapshot.volume_ratio_5m_x10000,
-        atr_bps=snapshot.volatility.atr14_5m_bps,
-        sl_bps=exits.sl_bps,
-        tp_bps=exits.tp_bps,
-        cost_bps_without_spread=cost,
-        returns=snapshot.returns.log_return_bps,
-        hashes={
-            "candles": sha256_hex(b"candles"),
-            "filters": snapshot.filters_hash,
-            "config": snapshot.config_hash,
-            "thresholds": snapshot.thresholds_hash,
-        },
-        tick=limits.tick_size,
-        step=limits.step_size,
-        min_qty=limits.min_qty,
-        max_qty=limits.max_qty,
-        min_notional=limits.min_notional,
-        max_spread=strategy.max_spread_entry_bps,
-        max_delta=strategy.max_delta_spread_bps_10s,
-        min_imbalance=strategy.min_imbalance_buy,
-        min_volume=round(strategy.min_volume_ratio * 10_000),
-        pullback=(strategy.pullback_min, strategy.pullback_max),
-        min_edge=strategy.min_edge_bps,
-        weights=tuple(float(weight) for weight in strategy.weights),
-        per_trade=risk.per_trade,
-        max_symbol=risk.max_exposure_symbol,
-        max_total=risk.max_exposure_total,
-        max_loss=risk.max_daily_loss,
-        max_drawdown=risk.max_drawdown,
-        max_trades=risk.max_trades_per_day,
-        max_latency_ms=risk.ws_latency_threshold_ms,
-        free_quote=risk.max_exposure_total * 10,
-        api_key=_KEY,
-        secret=_SECRET.encode(),
-        recv_window_ms=5000,
-    )
-
-
 async def _ours(floor: _Floor, frames: list[bytes]) -> tuple[Cost, list[bytes]]:
     orders: list[bytes] = []
     async with anyio.create_task_group() as group:
@@ -347,13 +295,16 @@ async def _ours(floor: _Floor, frames: list[bytes]) -> tuple[Cost, list[bytes]]:
     return cost, orders
 
 
-def _minimal(prepared: Prepared, frames: list[bytes]) -> tuple[Cost, list[bytes]]:
-    prepared.last_id = -1
-    prepared.audit.clear()
+def _minimal(ready: Prepared, frames: list[bytes]) -> tuple[Cost, list[bytes]]:
+    ready.last_id = -1
+    orders: list[bytes] = []
     cpu, wall = time.process_time(), time.perf_counter()
-    orders = [order_of(raw, prepared, _NOW_MS) for raw in frames]
-    cost = _per_tick(cpu, wall, len(frames))
-    return cost, [order for order in orders if order is not None]
+    for raw in frames:
+        order = order_of(raw, ready, _NOW_MS)
+        if order is not None:
+            orders.append(order)
+        ready.audit.clear()
+    return _per_tick(cpu, wall, len(frames)), orders
 
 
 def _per_tick(cpu: float, wall: float, ticks: int) -> Cost:
@@ -363,11 +314,9 @@ def _per_tick(cpu: float, wall: float, ticks: int) -> Cost:
     )
 
 
-def _terms(order: bytes) -> tuple[str, ...]:
-    """What the exchange would be asked for."""
-    params = msgspec.json.decode(order)["params"]
-    names = ("workingPrice", "workingQuantity", "pendingAbovePrice", "pendingBelowStopPrice")
-    return tuple(params[name] for name in names)
+def _request(order: bytes) -> tuple[tuple[str, str | int], ...]:
+    """What the exchange would be asked for, ids and signature included."""
+    return tuple(sorted(msgspec.json.decode(order)["params"].items()))
 
 
 def test_a_tick_becomes_an_order_within_a_small_multiple_of_the_least_work() -> None:
@@ -378,19 +327,19 @@ def test_a_tick_becomes_an_order_within_a_small_multiple_of_the_least_work() -> 
         def ours() -> Cost:
             frames = [_frame(floor.window, next(made)) for _ in range(_TICKS)]
             cost, orders = runner.run(_ours(floor, frames))
-            asked.append({_terms(order) for order in orders})
+            asked.append({_request(order) for order in orders})
             return cost
 
         def minimal() -> Cost:
             frames = [_frame(floor.window, number) for number in range(_TICKS * 10)]
-            cost, orders = _minimal(prepared, frames)
+            cost, orders = _minimal(ready, frames)
             assert len(orders) == len(frames)
-            asked.append({_terms(order) for order in orders})
+            asked.append({_request(order) for order in orders})
             return cost
 
-        asked: list[set[tuple[str, ...]]] = []
+        asked: list[set[tuple[tuple[str, str | int], ...]]] = []
         [snapshot] = floor.state._snapshots(floor.known, (_SYMBOL,)).snapshots
-        prepared = _prepared(snapshot, floor.settings)
+        ready = prepared(snapshot, floor.settings, key=_KEY, secret=_SECRET)
         result = compare(
             "tick bytes to order bytes, in process",
             {"least work": minimal, "livespot": ours},
@@ -399,6 +348,7 @@ def test_a_tick_becomes_an_order_within_a_small_multiple_of_the_least_work() -> 
         )
     result.show()
 
-    # Both programs ask for the very same order, or they did not do the same work.
+    # Every id is a hash of what was decided on, and the signature covers all of them: both programs
+    # build the very same request, or they did not do the same work.
     assert len(set.union(*asked)) == 1
     assert result.ratio <= _LIMIT
