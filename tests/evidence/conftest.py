@@ -8,7 +8,7 @@ from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.reader import ReadOnlyDatabase
-from livespot.testing import finished_run
+from livespot.testing import finished_run, finished_run_journal
 
 
 class Story(NamedTuple):
@@ -28,7 +28,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
     return Story(
         facts=anyio.run(read),
-        journal=read_rows(finished_run.journal(directory / "exchange-journal.jsonl")),
+        journal=read_rows(finished_run_journal.journal(directory / "exchange-journal.jsonl")),
     )
 
 

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from livespot.evidence.findings import Finding
 from livespot.evidence.invariants import check_all
 from livespot.evidence.rows import CommandFact, Facts, ModeFact
-from livespot.testing.finished_run import RUN, START_MS
+from livespot.testing.finished_run import RUN
+from livespot.testing.finished_run_journal import START_MS
 
 
 def found(name: str, facts: Facts) -> Finding:

@@ -9,7 +9,7 @@ from livespot.evidence.findings import Finding
 from livespot.evidence.invariants import check_all
 from livespot.evidence.journal import JournalFill, JournalOrder, JournalRequest, JournalRows
 from livespot.evidence.rows import Facts
-from livespot.testing.finished_run import LOST_MS, START_MS, SYMBOL
+from livespot.testing.finished_run_journal import LOST_MS, START_MS, SYMBOL
 
 OWN_SHAPED = "X_" + "A" * 34
 

@@ -10,7 +10,7 @@ from livespot.evidence.findings import Finding
 from livespot.evidence.invariants import check_all
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
-from livespot.testing.finished_run import START_MS
+from livespot.testing.finished_run_journal import START_MS
 
 
 def found(name: str, facts: Facts, journal: JournalRows | None = None) -> Finding:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.round_trips import RoundTrip, round_trips
 from livespot.evidence.rows import Facts
-from livespot.testing.finished_run import BOUGHT_MS, SOLD_MS
+from livespot.testing.finished_run_journal import BOUGHT_MS, SOLD_MS
 
 
 def only(facts: Facts, journal: JournalRows | None) -> RoundTrip:

@@ -20,12 +20,12 @@ from livespot.evidence.summary import RunSummary, summarise, summary_of, unknown
 from livespot.evidence.telling import age, lines, render
 from livespot.exchange.journal import JournalInvalid
 from livespot.runtime.simulation_journal import read_rows
-from livespot.testing import finished_run, ledger_rows
+from livespot.testing import finished_run, finished_run_journal, ledger_rows
 from livespot.testing.finished_run import RUN
 
 
 async def summary_at(directory: Path, path: Path) -> RunSummary:
-    journal = read_rows(finished_run.journal(directory / "exchange-journal.jsonl"))
+    journal = read_rows(finished_run_journal.journal(directory / "exchange-journal.jsonl"))
     return await summarise(path, directory / "logs", RUN, journal)
 
 
@@ -252,7 +252,7 @@ def test_a_span_is_told_in_its_own_unit(ms: int, text: str) -> None:
 
 
 def test_a_journals_times_never_run_backwards(tmp_path: Path) -> None:
-    rows = read_rows(finished_run.journal(tmp_path / "journal.jsonl"))
+    rows = read_rows(finished_run_journal.journal(tmp_path / "journal.jsonl"))
 
     times = [order.at_ms for order in rows.orders]
     assert times == sorted(times)
@@ -262,7 +262,7 @@ def test_a_journals_times_never_run_backwards(tmp_path: Path) -> None:
 
 
 def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
-    path = finished_run.journal(tmp_path / "journal.jsonl")
+    path = finished_run_journal.journal(tmp_path / "journal.jsonl")
     path.write_bytes(path.read_bytes() + b'{"t":"odd"}\n')
 
     with pytest.raises(JournalInvalid):

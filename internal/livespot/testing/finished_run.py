@@ -1,13 +1,13 @@
-"""A finished run in which everything is right: its database, its trail and the exchange's journal.
+"""A finished run in which everything is right: its database and its trail.
 
 One trade is bought, protected, sold at a profit and reconciled; one entry never gets an answer, is
-found by a query and cancelled; the mode falls to DEGRADE once and recovers.
+found by a query and cancelled; the mode falls to DEGRADE once and recovers. The exchange's side of
+the story is in `finished_run_journal`.
 """
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -49,7 +49,6 @@ from livespot.contracts.vocabulary import (
     SysMode,
     Verdict,
 )
-from livespot.exchange import journal as exchange
 from livespot.rules import ledger
 from livespot.rules.sysmode import ENTER_CODES
 from livespot.runtime.disk import RealDisk
@@ -57,29 +56,18 @@ from livespot.store.connection import Database
 from livespot.store.reader import ReadOnlyDatabase
 from livespot.store.trail import JsonlTrail
 from livespot.testing import ledger_rows as rows
+from livespot.testing.finished_run_journal import (
+    BOUGHT,
+    BOUGHT_MS,
+    LOST_MS,
+    SOLD,
+    SOLD_MS,
+    START_MS,
+    SYMBOL,
+    Trade,
+)
 
 RUN = rows.RUN
-START_MS = rows.NOW_MS
-SYMBOL = "ADAUSDT"
-BOUGHT_MS, SOLD_MS, LOST_MS = START_MS + 21_000, START_MS + 50_000, START_MS + 60_000
-
-
-class _Trade(NamedTuple):
-    """An execution as both sides tell it."""
-
-    trade_id: int
-    order_id: int
-    name: str
-    side: Side
-    qty: str
-    price: str
-    fee: str
-    fee_asset: str
-    at_ms: int
-
-
-_BOUGHT = _Trade(1, 11, "X_e", Side.BUY, "10.00", "1.0000", "0.01", "ADA", BOUGHT_MS)
-_SOLD = _Trade(2, 12, "X_t", Side.SELL, "9.99", "1.0200", "0.0101898", "USDT", SOLD_MS)
 
 
 async def told(directory: Path) -> Path:
@@ -96,15 +84,6 @@ async def told(directory: Path) -> Path:
     finally:
         await database.close()
     JsonlTrail(RealDisk(), directory / "logs", ReadOnlyDatabase(path)).append(events)
-    return path
-
-
-def journal(path: Path) -> Path:
-    """The exchange's side of the same story."""
-    written = exchange.Journal(path)
-    for row in _journal_rows():
-        written.write(row)
-    written.close()
     return path
 
 
@@ -317,7 +296,7 @@ def _bought() -> Iterator[AuditEntry]:
     yield _entry(
         EventType.FILL,
         21_000,
-        records=(_order(11, "X_e", Side.BUY, OrderStatus.FILLED, "10.00"), _fill(_BOUGHT)),
+        records=(_order(11, "X_e", Side.BUY, OrderStatus.FILLED, "10.00"), _fill(BOUGHT)),
     )
     yield _entry(
         EventType.PROTECTION_CHANGED,
@@ -332,7 +311,7 @@ def _sold() -> Iterator[AuditEntry]:
         _order(13, "X_s", Side.SELL, OrderStatus.EXPIRED, "0.00"),
     )
     flat = _position(PositionPhase.FLAT, "0.00", "0.1796102", 50_100)
-    yield _entry(EventType.FILL, 50_050, records=(*orders, _fill(_SOLD), flat))
+    yield _entry(EventType.FILL, 50_050, records=(*orders, _fill(SOLD), flat))
     report = ReconcileReport(
         started_at_ms=SOLD_MS + 2_000,
         duration_ms=10,
@@ -392,7 +371,7 @@ def _order(
     )
 
 
-def _fill(trade: _Trade) -> FillRow:
+def _fill(trade: Trade) -> FillRow:
     return FillRow(
         fill=Fill(
             symbol=SYMBOL,
@@ -446,82 +425,4 @@ def _position(phase: PositionPhase, qty: str, realised: str, after_ms: int) -> P
             exit_reason=ExitReason.TAKE_PROFIT if over else ExitReason.NONE,
             updated_at_ms=START_MS + after_ms,
         )
-    )
-
-
-def _journal_rows() -> Iterator[exchange.Row]:
-    entry_ms = START_MS + 20_502
-    listed = {"listClientOrderId": "X_a", "workingSide": "BUY", "symbol": SYMBOL}
-    placed = {"newClientOrderId": "X_b", "side": "BUY", "symbol": SYMBOL}
-    cancel = {"newClientOrderId": "X_c", "orderId": "21", "symbol": SYMBOL}
-    yield exchange.LifeRow(t_ms=START_MS, event="start", seed=7, data_sha256="")
-    yield _seen((11, "X_e", "BUY"), ("10.00", "0.00"), "NEW", entry_ms)
-    for order_id, name in ((12, "X_t"), (13, "X_s")):
-        yield _seen((order_id, name, "SELL"), ("0", "0"), "PENDING_NEW", entry_ms)
-    yield _asked("orderList.place.opoco", listed, entry_ms)
-    yield _seen((11, "X_e", "BUY"), ("10.00", "10.00"), "FILLED", entry_ms, BOUGHT_MS)
-    yield _traded(_BOUGHT)
-    for order_id, name in ((12, "X_t"), (13, "X_s")):
-        yield _seen((order_id, name, "SELL"), ("9.99", "0.00"), "NEW", entry_ms)
-    yield exchange.BalanceRow(
-        account="demo", asset="ADA", free=Decimal(0), locked=Decimal("9.99"), t_ms=BOUGHT_MS
-    )
-    yield _seen((12, "X_t", "SELL"), ("9.99", "9.99"), "FILLED", entry_ms, SOLD_MS)
-    yield _traded(_SOLD)
-    yield _seen((13, "X_s", "SELL"), ("9.99", "0.00"), "EXPIRED", entry_ms, SOLD_MS)
-    yield _seen((21, "X_b", "BUY"), ("10.00", "0.00"), "NEW", LOST_MS + 2)
-    yield _asked("order.place", placed, LOST_MS + 2)
-    yield _seen((21, "X_b", "BUY"), ("10.00", "0.00"), "CANCELED", LOST_MS + 2, LOST_MS + 5_003)
-    yield _asked("order.cancel", cancel, LOST_MS + 5_003)
-
-
-def _asked(method: str, params: dict[str, str], at_ms: int) -> exchange.RequestRow:
-    return exchange.RequestRow(
-        rid=1,
-        conn="c",
-        t_arrive=at_ms,
-        t_reply=at_ms,
-        method="WS",
-        path=method,
-        params={**params, "timestamp": str(at_ms)},
-        outcome="200",
-        delivered=True,
-    )
-
-
-def _seen(
-    order: tuple[int, str, str], qty: tuple[str, str], status: str, new_ms: int, end_ms: int = 0
-) -> exchange.OrderRow:
-    """`order` is id, client id and side; `qty` is what was asked and what is executed."""
-    order_id, name, side = order
-    return exchange.OrderRow(
-        oid=order_id,
-        cid=name,
-        list_cid="" if order_id == 21 else "X_a",
-        sym=SYMBOL,
-        side=side,
-        type="LIMIT_MAKER",
-        qty=Decimal(qty[0]),
-        exec=Decimal(qty[1]),
-        stop=Decimal(0),
-        price=Decimal(1),
-        status=status,
-        t_new=new_ms,
-        t_end=end_ms,
-        reason="",
-    )
-
-
-def _traded(trade: _Trade) -> exchange.FillRow:
-    return exchange.FillRow(
-        tid=trade.trade_id,
-        oid=trade.order_id,
-        cid=trade.name,
-        sym=SYMBOL,
-        side=trade.side,
-        qty=Decimal(trade.qty),
-        px=Decimal(trade.price),
-        fee=Decimal(trade.fee),
-        fee_asset=trade.fee_asset,
-        t_ms=trade.at_ms,
     )
