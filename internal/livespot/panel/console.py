@@ -125,7 +125,7 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
     if not dashboard.decisions:
         return Text("No decision yet: the first candles are being read.", style="dim")
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("decision", "", "edge", "age", "why"):
+    for name in ("decision", "", "margin", "age", "why"):
         table.add_column(name, no_wrap=name != "why", overflow="fold")
     for item in dashboard.decisions[:_DECISIONS]:
         proposed = item.outcome == "PROPOSED"

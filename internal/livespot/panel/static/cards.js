@@ -119,7 +119,7 @@ export function decisions({ decisions: all, watchlist }) {
     ? el("div", { class: "counts" }, el("span", { class: "soft" }, "Watching"), watchlist.map((item) => el("span", { class: "chip", title: `score ${item.score_x10000} of 10000` }, el("b", {}, item.symbol), el("span", { class: "soft" }, ` #${item.rank}`))))
     : null;
   if (!all.length) return [watched, empty("No decision yet", "The first candles are being read. Most decisions say no, and each says why.")];
-  return [watched, table("stack", ["Symbol", "Decision", "Edge", "Age", "Why"], [2],
+  return [watched, table("stack", ["Symbol", "Decision", "Reward margin", "Age", "Why"], [2],
     all.map((item) => el("tr", {},
       el("td", { class: "keep" }, el("b", {}, item.symbol), " ", el("span", { class: "soft" }, item.regime.toLowerCase())),
       el("td", { class: "keep" }, fate(item)),
