@@ -6,29 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import DEFAULT_START, Instant
+from livespot_cmd.options import DEFAULT_START, Instant, Span
 
 if TYPE_CHECKING:
     from livespot.exchange.settings import ExchangeSettings
     from livespot.runtime.clock import ScaledClock
-
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-class _Span(click.ParamType[int]):
-    """Seconds from `90`, `90s`, `10m` or `2h`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        text = str(value)
-        unit = _UNITS.get(text[-1:], 0)
-        digits = text[:-1] if unit else text
-        if not (digits.isascii() and digits.isdigit()) or int(digits) == 0:
-            self.fail(f"{text!r} is no duration; write 90s, 10m or 2h", param, ctx)
-        return int(digits) * (unit or 1)
 
 
 @click.command()
@@ -43,7 +25,7 @@ class _Span(click.ParamType[int]):
 )
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--state-file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--for", "span", type=_Span(), help="Stop after this much market time.")
+@click.option("--for", "span_ms", type=Span(), help="Stop after this much market time.")
 @click.pass_context
 def exchange(
     ctx: click.Context,
@@ -70,8 +52,8 @@ def exchange(
         shared_clock=SharedClock(wall_ms=wall_ms, market_ms=start_ms, speed=speed),
     )
     clock = ScaledClock(ClockAnchor(wall_ms=wall_ms, market_ms=start_ms, speed=speed))
-    span = more["span"]
-    code = anyio.run(_run, settings, clock, span if isinstance(span, int) else None)
+    span_ms = more["span_ms"]
+    code = anyio.run(_run, settings, clock, span_ms if isinstance(span_ms, int) else None)
     ctx.exit(code)
 
 
@@ -79,7 +61,7 @@ def _path(value: object) -> Path | None:
     return value if isinstance(value, Path) else None
 
 
-async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span: int | None) -> int:
+async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span_ms: int | None) -> int:
     """Serve until a signal or the end of the span; the exit code."""
     import anyio
 
@@ -92,7 +74,7 @@ async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span: int | N
             address = await tasks.start(serve_exchange, settings, clock)
             click.echo(f"exchange on {address.rest_url}, streams on {address.stream_url}")
             click.echo(f"market clock x{clock.anchor.speed}, seed {settings.seed}; Ctrl-C stops")
-            await _wait_for_end(span, clock)
+            await _wait_for_end(span_ms, clock)
             tasks.cancel_scope.cancel()
     except* PreflightFailed as failures:
         for failure in failures.exceptions:
@@ -101,12 +83,13 @@ async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span: int | N
     return int(code)
 
 
-async def _wait_for_end(span: int | None, clock: "ScaledClock") -> None:
+async def _wait_for_end(span_ms: int | None, clock: "ScaledClock") -> None:
     """Return at the first signal, or when the span of market time is over."""
     import signal
 
     import anyio
 
+    span = None if span_ms is None else span_ms / 1000
     if sys.platform == "win32":
         # No signal receivers there: Ctrl-C arrives as KeyboardInterrupt and cancels everything.
         await (anyio.sleep_forever() if span is None else clock.sleep(span))

@@ -30,7 +30,7 @@ def test_it_serves_for_the_asked_span_and_ends_clean(tmp_path: Path) -> None:
     ("asked", "code", "said"),
     [
         pytest.param(["--start", "noon"], 2, "is no time", id="start"),
-        pytest.param(["--for", "soon"], 2, "is no duration", id="span"),
+        pytest.param(["--for", "soon"], 2, "is not a span of time", id="span"),
         pytest.param(["--speed", "0"], 2, "--speed", id="speed"),
         pytest.param(["--data", "nowhere", "--port", "0"], 3, "error: cannot read", id="data"),
     ],
