@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from livespot.runtime.clock import SystemClock
 from livespot.testing.workshop import AS_SHIPPED, Child, Workshop, until, workshop
 
 
-async def _half_a_second(shop: Workshop, run: Child) -> None:
-    await SystemClock().sleep(0.5)
+async def _at_its_first_word(shop: Workshop, run: Child) -> None:
+    # Before that the interpreter itself may still be loading, and takes signals its own way.
+    await until(lambda: "livespot simulation" in run.output, 20, "a word")
 
 
 async def _while_the_exchange_starts(shop: Workshop, run: Child) -> None:
@@ -39,7 +39,7 @@ async def _twice(shop: Workshop, run: Child) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        _half_a_second,
+        _at_its_first_word,
         _while_the_exchange_starts,
         _when_the_exchange_answers,
         _during_boot,
