@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +16,6 @@ from urllib.parse import urlencode
 import httpx
 import psutil
 
-from livespot.contracts.errors import PreflightFailed
 from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET
 from livespot.exchange.state_file import ExchangeState, read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
@@ -187,26 +185,25 @@ class Workshop:
 
     def processes(self) -> list[str]:
         """Command lines of all living processes that work on this directory."""
-        mark = str(self.paths.var)
-        found = []
-        for process in psutil.process_iter(["cmdline", "status"]):
-            line = " ".join(process.info["cmdline"] or ())
-            if mark in line and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(line)
-        return found
+        return [" ".join(process.cmdline()) for process in self._at_work()]
 
     def end(self) -> None:
-        """Kill whatever still runs."""
+        """Kill whatever still runs, also what our children started and left behind."""
         for child in self.children:
             if child.alive:
                 child.process.kill()
             child.process.wait()
-        try:
-            pid = self.state().pid
-        except PreflightFailed:
-            return
-        if pid not in {child.process.pid for child in self.children} and psutil.pid_exists(pid):
-            os.kill(pid, signal.SIGKILL)
+        for process in self._at_work():
+            process.kill()
+
+    def _at_work(self) -> list[psutil.Process]:
+        mark = str(self.paths.var)
+        return [
+            process
+            for process in psutil.process_iter(["cmdline", "status"])
+            if process.info["status"] != psutil.STATUS_ZOMBIE
+            and any(mark in word for word in process.info["cmdline"] or ())
+        ]
 
     def _listens(self, child: Child) -> bool:
         self._must_live(child)
