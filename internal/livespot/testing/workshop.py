@@ -185,7 +185,7 @@ class Workshop:
 
     def processes(self) -> list[str]:
         """Command lines of all living processes that work on this directory."""
-        return [" ".join(process.cmdline()) for process in self._at_work()]
+        return [" ".join(process.info["cmdline"]) for process in self._at_work()]
 
     def end(self) -> None:
         """Kill whatever still runs, also what our children started and left behind."""
