@@ -4,7 +4,8 @@ import time
 from asyncio import Runner
 from collections import deque
 from dataclasses import dataclass
-from typing import cast
+from decimal import Decimal
+from typing import TypeAlias, cast
 
 import anyio
 import msgspec
@@ -63,9 +64,13 @@ from livespot.venue.signing import HmacSigner, signed_params
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
+Request: TypeAlias = tuple[tuple[str, str | int], ...]
+
 _LIMIT = 8.0
 _ROUNDS = 15
 _TICKS = 60
+# More than any cache on the way holds, and so few that the strategy wants to buy at all of them.
+_PRICES, _TICK_SIZE = 1000, Decimal("0.0001")
 # A recorded instant at which the default strategy wants to buy.
 _SYMBOL, _NOW_MS = "LTCUSDT", 1_618_606_800_000
 _KEY, _SECRET = "k" * 64, "s" * 64
@@ -268,16 +273,21 @@ def _floor() -> _Floor:
     return _Floor(settings=settings, window=window_of(_SYMBOL, minutes, _NOW_MS))
 
 
-def _frame(window: SymbolWindow, update_id: int) -> bytes:
-    book = window.book
-    if book is None:
+def _book(window: SymbolWindow) -> BookTicker:
+    if window.book is None:
         raise ValueError("the recorded window has a book")
+    return window.book
+
+
+def _frame(book: BookTicker, number: int) -> bytes:
+    """The book at one of many prices: no tick finds what an earlier one left in a cache."""
+    shift = number % _PRICES * _TICK_SIZE
     data = {
-        "u": update_id,
+        "u": number,
         "s": _SYMBOL,
-        "b": f"{book.bid:.8f}",
+        "b": f"{book.bid + shift:.8f}",
         "B": "70.00000000",
-        "a": f"{book.ask:.8f}",
+        "a": f"{book.ask + shift:.8f}",
         "A": "30.00000000",
     }
     stream = f"{_SYMBOL.lower()}@bookTicker"
@@ -314,30 +324,33 @@ def _per_tick(cpu: float, wall: float, ticks: int) -> Cost:
     )
 
 
-def _request(order: bytes) -> tuple[tuple[str, str | int], ...]:
-    """What the exchange would be asked for, ids and signature included."""
-    return tuple(sorted(msgspec.json.decode(order)["params"].items()))
+def _keep(asked: dict[str, set[Request]], orders: list[bytes]) -> None:
+    """What the exchange would be asked for at each price, ids and signature included."""
+    for order in orders:
+        params = msgspec.json.decode(order)["params"]
+        asked.setdefault(params["workingPrice"], set()).add(tuple(sorted(params.items())))
 
 
 def test_a_tick_becomes_an_order_within_a_small_multiple_of_the_least_work() -> None:
     floor = _floor()
-    made = iter(range(1000, 10_000_000))
+    book = _book(floor.window)
+    made = iter(range(book.update_id + 1, 10_000_000))
+    asked: dict[str, set[Request]] = {}
     with Runner(loop_factory=uvloop.new_event_loop) as runner:
 
         def ours() -> Cost:
-            frames = [_frame(floor.window, next(made)) for _ in range(_TICKS)]
+            frames = [_frame(book, next(made)) for _ in range(_TICKS)]
             cost, orders = runner.run(_ours(floor, frames))
-            asked.append({_request(order) for order in orders})
+            _keep(asked, orders)
             return cost
 
         def minimal() -> Cost:
-            frames = [_frame(floor.window, number) for number in range(_TICKS * 10)]
+            frames = [_frame(book, number) for number in range(_TICKS * 10)]
             cost, orders = _minimal(ready, frames)
             assert len(orders) == len(frames)
-            asked.append({_request(order) for order in orders})
+            _keep(asked, orders)
             return cost
 
-        asked: list[set[tuple[tuple[str, str | int], ...]]] = []
         [snapshot] = floor.state._snapshots(floor.known, (_SYMBOL,)).snapshots
         ready = prepared(snapshot, floor.settings, key=_KEY, secret=_SECRET)
         result = compare(
@@ -349,6 +362,7 @@ def test_a_tick_becomes_an_order_within_a_small_multiple_of_the_least_work() -> 
     result.show()
 
     # Every id is a hash of what was decided on, and the signature covers all of them: both programs
-    # build the very same request, or they did not do the same work.
-    assert len(set.union(*asked)) == 1
+    # build the very same request at a price, or they did not do the same work.
+    assert {len(requests) for requests in asked.values()} == {1}
+    assert len(asked) >= _TICKS * 10
     assert result.ratio <= _LIMIT
