@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livespot.contracts.canonical import canonical_json
 from livespot.contracts.market import AggTrade, DepthBook, DepthLevel
 from livespot.contracts.orders import CommissionRates
 from livespot.contracts.settings import Settings, StrategySettings, VenueSettings
@@ -15,7 +16,7 @@ from livespot.rules.costs import UNFILLABLE_BPS, Slippage, fees_of, slippage_of,
 from livespot.rules.indicators import Directional
 from livespot.rules.microstructure import LatencyWindow, MicroRing, whole_spread_bps
 from livespot.rules.regime import regime_of
-from livespot.rules.snapshot import problems_of, snapshot_hash
+from livespot.rules.snapshot import problems_of, snapshot_hash, snapshot_json
 from livespot.rules.symbol_window import SymbolWindow
 from livespot.testing.market_values import NOW_MS, a_book, a_snapshot
 
@@ -294,3 +295,15 @@ def test_depth_that_missed_two_readings_is_not_used() -> None:
 
     assert used.slippage_est_entry_taker_bps > 100
     assert old.slippage_est_entry_taker_bps == 3
+
+
+@pytest.mark.parametrize("spelling", ["1", "1.0", "1.00"])
+def test_a_stored_snapshot_is_its_canonical_json_whatever_was_encoded_before(spelling: str) -> None:
+    snapshot = a_snapshot()
+    candles = tuple(
+        msgspec.structs.replace(candle, volume=Decimal(spelling)) for candle in snapshot.candles_5m
+    )
+    respelled = msgspec.structs.replace(snapshot, candles_5m=candles)
+
+    for this in (snapshot, respelled, respelled, msgspec.structs.replace(snapshot, candles_5m=())):
+        assert snapshot_json(this) == canonical_json(this)

@@ -9,13 +9,13 @@ from livespot.actors.execution_work import AttemptWeighed
 from livespot.actors.mail import RecheckAsked, SnapshotsAsked, SnapshotsBuilt
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditDraft, AuditEntry
-from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.market import Snapshot
 from livespot.contracts.records import SnapshotRow
 from livespot.contracts.vocabulary import EventType, OrderType, Stage, Verdict
 from livespot.rules.entry_engine import Weigh
+from livespot.rules.snapshot import snapshot_json
 from livespot.rules.strategy import Reevaluation
 from livespot.runtime.mailboxes import Reply
 
@@ -135,7 +135,7 @@ async def _record(
         symbol=snapshot.symbol,
         cycle_id=decision.cycle_id,
         exchange_time_ms=snapshot.exchange_time_ms,
-        snapshot_json=canonical_json(snapshot).decode(),
+        snapshot_json=snapshot_json(snapshot).decode(),
         at_ms=now,
     )
     await ports.audit.commit(AuditEntry(draft=draft, records=(row,)))

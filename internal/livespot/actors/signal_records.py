@@ -10,6 +10,7 @@ from livespot.contracts.decision import Decision
 from livespot.contracts.market import Rejection, Snapshot
 from livespot.contracts.records import CandleRow, DecisionRow, SnapshotRow
 from livespot.contracts.vocabulary import EventType, Interval, Stage
+from livespot.rules.snapshot import snapshot_json
 from livespot.rules.strategy import Blocked
 
 PROPOSED = "PROPOSED"
@@ -37,7 +38,7 @@ def proposal_entries(decision: Decision, snapshot: Snapshot) -> tuple[AuditEntry
                 symbol=snapshot.symbol,
                 cycle_id=decision.cycle_id,
                 exchange_time_ms=snapshot.exchange_time_ms,
-                snapshot_json=canonical_json(snapshot).decode(),
+                snapshot_json=snapshot_json(snapshot).decode(),
                 at_ms=decision.ts_ms,
             ),
         ),

@@ -18,13 +18,15 @@ def require(condition: bool, field: str, value: object, rule: str) -> None:  # n
 def require_positive(**fields: Decimal) -> None:
     """Every given amount is finite and above zero."""
     for name, value in fields.items():
-        require(value.is_finite() and value > 0, name, value, "must be finite and above zero")
+        if not (value.is_finite() and value > 0):
+            raise ValueError(f"{name}={value!r}: must be finite and above zero")
 
 
 def require_amount(**fields: Decimal) -> None:
     """Every given amount is finite and not negative."""
     for name, value in fields.items():
-        require(value.is_finite() and value >= 0, name, value, "must be finite and not negative")
+        if not (value.is_finite() and value >= 0):
+            raise ValueError(f"{name}={value!r}: must be finite and not negative")
 
 
 def require_x10000(**fields: int) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -28,6 +28,31 @@ def canonical_json(value: object) -> bytes:
         if _is_plain(encoded):
             return encoded
     return _ENCODER.encode(_plain(msgspec.to_builtins(value, builtin_types=(Decimal,))))
+
+
+class Same:
+    """One very object as a key: equal values may spell their numbers differently."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def canonical_json_once(value: object) -> bytes:
+    """`canonical_json` of an immutable value that comes again and again as the same object."""
+    return _canonical_json_of(Same(value))
+
+
+@lru_cache(maxsize=64)
+def _canonical_json_of(same: Same) -> bytes:
+    return canonical_json(same.value)
 
 
 def sha256_hex(data: bytes) -> str:

@@ -39,6 +39,7 @@ def order_intent_id(payload: object) -> str:
     return "oi_" + hash_of(payload)
 
 
+@lru_cache(maxsize=256)
 def client_order_id(intent_id: str) -> str:
     """`X_` + first 34 characters of base32(sha256(order_intent_id)): 36 characters."""
     bits = int.from_bytes(hashlib.sha256(intent_id.encode()).digest()[:_USED_BYTES], "big")

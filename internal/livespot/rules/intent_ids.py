@@ -10,7 +10,7 @@ from livespot.contracts.decision import (
     DerivedIntentHashPayload,
     OrderIntentHashPayload,
 )
-from livespot.contracts.vocabulary import IntentAction, IntentRole, OrderType
+from livespot.contracts.vocabulary import IntentAction, IntentRole, Mode, OrderType, Side
 from livespot.rules.thresholds import constraints_hash
 
 
@@ -28,24 +28,41 @@ def entry_intent_id(
     `price` and `qty` are this attempt's quantised values, `qty` the approved quantity once risk
     has spoken. A market order's price is 0.
     """
-    values = {
-        "type": order_type.value,
-        "price": decimal_text(price),
-        "qty": decimal_text(qty),
-    }
+    values = [
+        ("type", order_type.value),
+        ("price", decimal_text(price)),
+        ("qty", decimal_text(qty)),
+    ]
     if decision.exit_plan is not None:
-        values["tp_price"] = decimal_text(decision.exit_plan.tp_price)
-        values["sl_price"] = decimal_text(decision.exit_plan.sl_price)
+        values.append(("tp_price", decimal_text(decision.exit_plan.tp_price)))
+        values.append(("sl_price", decimal_text(decision.exit_plan.sl_price)))
+    return _entry_intent_id(
+        (decision.mode, decision.symbol, decision.side, action.value, attempt),
+        tuple(values),
+        decision.snapshot_hash,
+        constraints_hash(decision.constraints),
+    )
+
+
+@lru_cache(maxsize=64)
+def _entry_intent_id(
+    what: tuple[Mode, str, Side, str, int],
+    values: tuple[tuple[str, str], ...],
+    snapshot_hash: str,
+    of_constraints: str,
+) -> str:
+    """Asked for by the proposal and again by the order, which mostly keeps its quantity."""
+    mode, symbol, side, action, attempt = what
     return ids.order_intent_id(
         OrderIntentHashPayload(
-            mode=decision.mode,
-            symbol=decision.symbol,
-            side=decision.side,
-            action=action.value,
+            mode=mode,
+            symbol=symbol,
+            side=side,
+            action=action,
             attempt=attempt,
-            values=values,
-            snapshot_hash=decision.snapshot_hash,
-            constraints_hash=constraints_hash(decision.constraints),
+            values=dict(values),
+            snapshot_hash=snapshot_hash,
+            constraints_hash=of_constraints,
         )
     )
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-
-import msgspec
+from typing import NamedTuple
 
 from livespot.contracts.amounts import BPS, ONE
 from livespot.contracts.codes import ReasonCode
@@ -18,6 +17,14 @@ from livespot.rules.strategy import Blocked, Reevaluation
 
 STRATEGY_ID = "REGIME_PULLBACK_MAKER_V1"
 STRATEGY_VERSION = "1.0.0"
+
+
+class _Cycle(NamedTuple):
+    """The cycle a decision belongs to."""
+
+    mode: Mode
+    id: str
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,9 @@ class PullbackMaker:
             return _blocked(snapshot, assessment, (ReasonCode.STRAT_EXIT_INVALID,))
         if not planning.is_sendable(levels, snapshot.constraints):
             return _blocked(snapshot, assessment, (ReasonCode.RISK_SIZE_INVALID,))
-        draft = self._draft(snapshot, settings, assessment, levels)
-        return identified(
-            msgspec.structs.replace(draft, mode=mode, cycle_id=cycle_id, ts_ms=now_ms),
-            config_hash=snapshot.config_hash,
-        )
+        cycle = _Cycle(mode, cycle_id, now_ms)
+        draft = self._draft(snapshot, settings, assessment, levels, cycle)
+        return identified(draft, config_hash=snapshot.config_hash)
 
     def reevaluate(
         self,
@@ -105,12 +110,13 @@ class PullbackMaker:
         settings: Settings,
         assessment: Assessment,
         levels: planning.Levels,
+        cycle: "_Cycle",
     ) -> Decision:
-        """The decision without mode, times and ids."""
+        """The decision without its id and those of its orders."""
         fallback = planning.fallback_of(snapshot, assessment.edge_bps, settings)
         return Decision(
-            mode=Mode.SIM,
-            ts_ms=0,
+            mode=cycle.mode,
+            ts_ms=cycle.now_ms,
             symbol=snapshot.symbol,
             side=Side.BUY,
             intent=DecisionIntent.ENTRY,
@@ -131,7 +137,7 @@ class PullbackMaker:
             snapshot_id=snapshot.snapshot_id,
             snapshot_hash=snapshot.snapshot_hash,
             decision_id="",
-            cycle_id="",
+            cycle_id=cycle.id,
             stage=Stage.STRATEGY_PROPOSE,
             constraints=snapshot.constraints,
             strategy_id=self.id,

@@ -154,15 +154,16 @@ class _Band:
 def _on_grid(value: Decimal, step: Decimal, decimals: int) -> Decimal:
     if not value.is_finite() or value < 0:
         raise ValueError(f"{value!r} cannot be quantised: it must be finite and not negative")
-    if step <= 0:
-        raise ValueError(f"step {step!r} is not positive")
+    unit = _unit(step, decimals)
     units = _EXACT.divide_int(value, step)
-    return _EXACT.quantize(_EXACT.multiply(units, step), _unit(step, decimals))
+    return _EXACT.quantize(_EXACT.multiply(units, step), unit)
 
 
 @lru_cache(maxsize=1024)
 def _unit(step: Decimal, decimals: int) -> Decimal:
     """One in the last place that is printed; the same for every spelling of a step."""
+    if step <= 0:
+        raise ValueError(f"step {step!r} is not positive")
     return ONE.scaleb(-max(decimals, decimals_of(step)))
 
 

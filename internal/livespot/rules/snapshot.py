@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from livespot.contracts import ids
-from livespot.contracts.canonical import hash_of
+from livespot.contracts.canonical import canonical_json, canonical_json_once, hash_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import (
     BookTicker,
@@ -125,6 +125,17 @@ def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> s
             "candles_5m_sha256": candles_sha256 or hash_of(snapshot.candles_5m),
         }
     )
+
+
+def snapshot_json(snapshot: Snapshot) -> bytes:
+    """The canonical JSON of a snapshot; its candles are encoded once, not once per snapshot.
+
+    They are most of its text, they stay the same until another one closes, and theirs is the first
+    of the sorted names.
+    """
+    rest = canonical_json(msgspec.structs.replace(snapshot, candles_5m=()))
+    candles = canonical_json_once(snapshot.candles_5m)
+    return b"".join((b'{"candles_5m":', candles, rest[len(b'{"candles_5m":[]') :]))
 
 
 def problems_of(snapshot: Snapshot, settings: Settings, *, now_ms: int) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from livespot.contracts.canonical import hash_of
+from livespot.contracts.canonical import Same, hash_of
 from livespot.contracts.market import Constraints
 from livespot.contracts.settings import Settings
 
@@ -28,24 +28,9 @@ def thresholds_hash(settings: Settings) -> str:
 
 def constraints_hash(constraints: Constraints) -> str:
     """Hash of a symbol's constraints, filters included."""
-    return _hash_of_this(_This(constraints))
-
-
-class _This:
-    """One very object: equal constraints may spell their numbers differently and hash apart."""
-
-    __slots__ = ("constraints",)
-
-    def __init__(self, constraints: Constraints) -> None:
-        self.constraints = constraints
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _This) and self.constraints is other.constraints
-
-    def __hash__(self) -> int:
-        return id(self.constraints)
+    return _constraints_hash_of(Same(constraints))
 
 
 @lru_cache(maxsize=512)
-def _hash_of_this(this: _This) -> str:
-    return hash_of(this.constraints)
+def _constraints_hash_of(constraints: Same) -> str:
+    return hash_of(constraints.value)
