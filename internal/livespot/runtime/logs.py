@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from livespot.contracts.ports import Clock
+from livespot.contracts.redaction import Redactor
 from livespot.contracts.secret import Secret
 
 _MAX_BYTES = 20_000_000
@@ -35,18 +36,15 @@ def configure_logs(
     lines: queue.Queue[Any] = queue.Queue(10_000)
     listener = logging.handlers.QueueListener(lines, *handlers, respect_handler_level=True)
     root = logging.getLogger()
-    root.handlers = [logging.handlers.QueueHandler(lines)]
+    root.handlers = [_line_handler(lines, clock=clock, secrets=secrets, run_id=run_id)]
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            _stamper(clock, run_id),
-            structlog.processors.format_exc_info,
-            masking(secrets),
-            structlog.processors.JSONRenderer(),
+            *_common(clock, run_id),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -64,23 +62,52 @@ def configure_logs(
     return close
 
 
-def masking(secrets: Sequence[Secret]) -> Processor:
-    """A processor that replaces every live secret value in any string of an event."""
-    values = tuple(secret.reveal() for secret in secrets if len(secret.reveal()) >= 8)
+def masking(redactor: Redactor) -> Processor:
+    """A processor that filters an event's fields at every depth, by key, by shape and by value."""
 
     def mask(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         del logger, name
-        return {key: _masked(value, values) for key, value in event.items()}
+        masked: EventDict = redactor.data(dict(event))
+        return masked
 
     return mask
 
 
-def _masked(value: Any, values: tuple[str, ...]) -> Any:
-    if not isinstance(value, str):
-        return value
-    for secret in values:
-        value = value.replace(secret, "***")
-    return value
+class _LineHandler(logging.handlers.QueueHandler):
+    """Drops a line it cannot queue and says so without quoting it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        cause = type(sys.exc_info()[1]).__name__
+        sys.stderr.write(f"a log line of level {record.levelname} was lost: {cause}\n")
+
+
+def _line_handler(
+    lines: queue.Queue[Any], *, clock: Clock, secrets: Sequence[Secret], run_id: str
+) -> logging.Handler:
+    """Turns every record, ours or a library's, into one masked JSON line and queues it."""
+    redactor = Redactor(secret.reveal() for secret in secrets)
+    handler = _LineHandler(lines)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_common(clock, run_id),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                masking(redactor),
+                # What JSON does not know is shown as its `repr`, which may quote anything.
+                structlog.processors.JSONRenderer(default=lambda it: redactor.text(repr(it))),
+            ],
+        )
+    )
+    return handler
+
+
+def _common(clock: Clock, run_id: str) -> list[Processor]:
+    return [
+        structlog.processors.add_log_level,
+        _stamper(clock, run_id),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
 
 
 def _stamper(clock: Clock, run_id: str) -> Processor:
