@@ -43,18 +43,15 @@ class ControlDirectory:
     stop_file: Path
 
     def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        """Every command waiting, in the order of their names; each file is removed."""
         if not self.directory.is_dir():
             return ()
         commands: list[OperatorCommand] = []
         for path in sorted(self.directory.glob("*.json")):
-            with path.open("rb") as source:
-                raw = source.read(_MAX_BYTES)
-            path.unlink()
-            try:
-                wanted = msgspec.json.decode(raw, type=CommandFile)
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                # A file we cannot read still shows that the operator wanted something.
-                wanted = CommandFile(action=OperatorAction.PAUSE, reason="unreadable control file")
+            if not path.is_file():
+                continue
+            wanted = _read(path)
+            path.unlink(missing_ok=True)
             commands.append(
                 OperatorCommand(
                     action=wanted.action, reason=wanted.reason, nonce=path.stem, at_ms=now_ms
@@ -64,3 +61,13 @@ class ControlDirectory:
 
     def stop_file_present(self) -> bool:
         return self.stop_file.exists()
+
+
+def _read(path: Path) -> CommandFile:
+    try:
+        with path.open("rb") as source:
+            raw = source.read(_MAX_BYTES)
+        return msgspec.json.decode(raw, type=CommandFile)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        # A file we cannot read still shows that the operator wanted something.
+        return CommandFile(action=OperatorAction.PAUSE, reason="unreadable control file")
