@@ -1,5 +1,6 @@
 """The out-of-loop watchdog: a thread that notices a blocked event loop while it is blocked."""
 
+import contextlib
 import faulthandler
 import os
 import sys
@@ -89,18 +90,28 @@ class Watchdog:
                 self.gate.set(SysMode.PAUSE)
             if not shouted:
                 shouted = True
-                print(  # noqa: T201  the loop is blocked: the log's writer may be, too
-                    f"ALERT CRIT LOOP_STUCK_PAUSE the event loop has not run for {overdue} ms",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                _shout(f"ALERT CRIT LOOP_STUCK_PAUSE the event loop has not run for {overdue} ms")
             if overdue >= self.kill_ms:
                 self._kill(overdue)
 
     def _kill(self, overdue: int) -> None:
+        try:
+            self._write_note(overdue)
+        except OSError as error:
+            _shout(f"ALERT CRIT WATCHDOG_KILL the crash note could not be written: {error}")
+        finally:
+            os._exit(ExitCode.WATCHDOG)
+
+    def _write_note(self, overdue: int) -> None:
         with self.note.open("a", encoding="utf-8") as out:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             out.write(f"{stamp} WATCHDOG_KILL the event loop was blocked for {overdue} ms\n")
             out.flush()
             faulthandler.dump_traceback(file=out, all_threads=True)
-        os._exit(ExitCode.WATCHDOG)
+
+
+def _shout(line: str) -> None:
+    """Straight to stderr: the loop is blocked, and the log's writer may be, too."""
+    # Nobody may be reading; a watchdog that dies of it would guard nothing.
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
