@@ -1,5 +1,6 @@
 """The environment seam: the three secrets, read once and taken out of the environment."""
 
+import io
 import os
 import stat
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ def read_secrets(dotenv: Path) -> Secrets:
     """Read the three variables, the environment before the `.env` file, and forget the originals.
 
     `BINANCE_API_SECRET` may name a PEM file; its text is then the secret. Raises `ConfigInvalid`
-    for a `.env` or key file that others can read, never quoting what is in it.
+    for a `.env` or key file that others can read, that cannot be read or (a key) does not exist,
+    never quoting what is in it.
     """
     from_file = _read_dotenv(dotenv)
     values: dict[str, str] = {}
@@ -53,16 +55,28 @@ def read_secrets(dotenv: Path) -> Secrets:
 def _read_dotenv(path: Path) -> dict[str, str | None]:
     if not path.is_file():
         return {}
-    _require_private(path)
-    return dotenv_values(path, interpolate=False)
+    return dotenv_values(stream=io.StringIO(_private_text(path, "utf-8")), interpolate=False)
 
 
 def _key_text(value: str) -> str:
-    path = Path(value)
-    if not value.endswith(".pem") or not path.is_file():
+    # No HMAC secret has this ending; taken for one, a mistyped path would sign every request.
+    if not value.endswith(".pem"):
         return value
+    path = Path(value)
+    if not path.is_file():
+        raise ConfigInvalid(["BINANCE_API_SECRET names a .pem file that does not exist"])
+    return _private_text(path, "ascii")
+
+
+def _private_text(path: Path, encoding: str) -> str:
     _require_private(path)
-    return path.read_text(encoding="ascii")
+    try:
+        return path.read_text(encoding=encoding)
+    except OSError as error:
+        raise ConfigInvalid([f"{path.name} cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError:
+        # That error holds and quotes the file's bytes, so it is not passed on.
+        raise ConfigInvalid([f"{path.name} is not {encoding} text"]) from None
 
 
 def _require_private(path: Path) -> None:
