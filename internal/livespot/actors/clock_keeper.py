@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import Refused, Transient
+from livespot.contracts.errors import PayloadInvalid, Refused, Transient
 from livespot.contracts.ports import Clock
 from livespot.contracts.settings import TimeSettings
 from livespot.contracts.system import Alert, HealthSignal
@@ -46,7 +46,7 @@ class ClockKeeper:
                 continue
             try:
                 moved = await self.server_clock.resync()
-            except (Transient, Refused) as error:
+            except (Transient, Refused, PayloadInvalid) as error:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
                 await self._say(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
                 unsure = True

@@ -1,0 +1,155 @@
+"""The exchange's time is measured again and again, and a moving offset is no secret."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import pytest
+
+from livespot.actors.clock_keeper import ClockKeeper
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Unreachable
+from livespot.contracts.settings import TimeSettings
+from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.vocabulary import EventType, Severity, SignalKind, SignalLevel
+from livespot.runtime.mailboxes import Mailbox
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.clock import ManualClock
+
+INTERVAL_MS = 300_000
+
+
+@dataclass
+class _Measured:
+    """A server clock that answers as told, then stands still; `at_ms` is when it was asked."""
+
+    clock: ManualClock
+    answers: list[int | Exception]
+    done: Callable[[], None]
+    offset_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.at_ms: list[int] = []
+
+    def server_now_ms(self) -> int:
+        return self.clock.now_ms() + self.offset_ms
+
+    async def resync(self) -> int:
+        self.at_ms.append(self.clock.monotonic_ms())
+        if not self.answers:
+            self.done()
+            return 0
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
+class _Outcome:
+    at_ms: list[int]
+    told: list[GovernorInbox]
+    audit: RecordingAudit
+    beats: int
+
+    @property
+    def signals(self) -> list[HealthSignal]:
+        return [message for message in self.told if isinstance(message, HealthSignal)]
+
+
+async def kept(*answers: int | Exception, offset_ms: int = 0) -> _Outcome:
+    """What the keeper does with these measurements, and with one more that moved by nothing."""
+    clock, audit = ManualClock(), RecordingAudit()
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
+    beats: list[None] = []
+    async with anyio.create_task_group() as tasks:
+        server = _Measured(clock, list(answers), tasks.cancel_scope.cancel, offset_ms)
+        keeper = ClockKeeper(
+            settings=TimeSettings(),
+            clock=clock,
+            server_clock=server,
+            audit=audit,
+            governor=governor,
+            beat=lambda: beats.append(None),
+        )
+        await tasks.start(keeper.run)
+    told: list[GovernorInbox] = []
+    while (message := governor.receive_nowait()) is not None:
+        told.append(message)
+    return _Outcome(server.at_ms, told, audit, len(beats))
+
+
+async def test_it_measures_at_the_interval_and_beats_in_between() -> None:
+    outcome = await kept(3, 4)
+
+    assert outcome.at_ms == [INTERVAL_MS, 2 * INTERVAL_MS, 3 * INTERVAL_MS]
+    assert outcome.beats >= 3 * INTERVAL_MS // 1000
+
+
+async def test_a_quiet_measurement_is_recorded_and_nothing_else() -> None:
+    outcome = await kept(-3, offset_ms=40)
+
+    first, *_ = outcome.audit.of(EventType.TIME_SYNC)
+    assert first.draft.data == {"offset_ms": 40, "moved_ms": -3}
+    assert not outcome.told
+
+
+@pytest.mark.parametrize("moved", [500, -500])
+async def test_a_move_up_to_the_limit_is_quiet(moved: int) -> None:
+    assert not (await kept(moved)).told
+
+
+@pytest.mark.parametrize("moved", [501, -501])
+async def test_a_jump_degrades_and_is_measured_again_soon(moved: int) -> None:
+    outcome = await kept(moved)
+
+    jumped, calm = outcome.signals
+    assert (jumped.kind, jumped.level) == (SignalKind.CLOCK, SignalLevel.DEGRADE)
+    assert jumped.reason is ReasonCode.CLOCK_DRIFT_WARN
+    assert (jumped.value, jumped.threshold, jumped.unit) == (501, 500, "ms")
+    assert calm.level is SignalLevel.CLEAR
+    assert calm.source == jumped.source
+    assert outcome.at_ms == [INTERVAL_MS, INTERVAL_MS + 5_000]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unreachable("no answer"), id="unreachable"),
+        pytest.param(Throttled(retry_after_ms=1000, banned=False), id="throttled"),
+        pytest.param(Refused(-1003, "too many requests"), id="refused"),
+        pytest.param(PayloadInvalid("serverTime is missing"), id="unreadable"),
+    ],
+)
+async def test_a_failed_measurement_degrades_and_is_tried_again_soon(error: Exception) -> None:
+    outcome = await kept(error)
+
+    failed, calm = outcome.signals
+    assert (failed.level, failed.reason) == (SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL)
+    assert failed.detail == str(error)
+    assert calm.level is SignalLevel.CLEAR
+    assert outcome.at_ms == [INTERVAL_MS, INTERVAL_MS + 5_000]
+
+
+async def test_recovery_is_said_once() -> None:
+    outcome = await kept(Unreachable("gone"), Unreachable("gone"), 1, 2)
+
+    assert [signal.level for signal in outcome.signals] == [
+        SignalLevel.DEGRADE,
+        SignalLevel.DEGRADE,
+        SignalLevel.CLEAR,
+    ]
+
+
+@pytest.mark.parametrize(("offset_ms", "warned"), [(500, False), (501, True), (-501, True)])
+async def test_a_constant_offset_is_a_warning_and_never_a_signal(
+    offset_ms: int, *, warned: bool
+) -> None:
+    outcome = await kept(0, offset_ms=offset_ms)
+
+    alerts = [message for message in outcome.told if isinstance(message, Alert)]
+    assert bool(alerts) is warned
+    assert all(alert.severity is Severity.WARN for alert in alerts)
+    assert all(f"by {offset_ms} ms" in alert.text for alert in alerts)
+    assert not outcome.signals
