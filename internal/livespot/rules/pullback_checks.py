@@ -14,6 +14,7 @@ from livespot.rules.indicators import EMA_CANDLES, mean_volume
 _RANGE_STRICTER_VOLUME = Decimal("1.1")
 _RANGE_STRICTER_EDGE = Decimal("1.5")
 _RANGE_DISCOUNT = 0.7
+_FRAMES = frozenset(Interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +139,12 @@ def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLa
 
 
 def _unusable(snapshot: Snapshot, settings: StrategySettings) -> tuple[ReasonCode, ...]:
-    volumes = [candle.volume for candle in snapshot.candles_5m]
-    mean = mean_volume(volumes, settings.volume_ratio_window)
+    window = settings.volume_ratio_window
+    mean = mean_volume([candle.volume for candle in snapshot.candles_5m[-window:]], window)
     if (
         mean is None
         or len(snapshot.candles_5m) < EMA_CANDLES
-        or any(frame not in snapshot.regime.frames for frame in Interval)
+        or not snapshot.regime.frames.keys() >= _FRAMES
     ):
         return (ReasonCode.STRAT_MISSING_FIELD,)
     if (

@@ -3,7 +3,6 @@
 Amounts are only ever floored. A value that misses a bound is refused, never lifted to reach it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
@@ -104,7 +103,7 @@ def check_order(
         trailing_delta=draft.trailing_delta,
     )
     band = _Band(reference=reference_price, margin_bps=margin_bps)
-    return next(_refusals(order, constraints, band), order)
+    return _refusal(order, constraints, band) or order
 
 
 def orders_fit(constraints: Constraints, *, orders: int, algo_orders: int) -> bool:
@@ -168,9 +167,9 @@ def _unit(step: Decimal, decimals: int) -> Decimal:
 
 
 def _malformed(draft: OrderDraft) -> OrderRefused | None:
-    amounts = [draft.qty, *(p for p in (draft.price, draft.stop_price) if p is not None)]
-    if any(not amount.is_finite() or amount <= 0 for amount in amounts):
-        return _refuse("LOT_SIZE", "amounts must be finite and above zero", _SIZE)
+    for amount in (draft.qty, draft.price, draft.stop_price):
+        if amount is not None and not (amount.is_finite() and amount > 0):
+            return _refuse("LOT_SIZE", "amounts must be finite and above zero", _SIZE)
     if (draft.price is not None) != (draft.type in _LIMIT_PRICED):
         return _refuse("PRICE_FILTER", f"{draft.type} and its price do not go together")
     wants_trigger = draft.type in _STOP_PRICED
@@ -180,76 +179,81 @@ def _malformed(draft: OrderDraft) -> OrderRefused | None:
     return None
 
 
-def _refusals(order: Quantized, constraints: Constraints, band: _Band) -> Iterator[OrderRefused]:
+def _refusal(order: Quantized, constraints: Constraints, band: _Band) -> OrderRefused | None:
+    """The first of all."""
     for price in (order.price, order.stop_price):
-        if price is not None:
-            yield from _price_refusals(price, order.side, constraints, band)
-    yield from _lot_refusals(order, constraints)
-    yield from _notional_refusals(order, constraints, band)
-    yield from _trailing_refusals(order, constraints)
+        refused = None if price is None else _bad_price(price, order.side, constraints, band)
+        if refused is not None:
+            return refused
+    return (
+        _bad_lot(order, constraints)
+        or _bad_notional(order, constraints, band)
+        or _bad_trailing(order, constraints)
+    )
 
 
-def _price_refusals(
+def _bad_price(
     price: Decimal, side: Side, constraints: Constraints, band: _Band
-) -> Iterator[OrderRefused]:
+) -> OrderRefused | None:
     if price <= 0 or (constraints.min_price and price < constraints.min_price):
-        yield _refuse("PRICE_FILTER", f"{price} is below {constraints.min_price}")
+        return _refuse("PRICE_FILTER", f"{price} is below {constraints.min_price}")
     if constraints.max_price and price > constraints.max_price:
-        yield _refuse("PRICE_FILTER", f"{price} is above {constraints.max_price}")
+        return _refuse("PRICE_FILTER", f"{price} is above {constraints.max_price}")
     limits = constraints.percent_price
     if limits is None:
-        return
+        return None
     buying = side is Side.BUY
     up, down = (limits.bid_up, limits.bid_down) if buying else (limits.ask_up, limits.ask_down)
     low = band.reference * down * (BPS + band.margin_bps) / BPS
     high = band.reference * up * (BPS - band.margin_bps) / BPS
     if not low <= price <= high:
-        yield _refuse("PERCENT_PRICE", f"{price} is outside {low:f}..{high:f}")
+        return _refuse("PERCENT_PRICE", f"{price} is outside {low:f}..{high:f}")
+    return None
 
 
-def _lot_refusals(order: Quantized, constraints: Constraints) -> Iterator[OrderRefused]:
+def _bad_lot(order: Quantized, constraints: Constraints) -> OrderRefused | None:
     if order.qty <= 0 or order.qty < constraints.min_qty:
-        yield _refuse("LOT_SIZE", f"{order.qty} is below {constraints.min_qty}", _SIZE)
+        return _refuse("LOT_SIZE", f"{order.qty} is below {constraints.min_qty}", _SIZE)
     if order.qty > constraints.max_qty:
-        yield _refuse("LOT_SIZE", f"{order.qty} is above {constraints.max_qty}", _SIZE)
+        return _refuse("LOT_SIZE", f"{order.qty} is above {constraints.max_qty}", _SIZE)
     if order.type is not OrderType.MARKET:
-        return
+        return None
     low, high = constraints.market_min_qty, constraints.market_max_qty
     if low and order.qty < low:
-        yield _refuse("MARKET_LOT_SIZE", f"{order.qty} is below {low}", _SIZE)
+        return _refuse("MARKET_LOT_SIZE", f"{order.qty} is below {low}", _SIZE)
     # Some symbols state a market maximum of zero, which means that none is set.
     if high and order.qty > high:
-        yield _refuse("MARKET_LOT_SIZE", f"{order.qty} is above {high}", _SIZE)
+        return _refuse("MARKET_LOT_SIZE", f"{order.qty} is above {high}", _SIZE)
+    return None
 
 
-def _notional_refusals(
-    order: Quantized, constraints: Constraints, band: _Band
-) -> Iterator[OrderRefused]:
+def _bad_notional(order: Quantized, constraints: Constraints, band: _Band) -> OrderRefused | None:
     price = band.reference if order.price is None else order.price
     notional = price * order.qty
     if notional < constraints.min_notional:
-        yield _refuse(
+        return _refuse(
             "NOTIONAL", f"{notional:f} is below {constraints.min_notional}", _MIN_NOTIONAL
         )
     if constraints.max_notional and notional > constraints.max_notional:
-        yield _refuse("NOTIONAL", f"{notional:f} is above {constraints.max_notional}", _SIZE)
+        return _refuse("NOTIONAL", f"{notional:f} is above {constraints.max_notional}", _SIZE)
+    return None
 
 
-def _trailing_refusals(order: Quantized, constraints: Constraints) -> Iterator[OrderRefused]:
+def _bad_trailing(order: Quantized, constraints: Constraints) -> OrderRefused | None:
     delta = order.trailing_delta
     if delta is None:
-        return
+        return None
     bounds = constraints.trailing_delta_bounds
     if bounds is None:
-        yield _refuse("TRAILING_DELTA", "the symbol offers no trailing orders")
-        return
+        return _refuse("TRAILING_DELTA", "the symbol offers no trailing orders")
     stop = order.type in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
     above = stop == (order.side is Side.BUY)
     low, high = (
         (bounds.min_above, bounds.max_above) if above else (bounds.min_below, bounds.max_below)
     )
     if not low <= delta <= high:
-        yield _refuse("TRAILING_DELTA", f"{delta} is outside {low}..{high}")
+        return _refuse("TRAILING_DELTA", f"{delta} is outside {low}..{high}")
+    return None
 
 
 _SIZE = ReasonCode.RISK_SIZE_INVALID

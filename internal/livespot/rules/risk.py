@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from livespot.contracts.amounts import BPS, ZERO, decimal_text, round_div
 from livespot.contracts.codes import ReasonCode
@@ -23,7 +24,7 @@ from livespot.rules.pullback_checks import min_edge_bps
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.quarantine import SymbolFaults, is_quarantined
 from livespot.rules.reserves import Book, held_quote, of_symbol
-from livespot.rules.risk_counters import Counters
+from livespot.rules.risk_counters import Counters, SymbolCounters
 from livespot.rules.sizing import Caps, Protection, Size
 
 SPREAD_MULTIPLIER = 12_000
@@ -67,7 +68,7 @@ def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdic
     entry, exits = decision.entry_plan, decision.exit_plan
     if decision.intent is not DecisionIntent.ENTRY or entry is None or exits is None:
         return _verdict(ZERO, (ReasonCode.STRAT_MISSING_FIELD,), {}, costs_of(snapshot))
-    case = _Case(decision=decision, entry=entry, exits=exits, snapshot=snapshot, view=view)
+    case = _case(decision, entry, exits, snapshot, view)
     size = _size(case)
     approved = min(entry.qty, size.qty)
     reasons = tuple(
@@ -137,22 +138,42 @@ def exposure_quote(counters: Counters, book: Book, *, symbol: str | None = None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
+    """An entry and what several checks ask about it; `others` are the reserves it competes with."""
+
     decision: Decision
     entry: EntryPlan
     exits: ExitPlan
     snapshot: Snapshot
     view: RiskView
+    symbol: str
+    others: Book
+    mine: SymbolCounters
+    equity: Decimal
+    exposure_symbol: Decimal
+    exposure_total: Decimal
+    min_edge_bps: int
 
-    @property
-    def symbol(self) -> str:
-        return self.decision.symbol
 
-    @property
-    def others(self) -> Book:
-        """Reserves that compete with this entry."""
-        if not self.view.recheck:
-            return self.view.book
-        return {k: r for k, r in self.view.book.items() if r.symbol != self.symbol}
+def _case(
+    decision: Decision, entry: EntryPlan, exits: ExitPlan, snapshot: Snapshot, view: RiskView
+) -> _Case:
+    symbol, others = decision.symbol, view.book
+    if view.recheck:
+        others = {k: r for k, r in view.book.items() if r.symbol != symbol}
+    return _Case(
+        decision=decision,
+        entry=entry,
+        exits=exits,
+        snapshot=snapshot,
+        view=view,
+        symbol=symbol,
+        others=others,
+        mine=view.counters.of(symbol),
+        equity=risk_counters.equity(view.counters, view.bids),
+        exposure_symbol=exposure_quote(view.counters, others, symbol=symbol),
+        exposure_total=exposure_quote(view.counters, others),
+        min_edge_bps=adapted_min_edge_bps(decision, snapshot, view.settings),
+    )
 
 
 def _standing(case: _Case) -> Iterator[ReasonCode]:
@@ -200,8 +221,7 @@ def _is_quantised(case: _Case) -> bool:
 
 
 def _occupancy(case: _Case) -> Iterator[ReasonCode]:
-    held = case.view.counters.of(case.symbol).held
-    if held is not None and not case.view.recheck:
+    if case.mine.held is not None and not case.view.recheck:
         yield ReasonCode.RISK_POSITION_ALREADY_OPEN
     if of_symbol(case.others, case.symbol) is not None:
         yield ReasonCode.RISK_ENTRY_ALREADY_PENDING
@@ -209,7 +229,7 @@ def _occupancy(case: _Case) -> Iterator[ReasonCode]:
 
 def _kill_switches(case: _Case) -> Iterator[ReasonCode]:
     view, risk = case.view, case.view.settings.risk
-    counters, now = view.counters, risk_counters.equity(view.counters, view.bids)
+    counters, now = view.counters, case.equity
     fired = {code for code in _LATCHED if code in counters.fired}
     if now <= risk.max_daily_loss or ReasonCode.RISK_DAILY_LOSS_LIMIT in fired:
         yield ReasonCode.RISK_DAILY_LOSS_LIMIT
@@ -231,12 +251,11 @@ def trades_committed(view: RiskView, others: Book) -> int:
 
 def _filled(case: _Case) -> bool:
     """A recheck of an entry that has filled in part: its trade is counted already."""
-    return case.view.recheck and case.view.counters.of(case.symbol).held is not None
+    return case.view.recheck and case.mine.held is not None
 
 
 def _overtrading(case: _Case) -> Iterator[ReasonCode]:
-    view, risk = case.view, case.view.settings.risk
-    mine = view.counters.of(case.symbol)
+    view, risk, mine = case.view, case.view.settings.risk, case.mine
     if view.now_ms < mine.cooldown_until_ms:
         yield ReasonCode.RISK_COOLDOWN_ACTIVE
     trades = risk_counters.trades_in_window(mine, view.now_ms, risk)
@@ -261,9 +280,7 @@ def _edge(case: _Case) -> Iterator[ReasonCode]:
     )
     if any(part < 0 for part in parts):
         yield ReasonCode.STRAT_INPUT_INVALID
-    if case.decision.edge_bps_expected < adapted_min_edge_bps(
-        case.decision, case.snapshot, case.view.settings
-    ):
+    if case.decision.edge_bps_expected < case.min_edge_bps:
         yield ReasonCode.STRAT_EDGE_BELOW_MIN
 
 
@@ -306,9 +323,8 @@ def _size(case: _Case) -> Size:
     constraints = case.decision.constraints
     caps = Caps(
         risk_per_trade=risk.per_trade,
-        symbol_room=risk.max_exposure_symbol
-        - exposure_quote(view.counters, case.others, symbol=case.symbol),
-        total_room=risk.max_exposure_total - exposure_quote(view.counters, case.others),
+        symbol_room=risk.max_exposure_symbol - case.exposure_symbol,
+        total_room=risk.max_exposure_total - case.exposure_total,
         free_quote=view.free_quote - held_quote(case.others),
         max_notional=constraints.max_notional,
         first_day=view.order_cap,
@@ -373,8 +389,7 @@ def _moves_alike(mine: Returns, other: Returns | None, settings: Settings) -> bo
 
 
 def _churn(case: _Case) -> Iterator[ReasonCode]:
-    view = case.view
-    mine = view.counters.of(case.symbol)
+    view, mine = case.view, case.mine
     if view.now_ms < mine.churn_until_ms:
         yield from mine.churn_reasons
     churn = view.settings.churn
@@ -384,9 +399,7 @@ def _churn(case: _Case) -> Iterator[ReasonCode]:
 
 
 def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
-    view, risk = case.view, case.view.settings.risk
-    mine = view.counters.of(case.symbol)
-    now = risk_counters.equity(view.counters, view.bids)
+    view, risk, mine, now = case.view, case.view.settings.risk, case.mine, case.equity
     amounts = {
         "approved_qty": approved,
         "planned_qty": case.entry.qty,
@@ -394,9 +407,9 @@ def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
         "size_quote": size.quote,
         "risk_per_trade": risk.per_trade,
         "stop_distance_bps": sizing.stop_distance_bps(case.entry.limit_price, case.exits.sl_price),
-        "exposure_symbol": exposure_quote(view.counters, case.others, symbol=case.symbol),
+        "exposure_symbol": case.exposure_symbol,
         "exposure_symbol_max": risk.max_exposure_symbol,
-        "exposure_total": exposure_quote(view.counters, case.others),
+        "exposure_total": case.exposure_total,
         "exposure_total_max": risk.max_exposure_total,
         "free_quote": view.free_quote,
         "reserved_quote": held_quote(view.book),
@@ -407,7 +420,7 @@ def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
     }
     counts = {
         "edge_multiplier_x10000": edge_multiplier_x10000(case.snapshot, view.settings.adaptive),
-        "edge_min_bps": adapted_min_edge_bps(case.decision, case.snapshot, view.settings),
+        "edge_min_bps": case.min_edge_bps,
         "trades_today": trades_committed(view, case.others),
         "trades_per_day_max": risk.max_trades_per_day,
         "trades_in_window": risk_counters.trades_in_window(mine, view.now_ms, risk),
@@ -418,8 +431,21 @@ def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
         "latency_p90_ms": view.latency_p90_ms,
         "unfilled_orders_pct": view.unfilled_orders_pct,
     }
-    texts = {name: decimal_text(round(value, 8)) for name, value in amounts.items()}
+    texts = {name: _text(value) for name, value in amounts.items()}
     return {**texts, **{k: str(v) for k, v in counts.items()}, "size_binding": size.binding}
+
+
+def _text(value: Decimal) -> str:
+    """To eight decimals; most limits are settings, so they are spelled again and again."""
+    return _text_of(value) if value else _NOTHING
+
+
+@lru_cache(maxsize=64)
+def _text_of(value: Decimal) -> str:
+    return decimal_text(round(value, 8))
+
+
+_NOTHING = decimal_text(round(ZERO, 8))
 
 
 def _verdict(

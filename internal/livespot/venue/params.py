@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from typing import assert_never
 
 from livespot.contracts.amounts import decimal_text
@@ -116,7 +117,12 @@ def _terms(part: OrderRequest | LegRequest) -> Iterator[tuple[str, Value]]:
 def _prefixed(prefix: str, part: OrderRequest | LegRequest) -> Params:
     fields: Params = {"type": part.type.value, **dict(_terms(part))}
     fields["clientOrderId"] = part.client_order_id
-    return {f"{prefix}{name[0].upper()}{name[1:]}": value for name, value in fields.items()}
+    return {_name_in_list(prefix, name): value for name, value in fields.items()}
+
+
+@cache
+def _name_in_list(prefix: str, name: str) -> str:
+    return f"{prefix}{name[0].upper()}{name[1:]}"
 
 
 def _oco_fields(request: ListRequest) -> Params:
