@@ -68,7 +68,9 @@ async def _traded(
     """Examine, run to the end; the run's id is added as soon as there is one."""
     console.say(f"embedded exchange: {found.state.address.rest_url} (process {found.state.pid})")
     loaded = on_exchange(order.loaded, found.state)
-    await _examined(order.paths, loaded, found, console)
+    failing = await _examined(order.paths, loaded, found, console)
+    if failing and not order.resume:
+        raise PreflightFailed(f"the doctor found {len(failing)} failing checks")
 
     async def watch(running: Running) -> None:
         run_ids.append(running.run_id)
@@ -84,6 +86,8 @@ async def _traded(
             account_label="simulation",
             announce=console.announce,
             watch=watch,
+            # What stands on the exchange must be managed, however ill the installation is.
+            manage_only=failing,
             span_seconds=order.span_ms / 1000,
         )
     )
@@ -91,8 +95,8 @@ async def _traded(
 
 async def _examined(
     paths: Paths, loaded: LoadedSettings, found: Simulation, console: LiveConsole
-) -> None:
-    """Doctor, with only what is not well shown. Raises `PreflightFailed` on a FAIL."""
+) -> tuple[str, ...]:
+    """Doctor, with only what is not well shown; the failing checks."""
     speed = found.state.clock.speed if found.state.clock is not None else 1
     checks = await examine_simulation(paths, loaded, demo_secrets(), clock=found.clock, speed=speed)
     summary = summarize(checks, when_green="")
@@ -100,11 +104,14 @@ async def _examined(
         f"doctor: {summary.passed} PASS, {summary.warned} WARN, {summary.failed} FAIL"
         "  (all rows: livespot doctor)"
     )
-    for check in checks:
-        if check.outcome is Outcome.FAIL:
-            console.say(f"  FAIL {check.title}: {check.measured} {check.detail}".rstrip())
-    if not summary.is_green:
-        raise PreflightFailed(f"the doctor found {summary.failed} failing checks")
+    failing = tuple(
+        f"{check.title}: {check.measured} {check.detail}".rstrip()
+        for check in checks
+        if check.outcome is Outcome.FAIL
+    )
+    for text in failing:
+        console.say(f"  FAIL {text}")
+    return failing
 
 
 async def _judged(

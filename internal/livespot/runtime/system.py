@@ -7,11 +7,12 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
-from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked
+from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked, SymbolsLearned
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import ExitCode, Fatal, Refused, Transient
+from livespot.contracts.errors import ExitCode, Fatal, PayloadInvalid, Refused, Transient
+from livespot.contracts.market import SymbolInfo
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
@@ -27,6 +28,7 @@ _STOP_SECONDS = 10.0
 _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
+_RETRY_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -153,19 +155,52 @@ class System:
             _log.warning("first_time_sync_failed", cause=str(error))
 
     def _supervised(self, name: str, actor: Actor) -> Supervised:
+        wires = self.house.wires
         rebuilds = {
-            "execution": _rebuild(self.house.wires.execution),
-            "position": _rebuild(self.house.wires.position),
-            "reconciler": _rebuild(self.house.wires.reconciler),
+            "execution": self._rebuild(wires.execution, wires.execution),
+            "position": self._rebuild(wires.position, wires.position),
+            "reconciler": self._rebuild(wires.reconciler, wires.reconciler),
+            "risk": self._rebuild(wires.risk),
         }
         return Supervised(
             name=name,
             actor=actor,
-            critical=name in rebuilds,
+            critical=name in rebuilds and name != "risk",
             clock=self.seams.clock,
             governor=self.house.wires.governor,
             rebuild=rebuilds.get(name, nothing_to_rebuild),
         )
+
+    def _rebuild(
+        self,
+        facts_to: Sink[SymbolsLearned | ModeChanged],
+        recover: Sink[RecoverAsked] | None = None,
+    ) -> Callable[[], Awaitable[None]]:
+        """What a restarted actor must hear again: rules, the mode, and the order to recover."""
+
+        async def rebuild() -> None:
+            infos = await self._symbols()
+            now = self.seams.clock.now_ms()
+            await facts_to.send(SymbolsLearned(infos=infos, cause="RESTART", at_ms=now))
+            mode = self.house.gate.mode
+            await facts_to.send(
+                ModeChanged(mode=mode, previous=mode, reasons=(), active=(), at_ms=now)
+            )
+            if recover is not None:
+                reply: Reply[RecoverySummary] = Reply()
+                await recover.send(RecoverAsked(reply=reply))
+                await reply.wait()
+
+        return rebuild
+
+    async def _symbols(self) -> dict[str, SymbolInfo]:
+        """exchangeInfo, however long it takes: without it a restarted actor may not act."""
+        while True:
+            try:
+                return await self.seams.venue.reads.exchange_info()
+            except (Transient, Refused, PayloadInvalid) as error:
+                _log.warning("rules_not_readable", cause=str(error))
+                await self.seams.clock.sleep(_RETRY_SECONDS)
 
     async def _tick(self) -> None:
         beat = self.house.heartbeats.beat_of("loop")
@@ -190,10 +225,12 @@ class System:
 
     async def _stop_trading(self) -> None:
         """Execution first (no new entries, working ones cancelled), then position, then silence."""
-        patience = _HURRIED_SECONDS if self.ending.hurry.is_set() else _STOP_SECONDS
-        # A second signal never skips the protection of a bare position.
         protecting = self.plan.settings.exit.recovery_deadline_ms / 1000
-        await self._ask_to_stop(self.house.wires.execution, patience)
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(self._shorten, waiting.cancel_scope)
+            await self._ask_to_stop(self.house.wires.execution, _STOP_SECONDS)
+            waiting.cancel_scope.cancel()
+        # A second signal never skips the protection of a bare position.
         await self._ask_to_stop(self.house.wires.position, protecting)
 
     async def _ask_to_stop(self, inbox: Sink[StopAsked], seconds: float) -> None:
@@ -203,6 +240,12 @@ class System:
             await reply.wait()
         if scope.cancelled_caught:
             _log.error("stop_deadline_passed", seconds=seconds)
+
+    async def _shorten(self, waiting: anyio.CancelScope) -> None:
+        """After a second signal, answers under way are left to the next boot a little later."""
+        await self.ending.hurry.wait()
+        await self.seams.clock.sleep(_HURRIED_SECONDS)
+        waiting.cancel()
 
     async def _say_goodbye(self) -> None:
         clock = self.seams.clock
@@ -215,12 +258,3 @@ class System:
                     reasons=self.ending.reasons,
                 )
             )
-
-
-def _rebuild(inbox: Sink[RecoverAsked]) -> Callable[[], Awaitable[None]]:
-    async def rebuild() -> None:
-        reply: Reply[RecoverySummary] = Reply()
-        await inbox.send(RecoverAsked(reply=reply))
-        await reply.wait()
-
-    return rebuild
