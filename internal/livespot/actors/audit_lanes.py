@@ -1,10 +1,10 @@
 """The lanes in front of the audit writer: who waits, who is refused, what goes next."""
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import count
 
 import anyio
+import msgspec
 
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.errors import AuditUnwritable
@@ -21,8 +21,7 @@ WEB_CAPACITY = 64
 _ALONGSIDE = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """What is written or refused as one: a whole `commit` call, or one normal entry."""
 
     arrival: int

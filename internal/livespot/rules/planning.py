@@ -5,8 +5,9 @@ trailing stop is possible at the venue, so every policy but OFF resolves to OFF 
 says so with `STRAT_TRAILING_ARM_BLOCKED`.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from livespot.contracts.amounts import BPS, ONE, ZERO, floor_to
 from livespot.contracts.codes import ReasonCode
@@ -20,8 +21,7 @@ from livespot.rules.edge import Exits
 _FALLBACK_MARGIN_MS = 5000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
+class Levels(msgspec.Struct, frozen=True, kw_only=True):
     """Quantised prices and the unconstrained size of one attempt; long: sl < price < tp."""
 
     price: Decimal

@@ -1,7 +1,8 @@
 """The checks, the edge score and the reward of the pullback strategy."""
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+
+import msgspec
 
 from livespot.contracts.amounts import BPS, ZERO, clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
@@ -17,8 +18,7 @@ _RANGE_DISCOUNT = 0.7
 _FRAMES = frozenset(Interval)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of all checks on one snapshot.
 
     `label` is the active regime, UNCLEAR without one; then exits, cost and edge are not defined

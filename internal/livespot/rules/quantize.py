@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
+import msgspec
+
 from livespot.contracts.amounts import BPS, ONE, decimals_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
@@ -31,8 +33,7 @@ _STOP_PRICED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderDraft:
+class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     """An order as wanted, before quantising. Prices are quote per base, quantity is base."""
 
     type: OrderType
@@ -43,8 +44,7 @@ class OrderDraft:
     trailing_delta: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantized:
+class Quantized(msgspec.Struct, frozen=True, kw_only=True):
     """The same order with every amount on its grid and inside every enforced filter."""
 
     type: OrderType
@@ -144,8 +144,7 @@ def protectable(
     return (qty - sellable) * BPS <= qty * max_dust_bps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Band:
+class _Band(msgspec.Struct, frozen=True, kw_only=True):
     reference: Decimal
     margin_bps: int
 

@@ -1,6 +1,5 @@
 """From a plan to the exact request, its ledger row and every client id, all derived, none drawn."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -57,8 +56,7 @@ class StoredRequest(Message, frozen=True):
     cancel_replace: CancelReplaceRequest | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutation:
+class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     """One request with the ledger row that precedes it.
 
     `not_after_ms` (wall time, 0 for none) is when the verdict behind an entry becomes void.
@@ -74,8 +72,7 @@ class Mutation:
         return self.intent.role is IntentRole.ENTRY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryDraft:
+class EntryDraft(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of an entry. `order_type` is LIMIT_MAKER, LIMIT (sent as IOC) or MARKET."""
 
     intent_id: str
@@ -187,8 +184,7 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
     return _attached(draft, working, kind, settings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopPrices:
+class StopPrices(msgspec.Struct, frozen=True, kw_only=True):
     """A stop's trigger, and its limit where the symbol only offers STOP_LOSS_LIMIT."""
 
     trigger_price: Decimal

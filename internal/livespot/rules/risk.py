@@ -1,9 +1,10 @@
 """The final word on an entry: every reason against it, and the size it may have."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
+
+import msgspec
 
 from livespot.contracts.amounts import BPS, ZERO, decimal_text, round_div
 from livespot.contracts.codes import ReasonCode
@@ -38,8 +39,7 @@ _CAP_REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskView:
+class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything risk knows beside the decision and its snapshot.
 
     `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
@@ -58,7 +58,7 @@ class RiskView:
     info: SymbolInfo | None
     latency_p90_ms: int
     unfilled_orders_pct: int
-    returns: Mapping[str, Returns] = field(default_factory=dict)
+    returns: Mapping[str, Returns] = msgspec.field(default_factory=dict)
     recheck: bool = False
     order_cap: Decimal | None = None
 
@@ -136,8 +136,7 @@ def exposure_quote(counters: Counters, book: Book, *, symbol: str | None = None)
     return cost + held_quote(book, symbol=symbol)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
     """An entry and what several checks ask about it; `others` are the reserves it competes with."""
 
     decision: Decision

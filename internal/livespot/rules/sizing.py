@@ -1,7 +1,8 @@
 """How much may be bought: risk over the stop's distance, then the tightest cap."""
 
-from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
+
+import msgspec
 
 from livespot.contracts.amounts import BPS, ONE, ZERO
 from livespot.contracts.decision import EntryPlan, ExitPlan
@@ -14,8 +15,7 @@ _EXACT = Context(prec=60, rounding=ROUND_FLOOR)
 BY_RISK = "risk_per_trade"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class Caps(msgspec.Struct, frozen=True, kw_only=True):
     """The rooms an entry must fit into, in quote. Negative rooms count as none."""
 
     risk_per_trade: Decimal
@@ -26,8 +26,7 @@ class Caps:
     first_day: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(msgspec.Struct, frozen=True, kw_only=True):
     """The quantity allowed and the name of the cap that set it; `quote` is before flooring."""
 
     qty: Decimal
@@ -98,8 +97,7 @@ def lowest_leg_price(
     return min(above, below)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protection:
+class Protection(msgspec.Struct, frozen=True, kw_only=True):
     """What a planned size is held against before it may be bought."""
 
     base_fee_bps: int

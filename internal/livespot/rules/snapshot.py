@@ -1,6 +1,5 @@
 """Builds, validates and hashes the one thing a decision may look at."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
@@ -33,8 +32,7 @@ from livespot.rules.symbol_window import SymbolWindow
 _TOP = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotContext:
+class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
     """What is the same for every symbol of a cycle; `now_ms` is the exchange's time."""
 
     settings: Settings
@@ -44,8 +42,7 @@ class SnapshotContext:
     ws_ok: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     """A symbol's readings once none of them is missing."""
 
     info: SymbolInfo
