@@ -55,7 +55,9 @@ class _Outcome:
 
     @property
     def signals(self) -> list[HealthSignal]:
-        return [message for message in self.told if isinstance(message, HealthSignal)]
+        """Without the CLEAR of a first calm measurement."""
+        found = [message for message in self.told if isinstance(message, HealthSignal)]
+        return found[1:] if found and found[0].level is SignalLevel.CLEAR else found
 
 
 async def kept(*answers: int | Exception, offset_ms: int = 0) -> _Outcome:
@@ -87,17 +89,26 @@ async def test_it_measures_at_the_interval_and_beats_in_between() -> None:
     assert outcome.beats >= 3 * INTERVAL_MS // 1000
 
 
+async def test_the_first_calm_measurement_withdraws_what_a_life_before_complained_of() -> None:
+    outcome = await kept(1, 2, 3)
+
+    (signal,) = outcome.told
+    assert isinstance(signal, HealthSignal)
+    assert (signal.kind, signal.source) == (SignalKind.CLOCK, "offset")
+    assert signal.level is SignalLevel.CLEAR
+
+
 async def test_a_quiet_measurement_is_recorded_and_nothing_else() -> None:
     outcome = await kept(-3, offset_ms=40)
 
     first, *_ = outcome.audit.of(EventType.TIME_SYNC)
     assert first.draft.data == {"offset_ms": 40, "moved_ms": -3}
-    assert not outcome.told
+    assert not outcome.signals
 
 
 @pytest.mark.parametrize("moved", [500, -500])
 async def test_a_move_up_to_the_limit_is_quiet(moved: int) -> None:
-    assert not (await kept(moved)).told
+    assert not (await kept(moved)).signals
 
 
 @pytest.mark.parametrize("moved", [501, -501])

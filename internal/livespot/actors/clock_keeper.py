@@ -37,7 +37,8 @@ class ClockKeeper:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled. The first measurement happens before anybody signs."""
         due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
-        unsure = False
+        # Also after a restart: the governor may still hold the complaint of the life before.
+        unsure = True
         task_status.started()
         while True:
             self.beat()

@@ -129,7 +129,9 @@ class Health:
                 signals.append(await self._sample())
             for signal in signals:
                 key = (signal.kind, signal.source)
-                if reported.get(key, SignalLevel.CLEAR) is not signal.level:
+                # The first level is told whatever it is: after a restart the governor may still
+                # hold what the life before complained of.
+                if reported.get(key) is not signal.level:
                     reported[key] = signal.level
                     await self.governor.send(signal)
             await self.clock.sleep(_TICK_SECONDS)
