@@ -123,9 +123,15 @@ export function decisions({ decisions: all, watchlist }) {
     all.map((item) => el("tr", {},
       el("td", { class: "keep" }, el("b", {}, item.symbol), " ", el("span", { class: "soft" }, item.regime.toLowerCase())),
       el("td", { class: "keep" }, fate(item)),
-      el("td", { class: "n" }, `${item.edge_bps_expected} bps`.replace("-", "−")),
+      el("td", { class: "n" }, margin(item)),
       el("td", { class: "keep soft" }, since(item.at_ms)),
       el("td", { class: "why" }, why(item).map((code) => el("div", { title: code.action }, el("span", {}, code.meaning || code.code), code.meaning ? el("span", { class: "soft mono" }, ` ${code.code}`) : null))))))];
+}
+
+// A decision that stopped at an earlier check has no margin to show.
+function margin(item) {
+  if (item.outcome !== "PROPOSED" && item.edge_bps_expected === 0) return "—";
+  return `${item.edge_bps_expected} bps`.replace("-", "−");
 }
 
 function fate(item) {
