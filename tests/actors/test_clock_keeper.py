@@ -28,6 +28,7 @@ class _Measured:
     answers: list[int | Exception]
     done: Callable[[], None]
     offset_ms: int = 0
+    synced: bool = True
 
     def __post_init__(self) -> None:
         self.at_ms: list[int] = []
@@ -60,13 +61,13 @@ class _Outcome:
         return found[1:] if found and found[0].level is SignalLevel.CLEAR else found
 
 
-async def kept(*answers: int | Exception, offset_ms: int = 0) -> _Outcome:
+async def kept(*answers: int | Exception, offset_ms: int = 0, synced: bool = True) -> _Outcome:
     """What the keeper does with these measurements, and with one more that moved by nothing."""
     clock, audit = ManualClock(), RecordingAudit()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     beats: list[None] = []
     async with anyio.create_task_group() as tasks:
-        server = _Measured(clock, list(answers), tasks.cancel_scope.cancel, offset_ms)
+        server = _Measured(clock, list(answers), tasks.cancel_scope.cancel, offset_ms, synced)
         keeper = ClockKeeper(
             settings=TimeSettings(),
             clock=clock,
@@ -87,6 +88,12 @@ async def test_it_measures_at_the_interval_and_beats_in_between() -> None:
 
     assert outcome.at_ms == [INTERVAL_MS, 2 * INTERVAL_MS, 3 * INTERVAL_MS]
     assert outcome.beats >= 3 * INTERVAL_MS // 1000
+
+
+async def test_without_a_first_measurement_it_measures_at_once() -> None:
+    outcome = await kept(3, synced=False)
+
+    assert outcome.at_ms[0] < 5_000
 
 
 async def test_the_first_calm_measurement_withdraws_what_a_life_before_complained_of() -> None:

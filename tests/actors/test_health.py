@@ -38,6 +38,7 @@ class _Age:
 
     value: int | None = 0
     interval_ms: int = 1000
+    silent_percent: int = 0
 
     def age_ms(self, now_ms: int) -> int | None:
         return self.value
@@ -193,6 +194,7 @@ async def test_a_healthy_runtime_says_so_once_and_beats() -> None:
         "loop",
         "rest",
         "market stream",
+        "silent symbols",
         "writer lag",
         "writer depth",
         "writer failed",
@@ -292,6 +294,14 @@ async def test_a_dead_stream_only_degrades_while_rest_answers() -> None:
     assert again == []
 
 
+async def test_many_silent_symbols_degrade_although_the_stream_flows() -> None:
+    bench = _Bench(stream=_Age(5, silent_percent=31))
+
+    ((signal,),) = await bench.passes()
+
+    assert (signal.level, signal.source, signal.value) == (DEGRADE, "silent symbols", 31)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -312,14 +322,14 @@ async def test_a_dead_stream_pauses_once_rest_fails_too_and_degrades_when_it_is_
     def answer() -> None:
         bench.probe.error, bench.probe.silent = None, False
 
-    told = await bench.passes(fail, answer, lambda: setattr(bench.stream, "value", 5))
+    # REST is asked once a second, which is every fourth pass.
+    second = (nothing, nothing, nothing)
+    told = await bench.passes(
+        fail, *second, answer, *second, lambda: setattr(bench.stream, "value", 5)
+    )
 
-    assert [[signal.level for signal in each] for each in told] == [
-        [DEGRADE],
-        [PAUSE],
-        [DEGRADE],
-        [CLEAR],
-    ]
+    levels = [signal.level for each in told for signal in each]
+    assert levels == [DEGRADE, PAUSE, DEGRADE, CLEAR]
 
 
 @pytest.mark.parametrize(

@@ -355,3 +355,17 @@ async def test_a_restarted_actor_still_knows_its_symbols_but_not_their_old_books
 
     assert not stale.snapshots
     assert [snapshot.symbol for snapshot in built.snapshots] == [_SOL]
+
+
+async def test_a_symbol_without_books_for_ten_seconds_counts_as_silent() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        assert desk.age.silent_percent == 0
+
+        desk.clock.advance(10_000)
+        desk.age.consumed(desk.clock.monotonic_ms())
+        await desk.turn()
+
+        assert desk.age.silent_percent == 100
+        assert not (await desk.features()).warm

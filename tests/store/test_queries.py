@@ -141,6 +141,24 @@ async def test_an_empty_database_has_no_last_run(tmp_path: Path) -> None:
     assert await reader.risk_counters() is None
 
 
+async def test_a_run_killed_before_its_first_mode_was_in_the_mode_left_to_it(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    paused = SysModeRow(
+        run_id=RUN, mode=SysMode.PAUSE, previous=SysMode.NORMAL, reasons=WHY, active_json="[]",
+        at_ms=1,
+    )  # fmt: skip
+    database = await opened(path)
+    await database.transaction([run_started(), paused, run_started("run_next", NOW_MS + 1)])
+    await database.close()
+
+    last = await LedgerQueries(ReadOnlyDatabase(path)).last_run()
+
+    assert last is not None
+    assert (last.run_id, last.sysmode) == ("run_next", SysMode.PAUSE)
+
+
 async def test_the_last_run_says_how_it_stands(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     events = chain(3)

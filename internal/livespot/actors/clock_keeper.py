@@ -36,7 +36,9 @@ class ClockKeeper:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled. The first measurement happens before anybody signs."""
-        due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
+        # Without a first measurement every signature is a guess, so the next one comes at once.
+        patience_ms = self.settings.sync_interval_ms if self.server_clock.synced else 0
+        due_ms = self.clock.monotonic_ms() + patience_ms
         # Also after a restart: the governor may still hold the complaint of the life before.
         unsure = True
         task_status.started()

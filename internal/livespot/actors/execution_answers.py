@@ -14,7 +14,7 @@ from livespot.actors.order_tracker import Change
 from livespot.actors.sending import tell
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import Throttled, Transient
+from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Transient
 from livespot.contracts.orders import OrderIntent
 from livespot.contracts.vocabulary import (
     EventType,
@@ -206,7 +206,7 @@ class AnswerBook:
         async def job() -> Work:
             try:
                 moved = await server_clock.resync()
-            except Transient:
+            except (Transient, Refused, PayloadInvalid):
                 return ClockChecked(moved_ms=0)
             return ClockChecked(moved_ms=abs(moved))
 

@@ -29,12 +29,19 @@ from livespot.runtime.mailboxes import Mailbox, MailboxStats
 _TICK_SECONDS = 0.25
 _DEPTH_SUSTAINED_MS = 2000
 _PROBE_SECONDS = 3.0
+_PROBE_EVERY_MS = 1000
+_SILENT_PERCENT = 30
 
 
 class StreamAge(Protocol):
     """How long ago the market feed consumed a frame; None before the first subscription answer."""
 
     def age_ms(self, now_ms: int) -> int | None: ...
+
+    @property
+    def silent_percent(self) -> int:
+        """How many of the streamed symbols have shown no book for ten seconds."""
+        ...
 
 
 class RestAge(Protocol):
@@ -94,6 +101,14 @@ class HostFigures(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Probe:
+    """What REST last said of itself, and when to ask again."""
+
+    due_ms: int = 0
+    answered: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     settings: Settings
@@ -117,10 +132,11 @@ class Health:
         reported: dict[tuple[SignalKind, str], SignalLevel] = {}
         deep = Sustained()
         next_sample = 0
+        probe = _Probe()
         task_status.started()
         while True:
             self.beat()
-            signals = [*self._stuck(), *self._rest(), await self._stream()]
+            signals = [*self._stuck(), *self._rest(), await self._stream(probe), self._silence()]
             writer, deep = self._writer(deep)
             signals.extend(writer)
             now = self.clock.monotonic_ms()
@@ -166,12 +182,27 @@ class Health:
         )
         return [graded(limits, age, source="rest", at_ms=self.clock.now_ms())]
 
-    async def _stream(self) -> HealthSignal:
+    def _silence(self) -> HealthSignal:
+        """One silent symbol loses its own eligibility; many at once are the stream's fault."""
+        silent = self.stream_age.silent_percent
+        degraded = silent > _SILENT_PERCENT
+        return HealthSignal(
+            kind=SignalKind.WS_STALE,
+            level=SignalLevel.DEGRADE if degraded else SignalLevel.CLEAR,
+            reason=ReasonCode.WS_STALE_DEGRADE,
+            source="silent symbols",
+            value=silent,
+            threshold=_SILENT_PERCENT,
+            unit="%",
+            at_ms=self.clock.now_ms(),
+        )
+
+    async def _stream(self, probe: _Probe) -> HealthSignal:
         health = self.settings.health
         age = self.stream_age.age_ms(self.clock.monotonic_ms()) or 0
         pause_at = health.ws_stale_ms_pause
         # A dead stream is PAUSE only when the exchange cannot be reached by REST either.
-        if age >= pause_at and await self._rest_answers():
+        if age >= pause_at and await self._rest_answers(probe):
             age = pause_at - 1
         limits = Limits(
             kind=SignalKind.WS_STALE,
@@ -183,7 +214,15 @@ class Health:
         )
         return graded(limits, age, source="market stream", at_ms=self.clock.now_ms())
 
-    async def _rest_answers(self) -> bool:
+    async def _rest_answers(self, probe: _Probe) -> bool:
+        """Asked at most once a second: a dead stream must not eat the request budget."""
+        now = self.clock.monotonic_ms()
+        if now >= probe.due_ms:
+            probe.due_ms = now + _PROBE_EVERY_MS
+            probe.answered = await self._probed()
+        return probe.answered
+
+    async def _probed(self) -> bool:
         with self.clock.move_on_after(_PROBE_SECONDS) as scope:
             try:
                 await self.probe.server_time_ms()

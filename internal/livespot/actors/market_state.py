@@ -57,6 +57,8 @@ from livespot.rules.symbol_window import KlineOutcome, SymbolWindow
 from livespot.rules.thresholds import config_hash, thresholds_hash
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
 
+# A symbol without a book for this long loses its eligibility until its minute is full again.
+_SILENT_MS = 10_000
 _MARKS_EVERY_MS = 1000
 _FIRST_ASK_MS = 5000
 _LAST_ASK_MS = 60_000
@@ -78,6 +80,7 @@ class _Known:
     latency: LatencyWindow = field(default_factory=LatencyWindow)
     asked: dict[tuple[str, Interval], tuple[int, int]] = field(default_factory=dict)
     marks_due_ms: int = 0
+    heard_ms: dict[str, int] = field(default_factory=dict)
     noted: dict[tuple[ReasonCode, str], int] = field(default_factory=dict)
 
 
@@ -108,6 +111,7 @@ class MarketState:
         for window in known.windows.values():
             # Books and trades passed by while nobody looked.
             window.forget_live()
+        known.heard_ms.clear()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._take_books, known)
             tasks.start_soon(self._tick_for_ever, known)
@@ -117,10 +121,13 @@ class MarketState:
 
     async def _take_books(self, known: _Known) -> None:
         while True:
-            for book in await self.books.receive_all():
+            books = await self.books.receive_all()
+            now = self.clock.monotonic_ms()
+            for book in books:
                 window = known.windows.get(book.symbol)
                 if window is not None:
                     window.take_book(book)
+                    known.heard_ms[book.symbol] = now
 
     async def _tick_for_ever(self, known: _Known) -> None:
         """Sample at a steady pace; a late tick is not made up for."""
@@ -136,12 +143,16 @@ class MarketState:
     def _tick(self, known: _Known) -> None:
         now = self.clock.monotonic_ms()
         fresh = self._is_fresh()
+        silent = 0
         for window in known.windows.values():
-            if fresh:
+            quiet = now - known.heard_ms.setdefault(window.symbol, now) >= _SILENT_MS
+            silent += quiet
+            if fresh and not quiet:
                 window.sample()
             else:
                 window.forget_live()
             self._ask_for_missing(known, window, now)
+        self.age.silent_percent = 100 * silent // len(known.windows) if known.windows else 0
         if now >= known.marks_due_ms:
             known.marks_due_ms = now + _MARKS_EVERY_MS
             self._tell(known)
@@ -152,6 +163,7 @@ class MarketState:
                 self._take_tick(known, message)
             case SymbolDropped():
                 known.windows.pop(message.symbol, None)
+                known.heard_ms.pop(message.symbol, None)
             case SnapshotsAsked():
                 message.reply.answer(self._snapshots(known, message.symbols))
             case FeaturesAsked():

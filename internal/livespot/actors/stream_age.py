@@ -11,6 +11,7 @@ class StreamAge:
         self.connected = False
         self.disconnects = 0
         self.malformed = 0
+        self.silent_percent = 0
         self.late_books: dict[str, int] = defaultdict(int)
 
     def consumed(self, now_ms: int) -> None:

@@ -115,6 +115,11 @@ class ServerClock(Protocol):
     @property
     def offset_ms(self) -> int: ...
 
+    @property
+    def synced(self) -> bool:
+        """Whether a measurement has succeeded yet; until then the offset is a guess of zero."""
+        ...
+
     async def resync(self) -> int:
         """Measure again; returns how far the offset moved, in milliseconds."""
         ...

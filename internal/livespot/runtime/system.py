@@ -151,7 +151,7 @@ class System:
         """The first measurement; when it fails the clock keeper goes on trying."""
         try:
             await self.seams.venue.server_clock.resync()
-        except (Transient, Refused) as error:
+        except (Transient, Refused, PayloadInvalid) as error:
             _log.warning("first_time_sync_failed", cause=str(error))
 
     def _supervised(self, name: str, actor: Actor) -> Supervised:

@@ -39,8 +39,10 @@ _RESERVES = (
 _HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
 _LAST_RUN = """
 SELECT r.run_id, r.mode, r.started_at_ms, r.ended_at_ms, r.exit_code,
-       (SELECT CASE mode WHEN 'EXIT' THEN previous ELSE mode END
-        FROM sysmodes WHERE run_id = r.run_id ORDER BY id DESC LIMIT 1),
+       coalesce((SELECT CASE mode WHEN 'EXIT' THEN previous ELSE mode END
+                 FROM sysmodes WHERE run_id = r.run_id ORDER BY id DESC LIMIT 1),
+                (SELECT CASE mode WHEN 'EXIT' THEN previous ELSE mode END
+                 FROM sysmodes ORDER BY id DESC LIMIT 1)),
        (SELECT max(seq) FROM audit_events WHERE run_id = r.run_id),
        (SELECT hash FROM audit_events ORDER BY id DESC LIMIT 1)
 FROM runs r ORDER BY r.rowid DESC LIMIT 1
@@ -61,7 +63,7 @@ class LedgerQueries:
         return LastRun(
             run_id=run_id,
             mode=Mode(mode),
-            # A run that died before it wrote a mode had not left the mode every run begins in.
+            # A run that died before it wrote a mode was in the one the run before it left.
             sysmode=SysMode.DEGRADE if sysmode is None else SysMode(sysmode),
             ended=ended_at_ms != 0,
             exit_code=exit_code,

@@ -9,6 +9,7 @@ class FixedOffset:
     def __init__(self, clock: Clock, offset_ms: int = 0) -> None:
         self._clock = clock
         self.offset_ms = offset_ms
+        self.synced = True
 
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self.offset_ms
