@@ -59,7 +59,7 @@ class FailsAt(RecordingAudit):
 
 
 class ClosesAfter(RecordingAudit):
-    """The mode is lost while the n-th commit is on its way to the disk."""
+    """The process has left while the n-th commit is on its way to the disk."""
 
     def __init__(self, b: Bench, number: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class ClosesAfter(RecordingAudit):
     async def commit(self, *entries: AuditEntry) -> None:
         await super().commit(*entries)
         if len(self.entries) >= self.number:
-            self.b.gate.set(SysMode.EXIT)
+            self.b.gate.seal()
 
 
 def nothing() -> None:

@@ -194,6 +194,8 @@ async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -
         await b.approve(a_decision())
         reply: Reply[None] = Reply()
 
+        # The governor has left NORMAL for EXIT before anybody is asked to stop.
+        b.gate.set(SysMode.EXIT)
         await b.tell(StopAsked(within_ms=10_000, reply=reply))
         await b.advance(500)
 

@@ -67,9 +67,19 @@ async def test_an_oco_goes_out_in_any_mode_but_exit(tmp_path: Path) -> None:
         assert b.states_at_send == ["SENT_UNKNOWN"]
 
 
-async def test_in_exit_nothing_leaves(tmp_path: Path) -> None:
+async def test_protection_is_still_installed_while_the_process_leaves(tmp_path: Path) -> None:
     async with bench(fresh(tmp_path)) as b:
         b.gate.set(SysMode.EXIT)
+
+        await b.tell(protect())
+
+        assert outcomes(b) == ["ACCEPTED"]
+
+
+async def test_once_wound_down_nothing_leaves(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.gate.set(SysMode.EXIT)
+        b.gate.seal()
 
         await b.tell(protect())
 

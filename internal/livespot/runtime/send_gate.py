@@ -8,10 +8,11 @@ from livespot.contracts.vocabulary import SysMode
 
 
 class SendGate:
-    """Written by the governor alone; everybody else only reads."""
+    """Written by the governor alone, sealed by the system at the very end; others only read."""
 
     def __init__(self, mode: SysMode = SysMode.DEGRADE) -> None:
         self._mode = mode
+        self._sealed = False
 
     @property
     def mode(self) -> SysMode:
@@ -19,12 +20,19 @@ class SendGate:
 
     @property
     def entries_open(self) -> bool:
-        return self._mode is SysMode.NORMAL
+        return self._mode is SysMode.NORMAL and not self._sealed
 
     @property
     def mutations_open(self) -> bool:
-        """Risk-reducing mutations stay possible until the process is leaving for good."""
-        return self._mode is not SysMode.EXIT
+        """Risk-reducing mutations stay possible in every mode, also while the process leaves.
+
+        An ordered end has to cancel working entries and to protect or sell what is bare.
+        """
+        return not self._sealed
 
     def set(self, mode: SysMode) -> None:
         self._mode = mode
+
+    def seal(self) -> None:
+        """Trading has been wound down; from here on nothing leaves this process any more."""
+        self._sealed = True

@@ -232,6 +232,7 @@ class System:
             waiting.cancel_scope.cancel()
         # A second signal never skips the protection of a bare position.
         await self._ask_to_stop(self.house.wires.position, protecting)
+        self.house.gate.seal()
 
     async def _ask_to_stop(self, inbox: Sink[StopAsked], seconds: float) -> None:
         reply: Reply[None] = Reply()
