@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from livespot.contracts.errors import ConfigInvalid
-from livespot.runtime.environment import NAMES, read_secrets
+from livespot.runtime.environment import NAMES, environment_of_a_child, read_secrets
 
 CANARY = "canary-5f1d0c7e93ab"
 PEM = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n"
@@ -52,6 +52,19 @@ def test_three_variables_are_read_and_taken_out_of_the_environment(
     assert not [name for name in NAMES if name in os.environ]
     assert os.environ["BINANCE_API_PASSPHRASE"] == "stays"
     assert "api_key" not in repr(secrets).replace("api_key=", "")
+
+
+def test_a_child_process_inherits_everything_but_the_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, CANARY)
+    monkeypatch.setenv("LANGUAGE", "eo")
+
+    inherited = environment_of_a_child()
+
+    assert inherited["LANGUAGE"] == "eo"
+    assert CANARY not in inherited.values()
 
 
 def test_what_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

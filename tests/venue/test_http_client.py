@@ -186,3 +186,18 @@ async def test_urls_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
             await _get(http, f"{base}/?signature={_CANARY}")
 
     assert _CANARY not in caplog.text
+
+
+async def test_a_key_that_no_header_can_carry_is_refused_without_being_quoted() -> None:
+    async with HttpxTransport(SystemClock()) as http:
+        with pytest.raises(NotSent) as caught:
+            await http.request(
+                "GET",
+                "http://127.0.0.1:1/",
+                headers={"X-MBX-APIKEY": f"{_CANARY}\u00fc"},
+                content=b"",
+                timeout_seconds=5,
+            )
+
+    assert caught.value.__cause__ is None
+    assert _CANARY not in str(caught.value)

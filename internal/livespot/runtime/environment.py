@@ -1,4 +1,4 @@
-"""The environment seam: the three secrets, read once and taken out of the environment."""
+"""The environment seam: the three secrets are read once, and no child process inherits them."""
 
 import io
 import os
@@ -50,6 +50,11 @@ def read_secrets(dotenv: Path) -> Secrets:
         binance_api_secret=Secret(_key_text(values["BINANCE_API_SECRET"].strip())),
         openai_api_key=Secret(values["OPENAI_API_KEY"].strip()),
     )
+
+
+def environment_of_a_child() -> dict[str, str]:
+    """What a process we start may inherit: everything except the three secrets."""
+    return {name: value for name, value in os.environ.items() if name not in NAMES}
 
 
 def _read_dotenv(path: Path) -> dict[str, str | None]:

@@ -90,6 +90,9 @@ class HttpxTransport:
             raise Unreachable(f"{what}: no answer within {timeout_seconds} s") from error
         except _NEVER_SENT as error:
             raise NotSent(f"{what}: {type(error).__name__}") from error
+        except UnicodeEncodeError:
+            # That error holds the header, which may be a key, so it is not passed on.
+            raise NotSent(f"{what}: a header holds letters that HTTP cannot carry") from None
         except httpx.RequestError as error:
             raise Unreachable(f"{what}: {type(error).__name__}") from error
         return HttpAnswer(
