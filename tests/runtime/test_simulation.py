@@ -55,3 +55,26 @@ def test_an_interrupted_start_loses_no_whole_simulation(tmp_path: Path) -> None:
         pass
 
     assert (tmp_path / "previous" / "data" / "audit.sqlite").exists()
+
+
+@pytest.mark.parametrize("name", ["LIVE.ok", "sim", "thesis.odt"])
+def test_what_no_simulation_wrote_is_never_set_aside(tmp_path: Path, name: str) -> None:
+    paths = _last_run(tmp_path)
+    (tmp_path / name).write_text("precious", encoding="utf-8")
+
+    with pytest.raises(PreflightFailed, match=name), set_aside(paths):
+        pass
+
+    assert (tmp_path / name).read_text(encoding="utf-8") == "precious"
+    assert paths.database.exists()
+    assert not (tmp_path / "leaving").exists()
+
+
+def test_files_that_only_share_our_names_are_never_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "measured.csv").write_text("1", encoding="utf-8")
+
+    with pytest.raises(PreflightFailed, match="no simulation"), set_aside(Paths(var=tmp_path)):
+        pass
+
+    assert (tmp_path / "data" / "measured.csv").exists()

@@ -20,12 +20,14 @@ from livespot.exchange.state_file import ExchangeState, read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
-from livespot.runtime.environment import Secrets
+from livespot.runtime.environment import Secrets, environment_of_a_child
 from livespot.runtime.paths import Paths
 
 _POLL_SECONDS = 0.05
 _PATIENCE_MS = 30_000
 _KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
+# All that a simulation leaves behind, besides what is kept.
+_OURS = ("STOP", "backups", "control", "data", "exchange-journal.jsonl", "exchange.json", "logs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,10 @@ def on_exchange(loaded: LoadedSettings, state: ExchangeState) -> LoadedSettings:
 def set_aside(paths: Paths) -> Iterator[None]:
     """Move the last simulation's files to `previous/`, so that a new one starts from nothing.
 
-    When the new one cannot start, everything is put back as it was.
+    When the new one cannot start, everything is put back as it was. Raises `PreflightFailed` and
+    touches nothing when the directory holds what no simulation wrote.
     """
+    _require_simulation(paths)
     leaving, previous = paths.var / "leaving", paths.var / "previous"
     if leaving.exists():
         # An interrupted start got this far; what it set aside is the last whole simulation.
@@ -87,6 +91,22 @@ def set_aside(paths: Paths) -> Iterator[None]:
     if present:
         _remove(previous)
         leaving.replace(previous)
+
+
+def _require_simulation(paths: Paths) -> None:
+    """What is set aside is deleted one simulation later, so nothing else may be in the way."""
+    foreign = [path.name for path in _children(paths.var) if path.name not in (*_KEPT, *_OURS)]
+    if foreign:
+        raise PreflightFailed(
+            f"{paths.var} holds what no simulation wrote ({', '.join(foreign[:3])}); "
+            "give --var an empty or new directory"
+        )
+    present = [path for path in _children(paths.var) if path.name in _OURS]
+    marks = (paths.database, paths.exchange_journal, paths.logs / "exchange.log")
+    if present and not any(mark.exists() for mark in marks):
+        raise PreflightFailed(
+            f"{paths.var} holds files but no simulation; give --var an empty or new directory"
+        )
 
 
 def _move(paths: list[Path], target: Path) -> None:
@@ -114,7 +134,8 @@ async def start_exchange(
     RealDisk().make_directory(paths.logs)
     log = paths.logs / "exchange.log"
     command = [
-        *(sys.executable, "-m", "livespot_cmd.main", "exchange", "--port", "0"),
+        # -P: a file in the working directory must not stand in for a module of ours.
+        *(sys.executable, "-P", "-m", "livespot_cmd.main", "exchange", "--port", "0"),
         *("--start", iso_utc(start_ms), "--speed", str(speed), "--seed", str(seed)),
         *("--journal", str(paths.exchange_journal), "--state-file", str(paths.exchange_state)),
         *(("--data", str(data)) if data is not None else ()),
@@ -122,7 +143,13 @@ async def start_exchange(
     with log.open("ab") as output:
         # Its own session: Ctrl-C in the terminal and a killed runtime leave it running.
         process = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # It needs no key, and its arguments and environment are visible to others.
+            env=environment_of_a_child(),
         )
     try:
         await _answering(paths, process, log)
