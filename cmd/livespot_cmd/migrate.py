@@ -40,10 +40,13 @@ def migrate(
 
     if path is None:
         path = Paths(var=var if var is not None else default_var()).database
-    _migrate(path, only_status=only_status, dry_run=dry_run)
+    # Beside `data` in a state directory; beside a database that stands alone.
+    folder = path.resolve().parent
+    home = folder.parent if folder.name == "data" else folder
+    _migrate(path, home / "backups", only_status=only_status, dry_run=dry_run)
 
 
-def _migrate(path: Path, *, only_status: bool, dry_run: bool) -> None:
+def _migrate(path: Path, backups: Path, *, only_status: bool, dry_run: bool) -> None:
     from livespot.contracts.errors import (
         AuditUnwritable,
         ExitCode,
@@ -55,7 +58,7 @@ def _migrate(path: Path, *, only_status: bool, dry_run: bool) -> None:
         if only_status or dry_run:
             _show(path, dry_run=dry_run)
         else:
-            _apply(path)
+            _apply(path, backups)
     except SchemaMismatch as error:
         _refuse("the database and this program do not fit", error, ExitCode.PREFLIGHT)
     except (StoreBusy, AuditUnwritable) as error:
@@ -74,13 +77,13 @@ def _show(path: Path, *, dry_run: bool) -> None:
     click.echo(_sentence(found))
 
 
-def _apply(path: Path) -> None:
+def _apply(path: Path, backups: Path) -> None:
     from livespot.runtime.clock import SystemClock
     from livespot.store.migrate import migrate as bring_up_to_date
 
     report = bring_up_to_date(
         path,
-        backup_dir=path.resolve().parent.parent / "backups",
+        backup_dir=backups,
         now_ms=SystemClock().now_ms(),
     )
     if report.backup is not None:

@@ -4,9 +4,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from livespot.contracts.errors import ExitCode
+from livespot.store.migrate import migrate as bring_up_to_date
+from livespot.store.schema import packaged_migrations
 from livespot_cmd.migrate import migrate
 
 
@@ -55,7 +58,7 @@ def test_a_newer_database_is_refused_without_a_traceback(tmp_path: Path) -> None
 
     assert result.exit_code == ExitCode.PREFLIGHT
     assert "nothing was changed" in result.stderr
-    assert "livespot restore" in result.stderr
+    assert "put a backup in its place" in result.stderr
     assert "Traceback" not in result.output
 
 
@@ -66,3 +69,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     assert result.exit_code == ExitCode.AUDIT_UNWRITABLE
     assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("folder", ["data", "elsewhere"])
+def test_the_backup_stays_with_the_database(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / "var" / folder / "audit.sqlite"
+    first = packaged_migrations()[:1]
+    bring_up_to_date(path, backup_dir=tmp_path / "unused", now_ms=1, migrations=first)
+
+    result = run("--db", str(path))
+
+    home = path.parent.parent if folder == "data" else path.parent
+    assert result.exit_code == ExitCode.CLEAN
+    assert len(list((home / "backups").iterdir())) == 1

@@ -72,7 +72,7 @@ def test_an_edited_migration_is_refused(tmp_path: Path) -> None:
     apply(path, ONE)
     edited = Migration(number=1, name="one", sql=ONE.sql + "-- later thought\n")
 
-    with pytest.raises(SchemaMismatch, match=r"other content.*livespot restore"):
+    with pytest.raises(SchemaMismatch, match=r"other content.*put a backup in its place"):
         apply(path, edited, TWO)
 
 

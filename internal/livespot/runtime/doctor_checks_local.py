@@ -70,7 +70,7 @@ def check_dependencies(plan: DoctorPlan) -> Check:
     del plan
     wanted = _requirements()
     problems = [problem for line in wanted if (problem := _dependency_problem(line))]
-    command = f"{quoted_python()} -m pip install --upgrade livespot"
+    command = _reinstall()
     return Check(
         id="dependencies",
         title="Dependencies",
@@ -143,7 +143,7 @@ def check_prompts(plan: DoctorPlan) -> Check:
             title="Prompt files",
             outcome=Outcome.FAIL,
             measured="missing or unreadable",
-            next_command=f"{quoted_python()} -m pip install --force-reinstall livespot",
+            next_command=_prompts_back(),
             detail=f"{plan.prompts}: {error}",
         )
     return Check(
@@ -193,7 +193,22 @@ def check_live_lock(plan: DoctorPlan) -> Check:
 
 def quoted_python() -> str:
     """The interpreter this program runs in, for a shell."""
-    return sys.executable or "python3"
+    return shlex.quote(sys.executable or "python3")
+
+
+def _reinstall() -> str:
+    """Never by name from a package registry: nobody says whose program would come."""
+    script = project_root() / "scripts" / "environment"
+    if not script.is_file():
+        return f"{quoted_python()} -m pip check"
+    stamps = quoted(project_root() / ".venv") + "/.livespot-*"
+    return f"rm -f {stamps} && {quoted(script)}"
+
+
+def _prompts_back() -> str:
+    if not (project_root() / "pyproject.toml").is_file():
+        return f"{quoted_python()} -m pip show --files livespot"
+    return f"git -C {quoted(project_root())} checkout -- prompts"
 
 
 def _malformed(plan: DoctorPlan) -> list[tuple[str, bool]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from livespot.contracts.errors import AuditUnwritable, SchemaMismatch, StoreBusy
 from livespot.store.backup import backup_database
 from livespot.store.schema import (
+    BACKUP_BACK,
     CREATE_TABLE,
     Migration,
     SchemaStatus,
@@ -148,14 +149,14 @@ class _translated:  # noqa: N801 - used like a function, in a with statement
             if code == sqlite3.SQLITE_ERROR:
                 raise SchemaMismatch(
                     f"a migration of {self._path} does not fit the database ({error}); nothing "
-                    "was changed; bring back a backup with `livespot restore`"
+                    f"was changed; {BACKUP_BACK}"
                 ) from error
         if isinstance(error, sqlite3.DatabaseError) and (
             getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB
         ):
             raise SchemaMismatch(
                 f"{self._path} is not a database: move it away and run `livespot migrate`, or "
-                "bring back a backup with `livespot restore`"
+                f"{BACKUP_BACK}"
             ) from error
         if isinstance(error, sqlite3.Error | OSError):
             raise AuditUnwritable(f"{self._path} cannot be written: {error}") from error

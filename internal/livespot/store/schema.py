@@ -9,6 +9,10 @@ from importlib.resources import files
 
 from livespot.contracts.errors import SchemaMismatch
 
+BACKUP_BACK = (
+    "move the database with its -wal and -shm files away and put a backup in its place, while "
+    "nothing runs"
+)
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 CREATE_TABLE = """
@@ -91,15 +95,14 @@ def read_status(
     if len(applied) > len(carried):
         raise SchemaMismatch(
             f"the database has schema {len(applied)}, this program knows only {len(carried)}: "
-            "install the newer livespot again, or bring back the older database with "
-            "`livespot restore`"
+            f"install the newer livespot again, or {BACKUP_BACK}"
         )
     for (number, name, sha256), migration in zip(applied, carried, strict=False):
         if (number, name, sha256) != (migration.number, migration.name, migration.sha256):
             raise SchemaMismatch(
                 f"migration {number:04d}_{name} was applied with other content than this "
                 "program carries: install the livespot release that made this database, or "
-                "bring back a backup with `livespot restore`"
+                f"{BACKUP_BACK}"
             )
     return SchemaStatus(
         version=len(applied),
@@ -134,7 +137,6 @@ def _applied(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
     if version != len(rows) or stranger:
         raise SchemaMismatch(
             f"user_version is {version} but {len(rows)} migrations are recorded: this is not a "
-            "livespot database, or it was changed by hand; bring back a backup with "
-            "`livespot restore`"
+            f"livespot database, or it was changed by hand; {BACKUP_BACK}"
         )
     return rows
