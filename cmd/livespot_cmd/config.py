@@ -19,7 +19,9 @@ def _load(var: Path | None, config_path: Path | None) -> "LoadedSettings":
     return load_config(Paths(var=chosen), config_path)
 
 
-@click.group(epilog="Example: livespot config check --config my.toml")
+@click.group(
+    epilog="Example: livespot config check --config my.toml. Exit codes: 0 valid, 2 not valid."
+)
 def config() -> None:
     """Show, check and explain the configuration."""
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from livespot.runtime.clock import ScaledClock
 
 
-@click.command()
+@click.command(
+    epilog="Example: livespot exchange --port 9080 --speed 4. Exit codes: 0 ended in order, "
+    "2 wrong usage, 3 it could not start."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=9080, show_default=True)
 @click.option("--start", "start_ms", type=Instant(), default=DEFAULT_START, show_default=True)
 @click.option("--speed", type=click.IntRange(1, 100), default=1, show_default=True)
@@ -23,8 +26,16 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Directory of recorded candles instead of the packaged ones.",
 )
-@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--state-file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every request, order, fill and balance to this file.",
+)
+@click.option(
+    "--state-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Say in this file where the exchange listens, as long as it does.",
+)
 @click.option("--for", "span_ms", type=Span(), help="Stop after this much market time.")
 @click.pass_context
 def exchange(
@@ -76,11 +87,18 @@ async def _run(settings: "ExchangeSettings", clock: "ScaledClock", span_ms: int 
             click.echo(f"market clock x{clock.anchor.speed}, seed {settings.seed}; Ctrl-C stops")
             await _wait_for_end(span_ms, clock)
             tasks.cancel_scope.cancel()
-    except* PreflightFailed as failures:
-        for failure in failures.exceptions:
+    except* (PreflightFailed, OSError) as failures:
+        for failure in _leaves(failures):
             click.echo(f"error: {failure}", err=True)
         code = ExitCode.PREFLIGHT
     return int(code)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors themselves, however deeply they are grouped."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 async def _wait_for_end(span_ms: int | None, clock: "ScaledClock") -> None:

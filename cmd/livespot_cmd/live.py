@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import config_option, var_option
+from livespot_cmd.options import config_option
 
 if TYPE_CHECKING:
     from livespot.rules.doctor import Check
@@ -48,7 +48,12 @@ class LiveStart:
 )
 @click.option("--live", "flag", is_flag=True, help="Yes, real orders.")
 @click.option("--confirm", metavar="LABEL", help="The account's label, when nobody can be asked.")
-@var_option
+@click.option(
+    "--var",
+    "var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="State directory (default: var/ of the project).",
+)
 @config_option
 def live(
     flag: bool,  # noqa: FBT001  a flag

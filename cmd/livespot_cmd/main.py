@@ -71,7 +71,7 @@ def main() -> int:
     from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
 
     try:
-        result = livespot.main(standalone_mode=False)
+        result = livespot.main(prog_name="livespot", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
@@ -87,6 +87,9 @@ def main() -> int:
         return error.exit_code
     except LivespotError as error:
         click.echo(f"Error: {error}", err=True)
+        return ExitCode.PREFLIGHT
+    except OSError as error:
+        click.echo(f"Error: {error}\nNext: livespot doctor --offline", err=True)
         return ExitCode.PREFLIGHT
     return result if isinstance(result, int) else 0
 

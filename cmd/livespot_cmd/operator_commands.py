@@ -33,7 +33,10 @@ def _leave(var: Path | None, action: str, reason: str) -> int:
     return ExitCode.CLEAN
 
 
-@click.command(epilog='Example: livespot pause --reason "news at 14:00"')
+_CODES = ". Exit codes: 0 left for the running process, 2 wrong usage, 3 no process runs."
+
+
+@click.command(epilog='Example: livespot pause --reason "news at 14:00"' + _CODES)
 @click.option("--reason", default="", help="Why; it is written into the audit.")
 @var_option
 def pause(reason: str, var: Path | None) -> int:
@@ -41,7 +44,7 @@ def pause(reason: str, var: Path | None) -> int:
     return _leave(var, "PAUSE", reason)
 
 
-@click.command(epilog='Example: livespot resume --reason "checked the open orders"')
+@click.command(epilog='Example: livespot resume --reason "checked the open orders"' + _CODES)
 @click.option("--reason", required=True, help="What you looked at; it is written into the audit.")
 @var_option
 def resume(reason: str, var: Path | None) -> int:
@@ -49,7 +52,7 @@ def resume(reason: str, var: Path | None) -> int:
     return _leave(var, "RESUME", reason)
 
 
-@click.command(epilog="Example: livespot stop")
+@click.command(epilog="Example: livespot stop" + _CODES)
 @click.option("--reason", default="", help="Why; it is written into the audit.")
 @var_option
 def stop(reason: str, var: Path | None) -> int:

@@ -11,7 +11,9 @@ _DEFAULT_SEED = 7
 
 
 @click.command(
-    epilog="Example: livespot sim --for 5m --seed 3. After a kill -9: livespot sim --resume"
+    epilog="Example: livespot sim --for 5m --seed 3. After a kill -9: livespot sim --resume. Exit "
+    "codes: 0 clean, 2 wrong configuration, 3 not ready or a broken invariant, 5 one is running, "
+    "10 ended in PAUSE, 20 watchdog, 30 audit unwritable."
 )
 @click.option("--for", "span_ms", type=Span(), default="3m", show_default=True, help="Wall time.")
 @click.option(

@@ -1,0 +1,67 @@
+"""`livespot` as a whole: what every command owes whoever calls it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from livespot.contracts.errors import ExitCode
+from livespot_cmd.main import livespot
+
+
+def _leaves(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        return [(name, command)]
+    context = click.Context(command)
+    found = [(name, command)] if name else []
+    for sub in command.list_commands(context):
+        inner = command.get_command(context, sub)
+        if inner is not None:
+            found += _leaves(inner, f"{name} {sub}".strip())
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), _leaves(livespot, ""))
+def test_every_command_shows_an_example_and_explains_its_options(
+    name: str, command: click.Command
+) -> None:
+    assert f"Example: livespot {name}" in (command.epilog or "")
+    assert command.help
+    if " " not in name:
+        assert "Exit codes:" in (command.epilog or "")
+
+
+@pytest.mark.parametrize("command", ["sim", "pause"])
+def test_a_directory_that_cannot_exist_is_a_sentence(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "livespot_cmd.main", command, "--var", tmp_path / "file" / "var"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert run.returncode == ExitCode.PREFLIGHT
+    assert "Traceback" not in run.stderr
+    assert str(tmp_path / "file") in run.stderr
+
+
+def test_an_exchange_whose_journal_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    place = ("--journal", tmp_path / "file" / "journal")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "livespot_cmd.main", "exchange", "--port", "0", *place],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert run.returncode == ExitCode.PREFLIGHT
+    assert "Traceback" not in run.stderr
+    assert str(tmp_path / "file") in run.stderr
