@@ -15,7 +15,7 @@ def _leaves(command: click.Command, name: str) -> list[tuple[str, click.Command]
     if not isinstance(command, click.Group):
         return [(name, command)]
     context = click.Context(command)
-    found = [(name, command)] if name else []
+    found: list[tuple[str, click.Command]] = [(name, command)] if name else []
     for sub in command.list_commands(context):
         inner = command.get_command(context, sub)
         if inner is not None:
