@@ -54,6 +54,19 @@ async def test_the_journal_tells_the_whole_story_and_no_signature(
     assert b"signature" not in path.read_bytes()
 
 
+async def test_a_key_in_the_parameters_is_not_journalled(exchange: Any, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    settings = ExchangeSettings(symbols=SOL, journal=path)
+    async with exchange(settings) as venue, venue.connect("/ws-api/v3") as socket:
+        params = venue.signed_params()
+        await socket.send(json.dumps({"id": 1, "method": "account.status", "params": params}))
+        assert json.loads(await socket.recv())["status"] == 200
+
+    written = path.read_bytes()
+    assert b"account.status" in written
+    assert params["apiKey"].encode() not in written
+
+
 def test_an_unfinished_last_line_is_left_out_and_a_wrong_one_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"t":"mode","t_ms":5,"fault":"halt"}\n{"t":"mode","t_m')

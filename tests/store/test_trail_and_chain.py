@@ -78,6 +78,7 @@ async def test_a_whole_trail_needs_no_repair(tmp_path: Path) -> None:
         pytest.param(3, b"", 2, 0, id="behind"),
         pytest.param(4, b'{"seq": 5, "ha', 1, 1, id="torn"),
         pytest.param(5, b"{}\n", 0, 1, id="stray"),
+        pytest.param(5, b'{"hash": "\xff"}\n', 0, 1, id="no text"),
         pytest.param(0, b"", 5, 0, id="missing"),
     ],
 )

@@ -20,7 +20,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
 
 
 class RequestRow(_Row, frozen=True, kw_only=True, tag="req"):
-    """A request and its fate. `params` never holds the signature.
+    """A request and its fate. `params` never holds key or signature.
 
     `outcome` is the HTTP status, then the error code if there was one. `delivered` is false when
     the reply could not be handed to the connection.
@@ -142,5 +142,5 @@ def read_journal(path: Path) -> Iterator[Row]:
                 return
             try:
                 yield _DECODER.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise JournalInvalid(f"{path} line {number}: {error}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from livespot.contracts.ports import Clock
 from livespot.exchange.journal import Journal, RequestRow
 
-_PROOF = frozenset({"signature"})
+_PROOF = frozenset({"apiKey", "signature"})
 
 
 @dataclass(slots=True)

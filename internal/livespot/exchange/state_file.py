@@ -62,5 +62,5 @@ def read_state(path: Path) -> ExchangeState:
         return msgspec.json.decode(path.read_bytes(), type=ExchangeState)
     except OSError as error:
         raise PreflightFailed(f"no exchange state at {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PreflightFailed(f"{path} is no exchange state: {error}") from error

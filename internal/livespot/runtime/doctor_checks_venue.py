@@ -274,7 +274,7 @@ async def _pong(connection: Socket) -> None:
         raw = await connection.receive()
         try:
             pong = _PONG.decode(raw)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise PayloadInvalid("the answer to a ping cannot be read") from error
         if pong.id == 1:
             if pong.status != 200:

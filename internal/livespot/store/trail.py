@@ -123,7 +123,7 @@ def _hash_of(line: bytes) -> str:
     """The hash a line carries, or nothing when it is no whole event."""
     try:
         event = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return str(event.get("hash", "")) if isinstance(event, dict) else ""
 
