@@ -1,6 +1,7 @@
 """`livespot`: one program, one module per command, loaded only when called."""
 
 import importlib
+import os
 import sys
 
 import click
@@ -70,6 +71,8 @@ def main() -> int:
     """Run a command; every expected error becomes a sentence and an exit code."""
     from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
 
+    # Whatever a command or its child writes is for its owner alone.
+    os.umask(0o077)
     try:
         result = livespot.main(prog_name="livespot", standalone_mode=False)
     except click.ClickException as error:

@@ -65,3 +65,19 @@ def test_an_exchange_whose_journal_cannot_be_written_says_so(tmp_path: Path) -> 
     assert run.returncode == ExitCode.PREFLIGHT
     assert "Traceback" not in run.stderr
     assert str(tmp_path / "file") in run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no permission bits there")
+def test_what_a_command_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal, state = tmp_path / "new" / "journal", tmp_path / "new" / "state"
+    place = ("--journal", journal, "--state-file", state)
+
+    subprocess.run(
+        [sys.executable, "-m", "livespot_cmd.main", "exchange", "--port", "0", *place, "--for=1ms"],
+        check=True,
+        timeout=30,
+        stdout=subprocess.DEVNULL,
+    )
+
+    assert journal.stat().st_mode & 0o077 == 0
+    assert journal.parent.stat().st_mode & 0o077 == 0
