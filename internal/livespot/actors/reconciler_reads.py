@@ -141,12 +141,20 @@ class Reading:
         # The first sweep goes by time: the newest booked trade says nothing about older ones.
         since = watch.swept_to.get(symbol, 0)
         fills = await self.bounded(lambda: self._trades_after(symbol, since))
-        watch.swept_to[symbol] = max((f.trade_id for f in fills), default=since)
         missed = [f for f in fills if f.trade_id not in booked]
+        unread: list[Fill] = []
         for order_id in sorted({f.order_id for f in missed}):
             mine = tuple(f for f in missed if f.order_id == order_id)
-            view = await self.bounded(partial(self.reads.order, symbol, order_id=order_id))
+            try:
+                view = await self.bounded(partial(self.reads.order, symbol, order_id=order_id))
+            except NoSuchOrder:
+                # It traded, so it exists: this read lags, and the next sweep asks again.
+                unread.extend(mine)
+                continue
             await tell(self.execution, OrderUpdate(order=view, fills=mine, source="REST"))
+        # Only what was passed on is behind us: a failed read leaves the whole sweep to be repeated.
+        reached = max((f.trade_id for f in fills), default=since)
+        watch.swept_to[symbol] = min((f.trade_id - 1 for f in unread), default=reached)
         return await self._money(watch, symbol, fills)
 
     async def _trades_after(self, symbol: str, trade_id: int) -> tuple[Fill, ...]:
