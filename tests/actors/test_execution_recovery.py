@@ -312,3 +312,23 @@ async def test_a_living_buy_whose_decision_is_lost_pauses_and_shouts(tmp_path: P
 
         signals = b.heard(b.actor.governor, HealthSignal)
         assert SignalLevel.PAUSE in [s.level for s in signals]
+
+
+async def test_a_decision_of_another_version_stops_no_recovery(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), StepClock()
+    venue = ScriptedVenue(clock)
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True, allow_unwrapped=True):
+        async with bench(path, venue=venue, clock=clock) as b:
+            decision = a_decision()
+            await remember(b, decision)
+            await b.approve(decision)
+            await die(b)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE decisions SET decision_json = '{\"symbol\": 1}'")
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        summary = await b.recover()
+
+        assert summary.unresolved == 0
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert SignalLevel.PAUSE in [s.level for s in signals]

@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import pytest
 
 from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
 from livespot.contracts.errors import FilterRefused, KeyRefused, Throttled
@@ -20,7 +21,7 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.testing.execution_bench import SYMBOL, Bench, a_decision, bench
 from livespot.testing.ledger_rows import fresh
-from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, refused
+from livespot.testing.scripted_venue import ACCEPT, DROP_ANSWER, DROP_REQUEST, refused
 
 ENTRY = "oi_entry"
 
@@ -209,6 +210,54 @@ async def test_a_lost_cancel_is_repeated_until_the_order_shows_its_end(tmp_path:
         assert [c.order_id for c in cancels] == [stop.order_id] * 2
         assert b.states("CANCEL") == ["FAILED_TERMINAL", "CONFIRMED"]
         assert outcomes(b)[-1] in ("ACCEPTED", "REFUSED")
+
+
+@pytest.mark.parametrize("ending", [ACCEPT, DROP_ANSWER, refused(-2011, "Unknown order sent.")])
+async def test_an_answer_after_five_lost_cancels_withdraws_the_complaint(
+    tmp_path: Path, ending: str | Exception
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        stop = next(o for o in b.venue.of_side(Side.SELL) if o.stop_price)
+        (intent_id,) = b.rows("SELECT order_intent_id FROM order_intents")[0]
+        b.venue.script = [*[DROP_REQUEST] * 5, ending]
+        await b.tell(
+            CancelWanted(
+                position_id="pos_1",
+                decision_id="dec_1",
+                symbol=SYMBOL,
+                order_intent_id=intent_id,
+                order_id=stop.order_id,
+                purpose="test",
+            )
+        )
+        await b.advance(16_000)
+
+        mine = [
+            s.level
+            for s in b.heard(b.actor.governor, HealthSignal)
+            if s.source == f"cancel:{intent_id}"
+        ]
+        assert mine == [SignalLevel.DEGRADE, SignalLevel.CLEAR]
+
+
+async def test_a_new_life_withdraws_what_the_last_one_asked_for_by_time(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    async with bench(path) as b:
+        b.venue.script = [Throttled(retry_after_ms=60_000, banned=True)]
+        await b.tell(protect())
+        signals = b.heard(b.actor.governor, HealthSignal)
+        assert [s.level for s in signals if s.kind is SignalKind.RATE_LIMIT] == ["PAUSE"]
+
+    async with bench(path) as b:
+        await b.recover()
+
+        signals = b.heard(b.actor.governor, HealthSignal)
+        kinds = {(s.kind, s.source) for s in signals if s.level is SignalLevel.CLEAR}
+        assert {
+            (SignalKind.RATE_LIMIT, "mutations"),
+            (SignalKind.CLOCK, "execution"),
+        } <= kinds
 
 
 async def test_a_rejected_key_pauses(tmp_path: Path) -> None:

@@ -212,6 +212,25 @@ async def test_a_position_found_bare_at_boot_is_protected_before_the_answer_is_a
         assert len(own_lists(b)) == 1
 
 
+async def test_a_keeper_that_takes_a_position_over_withdraws_its_earlier_demand(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    async with position_bench(path) as b:
+        entry = await b.buy()
+        await b.inner.advance(2500)
+        assert protection_levels(b) == [SignalLevel.DEGRADE]
+        venue, clock = b.inner.venue, b.inner.clock
+    for leg in [v for v in venue.orders_by_id.values() if v.side == "SELL"]:
+        venue.change(leg.order_id, status=OrderStatus.NEW, orig_qty=entry.orig_qty)
+    async with position_bench(path, venue=venue, clock=clock) as b:
+        await b.inner.recover()
+        await b.recover()
+
+        assert (await b.position()).phase is PositionPhase.PROTECTED
+        assert protection_levels(b) == [SignalLevel.CLEAR]
+
+
 async def test_stopping_waits_for_protection_and_leaves_it_standing(tmp_path: Path) -> None:
     async with position_bench(fresh(tmp_path)) as b:
         entry = await b.buy()

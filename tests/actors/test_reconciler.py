@@ -1,16 +1,18 @@
 """The reconciler beside the real execution actor: belief is corrected forwards, and only there."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from livespot.actors.mail import (
     AccountObserved,
+    ExecutionInbox,
     FillBooked,
     OrderProgressed,
     ReconcilerInbox,
@@ -20,11 +22,12 @@ from livespot.actors.mail import (
     UserStreamChanged,
 )
 from livespot.actors.reconciler import Reconciler
+from livespot.actors.reconciler_reads import Reading, Watch
 from livespot.actors.rest_age import RestAge
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import Throttled, Unreachable
+from livespot.contracts.errors import NoSuchOrder, Throttled, Unreachable
 from livespot.contracts.ids import client_order_id
-from livespot.contracts.orders import OrderView
+from livespot.contracts.orders import Fill, OrderUpdate, OrderView
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
     EventType,
@@ -47,10 +50,29 @@ D = Decimal
 
 @dataclass(slots=True)
 class FlakyVenue(ScriptedVenue):
-    """Reads fail with what is queued; `asked` counts the open-order reads by symbol."""
+    """Reads fail with what is queued; `asked` counts the open-order reads by symbol.
+
+    `unread` are failures of reads of one order.
+    """
 
     failures: list[Exception] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    unread: list[Exception] = field(default_factory=list)
+
+    async def order(
+        self, symbol: str, *, client_order_id: str = "", order_id: int = 0
+    ) -> OrderView:
+        if self.unread:
+            raise self.unread.pop(0)
+        return await ScriptedVenue.order(
+            self, symbol, client_order_id=client_order_id, order_id=order_id
+        )
+
+    async def trades(
+        self, symbol: str, *, order_id: int = 0, from_id: int = 0, start_ms: int = 0
+    ) -> tuple[Fill, ...]:
+        fills = await ScriptedVenue.trades(self, symbol, order_id=order_id)
+        return tuple(fill for fill in fills if fill.trade_id >= from_id)
 
     async def open_orders(self, symbol: str | None) -> tuple[OrderView, ...]:
         self.asked.append(symbol or "*")
@@ -115,6 +137,7 @@ async def reconcile_bench(path: Path) -> AsyncIterator[ReconcileBench]:
         )
         await tasks.start(actor.run)
         made = ReconcileBench(inner=inner, actor=actor, audit=audit, position=inner.actor.position)
+        assert made.demands() == [SignalLevel.CLEAR], "an earlier life's complaint is withdrawn"
         await made.tell(UserStreamChanged(live=True, at_ms=clock.now_ms()))
         clock.step(300)
         await inner.settle()
@@ -165,6 +188,43 @@ async def test_a_fill_that_no_event_reported_is_found_and_booked_once(tmp_path: 
         assert [f.fill.qty for f in booked] == [order.orig_qty]
         assert [d["mismatch"] for d in b.diffs()] == ["MISSING_FILL"]
         assert b.demands() == []
+
+
+@pytest.mark.parametrize(
+    "failure", [Unreachable("gone"), NoSuchOrder(-2013, "Order does not exist.")]
+)
+async def test_fills_of_a_sweep_that_broke_off_are_swept_again(
+    tmp_path: Path, failure: Exception
+) -> None:
+    clock = StepClock()
+    venue, told = FlakyVenue(clock), Mailbox[ExecutionInbox]("told", 10, clock)
+    async with bench(fresh(tmp_path), clock=clock, venue=venue) as inner:
+        await inner.approve(a_decision())
+        order = venue.working_buys()[0]
+        venue.fill(order.order_id, str(order.orig_qty))
+        source = Reading(
+            settings=inner.settings,
+            clock=clock,
+            ledger=LedgerQueries(InlineReader(inner.path)),
+            reads=venue,
+            execution=told,
+            risk=inner.actor.risk,
+            position=inner.actor.position,
+            beat=lambda: None,
+        )
+        watch = Watch()
+        venue.unread = [failure]
+        with suppress(Unreachable):
+            await source.sweep(watch, SYMBOL)
+        assert told.receive_nowait() is None
+
+        await source.sweep(watch, SYMBOL)
+        await source.sweep(watch, SYMBOL)
+
+        update = told.receive_nowait()
+        assert isinstance(update, OrderUpdate)
+        assert [fill.qty for fill in update.fills] == [order.orig_qty]
+        assert told.receive_nowait() is None
 
 
 async def test_an_order_gone_from_the_open_ones_is_queried_by_its_id(tmp_path: Path) -> None:

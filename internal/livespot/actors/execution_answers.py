@@ -187,17 +187,25 @@ class AnswerBook:
             detail=str(throttled),
         )
 
+    async def begin_anew(self) -> None:
+        """Withdraw what an earlier life asked for by time and by count: it kept both in mind."""
+        await self._end_silence("a new life begins")
+        await self._clock_demand(SignalLevel.CLEAR, "a new life begins")
+
     async def tick(self) -> None:
         """The silence the exchange asked for ends by time."""
         if not self._silent_until_ms or (self._ports.clock.monotonic_ms() < self._silent_until_ms):
             return
         self._silent_until_ms = 0
+        await self._end_silence("the silence is over")
+
+    async def _end_silence(self, why: str) -> None:
         await self._ports.demand(
             SignalKind.RATE_LIMIT,
             SignalLevel.CLEAR,
             ReasonCode.RETRY_AFTER_APPLIED,
             source="mutations",
-            detail="the silence is over",
+            detail=why,
         )
 
     def _check_clock(self) -> None:

@@ -167,6 +167,7 @@ class ExecutionLife:
             case OrdersAsked():
                 message.reply.answer(self._tracker.open_orders())
             case RecoverAsked():
+                await self._answers.begin_anew()
                 message.reply.answer(await self._recovery.run())
             case StopAsked():
                 self._entries.stopping = True

@@ -59,6 +59,7 @@ class Recovery:
         unknown = [intent for intent in intents if intent.state is IntentState.SENT_UNKNOWN]
         for intent in unknown:
             if intent.role is IntentRole.CANCEL:
+                await self._withdraw_lost_cancel(intent)
                 continue
             self._shop.resolver.open(intent, self._shop.tracker.aliases_of(intent.order_intent_id))
             if intent.role is not IntentRole.ENTRY:
@@ -74,12 +75,31 @@ class Recovery:
             resolved=len(intents) - len(left), unresolved=len(left), detail=", ".join(left)
         )
 
+    async def _withdraw_lost_cancel(self, cancel: OrderIntent) -> None:
+        """The life that counted its tries is over; whoever still wants it gone asks again."""
+        await self._ports.demand(
+            SignalKind.INTENT,
+            SignalLevel.CLEAR,
+            ReasonCode.BOOT_RECOVERY,
+            source=f"cancel:{cancel.parent_order_intent_id}",
+            detail="a new life begins",
+        )
+
     async def adopt(self, intent: OrderIntent) -> None:
         """An entry without an engine has a living order: watch it, cancel it, buy nothing more."""
-        stored = await self._ports.ledger.decision_json(intent.decision_id)
-        decision = msgspec.json.decode(stored, type=Decision) if stored is not None else None
+        decision = await self._decision(intent.decision_id)
         if decision is None or not await self._entries.wind_down(decision, intent):
             await self._cannot_adopt(intent)
+
+    async def _decision(self, decision_id: str) -> Decision | None:
+        stored = await self._ports.ledger.decision_json(decision_id)
+        if stored is None:
+            return None
+        try:
+            return msgspec.json.decode(stored, type=Decision)
+        except msgspec.ValidationError:
+            # Written by another version: a person winds this entry down, the rest is recovered.
+            return None
 
     async def _cannot_adopt(self, intent: OrderIntent) -> None:
         reason = ReasonCode.PAUSE_NEEDS_MANUAL

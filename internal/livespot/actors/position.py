@@ -61,7 +61,14 @@ from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader
-from livespot.contracts.vocabulary import Mode, OrderStatus, Severity, Side, SignalKind
+from livespot.contracts.vocabulary import (
+    Mode,
+    OrderStatus,
+    Severity,
+    Side,
+    SignalKind,
+    SignalLevel,
+)
 from livespot.rules import protection
 from livespot.rules.position import opened
 from livespot.rules.protection import Cancel, Close, Command, Look, Notify, Protect, Signal
@@ -132,6 +139,7 @@ class PositionKeeper:
                 summary = await recover(desk, self._sources())
                 for symbol in tuple(desk.cases):
                     await self._ask_for_filters(desk, symbol)
+                    await self._withdraw_earlier(desk.cases[symbol])
                     await self._advance(desk, symbol)
                 message.reply.answer(summary)
                 return ()
@@ -155,6 +163,18 @@ class PositionKeeper:
         """After a restart nobody repeats what everybody else has learned long ago."""
         if symbol not in desk.infos:
             await tell(self.scanner, FiltersRefreshWanted(symbol=symbol, cause="RECOVERY"))
+
+    async def _withdraw_earlier(self, case_: Case) -> None:
+        """What an earlier life demanded, this one does not remember and would never withdraw."""
+        if case_.guard.level is SignalLevel.CLEAR:
+            clear = Signal(
+                level=SignalLevel.CLEAR,
+                reason=ReasonCode.PROTECTION_INSTALL_FAILED,
+                value_ms=0,
+                threshold_ms=self.settings.exit.protection_deadline_ms,
+                detail="taken over anew",
+            )
+            await tell(self.governor, _demand(case_, clear, self.clock.now_ms()))
 
     def _learn(self, desk: Desk, message: Reading) -> Iterable[str]:
         match message:

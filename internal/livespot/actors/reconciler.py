@@ -106,6 +106,8 @@ class Reconciler:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
         state = State()
+        # What an earlier life complained of it would never withdraw; this one looks for itself.
+        await self._tell_level(SignalLevel.CLEAR, 0)
         task_status.started()
         while True:
             self.beat()
@@ -364,6 +366,20 @@ class Reconciler:
         if level is state.level:
             return
         state.level = level
+        at_ms = await self._tell_level(level, score)
+        if level is SignalLevel.CLEAR:
+            return
+        alert = Alert(
+            severity=Severity.CRIT if level is SignalLevel.PAUSE else Severity.WARN,
+            code=ReasonCode.DRIFT_LIMIT_EXCEEDED,
+            reasons=(ReasonCode.DRIFT_LIMIT_EXCEEDED, ReasonCode.RECONCILE_DIFF_DETECTED),
+            text=f"belief and exchange differ by a score of {score}",
+            at_ms=at_ms,
+        )
+        await tell(self.governor, alert)
+
+    async def _tell_level(self, level: SignalLevel, score: int) -> int:
+        """Raise or withdraw the demand; returns when (wall ms)."""
         limits = self.settings.reconcile
         pausing = level is SignalLevel.PAUSE
         threshold = (
@@ -380,13 +396,4 @@ class Reconciler:
             at_ms=self.clock.now_ms(),
         )
         await tell(self.governor, signal)
-        if level is SignalLevel.CLEAR:
-            return
-        alert = Alert(
-            severity=Severity.CRIT if pausing else Severity.WARN,
-            code=ReasonCode.DRIFT_LIMIT_EXCEEDED,
-            reasons=(ReasonCode.DRIFT_LIMIT_EXCEEDED, ReasonCode.RECONCILE_DIFF_DETECTED),
-            text=f"belief and exchange differ by a score of {score}",
-            at_ms=signal.at_ms,
-        )
-        await tell(self.governor, alert)
+        return signal.at_ms

@@ -191,7 +191,7 @@ class WantDesk:
             if want.role is IntentRole.CANCEL:
                 await self._lost_cancel(want)
             return
-        del self._wants[want.intent_id]
+        await self._drop(want)
         if state is IntentState.CONFIRMED:
             await self._settle(want, "ACCEPTED", outcome=outcome)
             return
@@ -205,9 +205,7 @@ class WantDesk:
         want = self._wants.get(intent.order_intent_id)
         if want is None or want.in_flight or intent.state not in _FINAL:
             return
-        del self._wants[want.intent_id]
-        if want.role is IntentRole.CANCEL and want.tries >= MAX_CANCEL_TRIES:
-            await self._demand_for(want, SignalLevel.CLEAR)
+        await self._drop(want)
         await self._settle(want, _FINAL[intent.state], message="settled by evidence")
 
     async def still_unknown(self, intent: OrderIntent) -> None:
@@ -231,6 +229,12 @@ class WantDesk:
         self._look(want)
         if want.tries == MAX_CANCEL_TRIES:
             await self._demand_for(want, SignalLevel.DEGRADE)
+
+    async def _drop(self, want: Want) -> None:
+        """It has its end: what was said about its long silence is withdrawn."""
+        del self._wants[want.intent_id]
+        if want.role is IntentRole.CANCEL and want.tries >= MAX_CANCEL_TRIES:
+            await self._demand_for(want, SignalLevel.CLEAR)
 
     async def _demand_for(self, want: Want, level: SignalLevel) -> None:
         await self._ports.demand(
