@@ -70,6 +70,16 @@ def test_what_no_simulation_wrote_is_never_set_aside(tmp_path: Path, name: str) 
     assert not (tmp_path / "leaving").exists()
 
 
+def test_a_desktops_hidden_file_is_left_where_it_is(tmp_path: Path) -> None:
+    paths = _last_run(tmp_path)
+    (tmp_path / ".DS_Store").write_text("", encoding="utf-8")
+
+    with set_aside(paths):
+        assert not paths.database.exists()
+
+    assert (tmp_path / ".DS_Store").exists()
+
+
 def test_files_that_only_share_our_names_are_never_set_aside(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "measured.csv").write_text("1", encoding="utf-8")

@@ -27,7 +27,10 @@ _POLL_SECONDS = 0.05
 _PATIENCE_MS = 30_000
 _KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
 # All that a simulation leaves behind, besides what is kept.
-_OURS = ("STOP", "backups", "control", "data", "exchange-journal.jsonl", "exchange.json", "logs")
+_OURS = (
+    *("STOP", "backups", "control", "data", "logs"),
+    *("exchange-journal.jsonl", "exchange.json", "exchange.json.new"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +80,12 @@ def set_aside(paths: Paths) -> Iterator[None]:
         # An interrupted start got this far; what it set aside is the last whole simulation.
         _remove(previous)
         leaving.replace(previous)
-    present = [path for path in _children(paths.var) if path.name not in _KEPT]
+    present = _left_behind(paths)
     _move(present, leaving)
     try:
         yield
     except PreflightFailed:
-        started = [path for path in _children(paths.var) if path.name not in _KEPT]
-        for path in started:
+        for path in _left_behind(paths):
             _remove(path)
         _move(_children(leaving), paths.var)
         _remove(leaving)
@@ -95,18 +97,22 @@ def set_aside(paths: Paths) -> Iterator[None]:
 
 def _require_simulation(paths: Paths) -> None:
     """What is set aside is deleted one simulation later, so nothing else may be in the way."""
-    foreign = [path.name for path in _children(paths.var) if path.name not in (*_KEPT, *_OURS)]
+    names = [path.name for path in _children(paths.var)]
+    foreign = [name for name in names if name not in (*_KEPT, *_OURS) and not name.startswith(".")]
     if foreign:
         raise PreflightFailed(
             f"{paths.var} holds what no simulation wrote ({', '.join(foreign[:3])}); "
             "give --var an empty or new directory"
         )
-    present = [path for path in _children(paths.var) if path.name in _OURS]
     marks = (paths.database, paths.exchange_journal, paths.logs / "exchange.log")
-    if present and not any(mark.exists() for mark in marks):
+    if _left_behind(paths) and not any(mark.exists() for mark in marks):
         raise PreflightFailed(
             f"{paths.var} holds files but no simulation; give --var an empty or new directory"
         )
+
+
+def _left_behind(paths: Paths) -> list[Path]:
+    return [path for path in _children(paths.var) if path.name in _OURS]
 
 
 def _move(paths: list[Path], target: Path) -> None:
