@@ -118,9 +118,10 @@ def answer(
     intent: str = "oi_1",
     message: str = "",
     orders: tuple[OrderView, ...] = (),
+    code: int = -2010,
 ) -> Settlement:
     return Settlement(
-        role=role, intent_id=intent, outcome=outcome, code=-2010, message=message, orders=orders
+        role=role, intent_id=intent, outcome=outcome, code=code, message=message, orders=orders
     )
 
 
@@ -224,6 +225,37 @@ def test_other_refusals_are_retried_twice_then_a_single_stop_is_asked_for_then_a
     assert wanted == [IntentRole.LIST] * 3 + [IntentRole.STOP]
     assert acts(commands) == [Close(qty=D("1.000"), limit_price=D(100))]
     assert guard.level is SignalLevel.PAUSE
+
+
+def after_refusals(code: int, message: str, until_ms: int) -> tuple[Guard, int]:
+    """Every request is refused until then, later only sales are; the guard and what was asked."""
+    guard, asked = Guard(), 0
+    for now in range(0, until_ms + 70_000, 100):
+        guard, commands = advance(guard, replace(SCENE, wall_ms=1_000_000 + now), now)
+        for command in acts(commands):
+            asked += 1
+            assert isinstance(command, Protect | Close)
+            role = command.role if isinstance(command, Protect) else IntentRole.CLOSE
+            told = answer(role, "REFUSED", message=message, code=code)
+            if now >= until_ms and isinstance(command, Protect):
+                told = answer(role, "ACCEPTED", orders=(order(1),))
+            guard = settled(guard, SCENE, told, now)
+    return guard, asked
+
+
+@pytest.mark.parametrize("silence_ms", [3_000, 60_000, 600_000])
+def test_a_silence_the_exchange_asked_for_uses_up_no_rung(silence_ms: int) -> None:
+    guard, asked = after_refusals(-1003, "throttled", silence_ms)
+
+    assert phase(guard) is PositionPhase.PROTECTED
+    assert asked < silence_ms / 1000 + 20
+
+
+def test_a_halt_that_outlasts_every_round_of_selling_is_still_followed_by_a_stop() -> None:
+    guard, asked = after_refusals(-1013, "Market is closed.", 600_000)
+
+    assert phase(guard) is PositionPhase.PROTECTED
+    assert asked < 60
 
 
 def test_time_without_a_stop_degrades_at_two_seconds_and_pauses_and_sells_at_five() -> None:

@@ -18,6 +18,9 @@ NOT_SENT = "NOT_SENT"
 UNKNOWN = "UNKNOWN"
 NOT_FOUND = "NOT_FOUND"
 
+# The exchange asked for silence: it said nothing about the order itself.
+_TOO_MANY_REQUESTS = -1003
+
 _CROSSED_TEXTS = (
     "would trigger immediately",
     "would immediately match",
@@ -39,6 +42,10 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
             return _accepted(guard, flight, settlement, now_ms)
         case "UNKNOWN":
             return _unknown(guard, flight, settlement)
+        case "REFUSED" if settlement.code == _TOO_MANY_REQUESTS:
+            # No rung is used up by a silence: the same one is tried until it has passed.
+            guard = _without(guard, flight)
+            return replace(guard, next_try_ms=now_ms + scene.exits.protection_deadline_ms)
         case _:
             guard = _without(guard, flight)
             wait = now_ms + scene.exits.protection_retry_backoff_ms

@@ -280,6 +280,10 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if crossed is not None or now_ms < guard.next_try_ms:
         return guard, ()
     rung = IntentRole.LIST if guard.refusals <= scene.exits.protection_retries else IntentRole.STOP
+    if guard.stop_refused and _manual(guard) and now_ms >= guard.hold_until_ms:
+        # What refused it may have passed, a halt for one: a stop harms no operator at work.
+        again = now_ms + scene.exits.recovery_deadline_ms
+        guard = replace(guard, stop_refused=False, hold_until_ms=again)
     if guard.stop_refused:
         if holding:
             return guard, ()
