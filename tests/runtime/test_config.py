@@ -78,3 +78,36 @@ def test_the_same_values_give_the_same_hash_wherever_they_come_from() -> None:
     by_file = load_settings("[risk]\ncooldown_seconds = 300\n", path="x.toml")
 
     assert by_file.config_hash == load_settings(None, path="y.toml").config_hash
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1.example.org",
+        "http://127.0.0.1@example.org",
+        "http://example.org",
+        "https://",
+        "https://exa mple.org",
+        "https://example.org/v1#part",
+        "wss://example.org",
+    ],
+)
+@pytest.mark.parametrize("key", ["[venue]\nrest_url", "[ai_gate]\nbase_url"])
+def test_an_address_that_is_neither_secure_nor_local_is_refused(key: str, url: str) -> None:
+    assert "must be TLS, or plain on 127.0.0.1" in _problems(f'{key} = "{url}"')[0]
+
+
+@pytest.mark.parametrize("url", ["https://me:canary@example.org", "https://example.org/?k=canary"])
+def test_an_address_with_a_secret_in_it_is_refused_without_being_quoted(url: str) -> None:
+    problems = _problems(f'[ai_gate]\nbase_url = "{url}"')
+
+    assert "canary" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:11434/v1", "https://[2001:db8::1]:8443", "https://example.org/a/v1/"]
+)
+def test_a_secure_or_local_address_is_taken(url: str) -> None:
+    loaded = load_settings(f'[ai_gate]\nbase_url = "{url}"', path="c.toml")
+
+    assert loaded.settings.ai_gate.base_url == url

@@ -1,5 +1,6 @@
 """Every setting with its default and its bounds; the meaning of a key is its name and unit."""
 
+import re
 from decimal import Decimal
 from typing import Annotated
 
@@ -13,6 +14,9 @@ Bps = Annotated[int, Meta(ge=0, le=10_000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 X10000 = Annotated[int, Meta(ge=0, le=10_000)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
+_ADDRESS = re.compile(
+    r"(?P<scheme>[a-z]+)://(?P<host>[A-Za-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
 _WEIGHT_TOLERANCE = Decimal("0.000001")
 
 
@@ -32,6 +36,18 @@ def _require_range(field: str, value: Decimal, low: str, high: str) -> None:
     )
 
 
+def _require_address(field: str, url: str, plain: str) -> None:
+    """A server and a path, nothing else: settings are stored and shown, so they hold no secret."""
+    secure = "https" if plain == "http" else "wss"
+    found = _ADDRESS.fullmatch(url)
+    good = found is not None and (
+        found["scheme"] == secure or (found["scheme"] == plain and found["host"] == "127.0.0.1")
+    )
+    shown = "***" if "@" in url or "?" in url else url
+    rule = "must be TLS, or plain on 127.0.0.1: scheme, host, port and path only"
+    require(good, field, shown, rule)
+
+
 class VenueSettings(Message, frozen=True):
     quote_asset: Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$")] = "USDT"
     rest_url: str = "https://api.binance.com"
@@ -43,15 +59,7 @@ class VenueSettings(Message, frozen=True):
     def __post_init__(self) -> None:
         for field in ("rest_url", "ws_url", "ws_api_url"):
             url: str = getattr(self, field)
-            schemes = (
-                ("https://", "http://127.0.0.1")
-                if field == "rest_url"
-                else (
-                    "wss://",
-                    "ws://127.0.0.1",
-                )
-            )
-            require(url.startswith(schemes), field, url, "must be TLS, or plain on 127.0.0.1")
+            _require_address(field, url, "http" if field == "rest_url" else "ws")
 
 
 class HealthSettings(Message, frozen=True):
@@ -132,12 +140,7 @@ class GateSettings(Message, frozen=True):
     base_url: str = "https://api.openai.com/v1"
 
     def __post_init__(self) -> None:
-        require(
-            self.base_url.startswith(("https://", "http://127.0.0.1")),
-            "base_url",
-            self.base_url,
-            "must be TLS, or plain on 127.0.0.1",
-        )
+        _require_address("base_url", self.base_url, "http")
 
 
 class SelectionSettings(Message, frozen=True):
