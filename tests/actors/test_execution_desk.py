@@ -72,6 +72,19 @@ class ClosesAfter(RecordingAudit):
             self.b.gate.seal()
 
 
+class Slow(RecordingAudit):
+    """Every commit takes this long on the market's clock."""
+
+    def __init__(self, b: Bench, ms: int) -> None:
+        super().__init__()
+        self.b = b
+        self.ms = ms
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        self.b.clock.step(self.ms)
+        await super().commit(*entries)
+
+
 def nothing() -> None:
     """Nobody wants to know."""
 
@@ -219,3 +232,19 @@ async def test_cancels_aimed_at_what_never_existed_settle_with_it(tmp_path: Path
 
         assert b.states("ENTRY") == ["NOT_FOUND"]
         assert b.states("CANCEL") == ["FAILED_TERMINAL"]
+
+
+@pytest.mark.parametrize(("commit_ms", "sent"), [(7000, 1), (8000, 0), (9000, 0)])
+async def test_nothing_is_signed_later_than_its_row_promises(
+    tmp_path: Path, commit_ms: int, sent: int
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        intents: dict[str, OrderIntent] = {}
+        desk = MutationDesk(replace(b.actor, audit=Slow(b, commit_ms)), intents)
+
+        outcome = await desk.send(CLOSE, created=nothing)
+
+        assert len(b.venue.sent) == sent
+        assert outcome.ending is (Ending.ACCEPTED if sent else Ending.NOT_SENT)
+        (intent,) = intents.values()
+        assert intent.state is IntentState.SENT_UNKNOWN

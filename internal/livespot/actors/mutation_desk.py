@@ -118,6 +118,7 @@ class MutationDesk:
             if closed is not None:
                 await self._move(mutation, _unsent(closed, ports.clock.now_ms()))
                 return Outcome(ending=Ending.BLOCKED, message=closed.value, reason=closed)
+            promised_ms = ports.clock.monotonic_ms()
             await self._move(
                 mutation,
                 ledger.Step(
@@ -126,7 +127,15 @@ class MutationDesk:
                     sent_at_ms=ports.server_clock.server_now_ms(),
                 ),
             )
-            return await self._transmit(mutation, limit_s)
+            waited_s = (ports.clock.monotonic_ms() - promised_ms) / 1000
+            if waited_s >= limit_s:
+                # The row promises a signature within the limit; later reads are judged by it.
+                return Outcome(
+                    ending=Ending.NOT_SENT,
+                    message="the disk was too slow",
+                    reason=ReasonCode.DB_WRITER_BACKPRESSURE,
+                )
+            return await self._transmit(mutation, limit_s - waited_s)
         return Outcome(ending=Ending.UNKNOWN, message="the ledger did not answer in time")
 
     async def _transmit(self, mutation: Mutation, limit_s: float) -> Outcome:
