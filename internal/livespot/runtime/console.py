@@ -1,5 +1,6 @@
 """The live console: the panel's first fold in the terminal, plain lines where it is none."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 
@@ -20,11 +21,19 @@ _LIVE_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
 
 
+class _Console(Console):
+    """Falls silent when nobody reads any more; the library would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 class LiveConsole:
     """Shows one run. Machine-readable output never comes here; this is for people."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=False, soft_wrap=False)
+        self._console = _Console(stderr=False, soft_wrap=False)
         self._told_panel = False
 
     def say(self, text: str) -> None:
@@ -33,6 +42,11 @@ class LiveConsole:
 
     def announce(self, alert: Alert) -> None:
         """One `ALERT` line; it scrolls above the live view."""
+        # A terminal that is gone must not end what it watched.
+        with contextlib.suppress(OSError):
+            self._announce(alert)
+
+    def _announce(self, alert: Alert) -> None:
         symbol = f" {alert.symbol}" if alert.symbol else ""
         self._console.print(
             f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}",
@@ -85,7 +99,8 @@ class LiveConsole:
             await wall.sleep(seconds)
             board = await self._read(database, running)
             if board is not None:
-                show(board)
+                with contextlib.suppress(OSError):
+                    show(board)
 
     async def _read(self, database: PanelDatabase, running: Running) -> Dashboard | None:
         try:
