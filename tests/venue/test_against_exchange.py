@@ -51,6 +51,7 @@ from livespot.venue.frames import (
     trade_stream,
 )
 from livespot.venue.http_client import HttpxTransport
+from livespot.venue.key_rights import read_key_rights
 from livespot.venue.market_stream import MarketStream
 from livespot.venue.rest import BinanceRest
 from livespot.venue.rest_orders import RestOrders
@@ -216,7 +217,7 @@ async def test_fills_agree_in_reply_stream_and_trades() -> None:
         trades = await venue.rest.trades(_SYMBOL, order_id=placed.order.order_id)
         account = await venue.rest.account()
         rates = await venue.rest.commission(_SYMBOL)
-        rights = await venue.rest.key_rights()
+        rights = await read_key_rights(venue.caller)
 
     assert placed.order.status is OrderStatus.FILLED
     assert sum(fill.qty for fill in placed.fills) == Decimal("0.02")
@@ -227,7 +228,7 @@ async def test_fills_agree_in_reply_stream_and_trades() -> None:
     fees = sum(fill.commission for fill in trades if fill.commission_asset == "BTC")
     assert account.total("BTC") == Decimal("0.02") - fees
     assert rates.symbol == _SYMBOL
-    assert (rights.can_trade_spot, rights.can_withdraw, rights.can_transfer) == (True, False, False)
+    assert (rights.trades_spot, rights.withdraws) == (True, False)
     assert venue.caller.budget.unfilled_orders_pct >= 0
 
 

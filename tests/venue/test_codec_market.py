@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from livespot.contracts.errors import PayloadInvalid
-from livespot.venue.codec_account import decode_account, decode_commission, decode_key_rights
+from livespot.venue.codec_account import decode_account, decode_commission
 from livespot.venue.codec_market import (
     decode_book_ticker,
     decode_depth,
@@ -84,12 +84,6 @@ def test_the_account_holds_only_what_is_not_empty(rest: dict[str, bytes]) -> Non
     assert set(account.balances) == {"BTC", "LTC"}
     assert account.free("BTC") == Decimal("4723846.89208129")
     assert account.can_trade
-
-
-def test_a_right_that_is_not_stated_is_not_assumed_harmless() -> None:
-    rights = decode_key_rights(b"{}")
-
-    assert (rights.can_withdraw, rights.can_transfer, rights.can_trade_spot) == (True, True, False)
 
 
 def test_commission_keeps_its_three_parts_apart(rest: dict[str, bytes]) -> None:

@@ -210,16 +210,6 @@ class BalancesChanged(Message, frozen=True):
     local_received_ms: int
 
 
-class KeyRights(Message, frozen=True):
-    """What the API key may do, as the exchange's key settings say."""
-
-    can_read: bool
-    can_trade_spot: bool
-    can_withdraw: bool
-    can_transfer: bool
-    ip_restricted: bool
-
-
 class CommissionRates(Message, frozen=True):
     """Per-symbol commission as decimal rates (0.001 is 10 bps); the discount is a multiplier."""
 

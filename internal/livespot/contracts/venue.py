@@ -16,7 +16,6 @@ from livespot.contracts.orders import (
     CancelRequest,
     CommissionRates,
     Fill,
-    KeyRights,
     ListRequest,
     ListView,
     OrderRequest,
@@ -79,12 +78,6 @@ class AccountReader(Protocol):
     ) -> tuple[Fill, ...]:
         """Own fills, oldest first; `client_order_id` of each is empty (the exchange omits it)."""
         ...
-
-
-class KeyReader(Protocol):
-    """Asks for the rights of our own key; venues without that endpoint raise `PayloadInvalid`."""
-
-    async def key_rights(self) -> KeyRights: ...
 
 
 class OrderTransport(Protocol):

@@ -63,7 +63,19 @@ class LiveConsole:
             self.say(line)
 
     async def watch(self, running: Running) -> None:
-        """Refresh until cancelled. A database that cannot be read just now keeps the last view."""
+        """Refresh until cancelled; trading does not depend on it.
+
+        A database that cannot be read just now keeps the last view, one that cannot be opened is
+        tried again.
+        """
+        while True:
+            try:
+                await self._show(running)
+            except PanelUnreadable as error:
+                self.say(f"the view is behind: {error}")
+            await SystemClock().sleep(_PLAIN_SECONDS)
+
+    async def _show(self, running: Running) -> None:
         async with opened(running.paths.database) as database:
             if self._console.is_terminal:
                 with Live(console=self._console, auto_refresh=False, transient=True) as live:

@@ -204,7 +204,8 @@ async def _listen_for_signals(system: System) -> None:
     if sys.platform == "win32":
         # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
         return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    # A closed terminal (SIGHUP) must end as orderly as a stopped service.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async for received in signals:
             system.stop(ReasonCode.OPERATOR_STOP, f"signal {received.name}")
 

@@ -6,7 +6,7 @@ import msgspec
 
 from livespot.contracts.amounts import ONE, ZERO
 from livespot.contracts.errors import PayloadInvalid
-from livespot.contracts.orders import AccountView, Balance, CommissionRates, KeyRights
+from livespot.contracts.orders import AccountView, Balance, CommissionRates
 from livespot.venue.wire import Wire, read
 
 
@@ -44,18 +44,6 @@ class _Commission(Wire, frozen=True):
     discount: _Discount = _Discount()
 
 
-class _KeyRights(Wire, frozen=True):
-    """Rights that are not stated count as granted where granting is the danger."""
-
-    enable_reading: bool = False
-    enable_spot_and_margin_trading: bool = False
-    enable_withdrawals: bool = True
-    enable_internal_transfer: bool = True
-    permits_universal_transfer: bool = True
-    ip_restrict: bool = False
-
-
-_KEY_RIGHTS = msgspec.json.Decoder(_KeyRights)
 _ACCOUNT = msgspec.json.Decoder(_Account)
 _COMMISSION = msgspec.json.Decoder(_Commission)
 
@@ -112,15 +100,4 @@ def decode_commission(body: bytes) -> CommissionRates:
         discount_enabled=wire.discount.enabled_for_account and wire.discount.enabled_for_symbol,
         discount_asset=wire.discount.discount_asset or "",
         discount=wire.discount.discount,
-    )
-
-
-def decode_key_rights(body: bytes) -> KeyRights:
-    rights = read(_KEY_RIGHTS, body, "key rights")
-    return KeyRights(
-        can_read=rights.enable_reading,
-        can_trade_spot=rights.enable_spot_and_margin_trading,
-        can_withdraw=rights.enable_withdrawals,
-        can_transfer=rights.enable_internal_transfer or rights.permits_universal_transfer,
-        ip_restricted=rights.ip_restrict,
     )

@@ -9,7 +9,6 @@ from livespot.contracts.orders import (
     AccountView,
     CommissionRates,
     Fill,
-    KeyRights,
     ListView,
     OrderView,
 )
@@ -28,7 +27,7 @@ _log = structlog.get_logger()
 
 
 class BinanceRest:
-    """A `MarketReader`; with a key also an `AccountReader` and `KeyReader`."""
+    """A `MarketReader`; with a key also an `AccountReader`."""
 
     def __init__(self, caller: RestCaller) -> None:
         self._caller = caller
@@ -131,12 +130,6 @@ class BinanceRest:
         params |= _given(orderId=order_id, fromId=from_id, startTime=start_ms)
         body = await self._signed("myTrades", params, 5 if order_id else 20)
         return codec_orders.decode_trades(body, self._now_ms())
-
-    async def key_rights(self) -> KeyRights:
-        """Raises `PayloadInvalid` where the venue has no such endpoint, as the testnet."""
-        return codec_account.decode_key_rights(
-            await self._signed("/sapi/v1/account/apiRestrictions", {}, 1)
-        )
 
     async def _public(self, path: str, params: Params, weight: int, priority: Priority) -> bytes:
         call = Call(method="GET", path=_V3 + path, params=params, weight=weight, priority=priority)
