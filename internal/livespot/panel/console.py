@@ -132,11 +132,17 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
         table.add_row(
             Text(item.symbol, style="bold"),
             Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else ""),
-            Text(f"{item.edge_bps_expected} bps"),
+            Text(_margin(item)),
             Text(age(dashboard.now_ms - item.at_ms)),
             Text(limited([code.code for code in _why(item)])),
         )
     return table
+
+
+def _margin(item: DecisionView) -> str:
+    """A decision that stopped at an earlier check has no margin to show."""
+    computed = item.outcome == "PROPOSED" or item.edge_bps_expected != 0
+    return f"{item.edge_bps_expected} bps" if computed else "—"
 
 
 def _position(line: PositionLine, now_ms: int) -> RenderableType:
