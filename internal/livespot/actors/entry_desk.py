@@ -76,9 +76,6 @@ class EntryDesk:
     def busy(self) -> bool:
         return bool(self._cases)
 
-    def has_entry(self, symbol: str) -> bool:
-        return symbol in self._cases
-
     def owns(self, intent_id: str) -> bool:
         return any(intent_id in c.attempts or intent_id in c.cancels for c in self._cases.values())
 

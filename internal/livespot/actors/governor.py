@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 import anyio
+import msgspec
 from anyio.abc import TaskStatus
 
 from livespot.actors.mail import GovernorInbox
@@ -120,7 +121,11 @@ class Governor:
     async def _take(self, state: Weighing, message: GovernorInbox, alerts: "AlertLog") -> Weighing:
         match message:
             case HealthSignal():
-                stamped = message if message.at_ms else _stamped(message, self.clock.now_ms())
+                stamped = (
+                    message
+                    if message.at_ms
+                    else msgspec.structs.replace(message, at_ms=self.clock.now_ms())
+                )
                 return sysmode.absorb(state, stamped)
             case Alert():
                 await self._raise(message, alerts)
@@ -203,6 +208,7 @@ class Governor:
         active = sysmode.ordered_reasons(state.active.values())
         codes = (sysmode.ENTER_CODES[mode], *dict.fromkeys(reason.code for reason in active))
         change = ModeChanged(mode=mode, previous=previous, reasons=codes, active=active, at_ms=now)
+        rows = [msgspec.structs.asdict(reason) for reason in active]
         severity = _severity(previous, mode, active)
         alert = Alert(
             severity=severity,
@@ -222,7 +228,7 @@ class Governor:
                     stage=_STAGES[mode],
                     ts_ms=now,
                     reasons=codes,
-                    data={"from": previous, "to": mode, "active": [_row(r) for r in active]},
+                    data={"from": previous, "to": mode, "active": rows},
                 ),
                 records=(
                     SysModeRow(
@@ -230,7 +236,7 @@ class Governor:
                         mode=mode,
                         previous=previous,
                         reasons=codes,
-                        active_json=canonical_json([_row(r) for r in active]).decode(),
+                        active_json=canonical_json(rows).decode(),
                         at_ms=now,
                     ),
                 ),
@@ -253,7 +259,9 @@ class Governor:
         return durable
 
     async def _raise(self, alert: Alert, alerts: "AlertLog") -> None:
-        stamped = alert if alert.at_ms else replace_at(alert, self.clock.now_ms())
+        stamped = (
+            alert if alert.at_ms else msgspec.structs.replace(alert, at_ms=self.clock.now_ms())
+        )
         count = alerts.note(stamped, self.clock.monotonic_ms())
         if count == 1:
             await self._commit(_alert_entry(stamped, Stage.STATE_UPDATE, count=count))
@@ -363,47 +371,6 @@ def _resume(state: Weighing, command: OperatorCommand) -> tuple[Weighing, str]:
     if blockers:
         return state, f"refused: {', '.join(dict.fromkeys(blockers))} still hold PAUSE"
     return sysmode.resumed(state), "accepted"
-
-
-def _stamped(signal: HealthSignal, now_ms: int) -> HealthSignal:
-    return HealthSignal(
-        kind=signal.kind,
-        level=signal.level,
-        reason=signal.reason,
-        source=signal.source,
-        value=signal.value,
-        threshold=signal.threshold,
-        unit=signal.unit,
-        detail=signal.detail,
-        at_ms=now_ms,
-    )
-
-
-def replace_at(alert: Alert, now_ms: int) -> Alert:
-    """The same alert with its time."""
-    return Alert(
-        severity=alert.severity,
-        code=alert.code,
-        reasons=alert.reasons,
-        text=alert.text,
-        symbol=alert.symbol,
-        at_ms=now_ms,
-    )
-
-
-def _row(reason: ActiveReason) -> dict[str, object]:
-    return {
-        "code": reason.code,
-        "kind": reason.kind,
-        "level": reason.level,
-        "source": reason.source,
-        "since_ms": reason.since_ms,
-        "value": reason.value,
-        "threshold": reason.threshold,
-        "unit": reason.unit,
-        "detail": reason.detail,
-        "count": reason.count,
-    }
 
 
 def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> str:

@@ -74,14 +74,6 @@ class OperatorCommand(Message, frozen=True):
     at_ms: int
 
 
-class StageChanged(Message, frozen=True):
-    """An actor entered a stage of a cycle."""
-
-    stage: str
-    cycle_id: str
-    at_ms: int
-
-
 class ReconcileDiff(Message, frozen=True):
     """One difference between belief and the exchange; `before` is ours, `after` is REST's."""
 

@@ -23,41 +23,35 @@ def graded(
     limits: Limits, value: int, *, source: str, at_ms: int, detail: str = ""
 ) -> HealthSignal:
     """A signal for a value that is bad when high; CLEAR below the first threshold."""
-    if value >= limits.pause_at:
-        level, code, threshold = SignalLevel.PAUSE, limits.pause_code, limits.pause_at
-    elif value >= limits.degrade_at:
-        level, code, threshold = SignalLevel.DEGRADE, limits.degrade_code, limits.degrade_at
-    else:
-        level, code, threshold = SignalLevel.CLEAR, limits.degrade_code, limits.degrade_at
-    return HealthSignal(
-        kind=limits.kind,
-        level=level,
-        reason=code,
-        source=source,
-        value=value,
-        threshold=threshold,
-        unit=limits.unit,
-        detail=detail,
-        at_ms=at_ms,
-    )
+    level = _level(value >= limits.degrade_at, value >= limits.pause_at)
+    return _signal(limits, level, value, source=source, at_ms=at_ms, detail=detail)
 
 
 def graded_low(limits: Limits, value: int, *, source: str, at_ms: int) -> HealthSignal:
     """A signal for a value that is bad when low, such as free disk space."""
-    if value <= limits.pause_at:
-        level, code, threshold = SignalLevel.PAUSE, limits.pause_code, limits.pause_at
-    elif value <= limits.degrade_at:
-        level, code, threshold = SignalLevel.DEGRADE, limits.degrade_code, limits.degrade_at
-    else:
-        level, code, threshold = SignalLevel.CLEAR, limits.degrade_code, limits.degrade_at
+    level = _level(value <= limits.degrade_at, value <= limits.pause_at)
+    return _signal(limits, level, value, source=source, at_ms=at_ms)
+
+
+def _level(degrades: bool, pauses: bool) -> SignalLevel:  # noqa: FBT001  two facts, in order
+    if pauses:
+        return SignalLevel.PAUSE
+    return SignalLevel.DEGRADE if degrades else SignalLevel.CLEAR
+
+
+def _signal(
+    limits: Limits, level: SignalLevel, value: int, *, source: str, at_ms: int, detail: str = ""
+) -> HealthSignal:
+    pausing = level is SignalLevel.PAUSE
     return HealthSignal(
         kind=limits.kind,
         level=level,
-        reason=code,
+        reason=limits.pause_code if pausing else limits.degrade_code,
         source=source,
         value=value,
-        threshold=threshold,
+        threshold=limits.pause_at if pausing else limits.degrade_at,
         unit=limits.unit,
+        detail=detail,
         at_ms=at_ms,
     )
 

@@ -1,6 +1,7 @@
 """The preflight: looks at everything a run needs and says what it found, row by row."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import anyio
 import msgspec
@@ -68,19 +69,7 @@ async def examine_installation(
     needs: frozenset[Need] = EVERYTHING,
 ) -> tuple[Check, ...]:
     """The same over real connections of its own, which are closed again."""
-    async with HttpxTransport(clock) as http:
-        plan = DoctorPlan(
-            paths=paths,
-            loaded=loaded,
-            secrets=secrets,
-            signer=signer_of(secrets),
-            clock=clock,
-            http=http,
-            sockets=WebsocketsTransport(clock),
-            disk=RealDisk(),
-            needs=needs,
-        )
-        return await examine(plan)
+    return await _examine_connected(paths, loaded, secrets, clock, needs=needs)
 
 
 async def examine_simulation(
@@ -90,6 +79,15 @@ async def examine_simulation(
 
     The panel's port is left out: the panel says itself when it is taken, and nothing depends on it.
     """
+    return await _examine_connected(
+        paths, loaded, secrets, clock, check_port=False, check_live_lock=False, speed=speed
+    )
+
+
+async def _examine_connected(
+    paths: Paths, loaded: LoadedSettings, secrets: Secrets, clock: Clock, **choices: Any
+) -> tuple[Check, ...]:
+    """`choices` are the members of `DoctorPlan` that differ from one caller to the next."""
     async with HttpxTransport(clock) as http:
         plan = DoctorPlan(
             paths=paths,
@@ -100,9 +98,7 @@ async def examine_simulation(
             http=http,
             sockets=WebsocketsTransport(clock),
             disk=RealDisk(),
-            check_port=False,
-            check_live_lock=False,
-            speed=speed,
+            **choices,
         )
         return await examine(plan)
 
