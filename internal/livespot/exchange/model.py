@@ -127,6 +127,8 @@ class SymbolSpec:
     allowed_stp: frozenset[str]
     filters: Filters
     info: Mapping[str, Any]
+    amend_allowed: bool = True
+    peg_allowed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,9 @@ class AccountSpec:
     discount_enabled: bool = False
     discount_asset: str = "BNB"
     discount: Decimal = Decimal("0.75")
+    can_trade: bool = True
+    permissions: tuple[str, ...] = ("SPOT",)
+    restricted_symbols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +203,32 @@ class Fill:
     is_maker: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peg:
+    """How an order's price follows the book when it goes there.
+
+    PRIMARY_PEG takes the best price of the order's own side, MARKET_PEG of the other one;
+    `offset` counts price levels from there into the book (None when none was sent).
+    `stated` is the price the caller gave besides, zero without one.
+    """
+
+    price_type: Literal["PRIMARY_PEG", "MARKET_PEG"]
+    offset: int | None = None
+    stated: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """One reduction of an order's quantity."""
+
+    execution_id: int
+    old_client_id: str
+    new_client_id: str
+    old_qty: Decimal
+    new_qty: Decimal
+    time_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Order:
     """One account order, mutable, owned by the engine.
@@ -205,7 +236,8 @@ class Order:
     `orig_qty` is None for a pending leg whose quantity is not known before arming.
     `conditional` is true until a stop or take-profit has been triggered.
     `queue_ahead` is the house quantity that stands before the order at its price.
-    `lock_price` is what a buy reserves per unit.
+    `lock_price` is what a buy reserves per unit. `price` is where the order works; that of a
+    pegged order is zero until it goes to the book.
     """
 
     account_id: str
@@ -243,6 +275,8 @@ class Order:
     queue_ahead: Decimal = ZERO
     sequence: int = 0
     fills: list[Fill] = field(default_factory=list)
+    peg: Peg | None = None
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def remaining(self) -> Decimal:
@@ -250,6 +284,16 @@ class Order:
         if self.orig_qty is None:
             return ZERO
         return self.orig_qty - self.executed - self.prevented
+
+    @property
+    def shown_price(self) -> Decimal:
+        """The price as the caller stated it; zero for a pegged order that states none."""
+        return self.price if self.peg is None else self.peg.stated
+
+    @property
+    def pegged_price(self) -> Decimal | None:
+        """Where a pegged order was put; None before that and for every other order."""
+        return None if self.peg is None or self.price == 0 else self.price
 
     @property
     def is_open(self) -> bool:
@@ -357,6 +401,8 @@ class ExecutionReport:
     prevented_match_id: int | None = None
     counter_order_id: int | None = None
     prevented_price: Decimal = ZERO
+    peg: Peg | None = None
+    pegged_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,8 @@ def symbol_spec(row: Row) -> SymbolSpec:
         allowed_stp=frozenset(row.get("allowedSelfTradePreventionModes", ("NONE",))),
         filters=read_filters(row["filters"]),
         info=row,
+        amend_allowed=row.get("amendAllowed", True),
+        peg_allowed=row.get("pegInstructionsAllowed", True),
     )
 
 

@@ -134,14 +134,16 @@ class Exchange:
         market = self.markets[order_list.symbol]
         return [market.orders[number] for number in order_list.order_ids]
 
-    def report(self, order: Order, execution_type: str, fill: Fill | None = None) -> None:
-        """Record one order event as it stands now."""
+    def report(
+        self, order: Order, execution_type: str, fill: Fill | None = None, *, formerly: str = ""
+    ) -> None:
+        """Record one order event as it stands now; `formerly` is the id an amend replaced."""
         market = self.market_of(order)
         market.last_execution_id += 1
         order.updated_ms = self.now_ms
         self.events.append(
             ExecutionReport(
-                **_order_members(order),
+                **(_order_members(order) | ({"orig_client_id": formerly} if formerly else {})),
                 execution_type=execution_type,
                 reject_reason="NONE",
                 last_qty=fill.qty if fill else ZERO,
@@ -265,7 +267,7 @@ def _order_members(order: Order) -> dict[str, Any]:
         "side": order.side,
         "type": order.type,
         "time_in_force": order.time_in_force,
-        "price": order.price,
+        "price": order.shown_price,
         "orig_qty": order.orig_qty,
         "quote_qty": order.quote_qty,
         "stop_price": order.stop_price,
@@ -283,4 +285,6 @@ def _order_members(order: Order) -> dict[str, Any]:
         "working_ms": order.working_ms,
         "prevented": order.prevented,
         "prevented_match_id": order.prevented_match_id,
+        "peg": order.peg,
+        "pegged_price": order.pegged_price,
     }
