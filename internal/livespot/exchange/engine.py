@@ -71,6 +71,7 @@ class Engine:
         Set the book of that moment first: a triggered stop trades with the book as it stands.
         """
         market = self._at(symbol, now_ms)
+        self._exchange.house_takers += 1
         # A price between ours and this one was passed before the trade printed, so what our
         # fills set in motion (pending legs above all) must already stand when it does.
         matching.fill_through(self._exchange, market, price)

@@ -1,16 +1,17 @@
 """Bars and how minutes add up to every interval the exchange offers."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from livespot.exchange.candle import MINUTE_MS
 
+SECOND_MS = 1000
 _HOUR = 60 * MINUTE_MS
 _DAY = 24 * _HOUR
 # The epoch began on a Thursday; weekly bars open on Monday.
 _WEEK_SHIFT = 3 * _DAY
 INTERVALS = {
+    "1s": SECOND_MS,
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,
     "5m": 5 * MINUTE_MS,
@@ -31,7 +32,10 @@ INTERVALS = {
 
 @dataclass(slots=True)
 class Bar:
-    """A kline in ticks and steps; `quote` counts tick times step. Mutable while it forms."""
+    """A kline in ticks and steps; `quote` counts tick times step. Mutable while it forms.
+
+    Without a trade all prices are the close before it, and both ids are -1.
+    """
 
     open_ms: int
     open: int
@@ -68,30 +72,47 @@ def closes_at(open_ms: int, interval: str, offset_ms: int = 0) -> int:
     return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1000 - offset_ms - 1
 
 
-def aggregate(minutes: Iterable[Bar], interval: str, offset_ms: int = 0) -> list[Bar]:
-    """Bars of an interval from minutes in time order. A bar without minutes does not exist."""
-    bars: list[Bar] = []
-    last_open, until = -1, -1
-    for minute in minutes:
-        if minute.open_ms > until:
-            last_open = opens_at(minute.open_ms, interval, offset_ms)
-            until = closes_at(last_open, interval, offset_ms)
-            bars.append(replace(minute, open_ms=last_open))
-        else:
-            join(bars[-1], minute)
-    return bars
+def flat(open_ms: int, price: int) -> Bar:
+    """A bar in which nothing traded."""
+    return Bar(open_ms, price, price, price, price, 0, 0, 0, 0, 0)
+
+
+def of_trade(open_ms: int, ticks: int, steps: int, trade_id: int, *, buyer_is_maker: bool) -> Bar:
+    """A bar of one trade."""
+    taken = 0 if buyer_is_maker else steps
+    quote = ticks * steps
+    return Bar(
+        open_ms,
+        ticks,
+        ticks,
+        ticks,
+        ticks,
+        steps,
+        quote,
+        1,
+        taken,
+        taken * ticks,
+        trade_id,
+        trade_id,
+    )
 
 
 def join(bar: Bar, later: Bar) -> None:
-    """Extend a bar by one that follows it."""
-    bar.high = max(bar.high, later.high)
-    bar.low = min(bar.low, later.low)
+    """Extend a bar by one that follows it; one without trades adds nothing."""
+    if not later.trades:
+        return
+    if bar.trades:
+        bar.high = max(bar.high, later.high)
+        bar.low = min(bar.low, later.low)
+    else:
+        bar.open, bar.high, bar.low = later.open, later.high, later.low
     bar.close = later.close
     bar.volume += later.volume
     bar.quote += later.quote
     bar.trades += later.trades
     bar.taker_base += later.taker_base
     bar.taker_quote += later.taker_quote
-    bar.last_id = later.last_id
-    if bar.first_id < 0:
-        bar.first_id = later.first_id
+    if later.last_id >= 0:
+        bar.last_id = later.last_id
+        if bar.first_id < 0:
+            bar.first_id = later.first_id

@@ -59,6 +59,7 @@ def end_order(
 
 def replace_house(exchange: Exchange, market: Market, bids: Levels, asks: Levels) -> None:
     """Set the house levels; resting orders they cross fill as maker at their own price."""
+    exchange.house_takers += 1
     market.book.replace_house(bids, asks)
     sides: tuple[Side, Side] = ("BUY", "SELL")
     for side in sides:
@@ -228,6 +229,7 @@ def _publish(
     buyer_is_maker: bool,
 ) -> None:
     buyer, seller = parties
+    taker = seller if buyer_is_maker else buyer
     market.last_trade_id += 1
     market.last_price = price
     market.forget_prints(exchange.now_ms)
@@ -243,6 +245,7 @@ def _publish(
             buyer_order_id=buyer.order_id if buyer else NO_ORDER,
             seller_order_id=seller.order_id if seller else NO_ORDER,
             time_ms=exchange.now_ms,
+            taker_id=taker.order_id if taker else -exchange.house_takers,
         )
     )
 

@@ -326,7 +326,11 @@ class OrderList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicTrade:
-    """A trade as the market sees it; order ids are -1 on the house side."""
+    """A trade as the market sees it; order ids are -1 on the house side.
+
+    Trades of one incoming order share `taker_id`: the order's id, or a negative number of its own
+    for one of the house. Zero means unknown.
+    """
 
     symbol: str
     trade_id: int
@@ -336,6 +340,7 @@ class PublicTrade:
     buyer_order_id: int
     seller_order_id: int
     time_ms: int
+    taker_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

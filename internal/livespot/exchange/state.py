@@ -103,6 +103,8 @@ class Exchange:
     now_ms: int = 0
     sequence: int = 0
     named: int = 0
+    last_list_id: int = -1
+    house_takers: int = 0
 
     def next_sequence(self) -> int:
         """A number that orders placements and trades in time."""
@@ -135,7 +137,13 @@ class Exchange:
         return [market.orders[number] for number in order_list.order_ids]
 
     def report(
-        self, order: Order, execution_type: str, fill: Fill | None = None, *, formerly: str = ""
+        self,
+        order: Order,
+        execution_type: str,
+        fill: Fill | None = None,
+        *,
+        formerly: str = "",
+        reject_reason: str = "NONE",
     ) -> None:
         """Record one order event as it stands now; `formerly` is the id an amend replaced."""
         market = self.market_of(order)
@@ -145,7 +153,7 @@ class Exchange:
             ExecutionReport(
                 **(_order_members(order) | ({"orig_client_id": formerly} if formerly else {})),
                 execution_type=execution_type,
-                reject_reason="NONE",
+                reject_reason=reject_reason,
                 last_qty=fill.qty if fill else ZERO,
                 last_price=fill.price if fill else ZERO,
                 last_quote=fill.quote_qty if fill else ZERO,
@@ -188,8 +196,13 @@ class Exchange:
 
     def report_list(self, order_list: OrderList) -> None:
         """Record one list event as it stands now."""
+        self.announce_list(order_list, self.members(order_list))
+
+    def announce_list(
+        self, order_list: OrderList, members: list[Order], reject_reason: str = "NONE"
+    ) -> None:
+        """Record one list event with the members given, which need not be registered."""
         order_list.transaction_ms = self.now_ms
-        members = self.members(order_list)
         self.events.append(
             ListStatus(
                 account_id=order_list.account_id,
@@ -198,7 +211,7 @@ class Exchange:
                 contingency=order_list.contingency,
                 status_type=order_list.status_type,
                 order_status=order_list.order_status,
-                reject_reason="NONE",
+                reject_reason=reject_reason,
                 client_id=order_list.client_id,
                 orders=tuple((m.order_id, m.cancelled_client_id or m.client_id) for m in members),
                 time_ms=self.now_ms,

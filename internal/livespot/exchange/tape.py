@@ -1,20 +1,21 @@
 """What the market of one symbol has printed so far: minutes, last trades, a day's summary."""
 
 from bisect import bisect_left, bisect_right
-from collections import deque
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
-from livespot.exchange.candle import MINUTE_MS
-from livespot.exchange.klines import Bar, aggregate, closes_at, join, opens_at
-from livespot.exchange.market import Backdrop
+from livespot.exchange.candle import MINUTE_MS, Candle
+from livespot.exchange.klines import Bar, closes_at, flat, join, of_trade, opens_at
+from livespot.exchange.minute_log import KEPT_MINUTES, MinuteLog
 from livespot.exchange.model import PublicTrade
-from livespot.exchange.recorded import Series
+from livespot.exchange.second_bars import second_bars
+from livespot.exchange.trade_log import TradeLog
 
 DAY_MS = 86_400_000
-_KEPT_TRADES = 1000
 _E8 = 10**8
-_BACKDROP_MINUTES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,99 +47,178 @@ def text_e8(units: int) -> str:
     return f"{sign}{size // _E8}.{size % _E8:08d}"
 
 
-class Tape:
-    """Recorded history before `live_from_ms`, played trades after; nothing is invented between."""
+class History(Protocol):
+    """The minutes before play begins, and which minutes exist at all. Rows are in time order."""
 
-    def __init__(self, series: Series, live_from_ms: int) -> None:
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def tick_size(self) -> Decimal: ...
+    @property
+    def step_size(self) -> Decimal: ...
+    @property
+    def minutes(self) -> Sequence[int]:
+        """Epoch minutes, ascending; an absent one is an outage of the exchange."""
+        ...
+
+    def bar(self, first: int, last: int, open_ms: int) -> Bar:
+        """Rows [first, last), at least one, as one bar."""
+        ...
+
+    def at(self, row: int) -> Candle:
+        """One row."""
+        ...
+
+
+class Tape:
+    """Recorded history before `live_from_ms`, played trades after; nothing is invented between.
+
+    A played minute in which nothing traded has a bar without volume. Bars of one second go as far
+    back as the trades kept.
+    """
+
+    def __init__(self, series: History, live_from_ms: int) -> None:
         self.series = series
         self.scale = Scale.of(series.tick_size, series.step_size)
         self.live_from_ms = live_from_ms
-        self.trades: deque[PublicTrade] = deque(maxlen=_KEPT_TRADES)
-        self._live: list[Bar] = []
+        self.trades = TradeLog(series.symbol, series.tick_size, series.step_size)
+        self._played = MinuteLog()
+        self._silent_from = live_from_ms
+        row = bisect_left(series.minutes, live_from_ms // MINUTE_MS)
+        self._opening_close = series.at(row - 1).close if row else None
         self._day_until = -1
         self._day: Bar | None = None
 
+    @property
+    def last_trade_id(self) -> int:
+        """The newest trade's id; -1 before the first."""
+        ids = self.trades.ids
+        return ids[-1] if ids else -1
+
     def on_trade(self, trade: PublicTrade) -> None:
-        """Add a trade to the forming minute."""
+        """Add a trade to its minute, which need not be the newest.
+
+        An account's trade can come an instant before a market trade of the minute before.
+        """
         ticks = int(trade.price / self.series.tick_size)
         steps = int(trade.qty / self.series.step_size)
-        taker_steps = 0 if trade.buyer_is_maker else steps
-        bar = Bar(
-            trade.time_ms // MINUTE_MS * MINUTE_MS,
-            ticks,
-            ticks,
-            ticks,
-            ticks,
-            steps,
-            ticks * steps,
-            1,
-            taker_steps,
-            taker_steps * ticks,
-            trade.trade_id,
-            trade.trade_id,
-        )
-        self.trades.append(trade)
-        # An account's trade can come an instant before a market trade of the minute before.
-        place = bisect_right(self._live, bar.open_ms, key=_opening)
-        if place and self._live[place - 1].open_ms == bar.open_ms:
-            join(self._live[place - 1], bar)
-        else:
-            self._live.insert(place, bar)
+        self.trades.append(trade, ticks, steps)
+        open_ms = trade.time_ms // MINUTE_MS * MINUTE_MS
+        self._note_silence(open_ms)
+        maker = trade.buyer_is_maker
+        self._played.add(of_trade(open_ms, ticks, steps, trade.trade_id, buyer_is_maker=maker))
 
     def bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> list[Bar]:
-        """Bars of an interval whose open time lies in the span, the forming one included."""
+        """Bars of an interval whose open time lies in the span, the forming one included.
+
+        `to_ms` must not lie after the present: minutes without trades are counted up to it.
+        """
         first = opens_at(from_ms, interval, offset_ms)
         if first < from_ms:
             first = closes_at(first, interval, offset_ms) + 1
+        if interval == "1s":
+            return second_bars(self.trades, self._exists, first, to_ms)
+        self._note_silence(to_ms)
         last = closes_at(opens_at(to_ms, interval, offset_ms), interval, offset_ms)
         bars = self._recorded_bars(interval, first, last, offset_ms)
-        for bar in aggregate(self._played(first, last), interval, offset_ms):
+        played = self._played_bars(interval, first, last, offset_ms)
+        for bar in (*played, *self._silent(first, to_ms)):
+            bar.open_ms = opens_at(bar.open_ms, interval, offset_ms)
             if bars and bars[-1].open_ms == bar.open_ms:
                 join(bars[-1], bar)
             else:
                 bars.append(bar)
         return bars
 
-    def forming(self, interval: str, now_ms: int) -> Bar | None:
-        """The bar an instant lies in, or None while it has no trade."""
-        bars = self.bars(interval, opens_at(now_ms, interval), now_ms)
+    def forming(self, interval: str, now_ms: int, offset_ms: int = 0) -> Bar | None:
+        """The bar an instant lies in, or None where the exchange has none."""
+        bars = self.bars(interval, opens_at(now_ms, interval, offset_ms), now_ms, offset_ms)
         return bars[-1] if bars else None
 
     def day(self, now_ms: int) -> Bar | None:
         """The last 24 hours as one bar, to the minute."""
         minute = now_ms // MINUTE_MS * MINUTE_MS
         if self._day_until != minute:
-            self._day = self._span(minute - DAY_MS, minute - 1)
+            self._day = self.window(minute - DAY_MS, minute - 1)
             self._day_until = minute
-        running = self._span(minute, now_ms)
+        running = self.window(minute, now_ms)
         if self._day is None or running is None:
             return self._day or running
-        total = replace(self._day)
+        total = copy(self._day)
         join(total, running)
         return total
 
-    def _span(self, from_ms: int, to_ms: int) -> Bar | None:
-        parts = self._played(from_ms, to_ms)
-        first, last = self._rows(from_ms, to_ms)
-        total = self.series.bar(first, last, from_ms) if first < last else None
-        for bar in parts:
+    def window(self, from_ms: int, to_ms: int) -> Bar | None:
+        """The minutes that open in a span as one bar; None when the exchange has none of them.
+
+        A rolling window opens at a whole minute; a trading day at `opens_at(now, "1d", offset)`.
+        """
+        self._note_silence(to_ms)
+        row, end = self._rows(from_ms, to_ms)
+        total = self.series.bar(row, end, from_ms) if row < end else None
+        first, after = self._played.rows(from_ms, to_ms)
+        parts = [self._played.total(first, after, from_ms)] if first < after else []
+        for bar in (*parts, *self._silent(from_ms, to_ms)):
             if total is None:
-                total = replace(bar)
+                total = bar
             else:
                 join(total, bar)
+        if total is not None:
+            total.open_ms = from_ms
         return total
 
+    @property
+    def _played_from(self) -> int:
+        """Where play began, or the oldest played minute that is still kept."""
+        opens = self._played.opens
+        return opens[0] if len(opens) >= KEPT_MINUTES else self.live_from_ms
+
     def _rows(self, from_ms: int, to_ms: int) -> tuple[int, int]:
-        """Rows of the record that open in [from_ms, to_ms] and were not played."""
+        """Rows of the record that open in [from_ms, to_ms] and are not kept as played."""
         minutes = self.series.minutes
-        until = min(to_ms, self.live_from_ms - 1)
+        until = min(to_ms, self._played_from - 1)
         return bisect_left(minutes, -(-from_ms // MINUTE_MS)), bisect_right(
             minutes, until // MINUTE_MS
         )
 
-    def _played(self, from_ms: int, to_ms: int) -> list[Bar]:
-        first = bisect_left(self._live, from_ms, key=_opening)
-        return self._live[first : bisect_right(self._live, to_ms, key=_opening)]
+    def _existing(self, from_ms: int, until_ms: int) -> list[int]:
+        """When the minutes open that begin in [from_ms, until_ms), both whole minutes."""
+        minutes = self.series.minutes
+        row = bisect_left(minutes, from_ms // MINUTE_MS)
+        end = bisect_left(minutes, until_ms // MINUTE_MS)
+        return [minutes[i] * MINUTE_MS for i in range(row, end)]
+
+    def _exists(self, open_ms: int) -> bool:
+        return bool(self._existing(open_ms, open_ms + MINUTE_MS))
+
+    def _note_silence(self, to_ms: int) -> None:
+        """Add bars without volume for minutes that are over and had no trade."""
+        until = to_ms // MINUTE_MS * MINUTE_MS
+        opens = self._played.opens
+        first = max(self._silent_from, opens[-1] + MINUTE_MS if opens else self.live_from_ms)
+        if first >= until:
+            return
+        self._silent_from = until
+        close = self._last_close
+        if close is not None:
+            for open_ms in self._existing(first, until):
+                self._played.add(flat(open_ms, close))
+
+    def _silent(self, from_ms: int, to_ms: int) -> list[Bar]:
+        """The forming minute while nothing has traded in it."""
+        open_ms = to_ms // MINUTE_MS * MINUTE_MS
+        opens, close = self._played.opens, self._last_close
+        is_over = open_ms < self.live_from_ms or (opens and opens[-1] >= open_ms)
+        if open_ms < from_ms or is_over or close is None or not self._exists(open_ms):
+            return []
+        return [flat(open_ms, close)]
+
+    @property
+    def _last_close(self) -> int | None:
+        """The newest played price, else the last recorded one before play."""
+        if len(self._played):
+            return self._played.closes[-1]
+        return self._opening_close
 
     def _recorded_bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int) -> list[Bar]:
         row, end = self._rows(from_ms, to_ms)
@@ -151,17 +231,14 @@ class Tape:
             row = after
         return bars
 
-    def backdrop(self, open_ms: int) -> Backdrop | None:
-        """Means over the recorded minutes before one; None at the very beginning."""
-        row = bisect_left(self.series.minutes, open_ms // MINUTE_MS)
-        rows = range(max(0, row - _BACKDROP_MINUTES), row)
-        if not rows:
-            return None
-        closes, volumes = self.series.columns[3], self.series.columns[4]
-        return Backdrop(
-            sum(closes[i] for i in rows) // len(rows), sum(volumes[i] for i in rows) // len(rows)
-        )
-
-
-def _opening(bar: Bar) -> int:
-    return bar.open_ms
+    def _played_bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int) -> list[Bar]:
+        row, end = self._played.rows(from_ms, to_ms)
+        opens = self._played.opens
+        bars: list[Bar] = []
+        while row < end:
+            open_ms = opens_at(opens[row], interval, offset_ms)
+            until = closes_at(open_ms, interval, offset_ms)
+            after = min(end, bisect_right(opens, until, row, end))
+            bars.append(self._played.total(row, after, open_ms))
+            row = after
+        return bars

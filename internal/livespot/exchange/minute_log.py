@@ -1,0 +1,110 @@
+"""The played minutes of one symbol, as columns of whole numbers."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+
+from livespot.exchange.klines import Bar, join
+
+# The widest window anybody asks for is seven days.
+KEPT_MINUTES = 7 * 1440
+_SLACK = 240
+
+
+class MinuteLog:
+    """At least the last `KEPT_MINUTES` minutes, oldest first; a row is a place in that order."""
+
+    def __init__(self) -> None:
+        self.opens = array("q")
+        self.closes = array("q")
+        self._starts = array("q")
+        self._highs = array("q")
+        self._lows = array("q")
+        self._sums = tuple(array("q") for _ in range(5))
+        self._first_ids = array("q")
+        self._last_ids = array("q")
+
+    def __len__(self) -> int:
+        return len(self.opens)
+
+    def add(self, bar: Bar) -> None:
+        """Add one minute, or join it to what its minute holds already."""
+        place = bisect_left(self.opens, bar.open_ms)
+        if place < len(self.opens) and self.opens[place] == bar.open_ms:
+            joined = self.at(place)
+            join(joined, bar)
+            self._store(place, joined)
+            return
+        for column, value in zip(self._columns(), _values(bar), strict=True):
+            column.insert(place, value)
+        if len(self.opens) >= KEPT_MINUTES + _SLACK:
+            for column in self._columns():
+                del column[:_SLACK]
+
+    def rows(self, from_ms: int, to_ms: int) -> tuple[int, int]:
+        """Rows [first, after) of the minutes that open in a span, both ends included."""
+        return bisect_left(self.opens, from_ms), bisect_right(self.opens, to_ms)
+
+    def at(self, row: int) -> Bar:
+        """One minute."""
+        return Bar(*(column[row] for column in self._columns()))
+
+    def total(self, first: int, after: int, open_ms: int) -> Bar:
+        """Rows [first, after), at least one, as one bar. Minutes without trades have no price."""
+        if after - first == 1:
+            bar = self.at(first)
+            bar.open_ms = open_ms
+            return bar
+        counts = self._sums[2]
+        while first < after - 1 and not counts[first]:
+            first += 1
+        ids = [number for number in self._first_ids[first:after] if number >= 0]
+        volume, quote, trades, taker_base, taker_quote = (
+            sum(column[first:after]) for column in self._sums
+        )
+        return Bar(
+            open_ms,
+            self._starts[first],
+            max(self._highs[first:after]),
+            min(self._lows[first:after]),
+            self.closes[after - 1],
+            volume,
+            quote,
+            trades,
+            taker_base,
+            taker_quote,
+            ids[0] if ids else -1,
+            max(self._last_ids[first:after]),
+        )
+
+    def _columns(self) -> "tuple[array[int], ...]":
+        return (
+            self.opens,
+            self._starts,
+            self._highs,
+            self._lows,
+            self.closes,
+            *self._sums,
+            self._first_ids,
+            self._last_ids,
+        )
+
+    def _store(self, row: int, bar: Bar) -> None:
+        for column, value in zip(self._columns(), _values(bar), strict=True):
+            column[row] = value
+
+
+def _values(bar: Bar) -> tuple[int, ...]:
+    return (
+        bar.open_ms,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.quote,
+        bar.trades,
+        bar.taker_base,
+        bar.taker_quote,
+        bar.first_id,
+        bar.last_id,
+    )
