@@ -10,7 +10,7 @@ from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.pump import WARM_UP_MINUTES, Player
 from livespot.exchange.recorded import load_recorded, packaged_data
-from livespot.exchange.tape import Tape
+from livespot.exchange.tape import Scale
 
 # 2021-04-22T00:01 UTC, with which `livespot sim` begins, and the seed it uses.
 START_MS = 1_619_049_660_000
@@ -28,14 +28,15 @@ def test_the_first_minutes_of_the_demonstration_are_what_they_always_were() -> N
 
     for symbol, series in market.series.items():
         key = f"{SEED}:{symbol}"
-        tape = Tape(series, first_ms)
-        player = Player(key, tape, first_ms)
+        scale = Scale.of(series.tick_size, series.step_size)
+        player = Player(key, series, first_ms)
         while player.prepare(START_MS + MINUTES * MINUTE_MS):
             pass
         for number, event in enumerate(player.waiting):
+            assert isinstance(event, Quote | Print)
             events.update(f"{symbol} {line(event)}\n".encode())
             if number % 100 == 0 and isinstance(event, Quote):
-                levels = ladder(SplitMix(key).bits(), event, tape.scale)
+                levels = ladder(SplitMix(key).bits(), event, scale)
                 ladders.update(f"{symbol} {levels}\n".encode())
 
     assert events.hexdigest() == EVENTS

@@ -12,8 +12,8 @@ from livespot.exchange.market_hub import MarketHub
 from livespot.exchange.model import BookChanged, PublicTrade
 from livespot.exchange.order_journal import OrderJournal
 from livespot.exchange.outbound import OpenSockets
-from livespot.exchange.recorded import RecordedMarket
 from livespot.exchange.settings import ApiKey, ExchangeSettings
+from livespot.exchange.sources import MarketSource
 from livespot.exchange.tape import Tape
 from livespot.exchange.user_hub import UserHub
 
@@ -23,6 +23,7 @@ class ExchangeCore:
     """What every face of the exchange needs. All of it lives on one event loop, unlocked."""
 
     engine: Engine
+    source: MarketSource
     tapes: Mapping[str, Tape]
     keys: Mapping[str, ApiKey]
     meter: WeightMeter
@@ -52,14 +53,15 @@ class ExchangeCore:
 
 
 def open_exchange(
-    settings: ExchangeSettings, recorded: RecordedMarket, *, clock: Clock, live_from_ms: int
+    settings: ExchangeSettings, source: MarketSource, *, clock: Clock, live_from_ms: int
 ) -> ExchangeCore:
-    """Assemble an exchange that plays `recorded` from `live_from_ms` on."""
-    engine = Engine(recorded.symbols, settings.accounts, settings.order_limits)
-    tapes = {name: Tape(series, live_from_ms) for name, series in recorded.series.items()}
+    """Assemble an exchange that plays `source` from `live_from_ms` on."""
+    engine = Engine(source.symbols, settings.accounts, settings.order_limits)
+    tapes = {name: Tape(series, live_from_ms) for name, series in source.series.items()}
     journal = Journal(settings.journal)
     return ExchangeCore(
         engine=engine,
+        source=source,
         tapes=tapes,
         keys={key.key: key for key in settings.keys},
         meter=WeightMeter(settings.request_limits),

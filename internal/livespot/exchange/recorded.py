@@ -16,10 +16,12 @@ import msgspec
 from livespot.contracts.errors import PreflightFailed
 from livespot.exchange.candle import MINUTE_MS, Candle, flaw_of, trade_count
 from livespot.exchange.klines import Bar
+from livespot.exchange.market import Backdrop, MarketEvent, minute_events
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.specs import symbol_spec
 
 _FORMAT = "livespot-recorded-1"
+_BACKDROP_MINUTES = 20
 _HEADER = "minute,open,high,low,close,volume"
 
 
@@ -91,6 +93,24 @@ class Series:
         """The candle of a minute; None where the exchange recorded none."""
         row = self.index.get(open_ms // MINUTE_MS)
         return None if row is None else self.at(row)
+
+    def events(self, key: str, open_ms: int) -> tuple[MarketEvent, ...]:
+        """One way in which the recorded minute can have come about."""
+        row = self.index.get(open_ms // MINUTE_MS)
+        if row is None:
+            return ()
+        candle = self.at(row)
+        return minute_events(
+            key, candle, self._backdrop(row) or Backdrop(candle.open, candle.volume)
+        )
+
+    def _backdrop(self, row: int) -> Backdrop | None:
+        """Means over the recorded minutes before one; None at the very beginning."""
+        rows = slice(max(0, row - _BACKDROP_MINUTES), row)
+        closes, volumes = self.columns[3][rows], self.columns[4][rows]
+        if not closes:
+            return None
+        return Backdrop(sum(closes) // len(closes), sum(volumes) // len(volumes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,59 @@
+"""What a market to play is, wherever its minutes come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from livespot.exchange.market import MarketEvent
+from livespot.exchange.model import SymbolSpec
+from livespot.exchange.tape import History
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTurn:
+    """From `t_ms` on the symbol has this status."""
+
+    t_ms: int
+    status: str
+
+
+Happening = MarketEvent | StatusTurn
+
+
+class PlayedHistory(History, Protocol):
+    """Minutes that can also be played.
+
+    Every answer depends on its arguments alone, so that a minute may be asked for in any order.
+    """
+
+    def events(self, key: str, open_ms: int) -> tuple[Happening, ...]:
+        """What happens in one minute, in time order; `key` seeds what no record says."""
+        ...
+
+
+class MarketSource(Protocol):
+    """A whole market. `sha256` stands for everything its minutes follow from."""
+
+    @property
+    def data_id(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def start_ms(self) -> int:
+        """The first instant anything is known of."""
+        ...
+
+    @property
+    def end_ms(self) -> int | None:
+        """The instant after the last one; None for a market without end."""
+        ...
+
+    @property
+    def series(self) -> Mapping[str, PlayedHistory]:
+        """The minutes of each symbol."""
+        ...
+
+    @property
+    def symbols(self) -> tuple[SymbolSpec, ...]:
+        """The trading rules of each symbol."""
+        ...
