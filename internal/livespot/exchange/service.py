@@ -72,21 +72,33 @@ async def serve_exchange(
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
         PortTaken: the port is in use.
     """
-    with _listen(settings.port) as listening:
-        recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
-        live_from_ms = _live_from(recorded, clock.now_ms())
-        core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
+    with _listen(settings.port) as listening, opened(settings, clock) as (core, pump, recorded):
         address = address_of(_HOST, listening.getsockname()[1])
-        with contextlib.closing(core.journal):
-            _note_life(core, recorded, "start")
-            pump = MarketPump(core, seed=settings.seed, from_ms=live_from_ms)
-            pump.catch_up()
-            try:
-                await _serve(core, pump, listening, (address, recorded), task_status)
-            finally:
-                _note_life(core, recorded, "stop")
-                if settings.state_file is not None:
-                    settings.state_file.unlink(missing_ok=True)
+        await _serve(core, pump, listening, (address, recorded), task_status)
+
+
+@contextlib.contextmanager
+def opened(
+    settings: ExchangeSettings, clock: Clock
+) -> Iterator[tuple[ExchangeCore, MarketPump, RecordedMarket]]:
+    """An exchange brought to the clock's present; who opened it moves and serves it.
+
+    Raises:
+        RecordedDataInvalid: the data is damaged or does not cover the clock's present.
+    """
+    recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
+    live_from_ms = _live_from(recorded, clock.now_ms())
+    core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
+    with contextlib.closing(core.journal):
+        _note_life(core, recorded, "start")
+        pump = MarketPump(core, seed=settings.seed, from_ms=live_from_ms)
+        pump.catch_up()
+        try:
+            yield core, pump, recorded
+        finally:
+            _note_life(core, recorded, "stop")
+            if settings.state_file is not None:
+                settings.state_file.unlink(missing_ok=True)
 
 
 async def _serve(
@@ -125,7 +137,7 @@ def _server(core: ExchangeCore) -> uvicorn.Server:
     speed = shared.speed if shared else 1
     return _Embedded(
         uvicorn.Config(
-            _application(core),
+            application(core),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -143,7 +155,8 @@ def _server(core: ExchangeCore) -> uvicorn.Server:
     )
 
 
-def _application(core: ExchangeCore) -> Starlette:
+def application(core: ExchangeCore) -> Starlette:
+    """All faces of one exchange, for any server to serve."""
     log = RequestLog(core.journal, core.clock)
     streams = StreamFace(core.market, core.sockets, core.clock, core.settings.queue_size)
     ws_api = WsApiFace(core, log)
