@@ -50,14 +50,24 @@ class UserHub:
         if not subscriber.subscriptions:
             self._subscribers.pop(subscriber, None)
 
+    def end_all(self, now_ms: int) -> int:
+        """End every subscription of every connection; how many there were."""
+        subscribers = list(self._subscribers)
+        count = sum(len(one.subscriptions) for one in subscribers)
+        for subscriber in subscribers:
+            self.unsubscribe(subscriber, None, now_ms)
+        return count
+
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a connection that has gone."""
         self._subscribers.pop(subscriber, None)
 
-    def publish(self, account: str, event: Json) -> None:
-        """Send an event to everyone who hears the account."""
+    def publish(self, account: str, event: Json) -> int:
+        """Send an event to everyone who hears the account; to how many it went."""
+        sent = 0
         for subscriber in self._subscribers:
             for number, heard in subscriber.subscriptions.items():
                 if heard == account:
                     frame = encode({"subscriptionId": number, "event": event})
-                    subscriber.outbound.push(frame)
+                    sent += subscriber.outbound.push(frame)
+        return sent
