@@ -1,15 +1,16 @@
 """One symbol's order book: house liquidity plus resting account orders."""
 
-from bisect import insort
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
+
+import msgspec
 
 from livespot.exchange.model import ZERO, Level, Levels, Order, Side
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True, gc=False):
     """What an incoming order meets next; `order` is None when it is the house."""
 
     price: Decimal
@@ -17,130 +18,239 @@ class Maker:
     order: Order | None
 
 
+class _Level:
+    """One price of one side: house quantity and account orders, oldest first."""
+
+    __slots__ = ("house", "orders")
+
+    def __init__(self) -> None:
+        self.house = ZERO
+        self.orders: dict[int, Order] = {}
+
+    def visible(self) -> Decimal:
+        """What the book shows here."""
+        total = self.house
+        for order in self.orders.values():
+            total += displayed(order)
+        return total
+
+
+class _Half:
+    """One side of a book: levels by price, their prices sorted, and what changed of them."""
+
+    __slots__ = ("_descends", "levels", "prices", "shown", "touched")
+
+    def __init__(self, *, descends: bool) -> None:
+        self.levels: dict[Decimal, _Level] = {}
+        self.prices: list[Decimal] = []
+        self.shown: dict[Decimal, Decimal] = {}
+        self.touched: set[Decimal] = set()
+        self._descends = descends
+
+    def best_first(self) -> Iterable[Decimal]:
+        return reversed(self.prices) if self._descends else self.prices
+
+    def top(self) -> Decimal | None:
+        if not self.prices:
+            return None
+        return self.prices[-1 if self._descends else 0]
+
+    def ensure(self, price: Decimal) -> _Level:
+        self.touched.add(price)
+        level = self.levels.get(price)
+        if level is None:
+            level = self.levels[price] = _Level()
+            insort(self.prices, price)
+        return level
+
+    def tidy(self, price: Decimal, level: _Level) -> None:
+        """Note a change of a level, and drop it once nothing is left of it."""
+        self.touched.add(price)
+        if level.house <= 0 and not level.orders:
+            del self.levels[price]
+            del self.prices[bisect_left(self.prices, price)]
+
+    def replace_house(self, levels: Levels) -> None:
+        offered = {price: qty for price, qty in levels if qty > 0}
+        for price in [one for one, level in self.levels.items() if level.house > 0]:
+            if price not in offered:
+                self._set_house(price, ZERO)
+        for price, qty in offered.items():
+            self._set_house(price, qty)
+
+    def changes(self) -> tuple[Level, ...]:
+        changed = []
+        for price in self.touched:
+            level = self.levels.get(price)
+            now = ZERO if level is None else level.visible()
+            if self.shown.get(price, ZERO) != now:
+                changed.append((price, now))
+                if now:
+                    self.shown[price] = now
+                else:
+                    del self.shown[price]
+        self.touched.clear()
+        return tuple(sorted(changed, reverse=self._descends))
+
+    def _set_house(self, price: Decimal, qty: Decimal) -> None:
+        level = self.levels.get(price)
+        if level is not None and level.house == qty:
+            return
+        level = level or self.ensure(price)
+        level.house = qty
+        for order in level.orders.values():
+            if order.queue_ahead > qty:
+                order.queue_ahead = qty
+        self.tidy(price, level)
+
+
 class Book:
     """Price-time priority over house levels and account orders.
 
     At one price an account order stands behind the house quantity that was displayed when it
-    was placed; house quantity added later stands behind it.
+    was placed; house quantity added later stands behind it. Of an iceberg only one part stands
+    in the queue; the next part joins it at the back.
     """
 
     def __init__(self) -> None:
         self.update_id = 0
-        self.dirty = False
-        self._house: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
-        self._resting: dict[Side, list[Order]] = {"BUY": [], "SELL": []}
-        self._shown: dict[Side, dict[Decimal, Decimal]] = {"BUY": {}, "SELL": {}}
+        self._halves: dict[Side, _Half] = {
+            "BUY": _Half(descends=True),
+            "SELL": _Half(descends=False),
+        }
+
+    @property
+    def dirty(self) -> bool:
+        """True when levels may have changed since `changes` was asked."""
+        return bool(self._halves["BUY"].touched or self._halves["SELL"].touched)
 
     def replace_house(self, bids: Levels, asks: Levels) -> None:
         """Set all house levels; a queue ahead of an order only ever shrinks."""
-        self._house["BUY"] = _sorted_levels(bids, descending=True)
-        self._house["SELL"] = _sorted_levels(asks, descending=False)
-        for side, orders in self._resting.items():
-            for order in orders:
-                shown = self._house[side].get(order.price, ZERO)
-                order.queue_ahead = min(order.queue_ahead, shown)
-        self.dirty = True
+        self._halves["BUY"].replace_house(bids)
+        self._halves["SELL"].replace_house(asks)
 
     def rest(self, order: Order) -> None:
         """Put an order on the book behind everything at its price."""
-        order.queue_ahead = self._house[order.side].get(order.price, ZERO)
-        insort(self._resting[order.side], order, key=_priority)
-        self.dirty = True
+        level = self._halves[order.side].ensure(order.price)
+        order.queue_ahead = level.house
+        if order.iceberg_qty > 0:
+            order.displayed = min(order.iceberg_qty, order.remaining)
+        level.orders[order.order_id] = order
 
     def remove(self, order: Order) -> None:
         """Take an order off the book; nothing happens when it is not there."""
-        resting = self._resting[order.side]
-        if order in resting:
-            resting.remove(order)
-            self.dirty = True
+        half = self._halves[order.side]
+        level = half.levels.get(order.price)
+        if level is not None and level.orders.pop(order.order_id, None) is not None:
+            half.tidy(order.price, level)
 
-    def resting(self, side: Side) -> tuple[Order, ...]:
-        """Resting orders of a side, best first."""
-        return tuple(self._resting[side])
+    def shrunk(self, order: Order, qty: Decimal = ZERO) -> None:
+        """Show a resting order's smaller remainder, `qty` of which was taken from the queue.
+
+        An iceberg whose displayed part is gone shows the next one, behind everything else.
+        """
+        half = self._halves[order.side]
+        level = half.levels.get(order.price)
+        if level is None or order.order_id not in level.orders:
+            return
+        half.touched.add(order.price)
+        if order.iceberg_qty > 0 and qty > 0:
+            order.displayed -= qty
+            if order.displayed <= 0 < order.remaining:
+                del level.orders[order.order_id]
+                self.rest(order)
+
+    def resting(self, side: Side, limit: Decimal | None = None) -> list[Order]:
+        """Resting orders of a side, best first; with a limit those it reaches at their price."""
+        half = self._halves[side]
+        found: list[Order] = []
+        for price in half.best_first():
+            if limit is not None and not reaches(side, price, limit):
+                break
+            found.extend(half.levels[price].orders.values())
+        return found
+
+    def first_at(self, side: Side, price: Decimal) -> Order | None:
+        """The order that stands first at a price."""
+        level = self._halves[side].levels.get(price)
+        return None if level is None else next(iter(level.orders.values()), None)
 
     def best_maker(self, side: Side, limit: Decimal | None) -> Maker | None:
         """What a taker on `side` would trade with next, within its limit price."""
-        maker = self._best(opposite(side))
-        if maker is None or limit is None or reaches(side, limit, maker.price):
-            return maker
-        return None
+        half = self._halves[opposite(side)]
+        price = half.top()
+        if price is None or (limit is not None and not reaches(side, limit, price)):
+            return None
+        level = half.levels[price]
+        order = next(iter(level.orders.values()), None)
+        if order is None:
+            return Maker(price, level.house, None)
+        ahead = min(order.queue_ahead, level.house)
+        if ahead > 0:
+            return Maker(price, ahead, None)
+        return Maker(price, displayed(order), order)
 
-    def walk(self, side: Side, limit: Decimal | None) -> Iterator[Level]:
-        """All (price, quantity) a taker could take within its limit, best first."""
-        for price, qty in self.merged(opposite(side)):
+    def offers(self, side: Side, limit: Decimal | None) -> Iterator[Maker]:
+        """Everything a taker could take within its limit, best price first, hidden parts too."""
+        half = self._halves[opposite(side)]
+        for price in half.best_first():
             if limit is not None and not reaches(side, limit, price):
                 return
-            yield price, qty
+            level = half.levels[price]
+            if level.house > 0:
+                yield Maker(price, level.house, None)
+            for order in level.orders.values():
+                yield Maker(price, order.remaining, order)
+
+    def walk(self, side: Side, limit: Decimal | None) -> Iterator[Level]:
+        """The same as (price, quantity); a price may come more than once."""
+        for maker in self.offers(side, limit):
+            yield maker.price, maker.qty
 
     def take_house(self, side: Side, price: Decimal, qty: Decimal) -> None:
         """Consume house quantity on a side; orders behind it move up."""
-        levels = self._house[side]
-        left = levels[price] - qty
-        if left > 0:
-            levels[price] = left
-        else:
-            del levels[price]
-        self.advance_queue(side, price, qty)
+        half = self._halves[side]
+        level = half.levels[price]
+        level.house = max(ZERO, level.house - qty)
+        _advance(level, qty)
+        half.tidy(price, level)
 
     def advance_queue(self, side: Side, price: Decimal, qty: Decimal) -> None:
         """Shorten the queue ahead of every order at a price."""
-        for order in self._resting[side]:
-            if order.price == price:
-                order.queue_ahead = max(ZERO, order.queue_ahead - qty)
-        self.dirty = True
+        level = self._halves[side].levels.get(price)
+        if level is not None:
+            _advance(level, qty)
 
-    def house_levels(self, side: Side) -> list[Level]:
-        """House levels of a side, best first."""
-        return list(self._house[side].items())
+    def best_house(self, side: Side) -> Level | None:
+        """The best house level of a side."""
+        half = self._halves[side]
+        for price in half.best_first():
+            if half.levels[price].house > 0:
+                return price, half.levels[price].house
+        return None
 
     def best(self, side: Side) -> Level | None:
-        """Best price of a side with its whole quantity, house and account orders together."""
-        maker = self._best(side)
-        if maker is None:
-            return None
-        total = self._house[side].get(maker.price, ZERO)
-        for order in self._resting[side]:
-            if order.price != maker.price:
-                break
-            total += order.remaining
-        return maker.price, total
+        """Best price of a side with all that is shown there."""
+        half = self._halves[side]
+        price = half.top()
+        return None if price is None else (price, half.levels[price].visible())
 
-    def merged(self, side: Side) -> list[Level]:
-        """House and account orders of a side as levels, best first."""
-        levels = self._merged(side)
-        return sorted(levels.items(), reverse=side == "BUY")
+    def merged(self, side: Side, limit: int | None = None) -> list[Level]:
+        """The levels of a side as shown, house and account orders together, best first."""
+        half = self._halves[side]
+        prices = islice(half.best_first(), limit)
+        return [(price, half.levels[price].visible()) for price in prices]
 
     def changes(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Levels (bids, asks) that differ from the last call, zero for those gone."""
-        self.dirty = False
-        return self._side_changes("BUY"), self._side_changes("SELL")
+        return self._halves["BUY"].changes(), self._halves["SELL"].changes()
 
-    def _side_changes(self, side: Side) -> tuple[Level, ...]:
-        now, before = self._merged(side), self._shown[side]
-        changed = [(price, qty) for price, qty in now.items() if before.get(price) != qty]
-        changed += [(price, ZERO) for price in before if price not in now]
-        self._shown[side] = now
-        return tuple(sorted(changed, reverse=side == "BUY"))
 
-    def _merged(self, side: Side) -> dict[Decimal, Decimal]:
-        levels = dict(self._house[side])
-        for order in self._resting[side]:
-            levels[order.price] = levels.get(order.price, ZERO) + order.remaining
-        return levels
-
-    def _best(self, side: Side) -> Maker | None:
-        house = next(iter(self._house[side].items()), None)
-        order = next(iter(self._resting[side]), None)
-        if order is None:
-            return None if house is None else Maker(house[0], house[1], None)
-        if house is None or better(side, order.price, house[0]):
-            return Maker(order.price, order.remaining, order)
-        if house[0] == order.price:
-            ahead = min(order.queue_ahead, house[1])
-            if ahead == 0:
-                return Maker(order.price, order.remaining, order)
-            return Maker(house[0], ahead, None)
-        return Maker(house[0], house[1], None)
+def displayed(order: Order) -> Decimal:
+    """What the book shows of a resting order."""
+    if order.iceberg_qty > 0:
+        return min(order.displayed, order.remaining)
+    return order.remaining
 
 
 def opposite(side: Side) -> Side:
@@ -153,15 +263,6 @@ def reaches(side: Side, limit: Decimal, price: Decimal) -> bool:
     return limit >= price if side == "BUY" else limit <= price
 
 
-def better(side: Side, price: Decimal, other: Decimal) -> bool:
-    """True when a resting `price` on `side` comes before `other`."""
-    return price > other if side == "BUY" else price < other
-
-
-def _priority(order: Order) -> tuple[Decimal, int]:
-    return (-order.price if order.side == "BUY" else order.price), order.sequence
-
-
-def _sorted_levels(levels: Levels, *, descending: bool) -> dict[Decimal, Decimal]:
-    positive = [(price, qty) for price, qty in levels if qty > 0]
-    return dict(sorted(positive, reverse=descending))
+def _advance(level: _Level, qty: Decimal) -> None:
+    for order in level.orders.values():
+        order.queue_ahead = max(ZERO, order.queue_ahead - qty)

@@ -1,9 +1,10 @@
 """The facade of the matching engine: an embedded spot exchange without IO, clock or chance."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
-from livespot.exchange import cancelling, lists, matching, placing, queries, replies
+from livespot.exchange import amending, cancelling, lists, matching, placing, queries, replies
 from livespot.exchange.funds import deposit
 from livespot.exchange.list_params import read_list
 from livespot.exchange.model import (
@@ -11,16 +12,25 @@ from livespot.exchange.model import (
     Balance,
     BalanceChanged,
     Event,
+    ExchangeFilters,
     Json,
     Level,
     Levels,
     ListKind,
+    Order,
     OrderLimits,
+    PriceRange,
     Rejection,
     SymbolSpec,
 )
+from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, OpenOrders
 from livespot.exchange.order_counts import OrderCounts
 from livespot.exchange.params import OrderRequest, Params, read_order, read_response_type
+from livespot.exchange.specs import (
+    asset_filter_rows,
+    exchange_filter_rows,
+    execution_rule_rows,
+)
 from livespot.exchange.state import Account, Exchange, Market
 from livespot.exchange.triggers import on_price
 
@@ -42,7 +52,12 @@ class Engine:
         symbols: Sequence[SymbolSpec],
         accounts: Sequence[AccountSpec],
         limits: OrderLimits = DEFAULT_LIMITS,
+        *,
+        report_refusals: bool = True,
+        filters: ExchangeFilters = NO_EXCHANGE_FILTERS,
     ) -> None:
+        """`report_refusals`: orders the engine refuses also show on the user stream."""
+        self._report_refusals = report_refusals
         self._exchange = Exchange(
             markets={spec.symbol: Market(spec=spec) for spec in symbols},
             accounts={
@@ -52,10 +67,24 @@ class Engine:
                     balances={
                         asset: Balance(free=amount) for asset, amount in spec.balances.items()
                     },
+                    open=OpenOrders(filters),
                 )
                 for spec in accounts
             },
+            filters=filters,
         )
+
+    @property
+    def state(self) -> Exchange:
+        """All it holds, for views of it; never to be changed from outside."""
+        return self._exchange
+
+    @classmethod
+    def reading(cls, state: Exchange) -> "Engine":
+        """An engine over another state, for queries only."""
+        reader = cls((), ())
+        reader._exchange = state  # noqa: SLF001  its own member
+        return reader
 
     def set_book(self, symbol: str, bids: Levels, asks: Levels, now_ms: int) -> None:
         """Replace all house levels (best first); resting orders the new book crosses fill."""
@@ -69,8 +98,11 @@ class Engine:
         """A trade of the wider market: fills resting orders it reaches and fires triggers.
 
         Set the book of that moment first: a triggered stop trades with the book as it stands.
+        Nothing happens while the symbol does not trade.
         """
         market = self._at(symbol, now_ms)
+        if not market.is_trading:
+            return
         self._exchange.house_takers += 1
         # A price between ours and this one was passed before the trade printed, so what our
         # fills set in motion (pending legs above all) must already stand when it does.
@@ -80,8 +112,45 @@ class Engine:
         self._settle(market)
 
     def set_symbol(self, spec: SymbolSpec) -> None:
-        """Replace a symbol's rules or status; open orders stay."""
-        self._exchange.market(spec.symbol).spec = spec
+        """Replace a symbol's rules or status; open orders stay.
+
+        A symbol that trades again does so with the newest house book set meanwhile.
+        """
+        market = self._exchange.market(spec.symbol)
+        market.adopt(spec)
+        if market.is_trading and market.held_book is not None:
+            matching.replace_house(self._exchange, market, *market.held_book)
+            self._settle(market)
+
+    def set_status(self, symbol: str, status: str, now_ms: int) -> None:
+        """Set a symbol's status: TRADING, HALT, BREAK, END_OF_DAY or CANCEL_ONLY."""
+        spec = self._at(symbol, now_ms).spec
+        info = {**spec.info, "status": status}
+        self.set_symbol(replace(spec, status=status, info=info))
+
+    def set_reference_price(self, symbol: str, price: Decimal | None, now_ms: int) -> None:
+        """Set the reference price; None withdraws it, which is not the same as never having one."""
+        self._at(symbol, now_ms).reference = (price, now_ms)
+
+    def reference_price(self, symbol: str) -> tuple[Decimal | None, int] | None:
+        """(reference price or None for now, time it was set); None if there never was one."""
+        return self._exchange.market(symbol).reference
+
+    def set_execution_rules(self, symbol: str, rule: PriceRange | None) -> None:
+        """Set or lift the price range within which takers trade."""
+        self._exchange.market(symbol).price_range = rule
+
+    def execution_rules(self, symbol: str) -> list[Json]:
+        """The symbol's execution rules as the exchange publishes them."""
+        return execution_rule_rows(self._exchange.market(symbol).price_range)
+
+    def exchange_filters(self) -> list[Json]:
+        """Filters over all symbols as the exchange publishes them."""
+        return exchange_filter_rows(self._exchange.filters)
+
+    def asset_filters(self) -> list[Json]:
+        """Filters on assets as the exchange publishes them."""
+        return asset_filter_rows(self._exchange.filters)
 
     def adjust_balance(self, account: str, asset: str, delta: Decimal, now_ms: int) -> None:
         """Deposit (positive) or withdraw (negative) free funds.
@@ -115,7 +184,7 @@ class Engine:
         market, request, response_type = self._read_order(Params(params), now_ms)
         owner.counts.check(now_ms)
         placing.check_before_engine(self._exchange, market, owner, request)
-        order = placing.accept(self._exchange, market, owner, request)
+        order = self._accept(market, owner, request)
         owner.counts.add(1, now_ms)
         placing.start(self._exchange, market, order)
         reply = replies.order_reply(order, response_type)
@@ -126,7 +195,7 @@ class Engine:
         """Validate like a new order, up to but not into the engine."""
         owner = self._exchange.accounts[account]
         reader = Params(params)
-        wants_rates = reader.text("computeCommissionRates") == "true"
+        wants_rates = reader.flag("computeCommissionRates")
         market, request, _ = self._read_order(reader, now_ms)
         placing.check_before_engine(self._exchange, market, owner, request)
         return replies.order_commission_body(owner, request.side) if wants_rates else {}
@@ -164,7 +233,8 @@ class Engine:
         refusal = _refusal(owner, now_ms)
         if refusal is not None and not mode.cancel_only:
             raise refusal
-        owner.counts.add(1, now_ms)
+        if refusal is None:
+            owner.counts.add(1, now_ms)
 
         def cancel_half() -> Json:
             return cancelling.cancel(self._exchange, market, owner, cancelled)
@@ -172,7 +242,7 @@ class Engine:
         def place_half() -> Json:
             if refusal is not None:
                 raise refusal
-            order = placing.accept(self._exchange, market, owner, request)
+            order = self._accept(market, owner, request)
             placing.start(self._exchange, market, order)
             return replies.order_reply(order, response_type)
 
@@ -187,12 +257,33 @@ class Engine:
         plan = read_list(params, market.spec, kind)
         owner.counts.check(now_ms)
         lists.check_list(self._exchange, market, owner, plan)
-        order_list = lists.place_list(self._exchange, market, owner, plan)
+        try:
+            order_list = lists.place_list(self._exchange, market, owner, plan)
+        except Rejection as refused:
+            reason = self._told(refused)
+            if reason is not None:
+                lists.report_refused_list(self._exchange, market, owner, plan, reason)
+            raise
         owner.counts.add(len(plan.requests), now_ms)
         lists.start_list(self._exchange, market, order_list)
         reply = replies.list_reply(self._exchange, order_list, plan.response_type)
         self._settle(market)
         return reply
+
+    def amend_order(self, account: str, params: Raw, now_ms: int) -> Json:
+        """Lower an open order's quantity without losing its turn."""
+        reader = Params(params)
+        market = self._at(reader.need("symbol"), now_ms)
+        request = amending.read_amend(reader, market.spec)
+        owner = self._exchange.accounts[account]
+        reply = amending.amend(self._exchange, market, owner, request)
+        self._settle(market)
+        return reply
+
+    def amendments(self, account: str, params: Raw) -> list[Json]:
+        """What was amended of one order."""
+        reader, market = self._reader(params)
+        return amending.amendments(market, self._exchange.accounts[account], reader)
 
     def cancel_list(self, account: str, params: Raw, now_ms: int) -> Json:
         """Cancel a list."""
@@ -207,12 +298,16 @@ class Engine:
     def query_order(self, account: str, params: Raw) -> Json:
         """One order; -2013 when there is none."""
         reader, market = self._reader(params)
-        return queries.query_order(market, self._exchange.accounts[account], reader)
+        owner = self._exchange.accounts[account]
+        return queries.query_order(market, owner, reader, self._exchange.now_ms)
 
     def open_orders(self, account: str, params: Raw) -> list[Json]:
         """Open orders of one symbol, or of all without `symbol`."""
         owner = self._exchange.accounts[account]
-        return queries.open_orders(self._exchange, owner, Params(params).text("symbol"))
+        reader = Params(params)
+        symbol = reader.text("symbol")
+        reader.finish()
+        return queries.open_orders(self._exchange, owner, symbol)
 
     def all_orders(self, account: str, params: Raw) -> list[Json]:
         """Orders of a symbol, open and ended."""
@@ -224,8 +319,9 @@ class Engine:
         owner = self._exchange.accounts[account]
         return queries.query_list(self._exchange, owner, Params(params))
 
-    def open_lists(self, account: str) -> list[Json]:
-        """Lists still executing."""
+    def open_lists(self, account: str, params: Raw | None = None) -> list[Json]:
+        """Lists still executing; takes no parameters."""
+        Params(params or {}).finish()
         return queries.open_lists(self._exchange, self._exchange.accounts[account])
 
     def all_lists(self, account: str, params: Raw) -> list[Json]:
@@ -238,14 +334,28 @@ class Engine:
         reader, market = self._reader(params)
         return queries.my_trades(market, self._exchange.accounts[account], reader)
 
+    def prevented_matches(self, account: str, params: Raw) -> list[Json]:
+        """Matches that self-trade prevention stopped."""
+        reader, market = self._reader(params)
+        return queries.prevented_matches(market, self._exchange.accounts[account], reader)
+
+    def filters(self, params: Raw) -> Json:
+        """The filters of the exchange, of a symbol and of its assets."""
+        reader, market = self._reader(params)
+        reader.finish()
+        return replies.filters_body(self._exchange, market)
+
     def account_info(self, account: str, params: Raw) -> Json:
         """Balances and commission rates."""
-        omit_zero = params.get("omitZeroBalances") == "true"
+        reader = Params(params)
+        omit_zero = reader.flag("omitZeroBalances")
+        reader.finish()
         return replies.account_body(self._exchange.accounts[account], omit_zero=omit_zero)
 
     def commission(self, account: str, params: Raw) -> Json:
         """Commission rates for a symbol."""
-        _, market = self._reader(params)
+        reader, market = self._reader(params)
+        reader.finish()
         return replies.commission_body(self._exchange.accounts[account], market)
 
     def order_counts(self, account: str, now_ms: int) -> tuple[int, int]:
@@ -282,7 +392,7 @@ class Engine:
     def depth(self, symbol: str, limit: int) -> tuple[int, list[Level], list[Level]]:
         """(last update id, bids, asks), house and account orders merged, best first."""
         book = self._exchange.market(symbol).book
-        return book.update_id, book.merged("BUY")[:limit], book.merged("SELL")[:limit]
+        return book.update_id, book.merged("BUY", limit), book.merged("SELL", limit)
 
     def totals(self) -> dict[str, Decimal]:
         """Per asset the sum over accounts, house and fees; constant, as no value is created."""
@@ -303,10 +413,22 @@ class Engine:
         reader.finish()
         return market, request, response_type
 
+    def _accept(self, market: Market, owner: Account, request: OrderRequest) -> Order:
+        try:
+            return placing.accept(self._exchange, market, owner, request)
+        except Rejection as refused:
+            reason = self._told(refused)
+            if reason is not None:
+                placing.report_refused(self._exchange, market, owner, request, reason)
+            raise
+
+    def _told(self, refused: Rejection) -> str | None:
+        return placing.reject_reason(refused) if self._report_refusals else None
+
     def _settle(self, market: Market) -> None:
         """Finish everything a request or a trade set in motion, then announce the sums."""
         self._cascade(market)
-        self._exchange.flush()
+        self._exchange.flush(market)
 
     def _cascade(self, market: Market) -> None:
         """Carry changes over to lists and prices to triggers until nothing moves any more."""

@@ -2,14 +2,17 @@
 
 from decimal import ROUND_CEILING, Decimal
 
+from livespot.exchange.averages import AVERAGE_MINUTES
 from livespot.exchange.model import (
-    ALGO_TYPES,
     STOP_TYPES,
     ZERO,
+    ExchangeFilters,
+    Filters,
     NotionalRange,
     Range,
     Rejection,
 )
+from livespot.exchange.open_orders import Tally
 from livespot.exchange.params import OrderRequest
 from livespot.exchange.state import Account, Exchange, Market
 
@@ -25,17 +28,18 @@ def check_order(exchange: Exchange, market: Market, request: OrderRequest) -> No
     A quantity that is still unknown (None) is not checked.
     """
     filters = market.spec.filters
-    average = market.average_price(exchange.now_ms)
     for price in (request.price if request.is_limit else None, request.stop_price):
         if price is not None and not in_range(filters.price, price):
             raise fail("PRICE_FILTER")
-    _check_percent(market, request, average)
+    _check_percent(exchange, market, request)
     _check_trailing(market, request)
     if request.qty is not None:
         check_qty(market, request, request.qty)
-        _check_notional(market, request, request.qty, average)
+        _check_notional(exchange, market, request, request.qty)
     elif request.quote_qty > 0:
         _check_amount(market, request.quote_qty)
+    if exchange.filters.max_assets:
+        _check_assets(exchange, market, request)
 
 
 def check_qty(market: Market, request: OrderRequest, qty: Decimal) -> None:
@@ -68,30 +72,28 @@ def check_counts(
     market: Market, account: Account, requests: tuple[OrderRequest, ...], *, lists: int = 0
 ) -> None:
     """Filters over all of the account's open orders on the symbol, plus the new ones."""
-    filters = market.spec.filters
-    open_orders = market.open_orders(account.spec.account_id)
-    algos = sum(order.type in ALGO_TYPES for order in open_orders)
-    icebergs = sum(order.iceberg_qty > 0 for order in open_orders)
-    open_lists = len({order.list_id for order in open_orders if order.list_id >= 0})
-    totals = (
-        ("MAX_NUM_ORDERS", filters.max_num_orders, len(open_orders), len(requests)),
-        (
-            "MAX_NUM_ALGO_ORDERS",
-            filters.max_num_algo_orders,
-            algos,
-            sum(request.is_algo for request in requests),
-        ),
-        (
-            "MAX_NUM_ICEBERG_ORDERS",
-            filters.max_num_iceberg_orders,
-            icebergs,
-            sum(request.iceberg_qty > 0 for request in requests),
-        ),
-        ("MAX_NUM_ORDER_LISTS", filters.max_num_order_lists, open_lists, lists),
+    added = Tally(
+        orders=len(requests),
+        algos=sum(request.is_algo for request in requests),
+        icebergs=sum(request.iceberg_qty > 0 for request in requests),
     )
-    for name, limit, held, added in totals:
-        if limit is not None and added and held + added > limit:
-            raise fail(name)
+    held = account.open.on(market.spec.symbol)
+    _check_tally("", market.spec.filters, (held, added), lists)
+    _check_tally("EXCHANGE_", account.open.limits, (account.open.total, added), lists)
+
+
+def _check_tally(
+    scope: str, limits: Filters | ExchangeFilters, tallies: tuple[Tally, Tally], lists: int
+) -> None:
+    held, added = tallies
+    for name, limit, before, more in (
+        ("MAX_NUM_ORDERS", limits.max_num_orders, held.orders, added.orders),
+        ("MAX_NUM_ALGO_ORDERS", limits.max_num_algo_orders, held.algos, added.algos),
+        ("MAX_NUM_ICEBERG_ORDERS", limits.max_num_iceberg_orders, held.icebergs, added.icebergs),
+        ("MAX_NUM_ORDER_LISTS", limits.max_num_order_lists, len(held.lists), lists),
+    ):
+        if limit is not None and more and before + more > limit:
+            raise fail(scope + name)
 
 
 def check_position(market: Market, account: Account, request: OrderRequest) -> None:
@@ -102,22 +104,26 @@ def check_position(market: Market, account: Account, request: OrderRequest) -> N
     balance = account.balance(market.spec.base)
     buys = (
         order.remaining
-        for order in market.open_orders(account.spec.account_id)
+        for order in account.open.orders(market.spec.symbol).values()
         if order.side == "BUY"
     )
     if balance.free + balance.locked + sum(buys, ZERO) + request.qty > limit:
         raise fail("MAX_POSITION")
 
 
-def _check_percent(market: Market, request: OrderRequest, average: Decimal | None) -> None:
-    rule = market.spec.filters.percent_price
-    if rule is None or average is None or not request.is_limit:
+def _check_percent(exchange: Exchange, market: Market, request: OrderRequest) -> None:
+    # A stop price is only a condition, and may lie as far away as the holder likes.
+    if not request.is_limit:
         return
-    is_buy = request.side == "BUY"
-    high = average * (rule.bid_up if is_buy else rule.ask_up)
-    low = average * (rule.bid_down if is_buy else rule.ask_down)
-    if not low <= request.price <= high:
-        raise fail("PERCENT_PRICE_BY_SIDE" if rule.by_side else "PERCENT_PRICE")
+    for rule in market.spec.filters.percent_prices:
+        fair = market.filter_price(exchange.now_ms, rule.avg_price_mins)
+        if fair is None:
+            continue
+        is_buy = request.side == "BUY"
+        high = fair * (rule.bid_up if is_buy else rule.ask_up)
+        low = fair * (rule.bid_down if is_buy else rule.ask_down)
+        if not low <= request.price <= high:
+            raise fail("PERCENT_PRICE_BY_SIDE" if rule.by_side else "PERCENT_PRICE")
 
 
 def _check_trailing(market: Market, request: OrderRequest) -> None:
@@ -132,16 +138,15 @@ def _check_trailing(market: Market, request: OrderRequest) -> None:
 
 
 def _check_notional(
-    market: Market, request: OrderRequest, qty: Decimal, average: Decimal | None
+    exchange: Exchange, market: Market, request: OrderRequest, qty: Decimal
 ) -> None:
-    is_market = not request.is_limit
-    price = request.price if request.is_limit else request.stop_price or average
-    if price is None:
-        return
-    if price * qty <= 0:
+    stated = request.price if request.is_limit else request.stop_price
+    if stated is not None and stated * qty <= 0:
         raise Rejection(-2010, "Price * QTY is zero or less.")
     for rule in market.spec.filters.notionals:
-        _check_bounds(rule, price * qty, is_market=is_market)
+        price = stated or market.filter_price(exchange.now_ms, rule.avg_price_mins)
+        if price is not None:
+            _check_bounds(rule, price * qty, is_market=not request.is_limit)
 
 
 def _check_amount(market: Market, amount: Decimal) -> None:
@@ -149,10 +154,29 @@ def _check_amount(market: Market, amount: Decimal) -> None:
         _check_bounds(rule, amount, is_market=True)
 
 
+def _check_assets(exchange: Exchange, market: Market, request: OrderRequest) -> None:
+    """MAX_ASSET: what one order may move of its base and of its quote."""
+    limits = exchange.filters.max_assets
+    base, quote = limits.get(market.spec.base), limits.get(market.spec.quote)
+    qty = request.qty or ZERO
+    if base is not None and qty > base:
+        raise fail("MAX_ASSET")
+    if quote is None:
+        return
+    price = request.price if request.is_limit else request.stop_price
+    if price is None:
+        price = market.filter_price(exchange.now_ms, AVERAGE_MINUTES) or ZERO
+    if max(price * qty, request.quote_qty) > quote:
+        raise fail("MAX_ASSET")
+
+
 def _check_bounds(rule: NotionalRange, notional: Decimal, *, is_market: bool) -> None:
     too_low = (rule.low_for_market or not is_market) and notional < rule.low
     too_high = (
-        rule.high is not None and (rule.high_for_market or not is_market) and notional > rule.high
+        rule.high is not None
+        and rule.high > 0
+        and (rule.high_for_market or not is_market)
+        and notional > rule.high
     )
     if too_low or too_high:
         raise fail(rule.name)

@@ -19,11 +19,6 @@ def up(amount: Decimal) -> Decimal:
     return amount.quantize(UNIT, rounding=ROUND_UP)
 
 
-def touch(account: Account, asset: str) -> None:
-    """Mark a balance as possibly changed."""
-    account.touched[asset] = None
-
-
 def deposit(exchange: Exchange, account: Account, asset: str, delta: Decimal) -> None:
     """Add to or take from the free amount.
 
@@ -35,7 +30,7 @@ def deposit(exchange: Exchange, account: Account, asset: str, delta: Decimal) ->
         raise ValueError(f"cannot take {-delta!r} of {balance.free!r} free {asset}")
     balance.free += delta
     exchange.house[asset] = exchange.house.get(asset, ZERO) - delta
-    touch(account, asset)
+    account.touch(asset)
 
 
 def require_free(account: Account, asset: str, amount: Decimal) -> None:
@@ -51,12 +46,14 @@ def set_lock(account: Account, lock: Lock, target: Decimal) -> None:
         Rejection: -2010, less than the difference is free.
     """
     change = target - lock.amount
+    if change == 0:
+        return
     require_free(account, lock.asset, change)
     balance = account.balance(lock.asset)
     balance.free -= change
     balance.locked += change
     lock.amount = target
-    touch(account, lock.asset)
+    account.touch(lock.asset)
 
 
 def needed(order: Order) -> Decimal:
@@ -73,10 +70,13 @@ def needed(order: Order) -> Decimal:
 def settle_lock(exchange: Exchange, order: Order) -> None:
     """Release what neither this order nor a list sibling sharing its lock still needs."""
     order_list = exchange.list_of(order)
-    if order_list is not None and order.lock is order_list.bought and not order_list.armed:
+    if order_list is None:
+        target = needed(order)
+    elif order.lock is order_list.bought and not order_list.armed:
         return
-    sharers = [order] if order_list is None else exchange.members(order_list)
-    target = max((needed(sharer) for sharer in sharers if sharer.lock is order.lock), default=ZERO)
+    else:
+        sharers = exchange.members(order_list)
+        target = max(needed(sharer) for sharer in (order, *sharers) if sharer.lock is order.lock)
     if target < order.lock.amount:
         set_lock(exchange.accounts[order.account_id], order.lock, target)
 
@@ -109,7 +109,7 @@ def pay(exchange: Exchange, order: Order, amount: Decimal, *, to_house: bool) ->
     order.lock.amount -= from_lock
     balance.locked -= from_lock
     balance.free -= amount - from_lock
-    touch(account, order.lock.asset)
+    account.touch(order.lock.asset)
     if to_house:
         _book(exchange.house, order.lock.asset, amount)
 
@@ -141,9 +141,23 @@ def receive(
         if from_free:
             account.balance(paid_in).free -= commission
     _book(exchange.fees, paid_in, commission)
-    touch(account, asset)
-    touch(account, paid_in)
+    account.touch(asset)
+    account.touch(paid_in)
     return commission, paid_in
+
+
+def hand_over(
+    exchange: Exchange, buyer: Order, seller: Order, qty: Decimal, quote: Decimal
+) -> None:
+    """Move what a prevented match would have traded between two accounts, free of commission."""
+    pay(exchange, buyer, quote, to_house=False)
+    pay(exchange, seller, qty, to_house=False)
+    spec = exchange.market_of(buyer).spec
+    for order, asset, amount in ((buyer, spec.base, qty), (seller, spec.quote, quote)):
+        account = exchange.accounts[order.account_id]
+        account.balance(asset).free += amount
+        account.touch(asset)
+        order.transferred += qty
 
 
 def _bought_lock(exchange: Exchange, order: Order) -> Lock | None:
@@ -203,10 +217,8 @@ def price_in(exchange: Exchange, asset: str, target: str, market: Market) -> Dec
 
 
 def _last(exchange: Exchange, base: str, quote: str) -> Decimal | None:
-    for market in exchange.markets.values():
-        if market.spec.base == base and market.spec.quote == quote and market.last_price:
-            return market.last_price
-    return None
+    market = exchange.pairs.get((base, quote))
+    return market.last_price if market is not None else None
 
 
 def _book(pocket: dict[str, Decimal], asset: str, amount: Decimal) -> None:

@@ -1,9 +1,10 @@
 """Executes orders: matches takers, fills resting orders and ends what cannot trade on."""
 
 from decimal import Decimal
+from typing import TypeAlias
 
-from livespot.exchange.book import Maker, opposite, reaches
-from livespot.exchange.funds import affordable, down, pay, receive, settle_lock
+from livespot.exchange.book import Maker, displayed, opposite, reaches
+from livespot.exchange.funds import affordable, down, hand_over, pay, receive, settle_lock
 from livespot.exchange.model import (
     LIMIT_TYPES,
     NO_ORDER,
@@ -11,12 +12,13 @@ from livespot.exchange.model import (
     Fill,
     Levels,
     Order,
+    PreventedMatch,
     PublicTrade,
     Side,
 )
 from livespot.exchange.state import Exchange, Market
 
-_DECREMENTS = frozenset({"DECREMENT", "TRANSFER"})
+Bounds: TypeAlias = tuple[Decimal | None, Decimal | None]
 
 
 def enter(exchange: Exchange, market: Market, order: Order) -> None:
@@ -24,10 +26,13 @@ def enter(exchange: Exchange, market: Market, order: Order) -> None:
     order.working_ms = exchange.now_ms
     order.sequence = exchange.next_sequence()
     limit = order.price if order.type in LIMIT_TYPES else None
-    if order.time_in_force == "FOK" and not _fillable(market, order, limit):
-        end_order(exchange, order, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
-        return
-    _take(exchange, market, order, limit)
+    bounds = price_bounds(market, order.side)
+    if order.time_in_force == "FOK":
+        refusal = _unfillable(exchange, market, order, bounds)
+        if refusal is not None:
+            end_order(exchange, order, "EXPIRED", refusal)
+            return
+    _take(exchange, market, order, limit, bounds)
     if not order.is_open:
         return
     if limit is None:
@@ -36,6 +41,19 @@ def enter(exchange: Exchange, market: Market, order: Order) -> None:
         end_order(exchange, order, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")
     else:
         market.book.rest(order)
+
+
+def price_bounds(market: Market, side: Side) -> Bounds | None:
+    """(lowest, highest) price a taker that starts now may trade at; None when nothing binds it."""
+    rule, reference = market.price_range, market.reference
+    if rule is None or reference is None or reference[0] is None:
+        return None
+    down_by, up_by = (rule.bid_down, rule.bid_up) if side == "BUY" else (rule.ask_down, rule.ask_up)
+    price = reference[0]
+    return (
+        None if down_by is None else price * down_by,
+        None if up_by is None else price * up_by,
+    )
 
 
 def end_order(
@@ -49,8 +67,7 @@ def end_order(
     market = exchange.market_of(order)
     order.status = status
     order.expiry_reason = reason
-    market.book.remove(order)
-    market.open_ids.pop(order.order_id, None)
+    exchange.closed(market, order)
     settle_lock(exchange, order)
     if status != "EXPIRED_IN_MATCH":
         exchange.report(order, execution_type or status)
@@ -58,21 +75,31 @@ def end_order(
 
 
 def replace_house(exchange: Exchange, market: Market, bids: Levels, asks: Levels) -> None:
-    """Set the house levels; resting orders they cross fill as maker at their own price."""
+    """Set the house levels; resting orders they cross fill as maker at their own price.
+
+    While the symbol does not trade nobody else can act on it either: its book stands still, and
+    the newest levels come into force when trading resumes.
+    """
+    if not market.is_trading:
+        market.held_book = (bids, asks)
+        return
     exchange.house_takers += 1
+    market.held_book = None
     market.book.replace_house(bids, asks)
     sides: tuple[Side, Side] = ("BUY", "SELL")
     for side in sides:
-        for order in market.book.resting(side):
-            _meet_house(exchange, market, order)
+        house = market.book.best_house(opposite(side))
+        if house is not None:
+            for order in market.book.resting(side, house[0]):
+                _meet_house(exchange, market, order)
 
 
 def fill_through(exchange: Exchange, market: Market, price: Decimal) -> None:
     """Fill every resting order that the market must have passed to trade at `price`."""
     sides: tuple[Side, Side] = ("BUY", "SELL")
     for side in sides:
-        for order in market.book.resting(side):
-            if order.price != price and reaches(side, order.price, price):
+        for order in market.book.resting(side, price):
+            if order.price != price:
                 _fill_resting(exchange, market, order, order.remaining)
 
 
@@ -83,16 +110,15 @@ def print_trade(
     side: Side = "BUY" if buyer_is_maker else "SELL"
     left = qty
     own = ZERO
-    for order in market.book.resting(side):
-        if order.price == price and left > 0:
-            eaten = min(order.queue_ahead, left)
-            market.book.advance_queue(side, price, eaten)
-            left -= eaten
-            filled = min(order.remaining, left)
-            if filled > 0:
-                _fill_resting(exchange, market, order, filled)
-                left -= filled
-                own += filled
+    while left > 0 and (order := market.book.first_at(side, price)) is not None:
+        eaten = min(order.queue_ahead, left)
+        market.book.advance_queue(side, price, eaten)
+        left -= eaten
+        filled = min(displayed(order), left)
+        if filled > 0:
+            _fill_resting(exchange, market, order, filled)
+            left -= filled
+            own += filled
     if qty > own:
         _publish(exchange, market, price, qty - own, (None, None), buyer_is_maker=buyer_is_maker)
 
@@ -102,24 +128,57 @@ def would_take(market: Market, side: Side, price: Decimal) -> bool:
     return market.book.best_maker(side, price) is not None
 
 
-def _fillable(market: Market, order: Order, limit: Decimal | None) -> bool:
-    offered = sum((qty for _, qty in market.book.walk(order.side, limit)), ZERO)
-    return offered >= order.remaining
+def _unfillable(
+    exchange: Exchange, market: Market, order: Order, bounds: Bounds | None
+) -> str | None:
+    """Why the whole order cannot trade at once; None when it can.
+
+    Orders it is kept from trading with offer it nothing; except where only they would expire,
+    what stands behind the first of them is out of its reach too.
+    """
+    left = order.remaining
+    for maker in market.book.offers(order.side, order.price):
+        if left <= 0:
+            break
+        if not _within(bounds, maker.price):
+            return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+        if maker.order is not None and _is_prevented(exchange, order, maker.order):
+            if order.stp != "EXPIRE_MAKER":
+                break
+            continue
+        left -= maker.qty
+    return "UNFILLED_FOK_ORDER_EXPIRED" if left > 0 else None
 
 
-def _take(exchange: Exchange, market: Market, order: Order, limit: Decimal | None) -> None:
+def _take(
+    exchange: Exchange,
+    market: Market,
+    order: Order,
+    limit: Decimal | None,
+    bounds: Bounds | None,
+) -> None:
     while order.is_open and order.remaining > 0:
         maker = market.book.best_maker(order.side, limit)
         if maker is None:
             return
-        if maker.order is not None and _is_prevented(order, maker.order):
-            _prevent(exchange, market, order, maker.order)
-            continue
+        if not _within(bounds, maker.price):
+            end_order(exchange, order, "EXPIRED", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
+            return
         qty = min(affordable(exchange, order, maker.price), maker.qty)
         if qty <= 0:
             end_order(exchange, order, "EXPIRED", "INSUFFICIENT_LIQUIDITY")
             return
-        _meet(exchange, market, order, maker, qty)
+        if maker.order is not None and _is_prevented(exchange, order, maker.order):
+            _prevent(exchange, market, order, maker.order, qty)
+        else:
+            _meet(exchange, market, order, maker, qty)
+
+
+def _within(bounds: Bounds | None, price: Decimal) -> bool:
+    if bounds is None:
+        return True
+    low, high = bounds
+    return (low is None or price >= low) and (high is None or price <= high)
 
 
 def _meet(exchange: Exchange, market: Market, order: Order, maker: Maker, qty: Decimal) -> None:
@@ -133,7 +192,7 @@ def _meet(exchange: Exchange, market: Market, order: Order, maker: Maker, qty: D
 def _meet_house(exchange: Exchange, market: Market, order: Order) -> None:
     other = opposite(order.side)
     while order.is_open:
-        house = next(iter(market.book.house_levels(other)), None)
+        house = market.book.best_house(other)
         if house is None or not reaches(order.side, order.price, house[0]):
             return
         qty = min(order.remaining, house[1])
@@ -167,7 +226,6 @@ def _trade(
     if maker is not None:
         _apply(exchange, market, maker, terms, is_maker=True, has_peer=taker is not None)
     _publish(exchange, market, price, qty, parties, buyer_is_maker=buyer_is_maker)
-    market.book.dirty = True
 
 
 def _apply(
@@ -212,8 +270,9 @@ def _apply(
     order.fills.append(fill)
     market.fills.setdefault(order.account_id, []).append(fill)
     if order.status == "FILLED":
-        market.book.remove(order)
-        market.open_ids.pop(order.order_id, None)
+        exchange.closed(market, order)
+    elif is_maker:
+        market.book.shrunk(order, qty)
     settle_lock(exchange, order)
     exchange.report(order, "TRADE", fill)
     exchange.changed.append(order)
@@ -232,8 +291,7 @@ def _publish(
     taker = seller if buyer_is_maker else buyer
     market.last_trade_id += 1
     market.last_price = price
-    market.forget_prints(exchange.now_ms)
-    market.prints.append((exchange.now_ms, price, qty))
+    market.averages.add(exchange.now_ms, price, qty)
     market.unseen_prices.append((exchange.next_sequence(), price))
     exchange.events.append(
         PublicTrade(
@@ -250,36 +308,66 @@ def _publish(
     )
 
 
-def _is_prevented(taker: Order, maker: Order) -> bool:
-    return taker.account_id == maker.account_id and taker.stp != "NONE"
+def _is_prevented(exchange: Exchange, taker: Order, maker: Order) -> bool:
+    if taker.stp == "NONE":
+        return False
+    if taker.account_id == maker.account_id:
+        return True
+    group = exchange.accounts[taker.account_id].spec.trade_group_id
+    return group is not None and group == exchange.accounts[maker.account_id].spec.trade_group_id
 
 
-def _prevent(exchange: Exchange, market: Market, taker: Order, maker: Order) -> None:
+def _prevent(exchange: Exchange, market: Market, taker: Order, maker: Order, qty: Decimal) -> None:
+    """Stop a match of `qty`: the taker's mode says which order loses how much by it."""
+    mode = taker.stp
+    if mode == "TRANSFER" and maker.stp != "TRANSFER":
+        mode = "DECREMENT"
+    taker_qty, maker_qty = _losses(mode, taker, maker, qty)
     market.last_match_id += 1
-    qty = min(taker.remaining, maker.remaining)
-    ended = []
-    if taker.stp in _DECREMENTS:
-        ended = [order for order in (taker, maker) if order.remaining == qty]
-    elif taker.stp == "EXPIRE_TAKER":
-        ended = [taker]
-    elif taker.stp == "EXPIRE_MAKER":
-        ended = [maker]
-    else:
-        ended = [taker, maker]
-    for order, other in ((taker, maker), (maker, taker)):
-        if order in ended or taker.stp in _DECREMENTS:
-            amount = qty if taker.stp in _DECREMENTS else order.remaining
-            _reduce(exchange, order, other, amount, maker.price, ends=order in ended)
-    market.book.dirty = True
+    match = PreventedMatch(
+        symbol=taker.symbol,
+        match_id=market.last_match_id,
+        mode=mode,
+        price=maker.price,
+        taker_account_id=taker.account_id,
+        taker_order_id=taker.order_id,
+        taker_qty=taker_qty,
+        maker_account_id=maker.account_id,
+        maker_symbol=maker.symbol,
+        maker_order_id=maker.order_id,
+        maker_qty=maker_qty,
+        trade_group_id=exchange.accounts[taker.account_id].spec.trade_group_id,
+        time_ms=exchange.now_ms,
+    )
+    market.prevented.append(match)
+    taker.prevented_matches.append(match)
+    if mode == "TRANSFER" and taker.account_id != maker.account_id:
+        buyer, seller = (taker, maker) if taker.side == "BUY" else (maker, taker)
+        hand_over(exchange, buyer, seller, qty, down(match.price * qty))
+    for order, other, lost in ((taker, maker, taker_qty), (maker, taker, maker_qty)):
+        if lost is not None:
+            _lose(exchange, order, match, lost)
+            exchange.report_prevention(order, other, match, qty)
 
 
-def _reduce(
-    exchange: Exchange, order: Order, other: Order, amount: Decimal, price: Decimal, *, ends: bool
-) -> None:
-    order.prevented += amount
-    order.prevented_match_id = exchange.market_of(order).last_match_id
-    if ends:
-        end_order(exchange, order, "EXPIRED_IN_MATCH")
-    else:
+def _losses(
+    mode: str, taker: Order, maker: Order, qty: Decimal
+) -> tuple[Decimal | None, Decimal | None]:
+    """(what the taker loses, what the maker loses); None for an order that loses nothing."""
+    if mode in ("DECREMENT", "TRANSFER"):
+        return qty, qty
+    return (
+        None if mode == "EXPIRE_MAKER" else taker.remaining,
+        None if mode == "EXPIRE_TAKER" else maker.remaining,
+    )
+
+
+def _lose(exchange: Exchange, order: Order, match: PreventedMatch, lost: Decimal) -> None:
+    order.prevented += lost
+    order.prevented_match_id = match.match_id
+    order.trade_group_id = match.trade_group_id
+    if order.remaining > 0:
+        exchange.market_of(order).book.shrunk(order, lost)
         settle_lock(exchange, order)
-    exchange.report_prevention(order, other, amount, price)
+    else:
+        end_order(exchange, order, "EXPIRED_IN_MATCH")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 Json: TypeAlias = dict[str, Any]
 Side: TypeAlias = Literal["BUY", "SELL"]
 ListKind: TypeAlias = Literal["oco", "oco_legacy", "oto", "otoco", "opo", "opoco"]
@@ -53,13 +55,17 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PercentPrice:
-    """Allowed multiples of the average price, per order side."""
+    """Allowed multiples of the reference or average price, per order side.
+
+    `avg_price_mins` is the length of the average; zero means the last price.
+    """
 
     bid_up: Decimal
     bid_down: Decimal
     ask_up: Decimal
     ask_down: Decimal
     by_side: bool
+    avg_price_mins: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,7 @@ class NotionalRange:
     high: Decimal | None
     low_for_market: bool
     high_for_market: bool
+    avg_price_mins: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +97,7 @@ class Filters:
     price: Range | None = None
     lot: Range | None = None
     market_lot: Range | None = None
-    percent_price: PercentPrice | None = None
+    percent_prices: tuple[PercentPrice, ...] = ()
     notionals: tuple[NotionalRange, ...] = ()
     iceberg_parts: int | None = None
     max_num_orders: int | None = None
@@ -100,6 +107,31 @@ class Filters:
     max_num_order_amends: int | None = None
     max_position: Decimal | None = None
     trailing_delta: TrailingDelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRange:
+    """How far from the reference price a taker may trade; None leaves that bound open."""
+
+    bid_up: Decimal | None = None
+    bid_down: Decimal | None = None
+    ask_up: Decimal | None = None
+    ask_down: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeFilters:
+    """Filters beyond one symbol: over all of an account's open orders, and per asset.
+
+    `max_assets` bounds what one order may move of an asset: the quantity of its base, the
+    notional of its quote.
+    """
+
+    max_num_orders: int | None = None
+    max_num_algo_orders: int | None = None
+    max_num_iceberg_orders: int | None = None
+    max_num_order_lists: int | None = None
+    max_assets: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +177,8 @@ class Rates:
 class AccountSpec:
     """One account at the start: balances and what it pays.
 
-    `discount` multiplies the standard commission when it is paid in `discount_asset`.
+    `discount` multiplies the standard commission when it is paid in `discount_asset`. Accounts
+    of one `trade_group_id` are kept from trading with each other like one account with itself.
     """
 
     account_id: str
@@ -157,6 +190,7 @@ class AccountSpec:
     discount_enabled: bool = False
     discount_asset: str = "BNB"
     discount: Decimal = Decimal("0.75")
+    trade_group_id: int | None = None
     can_trade: bool = True
     permissions: tuple[str, ...] = ("SPOT",)
     restricted_symbols: frozenset[str] = frozenset()
@@ -186,8 +220,7 @@ class Lock:
     amount: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of one account order."""
 
     trade_id: int
@@ -229,13 +262,37 @@ class Amendment:
     time_ms: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Order:
+class PreventedMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One match that self-trade prevention stopped, between orders of one account or one group.
+
+    A quantity is None where that order lost nothing. `mode` is the one that ruled: the taker's,
+    and DECREMENT where only the taker asked for TRANSFER.
+    """
+
+    symbol: str
+    match_id: int
+    mode: str
+    price: Decimal
+    taker_account_id: str
+    taker_order_id: int
+    taker_qty: Decimal | None
+    maker_account_id: str
+    maker_symbol: str
+    maker_order_id: int
+    maker_qty: Decimal | None
+    trade_group_id: int | None
+    time_ms: int
+
+
+class Order(msgspec.Struct, kw_only=True, eq=False):
     """One account order, mutable, owned by the engine.
 
     `orig_qty` is None for a pending leg whose quantity is not known before arming.
     `conditional` is true until a stop or take-profit has been triggered.
-    `queue_ahead` is the house quantity that stands before the order at its price.
+    `queue_ahead` is the house quantity that stands before the order at its price, `displayed`
+    what the book shows of it: all that remains, or the current part of an iceberg.
+    `prevented_matches` are those in which it was the taker; `trade_group_id` is set once a match
+    of the order was prevented; `transferred` is what prevention moved to or from a group member.
     `lock_price` is what a buy reserves per unit. `price` is where the order works; that of a
     pegged order is zero until it goes to the book.
     """
@@ -274,9 +331,13 @@ class Order:
     cancelled_client_id: str = ""
     queue_ahead: Decimal = ZERO
     sequence: int = 0
-    fills: list[Fill] = field(default_factory=list)
+    fills: list[Fill] = msgspec.field(default_factory=list)
     peg: Peg | None = None
-    amendments: list[Amendment] = field(default_factory=list)
+    amendments: list[Amendment] = msgspec.field(default_factory=list)
+    displayed: Decimal = ZERO
+    transferred: Decimal = ZERO
+    trade_group_id: int | None = None
+    prevented_matches: list[PreventedMatch] = msgspec.field(default_factory=list)
 
     @property
     def remaining(self) -> Decimal:
@@ -324,8 +385,7 @@ class OrderList:
     order_status: str = "EXECUTING"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicTrade:
+class PublicTrade(msgspec.Struct, frozen=True, kw_only=True):
     """A trade as the market sees it; order ids are -1 on the house side.
 
     Trades of one incoming order share `taker_id`: the order's id, or a negative number of its own
@@ -343,8 +403,7 @@ class PublicTrade:
     taker_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookChanged:
+class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
     """One book update: the changed levels of house plus account orders, absolute quantities.
 
     A quantity of zero deletes the level. Update ids are consecutive per symbol.
@@ -357,11 +416,12 @@ class BookChanged:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionReport:
+class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
     """Snapshot of one order event, enough for the user stream's executionReport.
 
     `client_id` is the wire's `c` (the cancel id on a cancel), `orig_client_id` its `C`.
+    Of a prevented match `prevented_match_qty` would have traded (the wire's `pl`), while
+    `prevented_last` is what this order lost by it (`B`).
     """
 
     account_id: str
@@ -405,7 +465,10 @@ class ExecutionReport:
     prevented_last: Decimal = ZERO
     prevented_match_id: int | None = None
     counter_order_id: int | None = None
+    counter_symbol: str = ""
     prevented_price: Decimal = ZERO
+    prevented_match_qty: Decimal = ZERO
+    trade_group_id: int | None = None
     peg: Peg | None = None
     pegged_price: Decimal | None = None
 
@@ -426,8 +489,7 @@ class ListStatus:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountPosition:
+class AccountPosition(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute balances that may have changed; `balances` is (asset, free, locked).
 
     The journal's balance rows come from this too: every balance change ends in one of these

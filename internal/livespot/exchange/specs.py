@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from livespot.exchange.averages import AVERAGE_MINUTES
 from livespot.exchange.model import (
+    ExchangeFilters,
     Filters,
     NotionalRange,
     PercentPrice,
+    PriceRange,
     Range,
     SymbolSpec,
     TrailingDelta,
@@ -53,7 +56,7 @@ def read_filters(rows: Sequence[Row]) -> Filters:
         price=_range(by_type.get("PRICE_FILTER"), "minPrice", "maxPrice", "tickSize"),
         lot=_range(by_type.get("LOT_SIZE"), "minQty", "maxQty", "stepSize"),
         market_lot=_range(by_type.get("MARKET_LOT_SIZE"), "minQty", "maxQty", "stepSize"),
-        percent_price=_percent(by_type),
+        percent_prices=_percents(by_type),
         notionals=_notionals(by_type),
         iceberg_parts=_count(by_type, "ICEBERG_PARTS", "limit"),
         max_num_orders=_count(by_type, "MAX_NUM_ORDERS", "maxNumOrders"),
@@ -81,21 +84,36 @@ def _position(row: Row | None) -> Decimal | None:
     return None if row is None else Decimal(row["maxPosition"])
 
 
-def _percent(by_type: Mapping[str, Row]) -> PercentPrice | None:
-    by_side = by_type.get("PERCENT_PRICE_BY_SIDE")
-    if by_side is not None:
-        return PercentPrice(
-            bid_up=Decimal(by_side["bidMultiplierUp"]),
-            bid_down=Decimal(by_side["bidMultiplierDown"]),
-            ask_up=Decimal(by_side["askMultiplierUp"]),
-            ask_down=Decimal(by_side["askMultiplierDown"]),
-            by_side=True,
+def _percents(by_type: Mapping[str, Row]) -> tuple[PercentPrice, ...]:
+    found = []
+    if (row := by_type.get("PERCENT_PRICE")) is not None:
+        up, down = Decimal(row["multiplierUp"]), Decimal(row["multiplierDown"])
+        found.append(
+            PercentPrice(
+                bid_up=up,
+                bid_down=down,
+                ask_up=up,
+                ask_down=down,
+                by_side=False,
+                avg_price_mins=_minutes(row),
+            )
         )
-    plain = by_type.get("PERCENT_PRICE")
-    if plain is None:
-        return None
-    up, down = Decimal(plain["multiplierUp"]), Decimal(plain["multiplierDown"])
-    return PercentPrice(bid_up=up, bid_down=down, ask_up=up, ask_down=down, by_side=False)
+    if (row := by_type.get("PERCENT_PRICE_BY_SIDE")) is not None:
+        found.append(
+            PercentPrice(
+                bid_up=Decimal(row["bidMultiplierUp"]),
+                bid_down=Decimal(row["bidMultiplierDown"]),
+                ask_up=Decimal(row["askMultiplierUp"]),
+                ask_down=Decimal(row["askMultiplierDown"]),
+                by_side=True,
+                avg_price_mins=_minutes(row),
+            )
+        )
+    return tuple(found)
+
+
+def _minutes(row: Row) -> int:
+    return int(row.get("avgPriceMins", AVERAGE_MINUTES))
 
 
 def _notionals(by_type: Mapping[str, Row]) -> tuple[NotionalRange, ...]:
@@ -108,6 +126,7 @@ def _notionals(by_type: Mapping[str, Row]) -> tuple[NotionalRange, ...]:
                 high=None,
                 low_for_market=row["applyToMarket"],
                 high_for_market=False,
+                avg_price_mins=_minutes(row),
             )
         )
     if (row := by_type.get("NOTIONAL")) is not None:
@@ -118,6 +137,7 @@ def _notionals(by_type: Mapping[str, Row]) -> tuple[NotionalRange, ...]:
                 high=Decimal(row["maxNotional"]),
                 low_for_market=row["applyMinToMarket"],
                 high_for_market=row["applyMaxToMarket"],
+                avg_price_mins=_minutes(row),
             )
         )
     return tuple(found)
@@ -132,3 +152,38 @@ def _trailing(row: Row | None) -> TrailingDelta | None:
         min_below=int(row["minTrailingBelowDelta"]),
         max_below=int(row["maxTrailingBelowDelta"]),
     )
+
+
+def exchange_filter_rows(filters: ExchangeFilters) -> list[dict[str, Any]]:
+    """The filters over all of an account's open orders, in the exchange's own members."""
+    rows = (
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", filters.max_num_orders),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", filters.max_num_algo_orders),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", filters.max_num_iceberg_orders),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", filters.max_num_order_lists),
+    )
+    return [
+        {"filterType": name, member: limit} for name, member, limit in rows if limit is not None
+    ]
+
+
+def asset_filter_rows(filters: ExchangeFilters) -> list[dict[str, Any]]:
+    """The filters on what one order may move of an asset."""
+    return [
+        {"filterType": "MAX_ASSET", "asset": asset, "limit": f"{limit:.8f}"}
+        for asset, limit in filters.max_assets.items()
+    ]
+
+
+def execution_rule_rows(rule: PriceRange | None) -> list[dict[str, Any]]:
+    """A symbol's execution rules; an open bound is left out."""
+    if rule is None:
+        return []
+    bounds = (
+        ("bidLimitMultUp", rule.bid_up),
+        ("bidLimitMultDown", rule.bid_down),
+        ("askLimitMultUp", rule.ask_up),
+        ("askLimitMultDown", rule.ask_down),
+    )
+    stated = {member: format(bound, "f") for member, bound in bounds if bound is not None}
+    return [{"ruleType": "PRICE_RANGE", **stated}]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from livespot.exchange.averages import AVERAGE_MINUTES, AveragePrices
 from livespot.exchange.book import Book
 from livespot.exchange.model import (
     NO_LIST,
@@ -15,40 +16,55 @@ from livespot.exchange.model import (
     Balance,
     BookChanged,
     Event,
+    ExchangeFilters,
     ExecutionReport,
     Fill,
+    Levels,
     ListStatus,
     Order,
     OrderList,
+    PreventedMatch,
+    PriceRange,
     Rejection,
     SymbolSpec,
 )
+from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, OpenOrders
 from livespot.exchange.order_counts import OrderCounts
-
-AVERAGE_WINDOW_MS = 300_000
 
 
 @dataclass(slots=True)
 class Account:
-    """One account's funds and counters."""
+    """One account's funds and counters; `moved` is the exchange's list of those to report."""
 
     spec: AccountSpec
     counts: OrderCounts
     balances: dict[str, Balance]
     updated_ms: int = 0
     touched: dict[str, None] = field(default_factory=dict)
+    open: OpenOrders = field(default_factory=OpenOrders)
+    moved: dict[str, "Account"] = field(default_factory=dict)
+
+    def touch(self, asset: str) -> None:
+        """Mark a balance as possibly changed."""
+        self.touched[asset] = None
+        self.moved[self.spec.account_id] = self
 
     def balance(self, asset: str) -> Balance:
         """The asset's balance, created empty on first use."""
-        return self.balances.setdefault(asset, Balance())
+        held = self.balances.get(asset)
+        if held is None:
+            held = self.balances[asset] = Balance()
+        return held
 
 
 @dataclass(slots=True)
 class Market:
     """Everything that belongs to one symbol.
 
-    `prints` are (time, price, quantity) of the average price window; `unseen_prices` are
-    (sequence, price) of trades that stops have not been checked against yet.
+    `unseen_prices` are (sequence, price) of trades that stops have not been checked against yet.
+    `reference` is the reference price with the time it was set; the price is None while there is
+    none, and `reference` is None as long as there never was one. `held_book` is the house book
+    that comes into force when the symbol trades again.
     """
 
     spec: SymbolSpec
@@ -57,31 +73,48 @@ class Market:
     open_ids: dict[int, None] = field(default_factory=dict)
     by_client: dict[tuple[str, str], int] = field(default_factory=dict)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
-    prints: deque[tuple[int, Decimal, Decimal]] = field(default_factory=deque)
+    averages: AveragePrices = field(default_factory=AveragePrices)
     unseen_prices: deque[tuple[int, Decimal]] = field(default_factory=deque)
     last_price: Decimal | None = None
     last_order_id: int = 0
     last_trade_id: int = 0
     last_execution_id: int = 0
     last_match_id: int = -1
+    reference: tuple[Decimal | None, int] | None = None
+    price_range: PriceRange | None = None
+    prevented: list[PreventedMatch] = field(default_factory=list)
+    held_book: tuple[Levels, Levels] | None = None
+
+    def __post_init__(self) -> None:
+        self.adopt(self.spec)
+
+    @property
+    def is_trading(self) -> bool:
+        """True while orders are taken and matched."""
+        return self.spec.status == "TRADING"
+
+    def adopt(self, spec: SymbolSpec) -> None:
+        """Take over a symbol's rules, and remember trades as long as its filters look back."""
+        self.spec = spec
+        filters = spec.filters
+        self.averages.keep(rule.avg_price_mins for rule in filters.percent_prices)
+        self.averages.keep(rule.avg_price_mins for rule in filters.notionals)
 
     def open_orders(self, account_id: str) -> list[Order]:
         """The account's open orders, oldest first."""
         orders = [self.orders[number] for number in self.open_ids]
         return [order for order in orders if order.account_id == account_id]
 
-    def forget_prints(self, now_ms: int) -> None:
-        """Drop what no longer counts for the average price."""
-        while self.prints and self.prints[0][0] <= now_ms - AVERAGE_WINDOW_MS:
-            self.prints.popleft()
+    def average_price(self, now_ms: int, minutes: int = AVERAGE_MINUTES) -> Decimal | None:
+        """Volume-weighted price of the last minutes, else the last price."""
+        average = self.averages.over(minutes, now_ms) if minutes > 0 else None
+        return self.last_price if average is None else average
 
-    def average_price(self, now_ms: int) -> Decimal | None:
-        """Volume-weighted price of the last five minutes, else the last price."""
-        self.forget_prints(now_ms)
-        volume = sum((qty for _, _, qty in self.prints), ZERO)
-        if volume == 0:
-            return self.last_price
-        return sum((price * qty for _, price, qty in self.prints), ZERO) / volume
+    def filter_price(self, now_ms: int, minutes: int) -> Decimal | None:
+        """What filters compare with: the reference price, else the average of these minutes."""
+        if self.reference is not None and self.reference[0] is not None:
+            return self.reference[0]
+        return self.average_price(now_ms, minutes)
 
 
 @dataclass(slots=True)
@@ -105,6 +138,15 @@ class Exchange:
     named: int = 0
     last_list_id: int = -1
     house_takers: int = 0
+    filters: ExchangeFilters = NO_EXCHANGE_FILTERS
+    moved: dict[str, Account] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], Market] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for account in self.accounts.values():
+            account.moved = self.moved
+        for market in self.markets.values():
+            self.pairs.setdefault((market.spec.base, market.spec.quote), market)
 
     def next_sequence(self) -> int:
         """A number that orders placements and trades in time."""
@@ -122,6 +164,20 @@ class Exchange:
         if found is None:
             raise Rejection(-1121, "Invalid symbol.")
         return found
+
+    def opened(self, market: Market, order: Order) -> None:
+        """Enter a new order in every index."""
+        market.orders[order.order_id] = order
+        market.open_ids[order.order_id] = None
+        market.by_client[order.account_id, order.client_id] = order.order_id
+        self.accounts[order.account_id].open.add(order)
+
+    def closed(self, market: Market, order: Order) -> None:
+        """Take an order that ended off the book and off the indexes of open orders."""
+        market.book.remove(order)
+        if order.order_id in market.open_ids:
+            del market.open_ids[order.order_id]
+            self.accounts[order.account_id].open.discard(order)
 
     def market_of(self, order: Order) -> Market:
         """The market an order belongs to."""
@@ -168,11 +224,14 @@ class Exchange:
             )
         )
 
-    def report_prevention(self, order: Order, other: Order, qty: Decimal, price: Decimal) -> None:
-        """Record a match that self-trade prevention stopped."""
+    def report_prevention(
+        self, order: Order, other: Order, match: PreventedMatch, qty: Decimal
+    ) -> None:
+        """Record a match that self-trade prevention stopped, of which `qty` would have traded."""
         market = self.market_of(order)
         market.last_execution_id += 1
         order.updated_ms = self.now_ms
+        is_taker = order.order_id == match.taker_order_id
         self.events.append(
             ExecutionReport(
                 **_order_members(order),
@@ -185,12 +244,15 @@ class Exchange:
                 commission_asset=None,
                 trade_id=-1,
                 execution_id=market.last_execution_id,
-                is_working=is_on_book(order),
+                is_working=is_on_book(order) and not is_taker,
                 is_maker=False,
                 time_ms=self.now_ms,
-                prevented_last=qty,
-                prevented_price=price,
+                prevented_last=(match.taker_qty if is_taker else match.maker_qty) or ZERO,
+                prevented_price=match.price,
+                prevented_match_qty=qty,
                 counter_order_id=other.order_id,
+                counter_symbol=other.symbol,
+                trade_group_id=order.trade_group_id,
             )
         )
 
@@ -228,22 +290,22 @@ class Exchange:
                 sums[asset] = sums.get(asset, ZERO) + held.free + held.locked
         return sums
 
-    def flush(self) -> None:
-        """Record the balances touched and the book levels changed since the last flush."""
-        for account in self.accounts.values():
-            if account.touched:
-                account.updated_ms = self.now_ms
-                rows = tuple(
-                    (asset, account.balance(asset).free, account.balance(asset).locked)
-                    for asset in account.touched
+    def flush(self, market: Market | None = None) -> None:
+        """Record the balances touched and the levels of this book changed since the last flush."""
+        for account in self.moved.values():
+            account.updated_ms = self.now_ms
+            balances = account.balances
+            rows = tuple(
+                (asset, balances[asset].free, balances[asset].locked) for asset in account.touched
+            )
+            account.touched.clear()
+            self.events.append(
+                AccountPosition(
+                    account_id=account.spec.account_id, balances=rows, time_ms=self.now_ms
                 )
-                account.touched.clear()
-                self.events.append(
-                    AccountPosition(
-                        account_id=account.spec.account_id, balances=rows, time_ms=self.now_ms
-                    )
-                )
-        for market in self.markets.values():
+            )
+        self.moved.clear()
+        if market is not None:
             self._flush_book(market)
 
     def _flush_book(self, market: Market) -> None:

@@ -1,0 +1,65 @@
+"""Counts one account's open orders per symbol and over the whole exchange."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from livespot.exchange.model import ALGO_TYPES, NO_LIST, ExchangeFilters, Order
+
+NO_EXCHANGE_FILTERS = ExchangeFilters()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Open orders by what filters limit; `lists` maps a list to its number of open orders."""
+
+    orders: int = 0
+    algos: int = 0
+    icebergs: int = 0
+    lists: dict[int, int] = field(default_factory=dict)
+
+    def count(self, order: Order, step: int) -> None:
+        """Add the order (step 1) or take it out again (step -1)."""
+        self.orders += step
+        if order.type in ALGO_TYPES:
+            self.algos += step
+        if order.iceberg_qty > 0:
+            self.icebergs += step
+        if order.list_id != NO_LIST:
+            left = self.lists.get(order.list_id, 0) + step
+            if left > 0:
+                self.lists[order.list_id] = left
+            else:
+                del self.lists[order.list_id]
+
+
+class OpenOrders:
+    """What one account has open, and what it may have; tallies are kept, not counted when asked."""
+
+    def __init__(self, limits: ExchangeFilters = NO_EXCHANGE_FILTERS) -> None:
+        self.limits = limits
+        self.total = Tally()
+        self._symbols: dict[str, tuple[Tally, dict[int, Order]]] = {}
+
+    def add(self, order: Order) -> None:
+        """Count a new order."""
+        tally, orders = self._symbols.setdefault(order.symbol, (Tally(), {}))
+        orders[order.order_id] = order
+        tally.count(order, 1)
+        self.total.count(order, 1)
+
+    def discard(self, order: Order) -> None:
+        """Stop counting an order that ended."""
+        tally, orders = self._symbols[order.symbol]
+        del orders[order.order_id]
+        tally.count(order, -1)
+        self.total.count(order, -1)
+
+    def on(self, symbol: str) -> Tally:
+        """The counts of one symbol."""
+        held = self._symbols.get(symbol)
+        return Tally() if held is None else held[0]
+
+    def orders(self, symbol: str) -> Mapping[int, Order]:
+        """The open orders of one symbol by id, oldest first."""
+        held = self._symbols.get(symbol)
+        return {} if held is None else held[1]
