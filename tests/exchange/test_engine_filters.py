@@ -199,10 +199,13 @@ def unneeded(name: str) -> tuple[int, str]:
         ),
         ("side=BUY type=MARKET quantity=1 quoteOrderQty=9", unneeded("quoteOrderQty")),
         ("side=BUY type=MARKET quantity=1 price=9", unneeded("price")),
-        ("side=BUY type=MARKET quantity=1 timeInForce=GTC", unneeded("timeInForce")),
+        (
+            "side=BUY type=MARKET quantity=1 timeInForce=GTC",
+            (-1114, "TimeInForce parameter sent when not required."),
+        ),
         (f"{BUY} quantity=1 price=99 stopPrice=9", unneeded("stopPrice")),
         ("side=BUY type=MARKET quantity=1 icebergQty=1", unneeded("icebergQty")),
-        (f"{BUY} quantity=1 price=", (-1105, "Parameter 'price' was empty.")),
+        (f"{BUY} quantity=1 price=", lacking("price")),
         (
             f"{BUY} quantity=1.123456789 price=9",
             (-1111, "Parameter 'quantity' has too much precision."),
@@ -219,10 +222,6 @@ def unneeded(name: str) -> tuple[int, str]:
         (
             f"{BUY} quantity=2 price=99 selfTradePreventionMode=SOME",
             (-1013, "This symbol does not allow the specified self-trade prevention mode."),
-        ),
-        (
-            f"{BUY} quantity=2 price=99 pegPriceType=PRIMARY_PEG",
-            (-2010, "Pegged orders are not supported for this symbol."),
         ),
         (
             f"{BUY} quantity=2 price=99 leverage=9 recvWindow=5",

@@ -98,13 +98,14 @@ def test_fok_order_fills_whole_or_not_at_all(desk: SpotDesk) -> None:
     assert done["status"] == "FILLED"
 
 
-def test_limit_maker_that_would_take_is_rejected_and_changes_nothing(desk: SpotDesk) -> None:
+def test_limit_maker_that_would_take_is_rejected_and_changes_no_funds(desk: SpotDesk) -> None:
     with pytest.raises(Rejection) as caught:
         desk.order("side=BUY type=LIMIT_MAKER quantity=1 price=101")
     assert refusal(caught.value) == (-2010, "Order would immediately match and take.")
     assert caught.value.http_status == 400
     assert desk.held("USDT") == ("10000", "0")
-    assert desk.engine.drain_events() == []
+    (told,) = desk.reports()
+    assert (told.status, told.reject_reason) == ("REJECTED", "WOULD_MATCH_IMMEDIATELY")
 
 
 def test_order_beyond_the_balance_is_rejected(desk: SpotDesk) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from livespot.exchange.lists import finish_list
 from livespot.exchange.matching import end_order
 from livespot.exchange.model import Json, Order, OrderList, Rejection
-from livespot.exchange.params import Params, one_of_missing
+from livespot.exchange.params import Params, invalid
 from livespot.exchange.replies import cancel_reply, list_cancel_reply
 from livespot.exchange.state import Account, Exchange, Market
 
@@ -42,10 +42,10 @@ def read_cancel(params: Params) -> CancelRequest:
 
 def read_replaced(params: Params) -> tuple[CancelRequest, ReplaceMode]:
     """The cancel half of the cancel-replace endpoint."""
-    params.need("cancelReplaceMode")
-    bad = "Invalid cancelReplaceMode"
-    mode = params.choice("cancelReplaceMode", _MODES, -1130, bad)
-    text = "Invalid orderRateLimitExceededMode"
+    mode = params.need("cancelReplaceMode")
+    if mode not in _MODES:
+        raise invalid("cancelReplaceMode")
+    text = invalid("orderRateLimitExceededMode").msg
     limit_mode = params.choice("orderRateLimitExceededMode", _LIMIT_MODES, -1130, text)
     names = ("cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId")
     return _read(params, *names), ReplaceMode(
@@ -89,12 +89,11 @@ def cancel(exchange: Exchange, market: Market, account: Account, request: Cancel
 
 def cancel_list(exchange: Exchange, account: Account, params: Params, symbol: str) -> Json:
     """Cancel a list by its number or client id."""
+    params.need_one("orderListId", "listClientOrderId")
     list_id = params.long("orderListId")
-    client_id = params.text("listClientOrderId")
+    client_id = params.named("listClientOrderId")
     name = params.client_id("newClientOrderId")
     params.finish()
-    if list_id is None and client_id is None:
-        raise one_of_missing("orderListId", "listClientOrderId")
     for order_list in reversed(exchange.lists.values()):
         matches = (
             order_list.account_id == account.spec.account_id
@@ -178,16 +177,12 @@ def _failed(http_status: int, halves: Json) -> tuple[int, Json]:
 
 
 def _read(params: Params, id_name: str, client_name: str, new_name: str) -> CancelRequest:
-    restriction = params.text("cancelRestrictions")
-    if restriction is not None and restriction not in _RESTRICTIONS:
-        raise Rejection(-1145, "Invalid cancelRestrictions")
-    order_id = params.long(id_name)
-    client_id = params.text(client_name)
-    if order_id is None and client_id is None:
-        raise one_of_missing(client_name, id_name)
+    bad = "Invalid cancelRestrictions"
+    restriction = params.choice("cancelRestrictions", _RESTRICTIONS, -1145, bad)
+    params.need_one(client_name, id_name)
     return CancelRequest(
-        order_id=order_id,
-        client_id=client_id,
+        order_id=params.long(id_name),
+        client_id=params.named(client_name),
         name=params.client_id(new_name),
         restriction=restriction,
     )

@@ -123,7 +123,18 @@ def _conditional(event: ExecutionReport) -> Json:
         body["J"] = event.strategy_type
     if event.expiry_reason != "NONE":
         body["eR"] = event.expiry_reason
-    return body | _prevention(event)
+    return body | _pegging(event) | _prevention(event)
+
+
+def _pegging(event: ExecutionReport) -> Json:
+    if event.peg is None:
+        return {}
+    body: Json = {"gP": event.peg.price_type}
+    if event.peg.offset is not None:
+        body |= {"gOT": "PRICE_LEVEL", "gOV": event.peg.offset}
+    if event.pegged_price is not None:
+        body["gp"] = decimal_text(event.pegged_price)
+    return body
 
 
 def _prevention(event: ExecutionReport) -> Json:
@@ -132,9 +143,11 @@ def _prevention(event: ExecutionReport) -> Json:
     body: Json = {"v": event.prevented_match_id, "A": decimal_text(event.prevented)}
     if event.execution_type == "TRADE_PREVENTION":
         body["B"] = decimal_text(event.prevented_last)
+        if event.trade_group_id is not None:
+            body["u"] = event.trade_group_id
         body["U"] = event.counter_order_id
-        body["Cs"] = event.symbol
-        body["pl"] = decimal_text(event.prevented_last)
+        body["Cs"] = event.counter_symbol
+        body["pl"] = decimal_text(event.prevented_match_qty)
         body["pL"] = decimal_text(event.prevented_price)
-        body["pY"] = decimal_text(event.prevented_last * event.prevented_price)
+        body["pY"] = decimal_text(event.prevented_match_qty * event.prevented_price)
     return body

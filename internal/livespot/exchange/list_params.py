@@ -59,7 +59,20 @@ class ListPlan:
 def read_list(raw: Mapping[str, str], spec: SymbolSpec, kind: ListKind) -> ListPlan:
     """The plan of a new list; raises Rejection for parameters that do not fit the kind."""
     _check_allowed(spec, kind)
-    params = Params(_modern(raw) if kind == "oco_legacy" else raw)
+    if kind != "oco_legacy":
+        return _read(Params(raw), spec, kind)
+    names = _modern_names(raw)
+    try:
+        return _read(Params(_modern(raw, names)), spec, kind)
+    except Rejection as error:
+        # The caller must find his own names in the text, not those they were translated to.
+        text = error.msg
+        for old, new in names.items():
+            text = text.replace(f"'{new}'", f"'{old}'")
+        raise Rejection(error.code, text) from error
+
+
+def _read(params: Params, spec: SymbolSpec, kind: ListKind) -> ListPlan:
     params.need("symbol")
     stp = read_stp(params, spec)
     is_oco = kind in ("oco", "oco_legacy")
@@ -89,9 +102,12 @@ def _check_allowed(spec: SymbolSpec, kind: ListKind) -> None:
         raise Rejection(-2010, "OPO orders are not supported for this symbol.")
 
 
-def _modern(raw: Mapping[str, str]) -> dict[str, str]:
-    sells = raw.get("side") == "SELL"
-    take, stop = ("above", "below") if sells else ("below", "above")
+def _modern_names(raw: Mapping[str, str]) -> dict[str, str]:
+    take, stop = ("above", "below") if raw.get("side") == "SELL" else ("below", "above")
+    return {old: new.format(take=take, stop=stop) for old, new in _LEGACY_NAMES.items()}
+
+
+def _modern(raw: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     if "stopLimitPrice" in raw and "stopLimitTimeInForce" not in raw:
         text = "Combination of optional parameters invalid."
         raise Rejection(-1128, text)
@@ -99,21 +115,28 @@ def _modern(raw: Mapping[str, str]) -> dict[str, str]:
         if not raw.get(name):
             raise missing(name)
     renamed = {
-        _LEGACY_NAMES.get(name, name).format(take=take, stop=stop): value
+        # A name of the newer call means nothing here and must stay unread.
+        names.get(name, f"legacy {name}" if name.startswith(("above", "below")) else name): value
         for name, value in raw.items()
     }
+    take, stop = (names[name].removesuffix("Price") for name in ("price", "stopLimitPrice"))
     renamed[f"{take}Type"] = "LIMIT_MAKER"
     renamed[f"{stop}Type"] = "STOP_LOSS_LIMIT" if "stopLimitPrice" in raw else "STOP_LOSS"
     return renamed
 
 
 def _working(params: Params, spec: SymbolSpec, stp: str, *, pays: bool) -> OrderRequest:
+    if pays:
+        pegged = params.is_sent("workingPegPriceType")
+        for name in ("workingQuantity",) if pegged else ("workingQuantity", "workingPrice"):
+            if not params.is_sent(name):
+                raise Rejection(-1224, f"Working order must include the '{name}' tag.")
     order_type = params.need("workingType")
     if order_type not in _WORKING_TYPES:
         raise Rejection(-1116, "Invalid orderType.")
     side = read_side(params, "workingSide")
     if pays and side != "BUY":
-        raise Rejection(-1222, "The working order of an OPO must be a BUY.")
+        raise Rejection(-1222, "Working order in an OPO list must be a bid.")
     qty = _quantity(params, spec, "workingQuantity")
     return read_leg(
         params, spec, Leg(prefix="working", side=side, type=order_type, qty=qty, stp=stp)
@@ -127,7 +150,8 @@ def _legs(
     qty: Decimal | None = None
     if kind in ("opo", "opoco"):
         if params.text("pendingQuantity") is not None:
-            raise Rejection(-1225, "Parameter 'pendingQuantity' is not allowed in an OPO.")
+            text = "Pending orders should not include the 'pendingQuantity' tag."
+            raise Rejection(-1225, text)
     else:
         qty = _quantity(params, spec, "pendingQuantity" if prefix else "quantity")
     if kind in ("oto", "opo"):
@@ -177,11 +201,9 @@ def check_pair(above: OrderRequest, below: OrderRequest) -> None:
 
 def _check_pays(working: OrderRequest, legs: tuple[OrderRequest, ...]) -> None:
     if any(leg.side == working.side for leg in legs):
-        raise Rejection(-1223, "The pending orders of an OPO must be a SELL.")
+        raise Rejection(-1223, "Pending orders in an OPO list must be asks.")
 
 
-def _quantity(params: Params, spec: SymbolSpec, name: str) -> Decimal:
-    qty = params.decimal(name, spec.base_precision)
-    if qty is None:
-        raise missing(name)
-    return qty
+def _quantity(params: Params, spec: SymbolSpec, name: str) -> Decimal | None:
+    params.need(name)
+    return params.decimal(name, spec.base_precision)

@@ -1,33 +1,40 @@
 """Order lists: placing them, arming their legs, and ending what belongs together."""
 
-from decimal import Decimal
+from dataclasses import replace
 from itertools import pairwise
 
-from livespot.exchange.filters import check_counts, check_order, check_position
+from livespot.exchange.filters import check_counts, check_position
 from livespot.exchange.funds import floor_to, settle_lock
 from livespot.exchange.list_params import ListPlan
 from livespot.exchange.matching import end_order, enter
 from livespot.exchange.model import ZERO, Lock, Order, OrderList, Rejection
 from livespot.exchange.params import OrderRequest
+from livespot.exchange.pegging import prepared
 from livespot.exchange.placing import (
+    BAD_PRICES,
     DUPLICATE,
     activate,
+    check_account,
     check_client_ids,
     check_crossing,
+    check_filters,
     check_supported,
     create,
     funded_lock,
+    lock_price,
+    report_refused,
+    request_of,
 )
 from livespot.exchange.state import Account, Exchange, Market
-
-BAD_PRICES = "The relationship of the prices for the orders is not correct."
 
 
 def check_list(exchange: Exchange, market: Market, account: Account, plan: ListPlan) -> None:
     """Support and filters of every order; the count filters take the whole list at once."""
+    check_account(market, account)
     for request in plan.requests:
         check_supported(market, request)
-        check_order(exchange, market, request)
+        waits = plan.working is not None and request is not plan.working
+        check_filters(exchange, market, request, waits=waits)
         check_position(market, account, request)
     check_counts(market, account, plan.requests, lists=1)
 
@@ -40,6 +47,7 @@ def place_list(exchange: Exchange, market: Market, account: Account, plan: ListP
     """
     check_client_ids(market, account, [request.client_id for request in plan.requests])
     _check_list_id(exchange, account, plan.client_id)
+    plan = _prepared(market, plan)
     _check_prices(market, plan)
     if plan.working is None:
         lock = funded_lock(market, account, list(plan.legs))
@@ -48,20 +56,24 @@ def place_list(exchange: Exchange, market: Market, account: Account, plan: ListP
         check_crossing(market, plan.working)
         lock = funded_lock(market, account, [plan.working])
         bought = Lock(market.spec.base) if plan.pays else None
-    order_list = OrderList(
-        account_id=account.spec.account_id,
-        symbol=market.spec.symbol,
-        list_id=len(exchange.lists),
-        contingency=plan.contingency,
-        client_id=plan.client_id or exchange.new_name(),
-        order_ids=(),
-        transaction_ms=exchange.now_ms,
-        pays=plan.pays,
-        bought=bought,
-    )
+    order_list = _numbered(exchange, market, account, plan)
+    order_list.bought = bought
     exchange.lists[order_list.list_id] = order_list
     _create_members(exchange, market, account, (order_list, plan, lock))
     return order_list
+
+
+def report_refused_list(
+    exchange: Exchange, market: Market, account: Account, plan: ListPlan, reason: str
+) -> None:
+    """Announce a list the engine refused, and each of its orders."""
+    order_list = _numbered(exchange, market, account, plan)
+    members = [
+        report_refused(exchange, market, account, request, reason, order_list.list_id)
+        for request in plan.requests
+    ]
+    order_list.status_type, order_list.order_status = "RESPONSE", "REJECT"
+    exchange.announce_list(order_list, members, reason)
 
 
 def start_list(exchange: Exchange, market: Market, order_list: OrderList) -> None:
@@ -117,6 +129,30 @@ def release_bought(exchange: Exchange, order_list: OrderList) -> None:
         return
     order_list.armed = True
     settle_lock(exchange, exchange.members(order_list)[-1])
+
+
+def _numbered(exchange: Exchange, market: Market, account: Account, plan: ListPlan) -> OrderList:
+    exchange.last_list_id += 1
+    return OrderList(
+        account_id=account.spec.account_id,
+        symbol=market.spec.symbol,
+        list_id=exchange.last_list_id,
+        contingency=plan.contingency,
+        client_id=plan.client_id or exchange.new_name(),
+        order_ids=(),
+        transaction_ms=exchange.now_ms,
+        pays=plan.pays,
+    )
+
+
+def _prepared(market: Market, plan: ListPlan) -> ListPlan:
+    """Pegged orders that go to the book now get their price, those that wait lose theirs."""
+    waits = plan.working is not None
+    return replace(
+        plan,
+        working=prepared(market, plan.working) if plan.working else None,
+        legs=tuple(prepared(market, leg, waits=waits) for leg in plan.legs),
+    )
 
 
 def _create_members(
@@ -205,10 +241,9 @@ def _arm(exchange: Exchange, market: Market, order_list: OrderList) -> None:
         for leg in legs:
             leg.orig_qty = qty
     try:
-        for leg in legs:
-            _check_arming(exchange, market, leg)
+        requests = [_armed(exchange, market, leg) for leg in legs]
         if order_list.bought is None:
-            lock = funded_lock(market, account, [_request_of(leg, leg.orig_qty) for leg in legs])
+            lock = funded_lock(market, account, requests)
             for leg in legs:
                 leg.lock = lock
     except Rejection:
@@ -229,26 +264,17 @@ def _start_legs(exchange: Exchange, market: Market, legs: list[Order]) -> None:
             enter(exchange, market, leg)
 
 
-def _check_arming(exchange: Exchange, market: Market, leg: Order) -> None:
-    request = _request_of(leg, leg.orig_qty)
-    check_supported(market, request)
-    check_order(exchange, market, request)
+def _armed(exchange: Exchange, market: Market, leg: Order) -> OrderRequest:
+    """What a leg asks for now that its turn has come; its price and cost are brought up to date.
+
+    Raises:
+        Rejection: the symbol, the filters or the book refuse it.
+    """
+    stated = request_of(leg)
+    check_supported(market, stated)
+    check_filters(exchange, market, stated)
+    request = prepared(market, stated)
     check_crossing(market, request)
-
-
-def _request_of(order: Order, qty: Decimal | None) -> OrderRequest:
-    return OrderRequest(
-        side=order.side,
-        type=order.type,
-        time_in_force=order.time_in_force,
-        qty=qty,
-        quote_qty=order.quote_qty,
-        price=order.price,
-        stop_price=order.stop_price,
-        trailing_delta=order.trailing_delta,
-        iceberg_qty=order.iceberg_qty,
-        strategy_id=order.strategy_id,
-        strategy_type=order.strategy_type,
-        client_id=order.client_id,
-        stp=order.stp,
-    )
+    leg.price = request.price
+    leg.lock_price = lock_price(market, request)
+    return request

@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 from livespot.exchange.model import (
     ALGO_TYPES,
     LIMIT_TYPES,
     ORDER_TYPES,
     ZERO,
+    Peg,
     Rejection,
     Side,
     SymbolSpec,
@@ -21,8 +22,16 @@ _LONG = re.compile(r"^[0-9]{1,20}$")
 _CLIENT_ID = re.compile(r"^[a-zA-Z0-9-_]{1,36}$")
 _TIMES_IN_FORCE = frozenset({"GTC", "IOC", "FOK"})
 _RESPONSES = frozenset({"ACK", "RESULT", "FULL"})
-_TRANSPORT = frozenset({"timestamp", "recvWindow", "signature", "apiKey"})
+_TRANSPORT = frozenset({"timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"})
 _MIN_STRATEGY_TYPE = 1_000_000
+_MAX_LONG = 2**63 - 1
+_MAX_INT = 2**31 - 1
+# Amounts travel as whole numbers of the eighth place.
+_MAX_DECIMAL = Decimal(_MAX_LONG).scaleb(-8)
+_PEG_TYPES = frozenset({"PRIMARY_PEG", "MARKET_PEG"})
+_MAX_PEG_OFFSET = 100
+_BAD_PEG = "This price peg cannot be used with this order type."
+PegType: TypeAlias = Literal["PRIMARY_PEG", "MARKET_PEG"]
 
 
 class Params:
@@ -48,6 +57,17 @@ class Params:
             raise missing(name)
         return value
 
+    def is_sent(self, name: str) -> bool:
+        """True when the parameter came with a value; does not count as reading it."""
+        return bool(self._raw.get(name))
+
+    def need_one(self, first: str, second: str) -> None:
+        """-1102 when neither of two alternatives was sent with a value."""
+        if not self.is_sent(first) and not self.is_sent(second):
+            raise Rejection(
+                -1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!"
+            )
+
     def choice(self, name: str, allowed: frozenset[str], code: int, text: str) -> str | None:
         """An optional word from a fixed set."""
         value = self.text(name)
@@ -63,26 +83,52 @@ class Params:
         if _DECIMAL.fullmatch(value) is None:
             raise _illegal(name, _DECIMAL)
         number = Decimal(value)
+        if number > _MAX_DECIMAL:
+            raise _overflow(name)
         exponent = number.normalize().as_tuple().exponent
         if isinstance(exponent, int) and -exponent > precision:
             raise Rejection(-1111, f"Parameter '{name}' has too much precision.")
         return number
 
-    def long(self, name: str) -> int | None:
-        """An optional non-negative whole number."""
+    def long(self, name: str, most: int = _MAX_LONG) -> int | None:
+        """An optional non-negative whole number; -1108 above `most`."""
         value = self.text(name)
         if value is None:
             return None
         if _LONG.fullmatch(value) is None:
             raise _illegal(name, _LONG)
-        return int(value)
+        number = int(value)
+        if number > most:
+            raise _overflow(name)
+        return number
+
+    def need_long(self, name: str) -> int:
+        """A mandatory non-negative whole number; -1102 without it."""
+        self.need(name)
+        number = self.long(name)
+        if number is None:
+            raise missing(name)
+        return number
+
+    def flag(self, name: str) -> bool:
+        """An optional `true` or `false`; -1130 for anything else."""
+        value = self.choice(name, frozenset({"true", "false"}), -1130, invalid(name).msg)
+        return value == "true"
 
     def client_id(self, name: str) -> str | None:
-        """An optional client order id."""
+        """An optional client id for something new; -1118 when sent empty."""
+        if self._raw.get(name) == "":
+            raise Rejection(-1118, "New client order ID was empty.")
         value = self.text(name)
         if value is not None and _CLIENT_ID.fullmatch(value) is None:
             raise _illegal(name, _CLIENT_ID)
         return value
+
+    def named(self, name: str) -> str | None:
+        """An optional client id of something that exists; -1119 when sent empty."""
+        if self._raw.get(name) == "":
+            raise Rejection(-1119, "Original client order ID was empty.")
+        return self.text(name)
 
     def refuse(self, *names: str) -> None:
         """Raise -1106 for a parameter this request must not carry."""
@@ -105,11 +151,13 @@ def missing(name: str) -> Rejection:
     return Rejection(-1102, text)
 
 
-def one_of_missing(first: str, second: str) -> Rejection:
-    """The rejection when neither of two alternatives was sent."""
-    return Rejection(
-        -1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!"
-    )
+def invalid(name: str) -> Rejection:
+    """The rejection for a word that is none of the allowed ones."""
+    return Rejection(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def _overflow(name: str) -> Rejection:
+    return Rejection(-1108, f"Parameter '{name}' overflow.")
 
 
 def _illegal(name: str, legal: re.Pattern[str]) -> Rejection:
@@ -138,6 +186,7 @@ class OrderRequest:
     strategy_type: int | None
     client_id: str | None
     stp: str
+    peg: Peg | None = None
 
     @property
     def is_algo(self) -> bool:
@@ -160,7 +209,8 @@ def read_side(params: Params, name: str) -> Side:
 
 def read_response_type(params: Params) -> str | None:
     """ACK, RESULT, FULL or None when the caller leaves it to the exchange."""
-    return params.choice("newOrderRespType", _RESPONSES, -1102, missing("newOrderRespType").msg)
+    name = "newOrderRespType"
+    return params.choice(name, _RESPONSES, -1130, invalid(name).msg)
 
 
 def read_stp(params: Params, spec: SymbolSpec) -> str:
@@ -178,25 +228,19 @@ def read_order(params: Params, spec: SymbolSpec) -> OrderRequest:
     """A single order from the parameters of the order endpoint."""
     side = read_side(params, "side")
     order_type = params.need("type")
+    _check_type(order_type)
     stp = read_stp(params, spec)
-    qty = params.decimal("quantity", spec.base_precision)
-    quote_qty = params.decimal("quoteOrderQty", spec.quote_precision)
+    quote_qty = ZERO
     if order_type == "MARKET":
-        _market_amount(params, qty, quote_qty)
-    elif qty is None:
-        _check_type(order_type)
-        raise missing("quantity")
+        params.need_one("quantity", "quoteOrderQty")
+        quote_qty = params.decimal("quoteOrderQty", spec.quote_precision) or ZERO
     else:
-        params.refuse("quoteOrderQty")
-    leg = Leg(prefix="", side=side, type=order_type, qty=qty, stp=stp)
-    return read_leg(params, spec, leg, quote_qty or ZERO)
-
-
-def _market_amount(params: Params, qty: Decimal | None, quote_qty: Decimal | None) -> None:
-    if qty is None and quote_qty is None:
-        raise one_of_missing("quantity", "quoteOrderQty")
+        params.need("quantity")
+    qty = params.decimal("quantity", spec.base_precision)
     if qty is not None:
         params.refuse("quoteOrderQty")
+    leg = Leg(prefix="", side=side, type=order_type, qty=qty, stp=stp)
+    return read_leg(params, spec, leg, quote_qty)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,14 +263,15 @@ class Leg:
 def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZERO) -> OrderRequest:
     """One order from parameters that share a prefix."""
     _check_type(leg.type)
-    if params.text(leg.name("PegPriceType")) is not None:
-        raise Rejection(-2010, "Pegged orders are not supported for this symbol.")
+    peg_type = _peg_type(params, spec, leg)
     stop, trailing = _trigger(params, spec, leg)
-    strategy_type = params.long(leg.name("StrategyType"))
+    strategy_type = params.long(leg.name("StrategyType"), _MAX_INT)
     if strategy_type is not None and strategy_type < _MIN_STRATEGY_TYPE:
         raise Rejection(-1134, "strategyType was less than 1000000.")
-    price = _price(params, spec, leg)
+    price = _price(params, spec, leg, is_pegged=peg_type is not None)
     time_in_force = _time_in_force(params, leg)
+    if leg.type == "LIMIT" and peg_type == "PRIMARY_PEG" and time_in_force != "GTC":
+        raise Rejection(-2010, _BAD_PEG)
     return OrderRequest(
         side=leg.side,
         type=leg.type,
@@ -241,7 +286,36 @@ def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZE
         strategy_type=strategy_type,
         client_id=params.client_id(leg.name("ClientOrderId")),
         stp=leg.stp,
+        peg=_peg(params, leg, peg_type, price),
     )
+
+
+def _peg_type(params: Params, spec: SymbolSpec, leg: Leg) -> PegType | None:
+    bad = "Invalid pegPriceType."
+    value = params.choice(leg.name("PegPriceType"), _PEG_TYPES, -1210, bad)
+    if value is None:
+        params.refuse(leg.name("PegOffsetType"), leg.name("PegOffsetValue"))
+        return None
+    if not spec.peg_allowed:
+        raise Rejection(-2010, "Pegged orders are not supported for this symbol.")
+    if leg.type not in LIMIT_TYPES:
+        raise Rejection(-2010, "This order type may not use pegged price.")
+    if leg.type == "LIMIT_MAKER" and value != "PRIMARY_PEG":
+        raise Rejection(-2010, _BAD_PEG)
+    return cast("PegType", value)
+
+
+def _peg(params: Params, leg: Leg, peg_type: PegType | None, stated: Decimal) -> Peg | None:
+    if peg_type is None:
+        return None
+    type_name, value_name = leg.name("PegOffsetType"), leg.name("PegOffsetValue")
+    kind = params.choice(type_name, frozenset({"PRICE_LEVEL"}), -1211, "Invalid pegOffsetType.")
+    offset = params.long(value_name)
+    if (kind is None) != (offset is None):
+        raise missing(type_name if kind is None else value_name)
+    if offset is not None and offset > _MAX_PEG_OFFSET:
+        raise invalid(value_name)
+    return Peg(price_type=peg_type, offset=offset, stated=stated)
 
 
 def _check_type(order_type: str) -> None:
@@ -249,25 +323,25 @@ def _check_type(order_type: str) -> None:
         raise Rejection(-1116, "Invalid orderType.")
 
 
-def _price(params: Params, spec: SymbolSpec, leg: Leg) -> Decimal:
+def _price(params: Params, spec: SymbolSpec, leg: Leg, *, is_pegged: bool) -> Decimal:
     name = leg.name("Price")
     if leg.type not in LIMIT_TYPES:
         params.refuse(name)
         return ZERO
-    price = params.decimal(name, spec.quote_precision)
-    if price is None:
-        raise missing(name)
-    return price
+    if not is_pegged:
+        params.need(name)
+    return params.decimal(name, spec.quote_precision) or ZERO
 
 
 def _time_in_force(params: Params, leg: Leg) -> str:
     name = leg.name("TimeInForce")
     if leg.type not in LIMIT_TYPES or leg.type == "LIMIT_MAKER":
-        params.refuse(name)
+        if params.text(name) is not None:
+            raise Rejection(-1114, "TimeInForce parameter sent when not required.")
         return "GTC"
-    value = params.choice(name, _TIMES_IN_FORCE, -1115, "Invalid timeInForce.")
-    if value is None:
-        raise missing(name)
+    value = params.need(name)
+    if value not in _TIMES_IN_FORCE:
+        raise Rejection(-1115, "Invalid timeInForce.")
     return value
 
 
@@ -276,10 +350,9 @@ def _trigger(params: Params, spec: SymbolSpec, leg: Leg) -> tuple[Decimal | None
     if leg.type not in ALGO_TYPES:
         params.refuse(stop_name, delta_name)
         return None, None
+    params.need_one(stop_name, delta_name)
     stop = params.decimal(stop_name, spec.quote_precision)
     trailing = params.long(delta_name)
-    if stop is None and trailing is None:
-        raise one_of_missing(stop_name, delta_name)
     if trailing is not None and not spec.trailing_allowed:
         raise Rejection(-2010, "Trailing stop orders are not supported for this symbol.")
     return stop, trailing
@@ -295,6 +368,9 @@ def _iceberg(params: Params, spec: SymbolSpec, leg: Leg, time_in_force: str) -> 
         return ZERO
     if not spec.iceberg_allowed:
         raise Rejection(-2010, "Iceberg orders are not supported for this symbol.")
+    if time_in_force != "GTC" and leg.prefix:
+        text = f"Parameter '{name}' is not supported if '{leg.name('TimeInForce')}' is not GTC."
+        raise Rejection(-1160, text)
     if time_in_force != "GTC":
         raise Rejection(-1013, "Iceberg orders require GTC timeInForce.")
     if leg.qty is not None and amount > leg.qty:

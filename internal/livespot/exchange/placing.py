@@ -3,8 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from livespot.exchange.filters import check_counts, check_order, check_position
-from livespot.exchange.funds import floor_to, require_free, set_lock, up
+from livespot.exchange.filters import check_counts, check_order, check_position, check_qty
+from livespot.exchange.funds import INSUFFICIENT, floor_to, require_free, set_lock, up
 from livespot.exchange.matching import enter, would_take
 from livespot.exchange.model import (
     NO_LIST,
@@ -16,6 +16,7 @@ from livespot.exchange.model import (
     Side,
 )
 from livespot.exchange.params import OrderRequest
+from livespot.exchange.pegging import prepared, priced
 from livespot.exchange.state import Account, Exchange, Market
 
 _TYPE_NAMES = {
@@ -30,16 +31,47 @@ _TYPE_NAMES = {
 DUPLICATE = "Duplicate order sent."
 WOULD_TAKE = "Order would immediately match and take."
 WOULD_TRIGGER = "Order would trigger immediately."
+BAD_PRICES = "The relationship of the prices for the orders is not correct."
+_REJECT_REASONS = {
+    INSUFFICIENT: "INSUFFICIENT_BALANCES",
+    WOULD_TRIGGER: "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+    WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY",
+    BAD_PRICES: "OCO_BAD_PRICES",
+}
 
 
 def check_before_engine(
     exchange: Exchange, market: Market, account: Account, request: OrderRequest
 ) -> None:
     """Everything that needs no look at the book: support, filters, counts of open orders."""
+    check_account(market, account)
     check_supported(market, request)
-    check_order(exchange, market, request)
+    check_filters(exchange, market, request)
     check_counts(market, account, (request,))
     check_position(market, account, request)
+
+
+def check_filters(
+    exchange: Exchange, market: Market, request: OrderRequest, *, waits: bool = False
+) -> None:
+    """The filters of one order; a pegged one must hold them at each of its prices."""
+    variants = priced(market, request, waits=waits)
+    for variant in variants:
+        check_order(exchange, market, variant)
+    if not variants and request.qty is not None:
+        check_qty(market, request, request.qty)
+
+
+def check_account(market: Market, account: Account, code: int = -2010) -> None:
+    """The account may trade, and on this symbol."""
+    spec = account.spec
+    groups = market.spec.info.get("permissionSets", ())
+    if not spec.can_trade:
+        raise Rejection(code, "This account may not place or cancel orders.")
+    if not all(set(group) & set(spec.permissions) for group in groups):
+        raise Rejection(code, "This symbol is not permitted for this account.")
+    if market.spec.symbol in spec.restricted_symbols:
+        raise Rejection(code, "This symbol is restricted for this account.")
 
 
 def check_supported(market: Market, request: OrderRequest) -> None:
@@ -62,11 +94,32 @@ def accept(exchange: Exchange, market: Market, account: Account, request: OrderR
         Rejection: -2010, and then nothing has changed.
     """
     check_client_ids(market, account, [request.client_id])
+    request = prepared(market, request)
     check_crossing(market, request)
     resolved = resolve_amount(market, request)
     lock = funded_lock(market, account, [resolved])
     order = create(exchange, market, account, resolved, lock)
     activate(exchange, market, order)
+    return order
+
+
+def reject_reason(error: Rejection) -> str | None:
+    """What the user stream says about a refusal by the engine; None if it says nothing."""
+    return _REJECT_REASONS.get(error.msg) if error.code == -2010 else None
+
+
+def report_refused(
+    exchange: Exchange,
+    market: Market,
+    account: Account,
+    request: OrderRequest,
+    reason: str,
+    list_id: int = NO_LIST,
+) -> Order:
+    """Announce an order the engine refused. It takes an order id and leaves no other trace."""
+    order = _numbered(exchange, market, account, request, Lock(market.spec.quote), list_id)
+    order.status = "REJECTED"
+    exchange.report(order, "REJECTED", reject_reason=reason)
     return order
 
 
@@ -149,6 +202,8 @@ def funded_lock(market: Market, account: Account, requests: list[OrderRequest]) 
 
 def lock_price(market: Market, request: OrderRequest) -> Decimal:
     """What a buy reserves per unit; nothing for a plain market order."""
+    if request.peg is not None and request.price == 0:
+        return request.peg.stated or request.stop_price or market.last_price or ZERO
     if request.is_limit:
         return request.price
     if not request.is_algo:
@@ -165,8 +220,21 @@ def create(
     list_id: int = NO_LIST,
 ) -> Order:
     """Register an order as pending; `activate` makes it live."""
+    order = _numbered(exchange, market, account, request, lock, list_id)
+    exchange.opened(market, order)
+    return order
+
+
+def _numbered(
+    exchange: Exchange,
+    market: Market,
+    account: Account,
+    request: OrderRequest,
+    lock: Lock,
+    list_id: int,
+) -> Order:
     market.last_order_id += 1
-    order = Order(
+    return Order(
         account_id=account.spec.account_id,
         symbol=market.spec.symbol,
         order_id=market.last_order_id,
@@ -189,11 +257,28 @@ def create(
         stp=request.stp,
         status="PENDING_NEW",
         updated_ms=exchange.now_ms,
+        peg=request.peg,
     )
-    market.orders[order.order_id] = order
-    market.open_ids[order.order_id] = None
-    market.by_client[order.account_id, order.client_id] = order.order_id
-    return order
+
+
+def request_of(order: Order) -> OrderRequest:
+    """The request that would place what an order is now, at the price it states."""
+    return OrderRequest(
+        side=order.side,
+        type=order.type,
+        time_in_force=order.time_in_force,
+        qty=order.orig_qty,
+        quote_qty=order.quote_qty,
+        price=order.shown_price,
+        stop_price=order.stop_price,
+        trailing_delta=order.trailing_delta,
+        iceberg_qty=order.iceberg_qty,
+        strategy_id=order.strategy_id,
+        strategy_type=order.strategy_type,
+        client_id=order.client_id,
+        stp=order.stp,
+        peg=order.peg,
+    )
 
 
 def activate(exchange: Exchange, market: Market, order: Order) -> None:

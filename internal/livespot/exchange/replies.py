@@ -4,7 +4,17 @@ from decimal import Decimal
 
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.funds import rate_of
-from livespot.exchange.model import ZERO, Fill, Json, Order, OrderList, Rates, Side
+from livespot.exchange.model import (
+    ZERO,
+    Amendment,
+    Fill,
+    Json,
+    Order,
+    OrderList,
+    PreventedMatch,
+    Rates,
+    Side,
+)
 from livespot.exchange.state import Account, Exchange, Market, is_on_book
 
 _FULL_BY_DEFAULT = frozenset({"MARKET", "LIMIT"})
@@ -24,13 +34,12 @@ def order_reply(order: Order, response_type: str | None) -> Json:
     }
     if response_type == "ACK":
         return body
-    body |= _amounts(order) | _terms(order)
+    body |= _amounts(order) | _terms(order) | _trigger(order)
     body["workingTime"] = order.working_ms
-    body["selfTradePreventionMode"] = order.stp
-    body |= _conditional(order)
+    body |= _extras(order)
     if response_type == "FULL":
         body["fills"] = [_fill(fill) for fill in order.fills]
-    return body
+    return body | _taken(order)
 
 
 def cancel_reply(order: Order) -> Json:
@@ -43,9 +52,8 @@ def cancel_reply(order: Order) -> Json:
         "clientOrderId": order.client_id,
         "transactTime": order.updated_ms,
     }
-    body |= _amounts(order) | _terms(order)
-    body["selfTradePreventionMode"] = order.stp
-    return body | _conditional(order)
+    body |= _amounts(order) | _terms(order) | _trigger(order) | _extras(order)
+    return body | _outcome(order)
 
 
 def order_query(order: Order) -> Json:
@@ -55,23 +63,76 @@ def order_query(order: Order) -> Json:
         "orderId": order.order_id,
         "orderListId": order.list_id,
         "clientOrderId": order.client_id,
-        "price": decimal_text(order.price),
+        "price": decimal_text(order.shown_price),
+    }
+    body |= _pegging(order)
+    body |= {
         "origQty": decimal_text(order.orig_qty or ZERO),
         "executedQty": decimal_text(order.executed),
         "cummulativeQuoteQty": decimal_text(order.cum_quote),
     }
     body |= _terms(order)
+    body["stopPrice"] = decimal_text(order.stop_price or ZERO)
+    body |= _trailing(order)
     body |= {
-        "stopPrice": decimal_text(order.stop_price or ZERO),
         "icebergQty": decimal_text(order.iceberg_qty),
         "time": order.created_ms,
         "updateTime": order.updated_ms,
         "isWorking": is_on_book(order) or (not order.is_open and order.working_ms >= 0),
         "workingTime": order.working_ms,
         "origQuoteOrderQty": decimal_text(order.quote_qty),
-        "selfTradePreventionMode": order.stp,
     }
-    return body | _conditional(order)
+    return body | _strategy(order) | _outcome(order)
+
+
+def amend_reply(exchange: Exchange, order: Order, old_client_id: str, execution_id: int) -> Json:
+    """The answer to an amend; a member of a list shows the list too."""
+    amended: Json = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": order.list_id,
+        "origClientOrderId": old_client_id,
+        "clientOrderId": order.client_id,
+        "price": decimal_text(order.shown_price),
+    }
+    amended |= _pegging(order)
+    amended |= {
+        "qty": decimal_text(order.orig_qty or ZERO),
+        "executedQty": decimal_text(order.executed),
+        "preventedQty": decimal_text(order.prevented),
+        "quoteOrderQty": decimal_text(order.quote_qty),
+        "cumulativeQuoteQty": decimal_text(order.cum_quote),
+    }
+    amended |= _terms(order) | _trigger(order)
+    if order.working_ms >= 0:
+        amended["workingTime"] = order.working_ms
+    amended |= _extras(order)
+    amended["selfTradePreventionMode"] = order.stp
+    body: Json = {
+        "transactTime": exchange.now_ms,
+        "executionId": execution_id,
+        "amendedOrder": amended,
+    }
+    order_list = exchange.list_of(order)
+    if order_list is None:
+        return body
+    state = list_query(exchange, order_list)
+    del state["listStatusType"], state["transactionTime"]
+    return body | {"listStatus": state}
+
+
+def amendment_row(order: Order, amendment: Amendment) -> Json:
+    """One row of an order's amendments."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "executionId": amendment.execution_id,
+        "origClientOrderId": amendment.old_client_id,
+        "newClientOrderId": amendment.new_client_id,
+        "origQty": decimal_text(amendment.old_qty),
+        "newQty": decimal_text(amendment.new_qty),
+        "time": amendment.time_ms,
+    }
 
 
 def list_query(exchange: Exchange, order_list: OrderList) -> Json:
@@ -126,6 +187,49 @@ def trade_row(symbol: str, fill: Fill) -> Json:
     }
 
 
+def prevented_match(match: PreventedMatch) -> Json:
+    """One row of the account's prevented matches."""
+    body: Json = {
+        "symbol": match.symbol,
+        "preventedMatchId": match.match_id,
+        "takerOrderId": match.taker_order_id,
+        "makerSymbol": match.maker_symbol,
+        "makerOrderId": match.maker_order_id,
+    }
+    if match.trade_group_id is not None:
+        body["tradeGroupId"] = match.trade_group_id
+    body |= {"selfTradePreventionMode": match.mode, "price": decimal_text(match.price)}
+    return body | _prevented_quantities(match) | {"transactTime": match.time_ms}
+
+
+def filters_body(exchange: Exchange, market: Market) -> Json:
+    """Every filter that bears on an order of the account on one symbol."""
+    filters, spec = exchange.filters, market.spec
+    counts = (
+        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", filters.max_num_orders),
+        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", filters.max_num_algo_orders),
+        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", filters.max_num_iceberg_orders),
+        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", filters.max_num_order_lists),
+    )
+    return {
+        "exchangeFilters": [
+            {"filterType": name, member: limit}
+            for name, member, limit in counts
+            if limit is not None
+        ],
+        "symbolFilters": list(spec.info["filters"]),
+        "assetFilters": [
+            {
+                "filterType": "MAX_ASSET",
+                "asset": asset,
+                "limit": decimal_text(filters.max_assets[asset]),
+            }
+            for asset in (spec.base, spec.quote)
+            if asset in filters.max_assets
+        ],
+    }
+
+
 def account_body(account: Account, *, omit_zero: bool) -> Json:
     """The account endpoint's answer."""
     rates = account.spec.standard
@@ -140,7 +244,7 @@ def account_body(account: Account, *, omit_zero: bool) -> Json:
         "buyerCommission": _bips(rates.buyer),
         "sellerCommission": _bips(rates.seller),
         "commissionRates": _rates(rates),
-        "canTrade": True,
+        "canTrade": account.spec.can_trade,
         "canWithdraw": True,
         "canDeposit": True,
         "brokered": False,
@@ -149,7 +253,7 @@ def account_body(account: Account, *, omit_zero: bool) -> Json:
         "updateTime": account.updated_ms,
         "accountType": "SPOT",
         "balances": balances,
-        "permissions": ["SPOT"],
+        "permissions": list(account.spec.permissions),
         "uid": account.spec.uid,
     }
 
@@ -185,7 +289,7 @@ def order_commission_body(account: Account, side: Side) -> Json:
 
 
 def _amounts(order: Order) -> Json:
-    body = {"price": decimal_text(order.price)}
+    body: Json = {"price": decimal_text(order.shown_price)} | _pegging(order)
     if order.orig_qty is not None:
         body["origQty"] = decimal_text(order.orig_qty)
     return body | {
@@ -193,6 +297,17 @@ def _amounts(order: Order) -> Json:
         "origQuoteOrderQty": decimal_text(order.quote_qty),
         "cummulativeQuoteQty": decimal_text(order.cum_quote),
     }
+
+
+def _pegging(order: Order) -> Json:
+    if order.peg is None:
+        return {}
+    body: Json = {"pegPriceType": order.peg.price_type}
+    if order.peg.offset is not None:
+        body |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": order.peg.offset}
+    if order.pegged_price is not None:
+        body["peggedPrice"] = decimal_text(order.pegged_price)
+    return body
 
 
 def _terms(order: Order) -> Json:
@@ -204,25 +319,69 @@ def _terms(order: Order) -> Json:
     }
 
 
-def _conditional(order: Order) -> Json:
+def _trigger(order: Order) -> Json:
+    stop = {} if order.stop_price is None else {"stopPrice": decimal_text(order.stop_price)}
+    return stop | _trailing(order)
+
+
+def _trailing(order: Order) -> Json:
+    if order.trailing_delta is None:
+        return {}
+    return {"trailingDelta": order.trailing_delta, "trailingTime": order.trailing_ms}
+
+
+def _extras(order: Order) -> Json:
+    iceberg = {"icebergQty": decimal_text(order.iceberg_qty)} if order.iceberg_qty > 0 else {}
+    return iceberg | _strategy(order)
+
+
+def _strategy(order: Order) -> Json:
+    pairs = (("strategyId", order.strategy_id), ("strategyType", order.strategy_type))
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _taken(order: Order) -> Json:
+    """What ends the answer to a placement: here the prevented matches are told one by one."""
     body: Json = {}
-    if order.stop_price is not None:
-        body["stopPrice"] = decimal_text(order.stop_price)
-    if order.trailing_delta is not None:
-        body["trailingDelta"] = order.trailing_delta
-        body["trailingTime"] = order.trailing_ms
-    if order.iceberg_qty > 0:
-        body["icebergQty"] = decimal_text(order.iceberg_qty)
-    if order.strategy_id is not None:
-        body["strategyId"] = order.strategy_id
-    if order.strategy_type is not None:
-        body["strategyType"] = order.strategy_type
+    if order.prevented_matches:
+        body["preventedMatches"] = [_prevented_row(match) for match in order.prevented_matches]
+    body["selfTradePreventionMode"] = order.stp
+    if order.prevented > 0:
+        if order.trade_group_id is not None:
+            body["tradeGroupId"] = order.trade_group_id
+        body["preventedQuantity"] = decimal_text(order.prevented)
+    return body | _expiry(order)
+
+
+def _prevented_row(match: PreventedMatch) -> Json:
+    body: Json = {
+        "preventedMatchId": match.match_id,
+        "makerSymbol": match.maker_symbol,
+        "makerOrderId": match.maker_order_id,
+        "price": decimal_text(match.price),
+    }
+    return body | _prevented_quantities(match)
+
+
+def _prevented_quantities(match: PreventedMatch) -> Json:
+    pairs = (
+        ("takerPreventedQuantity", match.taker_qty),
+        ("makerPreventedQuantity", match.maker_qty),
+    )
+    return {name: decimal_text(qty) for name, qty in pairs if qty is not None}
+
+
+def _expiry(order: Order) -> Json:
+    return {} if order.expiry_reason == "NONE" else {"expiryReason": order.expiry_reason}
+
+
+def _outcome(order: Order) -> Json:
+    """What ends every order body: its prevention mode, what was prevented, why it expired."""
+    body: Json = {"selfTradePreventionMode": order.stp}
     if order.prevented_match_id is not None:
         body["preventedMatchId"] = order.prevented_match_id
         body["preventedQuantity"] = decimal_text(order.prevented)
-    if order.expiry_reason != "NONE":
-        body["expiryReason"] = order.expiry_reason
-    return body
+    return body | _expiry(order)
 
 
 def _fill(fill: Fill) -> Json:

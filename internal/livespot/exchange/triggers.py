@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 
+from livespot.exchange.funds import needed, set_lock
 from livespot.exchange.lists import expire_siblings
-from livespot.exchange.matching import enter
-from livespot.exchange.model import Order
-from livespot.exchange.placing import trigger_reached
+from livespot.exchange.matching import end_order, enter
+from livespot.exchange.model import ZERO, Order, Rejection
+from livespot.exchange.pegging import pegged_price
+from livespot.exchange.placing import check_filters, request_of, trigger_reached
 from livespot.exchange.state import Exchange, Market
 
 _BASIS_POINTS = Decimal(10_000)
@@ -57,7 +59,27 @@ def _track(order: Order, price: Decimal) -> None:
 def _fire(exchange: Exchange, market: Market, order: Order) -> None:
     # The other leg goes first, so that the funds both share are free for this one.
     expire_siblings(exchange, order, "OCO_TRIGGER")
+    if not _peg(exchange, market, order):
+        return
     order.conditional = False
     order.working_ms = exchange.now_ms
     exchange.report(order, "NEW")
     enter(exchange, market, order)
+
+
+def _peg(exchange: Exchange, market: Market, order: Order) -> bool:
+    """Price a pegged order that has been triggered; False when that ended it.
+
+    Nobody waits for an answer here: the refusal is the order's own end.
+    """
+    if order.peg is None:
+        return True
+    try:
+        check_filters(exchange, market, request_of(order))
+        order.price = order.lock_price = pegged_price(market, order.side, order.peg)
+        set_lock(exchange.accounts[order.account_id], order.lock, needed(order))
+    except Rejection:
+        order.price = ZERO
+        end_order(exchange, order, "EXPIRED", "REJECTED")
+        return False
+    return True
