@@ -39,7 +39,19 @@ def flaw_of(candle: Candle) -> str | None:
     return None
 
 
-def trade_count(candle: Candle) -> int:
-    """How many trades stand for this minute: 60 to 119, fewer only when the volume is tiny."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """How busily a minute is played: its trades are `least` to `least + spread - 1`."""
+
+    least_trades: int = 60
+    spread: int = 60
+    quiet_quotes: int = 100
+
+
+USUAL = Activity()
+
+
+def trade_count(candle: Candle, activity: Activity = USUAL) -> int:
+    """How many trades stand for this minute, by its time and volume; fewer when that is tiny."""
     mixed = (candle.open_ms // MINUTE_MS * 2_654_435_761 + candle.volume * 40_503) & 0xFFFFFFFF
-    return min(60 + (mixed >> 8) % 60, candle.volume)
+    return min(activity.least_trades + (mixed >> 8) % activity.spread, candle.volume)

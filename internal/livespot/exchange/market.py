@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from livespot.exchange.candle import MINUTE_MS, Candle, trade_count
+from livespot.exchange.candle import MINUTE_MS, USUAL, Activity, Candle, trade_count
 from livespot.exchange.prng import SplitMix
 
-_QUIET_QUOTES = 100
 _SPREAD_BPS_X100 = 240
 _ROUGHNESS = 0.35
 _IMBALANCE_MEMORY = 0.90
@@ -42,10 +41,15 @@ MarketEvent = Quote | Print
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """What the minutes before say: a mean close in ticks and a mean volume in steps."""
+    """What the minutes before say: a mean close in ticks and a mean volume in steps.
+
+    Spread and displayed sizes are per cent of the usual.
+    """
 
     mean_close: int
     mean_volume: int
+    spread_percent: int = 100
+    size_percent: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,9 @@ class _Moment:
     trade: int | None
 
 
-def minute_events(key: str, candle: Candle, backdrop: Backdrop) -> tuple[MarketEvent, ...]:
+def minute_events(
+    key: str, candle: Candle, backdrop: Backdrop, activity: Activity = USUAL
+) -> tuple[MarketEvent, ...]:
     """Quotes and trades of one minute in time order.
 
     The trades' first, highest, lowest and last price are the candle's and their quantities sum
@@ -73,33 +79,35 @@ def minute_events(key: str, candle: Candle, backdrop: Backdrop) -> tuple[MarketE
     nothing but the arguments.
     """
     draw = SplitMix(f"{key}:{candle.open_ms}")
-    trades = trade_count(candle)
+    trades = trade_count(candle, activity)
     if trades == 0:
         return ()
-    spread = _spread(candle, draw)
-    moments = _moments(candle.open_ms, trades, draw)
+    spread = _spread(candle, backdrop.spread_percent, draw)
+    moments = _moments(candle.open_ms, (trades, activity.quiet_quotes), draw)
     anchors = _anchors(candle, spread, trades, draw)
     bids = _bid_path(candle, spread, moments, anchors, draw)
-    return _emit(candle, spread, _Minute(moments, anchors, bids, backdrop), draw)
+    return _emit(candle, spread, _Minute(trades, moments, anchors, bids, backdrop), draw)
 
 
 @dataclass(frozen=True, slots=True)
 class _Minute:
+    trades: int
     moments: tuple[_Moment, ...]
     anchors: tuple[_Anchor, ...]
     bids: tuple[int, ...]
     backdrop: Backdrop
 
 
-def _spread(candle: Candle, draw: SplitMix) -> int:
+def _spread(candle: Candle, percent: int, draw: SplitMix) -> int:
     """Two to three basis points, but never so wide that a side could not trade every price."""
-    usual = candle.open * (_SPREAD_BPS_X100 + draw.below(41) - 20) // 1_000_000
+    usual = candle.open * (_SPREAD_BPS_X100 + draw.below(41) - 20) * percent // 100_000_000
     return max(1, min(usual, (candle.high - candle.low) // 2))
 
 
-def _moments(open_ms: int, trades: int, draw: SplitMix) -> tuple[_Moment, ...]:
+def _moments(open_ms: int, counts: tuple[int, int], draw: SplitMix) -> tuple[_Moment, ...]:
+    trades, quiet = counts
     moments = [_Moment(open_ms + t, n) for n, t in enumerate(_times(trades, draw))]
-    moments += [_Moment(open_ms + t, None) for t in _times(_QUIET_QUOTES, draw)]
+    moments += [_Moment(open_ms + t, None) for t in _times(quiet, draw)]
     # A quote at the time of a trade comes first, so that trades keep their order.
     return tuple(sorted(moments, key=lambda m: (m.t_ms, -1 if m.trade is None else m.trade)))
 
@@ -163,10 +171,10 @@ def _bid_path(
 
 
 def _emit(candle: Candle, spread: int, minute: _Minute, draw: SplitMix) -> tuple[MarketEvent, ...]:
-    quantities = _quantities(candle.volume, trade_count(candle), draw)
+    quantities = _quantities(candle.volume, minute.trades, draw)
     forced = {anchor.trade: anchor.buys for anchor in minute.anchors}
     can_buy = candle.high > candle.low
-    size = max(4, minute.backdrop.mean_volume // 40)
+    size = max(4, minute.backdrop.mean_volume * minute.backdrop.size_percent // 4000)
     imbalance = _lean(minute.bids[0], minute.backdrop)
     events: list[MarketEvent] = []
     for moment, bid in zip(minute.moments, minute.bids, strict=True):

@@ -3,8 +3,16 @@
 import hashlib
 
 _MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15
 _UNIT = 1.0 / (1 << 53)
+
+
+def mixed(word: int) -> int:
+    """64 bits in which every bit depends on every bit of a word (Stafford's variant 13)."""
+    z = word & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
 
 
 class SplitMix:
@@ -21,11 +29,8 @@ class SplitMix:
 
     def bits(self) -> int:
         """The next 64 bits."""
-        self._state = (self._state + _GOLDEN) & _MASK
-        z = self._state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return z ^ (z >> 31)
+        self._state = (self._state + GOLDEN) & _MASK
+        return mixed(self._state)
 
     def unit(self) -> float:
         """Uniform in [0, 1)."""

@@ -1,0 +1,279 @@
+"""A seeded market without end: correlated prices, regimes on a timeline, any minute at any time."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from livespot.exchange.candle import MINUTE_MS, Activity, Candle
+from livespot.exchange.fixed_point import BPS, scaled_exp
+from livespot.exchange.klines import Bar
+from livespot.exchange.market import Backdrop, minute_events
+from livespot.exchange.random_path import HOUR_DEVIATION, RandomPath, bridge, steps_of
+from livespot.exchange.scenario import HourWeather, Weather
+from livespot.exchange.sources import Happening, StatusTurn
+
+_HOUR = 60
+_KEPT_HOURS = 4
+_KEPT_SUMS = 64
+_LEAST_VOLUME = 400
+_SPREAD_PER_MILLION = 260
+_LOADING_UNIT = 1000
+_MIX = 2_654_435_761
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Character:
+    """What distinguishes a symbol.
+
+    Its hourly change is `deviation_bps * (loading * market + rest * own)` with loading and rest in
+    thousandths and loading^2 + rest^2 = 1, so two symbols correlate by the product of their
+    loadings. `mean_price` is in ticks, `mean_volume` in steps a minute.
+    """
+
+    deviation_bps: int
+    loading: int
+    rest: int
+    mean_price: int
+    mean_volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Hour:
+    """Sixty minutes as columns, and the hour as a whole."""
+
+    opens: "array[int]"
+    highs: "array[int]"
+    lows: "array[int]"
+    closes: "array[int]"
+    volumes: "array[int]"
+    quotes: "array[int]"
+    trades: "array[int]"
+
+    def bar(self, first: int, after: int, open_ms: int) -> Bar:
+        volume, quote = sum(self.volumes[first:after]), sum(self.quotes[first:after])
+        return Bar(
+            open_ms,
+            self.opens[first],
+            max(self.highs[first:after]),
+            min(self.lows[first:after]),
+            self.closes[after - 1],
+            volume,
+            quote,
+            sum(self.trades[first:after]),
+            volume // 2,
+            quote // 2,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class SyntheticSeries:
+    """The minutes of one made-up symbol. All but the two memories is fixed."""
+
+    symbol: str
+    tick_size: Decimal
+    step_size: Decimal
+    minutes: Sequence[int]
+    character: Character
+    activity: Activity
+    market: RandomPath
+    own: RandomPath
+    weather: Weather
+    _hours: dict[int, _Hour] = field(default_factory=dict)
+    _sums: dict[int, Bar] = field(default_factory=dict)
+
+    def at(self, row: int) -> Candle:
+        """The candle in a row."""
+        return self.candle(self.minutes[row])
+
+    def candle(self, minute: int) -> Candle:
+        """The candle of an epoch minute; without volume while trading is halted."""
+        number, i = divmod(minute, _HOUR)
+        hour = self._hour(number)
+        return Candle(
+            minute * MINUTE_MS,
+            hour.opens[i],
+            hour.highs[i],
+            hour.lows[i],
+            hour.closes[i],
+            hour.volumes[i],
+        )
+
+    def bar(self, first: int, last: int, open_ms: int) -> Bar:
+        """Rows [first, last), at least one, as one bar."""
+        begin, end = self.minutes[first], self.minutes[last - 1] + 1
+        total: Bar | None = None
+        while begin < end:
+            number, i = divmod(begin, _HOUR)
+            after = min(end - number * _HOUR, _HOUR)
+            part = self._part(number, i, after, open_ms)
+            total = part if total is None else _joined(total, part)
+            begin = number * _HOUR + after
+        assert total is not None  # noqa: S101  rows are never empty
+        return total
+
+    def warm(self, minute: int, back: int) -> None:
+        """Work out the hour that lies so many hours before a minute's own."""
+        self._whole(minute // _HOUR - back)
+
+    def events(self, key: str, open_ms: int) -> tuple[Happening, ...]:
+        """Quotes and trades of a minute, after a turn of its status where there is one."""
+        minute = open_ms // MINUTE_MS
+        candle, at = self.candle(minute), self.weather.place(minute)
+        halted = bool(self.weather.halted[at])
+        turn: tuple[Happening, ...] = ()
+        if halted != bool(self.weather.halted[self.weather.place(minute - 1)]):
+            turn = (StatusTurn(open_ms, "HALT" if halted else "TRADING"),)
+        if halted:
+            return turn
+        return turn + minute_events(key, candle, self._backdrop(minute, at), self.activity)
+
+    def _backdrop(self, minute: int, at: int) -> Backdrop:
+        before = [self.candle(minute - back) for back in range(20, 0, -1)]
+        return Backdrop(
+            sum(candle.close for candle in before) // len(before),
+            max(1, sum(candle.volume for candle in before) // len(before)),
+            self.weather.spread[at],
+            self.weather.depth[at],
+        )
+
+    def _part(self, number: int, first: int, after: int, open_ms: int) -> Bar:
+        if (first, after) == (0, _HOUR):
+            return replace(self._whole(number), open_ms=open_ms)
+        return self._hour(number).bar(first, after, open_ms)
+
+    def _whole(self, number: int) -> Bar:
+        found = self._sums.get(number)
+        if found is None:
+            hour = self._hours.get(number) or self._made(number)
+            found = hour.bar(0, _HOUR, number * _HOUR * MINUTE_MS)
+            while len(self._sums) >= _KEPT_SUMS:
+                del self._sums[next(iter(self._sums))]
+            self._sums[number] = found
+        return found
+
+    def _hour(self, number: int) -> _Hour:
+        found = self._hours.get(number)
+        if found is None:
+            found = self._made(number)
+            while len(self._hours) >= _KEPT_HOURS:
+                del self._hours[next(iter(self._hours))]
+            self._hours[number] = found
+        return found
+
+    def _path(self, number: int, words: tuple[int, ...]) -> list[int]:
+        """Prices in ticks at the hour's 61 whole minutes."""
+        one, hour = self.character, self.weather.hour(number)
+        market = one.deviation_bps * one.loading * BPS // _LOADING_UNIT
+        own = one.deviation_bps * one.rest * BPS // _LOADING_UNIT
+        start, end = (
+            (market * self.market.at(edge) + own * self.own.at(edge)) // HOUR_DEVIATION
+            for edge in (number, number + 1)
+        )
+        steps = [
+            (market * m + own * o) * noise // (100 * HOUR_DEVIATION)
+            for m, o, noise in zip(
+                self.market.steps(number), steps_of(words), hour.noise, strict=True
+            )
+        ]
+        walk = bridge(start, end, steps)
+        return scaled_exp(one.mean_price, [a + b for a, b in zip(walk, hour.drift, strict=True)])
+
+    def _made(self, number: int) -> _Hour:
+        weather, first = self.weather.hour(number), number * _HOUR
+        words = self.own.words(number)
+        path = self._path(number, words)
+        opens, closes = path[:-1], path[1:]
+        highs, lows = self._extremes(path, words[180:], weather)
+        volumes = self._volumes(path, words, weather)
+        if not weather.calm:
+            columns = _Prices(opens, highs, lows, closes, volumes)
+            self._disturb(number, columns, weather)
+        quotes = [
+            v * (o + h + low + c) // 4
+            for o, h, low, c, v in zip(opens, highs, lows, closes, volumes, strict=True)
+        ]
+        least, spread = self.activity.least_trades, self.activity.spread
+        # The same count as `trade_count`, which a call for each minute would make slow.
+        mixed = range(first * _MIX, (first + _HOUR) * _MIX, _MIX)
+        trades = [
+            least + ((m + v * 40_503 & 0xFFFFFFFF) >> 8) % spread if v else 0
+            for m, v in zip(mixed, volumes, strict=True)
+        ]
+        made = (opens, highs, lows, closes, volumes, quotes, trades)
+        return _Hour(*(array("q", column) for column in made))
+
+    def _extremes(
+        self, path: list[int], words: tuple[int, ...], weather: HourWeather
+    ) -> tuple[list[int], list[int]]:
+        """Highs and lows: beyond open and close by up to a minute's deviation or so."""
+        unit = path[0] * self.character.deviation_bps
+        highs, lows = [], []
+        for o, c, word, noise in zip(path, path[1:], words, weather.noise, strict=False):
+            reach, up, down = unit * noise // 8_000_000, word & 0xFF, word >> 8
+            low = (o if o < c else c) - (reach * down * down >> 16)
+            highs.append((c if o < c else o) + (reach * up * up >> 16))
+            lows.append(low if low > 0 else 1)
+        return highs, lows
+
+    def _volumes(self, path: list[int], words: tuple[int, ...], weather: HourWeather) -> list[int]:
+        """More when the price moves, in bursts of five minutes, and as the phase says."""
+        typical = max(1, path[0] * self.character.deviation_bps // 77_000)
+        mean, most = self.character.mean_volume, 4 * typical
+        bursts = [20_000 + (word * word >> 16) for word in words[:_HOUR:5] for _ in range(5)]
+        found = []
+        for o, c, burst, own, volume in zip(
+            path, path[1:], bursts, words[120:180], weather.volume, strict=False
+        ):
+            moved = c - o if c > o else o - c
+            moved = typical + (moved if moved < most else most)
+            weight = (burst * (30_000 + own) >> 16) * moved // typical
+            found.append(_LEAST_VOLUME + mean * weight * volume // 6_553_600)
+        return found
+
+    def _disturb(self, number: int, hour: "_Prices", weather: HourWeather) -> None:
+        """Make room for wide spreads and hold the price where trading is halted."""
+        frozen = 0
+        for i, halted in enumerate(weather.halted):
+            if halted:
+                frozen = frozen or self._close_before(number * _HOUR + i)
+                hour.opens[i] = hour.highs[i] = hour.lows[i] = hour.closes[i] = frozen
+                hour.volumes[i] = 0
+                continue
+            frozen = 0
+            if weather.spread[i] > 100:
+                # A minute must be two spreads wide for both sides to trade all its prices.
+                room = hour.opens[i] * _SPREAD_PER_MILLION * weather.spread[i] // 100_000_000
+                hour.highs[i] += room
+                hour.lows[i] = max(1, hour.lows[i] - room)
+
+    def _close_before(self, minute: int) -> int:
+        """The last price before the halt that a minute lies in."""
+        while self.weather.halted[self.weather.place(minute - 1)]:
+            minute -= 1
+        number, i = divmod(minute - 1, _HOUR)
+        return self._path(number, self.own.words(number))[i + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    opens: list[int]
+    highs: list[int]
+    lows: list[int]
+    closes: list[int]
+    volumes: list[int]
+
+
+def _joined(bar: Bar, later: Bar) -> Bar:
+    return Bar(
+        bar.open_ms,
+        bar.open,
+        max(bar.high, later.high),
+        min(bar.low, later.low),
+        later.close,
+        bar.volume + later.volume,
+        bar.quote + later.quote,
+        bar.trades + later.trades,
+        bar.taker_base + later.taker_base,
+        bar.taker_quote + later.taker_quote,
+    )
