@@ -6,27 +6,34 @@ from dataclasses import dataclass
 from livespot.contracts.ports import Clock
 from livespot.exchange.engine import Engine
 from livespot.exchange.event_json import user_event
+from livespot.exchange.faults.injector import Injector
 from livespot.exchange.journal import Journal
-from livespot.exchange.limits import WeightMeter
+from livespot.exchange.limits import Meters
 from livespot.exchange.market_hub import MarketHub
 from livespot.exchange.model import BookChanged, PublicTrade
 from livespot.exchange.order_journal import OrderJournal
 from livespot.exchange.outbound import OpenSockets
+from livespot.exchange.read_view import ReadView
 from livespot.exchange.settings import ApiKey, ExchangeSettings
 from livespot.exchange.sources import MarketSource
 from livespot.exchange.tape import Tape
+from livespot.exchange.user_events import UserEvents
 from livespot.exchange.user_hub import UserHub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeCore:
-    """What every face of the exchange needs. All of it lives on one event loop, unlocked."""
+    """What every face of the exchange needs. All of it lives on one event loop, unlocked.
+
+    `clock` is the time the exchange believes in, `market_clock` the one its market follows; they
+    differ only through a fault. `faults` is None for an exchange that can have none.
+    """
 
     engine: Engine
     source: MarketSource
     tapes: Mapping[str, Tape]
-    keys: Mapping[str, ApiKey]
-    meter: WeightMeter
+    keys: dict[str, ApiKey]
+    meters: Meters
     market: MarketHub
     users: UserHub
     sockets: OpenSockets
@@ -34,22 +41,36 @@ class ExchangeCore:
     orders: OrderJournal
     clock: Clock
     settings: ExchangeSettings
+    market_clock: Clock
+    reads: ReadView
+    user_events: UserEvents
+    faults: Injector | None
+
+    def set_key(self, key: ApiKey) -> None:
+        """Add a key, or change what it may do."""
+        self.keys[key.key] = key
+
+    def revoke_key(self, key: str) -> None:
+        """Forget a key: its streams end at once, sessions that rest on it at their next call."""
+        self.keys.pop(key, None)
+        self.users.end_key(key, self.clock.now_ms())
 
     def settle(self) -> None:
         """Tell everybody what the engine did since the last call."""
         events = self.engine.drain_events()
         if not events:
             return
-        now_ms = self.clock.now_ms()
+        now_ms, market_ms = self.clock.now_ms(), self.market_clock.now_ms()
         self.orders.record(events)
+        self.reads.record(events)
         for event in events:
             if isinstance(event, PublicTrade):
                 self.tapes[event.symbol].on_trade(event)
-                self.market.on_trade(event, now_ms)
+                self.market.on_trade(event, market_ms)
             elif isinstance(event, BookChanged):
                 self.market.on_book(event)
             else:
-                self.users.publish(event.account_id, user_event(event, now_ms))
+                self.user_events.publish(event.account_id, user_event(event, now_ms), now_ms)
 
 
 def open_exchange(
@@ -59,17 +80,28 @@ def open_exchange(
     engine = Engine(source.symbols, settings.accounts, settings.order_limits)
     tapes = {name: Tape(series, live_from_ms) for name, series in source.series.items()}
     journal = Journal(settings.journal)
-    return ExchangeCore(
+    users = UserHub()
+    faults = None
+    if settings.plan is not None or settings.control_port is not None:
+        faults = Injector(clock, journal, stop_ms=settings.stop_ms)
+    core = ExchangeCore(
         engine=engine,
         source=source,
         tapes=tapes,
         keys={key.key: key for key in settings.keys},
-        meter=WeightMeter(settings.request_limits),
+        meters=Meters(settings.request_limits),
         market=MarketHub(engine, tapes),
-        users=UserHub(),
+        users=users,
         sockets=OpenSockets(),
         journal=journal,
         orders=OrderJournal(journal),
-        clock=clock,
+        clock=faults.believed if faults is not None else clock,
         settings=settings,
+        market_clock=clock,
+        reads=ReadView(engine, clock, settings.read_lag_ms),
+        user_events=UserEvents(users, journal, faults),
+        faults=faults,
     )
+    if faults is not None:
+        faults.bind(core, settings.plan, settings.start_ms or clock.now_ms())
+    return core

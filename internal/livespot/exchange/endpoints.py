@@ -1,7 +1,7 @@
 """Every request the exchange answers: its handler, weight and security."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -84,6 +84,10 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", V3 + "order"): _signed(trade.query, 4),
     ("DELETE", V3 + "order"): _mutation(trade.cancel),
     ("POST", V3 + "order/cancelReplace"): _mutation(trade.cancel_replace),
+    ("PUT", V3 + "order/amend/keepPriority"): Endpoint(
+        trade.amend, trade.AMEND_WEIGHT, Security.SIGNED, mutates=True
+    ),
+    ("GET", V3 + "order/amendments"): _signed(trade.amendments, 4),
     ("GET", V3 + "openOrders"): _signed(trade.open_orders, _BY_SYMBOL(6, 80)),
     ("DELETE", V3 + "openOrders"): _mutation(trade.cancel_open_orders),
     ("GET", V3 + "allOrders"): _signed(trade.all_orders, 20),
@@ -102,6 +106,10 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", V3 + "myTrades"): _signed(
         trade.my_trades, lambda params: 5 if "orderId" in params else 20
     ),
+    ("GET", V3 + "myPreventedMatches"): _signed(
+        trade.prevented_matches, lambda params: 2 if "preventedMatchId" in params else 20
+    ),
+    ("GET", V3 + "myFilters"): _signed(trade.filters, 40),
     ("GET", V3 + "rateLimit/order"): _signed(trade.order_limits, 40),
     ("GET", "/sapi/v1/account/apiRestrictions"): _signed(trade.key_rights, 1),
 }
@@ -124,6 +132,8 @@ _REST_OF = {
     "order.status": "GET order",
     "order.cancel": "DELETE order",
     "order.cancelReplace": "POST order/cancelReplace",
+    "order.amend.keepPriority": "PUT order/amend/keepPriority",
+    "order.amendments": "GET order/amendments",
     "openOrders.status": "GET openOrders",
     "openOrders.cancelAll": "DELETE openOrders",
     "allOrders": "GET allOrders",
@@ -141,6 +151,8 @@ _REST_OF = {
     "account.commission": "GET account/commission",
     "account.rateLimits.orders": "GET rateLimit/order",
     "myTrades": "GET myTrades",
+    "myPreventedMatches": "GET myPreventedMatches",
+    "myFilters": "GET myFilters",
 }
 
 
@@ -157,14 +169,20 @@ def perform(endpoint: Endpoint, call: Call, key: ApiKey | None) -> tuple[int, by
     """Run an endpoint: HTTP status and JSON body. Raises `Rejection`; settles what happened."""
     if endpoint.mutates and key is not None and not key.can_trade:
         raise denied()
+    lags = call.core.reads.lag_ms and not endpoint.mutates and key is not None
     try:
-        result = endpoint.handler(call)
+        result = endpoint.handler(_lagging(call) if lags else call)
     finally:
         call.core.settle()
     if isinstance(result, tuple):
         status, body = result
         return status, msgspec.json.encode(body)
     return 200, msgspec.json.encode(result)
+
+
+def _lagging(call: Call) -> Call:
+    """The same call, asking what queries can see by now."""
+    return replace(call, core=replace(call.core, engine=call.core.reads.engine()))
 
 
 def charge(endpoint: Endpoint, call: Call, status: int) -> None:

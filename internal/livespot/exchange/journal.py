@@ -22,8 +22,11 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="t"):
 class RequestRow(_Row, frozen=True, kw_only=True, tag="req"):
     """A request and its fate. `params` never holds key or signature.
 
-    `outcome` is the HTTP status, then the error code if there was one. `delivered` is false when
-    the reply could not be handed to the connection.
+    `conn` numbers connections in the order of their first request. `t_first_byte` is when its
+    head had been read, `t_arrive` when the exchange began to work on it: a fault may lie between.
+    `outcome` is the HTTP status, then the error code if there was one; a request that never
+    arrived has the name of what happened to it instead. `delivered` is false when the reply, or
+    this reply, was not handed to the connection. `fault` names the faults that hit it.
     """
 
     rid: int
@@ -35,6 +38,8 @@ class RequestRow(_Row, frozen=True, kw_only=True, tag="req"):
     params: dict[str, str]
     outcome: str
     delivered: bool
+    t_first_byte: int = 0
+    fault: str = ""
 
 
 class OrderRow(_Row, frozen=True, kw_only=True, tag="ord"):
@@ -84,15 +89,52 @@ class BalanceRow(_Row, frozen=True, kw_only=True, tag="bal"):
     t_ms: int
 
 
+class ListRow(_Row, frozen=True, kw_only=True, tag="list"):
+    """The state of an order list after a change; `oids` are its orders."""
+
+    list_id: int
+    list_cid: str
+    sym: str
+    contingency: str
+    status: str
+    oids: list[int]
+    t_ms: int
+
+
+class EventRow(_Row, frozen=True, kw_only=True, tag="event"):
+    """A user event and to how many subscriptions it went.
+
+    `kind` is its type, for an execution report with the execution type behind a dot. `oid` is 0
+    for events about no order. `fate` is sent, dropped, delayed or duplicated.
+    """
+
+    account: str
+    kind: str
+    sym: str
+    oid: int
+    fate: str
+    sent: int
+    fault: str
+    t_ms: int
+
+
 class ModeRow(_Row, frozen=True, kw_only=True, tag="mode"):
-    """A fault that began or ended."""
+    """What a fault did. `t_ms` is the planned time where there is one.
+
+    `event` is begin (armed), fire (it hit something or took effect; what, is in `hit`) or end.
+    Hits on market stream frames are only counted: `fired` is the number of hits so far.
+    """
 
     t_ms: int
     fault: str
+    verb: str = ""
+    event: str = "begin"
+    hit: str = ""
+    fired: int = 0
 
 
 class LifeRow(_Row, frozen=True, kw_only=True, tag="life"):
-    """Start or stop of the exchange."""
+    """Start or stop of the exchange, at the planned time where one was given."""
 
     t_ms: int
     event: str
@@ -100,14 +142,20 @@ class LifeRow(_Row, frozen=True, kw_only=True, tag="life"):
     data_sha256: str
 
 
-Row: TypeAlias = RequestRow | OrderRow | FillRow | BalanceRow | ModeRow | LifeRow
+Row: TypeAlias = (
+    RequestRow | OrderRow | ListRow | FillRow | BalanceRow | EventRow | ModeRow | LifeRow
+)
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
 _DECODER = msgspec.json.Decoder(Row)
 
 
 class Journal:
-    """Appends rows to a file and flushes each; without a file it drops them."""
+    """Appends rows to a file; without a file it drops them.
+
+    Each row is handed to the operating system at once, so that killing the process loses none.
+    Only a crash of the machine can, and then the exchange's world is gone too.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path

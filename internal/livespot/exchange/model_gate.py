@@ -11,6 +11,9 @@ from livespot.contracts.ports import Clock
 
 Json = dict[str, Any]
 
+# Where a request's scope carries the answer a fault demands.
+SCRIPT = "livespot.script"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedAnswer:
@@ -33,10 +36,12 @@ class ModelGate:
         self._answers = list(answers)
         self._served = 0
 
-    async def answer(self, body: bytes) -> tuple[int, bytes]:
-        """HTTP status and body for one request body."""
+    async def answer(
+        self, body: bytes, demanded: ScriptedAnswer | None = None
+    ) -> tuple[int, bytes]:
+        """HTTP status and body for one request body; a demanded answer goes before the script."""
         self._served += 1
-        script = self._answers.pop(0) if self._answers else ScriptedAnswer()
+        script = demanded or (self._answers.pop(0) if self._answers else ScriptedAnswer())
         if script.delay_seconds > 0:
             await self._clock.sleep(script.delay_seconds)
         payload = last_line(body)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from livespot.exchange.journal import BalanceRow, FillRow, Journal, OrderRow
+from livespot.exchange.journal import BalanceRow, FillRow, Journal, ListRow, OrderRow
 from livespot.exchange.model import (
     OPEN_STATUSES,
     AccountPosition,
@@ -27,6 +27,7 @@ class OrderJournal:
         for event in events:
             if isinstance(event, ListStatus):
                 self._lists[event.symbol, event.list_id] = event.client_id
+                self._journal.write(_list_row(event))
         for event in events:
             if isinstance(event, ExecutionReport):
                 self._order(event)
@@ -80,6 +81,18 @@ class OrderJournal:
                     t_ms=event.time_ms,
                 )
             )
+
+
+def _list_row(event: ListStatus) -> ListRow:
+    return ListRow(
+        list_id=event.list_id,
+        list_cid=event.client_id,
+        sym=event.symbol,
+        contingency=event.contingency,
+        status=event.order_status,
+        oids=[number for number, _ in event.orders],
+        t_ms=event.time_ms,
+    )
 
 
 def _reason(event: ExecutionReport) -> str:

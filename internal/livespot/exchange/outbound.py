@@ -53,11 +53,10 @@ class OpenSockets:
         """A client has gone."""
         self._farewells.pop(outbound, None)
 
-    def cut(self, prefix: str = "") -> None:
-        """Lose all clients at once, as a ban does, or those whose name begins so."""
+    def cut(self) -> None:
+        """Lose all clients at once, as a ban does."""
         for outbound in self._farewells:
-            if outbound.name.startswith(prefix):
-                outbound.lost.set()
+            outbound.lost.set()
 
     def announce_shutdown(self, now_ms: int) -> None:
         """Tell every client to reconnect elsewhere."""

@@ -58,7 +58,7 @@ class MarketPump:
 
     def __init__(self, core: ExchangeCore, *, seed: int, from_ms: int) -> None:
         self._core = core
-        self._clock: Clock = core.clock
+        self._clock: Clock = core.market_clock
         self._players = {
             symbol: Player(f"{seed}:{symbol}", history, from_ms)
             for symbol, history in core.source.series.items()

@@ -13,14 +13,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore, open_exchange
+from livespot.exchange.faults.wire import FaultWire
 from livespot.exchange.journal import LifeRow
 from livespot.exchange.limits import iso
-from livespot.exchange.model_gate import ModelGate
+from livespot.exchange.model_gate import SCRIPT, ModelGate
 from livespot.exchange.pump import WARM_UP_MINUTES, MarketPump
 from livespot.exchange.recorded import (
     RecordedDataInvalid,
@@ -96,6 +98,8 @@ def opened(
         try:
             yield core, pump, recorded
         finally:
+            if core.faults is not None:
+                core.faults.stop(_planned_stop(core))
             _note_life(core, recorded, "stop")
             if settings.state_file is not None:
                 settings.state_file.unlink(missing_ok=True)
@@ -118,8 +122,12 @@ async def _serve(
             if core.settings.state_file is not None:
                 write_state(core.settings.state_file, _state(core, address, recorded))
             task_status.started(address)
+            if core.faults is not None:
+                tasks.start_soon(core.faults.run)
             await pump.run()
         finally:
+            if core.faults is not None:
+                core.faults.lines.end_all()
             core.sockets.announce_shutdown(core.clock.now_ms())
             with anyio.CancelScope(shield=True):
                 await core.clock.sleep(_FAREWELL_SECONDS)
@@ -155,7 +163,7 @@ def _server(core: ExchangeCore) -> uvicorn.Server:
     )
 
 
-def application(core: ExchangeCore) -> Starlette:
+def application(core: ExchangeCore) -> ASGIApp:
     """All faces of one exchange, for any server to serve."""
     log = RequestLog(core.journal, core.clock)
     streams = StreamFace(core.market, core.sockets, core.clock, core.settings.queue_size)
@@ -164,12 +172,12 @@ def application(core: ExchangeCore) -> Starlette:
 
     async def complete(request: Request) -> Response:
         arrival = log.arrive()
-        status, body = await gate.answer(await request.body())
+        status, body = await gate.answer(await request.body(), request.scope.get(SCRIPT))
         what = (request.method, request.url.path)
         arrival.answered("model", what, {}, str(status), delivered=True)
         return Response(body, status, media_type="application/json")
 
-    return Starlette(
+    faces = Starlette(
         routes=[
             WebSocketRoute("/ws", streams.serve),
             WebSocketRoute("/ws/{streams:path}", streams.serve),
@@ -179,6 +187,7 @@ def application(core: ExchangeCore) -> Starlette:
             Route("/{path:path}", RestFace(core, log)),
         ]
     )
+    return faces if core.faults is None else FaultWire(faces, core.faults, log)
 
 
 def _listen(port: int) -> socket.socket:
@@ -204,10 +213,18 @@ def _live_from(recorded: RecordedMarket, now_ms: int) -> int:
     return first
 
 
+def _planned_stop(core: ExchangeCore) -> int:
+    """When the exchange ends: at its planned time, unless it ends before."""
+    now_ms, planned_ms = core.market_clock.now_ms(), core.settings.stop_ms
+    return now_ms if planned_ms is None else min(now_ms, planned_ms)
+
+
 def _note_life(core: ExchangeCore, recorded: RecordedMarket, event: str) -> None:
+    begins = event == "start"
+    at_ms = core.settings.start_ms or core.market_clock.now_ms() if begins else _planned_stop(core)
     core.journal.write(
         LifeRow(
-            t_ms=core.clock.now_ms(),
+            t_ms=at_ms,
             event=event,
             seed=core.settings.seed,
             data_sha256=recorded.sha256,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from livespot.exchange.faults.plan import FaultPlan
 from livespot.exchange.model import AccountSpec, OrderLimits
 from livespot.exchange.model_gate import ScriptedAnswer
 
@@ -26,9 +27,14 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """Request weight per minute, and how a client that ignores 429 is banned."""
+    """What one address may ask for, and how a client that ignores 429 is banned.
+
+    `raw_requests` and `connections` count per five minutes.
+    """
 
     weight_per_minute: int = 6000
+    raw_requests: int = 300_000
+    connections: int = 300
     refusals_before_ban: int = 20
     first_ban_ms: int = 120_000
     longest_ban_ms: int = 3 * 86_400_000
@@ -45,7 +51,12 @@ class SharedClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSettings:
-    """One embedded exchange. Empty `symbols` means every symbol of the data."""
+    """One embedded exchange. Empty `symbols` means every symbol of the data.
+
+    `read_lag_ms`: account queries show changes this much later. `plan`: faults from the start;
+    `control_port`: where faults can be changed meanwhile, 0 for any free port, None for nowhere.
+    `start_ms` and `stop_ms`: when the exchange is planned to begin and end, in market time.
+    """
 
     port: int = 0
     seed: int = 1
@@ -59,4 +70,11 @@ class ExchangeSettings:
     state_file: Path | None = None
     shared_clock: SharedClock | None = None
     queue_size: int = 4096
+    connection_life_ms: int = 86_400_000
+    shutdown_notice_ms: int = 1000
     gate_answers: tuple[ScriptedAnswer, ...] = ()
+    read_lag_ms: int = 0
+    plan: FaultPlan | None = None
+    control_port: int | None = None
+    start_ms: int | None = None
+    stop_ms: int | None = None
