@@ -15,6 +15,7 @@ from livespot.exchange.model import (
     Rates,
     Side,
 )
+from livespot.exchange.specs import asset_filter_rows, exchange_filter_rows
 from livespot.exchange.state import Account, Exchange, Market, is_on_book
 
 _FULL_BY_DEFAULT = frozenset({"MARKET", "LIMIT"})
@@ -204,28 +205,13 @@ def prevented_match(match: PreventedMatch) -> Json:
 
 def filters_body(exchange: Exchange, market: Market) -> Json:
     """Every filter that bears on an order of the account on one symbol."""
-    filters, spec = exchange.filters, market.spec
-    counts = (
-        ("EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders", filters.max_num_orders),
-        ("EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders", filters.max_num_algo_orders),
-        ("EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders", filters.max_num_iceberg_orders),
-        ("EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists", filters.max_num_order_lists),
-    )
+    spec = market.spec
+    moved = (spec.base, spec.quote)
     return {
-        "exchangeFilters": [
-            {"filterType": name, member: limit}
-            for name, member, limit in counts
-            if limit is not None
-        ],
+        "exchangeFilters": exchange_filter_rows(exchange.filters),
         "symbolFilters": list(spec.info["filters"]),
         "assetFilters": [
-            {
-                "filterType": "MAX_ASSET",
-                "asset": asset,
-                "limit": decimal_text(filters.max_assets[asset]),
-            }
-            for asset in (spec.base, spec.quote)
-            if asset in filters.max_assets
+            row for row in asset_filter_rows(exchange.filters) if row["asset"] in moved
         ],
     }
 

@@ -7,12 +7,14 @@ from typing import Any
 from livespot.exchange.engine import DEFAULT_LIMITS, Engine
 from livespot.exchange.model import (
     AccountSpec,
+    ExchangeFilters,
     ExecutionReport,
     Json,
     ListKind,
     OrderLimits,
     Rejection,
 )
+from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS
 from livespot.exchange.specs import symbol_spec
 
 SYMBOL = "BTCUSDT"
@@ -71,13 +73,14 @@ class SpotDesk:
         accounts: tuple[AccountSpec, ...] | None = None,
         limits: OrderLimits = DEFAULT_LIMITS,
         more_rows: tuple[Json, ...] = (),
+        filters: ExchangeFilters = NO_EXCHANGE_FILTERS,
     ) -> None:
         rows = (row or symbol_row(), *more_rows)
         funds = {"USDT": Decimal(10_000), "BTC": Decimal(10)}
         owners = accounts or tuple(
             AccountSpec(account_id=name, balances=funds) for name in ("alice", "bob")
         )
-        self.engine = Engine([symbol_spec(one) for one in rows], owners, limits)
+        self.engine = Engine([symbol_spec(one) for one in rows], owners, limits, filters=filters)
         self.now_ms = START_MS
 
     def book(self, bids: str = "100x10 99x10", asks: str = "101x10 102x10") -> None:
@@ -103,6 +106,10 @@ class SpotDesk:
     def cancel(self, params: str, account: str = "alice") -> Json:
         """Cancel an order."""
         return self.engine.cancel_order(account, _params(params), self.now_ms)
+
+    def amend(self, params: str, account: str = "alice") -> Json:
+        """Lower an order's quantity."""
+        return self.engine.amend_order(account, _params(params), self.now_ms)
 
     def replace(self, params: str, account: str = "alice") -> tuple[int, Json]:
         """Cancel and replace an order."""
