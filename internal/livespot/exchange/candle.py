@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 MINUTE_MS = 60_000
 # A quarter of a signed 64-bit column, which four prices times a volume must fit.
-_LARGEST = 1 << 61
+LARGEST = 1 << 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def flaw_of(candle: Candle) -> str | None:
         return f"high {candle.high} is below open or close"
     if candle.volume < 0:
         return f"volume {candle.volume} is negative"
-    if candle.high * max(candle.volume, 1) >= _LARGEST:
+    if candle.high * max(candle.volume, 1) >= LARGEST:
         return f"price {candle.high} times volume {candle.volume} is too large"
     # Open, high, low and close need one trade of one step each.
     if candle.high != candle.low and candle.volume < 4:
