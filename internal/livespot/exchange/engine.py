@@ -362,6 +362,10 @@ class Engine:
         """Unfilled orders in the running 10 s and day windows."""
         return self._exchange.accounts[account].counts.counts(now_ms)
 
+    def count_late(self, account: str, orders: int, now_ms: int) -> None:
+        """Count orders whose time ran out on their way here; they reached no book."""
+        self._exchange.accounts[account].counts.add(orders, now_ms)
+
     def drain_events(self) -> list[Event]:
         """Everything since the last drain, in the order the exchange sends it."""
         events = self._exchange.events

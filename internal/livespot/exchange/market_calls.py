@@ -1,20 +1,24 @@
-"""Public market data requests."""
+"""Public market data requests: symbols, books, trades, bars and reference prices."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from livespot.exchange import stream_json
 from livespot.exchange.calls import Call
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import INTERVALS, Bar, opens_at
-from livespot.exchange.model import Json, PublicTrade, Rejection
-from livespot.exchange.signing import missing
+from livespot.exchange.model import Json, PublicTrade, Rejection, SymbolSpec
+from livespot.exchange.read_params import flag, invalid
 from livespot.exchange.tape import Tape
+from livespot.exchange.ticker_calls import zone_ms
 
-_KNOWN_PERMISSIONS = frozenset({"SPOT", "MARGIN", "LEVERAGED"})
-_STATUSES = frozenset({"TRADING", "HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY"})
-_ZONE = re.compile(r"([+-]?)(\d{1,2})(?::(\d{2}))?")
+_PERMISSION = re.compile(r"SPOT|MARGIN|LEVERAGED|TRD_GRP_[0-9]{3}")
+_USUAL_PERMISSIONS = frozenset({"SPOT", "MARGIN", "LEVERAGED"})
+_MOST_SYMBOLS = 100
 _MINUTE_MS = 60_000
+# One number for whatever reckons the reference price outside of the matching engine.
+_CALCULATION_ID = 1
 
 
 def ping(_call: Call) -> Json:
@@ -27,47 +31,63 @@ def time(call: Call) -> Json:
 
 def exchange_info(call: Call) -> Json:
     """Rules of the chosen symbols; `permissions` and `symbolStatus` narrow the full list."""
-    wanted, _ = call.symbols()
-    specs = [call.core.engine.symbol(name) for name in wanted]
-    if "symbolStatus" in call.params:
-        if "symbol" in call.params or "symbols" in call.params:
-            raise Rejection(-1128, "Combination of optional parameters invalid.")
-        status = call.params["symbolStatus"]
-        if status not in _STATUSES:
-            raise Rejection(-1122, "Invalid symbolStatus.")
-        specs = [spec for spec in specs if spec.status == status]
-    if "permissions" in call.params:
-        asked = set(_permissions(call))
-        specs = [s for s in specs if any(asked & set(g) for g in s.info["permissionSets"])]
+    shows_sets = flag(call.params, "showPermissionSets", default=True)
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms,
         "rateLimits": rate_limits(call),
-        "exchangeFilters": [],
-        "symbols": [dict(spec.info) | {"status": spec.status} for spec in specs],
+        "exchangeFilters": call.core.engine.exchange_filters(),
+        "symbols": [_symbol_row(spec, shows_sets=shows_sets) for spec in _chosen(call)],
     }
 
 
-def _permissions(call: Call) -> list[str]:
-    text = call.params["permissions"]
+def _symbol_row(spec: SymbolSpec, *, shows_sets: bool) -> Json:
+    row = dict(spec.info) | {"status": spec.status, "permissions": []}
+    if not shows_sets:
+        row["permissionSets"] = []
+    return row
+
+
+def _chosen(call: Call) -> Iterable[SymbolSpec]:
+    names, _ = call.symbols(_MOST_SYMBOLS)
+    specs = [call.core.engine.symbol(name) for name in names]
+    named = "symbol" in call.params or "symbols" in call.params
+    status = call.status()
+    if named and (status is not None or "permissions" in call.params):
+        raise Rejection(-1128, "Combination of optional parameters invalid.")
+    if named:
+        return specs
+    asked = _permissions(call)
+    return [
+        spec
+        for spec in specs
+        if status in (None, spec.status)
+        and any(asked & set(group) for group in spec.info["permissionSets"])
+    ]
+
+
+def _permissions(call: Call) -> frozenset[str]:
+    text = call.params.get("permissions")
+    if text is None:
+        return _USUAL_PERMISSIONS
     asked = call.names("permissions") if text.startswith("[") else [text]
-    if not set(asked) <= _KNOWN_PERMISSIONS:
-        raise Rejection(-1130, "Data sent for parameter 'permissions' is not valid.")
-    return asked
+    if any(_PERMISSION.fullmatch(one) is None for one in asked):
+        raise invalid("permissions")
+    return frozenset(asked)
 
 
 def rate_limits(call: Call) -> list[Json]:
     """The published limits; the last one depends on the face that is asked."""
-    limits = call.core.settings
+    limits, orders = call.core.settings.request_limits, call.core.settings.order_limits
     last = (
-        _limiter("CONNECTIONS", "MINUTE", 5, 300)
+        _limiter("CONNECTIONS", "MINUTE", 5, limits.connections)
         if call.over_websocket
-        else _limiter("RAW_REQUESTS", "MINUTE", 5, 300_000)
+        else _limiter("RAW_REQUESTS", "MINUTE", 5, limits.raw_requests)
     )
     return [
-        _limiter("REQUEST_WEIGHT", "MINUTE", 1, limits.request_limits.weight_per_minute),
-        _limiter("ORDERS", "SECOND", 10, limits.order_limits.ten_seconds),
-        _limiter("ORDERS", "DAY", 1, limits.order_limits.day),
+        _limiter("REQUEST_WEIGHT", "MINUTE", 1, limits.weight_per_minute),
+        _limiter("ORDERS", "SECOND", 10, orders.ten_seconds),
+        _limiter("ORDERS", "DAY", 1, orders.day),
         last,
     ]
 
@@ -82,7 +102,9 @@ def _limiter(kind: str, interval: str, number: int, limit: int) -> Json:
 
 
 def depth(call: Call) -> Json:
-    update_id, bids, asks = call.core.engine.depth(call.symbol(), call.limit(100, 5000))
+    symbol, limit = call.symbol(), call.limit(100, 5000)
+    call.in_status([symbol], single=True)
+    update_id, bids, asks = call.core.engine.depth(symbol, limit)
     return {
         "lastUpdateId": update_id,
         "bids": stream_json.levels(bids),
@@ -91,8 +113,18 @@ def depth(call: Call) -> Json:
 
 
 def trades(call: Call) -> list[Json]:
-    tape = call.core.tapes[call.symbol()]
-    return [_trade_row(trade) for trade in list(tape.trades)[-call.limit(500, 1000) :]]
+    """The newest trades."""
+    tape, limit = call.core.tapes[call.symbol()], call.limit(500, 1000)
+    return [_trade_row(trade) for trade in tape.trades[-limit:]]
+
+
+def old_trades(call: Call) -> list[Json]:
+    """Trades from an id on, as far back as they are kept; the newest ones without an id."""
+    first = call.whole("fromId")
+    if first is None:
+        return trades(call)
+    tape, limit = call.core.tapes[call.symbol()], call.limit(500, 1000)
+    return [_trade_row(trade) for trade in tape.trades.from_id(first, limit)]
 
 
 def _trade_row(trade: PublicTrade) -> Json:
@@ -108,70 +140,81 @@ def _trade_row(trade: PublicTrade) -> Json:
 
 
 def agg_trades(call: Call) -> list[Json]:
-    """Aggregates still in memory: the last thousand trades."""
+    """What taker orders traded at one price each, as far back as trades are kept."""
     tape, limit = call.core.tapes[call.symbol()], call.limit(500, 1000)
     from_id, start, end = call.whole("fromId"), call.whole("startTime"), call.whole("endTime")
     if from_id is not None and (start is not None or end is not None):
         raise Rejection(-1128, "Combination of optional parameters invalid.")
-    found = [
-        trade
-        for trade in tape.trades
-        if (from_id is None or trade.trade_id >= from_id)
-        and (start is None or trade.time_ms >= start)
-        and (end is None or trade.time_ms <= end)
-    ]
-    chosen = found[-limit:] if from_id is None and start is None else found[:limit]
-    drop = ("e", "E", "s")
-    rows = [stream_json.agg_trade(trade, call.now_ms) for trade in chosen]
-    return [{key: value for key, value in row.items() if key not in drop} for row in rows]
+    found = tape.trades.aggregates(from_id=from_id, start_ms=start, end_ms=end, limit=limit)
+    return [stream_json.agg_row(aggregate) for aggregate in found]
 
 
-def klines(call: Call) -> list[list[object]]:
+def klines(call: Call) -> list[list[Any]]:
     symbol, interval = call.symbol(), call.need("interval")
     if interval not in INTERVALS:
         raise Rejection(-1120, "Invalid interval.")
-    tape, offset = call.core.tapes[symbol], _zone_ms(call.params.get("timeZone"))
+    tape, offset = call.core.tapes[symbol], zone_ms(call)
     limit = call.limit(500, 1000)
     start, end = call.whole("startTime"), call.whole("endTime")
     last = min(call.now_ms, end) if end is not None else call.now_ms
-    bars = _from(tape, interval, start, last, (limit, offset))
-    return [stream_json.kline_row(bar, interval, tape.scale, offset) for bar in bars]
+    bars = _page(tape, interval, (start, last), (limit, offset))
+    rows = [stream_json.kline_row(bar, interval, tape.scale, offset) for bar in bars]
+    if call.micros:
+        for row in rows:
+            row[0], row[6] = _micros(row[0]), _micros(row[6])
+    return rows
 
 
-def _from(
-    tape: Tape, interval: str, start: int | None, last: int, page: tuple[int, int]
+def _micros(time_ms: Any) -> int:
+    """Open times are whole; a close time is the last instant of its bar in either unit."""
+    is_close = time_ms % 1000 == 999
+    return int((time_ms + 1) * 1000 - 1 if is_close else time_ms * 1000)
+
+
+def _page(
+    tape: Tape, interval: str, span: tuple[int | None, int], page: tuple[int, int]
 ) -> list[Bar]:
-    """With a start the oldest bars from there, else the newest up to `last`."""
+    """With a start the oldest bars from there, else the newest up to the end."""
+    start, last = span
     limit, offset = page
     if start is not None:
-        return tape.bars(interval, start, last, offset)[:limit]
-    span = INTERVALS[interval]
+        return _onwards(tape, interval, (start, last), page)
+    width = INTERVALS[interval]
     found: list[Bar] = []
     reach = limit
     # Outages leave holes, so a span that should hold enough bars may not.
     while len(found) < limit:
-        first = opens_at(last, interval, offset) - (reach - 1) * span
+        first = opens_at(last, interval, offset) - (reach - 1) * width
         found = tape.bars(interval, first, last, offset)
-        if first <= tape.series.minutes[0] * _MINUTE_MS:
+        if first <= _begin_ms(tape, interval):
             break
         reach *= 2
     return found[-limit:]
 
 
-def _zone_ms(text: str | None) -> int:
-    if text is None:
-        return 0
-    match = _ZONE.fullmatch(text)
-    if match is None:
-        raise missing("timeZone")
-    minutes = int(match[2]) * 60 + int(match[3] or 0)
-    minutes = -minutes if match[1] == "-" else minutes
-    if not -12 * 60 <= minutes <= 14 * 60:
-        raise missing("timeZone")
-    return minutes * _MINUTE_MS
+def _onwards(tape: Tape, interval: str, span: tuple[int, int], page: tuple[int, int]) -> list[Bar]:
+    limit, offset = page
+    start, last = max(span[0], _begin_ms(tape, interval)), span[1]
+    found: list[Bar] = []
+    reach = limit
+    while len(found) < limit:
+        until = min(last, start + reach * INTERVALS[interval])
+        found = tape.bars(interval, start, until, offset) if start <= until else []
+        if until == last:
+            break
+        reach *= 2
+    return found[:limit]
+
+
+def _begin_ms(tape: Tape, interval: str) -> int:
+    """Before this instant a tape has no bars; those of one second only as long as their trades."""
+    if interval == "1s":
+        return tape.trades.times[0] if tape.trades else tape.live_from_ms
+    return tape.series.minutes[0] * _MINUTE_MS
 
 
 def avg_price(call: Call) -> Json:
+    """The last five minutes; without trades in them the last price."""
     symbol = call.symbol()
     price = call.core.engine.average_price(symbol, call.now_ms)
     recent = call.core.tapes[symbol].trades
@@ -182,42 +225,40 @@ def avg_price(call: Call) -> Json:
     }
 
 
-def ticker_24h(call: Call) -> Any:
-    """Object for `symbol`, array otherwise."""
-    kind = call.params.get("type", "FULL")
-    if kind not in ("FULL", "MINI"):
-        raise Rejection(-1139, "Invalid ticker type.")
+def execution_rules(call: Call) -> Json:
+    """The rules of the chosen symbols that have any."""
+    if "symbolStatus" in call.params and ("symbol" in call.params or "symbols" in call.params):
+        raise Rejection(-1128, "Combination of optional parameters invalid.")
     names, single = call.symbols()
-    rows = []
-    for name in names:
-        day = call.core.market.day(name, call.now_ms)
-        if day is not None:
-            rows.append(stream_json.rest_ticker(day, full=kind == "FULL"))
-    return rows[0] if single and rows else rows
+    rows = [
+        {"symbol": name, "rules": call.core.engine.execution_rules(name)}
+        for name in call.in_status(names, single=single)
+    ]
+    return {"symbolRules": [row for row in rows if row["rules"]]}
 
 
-def ticker_price(call: Call) -> Any:
-    names, single = call.symbols()
-    rows = []
-    for name in names:
-        price = call.core.engine.last_price(name)
-        if price is not None:
-            rows.append({"symbol": name, "price": decimal_text(price)})
-    return rows[0] if single and rows else rows
+def reference_price(call: Call) -> Json:
+    """The reference price, null while there is none; -2043 when there never was one."""
+    symbol = call.symbol()
+    price, set_ms = _reference(call, symbol)
+    text = None if price is None else decimal_text(price)
+    return {"symbol": symbol, "referencePrice": text, "timestamp": set_ms}
 
 
-def book_ticker(call: Call) -> Any:
-    names, single = call.symbols()
-    rows = []
-    for name in names:
-        bid, ask = call.core.market.top(name)
-        rows.append(
-            {
-                "symbol": name,
-                "bidPrice": decimal_text(bid[0]),
-                "bidQty": decimal_text(bid[1]),
-                "askPrice": decimal_text(ask[0]),
-                "askQty": decimal_text(ask[1]),
-            }
-        )
-    return rows[0] if single else rows
+def reference_calculation(call: Call) -> Json:
+    """How the reference price comes about: from outside the matching engine."""
+    symbol = call.symbol()
+    call.in_status([symbol], single=True)
+    _reference(call, symbol)
+    return {
+        "symbol": symbol,
+        "calculationType": "EXTERNAL",
+        "externalCalculationId": _CALCULATION_ID,
+    }
+
+
+def _reference(call: Call, symbol: str) -> tuple[Any, int]:
+    found = call.core.engine.reference_price(symbol)
+    if found is None:
+        raise Rejection(-2043, "This symbol doesn't have a reference price.")
+    return found

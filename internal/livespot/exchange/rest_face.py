@@ -1,26 +1,55 @@
 """The REST face: query and body in, JSON and limit headers out."""
 
-from urllib.parse import parse_qsl
+from dataclasses import dataclass, field
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from livespot.exchange.calls import Call
 from livespot.exchange.core import ExchangeCore
-from livespot.exchange.endpoints import ENDPOINTS, Endpoint, Security, charge, failure, perform
-from livespot.exchange.limits import TooMuch
+from livespot.exchange.endpoints import ENDPOINTS, Endpoint, Security
+from livespot.exchange.home_page import home
 from livespot.exchange.model import Rejection
+from livespot.exchange.read_params import read_form, within_time, without_signature
 from livespot.exchange.request_log import RequestLog
-from livespot.exchange.settings import ApiKey
-from livespot.exchange.signing import check_signature, check_time, known_key
+from livespot.exchange.serving import charge_refusal, failure, perform, retry_at_ms
+from livespot.exchange.session import gone
+from livespot.exchange.signing import check_encoding, check_signature, check_time, known_key
+from livespot.exchange.time_units import wants_microseconds
 
 _REMOVED = frozenset({"/api/v3/userDataStream"})
 _JSON = "application/json;charset=UTF-8"
+_HTML = "text/html"
+_FORM = "application/x-www-form-urlencoded"
+_NOT_FOUND = b"<!doctype html><title>404</title><p>There is no such path on this exchange.</p>"
+_METHODS_OF: dict[str, tuple[str, ...]] = {}
+for _method, _path in ENDPOINTS:
+    _METHODS_OF[_path] = (*_METHODS_OF.get(_path, ()), _method)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request as it came in; `params` stays empty until it has been read."""
+
+    request: Request
+    query: bytes
+    body: bytes
+    now_ms: int
+    host: str
+    params: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response and how the journal words it."""
+
+    response: Response
+    outcome: str
 
 
 class RestFace:
-    """An ASGI application for everything below the API paths."""
+    """An ASGI application for everything below the API paths, and the page at `/`."""
 
     def __init__(self, core: ExchangeCore, log: RequestLog) -> None:
         self._core = core
@@ -28,87 +57,102 @@ class RestFace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.url.path == "/" and request.method in ("GET", "HEAD"):
+            await home(self._core, request)(scope, receive, send)
+            return
         arrival = self._log.arrive()
-        body = await request.body() if request.method != "GET" else b""
-        query: bytes = scope["query_string"]
-        params = _params(query, body)
-        response, outcome = self._answer(request, params, _payload(query) + _payload(body))
-        # Asked before the answer goes out: afterwards every connection looks finished.
-        gone = await request.is_disconnected()
-        await response(scope, receive, send)
         conn = f"{request.client.host}:{request.client.port}" if request.client else ""
         what = (request.method, request.url.path)
-        arrival.answered(conn, what, params, outcome, delivered=not gone)
-
-    def _answer(
-        self, request: Request, params: dict[str, str], payload: bytes
-    ) -> tuple[Response, str]:
-        path = request.url.path
-        if path in _REMOVED:
-            gone = Rejection(-1020, "This operation is not supported.", 410)
-            return Response(failure(gone), 410, media_type=_JSON), "410 -1020"
-        endpoint = ENDPOINTS.get((request.method, path))
-        if endpoint is None:
-            return Response(b"", 404, media_type=_JSON), "404"
-        now_ms = self._core.clock.now_ms()
-        key: ApiKey | None = None
-        headers: dict[str, str] = {}
         try:
-            self._core.meter.admit(now_ms)
-            if endpoint.security is Security.SIGNED:
-                key = self._proven(request, params, payload, now_ms)
-            call = Call(
-                core=self._core,
-                params=params,
-                now_ms=now_ms,
-                account=key.account_id if key else "",
-            )
-            status, body = perform(endpoint, call, key)
-            charge(endpoint, call, status)
-            outcome = str(status)
-            if key is not None and endpoint.mutates and request.method == "POST":
-                headers = self._order_counts(key, now_ms)
+            body = await request.body() if request.method != "GET" else b""
+        except ClientDisconnect:
+            arrival.answered(conn, what, {}, "gone", delivered=False)
+            return
+        asked = _Asked(
+            request=request,
+            query=scope["query_string"],
+            body=body,
+            now_ms=self._core.clock.now_ms(),
+            host=request.client.host if request.client else "",
+        )
+        answer = self._answer(asked)
+        # Asked before the answer goes out: afterwards every connection looks finished.
+        lost = await request.is_disconnected()
+        await answer.response(scope, receive, send)
+        arrival.answered(conn, what, asked.params, answer.outcome, delivered=not lost)
+
+    def _answer(self, asked: _Asked) -> _Answer:
+        path = asked.request.url.path
+        endpoint = ENDPOINTS.get((asked.request.method, path))
+        if path in _REMOVED:
+            return self._refused(asked, endpoint, None, gone())
+        if endpoint is None:
+            return self._unknown(asked, path)
+        call: Call | None = None
+        try:
+            meter = self._core.meters.of(asked.host)
+            meter.count_request(asked.now_ms)
+            meter.admit(asked.now_ms)
+            call = self._read(asked, endpoint)
+            status, body = perform(endpoint, call)
         except Rejection as error:
-            status, body = error.http_status, failure(error)
-            outcome = f"{status} {error.code}"
-            headers = self._refused(endpoint, params, error, now_ms)
-        used = str(self._core.meter.used(now_ms))
-        headers |= {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
-        return Response(body, status, headers, _JSON), outcome
+            return self._refused(asked, endpoint, call, error)
+        headers = self._used(asked)
+        if endpoint.orders:
+            headers |= self._order_counts(call)
+        return _Answer(Response(body, status, headers, _JSON), str(status))
 
-    def _proven(
-        self, request: Request, params: dict[str, str], payload: bytes, now_ms: int
-    ) -> ApiKey:
-        key = known_key(self._core.keys, request.headers.get("X-MBX-APIKEY"))
-        check_time(params, now_ms)
-        check_signature(key, payload, params.get("signature"))
-        return key
-
-    def _order_counts(self, key: ApiKey, now_ms: int) -> dict[str, str]:
-        ten, day = self._core.engine.order_counts(key.account_id, now_ms)
-        return {"X-MBX-ORDER-COUNT-10S": str(ten), "X-MBX-ORDER-COUNT-1D": str(day)}
+    def _read(self, asked: _Asked, endpoint: Endpoint) -> Call:
+        """The request as the endpoint sees it, its sender proven where that is needed."""
+        headers = asked.request.headers
+        micros = wants_microseconds(headers.get("X-MBX-TIME-UNIT"))
+        kind = headers.get("Content-Type", _FORM).partition(";")[0].strip().lower()
+        asked.params = read_form(asked.query, asked.body if kind == _FORM else b"")
+        key = None
+        if endpoint.security is Security.SIGNED:
+            key = known_key(self._core.keys, headers.get("X-MBX-APIKEY"))
+            check_time(asked.params, asked.now_ms)
+            payload = without_signature(asked.query) + without_signature(asked.body)
+            check_encoding(payload)
+            check_signature(key, payload, asked.params.get("signature"))
+        return Call(
+            core=self._core,
+            params=within_time(asked.params, asked.now_ms),
+            now_ms=asked.now_ms,
+            host=asked.host,
+            key=key,
+            micros=micros,
+        )
 
     def _refused(
-        self, endpoint: Endpoint, params: dict[str, str], error: Rejection, now_ms: int
-    ) -> dict[str, str]:
-        if isinstance(error, TooMuch):
-            if error.http_status == 418:
-                self._core.sockets.cut()
-            return {"Retry-After": str(-(-(error.retry_at_ms - now_ms) // 1000))}
-        self._core.meter.charge(endpoint.cost(params), now_ms)
-        if error.http_status == 429:
-            return {"Retry-After": str(-(-(10_000 - now_ms % 10_000) // 1000))}
-        return {}
+        self, asked: _Asked, endpoint: Endpoint | None, call: Call | None, error: Rejection
+    ) -> _Answer:
+        meter = self._core.meters.of(asked.host)
+        if error.http_status == 418:
+            self._core.sockets.cut()
+        if endpoint is not None:
+            charge_refusal(endpoint, meter, asked.params, error, asked.now_ms)
+        headers = self._used(asked)
+        until_ms = retry_at_ms(call, error, asked.now_ms)
+        if until_ms is not None:
+            headers["Retry-After"] = str(max(1, -(-(until_ms - asked.now_ms) // 1000)))
+        response = Response(failure(error), error.http_status, headers, _JSON)
+        return _Answer(response, f"{error.http_status} {error.code}")
 
+    def _unknown(self, asked: _Asked, path: str) -> _Answer:
+        """404 for a path nobody serves, 405 for a method that a path does not have."""
+        status, headers = 404, {}
+        if path in _METHODS_OF:
+            status, headers = 405, {"Allow": ", ".join(_METHODS_OF[path])}
+        if status == 404 and _HTML in asked.request.headers.get("Accept", ""):
+            return _Answer(Response(_NOT_FOUND, 404, headers, f"{_HTML};charset=UTF-8"), "404")
+        error = Rejection(-1020, "This operation is not supported.", status)
+        return _Answer(Response(failure(error), status, headers, _JSON), str(status))
 
-def _params(query: bytes, body: bytes) -> dict[str, str]:
-    """Decoded parameters; the query wins over the body."""
-    found: dict[str, str] = {}
-    for part in (body, query):
-        found.update(parse_qsl(part.decode("utf-8", "replace"), keep_blank_values=True))
-    return found
+    def _used(self, asked: _Asked) -> dict[str, str]:
+        used = str(self._core.meters.of(asked.host).used(asked.now_ms))
+        return {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
 
-
-def _payload(part: bytes) -> bytes:
-    """The part as sent, without its signature."""
-    return b"&".join(pair for pair in part.split(b"&") if not pair.startswith(b"signature="))
+    def _order_counts(self, call: Call) -> dict[str, str]:
+        ten, day = self._core.engine.order_counts(call.account, call.now_ms)
+        return {"X-MBX-ORDER-COUNT-10S": str(ten), "X-MBX-ORDER-COUNT-1D": str(day)}

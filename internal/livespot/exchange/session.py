@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from livespot.exchange.core import ExchangeCore
 from livespot.exchange.model import Json, Rejection
+from livespot.exchange.read_params import PROOF, check_names, whole
 from livespot.exchange.settings import ApiKey
 from livespot.exchange.signing import (
     check_signature,
@@ -17,6 +18,14 @@ from livespot.exchange.signing import (
 from livespot.exchange.user_hub import Subscriber
 
 Params = Mapping[str, str]
+Handler = Callable[["Session", Params, int], object]
+
+
+class Revoked(Rejection):
+    """The key this connection logged on with is no longer valid."""
+
+    def __init__(self) -> None:
+        super().__init__(-2015, denied().msg, 401)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -33,69 +42,113 @@ class Session:
     def prove(self, params: Params, now_ms: int) -> ApiKey:
         """The key behind a signed request: its own, or the one that logged on."""
         if self.key is not None and "apiKey" not in params:
+            key = self._valid()
             check_time(params, now_ms)
-            return self.key
+            return key
+        return self._signed(params, now_ms)
+
+    def answer(self, name: str, params: Params, now_ms: int) -> object:
+        """Handle a method of the connection itself; -1020 when it is none."""
+        found = _METHODS.get(name)
+        if found is None:
+            raise Rejection(-1020, "This operation is not supported.")
+        handler, reads = found
+        check_names(params, reads)
+        return handler(self, params, now_ms)
+
+    def _valid(self) -> ApiKey:
+        """The session's key as it is now; a session whose key is gone ends."""
+        key = self.core.keys.get(self.key.key) if self.key is not None else None
+        if key is None:
+            self.key, self.authorized_ms = None, None
+            raise Revoked
+        return key
+
+    def _signed(self, params: Params, now_ms: int) -> ApiKey:
         key = known_key(self.core.keys, params.get("apiKey"))
         check_time(params, now_ms)
         check_signature(key, signed_text(params), params.get("signature"))
         return key
 
-    def method(self, name: str) -> Callable[[Params, int], object] | None:
-        """The handler of a session method, if it is one."""
-        return {
-            "session.logon": self._logon,
-            "session.logout": self._logout,
-            "session.status": self._status,
-            "session.subscriptions": self._subscriptions,
-            "userDataStream.subscribe": self._subscribe,
-            "userDataStream.subscribe.signature": self._subscribe_signed,
-            "userDataStream.unsubscribe": self._unsubscribe,
-        }.get(name)
-
-    def _logon(self, params: Params, now_ms: int) -> Json:
+    def logon(self, params: Params, now_ms: int) -> Json:
+        """Let the connection speak for a key from now on, in place of any other."""
         key = known_key(self.core.keys, params.get("apiKey"))
-        check_time(params, now_ms)
         if not may_log_on(key):
             raise Rejection(-4056, "HMAC_SHA256 API key is not supported.")
-        check_signature(key, signed_text(params), params.get("signature"))
+        key = self._signed(params, now_ms)
+        if self.key is not None and self.key.account_id != key.account_id:
+            self._end_stream(now_ms)
         self.key, self.authorized_ms = key, now_ms
-        return self._status(params, now_ms)
+        return self.status(params, now_ms)
 
-    def _logout(self, params: Params, now_ms: int) -> Json:
-        if self.subscriber.logon_subscription is not None:
-            number = self.subscriber.logon_subscription
-            self.core.users.unsubscribe(self.subscriber, number, now_ms)
+    def logout(self, params: Params, now_ms: int) -> Json:
+        """Forget the key, and end the stream that rested on it."""
+        self._end_stream(now_ms)
         self.key, self.authorized_ms = None, None
-        return self._status(params, now_ms)
+        return self.status(params, now_ms)
 
-    def _status(self, _params: Params, now_ms: int) -> Json:
+    def status(self, _params: Params, now_ms: int) -> Json:
+        """Who the connection speaks for."""
         return {
             "apiKey": self.key.key if self.key else None,
             "authorizedSince": self.authorized_ms,
             "connectedSince": self.connected_ms,
             "returnRateLimits": self.return_rate_limits,
             "serverTime": now_ms,
-            "userDataStream": self.subscriber.logon_subscription is not None,
+            "userDataStream": bool(self.subscriber.subscriptions),
         }
 
-    def _subscriptions(self, _params: Params, _now_ms: int) -> list[Json]:
+    def subscriptions(self, _params: Params, _now_ms: int) -> list[Json]:
+        """Ids of the open subscriptions."""
         return [{"subscriptionId": number} for number in self.subscriber.subscriptions]
 
-    def _subscribe(self, _params: Params, _now_ms: int) -> Json:
+    def subscribe(self, _params: Params, _now_ms: int) -> Json:
+        """Hear the account that logged on."""
         if self.key is None:
             raise denied()
-        number = self.core.users.subscribe(self.subscriber, self.key.account_id)
+        key = self._valid()
+        number = self.core.users.subscribe(self.subscriber, key.account_id, key.key)
         self.subscriber.logon_subscription = number
         return {"subscriptionId": number}
 
-    def _subscribe_signed(self, params: Params, now_ms: int) -> Json:
-        key = known_key(self.core.keys, params.get("apiKey"))
-        check_time(params, now_ms)
-        check_signature(key, signed_text(params), params.get("signature"))
-        return {"subscriptionId": self.core.users.subscribe(self.subscriber, key.account_id)}
+    def subscribe_signed(self, params: Params, now_ms: int) -> Json:
+        """Hear the account of the key that signed this very request."""
+        key = self._signed(params, now_ms)
+        number = self.core.users.subscribe(self.subscriber, key.account_id, key.key)
+        return {"subscriptionId": number}
 
-    def _unsubscribe(self, params: Params, now_ms: int) -> Json:
-        text = params.get("subscriptionId")
-        number = int(text) if text is not None and text.isdigit() else None
+    def unsubscribe(self, params: Params, now_ms: int) -> Json:
+        """End one subscription, or all of them."""
+        number = whole(params, "subscriptionId")
         self.core.users.unsubscribe(self.subscriber, number, now_ms)
         return {}
+
+    def removed(self, _params: Params, _now_ms: int) -> Json:
+        """Listen keys are gone."""
+        raise gone()
+
+    def _end_stream(self, now_ms: int) -> None:
+        number = self.subscriber.logon_subscription
+        if number is not None:
+            self.core.users.unsubscribe(self.subscriber, number, now_ms)
+
+
+def gone() -> Rejection:
+    """410 for what the exchange has taken out of service."""
+    return Rejection(-1020, "This operation is not supported.", 410)
+
+
+_NOTHING: frozenset[str] = frozenset()
+_METHODS: Mapping[str, tuple[Handler, frozenset[str] | None]] = {
+    "session.logon": (Session.logon, PROOF),
+    "session.logout": (Session.logout, _NOTHING),
+    "session.status": (Session.status, _NOTHING),
+    "session.subscriptions": (Session.subscriptions, _NOTHING),
+    "userDataStream.subscribe": (Session.subscribe, _NOTHING),
+    "userDataStream.subscribe.signature": (Session.subscribe_signed, PROOF),
+    "userDataStream.unsubscribe": (Session.unsubscribe, frozenset({"subscriptionId"})),
+    "userDataStream.start": (Session.removed, None),
+    "userDataStream.ping": (Session.removed, None),
+    "userDataStream.stop": (Session.removed, None),
+}
+SESSION_METHODS = tuple(_METHODS)

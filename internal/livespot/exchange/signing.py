@@ -4,8 +4,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -16,12 +17,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from livespot.exchange.model import Rejection
 from livespot.exchange.settings import ApiKey
+from livespot.exchange.time_units import as_milliseconds
 
-_OLDEST_MS = 1_483_228_800_000
-_MICROSECONDS = 10**15
+OLDEST_MS = 1_483_228_800_000
 _AHEAD_MS = 1000
 _DEFAULT_WINDOW = Decimal(5000)
 _LONGEST_WINDOW = Decimal(60000)
+_STAMP = re.compile(r"[0-9]{1,20}")
+_WINDOW = re.compile(r"[0-9]{1,20}(?:\.([0-9]{1,20}))?")
+_WINDOW_PLACES = 3
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# What percent-encoding leaves as it is, the separators of a form, and whole escapes.
+_ENCODED = re.compile(rb"(?:[A-Za-z0-9._~&=-]|%[0-9A-Fa-f]{2})*")
 
 
 def missing(name: str) -> Rejection:
@@ -33,7 +40,7 @@ def missing(name: str) -> Rejection:
 
 def known_key(keys: Mapping[str, ApiKey], key: str | None) -> ApiKey:
     """The key of a request; -2014 when it is no key at all, -2015 when nobody knows it."""
-    if not key:
+    if not key or _KEY.fullmatch(key) is None:
         raise Rejection(-2014, "API-key format invalid.", 401)
     found = keys.get(key)
     if found is None:
@@ -49,28 +56,35 @@ def denied() -> Rejection:
 def check_time(params: Mapping[str, str], now_ms: int) -> None:
     """Refuse a request whose timestamp is missing, too old or ahead of the exchange's clock."""
     stamp = params.get("timestamp", "")
-    if not (stamp.isascii() and stamp.isdigit()):
+    if _STAMP.fullmatch(stamp) is None:
         raise missing("timestamp")
-    sent_ms = int(stamp) // 1000 if int(stamp) >= _MICROSECONDS else int(stamp)
+    sent_ms = as_milliseconds(int(stamp))
     window = _window(params.get("recvWindow"))
     if sent_ms >= now_ms + _AHEAD_MS:
         raise Rejection(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    if sent_ms < _OLDEST_MS or now_ms - sent_ms > window:
+    if sent_ms < OLDEST_MS or now_ms - sent_ms > window:
         raise Rejection(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def _window(text: str | None) -> Decimal:
+    """The receive window in ms; up to three decimals."""
     if text is None:
         return _DEFAULT_WINDOW
-    try:
-        window = Decimal(text)
-    except InvalidOperation as error:
-        raise missing("recvWindow") from error
-    if not window.is_finite() or window <= 0:
+    match = _WINDOW.fullmatch(text)
+    if match is None or Decimal(text) == 0:
         raise missing("recvWindow")
+    if len(match[1] or "") > _WINDOW_PLACES:
+        raise Rejection(-1111, "Parameter 'recvWindow' has too much precision.")
+    window = Decimal(text)
     if window > _LONGEST_WINDOW:
         raise Rejection(-1131, "recvWindow must be less than 60000.")
     return window
+
+
+def check_encoding(payload: bytes) -> None:
+    """Refuse with -1022 what was signed without having been percent-encoded first."""
+    if _ENCODED.fullmatch(payload) is None:
+        raise _bad_signature()
 
 
 def check_signature(key: ApiKey, payload: bytes, signature: str | None) -> None:
@@ -78,7 +92,11 @@ def check_signature(key: ApiKey, payload: bytes, signature: str | None) -> None:
     if not signature:
         raise missing("signature")
     if not _matches(key, payload, signature):
-        raise Rejection(-1022, "Signature for this request is not valid.")
+        raise _bad_signature()
+
+
+def _bad_signature() -> Rejection:
+    return Rejection(-1022, "Signature for this request is not valid.")
 
 
 def _matches(key: ApiKey, payload: bytes, signature: str) -> bool:

@@ -5,7 +5,10 @@ from typing import Any
 
 from livespot.exchange.calls import Call
 from livespot.exchange.model import Json, ListKind
+from livespot.exchange.params import Params
 from livespot.exchange.signing import denied
+
+AMEND_WEIGHT = 4
 
 
 def place(call: Call) -> Json:
@@ -54,11 +57,35 @@ def cancel_list(call: Call) -> Json:
 
 
 def query_list(call: Call) -> Json:
-    return call.core.engine.query_list(call.account, call.params)
+    """Over the WebSocket API a client id makes the list's number count for nothing."""
+    params = dict(call.params)
+    if call.over_websocket and params.get("origClientOrderId"):
+        params.pop("orderListId", None)
+    return call.core.engine.query_list(call.account, params)
+
+
+def amend(call: Call) -> Json:
+    """Unlike other changes of orders this costs when it works, unless it ended the order."""
+    body = call.core.engine.amend_order(call.account, call.params, call.now_ms)
+    if body["amendedOrder"]["status"] != "EXPIRED":
+        call.meter.charge(AMEND_WEIGHT, call.now_ms)
+    return body
+
+
+def amendments(call: Call) -> list[Json]:
+    return call.core.engine.amendments(call.account, call.params)
+
+
+def prevented_matches(call: Call) -> list[Json]:
+    return call.core.engine.prevented_matches(call.account, call.params)
+
+
+def filters(call: Call) -> Json:
+    return call.core.engine.filters(call.params)
 
 
 def open_lists(call: Call) -> list[Json]:
-    return call.core.engine.open_lists(call.account)
+    return call.core.engine.open_lists(call.account, call.params)
 
 
 def all_lists(call: Call) -> list[Json]:
@@ -70,7 +97,6 @@ def account(call: Call) -> Json:
 
 
 def commission(call: Call) -> Json:
-    call.symbol()
     return call.core.engine.commission(call.account, call.params)
 
 
@@ -80,6 +106,7 @@ def my_trades(call: Call) -> list[Json]:
 
 def order_limits(call: Call) -> list[Json]:
     """The ORDERS limiters with their counts."""
+    Params(call.params).finish()
     limits = call.core.settings.order_limits
     ten, day = call.core.engine.order_counts(call.account, call.now_ms)
     return [

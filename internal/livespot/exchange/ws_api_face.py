@@ -1,30 +1,27 @@
 """The WebSocket API face: one JSON request per frame, replies and private events on one socket."""
 
 import msgspec
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from livespot.exchange.calls import Call
+from livespot.exchange.connection_age import converse_for_life
 from livespot.exchange.core import ExchangeCore
-from livespot.exchange.endpoints import Endpoint, Security, charge, endpoint_of, perform
-from livespot.exchange.limits import TooMuch
+from livespot.exchange.endpoints import Endpoint, Security, endpoint_of
+from livespot.exchange.limits import CONNECT_WEIGHT, TooMuch
 from livespot.exchange.model import Json, Rejection
 from livespot.exchange.outbound import Outbound, encode
+from livespot.exchange.read_params import flag, within_time
 from livespot.exchange.request_log import RequestLog
-from livespot.exchange.session import Session
-from livespot.exchange.settings import ApiKey
-from livespot.exchange.sockets import converse
+from livespot.exchange.serving import charge_refusal, failure, perform
+from livespot.exchange.session import Revoked, Session
+from livespot.exchange.time_units import in_microseconds, wants_microseconds
 from livespot.exchange.trade_calls import order_limits
 from livespot.exchange.user_hub import Subscriber
+from livespot.exchange.ws_requests import WsRequest, read_request
 
 _SESSION_WEIGHT = 2
-_CONNECT_WEIGHT = 2
-_BAD_JSON = Rejection(-1135, "Invalid JSON Request")
-
-
-class _Request(msgspec.Struct):
-    method: str
-    id: int | str | None = None
-    params: dict[str, msgspec.Raw] = {}
+_RATE_LIMITS = "returnRateLimits"
 
 
 class _Answer(msgspec.Struct, omit_defaults=True):
@@ -46,128 +43,152 @@ class WsApiFace:
     async def serve(self, websocket: WebSocket) -> None:
         """One connection."""
         core, now_ms = self._core, self._core.clock.now_ms()
-        core.meter.charge(_CONNECT_WEIGHT, now_ms)
+        host = websocket.client.host if websocket.client else ""
+        query = websocket.query_params
+        try:
+            core.meters.of(host).connect(now_ms, CONNECT_WEIGHT)
+            micros = wants_microseconds(query.get("timeUnit"))
+            limits = flag(query, _RATE_LIMITS, default=True)
+        except Rejection as error:
+            await websocket.send_denial_response(denial(error, now_ms))
+            return
         self._opened += 1
         outbound = Outbound(f"ws-api-{self._opened}", core.settings.queue_size)
         session = Session(
             core=core,
-            subscriber=Subscriber(outbound),
+            subscriber=Subscriber(outbound, micros=micros),
             connected_ms=now_ms,
-            return_rate_limits=websocket.query_params.get("returnRateLimits") != "false",
+            return_rate_limits=limits,
         )
         await websocket.accept()
-        core.sockets.add(outbound, lambda event: {"event": event})
-        dialogue = Dialogue(core, session, self._log)
+        core.sockets.add(outbound, _farewell)
+        dialogue = Dialogue(core, session, self._log, host)
         try:
-            await converse(websocket, outbound, dialogue.on_text, core.clock)
+            await converse_for_life(
+                websocket, outbound, dialogue.on_text, _farewell, core.clock, core.settings
+            )
         finally:
             core.users.leave(session.subscriber)
             core.sockets.remove(outbound)
             outbound.close()
 
 
+def _farewell(event: object) -> object:
+    return {"event": event}
+
+
+def denial(error: Rejection, now_ms: int) -> Response:
+    """The answer to a handshake that is refused."""
+    headers = {}
+    if isinstance(error, TooMuch):
+        headers["Retry-After"] = str(error.retry_after(now_ms))
+    return Response(failure(error), error.http_status, headers, "application/json;charset=UTF-8")
+
+
 class Dialogue:
     """Answers one connection's requests in order."""
 
-    def __init__(self, core: ExchangeCore, session: Session, log: RequestLog) -> None:
+    def __init__(self, core: ExchangeCore, session: Session, log: RequestLog, host: str) -> None:
         self._core = core
         self._session = session
         self._log = log
+        self._host = host
+        self._meter = core.meters.of(host)
 
     def on_text(self, text: str) -> None:
         """Answer a frame and journal it."""
         arrival = self._log.arrive()
         outbound = self._session.subscriber.outbound
+        request = WsRequest()
         try:
-            request = msgspec.json.decode(text, type=_Request)
-        except msgspec.DecodeError:
-            answer = _Answer(id=None, status=400, error=_BAD_JSON.body())
-            outbound.push(encode(answer))
-            arrival.answered(outbound.name, ("WS", ""), {}, "400 -1135", delivered=True)
-            return
-        params = {name: _plain(raw) for name, raw in request.params.items()}
-        answer, outcome = self._answer(request, params)
+            read_request(text, request)
+            answer, outcome = self._answer(request)
+        except Rejection as error:
+            answer = _Answer(id=request.id, status=error.http_status, error=error.body())
+            outcome = f"{error.http_status} {error.code}"
         delivered = outbound.push(encode(answer))
         what = ("WS", request.method)
-        arrival.answered(outbound.name, what, params, outcome, delivered=delivered)
+        arrival.answered(outbound.name, what, request.params, outcome, delivered=delivered)
 
-    def _answer(self, request: _Request, params: dict[str, str]) -> tuple[_Answer, str]:
+    def _answer(self, request: WsRequest) -> tuple[_Answer, str]:
+        """The reply to a readable request. Raises `Rejection` for a bad `returnRateLimits`."""
         now_ms = self._core.clock.now_ms()
         name = request.method.removeprefix("v3/")
         endpoint = endpoint_of(name)
-        account = ""
+        says_limits = flag(request.params, _RATE_LIMITS, default=self._session.return_rate_limits)
         answer = _Answer(id=request.id, status=200)
+        call: Call | None = None
         outcome = "200"
         try:
-            self._core.meter.admit(now_ms)
+            self._meter.admit(now_ms)
             if endpoint is None:
-                body = self._of_session(name, params, now_ms)
+                body = self._of_session(name, request.params, now_ms)
             else:
-                key = self._key(endpoint, params, now_ms)
-                account = key.account_id if key else ""
-                answer.status, body = self._perform(endpoint, params, key, now_ms)
+                call = self._call(endpoint, request.params, now_ms)
+                answer.status, body = perform(endpoint, call)
                 outcome = str(answer.status)
             _place(answer, body)
+        except Revoked as error:
+            # Nobody asked this: the connection is told that its login has ended.
+            return _Answer(id=None, status=401, error=error.body()), "401 -2015"
         except Rejection as error:
             answer.status, answer.error = error.http_status, _error(error, now_ms)
             outcome = f"{error.http_status} {error.code}"
-            self._charge_refused(endpoint, params, error, now_ms)
-        if params.get("returnRateLimits", "").lower() != "false" and (
-            self._session.return_rate_limits
-        ):
-            answer.rateLimits = self._rate_limits(endpoint, account, now_ms)
+            self._refused(endpoint, request.params, error, now_ms)
+        if says_limits:
+            answer.rateLimits = self._rate_limits(endpoint, call, now_ms)
         return answer, outcome
 
     def _of_session(self, name: str, params: dict[str, str], now_ms: int) -> bytes:
-        handler = self._session.method(name)
-        if handler is None:
-            raise Rejection(-1020, "This operation is not supported.")
-        self._core.meter.charge(_SESSION_WEIGHT, now_ms)
-        return msgspec.json.encode(handler(params, now_ms))
+        self._meter.charge(_SESSION_WEIGHT, now_ms)
+        result = self._session.answer(name, _without_limits(params), now_ms)
+        micros = self._session.subscriber.micros
+        return msgspec.json.encode(in_microseconds(result) if micros else result)
 
-    def _key(self, endpoint: Endpoint, params: dict[str, str], now_ms: int) -> ApiKey | None:
-        if endpoint.security is Security.NONE:
-            return None
-        return self._session.prove(params, now_ms)
-
-    def _perform(
-        self, endpoint: Endpoint, params: dict[str, str], key: ApiKey | None, now_ms: int
-    ) -> tuple[int, bytes]:
-        call = Call(
+    def _call(self, endpoint: Endpoint, params: dict[str, str], now_ms: int) -> Call:
+        """The request as the endpoint sees it, its sender proven where that is needed."""
+        key = None
+        if endpoint.security is Security.SIGNED:
+            key = self._session.prove(params, now_ms)
+        return Call(
             core=self._core,
-            params=params,
+            params=within_time(_without_limits(params), now_ms),
             now_ms=now_ms,
-            account=key.account_id if key else "",
+            host=self._host,
+            key=key,
             over_websocket=True,
+            micros=self._session.subscriber.micros,
         )
-        status, body = perform(endpoint, call, key)
-        charge(endpoint, call, status)
-        return status, body
 
-    def _charge_refused(
+    def _refused(
         self, endpoint: Endpoint | None, params: dict[str, str], error: Rejection, now_ms: int
     ) -> None:
-        if isinstance(error, TooMuch):
-            if error.http_status == 418:
-                self._core.sockets.cut()
-        elif endpoint is not None:
-            self._core.meter.charge(endpoint.cost(params), now_ms)
+        if error.http_status == 418:
+            self._core.sockets.cut()
+        if endpoint is not None:
+            charge_refusal(endpoint, self._meter, params, error, now_ms)
 
-    def _rate_limits(self, endpoint: Endpoint | None, account: str, now_ms: int) -> list[Json]:
-        limit = self._core.settings.request_limits.weight_per_minute
+    def _rate_limits(self, endpoint: Endpoint | None, call: Call | None, now_ms: int) -> list[Json]:
         limits: list[Json] = []
-        if endpoint is not None and endpoint.mutates and account:
-            limits += order_limits(Call(core=self._core, params={}, now_ms=now_ms, account=account))
+        if endpoint is not None and endpoint.mutates and call is not None:
+            limits += order_limits(
+                Call(core=self._core, params={}, now_ms=now_ms, host=self._host, key=call.key)
+            )
         limits.append(
             {
                 "rateLimitType": "REQUEST_WEIGHT",
                 "interval": "MINUTE",
                 "intervalNum": 1,
-                "limit": limit,
-                "count": self._core.meter.used(now_ms),
+                "limit": self._meter.limits.weight_per_minute,
+                "count": self._meter.used(now_ms),
             }
         )
         return limits
+
+
+def _without_limits(params: dict[str, str]) -> dict[str, str]:
+    """The parameters a method may read; how its reply is dressed is not its concern."""
+    return {name: value for name, value in params.items() if name != _RATE_LIMITS}
 
 
 def _place(answer: _Answer, body: bytes) -> None:
@@ -183,11 +204,3 @@ def _error(error: Rejection, now_ms: int) -> Json:
     if isinstance(error, TooMuch):
         body["data"] = {"serverTime": now_ms, "retryAfter": error.retry_at_ms}
     return body
-
-
-def _plain(raw: msgspec.Raw) -> str:
-    """A parameter as the text that was signed: strings without quotes, the rest as written."""
-    text = bytes(raw)
-    if text.startswith(b'"'):
-        return msgspec.json.decode(text, type=str)
-    return text.decode()
