@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import msgspec
 import uvicorn
 from anyio.abc import TaskStatus
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore, open_exchange
+from livespot.exchange.faults.control import Control
 from livespot.exchange.faults.wire import FaultWire
 from livespot.exchange.journal import LifeRow
 from livespot.exchange.limits import iso
@@ -40,6 +42,7 @@ from livespot.exchange.state_file import (
     write_state,
 )
 from livespot.exchange.stream_face import StreamFace
+from livespot.exchange.stream_socket import SingleFrameProtocol, WireProtocol
 from livespot.exchange.ws_api_face import WsApiFace
 
 _HOST = "127.0.0.1"
@@ -74,9 +77,16 @@ async def serve_exchange(
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
         PortTaken: the port is in use.
     """
-    with _listen(settings.port) as listening, opened(settings, clock) as (core, pump, recorded):
+    with (
+        _listen(settings.port) as listening,
+        _control_socket(settings) as control,
+        opened(settings, clock) as (core, pump, recorded),
+    ):
         address = address_of(_HOST, listening.getsockname()[1])
-        await _serve(core, pump, listening, (address, recorded), task_status)
+        if control is not None:
+            url = f"http://{_HOST}:{control.getsockname()[1]}"
+            address = msgspec.structs.replace(address, control_url=url)
+        await _serve(core, pump, (listening, control), (address, recorded), task_status)
 
 
 @contextlib.contextmanager
@@ -108,16 +118,18 @@ def opened(
 async def _serve(
     core: ExchangeCore,
     pump: MarketPump,
-    listening: socket.socket,
+    ports: tuple[socket.socket, socket.socket | None],
     place: tuple[ExchangeAddress, RecordedMarket],
     task_status: TaskStatus[ExchangeAddress],
 ) -> None:
     address, recorded = place
-    server = _server(core)
+    server, control = _server(core, application(core)), _control_server(core)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_run_server, server, listening)
+        tasks.start_soon(_run_server, server, ports[0])
+        if ports[1] is not None:
+            tasks.start_soon(_run_server, control, ports[1])
         try:
-            while not server.started:
+            while not (server.started and (ports[1] is None or control.started)):
                 await core.clock.sleep(0.01)
             if core.settings.state_file is not None:
                 write_state(core.settings.state_file, _state(core, address, recorded))
@@ -131,7 +143,7 @@ async def _serve(
             core.sockets.announce_shutdown(core.clock.now_ms())
             with anyio.CancelScope(shield=True):
                 await core.clock.sleep(_FAREWELL_SECONDS)
-            server.should_exit = True
+            server.should_exit = control.should_exit = True
 
 
 async def _run_server(server: uvicorn.Server, listening: socket.socket) -> None:
@@ -140,18 +152,25 @@ async def _run_server(server: uvicorn.Server, listening: socket.socket) -> None:
         await server.serve(sockets=[listening])
 
 
-def _server(core: ExchangeCore) -> uvicorn.Server:
+def _control_server(core: ExchangeCore) -> uvicorn.Server:
+    """Serves nothing where there are no faults to control."""
+    if core.faults is None:
+        return _server(core, Starlette())
+    return _server(core, Control(core.faults, core.market_clock.now_ms).application())
+
+
+def _server(core: ExchangeCore, app: ASGIApp) -> uvicorn.Server:
     shared = core.settings.shared_clock
     speed = shared.speed if shared else 1
     return _Embedded(
         uvicorn.Config(
-            application(core),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
             loop="none",
             http="h11",
-            ws="websockets-sansio",
+            ws=WireProtocol if core.faults is None else SingleFrameProtocol,
             ws_ping_interval=_PING_SECONDS / speed,
             ws_ping_timeout=_PONG_SECONDS / speed,
             ws_per_message_deflate=False,
@@ -166,7 +185,7 @@ def _server(core: ExchangeCore) -> uvicorn.Server:
 def application(core: ExchangeCore) -> ASGIApp:
     """All faces of one exchange, for any server to serve."""
     log = RequestLog(core.journal, core.clock)
-    streams = StreamFace(core.market, core.sockets, core.clock, core.settings.queue_size)
+    streams = StreamFace(core)
     ws_api = WsApiFace(core, log)
     gate = ModelGate(core.clock, core.settings.gate_answers)
 
@@ -188,6 +207,15 @@ def application(core: ExchangeCore) -> ASGIApp:
         ]
     )
     return faces if core.faults is None else FaultWire(faces, core.faults, log)
+
+
+@contextlib.contextmanager
+def _control_socket(settings: ExchangeSettings) -> Iterator[socket.socket | None]:
+    if settings.control_port is None:
+        yield None
+        return
+    with _listen(settings.control_port) as listening:
+        yield listening
 
 
 def _listen(port: int) -> socket.socket:

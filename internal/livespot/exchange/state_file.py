@@ -10,7 +10,7 @@ from livespot.exchange.settings import SharedClock
 
 
 class ExchangeAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an exchange listens."""
+    """Where an exchange listens; `control_url` is empty when there is no control port."""
 
     host: str
     port: int
@@ -18,6 +18,7 @@ class ExchangeAddress(msgspec.Struct, frozen=True, kw_only=True):
     stream_url: str
     ws_api_url: str
     model_url: str
+    control_url: str = ""
 
 
 class ExchangeState(msgspec.Struct, frozen=True, kw_only=True):
