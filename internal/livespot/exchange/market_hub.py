@@ -1,79 +1,78 @@
 """Who listens to which market stream, and when each stream speaks."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 
 from livespot.exchange import stream_json
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.engine import Engine
-from livespot.exchange.klines import INTERVALS, opens_at
-from livespot.exchange.model import BookChanged, Json, Level, PublicTrade
-from livespot.exchange.outbound import Outbound, encode
-from livespot.exchange.tape import Tape
+from livespot.exchange.klines import Bar
+from livespot.exchange.model import BookChanged, Level, PublicTrade
+from livespot.exchange.stream_channels import (
+    AggChannel,
+    Channel,
+    DepthChannel,
+    Listener,
+    TopChannel,
+)
+from livespot.exchange.stream_json import Day
+from livespot.exchange.stream_names import Topic, topic_of
+from livespot.exchange.stream_turns import (
+    AverageChannel,
+    DayOf,
+    DayPayload,
+    KlineChannel,
+    MarketChannel,
+    PartialChannel,
+    ReferenceChannel,
+    Turning,
+    WindowChannel,
+)
+from livespot.exchange.tape import DAY_MS, Tape
 
-BEAT_MS = 100
-_SLOW_MS = 1000
-_KLINE_MS = 2000
-_PARTIAL_DEPTHS = ("5", "10", "20")
 _NO_LEVEL: Level = (Decimal(0), Decimal(0))
-ALL_MINI = "!miniTicker@arr"
-
-
-@dataclass(eq=False, slots=True)
-class Listener:
-    """One client of the market streams. `combined` wraps each payload with its stream's name."""
-
-    outbound: Outbound
-    combined: bool = False
-    streams: dict[str, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Diff:
-    """Level changes gathered since a depth stream last spoke."""
-
-    first: int = 0
-    last: int = 0
-    bids: dict[Decimal, Decimal] = field(default_factory=dict)
-    asks: dict[Decimal, Decimal] = field(default_factory=dict)
-
-    def add(self, event: BookChanged) -> None:
-        if not self.first:
-            self.first = event.update_id
-        self.last = event.update_id
-        self.bids.update(event.bids)
-        self.asks.update(event.asks)
 
 
 class MarketHub:
-    """Turns engine events and the passing of time into stream frames."""
+    """Turns engine events and the passing of time into stream frames.
+
+    A stream costs nothing until somebody hears it, and nothing again once nobody does.
+    """
 
     def __init__(self, engine: Engine, tapes: Mapping[str, Tape]) -> None:
         self._engine = engine
         self._tapes = tapes
-        self._listeners: dict[str, dict[Listener, None]] = {}
-        self._fast = {symbol: _Diff() for symbol in tapes}
-        self._slow = {symbol: _Diff() for symbol in tapes}
-        self._tops: dict[str, tuple[Level, Level]] = {}
-        self._said: dict[str, int] = {}
-        self._beat = 0
+        self._channels: dict[str, Channel] = {}
+        self._trades: dict[str, Channel] = {}
+        self._aggregates: dict[str, AggChannel] = {}
+        self._tops: dict[str, TopChannel] = {}
+        self._depths: dict[str, list[DepthChannel]] = {}
+        self._turning: dict[int, dict[str, Turning]] = {}
+        self._grown: dict[AggChannel, None] = {}
+        self._moved: dict[TopChannel, None] = {}
+        self._now_ms = 0
 
     def subscribe(self, listener: Listener, stream: str) -> None:
         """Add a stream; one that nothing is ever sent on is accepted, as on the exchange."""
         listener.streams[stream] = None
-        self._listeners.setdefault(stream, {})[listener] = None
+        channel = self._channels.get(stream)
+        if channel is None:
+            topic = topic_of(stream, self._tapes)
+            if topic is None:
+                return
+            channel = self._channels[stream] = self._open(stream, topic)
+        channel.listeners[listener] = None
 
     def unsubscribe(self, listener: Listener, stream: str) -> None:
         """Remove a stream; unknown ones are ignored."""
         listener.streams.pop(stream, None)
-        listeners = self._listeners.get(stream)
-        if listeners is not None:
-            listeners.pop(listener, None)
-            if not listeners:
-                del self._listeners[stream]
-                self._said.pop(stream, None)
+        channel = self._channels.get(stream)
+        if channel is None:
+            return
+        channel.listeners.pop(listener, None)
+        if not channel.listeners:
+            self._close(channel)
 
     def leave(self, listener: Listener) -> None:
         """Remove every stream of a client."""
@@ -81,161 +80,139 @@ class MarketHub:
             self.unsubscribe(listener, stream)
 
     def on_trade(self, event: PublicTrade, now_ms: int) -> None:
-        """Live trade streams."""
-        name = event.symbol.lower()
-        self._say(f"{name}@trade", lambda: stream_json.trade(event, now_ms))
-        self._say(f"{name}@aggTrade", lambda: stream_json.agg_trade(event, now_ms))
+        """Live trades; the symbol's tape must have taken the trade already."""
+        channel = self._trades.get(event.symbol)
+        if channel is not None:
+            channel.say(lambda unit: stream_json.trade(event, now_ms, unit))
+        aggregates = self._aggregates.get(event.symbol)
+        if aggregates is not None:
+            aggregates.on_trade(event, self._tapes[event.symbol].trades.last_agg_id, now_ms)
+            self._grown[aggregates] = None
 
     def on_book(self, event: BookChanged) -> None:
-        """The live best prices; level changes are kept for the depth streams' next turn."""
-        self._fast[event.symbol].add(event)
-        self._slow[event.symbol].add(event)
-        stream = f"{event.symbol.lower()}@bookTicker"
-        if stream not in self._listeners:
-            return
-        bid, ask = self.top(event.symbol)
-        if self._tops.get(event.symbol) != (bid, ask):
-            self._tops[event.symbol] = (bid, ask)
-            self._say(
-                stream, lambda: stream_json.book_ticker(event.symbol, event.update_id, bid, ask)
-            )
+        """A changed book: of interest once the instant is over, and at the depth streams' turn."""
+        channel = self._tops.get(event.symbol)
+        if channel is not None:
+            channel.update_id = event.update_id
+            self._moved[channel] = None
+        for depth in self._depths.get(event.symbol, ()):
+            depth.on_book(event)
+
+    def settle(self, now_ms: int) -> None:
+        """Everything that happened at one instant has been told; speak of where it led."""
+        for aggregates in self._grown:
+            aggregates.settle(now_ms)
+        self._grown.clear()
+        for channel in self._moved:
+            channel.settle()
+        self._moved.clear()
 
     def tick(self, now_ms: int) -> None:
-        """Speak on every stream whose time has come; call it at least each 100 ms."""
-        before, self._beat = self._beat, now_ms // BEAT_MS * BEAT_MS
-        if before == self._beat:
-            return
-        for symbol in self._tapes:
-            self._depth(symbol, self._fast, "@100ms", now_ms)
-        if before // MINUTE_MS != now_ms // MINUTE_MS and before:
-            self._close_klines(before, now_ms)
-        if before // _SLOW_MS != now_ms // _SLOW_MS:
-            for symbol in self._tapes:
-                self._depth(symbol, self._slow, "", now_ms)
-            self._every_second(now_ms)
-        if before // _KLINE_MS != now_ms // _KLINE_MS:
-            self._update_klines(now_ms)
+        """Let every stream speak whose turn has come; call it at least each 100 ms."""
+        before, self._now_ms = self._now_ms, now_ms
+        for period_ms, channels in self._turning.items():
+            if before // period_ms != now_ms // period_ms:
+                for channel in channels.values():
+                    channel.beat(now_ms)
 
-    def day(self, symbol: str, now_ms: int) -> stream_json.Day | None:
+    def day(self, symbol: str, now_ms: int) -> Day | None:
         """The 24 hour figures of a symbol; None before its first trade."""
-        tape = self._tapes[symbol]
-        bar = tape.day(now_ms)
-        if bar is None:
-            return None
-        bid, ask = self.top(symbol)
-        last_qty = tape.trades[-1].qty if tape.trades else Decimal(0)
-        return stream_json.Day(
-            symbol=symbol,
-            bar=bar,
-            scale=tape.scale,
-            last_qty=last_qty,
-            bid=bid,
-            ask=ask,
-            now_ms=now_ms,
-        )
+        bar = self._tapes[symbol].day(now_ms)
+        return None if bar is None else self._window(symbol, bar, now_ms - DAY_MS, now_ms)
+
+    def rolling(self, symbol: str, span_ms: int, now_ms: int) -> Day | None:
+        """The figures of a window that opens at the whole minute `span_ms` ago or before."""
+        from_ms = (now_ms - span_ms) // MINUTE_MS * MINUTE_MS
+        bar = self._tapes[symbol].window(from_ms, now_ms)
+        return None if bar is None else self._window(symbol, bar, from_ms, now_ms)
 
     def top(self, symbol: str) -> tuple[Level, Level]:
         """Best bid and ask; zeros for an empty side."""
         bid, ask = self._engine.best(symbol)
         return bid or _NO_LEVEL, ask or _NO_LEVEL
 
-    def _depth(self, symbol: str, diffs: dict[str, _Diff], suffix: str, now_ms: int) -> None:
-        diff = diffs[symbol]
-        if not diff.first:
-            return
-        diffs[symbol] = _Diff()
-        name = symbol.lower()
-        self._say(
-            f"{name}@depth{suffix}",
-            lambda: {
-                "e": "depthUpdate",
-                "E": now_ms,
-                "s": symbol,
-                "U": diff.first,
-                "u": diff.last,
-                "b": stream_json.levels(diff.bids.items()),
-                "a": stream_json.levels(diff.asks.items()),
-            },
+    def _window(self, symbol: str, bar: Bar, from_ms: int, now_ms: int) -> Day:
+        tape = self._tapes[symbol]
+        bid, ask = self.top(symbol)
+        return Day(
+            symbol=symbol,
+            bar=bar,
+            scale=tape.scale,
+            last_qty=tape.trades[-1].qty if tape.trades else Decimal(0),
+            bid=bid,
+            ask=ask,
+            now_ms=now_ms,
+            previous_close=tape.close_before(from_ms // MINUTE_MS * MINUTE_MS) or bar.open,
         )
-        for size in _PARTIAL_DEPTHS:
-            self._say(f"{name}@depth{size}{suffix}", partial(self._partial, symbol, int(size)))
 
-    def _partial(self, symbol: str, size: int) -> Json:
-        update_id, bids, asks = self._engine.depth(symbol, size)
-        return {
-            "lastUpdateId": update_id,
-            "bids": stream_json.levels(bids),
-            "asks": stream_json.levels(asks),
-        }
+    def _open(self, name: str, topic: Topic) -> Channel:
+        """Begin a stream."""
+        if topic.period_ms:
+            turning = self._turn(name, topic)
+            self._turning.setdefault(topic.period_ms, {})[name] = turning
+            if isinstance(turning, DepthChannel):
+                self._depths.setdefault(topic.symbol, []).append(turning)
+            return turning
+        if topic.kind == "aggTrade":
+            aggregates = self._aggregates[topic.symbol] = AggChannel(name, topic)
+            return aggregates
+        if topic.kind == "bookTicker":
+            top = self._tops[topic.symbol] = TopChannel(name, topic, self.top)
+            return top
+        trades = self._trades[topic.symbol] = Channel(name, topic)
+        return trades
 
-    def _every_second(self, now_ms: int) -> None:
-        minis = []
-        for symbol, tape in self._tapes.items():
-            name = symbol.lower()
-            self._average(symbol, now_ms)
-            wanted = [s for s in (f"{name}@miniTicker", f"{name}@ticker") if s in self._listeners]
-            if not wanted and ALL_MINI not in self._listeners:
-                continue
-            last_id = tape.trades[-1].trade_id if tape.trades else -1
-            if self._said.get(name) == last_id:
-                continue
-            self._said[name] = last_id
-            day = self.day(symbol, now_ms)
-            if day is None:
-                continue
-            minis.append(stream_json.mini_ticker(day))
-            self._say(f"{name}@miniTicker", partial(stream_json.mini_ticker, day))
-            self._say(f"{name}@ticker", partial(stream_json.ticker, day))
-        if minis:
-            self._say(ALL_MINI, lambda: minis)
+    def _turn(self, name: str, topic: Topic) -> Turning:
+        """A stream that speaks at fixed turns."""
+        match topic.kind:
+            case "depth":
+                return DepthChannel(name, topic)
+            case "partial":
+                return PartialChannel(name, topic, self._engine.depth)
+            case "kline":
+                return KlineChannel(name, topic, self._tapes[topic.symbol], self._now_ms)
+            case "avgPrice":
+                return AverageChannel(name, topic, partial(self._average, topic.symbol))
+            case "referencePrice":
+                return ReferenceChannel(name, topic, self._engine.reference_price)
+            case _:
+                return self._windows(name, topic)
 
-    def _average(self, symbol: str, now_ms: int) -> None:
-        stream = f"{symbol.lower()}@avgPrice"
-        if stream not in self._listeners:
-            return
-        price = self._engine.average_price(symbol, now_ms)
-        trades = self._tapes[symbol].trades
-        if price is not None and trades:
-            last_ms = trades[-1].time_ms
-            self._say(stream, lambda: stream_json.avg_price(symbol, price, last_ms, now_ms))
+    def _windows(self, name: str, topic: Topic) -> Turning:
+        day_of, payload = self._figures(topic)
+        if topic.symbol:
+            return WindowChannel(name, topic, day_of, payload)
+        return MarketChannel(name, topic, tuple(self._tapes), day_of, payload)
 
-    def _kline_streams(self) -> list[tuple[str, str, str]]:
-        """(stream, symbol, interval) of every kline stream somebody hears."""
-        found = []
-        for stream in self._listeners:
-            name, _, interval = stream.partition("@kline_")
-            if interval in INTERVALS and name.upper() in self._tapes:
-                found.append((stream, name.upper(), interval))
-        return found
-
-    def _update_klines(self, now_ms: int) -> None:
-        for stream, symbol, interval in self._kline_streams():
-            tape = self._tapes[symbol]
-            bar = tape.forming(interval, now_ms)
-            if bar is None or self._said.get(stream) == bar.last_id:
-                continue
-            self._said[stream] = bar.last_id
-            self._say(
-                stream,
-                partial(stream_json.kline, symbol, interval, bar, tape.scale, now_ms),
+    def _figures(self, topic: Topic) -> tuple[DayOf, DayPayload]:
+        """What a window's stream is about, and how it is printed."""
+        if topic.kind == "rolling":
+            return (
+                lambda symbol, now_ms: self.rolling(symbol, topic.span_ms, now_ms),
+                partial(stream_json.rolling_ticker, topic.interval),
             )
+        return self.day, stream_json.ticker if topic.kind == "ticker" else stream_json.mini_ticker
 
-    def _close_klines(self, before_ms: int, now_ms: int) -> None:
-        """The final frame of every bar that ended since the last tick."""
-        for stream, symbol, interval in self._kline_streams():
-            tape = self._tapes[symbol]
-            start = opens_at(before_ms, interval)
-            for bar in tape.bars(interval, start, opens_at(now_ms, interval) - 1):
-                self._say(
-                    stream,
-                    partial(stream_json.kline, symbol, interval, bar, tape.scale, now_ms),
-                )
+    def _close(self, channel: Channel) -> None:
+        """End a stream nobody hears any more."""
+        name, symbol = channel.name, channel.topic.symbol
+        del self._channels[name]
+        self._turning.get(channel.topic.period_ms, {}).pop(name, None)
+        match channel:
+            case DepthChannel():
+                self._depths[symbol].remove(channel)
+            case AggChannel():
+                del self._aggregates[symbol]
+                self._grown.pop(channel, None)
+            case TopChannel():
+                del self._tops[symbol]
+                self._moved.pop(channel, None)
+            case _:
+                if not channel.topic.period_ms:
+                    del self._trades[symbol]
 
-    def _say(self, stream: str, payload: Callable[[], object]) -> None:
-        listeners = self._listeners.get(stream)
-        if not listeners:
-            return
-        raw = encode(payload())
-        wrapped = f'{{"stream":"{stream}","data":{raw}}}'
-        for listener in listeners:
-            listener.outbound.push(wrapped if listener.combined else raw)
+    def _average(self, symbol: str, now_ms: int) -> tuple[Decimal, int] | None:
+        """The average price and the time of the last trade."""
+        price = self._engine.average_price(symbol, now_ms)
+        times = self._tapes[symbol].trades.times
+        return (price, times[-1]) if price is not None and times else None

@@ -32,6 +32,11 @@ class Outbound:
             return False
         return True
 
+    def waiting(self) -> list[str]:
+        """Take everything that is queued."""
+        count = self.frames.statistics().current_buffer_used
+        return [self.frames.receive_nowait() for _ in range(count)]
+
     def close(self) -> None:
         """Nothing more will be sent."""
         self.lost.set()

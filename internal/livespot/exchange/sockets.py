@@ -7,6 +7,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livespot.contracts.ports import Clock
 from livespot.exchange.outbound import Outbound
+from livespot.exchange.stream_socket import send_all
 
 _CLOSE_SECONDS = 1.0
 _POLICY = 1008
@@ -39,7 +40,7 @@ async def _read(websocket: WebSocket, on_text: Callable[[str], None]) -> None:
 async def _write(websocket: WebSocket, outbound: Outbound) -> None:
     try:
         async for text in outbound.frames:
-            await websocket.send_text(text)
+            await send_all(websocket, (text, *outbound.waiting()))
     except WebSocketDisconnect:
         outbound.lost.set()
 

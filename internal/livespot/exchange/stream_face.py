@@ -1,159 +1,108 @@
-"""The market stream face: raw and combined sockets and their control messages."""
+"""The market stream face: raw and combined sockets, and what a client may not do on them."""
 
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from livespot.contracts.ports import Clock
-from livespot.exchange.market_hub import Listener, MarketHub
-from livespot.exchange.outbound import OpenSockets, Outbound, encode
-from livespot.exchange.sockets import converse
+from livespot.exchange.connection_age import converse_for_life
+from livespot.exchange.core import ExchangeCore
+from livespot.exchange.model import Json, Rejection
+from livespot.exchange.outbound import Outbound, encode
+from livespot.exchange.stream_channels import Listener
+from livespot.exchange.stream_control import MOST_STREAMS, Control
+from livespot.exchange.stream_socket import wire_of
+from livespot.exchange.time_units import wants_microseconds
 
-_MOST_STREAMS = 1024
 _MESSAGES_PER_SECOND = 5
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
-
-
-class ControlError(Exception):
-    """A control message that is refused with a code of its own."""
-
-    def __init__(self, code: int, msg: str) -> None:
-        super().__init__(msg)
-        self.code = code
+_SECOND_MS = 1000
+_MICROS = 1000
 
 
 class StreamFace:
     """Serves `/ws`, `/ws/<streams>` and `/stream?streams=`."""
 
-    def __init__(self, hub: MarketHub, sockets: OpenSockets, clock: Clock, queue_size: int) -> None:
-        self._hub = hub
-        self._sockets = sockets
-        self._clock = clock
-        self._queue_size = queue_size
+    def __init__(self, core: ExchangeCore) -> None:
+        self._core = core
         self._opened = 0
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection."""
+        core = self._core
         self._opened += 1
-        outbound = Outbound(f"stream-{self._opened}", self._queue_size)
-        path = websocket.scope["path"]
-        listener = Listener(outbound, combined=path == "/stream")
-        listed = websocket.query_params.get("streams", "") if listener.combined else path[4:]
-        await websocket.accept()
-        self._sockets.add(
-            outbound,
-            lambda event: (
-                {"stream": "!serverShutdown", "data": event} if listener.combined else event
-            ),
-        )
-        for stream in filter(None, unquote(listed).split("/")):
-            self._hub.subscribe(listener, stream)
-        control = Control(self._hub, listener, self._clock)
+        outbound = Outbound(f"stream-{self._opened}", core.settings.queue_size)
         try:
-            await converse(websocket, outbound, control.on_text, self._clock)
+            host = websocket.client.host if websocket.client is not None else ""
+            core.meters.of(host).connect(core.clock.now_ms())
+            visit = _Visit(core, outbound, websocket)
+        except Rejection as error:
+            outbound.close()
+            body = msgspec.json.encode(error.body())
+            answer = Response(body, error.http_status, media_type="application/json")
+            await websocket.send_denial_response(answer)
+            return
+        await websocket.accept()
+        core.sockets.add(outbound, visit.farewell)
+        talk = (visit.on_text, visit.farewell)
+        try:
+            await converse_for_life(websocket, outbound, *talk, core.clock, core.settings)
         finally:
-            self._hub.leave(listener)
-            self._sockets.remove(outbound)
+            core.market.leave(visit.listener)
+            core.sockets.remove(outbound)
             outbound.close()
 
 
-class Control:
-    """Answers one client's control messages and counts them."""
+class _Visit:
+    """One client from its request to its end. Raises `Rejection` for a request that is wrong."""
 
-    def __init__(self, hub: MarketHub, listener: Listener, clock: Clock) -> None:
-        self._hub = hub
-        self._listener = listener
-        self._clock = clock
+    def __init__(self, core: ExchangeCore, outbound: Outbound, websocket: WebSocket) -> None:
+        self._core = core
+        self._outbound = outbound
         self._second = -1
         self._messages = 0
+        query = _query(websocket)
+        path = str(websocket.scope["path"])
+        micros = wants_microseconds(query.get("timeUnit"))
+        combined = path == "/stream"
+        # A server has undone the path's percent encoding already.
+        listed = unquote(query.get("streams", "")) if combined else path[4:]
+        self.listener = Listener(outbound, combined, _MICROS if micros else 1)
+        streams = dict.fromkeys(filter(None, listed.split("/")))
+        if len(streams) > MOST_STREAMS:
+            raise Rejection(-1101, f"Too many streams; at most {MOST_STREAMS} are allowed.")
+        self._control = Control(core.market, self.listener)
+        wire = wire_of(websocket)
+        if wire is not None:
+            wire.on_control = self.count
+        for stream in streams:
+            core.market.subscribe(self.listener, stream)
 
     def on_text(self, text: str) -> None:
-        """Answer a message; a client that talks too much is lost."""
-        second = self._clock.now_ms() // 1000
+        """Answer a control message."""
+        if self.count():
+            self._outbound.push(encode(self._control.reply(text)))
+
+    def count(self) -> bool:
+        """Count a message, ping or pong; false when it was one too many and the client is lost."""
+        second = self._core.clock.now_ms() // _SECOND_MS
         if second != self._second:
             self._second, self._messages = second, 0
         self._messages += 1
         if self._messages > _MESSAGES_PER_SECOND:
-            self._listener.outbound.lost.set()
-            return
-        self._listener.outbound.push(encode(self.reply(text)))
+            self._outbound.lost.set()
+            return False
+        return True
 
-    def reply(self, text: str) -> dict[str, Any]:
-        """The answer to a control message."""
-        try:
-            request = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            return {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}
-        try:
-            number = _request_id(request)
-        except ControlError as error:
-            return {"code": error.code, "msg": str(error)}
-        try:
-            return {"result": self._act(request, text), "id": number}
-        except ControlError as error:
-            return {"code": error.code, "msg": str(error), "id": number}
-
-    def _act(self, request: dict[str, Any], text: str) -> object:
-        method = request.get("method")
-        if method is None:
-            raise ControlError(
-                2, f"Invalid request: missing field `method` at line 1 column {len(text)}"
-            )
-        if method not in _METHODS:
-            column = text.find(str(method)) + len(str(method)) + 1
-            expected = ", ".join(f"`{name}`" for name in _METHODS)
-            raise ControlError(
-                2,
-                f"Invalid request: unknown variant `{method}`, expected one of {expected} "
-                f"at line 1 column {column}",
-            )
-        params = request.get("params", [])
-        if not isinstance(params, list):
-            raise ControlError(2, "Invalid request: params must be an array")
-        if method == "LIST_SUBSCRIPTIONS":
-            return list(self._listener.streams)
-        if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            self._change(method, params)
-            return None
-        return self._property(method, params)
-
-    def _change(self, method: str, params: list[object]) -> None:
-        names = [name for name in params if isinstance(name, str)]
-        if len(names) != len(params):
-            raise ControlError(2, "Invalid request: stream name must be a string")
-        if method == "UNSUBSCRIBE":
-            for name in names:
-                self._hub.unsubscribe(self._listener, name)
-            return
-        if len(self._listener.streams | dict.fromkeys(names)) > _MOST_STREAMS:
-            raise ControlError(2, "Invalid request: too many parameters")
-        for name in names:
-            self._hub.subscribe(self._listener, name)
-
-    def _property(self, method: str, params: list[object]) -> object:
-        if len(params) > (2 if method == "SET_PROPERTY" else 1):
-            raise ControlError(2, "Invalid request: too many parameters")
-        name = params[0] if params else None
-        if not isinstance(name, str):
-            raise ControlError(2, "Invalid request: property name must be a string")
-        if name != "combined":
-            raise ControlError(0, "Unknown property")
-        if method == "GET_PROPERTY":
-            return self._listener.combined
-        value = params[1] if len(params) > 1 else None
-        if not isinstance(value, bool):
-            raise ControlError(1, "Invalid value type: expected Boolean")
-        self._listener.combined = value
-        return None
+    def farewell(self, event: Any) -> Json:
+        """An event about the connection, as this client is told such things."""
+        said = event | {"E": event["E"] * self.listener.unit}
+        return {"stream": "!serverShutdown", "data": said} if self.listener.combined else said
 
 
-def _request_id(request: object) -> int | str | None:
-    number = request.get("id") if isinstance(request, dict) else None
-    if not isinstance(request, dict):
-        raise ControlError(2, "Invalid request: expected an object")
-    whole = isinstance(number, int) and not isinstance(number, bool)
-    if number is None or whole or (isinstance(number, str) and len(number) <= 36):
-        return number
-    raise ControlError(2, "Invalid request: request ID must be an unsigned integer")
+def _query(websocket: WebSocket) -> dict[str, str]:
+    """Parameters as they stand: a plus sign is itself here, as in the name of a time zone."""
+    text = bytes(websocket.scope["query_string"]).decode("ascii")
+    pairs = (part.partition("=") for part in text.split("&"))
+    return {name: value for name, _, value in pairs}

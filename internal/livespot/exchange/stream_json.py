@@ -8,11 +8,15 @@ from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import Bar, closes_at
 from livespot.exchange.model import Json, Level, PublicTrade
 from livespot.exchange.tape import DAY_MS, Scale, text_e8
+from livespot.exchange.trade_log import AggTrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One symbol's last 24 hours with the present top of its book."""
+    """One symbol's last 24 hours, or another window, with the present top of its book.
+
+    `previous_close` is the last price before the window, in ticks.
+    """
 
     symbol: str
     bar: Bar
@@ -21,6 +25,14 @@ class Day:
     bid: Level
     ask: Level
     now_ms: int
+    previous_close: int
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What makes it another one; time alone does not."""
+        bar = self.bar
+        prices = (bar.open, bar.high, bar.low, bar.close)
+        return (*prices, bar.volume, bar.quote, bar.trades, bar.last_id)
 
     @property
     def change(self) -> str:
@@ -41,62 +53,87 @@ class Day:
         return max(0, self.bar.last_id - self.bar.trades + 1), self.bar.last_id
 
 
-def trade(event: PublicTrade, now_ms: int) -> Json:
+def trade(event: PublicTrade, now_ms: int, unit: int = 1) -> Json:
+    """`unit` is how many of the client's time units are a millisecond, here and below."""
     return {
         "e": "trade",
-        "E": now_ms,
+        "E": now_ms * unit,
         "s": event.symbol,
         "t": event.trade_id,
         "p": decimal_text(event.price),
         "q": decimal_text(event.qty),
-        "T": event.time_ms,
+        "T": event.time_ms * unit,
         "m": event.buyer_is_maker,
         "M": True,
     }
 
 
-def agg_trade(event: PublicTrade, now_ms: int) -> Json:
-    """Every trade is an aggregate of its own here."""
+def agg_trade(symbol: str, aggregate: AggTrade, now_ms: int, unit: int = 1) -> Json:
+    return {"e": "aggTrade", "E": now_ms * unit, "s": symbol} | agg_row(aggregate, unit)
+
+
+def agg_row(aggregate: AggTrade, unit: int = 1) -> Json:
+    """What an aggregate looks like without the stream's head."""
     return {
-        "e": "aggTrade",
-        "E": now_ms,
-        "s": event.symbol,
-        "a": event.trade_id,
-        "p": decimal_text(event.price),
-        "q": decimal_text(event.qty),
-        "f": event.trade_id,
-        "l": event.trade_id,
-        "T": event.time_ms,
-        "m": event.buyer_is_maker,
+        "a": aggregate.agg_id,
+        "p": decimal_text(aggregate.price),
+        "q": decimal_text(aggregate.qty),
+        "f": aggregate.first_id,
+        "l": aggregate.last_id,
+        "T": aggregate.time_ms * unit,
+        "m": aggregate.buyer_is_maker,
         "M": True,
     }
 
 
-def book_ticker(symbol: str, update_id: int, bid: Level, ask: Level) -> Json:
+def book_ticker(symbol: str, update_id: int, bid: Level, ask: Level) -> str:
+    """JSON text: the one payload that is sent often enough for its encoding to matter."""
+    return (
+        f'{{"u":{update_id},"s":"{symbol}","b":"{bid[0]:.8f}","B":"{bid[1]:.8f}",'
+        f'"a":"{ask[0]:.8f}","A":"{ask[1]:.8f}"}}'
+    )
+
+
+def depth_update(
+    symbol: str,
+    span: tuple[int, int],
+    sides: tuple[Iterable[Level], Iterable[Level]],
+    event_time: int,
+) -> Json:
+    """`span` holds the first and last update id."""
     return {
-        "u": update_id,
+        "e": "depthUpdate",
+        "E": event_time,
         "s": symbol,
-        "b": decimal_text(bid[0]),
-        "B": decimal_text(bid[1]),
-        "a": decimal_text(ask[0]),
-        "A": decimal_text(ask[1]),
+        "U": span[0],
+        "u": span[1],
+        "b": levels(sides[0]),
+        "a": levels(sides[1]),
     }
+
+
+def partial_depth(update_id: int, bids: Iterable[Level], asks: Iterable[Level]) -> Json:
+    return {"lastUpdateId": update_id, "bids": levels(bids), "asks": levels(asks)}
 
 
 def levels(rows: Iterable[Level]) -> list[list[str]]:
     return [[decimal_text(price), decimal_text(qty)] for price, qty in rows]
 
 
-def kline(symbol: str, interval: str, bar: Bar, scale: Scale, now_ms: int) -> Json:
-    """`x` is true once the bar's last millisecond has passed."""
-    close_ms = closes_at(bar.open_ms, interval)
+def kline(head: tuple[str, str, int], bar: Bar, scale: Scale, now_ms: int, unit: int = 1) -> Json:
+    """`head` is symbol, interval and the time zone's offset.
+
+    `x` is true once the bar's last millisecond has passed.
+    """
+    symbol, interval, offset_ms = head
+    close_ms = closes_at(bar.open_ms, interval, offset_ms)
     return {
         "e": "kline",
-        "E": now_ms,
+        "E": now_ms * unit,
         "s": symbol,
         "k": {
-            "t": bar.open_ms,
-            "T": close_ms,
+            "t": bar.open_ms * unit,
+            "T": (close_ms + 1) * unit - 1,
             "s": symbol,
             "i": interval,
             "f": bar.first_id,
@@ -116,10 +153,10 @@ def kline(symbol: str, interval: str, bar: Bar, scale: Scale, now_ms: int) -> Js
     }
 
 
-def mini_ticker(day: Day) -> Json:
+def mini_ticker(day: Day, unit: int = 1) -> Json:
     return {
         "e": "24hrMiniTicker",
-        "E": day.now_ms,
+        "E": day.now_ms * unit,
         "s": day.symbol,
         "c": day.scale.price(day.bar.close),
         "o": day.scale.price(day.bar.open),
@@ -130,16 +167,16 @@ def mini_ticker(day: Day) -> Json:
     }
 
 
-def ticker(day: Day) -> Json:
+def ticker(day: Day, unit: int = 1) -> Json:
     first_id, last_id = day.ids
     return {
         "e": "24hrTicker",
-        "E": day.now_ms,
+        "E": day.now_ms * unit,
         "s": day.symbol,
         "p": day.change,
         "P": day.change_percent,
         "w": day.mean_price,
-        "x": day.scale.price(day.bar.open),
+        "x": day.scale.price(day.previous_close),
         "c": day.scale.price(day.bar.close),
         "Q": decimal_text(day.last_qty),
         "b": decimal_text(day.bid[0]),
@@ -151,11 +188,36 @@ def ticker(day: Day) -> Json:
         "l": day.scale.price(day.bar.low),
         "v": day.scale.qty(day.bar.volume),
         "q": day.scale.quote(day.bar.quote),
-        "O": day.now_ms - DAY_MS,
-        "C": day.now_ms,
+        "O": (day.now_ms - DAY_MS) * unit,
+        "C": day.now_ms * unit,
         "F": first_id,
         "L": last_id,
         "n": day.bar.trades,
+    }
+
+
+def rolling_ticker(window: str, day: Day, unit: int = 1) -> Json:
+    """A window of another length; it opens at a whole minute, so it is up to a minute longer."""
+    first_id, last_id = day.ids
+    scale, bar = day.scale, day.bar
+    return {
+        "e": f"{window}Ticker",
+        "E": day.now_ms * unit,
+        "s": day.symbol,
+        "p": day.change,
+        "P": day.change_percent,
+        "o": scale.price(bar.open),
+        "h": scale.price(bar.high),
+        "l": scale.price(bar.low),
+        "c": scale.price(bar.close),
+        "w": day.mean_price,
+        "v": scale.qty(bar.volume),
+        "q": scale.quote(bar.quote),
+        "O": bar.open_ms * unit,
+        "C": day.now_ms * unit,
+        "F": first_id,
+        "L": last_id,
+        "n": bar.trades,
     }
 
 
@@ -182,7 +244,7 @@ def rest_ticker(day: Day, *, full: bool) -> Json:
         "priceChange": day.change,
         "priceChangePercent": day.change_percent,
         "weightedAvgPrice": day.mean_price,
-        "prevClosePrice": scale.price(bar.open),
+        "prevClosePrice": scale.price(day.previous_close),
         "lastPrice": scale.price(bar.close),
         "lastQty": decimal_text(day.last_qty),
         "bidPrice": decimal_text(day.bid[0]),
@@ -211,12 +273,21 @@ def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int) -> list[obj
     ]
 
 
-def avg_price(symbol: str, price: Decimal, last_trade_ms: int, now_ms: int) -> Json:
+def avg_price(symbol: str, price: Decimal, last_trade_ms: int, now_ms: int, unit: int = 1) -> Json:
     return {
         "e": "avgPrice",
-        "E": now_ms,
+        "E": now_ms * unit,
         "s": symbol,
         "i": "5m",
         "w": decimal_text(price),
-        "T": last_trade_ms,
+        "T": last_trade_ms * unit,
+    }
+
+
+def reference_price(symbol: str, price: Decimal | None, set_ms: int, unit: int = 1) -> Json:
+    return {
+        "e": "referencePrice",
+        "s": symbol,
+        "r": None if price is None else decimal_text(price),
+        "t": set_ms * unit,
     }

@@ -167,6 +167,11 @@ class Tape:
             total.open_ms = from_ms
         return total
 
+    def close_before(self, open_ms: int) -> int | None:
+        """The last price of the minute before a whole minute, in ticks, if that minute exists."""
+        bar = self.window(open_ms - MINUTE_MS, open_ms - 1)
+        return None if bar is None else bar.close
+
     @property
     def _played_from(self) -> int:
         """Where play began, or the oldest played minute that is still kept."""

@@ -1,0 +1,87 @@
+"""A WebSocket connection of uvicorn's that sends many frames in one write and tells of pings.
+
+One write per frame, each through the framework, costs more than everything before it together.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame
+from websockets.http11 import Request
+
+_EXTENSION = "livespot.wire"
+_ABNORMAL = 1006
+
+
+class WireProtocol(WebSocketsSansIOProtocol):
+    """Serves one connection; give the class to uvicorn's `ws` setting."""
+
+    batches = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_control: Callable[[], object] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """Let the application find this object in its scope."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            extensions = cast(dict[str, object], self.scope["extensions"])
+            extensions[_EXTENSION] = self
+
+    def handle_ping(self) -> None:
+        """A ping has come; it is answered as always."""
+        super().handle_ping()
+        self._count()
+
+    def handle_pong(self, event: Frame) -> None:
+        """A pong has come, asked for or not."""
+        super().handle_pong(event)
+        self._count()
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send each text as a frame, all in one write, once the client has room.
+
+        Raises:
+            WebSocketDisconnect: the client has gone.
+        """
+        await self.writable.wait()
+        try:
+            for text in texts:
+                self.conn.send_text(text.encode())
+        except InvalidState as error:
+            raise WebSocketDisconnect(_ABNORMAL) from error
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def _count(self) -> None:
+        if self.on_control is not None:
+            self.on_control()
+
+
+class SingleFrameProtocol(WireProtocol):
+    """Sends frame by frame through the application's own chain, where something looks at each."""
+
+    batches = False
+
+
+async def send_all(websocket: WebSocket, texts: Sequence[str]) -> None:
+    """Send each text as a frame of its own, in one write where the connection can.
+
+    Raises:
+        WebSocketDisconnect: the client has gone.
+    """
+    wire = wire_of(websocket)
+    if wire is not None and wire.batches:
+        await wire.send_texts(texts)
+        return
+    for text in texts:
+        await websocket.send_text(text)
+
+
+def wire_of(websocket: WebSocket) -> WireProtocol | None:
+    """The connection behind a WebSocket; None when something else than `WireProtocol` serves it."""
+    wire = websocket.scope.get("extensions", {}).get(_EXTENSION)
+    return wire if isinstance(wire, WireProtocol) else None
