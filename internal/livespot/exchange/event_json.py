@@ -10,12 +10,10 @@ from livespot.exchange.model import (
     ListStatus,
 )
 
-_UNIT = Decimal("0.00000001")
-
 
 def decimal_text(value: Decimal) -> str:
     """A plain decimal with eight places, as the exchange prints money and quantities."""
-    return format(value.quantize(_UNIT), "f")
+    return f"{value:.8f}"
 
 
 def user_event(

@@ -12,7 +12,7 @@ from livespot.exchange.model import (
     Range,
     Rejection,
 )
-from livespot.exchange.open_orders import Tally
+from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, Tally
 from livespot.exchange.params import OrderRequest
 from livespot.exchange.state import Account, Exchange, Market
 
@@ -72,24 +72,24 @@ def check_counts(
     market: Market, account: Account, requests: tuple[OrderRequest, ...], *, lists: int = 0
 ) -> None:
     """Filters over all of the account's open orders on the symbol, plus the new ones."""
-    added = Tally(
-        orders=len(requests),
-        algos=sum(request.is_algo for request in requests),
-        icebergs=sum(request.iceberg_qty > 0 for request in requests),
-    )
-    held = account.open.on(market.spec.symbol)
-    _check_tally("", market.spec.filters, (held, added), lists)
-    _check_tally("EXCHANGE_", account.open.limits, (account.open.total, added), lists)
+    algos = icebergs = 0
+    for request in requests:
+        algos += request.is_algo
+        icebergs += request.iceberg_qty > 0
+    added = (len(requests), algos, icebergs, lists)
+    _check_tally("", market.spec.filters, account.open.on(market.spec.symbol), added)
+    if account.open.limits is not NO_EXCHANGE_FILTERS:
+        _check_tally("EXCHANGE_", account.open.limits, account.open.total, added)
 
 
 def _check_tally(
-    scope: str, limits: Filters | ExchangeFilters, tallies: tuple[Tally, Tally], lists: int
+    scope: str, limits: Filters | ExchangeFilters, held: Tally, added: tuple[int, int, int, int]
 ) -> None:
-    held, added = tallies
+    orders, algos, icebergs, lists = added
     for name, limit, before, more in (
-        ("MAX_NUM_ORDERS", limits.max_num_orders, held.orders, added.orders),
-        ("MAX_NUM_ALGO_ORDERS", limits.max_num_algo_orders, held.algos, added.algos),
-        ("MAX_NUM_ICEBERG_ORDERS", limits.max_num_iceberg_orders, held.icebergs, added.icebergs),
+        ("MAX_NUM_ORDERS", limits.max_num_orders, held.orders, orders),
+        ("MAX_NUM_ALGO_ORDERS", limits.max_num_algo_orders, held.algos, algos),
+        ("MAX_NUM_ICEBERG_ORDERS", limits.max_num_iceberg_orders, held.icebergs, icebergs),
         ("MAX_NUM_ORDER_LISTS", limits.max_num_order_lists, len(held.lists), lists),
     ):
         if limit is not None and more and before + more > limit:

@@ -220,7 +220,7 @@ class Lock:
     amount: Decimal = ZERO
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One execution of one account order."""
 
     trade_id: int
@@ -262,7 +262,7 @@ class Amendment:
     time_ms: int
 
 
-class PreventedMatch(msgspec.Struct, frozen=True, kw_only=True):
+class PreventedMatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One match that self-trade prevention stopped, between orders of one account or one group.
 
     A quantity is None where that order lost nothing. `mode` is the one that ruled: the taker's,
@@ -385,7 +385,7 @@ class OrderList:
     order_status: str = "EXECUTING"
 
 
-class PublicTrade(msgspec.Struct, frozen=True, kw_only=True):
+class PublicTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A trade as the market sees it; order ids are -1 on the house side.
 
     Trades of one incoming order share `taker_id`: the order's id, or a negative number of its own
@@ -403,7 +403,7 @@ class PublicTrade(msgspec.Struct, frozen=True, kw_only=True):
     taker_id: int = 0
 
 
-class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
+class BookChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One book update: the changed levels of house plus account orders, absolute quantities.
 
     A quantity of zero deletes the level. Update ids are consecutive per symbol.
@@ -416,7 +416,7 @@ class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
 
 
-class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionReport(msgspec.Struct, frozen=True, gc=False):
     """Snapshot of one order event, enough for the user stream's executionReport.
 
     `client_id` is the wire's `c` (the cancel id on a cancel), `orig_client_id` its `C`.
@@ -489,7 +489,7 @@ class ListStatus:
     time_ms: int
 
 
-class AccountPosition(msgspec.Struct, frozen=True, kw_only=True):
+class AccountPosition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Absolute balances that may have changed; `balances` is (asset, free, locked).
 
     The journal's balance rows come from this too: every balance change ends in one of these

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Literal, TypeAlias, cast
+
+import msgspec
 
 from livespot.exchange.model import (
     ALGO_TYPES,
@@ -43,9 +45,11 @@ class Params:
 
     def text(self, name: str) -> str | None:
         """The value, or None when it was not sent; -1105 when sent empty."""
-        self._read.add(name)
         value = self._raw.get(name)
-        if value == "":
+        if value is None:
+            return None
+        self._read.add(name)
+        if not value:
             raise Rejection(-1105, f"Parameter '{name}' was empty.")
         return value
 
@@ -85,8 +89,7 @@ class Params:
         number = Decimal(value)
         if number > _MAX_DECIMAL:
             raise _overflow(name)
-        exponent = number.normalize().as_tuple().exponent
-        if isinstance(exponent, int) and -exponent > precision:
+        if value.partition(".")[2][precision:].strip("0"):
             raise Rejection(-1111, f"Parameter '{name}' has too much precision.")
         return number
 
@@ -165,8 +168,7 @@ def _illegal(name: str, legal: re.Pattern[str]) -> Rejection:
     return Rejection(-1100, text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One order as asked for.
 
     `qty` is None for a market order by quote amount, and for a pending leg whose quantity the
@@ -243,8 +245,14 @@ def read_order(params: Params, spec: SymbolSpec) -> OrderRequest:
     return read_leg(params, spec, leg, quote_qty)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+@cache
+def _parameter(prefix: str, member: str) -> str:
+    if prefix:
+        return prefix + member
+    return "newClientOrderId" if member == "ClientOrderId" else member[0].lower() + member[1:]
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an order before its prefixed parameters are read."""
 
     prefix: str
@@ -255,9 +263,7 @@ class Leg:
 
     def name(self, member: str) -> str:
         """The parameter's name: `abovePrice` with a prefix, `price` without."""
-        if self.prefix:
-            return self.prefix + member
-        return "newClientOrderId" if member == "ClientOrderId" else member[0].lower() + member[1:]
+        return _parameter(self.prefix, member)
 
 
 def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZERO) -> OrderRequest:

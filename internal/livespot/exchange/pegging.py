@@ -1,7 +1,8 @@
 """Finds the price of a pegged order in the book as it stands."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from livespot.exchange.book import opposite
 from livespot.exchange.model import ZERO, Peg, Rejection, Side

@@ -1,7 +1,8 @@
 """Accepts a single order: rules, filters, funds, then the book."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from livespot.exchange.filters import check_counts, check_order, check_position, check_qty
 from livespot.exchange.funds import INSUFFICIENT, floor_to, require_free, set_lock, up
