@@ -11,7 +11,6 @@ from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
 
-WARM_UP_MINUTES = 5
 _QUANTUM_SECONDS = 0.05
 _AHEAD_MS = 20_000
 

@@ -105,7 +105,8 @@ def load_replayed(
     absent = [name for name in chosen if name not in manifest.tapes or name not in rules]
     if absent or not chosen:
         raise RecordedDataInvalid(f"{directory}: no events or no rules of {', '.join(absent)}")
-    if (manifest.start_ms | manifest.end_ms) % MINUTE_MS or manifest.end_ms <= manifest.start_ms:
+    edges = (manifest.start_ms % MINUTE_MS, manifest.end_ms % MINUTE_MS)
+    if any(edges) or manifest.end_ms <= manifest.start_ms:
         raise RecordedDataInvalid(f"{directory}: the record does not span whole minutes")
     return ReplayedMarket(
         data_id=manifest.id,

@@ -18,23 +18,17 @@ from starlette.types import ASGIApp
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
-from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore, open_exchange
+from livespot.exchange.data_sets import DataOrder, live_from, open_market
 from livespot.exchange.faults.control import Control
 from livespot.exchange.faults.wire import FaultWire
 from livespot.exchange.journal import LifeRow
-from livespot.exchange.limits import iso
 from livespot.exchange.model_gate import SCRIPT, ModelGate
-from livespot.exchange.pump import WARM_UP_MINUTES, MarketPump
-from livespot.exchange.recorded import (
-    RecordedDataInvalid,
-    RecordedMarket,
-    load_recorded,
-    packaged_data,
-)
+from livespot.exchange.pump import MarketPump
 from livespot.exchange.request_log import RequestLog
 from livespot.exchange.rest_face import RestFace
 from livespot.exchange.settings import ExchangeSettings
+from livespot.exchange.sources import MarketSource
 from livespot.exchange.state_file import (
     ExchangeAddress,
     ExchangeState,
@@ -92,14 +86,14 @@ async def serve_exchange(
 @contextlib.contextmanager
 def opened(
     settings: ExchangeSettings, clock: Clock
-) -> Iterator[tuple[ExchangeCore, MarketPump, RecordedMarket]]:
+) -> Iterator[tuple[ExchangeCore, MarketPump, MarketSource]]:
     """An exchange brought to the clock's present; who opened it moves and serves it.
 
     Raises:
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
     """
-    recorded = load_recorded(settings.data or packaged_data(), settings.symbols)
-    live_from_ms = _live_from(recorded, clock.now_ms())
+    recorded = open_market(_data_order(settings, clock.now_ms()))
+    live_from_ms = live_from(recorded, clock.now_ms())
     core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
     with contextlib.closing(core.journal):
         _note_life(core, recorded, "start")
@@ -119,7 +113,7 @@ async def _serve(
     core: ExchangeCore,
     pump: MarketPump,
     ports: tuple[socket.socket, socket.socket | None],
-    place: tuple[ExchangeAddress, RecordedMarket],
+    place: tuple[ExchangeAddress, MarketSource],
     task_status: TaskStatus[ExchangeAddress],
 ) -> None:
     address, recorded = place
@@ -229,16 +223,15 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _live_from(recorded: RecordedMarket, now_ms: int) -> int:
-    """The minute play begins with: some before the present, so that averages have a past."""
-    first = now_ms // MINUTE_MS * MINUTE_MS - WARM_UP_MINUTES * MINUTE_MS
-    if not recorded.start_ms <= first or now_ms >= recorded.end_ms:
-        earliest = recorded.start_ms + WARM_UP_MINUTES * MINUTE_MS
-        raise RecordedDataInvalid(
-            f"the recorded data plays from {iso(earliest)} to {iso(recorded.end_ms)}, "
-            f"not at {iso(now_ms)}"
-        )
-    return first
+def _data_order(settings: ExchangeSettings, now_ms: int) -> DataOrder:
+    return DataOrder(
+        name="recorded" if settings.data is None else str(settings.data),
+        seed=settings.seed,
+        now_ms=now_ms,
+        shifted=settings.shifted,
+        only=settings.symbols,
+        scenario=settings.scenario,
+    )
 
 
 def _planned_stop(core: ExchangeCore) -> int:
@@ -247,7 +240,7 @@ def _planned_stop(core: ExchangeCore) -> int:
     return now_ms if planned_ms is None else min(now_ms, planned_ms)
 
 
-def _note_life(core: ExchangeCore, recorded: RecordedMarket, event: str) -> None:
+def _note_life(core: ExchangeCore, recorded: MarketSource, event: str) -> None:
     begins = event == "start"
     at_ms = core.settings.start_ms or core.market_clock.now_ms() if begins else _planned_stop(core)
     core.journal.write(
@@ -260,7 +253,7 @@ def _note_life(core: ExchangeCore, recorded: RecordedMarket, event: str) -> None
     )
 
 
-def _state(core: ExchangeCore, address: ExchangeAddress, recorded: RecordedMarket) -> ExchangeState:
+def _state(core: ExchangeCore, address: ExchangeAddress, recorded: MarketSource) -> ExchangeState:
     journal: Path | None = core.settings.journal
     return ExchangeState(
         pid=os.getpid(),

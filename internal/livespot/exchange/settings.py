@@ -61,6 +61,8 @@ class ExchangeSettings:
     port: int = 0
     seed: int = 1
     data: Path | None = None
+    shifted: bool = False
+    scenario: Path | None = None
     symbols: frozenset[str] = frozenset()
     accounts: tuple[AccountSpec, ...] = (DEMO_ACCOUNT,)
     keys: tuple[ApiKey, ...] = (ApiKey(key=DEMO_KEY, account_id="demo", hmac_secret=DEMO_SECRET),)
