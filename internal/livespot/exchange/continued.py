@@ -101,6 +101,10 @@ class ContinuedSeries:
             (minutes, opens, highs, lows, closes, volumes),
         )
 
+    def prepare(self) -> None:
+        """Work out the repeated part now rather than when it is first needed."""
+        self.bar(len(self.head.minutes), len(self.head.minutes) + 1, 0)
+
     def at(self, row: int) -> Candle:
         """The candle in a row."""
         if row < len(self.head.minutes):
@@ -153,6 +157,14 @@ class ContinuedMarket:
     series: Mapping[str, ContinuedSeries]
     symbols: tuple[SymbolSpec, ...]
     end_ms: int | None = None
+
+    def warm(self, now_ms: int, step: int) -> bool:
+        """Work out the continuation of one symbol once the record is about to end."""
+        soon = now_ms + _DAY_MINUTES * MINUTE_MS >= self.recorded_until_ms
+        if not soon or step >= len(self.series):
+            return False
+        list(self.series.values())[step].prepare()
+        return True
 
 
 def continued(market: RecordedMarket) -> ContinuedMarket:

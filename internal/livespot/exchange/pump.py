@@ -13,6 +13,7 @@ from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
 
 _QUANTUM_SECONDS = 0.05
 _AHEAD_MS = 20_000
+_WARM_STEPS = 16
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class MarketPump:
             symbol: Player(f"{seed}:{symbol}", history, from_ms)
             for symbol, history in core.source.series.items()
         }
+        self._warmed = 0
         self._seeds = {symbol: SplitMix(f"{seed}:{symbol}").bits() for symbol in core.tapes}
 
     def catch_up(self) -> None:
@@ -95,12 +97,19 @@ class MarketPump:
         # A little at a time, ahead of need, so that no step is long.
         for _ in range(self._share):
             if not any(player.prepare(now_ms + _AHEAD_MS) for player in self._players.values()):
+                self._warm(now_ms)
                 return
 
     @property
     def _share(self) -> int:
         """How many minutes to prepare in one step, so that all symbols get their turn in time."""
         return 1 + len(self._players) // 100
+
+    def _warm(self, now_ms: int) -> None:
+        for _ in range(_WARM_STEPS):
+            if not self._core.source.warm(now_ms, self._warmed):
+                return
+            self._warmed += 1
 
     def _apply(self, symbol: str, event: Happening) -> None:
         engine, scale = self._core.engine, self._core.tapes[symbol].scale

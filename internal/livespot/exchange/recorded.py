@@ -133,6 +133,10 @@ class RecordedMarket:
     series: Mapping[str, Series]
     symbols: tuple[SymbolSpec, ...]
 
+    def warm(self, now_ms: int, step: int) -> bool:
+        """Everything is in memory already."""
+        return False
+
 
 def packaged_data() -> Path:
     """The excerpt that ships with the program."""

@@ -86,6 +86,10 @@ class ReplayedMarket:
     series: Mapping[str, ReplayedSeries]
     symbols: tuple[SymbolSpec, ...]
 
+    def warm(self, now_ms: int, step: int) -> bool:
+        """Everything is in memory already."""
+        return False
+
 
 def load_replayed(
     directory: Path, only: frozenset[str] = frozenset(), shift_ms: int = 0

@@ -53,6 +53,8 @@ class SharedClock:
 class ExchangeSettings:
     """One embedded exchange. Empty `symbols` means every symbol of the data.
 
+    `data`: a directory or the name of a data set; `shifted` moves a record to the present and
+    repeats its last days; `scenario`: the timeline of a made-up market. See `DataOrder`.
     `read_lag_ms`: account queries show changes this much later. `plan`: faults from the start;
     `control_port`: where faults can be changed meanwhile, 0 for any free port, None for nowhere.
     `start_ms` and `stop_ms`: when the exchange is planned to begin and end, in market time.

@@ -57,3 +57,7 @@ class MarketSource(Protocol):
     def symbols(self) -> tuple[SymbolSpec, ...]:
         """The trading rules of each symbol."""
         ...
+
+    def warm(self, now_ms: int, step: int) -> bool:
+        """Work out one piece of what will soon be asked for; false from the last step on."""
+        ...
