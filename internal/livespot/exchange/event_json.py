@@ -13,7 +13,7 @@ from livespot.exchange.model import (
 
 def decimal_text(value: Decimal) -> str:
     """A plain decimal with eight places, as the exchange prints money and quantities."""
-    return f"{value:.8f}"
+    return f"{value:.8f}" if value else "0.00000000"
 
 
 def user_event(
