@@ -225,7 +225,7 @@ def _end_unarmed(exchange: Exchange, order_list: OrderList, reason: str) -> None
 
 
 def _after_leg(exchange: Exchange, leg: Order) -> None:
-    if leg.executed > 0:
+    if leg.executed > 0 or leg.transferred > 0:
         expire_siblings(exchange, leg, "OCO_TRIGGER")
     elif not leg.is_open and leg.expiry_reason != "OCO_TRIGGER":
         expire_siblings(exchange, leg, leg.expiry_reason)

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from livespot.exchange.amounts import market_quantity
 from livespot.exchange.filters import check_counts, check_order, check_position, check_qty
-from livespot.exchange.funds import INSUFFICIENT, floor_to, require_free, set_lock, up
+from livespot.exchange.funds import INSUFFICIENT, require_free, set_lock, up
 from livespot.exchange.matching import enter, would_take
 from livespot.exchange.model import (
     NO_LIST,
@@ -167,23 +168,7 @@ def resolve_amount(market: Market, request: OrderRequest) -> OrderRequest:
     """Turn a market order by quote amount into a quantity at the current book."""
     if request.qty is not None or request.quote_qty == 0:
         return request
-    left = request.quote_qty
-    qty = ZERO
-    price = None
-    for price, offered in market.book.walk(request.side, None):
-        taken = min(offered, left / price)
-        qty += taken
-        left -= taken * price
-        if left <= 0:
-            break
-    lot = market.spec.filters.lot
-    if price is not None and left > 0:
-        qty += left / price
-    qty = floor_to(qty, lot.step if lot else ZERO)
-    if qty <= 0 or (lot is not None and qty < lot.low):
-        text = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity."
-        raise Rejection(-2010, text)
-    return replace(request, qty=qty)
+    return replace(request, qty=market_quantity(market, request.side, request.quote_qty))
 
 
 def funded_lock(market: Market, account: Account, requests: list[OrderRequest]) -> Lock:
@@ -287,6 +272,8 @@ def activate(exchange: Exchange, market: Market, order: Order) -> None:
     order.status = "NEW"
     order.sequence = exchange.next_sequence()
     order.conditional = order.stop_price is not None or order.trailing_delta is not None
+    if order.conditional:
+        market.waiting[order.order_id] = order
     if not order.conditional:
         order.working_ms = exchange.now_ms
     elif order.stop_price is None and market.last_price is not None:

@@ -78,6 +78,7 @@ class Account:
 class Market:
     """Everything that belongs to one symbol.
 
+    `waiting` are the open orders that watch for their trigger.
     `unseen_prices` are (sequence, price) of trades that stops have not been checked against yet.
     `reference` is the reference price with the time it was set; the price is None while there is
     none, and `reference` is None as long as there never was one. `held_book` is the house book
@@ -88,6 +89,7 @@ class Market:
     book: Book = field(default_factory=Book)
     orders: dict[int, Order] = field(default_factory=dict)
     open_ids: dict[int, None] = field(default_factory=dict)
+    waiting: dict[int, Order] = field(default_factory=dict)
     by_client: dict[tuple[str, str], int] = field(default_factory=dict)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
     averages: AveragePrices = field(default_factory=AveragePrices)
@@ -194,6 +196,7 @@ class Exchange:
         market.book.remove(order)
         if order.order_id in market.open_ids:
             del market.open_ids[order.order_id]
+            market.waiting.pop(order.order_id, None)
             self.accounts[order.account_id].open.discard(order)
 
     def market_of(self, order: Order) -> Market:

@@ -15,8 +15,7 @@ _BASIS_POINTS = Decimal(10_000)
 
 def on_price(exchange: Exchange, market: Market, sequence: int, price: Decimal) -> None:
     """Check every waiting order of a market against one trade that came after it."""
-    for number in list(market.open_ids):
-        order = market.orders[number]
+    for order in list(market.waiting.values()):
         waiting = order.conditional and order.status == "NEW" and order.sequence < sequence
         if waiting and _fires(exchange, order, price):
             _fire(exchange, market, order)
@@ -62,6 +61,7 @@ def _fire(exchange: Exchange, market: Market, order: Order) -> None:
     if not _peg(exchange, market, order):
         return
     order.conditional = False
+    market.waiting.pop(order.order_id, None)
     order.working_ms = exchange.now_ms
     exchange.report(order, "NEW")
     enter(exchange, market, order)
