@@ -193,15 +193,15 @@ def test_legs_of_an_oco_are_pegged_each_in_its_time(desk: SpotDesk) -> None:
     assert (body["status"], body["peggedPrice"]) == ("FILLED", "94.00000000")
 
 
+DEEPER = "pendingType=LIMIT pendingTimeInForce=GTC pendingPegPriceType=PRIMARY_PEG "
+DEEPER += "pendingPegOffsetType=PRICE_LEVEL pendingPegOffsetValue=1"
+
+
 @pytest.mark.parametrize(
     ("kind", "pending"),
     [
         ("oto", "pendingType=LIMIT_MAKER pendingQuantity=1 pendingPegPriceType=PRIMARY_PEG"),
-        (
-            "opo",
-            "pendingType=LIMIT pendingTimeInForce=GTC pendingPegPriceType=PRIMARY_PEG "
-            "pendingPegOffsetType=PRICE_LEVEL pendingPegOffsetValue=1",
-        ),
+        ("opo", DEEPER),
     ],
 )
 def test_pending_peg_is_priced_when_its_working_order_has_filled(
