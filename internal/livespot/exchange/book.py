@@ -71,12 +71,17 @@ class _Half:
             del self.prices[bisect_left(self.prices, price)]
 
     def replace_house(self, levels: Levels) -> None:
-        offered = {price: qty for price, qty in levels if qty > 0}
-        for price in [one for one, level in self.levels.items() if level.house > 0]:
-            if price not in offered:
-                self._set_house(price, ZERO)
+        offered, standing = dict(levels), self.levels
+        # Most levels stay as they are from one quote to the next; those must cost next to nothing.
+        gone = [
+            price for price, level in standing.items() if price not in offered and level.house > 0
+        ]
+        for price in gone:
+            self._set_house(price, ZERO)
         for price, qty in offered.items():
-            self._set_house(price, qty)
+            level = standing.get(price)
+            if qty != (ZERO if level is None else level.house):
+                self._set_house(price, max(qty, ZERO))
 
     def changes(self) -> tuple[Level, ...]:
         changed = []
