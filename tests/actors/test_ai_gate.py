@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import msgspec
@@ -23,6 +23,7 @@ from livespot.actors.mail import (
     SignalInbox,
 )
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import DecisionRow, GateEventRow
 from livespot.contracts.secret import Secret
 from livespot.contracts.settings import GateSettings, Settings
@@ -32,6 +33,7 @@ from livespot.contracts.vocabulary import EventType, GateVerdict, SignalLevel, S
 from livespot.exchange.model_gate import ModelGate, ScriptedAnswer
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import load_prompt
+from livespot.gate.recorded import RecordedGate
 from livespot.rules.gate_budget import GateUsage, called, failed, failure_level, may_call
 from livespot.runtime.mailboxes import Mailbox
 from livespot.testing.audit import RecordingAudit
@@ -68,6 +70,16 @@ class _Line:
         self.clock.advance(self.late_ms)
         status, body = await self.model.answer(content)
         return HttpAnswer(status=status, headers={}, body=body)
+
+
+@dataclass
+class _Ledger:
+    """When the gate was asked in earlier lives of the process."""
+
+    calls: tuple[int, ...] = ()
+
+    async def gate_calls(self, *, since_ms: int) -> tuple[int, ...]:
+        return tuple(at_ms for at_ms in self.calls if at_ms >= since_ms)
 
 
 @dataclass
@@ -117,7 +129,11 @@ def _mode(mode: SysMode) -> ModeChanged:
 
 @asynccontextmanager
 async def _house(
-    *answers: ScriptedAnswer, mode: SysMode = SysMode.NORMAL, **gate: Any
+    *answers: ScriptedAnswer,
+    mode: SysMode = SysMode.NORMAL,
+    calls: tuple[int, ...] = (),
+    rows: Sequence[GateEventRow] | None = None,
+    **gate: Any,
 ) -> AsyncIterator[_House]:
     clock, audit = ManualClock(NOW_MS), RecordingAudit()
     settings = Settings(ai_gate=GateSettings(**gate))
@@ -133,14 +149,10 @@ async def _house(
     actor = AiGate(
         settings=settings,
         prompt=_PROMPT,
-        client=GateClient(
-            transport=house.line,
-            base_url="http://127.0.0.1:1/v1",
-            key=Secret("sk-test"),
-            timeout_seconds=9,
-        ),
+        client=_client(house.line) if rows is None else RecordedGate(rows, clock),
         clock=clock,
         audit=audit,
+        ledger=cast("LedgerReader", _Ledger(calls)),
         inbox=house.inbox,
         risk=house.risk,
         signal=house.signal,
@@ -151,6 +163,15 @@ async def _house(
         await house.inbox.send(_mode(mode))
         yield house
         house.inbox.close()
+
+
+def _client(line: _Line) -> GateClient:
+    return GateClient(
+        transport=line,
+        base_url="http://127.0.0.1:1/v1",
+        key=Secret("sk-test"),
+        timeout_seconds=9,
+    )
 
 
 def _content(**fields: Any) -> ScriptedAnswer:
@@ -197,6 +218,7 @@ async def test_a_modified_proposal_is_smaller_and_keeps_its_link() -> None:
     assert isinstance(changed, DecisionRow)
     assert row.decision_id == changed.original_decision_id == proposal.decision.decision_id
     assert row.patch_redacted == '{"entry_plan":{"qty":"1.0"}}'
+    assert row.reasons == (ReasonCode.AIGATE_MODIFIED,)
 
 
 async def test_a_blocked_proposal_ends_without_a_signal() -> None:
@@ -385,3 +407,67 @@ def test_failures_older_than_ten_minutes_are_forgotten() -> None:
 
     assert failure_level(_usage([], [0, 600_000]), settings) is SignalLevel.DEGRADE
     assert failure_level(_usage([], [1, 600_000]), settings) is SignalLevel.PAUSE
+
+
+async def test_a_restart_forgets_no_call_of_the_budget() -> None:
+    recent = (NOW_MS - 10_000, NOW_MS - 5_000)
+    async with _house(calls=recent, max_calls_per_hour=2) as house:
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_BUDGET,)
+    assert house.line.calls == 0
+
+
+async def test_a_call_of_yesterday_is_no_longer_in_the_way() -> None:
+    async with _house(calls=(NOW_MS - 86_400_001,), max_calls_per_day=1) as house:
+        await house.propose()
+
+        await house.passed()
+    assert house.line.calls == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        _content(),
+        _content(verdict="BLOCK", reasons=["SPREAD_OPENING"]),
+        _modify({"entry_plan": {"qty": "1.0", "fallback": {"max_slippage_bps": 3}}}),
+        _modify({"entry_plan": {"qty": "9"}}),
+        ScriptedAnswer(content="not json"),
+        ScriptedAnswer(status=500),
+    ],
+    ids=["allow", "block", "modify", "refused", "garbled", "down"],
+)
+async def test_a_recorded_answer_says_the_same_again_without_a_model(said: ScriptedAnswer) -> None:
+    async with _house(said, ai_dec=1) as first:
+        await first.propose()
+        once = await _told(first)
+
+    async with _house(rows=first.rows(), ai_dec=1) as second:
+        await second.propose(cycle_id="cyc_20261121_000000_000_abcdef")
+        again = await _told(second)
+
+    assert second.line.calls == 0
+    assert again == once
+    (was,), (now,) = first.rows(), second.rows()
+    same = msgspec.structs.replace(now, cycle_id=was.cycle_id, input_hash=was.input_hash)
+    assert same == was
+
+
+async def _told(house: _House) -> object:
+    """What went on to risk, as far as it can differ, or why nothing did."""
+    with anyio.fail_after(5):
+        while True:
+            await anyio.sleep(0.001)
+            gated, ended = house.risk.receive_nowait(), house.signal.receive_nowait()
+            if isinstance(gated, GatedProposal):
+                return gated.decision.entry_plan, gated.gate.verdict, gated.gate.reasons
+            if isinstance(ended, ProposalEnded):
+                return ended.reasons
+
+
+async def test_what_was_never_recorded_is_a_failure() -> None:
+    async with _house(rows=(), ai_dec=1) as house:
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.AIGATE_HTTP_ERROR,)

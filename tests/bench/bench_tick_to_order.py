@@ -168,6 +168,7 @@ class _Floor:
             client=cast(GateClient, _Unused()),
             clock=clock,
             audit=audit,
+            ledger=cast(LedgerReader, _Unused()),
             inbox=self.gate_inbox,
             risk=self.risk_inbox,
             signal=signal,

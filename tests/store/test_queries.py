@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from livespot.contracts.codes import ReasonCode
@@ -249,6 +250,24 @@ async def test_risk_memory_comes_back(tmp_path: Path) -> None:
     assert await reader.reserves() == (RESERVE,)
     assert await reader.symbol_health() == (HEALTH,)
     assert await reader.risk_counters() == '{"a":2}'
+
+
+async def test_calls_of_the_gate_come_back_without_those_that_never_left(tmp_path: Path) -> None:
+    asked = next(row for row in OTHERS if isinstance(row, GateEventRow))
+    replace = msgspec.structs.replace
+    rows = (
+        replace(asked, at_ms=10),
+        replace(asked, at_ms=20, verdict=GateVerdict.ERROR, error_code="AIGATE_TIMEOUT"),
+        replace(asked, at_ms=30, error_code="AIGATE_BUDGET", latency_ms=0),
+        replace(asked, at_ms=40, enabled=False),
+        replace(asked, at_ms=50),
+    )
+    path = fresh(tmp_path)
+    reader = await written(path, *rows)
+    queries = LedgerQueries(ReadOnlyDatabase(path))
+
+    assert await reader.gate_calls(since_ms=11) == (20, 50)
+    assert await queries.gate_events(RUN) == (rows[0], rows[1], rows[2], rows[4])
 
 
 async def test_decision_and_snapshot_texts_come_back(tmp_path: Path) -> None:

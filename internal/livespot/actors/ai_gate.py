@@ -3,7 +3,7 @@
 Reads: `Proposal`s from signal, `ModeChanged`.
 Writes: `GatedProposal` to risk, `ProposalEnded` to signal, `HealthSignal` to the governor, and one
 AIGATE_CALL row per attempt, durable before anything moves on.
-Owns: the calls in flight and the gate's budget.
+Owns: the calls in flight and the gate's budget, which goes on over restarts.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +28,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import AIGateResult, Decision
 from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.ports import Clock
+from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import DecisionRow, GateEventRow, Record
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import HealthSignal, ModeChanged
@@ -39,7 +40,7 @@ from livespot.contracts.vocabulary import (
     Stage,
     SysMode,
 )
-from livespot.gate.client import Completion, GateClient, GateFailed
+from livespot.gate.client import Completion, GateFailed, GateModel
 from livespot.gate.prompts import GateInput, Prompt, chat_request, gate_input
 from livespot.rules import gate_budget
 from livespot.rules.gate_answer import AnswerRefused, AnswerVerdict, GateAnswer, Patch, parse_answer
@@ -75,9 +76,10 @@ class _Outcome:
 class AiGate:
     settings: Settings
     prompt: Prompt
-    client: GateClient
+    client: GateModel
     clock: Clock
     audit: AuditPort
+    ledger: LedgerReader
     inbox: Mailbox[GateInbox]
     risk: Mailbox[RiskInbox]
     signal: Mailbox[SignalInbox]
@@ -85,7 +87,9 @@ class AiGate:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox closes; a call still under way then is abandoned."""
-        desk = _Desk()
+        since_ms = self.clock.now_ms() - gate_budget.DAY_MS
+        calls = await self.ledger.gate_calls(since_ms=since_ms)
+        desk = _Desk(usage=GateUsage(calls_ms=calls))
         async with anyio.create_task_group() as group:
             task_status.started()
             async for message in self.inbox:
@@ -328,6 +332,7 @@ def _modified(proposal: Proposal, answer: GateAnswer, result: AIGateResult) -> _
         )
     result = msgspec.structs.replace(
         result,
+        reasons=tuple(dict.fromkeys((*result.reasons, ReasonCode.AIGATE_MODIFIED))),
         modify_applied=True,
         patch_redacted=canonical_json(_changes(patch)).decode(),
         original_decision_id=original.decision_id,

@@ -1,6 +1,7 @@
 """One question to an OpenAI-compatible server: sent once, answered or failed by a typed error."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -32,6 +33,14 @@ class Completion:
     content: bytes
     declined: bool
     raw_hash: str
+
+
+class GateModel(Protocol):
+    """Whoever completes a chat request: a server, or a record of what one said."""
+
+    async def complete(self, request: bytes) -> Completion:
+        """The answer. Raises `GateFailed`; the caller bounds the whole by its clock."""
+        ...
 
 
 class _Said(msgspec.Struct, frozen=True):

@@ -193,6 +193,7 @@ def _gate(plan: Plan, seams: Seams, house: House) -> Actor:
         client=seams.gate_client,
         clock=seams.clock,
         audit=seams.writer,
+        ledger=seams.ledger,
         inbox=wires.gate,
         risk=wires.risk,
         signal=wires.signal,

@@ -13,7 +13,7 @@ from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
-from livespot.gate.client import GateClient
+from livespot.gate.client import GateModel
 from livespot.gate.prompts import Prompt
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.run_records import Birth
@@ -48,7 +48,7 @@ class Seams:
     clock: Clock
     entropy: Entropy
     venue: VenueLink
-    gate_client: GateClient
+    gate_client: GateModel
     writer: AuditWriter
     ledger: LedgerReader
     control: ControlFiles

@@ -7,7 +7,7 @@ import msgspec
 
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
 from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
-from livespot.contracts.records import ReserveRow, SymbolHealth
+from livespot.contracts.records import GateEventRow, ReserveRow, SymbolHealth
 from livespot.contracts.vocabulary import Mode, SysMode
 from livespot.store.reader import Reader, Row, first
 
@@ -37,6 +37,16 @@ _RESERVES = (
     "WHERE state IN ('RESERVED', 'BOUND') ORDER BY decision_id"
 )
 _HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
+# A call refused for want of budget never left the house: it has no duration.
+_GATE_CALLS = (
+    "SELECT at_ms FROM ai_gate_events WHERE enabled = 1 AND at_ms >= ? "
+    "AND (error_code <> 'AIGATE_BUDGET' OR latency_ms > 0) ORDER BY at_ms, id"
+)
+_GATE_FIELDS = tuple(field.name for field in msgspec.structs.fields(GateEventRow))
+_GATE_EVENTS = (
+    f"SELECT {', '.join(_GATE_FIELDS)} FROM ai_gate_events "  # noqa: S608
+    "WHERE run_id = ? AND enabled = 1 ORDER BY id"
+)
 _LAST_RUN = """
 SELECT r.run_id, r.mode, r.started_at_ms, r.ended_at_ms, r.exit_code,
        coalesce((SELECT CASE mode WHEN 'EXIT' THEN previous ELSE mode END
@@ -156,6 +166,25 @@ class LedgerQueries:
     async def risk_counters(self) -> str | None:
         row = await first(self._reader, "SELECT counters_json FROM risk_counters WHERE only = 1")
         return None if row is None else str(row[0])
+
+    async def gate_calls(self, *, since_ms: int) -> tuple[int, ...]:
+        rows = await self._reader.rows(_GATE_CALLS, (since_ms,))
+        return tuple(int(at_ms) for (at_ms,) in rows)
+
+    async def gate_events(self, run_id: str) -> tuple[GateEventRow, ...]:
+        """Every attempt to ask the gate in one run, in order; a replay answers from these."""
+        return tuple(
+            msgspec.convert(
+                {
+                    "type": "GateEventRow",
+                    **dict(zip(_GATE_FIELDS, row, strict=True)),
+                    "reasons": msgspec.json.decode(row[_GATE_FIELDS.index("reasons")]),
+                },
+                GateEventRow,
+                strict=False,
+            )
+            for row in await self._reader.rows(_GATE_EVENTS, (run_id,))
+        )
 
     async def symbol_health(self) -> tuple[SymbolHealth, ...]:
         return tuple(
