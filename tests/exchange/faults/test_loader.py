@@ -127,7 +127,10 @@ def test_every_problem_is_named_with_its_place() -> None:
             {"verb": "ex.read_lag", "ms": 5}, {"when": {"nth": 2}}, "needs a match", id="unmatched"
         ),
         pytest.param(
-            {"verb": "net.half_open", "target": "ws_md"}, {"when": {"nth": 2}}, "every new", id="new"
+            {"verb": "net.half_open", "target": "ws_md"},
+            {"when": {"nth": 2}},
+            "every new",
+            id="new",
         ),
         pytest.param(
             {"verb": "net.drop_request", "target": "ws_user"}, {}, "use ws_api", id="no-request"
@@ -173,9 +176,7 @@ def test_what_contradicts_itself_is_refused(
         pytest.param("plan.json", '{"faults": {}}', "faults: expected an array", id="no-array"),
     ],
 )
-def test_a_file_that_is_no_plan_is_refused(
-    tmp_path: Path, name: str, text: str, said: str
-) -> None:
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
     path = tmp_path / name
     path.write_text(text)
 

@@ -118,7 +118,7 @@ class _Socket:
                 return
             elif self.line.kind == "ws_api":
                 await self._api_frame(message, send)
-            elif self.faults.watches("ws_md"):
+            elif self.held or self.faults.watches("ws_md"):
                 text = str(message.get("text") or "")
                 await self._frame(message, market_subject(text, self.listed), send)
             else:
@@ -161,10 +161,11 @@ class _Socket:
     def _expect_reply(self, number: object, fate: Fate, struck: list[Course]) -> None:
         plan = after(course.fault.what for course in struck)
         fate.delivered = plan.lost is None and plan.instead is None
+        if self.line.kind != "ws_api":
+            return
+        FATE.set(fate)
         if struck:
             self.replies[number] = plan
-        if self.line.kind == "ws_api":
-            FATE.set(fate)
 
     def _never(self, fate: Fate, subject: Subject, outcome: str) -> None:
         fate.delivered = False
@@ -187,7 +188,7 @@ class _Socket:
 
     async def _api_frame(self, message: Message, send: Send) -> None:
         """A reply meets what its request decided; an event is a frame of its own."""
-        if not self.replies and not self.faults.watches("ws_user"):
+        if not (self.replies or self.held or self.faults.watches("ws_user")):
             await send(message)
             return
         text = str(message.get("text") or "")
