@@ -148,12 +148,13 @@ class ContinuedSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinuedMarket:
-    """A record that never ends. `recorded_until_ms` is where the repetition begins."""
+    """A record that never ends: from `recorded_until_ms` on its last `period` minutes repeat."""
 
     data_id: str
     sha256: str
     start_ms: int
     recorded_until_ms: int
+    period: int
     series: Mapping[str, ContinuedSeries]
     symbols: tuple[SymbolSpec, ...]
     end_ms: int | None = None
@@ -177,6 +178,7 @@ def continued(market: RecordedMarket) -> ContinuedMarket:
         sha256=market.sha256,
         start_ms=market.start_ms,
         recorded_until_ms=market.end_ms,
+        period=period,
         series={
             name: ContinuedSeries(head=series, period=period)
             for name, series in market.series.items()

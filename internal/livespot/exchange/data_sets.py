@@ -31,6 +31,7 @@ _DAY_MS = 86_400_000
 # How much of a record lies before the present when it is moved to the present.
 _PAST_DAYS = 5
 _MADE_UP_SYMBOLS = 12
+_FULL_WARM_UP = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def live_from(source: MarketSource, now_ms: int) -> int:
 
     Raises `RecordedDataInvalid` when the present is not in the data.
     """
-    warm_up = 0 if isinstance(source, ReplayedMarket) else WARM_UP_MINUTES * MINUTE_MS
+    warm_up = _warm_up(source) * MINUTE_MS
     first = now_ms // MINUTE_MS * MINUTE_MS - warm_up
     if source.start_ms <= first and (source.end_ms is None or now_ms < source.end_ms):
         return first
@@ -100,6 +101,13 @@ def live_from(source: MarketSource, now_ms: int) -> int:
         f"the recorded data plays from {iso(source.start_ms + warm_up)} to {until}, "
         f"not at {iso(now_ms)}"
     )
+
+
+def _warm_up(source: MarketSource) -> int:
+    """Minutes to play at once before the present; the more symbols, the longer each takes."""
+    if isinstance(source, ReplayedMarket):
+        return 0
+    return WARM_UP_MINUTES if len(source.series) <= _FULL_WARM_UP else 1
 
 
 def _named(name: str) -> DataSet | None:

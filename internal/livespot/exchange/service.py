@@ -63,9 +63,12 @@ async def serve_exchange(
     settings: ExchangeSettings,
     clock: Clock,
     *,
+    source: MarketSource | None = None,
     task_status: TaskStatus[ExchangeAddress] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; the address is reported once the port answers.
+
+    `source` is the market the settings name, where the caller has opened it already.
 
     Raises:
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
@@ -74,7 +77,7 @@ async def serve_exchange(
     with (
         _listen(settings.port) as listening,
         _control_socket(settings) as control,
-        opened(settings, clock) as (core, pump, recorded),
+        opened(settings, clock, source) as (core, pump, recorded),
     ):
         address = address_of(_HOST, listening.getsockname()[1])
         if control is not None:
@@ -85,14 +88,14 @@ async def serve_exchange(
 
 @contextlib.contextmanager
 def opened(
-    settings: ExchangeSettings, clock: Clock
+    settings: ExchangeSettings, clock: Clock, source: MarketSource | None = None
 ) -> Iterator[tuple[ExchangeCore, MarketPump, MarketSource]]:
     """An exchange brought to the clock's present; who opened it moves and serves it.
 
     Raises:
         RecordedDataInvalid: the data is damaged or does not cover the clock's present.
     """
-    recorded = open_market(_data_order(settings, clock.now_ms()))
+    recorded = source or open_market(data_order(settings, clock.now_ms()))
     live_from_ms = live_from(recorded, clock.now_ms())
     core = open_exchange(settings, recorded, clock=clock, live_from_ms=live_from_ms)
     with contextlib.closing(core.journal):
@@ -223,7 +226,8 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _data_order(settings: ExchangeSettings, now_ms: int) -> DataOrder:
+def data_order(settings: ExchangeSettings, now_ms: int) -> DataOrder:
+    """What to play, as the settings say it."""
     return DataOrder(
         name="recorded" if settings.data is None else str(settings.data),
         seed=settings.seed,

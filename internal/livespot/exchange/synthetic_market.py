@@ -19,7 +19,7 @@ _FUTURE_DAYS = 36_500
 _DAY_MINUTES = 1440
 _DAY_HOURS = 24
 _BUSY_UP_TO = 40
-_SPARSE = Activity(least_trades=12, spread=24, quiet_quotes=24)
+_SPARSE = Activity(least_trades=8, spread=16, quiet_quotes=16)
 
 
 @dataclass(frozen=True, kw_only=True)
