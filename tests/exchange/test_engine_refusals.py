@@ -150,6 +150,22 @@ def test_account_without_the_right_to_a_symbol_places_nothing(
     assert refusal(caught.value) == (-2010, text)
 
 
+def test_account_that_may_not_trade_cancels_nothing_either() -> None:
+    owner = AccountSpec(account_id="alice", balances=FUNDS, can_trade=False)
+    desk = SpotDesk(accounts=(owner,))
+    number = {"symbol": SYMBOL, "orderListId": "0"}
+    for cancel in (
+        lambda: desk.cancel("orderId=1"),
+        lambda: desk.engine.cancel_list("alice", number, desk.now_ms),
+        lambda: desk.engine.cancel_open_orders("alice", {"symbol": SYMBOL}, desk.now_ms),
+    ):
+        with pytest.raises(Rejection) as caught:
+            cancel()
+        text = "This account may not place or cancel orders."
+        assert refusal(caught.value) == (-2011, text)
+    assert desk.engine.account_info("alice", {})["canTrade"] is False
+
+
 def test_account_in_one_group_of_each_permission_set_may_trade() -> None:
     owner = AccountSpec(account_id="alice", balances=FUNDS, permissions=("SPOT", "TRD_GRP_004"))
     row = symbol_row(permissionSets=[["SPOT", "MARGIN"], ["TRD_GRP_004", "TRD_GRP_005"]])

@@ -69,6 +69,7 @@ def find_order(
 
 def cancel(exchange: Exchange, market: Market, account: Account, request: CancelRequest) -> Json:
     """Cancel one order; a list member takes its whole list along, and the list is the reply."""
+    _check_rights(account)
     order = find_order(market, account, request.order_id, request.client_id)
     if order is None or not order.is_open:
         raise Rejection(-2011, UNKNOWN)
@@ -89,6 +90,7 @@ def cancel(exchange: Exchange, market: Market, account: Account, request: Cancel
 
 def cancel_list(exchange: Exchange, account: Account, params: Params, symbol: str) -> Json:
     """Cancel a list by its number or client id."""
+    _check_rights(account)
     params.need_one("orderListId", "listClientOrderId")
     list_id = params.long("orderListId")
     client_id = params.named("listClientOrderId")
@@ -109,6 +111,7 @@ def cancel_list(exchange: Exchange, account: Account, params: Params, symbol: st
 
 def cancel_all(exchange: Exchange, market: Market, account: Account) -> list[Json]:
     """Cancel every open order of a symbol; orders and lists mixed, all under one new name."""
+    _check_rights(account)
     open_orders = market.open_orders(account.spec.account_id)
     if not open_orders:
         raise Rejection(-2011, UNKNOWN)
@@ -154,6 +157,11 @@ def replace_order(
     if cancel_ok and place_ok:
         return 200, halves
     return _failed(409 if cancel_ok or place_ok else 400, halves)
+
+
+def _check_rights(account: Account) -> None:
+    if not account.spec.can_trade:
+        raise Rejection(-2011, "This account may not place or cancel orders.")
 
 
 def _word(*, ok: bool) -> str:
