@@ -242,3 +242,165 @@ def test_symbol_may_forbid_replacing() -> None:
     with pytest.raises(Rejection) as caught:
         desk.replace(f"{BUY} {STOP} cancelOrderId=1")
     assert caught.value.msg == "Order cancel-replace is not supported for this symbol."
+
+
+CANCEL_ONLY = "orderRateLimitExceededMode=CANCEL_ONLY"
+
+
+def full_desk() -> SpotDesk:
+    """A desk that may place no further order in this window, with order 1 open."""
+    desk = SpotDesk(limits=OrderLimits(ten_seconds=1))
+    desk.order(BUY)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (STOP, (400, -2022, "FAILURE", "NOT_ATTEMPTED")),
+        (ALLOW, (400, -2022, "FAILURE", "FAILURE")),
+    ],
+)
+def test_replace_that_can_only_cancel_but_finds_nothing_fails(
+    mode: str, expected: tuple[object, ...]
+) -> None:
+    desk = full_desk()
+    answer = desk.replace(f"{BUY} {mode} cancelOrderId=9 {CANCEL_ONLY}")
+    assert outcome(answer) == expected
+    assert desk.status(1) == "NEW"
+
+
+@pytest.mark.parametrize("mode", [STOP, ALLOW])
+def test_replace_that_can_only_cancel_counts_no_order(mode: str) -> None:
+    desk = full_desk()
+    answer = desk.replace(f"{BUY} {mode} cancelOrderId=1 {CANCEL_ONLY}")
+    assert outcome(answer) == (409, -2021, "SUCCESS", "FAILURE")
+    assert desk.engine.order_counts("alice", desk.now_ms) == (1, 1)
+    assert [one["orderId"] for one in desk.engine.all_orders("alice", {"symbol": "BTCUSDT"})] == [1]
+
+
+def test_replace_at_the_limit_does_nothing_by_default_and_when_told() -> None:
+    desk = full_desk()
+    for mode in ("", "orderRateLimitExceededMode=DO_NOTHING"):
+        with pytest.raises(Rejection) as caught:
+            desk.replace(f"{BUY} {ALLOW} cancelOrderId=1 {mode}")
+        assert (caught.value.http_status, caught.value.code) == (429, -1015)
+    assert desk.engine.order_counts("alice", desk.now_ms) == (1, 1)
+
+
+@pytest.mark.parametrize("mode", [STOP, ALLOW])
+def test_replace_counts_one_order_whatever_comes_of_it(desk: SpotDesk, mode: str) -> None:
+    desk.order(BUY)
+    desk.replace(f"{TAKING} {mode} cancelOrderId=1")
+    assert desk.engine.order_counts("alice", desk.now_ms) == (2, 2)
+    desk.replace(f"{BUY} {mode} cancelOrderId=9")
+    assert desk.engine.order_counts("alice", desk.now_ms) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "expected"),
+    [
+        ("cancelOrderId=9", UNKNOWN),
+        ("cancelOrigClientOrderId=none", UNKNOWN),
+        (
+            "cancelOrderId=1 cancelOrigClientOrderId=other",
+            (-2011, "Cancel order is invalid. Check origClOrdId and orderId."),
+        ),
+        (
+            "cancelOrderId=1 cancelRestrictions=ONLY_PARTIALLY_FILLED",
+            (-2011, "Order was not canceled due to cancel restrictions."),
+        ),
+    ],
+)
+def test_cancel_half_fails_with_its_own_reason(
+    desk: SpotDesk, cancelled: str, expected: tuple[int, str]
+) -> None:
+    desk.order(f"{BUY} newClientOrderId=entry")
+    status, body = desk.replace(f"{BUY} {STOP} {cancelled}")
+    assert status == 400
+    response = body["data"]["cancelResponse"]
+    assert (response["code"], response["msg"]) == expected
+    assert desk.status(1) == "NEW"
+
+
+def test_replace_names_the_cancel_and_honours_its_restriction(desk: SpotDesk) -> None:
+    desk.order(f"{BUY} newClientOrderId=entry")
+    named = "cancelOrderId=1 cancelOrigClientOrderId=entry cancelNewClientOrderId=bye"
+    status, body = desk.replace(f"{BUY} {STOP} {named} cancelRestrictions=ONLY_NEW")
+    assert status == 200
+    assert body["cancelResponse"]["clientOrderId"] == "bye"
+    assert body["cancelResponse"]["origClientOrderId"] == "entry"
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (
+            f"{BUY} cancelOrderId=1",
+            (
+                -1102,
+                (
+                    "Mandatory parameter 'cancelReplaceMode' was not sent, was empty/null, or "
+                    "malformed."
+                ),
+            ),
+        ),
+        (
+            f"{BUY} cancelOrderId=1 cancelReplaceMode=MAYBE",
+            (-1130, "Data sent for parameter 'cancelReplaceMode' is not valid."),
+        ),
+        (
+            f"{BUY} {STOP} cancelOrderId=1 orderRateLimitExceededMode=WAIT",
+            (-1130, "Data sent for parameter 'orderRateLimitExceededMode' is not valid."),
+        ),
+        (
+            f"{BUY} {STOP} cancelOrderId=1 cancelRestrictions=SOMETIMES",
+            (-1145, "Invalid cancelRestrictions"),
+        ),
+        (
+            f"{BUY} {STOP}",
+            (
+                -1102,
+                (
+                    "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were "
+                    "empty/null!"
+                ),
+            ),
+        ),
+        (
+            f"{BUY} {STOP} cancelOrderId=1 quantity=0.0001",
+            (-1013, "Filter failure: LOT_SIZE"),
+        ),
+    ],
+)
+def test_replace_that_does_not_fit_attempts_neither_half(
+    desk: SpotDesk, params: str, expected: tuple[int, str]
+) -> None:
+    desk.order(BUY)
+    with pytest.raises(Rejection) as caught:
+        desk.replace(params)
+    assert refusal(caught.value) == expected
+    assert desk.status(1) == "NEW"
+    assert desk.engine.order_counts("alice", desk.now_ms) == (1, 1)
+
+
+def test_cancelled_id_is_free_for_another_order_and_the_cancel_id_is_not_taken(
+    desk: SpotDesk,
+) -> None:
+    desk.order(f"{BUY} newClientOrderId=first")
+    desk.order(f"{BUY} newClientOrderId=second")
+    desk.cancel("orderId=1 newClientOrderId=second")
+    by_name = {"symbol": "BTCUSDT", "origClientOrderId": "second"}
+    assert desk.engine.query_order("alice", by_name)["orderId"] == 2
+    assert desk.order(f"{BUY} newClientOrderId=first")["orderId"] == 3
+
+
+def test_empty_ids_of_a_cancel_are_named(desk: SpotDesk) -> None:
+    desk.order(BUY)
+    for params, expected in (
+        ("orderId=1 newClientOrderId=", (-1118, "New client order ID was empty.")),
+        ("orderId=1 origClientOrderId=", (-1119, "Original client order ID was empty.")),
+    ):
+        with pytest.raises(Rejection) as caught:
+            desk.cancel(params)
+        assert refusal(caught.value) == expected

@@ -3,7 +3,7 @@
 import pytest
 
 from livespot.exchange.model import ListKind, ListStatus, Rejection
-from livespot.testing.spot_desk import SYMBOL, SpotDesk, refusal, symbol_row
+from livespot.testing.spot_desk import BASIC_FILTERS, SYMBOL, SpotDesk, refusal, symbol_row
 
 OCO = "side=SELL quantity=2 aboveType=LIMIT_MAKER abovePrice=110 belowType=STOP_LOSS "
 OCO += "belowStopPrice=95"
@@ -326,3 +326,233 @@ def test_mass_expiry_of_a_pending_leg_ends_the_whole_list(desk: SpotDesk) -> Non
     assert [desk.status(number) for number in (1, 2, 3)] == ["EXPIRED"] * 3
     assert desk.held("USDT") == ("10000", "0")
     assert desk.engine.open_lists("alice") == []
+
+
+OTO_STOP = "pendingSide=SELL pendingType=STOP_LOSS pendingStopPrice=95 pendingQuantity=1"
+LEGACY = "side=SELL quantity=1 price=110 stopPrice=95"
+
+
+def refused(desk: SpotDesk, kind: ListKind, params: str) -> tuple[int, str]:
+    with pytest.raises(Rejection) as caught:
+        desk.place_list(kind, params)
+    return refusal(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "expected"),
+    [
+        (
+            "oco",
+            f"{OCO} belowType=STOP_LOSS_LIMIT belowPrice=94 belowTimeInForce=IOC belowIcebergQty=1",
+            (
+                -1160,
+                "Parameter 'belowIcebergQty' is not supported if 'belowTimeInForce' is not GTC.",
+            ),
+        ),
+        ("oco", f"{OCO} aboveType=LIMIT", (-1158, "Order type not supported in OCO.")),
+        (
+            "oco",
+            f"{OCO} aboveTimeInForce=GTC",
+            (-1114, "TimeInForce parameter sent when not required."),
+        ),
+        (
+            "opo",
+            f"{WORKING} workingSide=SELL pendingSide=SELL pendingType=MARKET",
+            (-1222, "Working order in an OPO list must be a bid."),
+        ),
+        (
+            "opo",
+            f"{WORKING} pendingSide=BUY pendingType=MARKET",
+            (-1223, "Pending orders in an OPO list must be asks."),
+        ),
+        (
+            "opo",
+            f"{WORKING} workingPrice= pendingSide=SELL pendingType=MARKET",
+            (-1224, "Working order must include the 'workingPrice' tag."),
+        ),
+        (
+            "opoco",
+            f"{WORKING} workingQuantity= {LEGS}",
+            (-1224, "Working order must include the 'workingQuantity' tag."),
+        ),
+        (
+            "opoco",
+            f"{WORKING} {LEGS} pendingQuantity=1",
+            (-1225, "Pending orders should not include the 'pendingQuantity' tag."),
+        ),
+        (
+            "oto",
+            f"{WORKING} workingPrice= {OTO_STOP}",
+            (
+                -1102,
+                "Mandatory parameter 'workingPrice' was not sent, was empty/null, or malformed.",
+            ),
+        ),
+        (
+            "oto",
+            f"{WORKING} {OTO_STOP} pendingStopPrice=",
+            (
+                -1102,
+                (
+                    "Param 'pendingStopPrice' or 'pendingTrailingDelta' must be sent, but both were "
+                    "empty/null!"
+                ),
+            ),
+        ),
+        (
+            "oco_legacy",
+            f"{LEGACY} stopLimitPrice=9x stopLimitTimeInForce=GTC",
+            (
+                -1100,
+                (
+                    r"Illegal characters found in parameter 'stopLimitPrice'; legal range is "
+                    r"'^([0-9]{1,20})(\.[0-9]{1,20})?$'."
+                ),
+            ),
+        ),
+        (
+            "oco_legacy",
+            f"{LEGACY} limitStrategyType=5",
+            (-1134, "strategyType was less than 1000000."),
+        ),
+        (
+            "oco_legacy",
+            f"{LEGACY} stopLimitPrice=94",
+            (-1128, "Combination of optional parameters invalid."),
+        ),
+    ],
+)
+def test_list_refusal_has_its_documented_code_and_text(
+    desk: SpotDesk, kind: ListKind, params: str, expected: tuple[int, str]
+) -> None:
+    assert refused(desk, kind, params) == expected
+
+
+def test_legacy_oco_does_not_understand_the_newer_names(desk: SpotDesk) -> None:
+    assert refused(desk, "oco_legacy", f"{LEGACY} aboveStrategyId=5")[0] == -1104
+    assert refused(desk, "oco_legacy", f"{LEGACY} belowType=STOP_LOSS")[0] == -1104
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "code", "text"),
+    [
+        (TAKE, STOP, -1165, "A limit order in a buy OCO must be below."),
+        (STOP, STOP, -1196, "A stop loss order in a buy OCO must be above."),
+        (PROFIT, TAKE, -1198, "A take profit order in a buy OCO must be below."),
+        (TAKE, TAKE, -1168, "At least one OCO order must be contingent."),
+    ],
+)
+def test_buy_oco_names_the_leg_on_the_wrong_side(
+    desk: SpotDesk, above: str, below: str, code: int, text: str
+) -> None:
+    legs = f"above{above.format('above')} below{below.format('below')}"
+    assert refused(desk, "oco", f"quantity=1 side=BUY {legs}") == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "code", "text"),
+    [
+        (STOP, TAKE, -1166, "A limit order in a sell OCO must be above."),
+        (STOP, STOP, -1197, "A stop loss order in a sell OCO must be below."),
+        (TAKE, PROFIT, -1199, "A take profit order in a sell OCO must be above."),
+    ],
+)
+def test_sell_oco_names_the_leg_on_the_wrong_side(
+    desk: SpotDesk, above: str, below: str, code: int, text: str
+) -> None:
+    legs = f"above{above.format('above')} below{below.format('below')}"
+    assert refused(desk, "oco", f"quantity=1 side=SELL {legs}") == (code, text)
+
+
+def test_stop_leg_comes_first_also_where_it_stands_above(desk: SpotDesk) -> None:
+    legs = "side=BUY quantity=1 aboveType=STOP_LOSS aboveStopPrice=105 "
+    legs += "belowType=LIMIT_MAKER belowPrice=98"
+    reply = desk.place_list("oco", legs)
+    assert [(one["orderId"], one["type"]) for one in reply["orderReports"]] == [
+        (1, "STOP_LOSS"),
+        (2, "LIMIT_MAKER"),
+    ]
+    assert [one["orderId"] for one in reply["orders"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "orders"),
+    [
+        ("oco", OCO, 2),
+        ("oco_legacy", LEGACY, 2),
+        ("oto", f"{WORKING} {OTO_STOP}", 2),
+        ("opo", f"{WORKING} pendingSide=SELL pendingType=MARKET", 2),
+        ("otoco", f"{WORKING} {LEGS} pendingQuantity=1", 3),
+        ("opoco", f"{WORKING} {LEGS}", 3),
+    ],
+)
+def test_list_counts_every_one_of_its_orders(
+    desk: SpotDesk, kind: ListKind, params: str, orders: int
+) -> None:
+    desk.place_list(kind, params)
+    assert desk.engine.order_counts("alice", desk.now_ms) == (orders, orders)
+
+
+def test_number_of_open_lists_is_limited_and_an_otoco_is_one() -> None:
+    rule = {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 2}
+    desk = SpotDesk(symbol_row((*BASIC_FILTERS, rule)))
+    desk.book()
+    desk.print_buy("100.5", "0.5")
+    desk.place_list("oco", OCO)
+    desk.place_list("otoco", f"{WORKING} {LEGS} pendingQuantity=1")
+    full = (-1013, "Filter failure: MAX_NUM_ORDER_LISTS")
+    assert refused(desk, "oco", OCO) == full
+    desk.cancel("orderId=1")
+    desk.place_list("oco", OCO)
+
+
+def test_life_of_a_list_is_told_from_its_start_to_its_end(desk: SpotDesk) -> None:
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    assert list_states(desk) == [("EXEC_STARTED", "EXECUTING")]
+    desk.print_sell("99.5")
+    assert list_states(desk) == []
+    desk.print_buy("110.5")
+    assert list_states(desk) == [("ALL_DONE", "ALL_DONE")]
+
+
+@pytest.mark.parametrize("order_id", [1, 2, 3])
+def test_cancelling_any_order_of_an_unarmed_list_cancels_all(desk: SpotDesk, order_id: int) -> None:
+    desk.place_list("otoco", f"{WORKING} {LEGS} pendingQuantity=1")
+    reply = desk.cancel(f"orderId={order_id}")
+    assert [one["status"] for one in reply["orderReports"]] == ["CANCELED"] * 3
+    assert desk.held("USDT") == ("10000", "0")
+    assert list_states(desk)[-1] == ("ALL_DONE", "ALL_DONE")
+
+
+def test_list_name_is_free_again_once_the_list_is_done(desk: SpotDesk) -> None:
+    desk.place_list("oco", f"{OCO} listClientOrderId=mine")
+    assert refused(desk, "oco", f"{OCO} listClientOrderId=mine") == (
+        -2010,
+        "Duplicate order sent.",
+    )
+    desk.print_sell("95")
+    assert desk.place_list("oco", f"{OCO} belowStopPrice=90 listClientOrderId=mine")
+    newest = desk.engine.query_list("alice", {"origClientOrderId": "mine"})
+    assert newest["orderListId"] == 1
+
+
+def test_pending_leg_that_fails_a_filter_when_armed_ends_rejected() -> None:
+    rule = {"filterType": "PERCENT_PRICE", "multiplierUp": "1.2", "multiplierDown": "0.8"}
+    desk = SpotDesk(symbol_row((*BASIC_FILTERS, {**rule, "avgPriceMins": 5})))
+    desk.book()
+    desk.print_buy("100", "0.5")
+    desk.place_list(
+        "oto",
+        f"{WORKING} pendingSide=SELL pendingType=LIMIT_MAKER pendingPrice=115 pendingQuantity=1",
+    )
+    desk.now_ms += 600_000
+    desk.print_sell("90")
+    body = desk.query(2)
+    assert (body["status"], body["expiryReason"]) == ("EXPIRED", "REJECTED")
+    assert desk.engine.open_lists("alice") == []
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("ACK", 5), ("RESULT", 16), ("FULL", 17)])
+def test_list_answers_in_the_form_asked_for(desk: SpotDesk, kind: str, fields: int) -> None:
+    reply = desk.place_list("oco", f"{OCO} newOrderRespType={kind}")
+    assert len(reply["orderReports"][1]) == fields

@@ -186,7 +186,7 @@ def test_question_with_a_stray_parameter_is_refused(
 def test_trades_take_only_the_documented_combinations(
     desk: SpotDesk, names: str, legal: bool
 ) -> None:
-    values = {name: "1" for name in names.split()}
+    values = dict.fromkeys(names.split(), "1")
     if legal:
         desk.engine.my_trades("alice", PAIR | values)
         desk.engine.my_trades("alice", PAIR | values | {"limit": "5"})

@@ -139,3 +139,57 @@ def test_opoco_with_a_trailing_take_leg_lets_profit_run_with_the_stop_beside() -
     desk.book(bids="1060x50", asks="1200x5")
     walk(desk, 3, ("1105", False), ("1140", False), ("1105", True))
     assert (desk.status(2), desk.status(3)) == ("EXPIRED", "FILLED")
+
+
+def test_trailing_stop_buy_follows_the_minimum_from_the_last_price() -> None:
+    desk = desk_at("1000")
+    desk.order("side=BUY type=STOP_LOSS quantity=1 trailingDelta=200")
+    walk(desk, 1, ("980", False), ("990", False), ("970", False), ("985", False))
+    walk(desk, 1, ("989.39", False), ("989.40", True))
+
+
+def test_trailing_stop_buy_starts_with_the_trade_that_meets_its_stop() -> None:
+    desk = desk_at("1000")
+    desk.order("side=BUY type=STOP_LOSS quantity=1 stopPrice=1050 trailingDelta=300")
+    walk(desk, 1, ("1040", False), ("900", False), ("930", False))
+    assert desk.query(1)["trailingTime"] == -1
+    desk.now_ms += 40
+    started_ms = desk.now_ms
+    walk(desk, 1, ("1055", False), ("1030", False), ("1060.89", False))
+    desk.now_ms += 40
+    assert desk.query(1)["trailingTime"] == started_ms
+    walk(desk, 1, ("1060.9", True))
+
+
+def test_trailing_stop_sell_with_a_stop_price_ignores_what_was_before_it() -> None:
+    desk = desk_at("1000")
+    desk.order("side=SELL type=STOP_LOSS quantity=1 stopPrice=950 trailingDelta=100")
+    walk(desk, 1, ("1200", False), ("960", False), ("949", False), ("960", False))
+    walk(desk, 1, ("950.41", False), ("950.4", True))
+
+
+def test_trailing_order_before_any_trade_starts_with_the_first() -> None:
+    desk = SpotDesk()
+    desk.book(bids="90x50", asks="1200x50")
+    desk.order("side=SELL type=STOP_LOSS quantity=1 trailingDelta=1000")
+    assert desk.query(1)["trailingTime"] == -1
+    walk(desk, 1, ("1000", False), ("901", False), ("900", True))
+
+
+def test_trailing_legs_of_an_oco_track_on_their_own() -> None:
+    desk = desk_at("1000")
+    desk.place_list(
+        "oco",
+        "side=SELL quantity=1 aboveType=TAKE_PROFIT aboveStopPrice=1100 aboveTrailingDelta=300 "
+        "belowType=STOP_LOSS belowTrailingDelta=2000",
+    )
+    walk(desk, 2, ("1105", False), ("1140", False), ("1106", False), ("1105.80", True))
+    assert (desk.status(1), desk.query(1)["expiryReason"]) == ("EXPIRED", "OCO_TRIGGER")
+
+
+def test_trailing_report_tells_the_delta_and_since_when_it_tracks() -> None:
+    desk = desk_at("1000")
+    desk.order("side=SELL type=STOP_LOSS quantity=1 trailingDelta=200")
+    desk.order("side=SELL type=TAKE_PROFIT quantity=1 stopPrice=1100 trailingDelta=300")
+    told = [(one.trailing_delta, one.trailing_ms) for one in desk.reports()]
+    assert told == [(200, desk.now_ms), (300, -1)]
