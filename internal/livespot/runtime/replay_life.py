@@ -1,0 +1,141 @@
+"""One life of the whole runtime on virtual time: the same actors, with every seam inline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from livespot.actors.audit import AuditWriter
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.ports import Clock, Entropy
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Mode
+from livespot.gate.client import GateClient
+from livespot.gate.prompts import load_prompt
+from livespot.runtime.config import LoadedSettings
+from livespot.runtime.control import ControlDirectory
+from livespot.runtime.disk import Disk
+from livespot.runtime.environment import Secrets
+from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.plan import Plan, Seams
+from livespot.runtime.replay_wire import Wire
+from livespot.runtime.run_records import begin
+from livespot.runtime.system import System
+from livespot.runtime.venue_link import link_venue
+from livespot.store.inline import InlineDatabase, InlineReader
+from livespot.store.queries import LedgerQueries
+from livespot.store.trail import JsonlTrail
+from livespot.venue.signing import load_signer
+
+_ROOM = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every life of one replay shares."""
+
+    paths: Paths
+    loaded: LoadedSettings
+    secrets: Secrets
+    clock: Clock
+    wire: Wire
+    disk: Disk
+    announce: Callable[[Alert], None]
+
+
+class QuietHost:
+    """A machine on which nothing is scarce: its figures would differ from run to run."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+
+    def free_bytes(self) -> int:
+        return _ROOM
+
+    def rss_bytes(self) -> int:
+        return 0
+
+    def cpu_percent_x100(self) -> int:
+        return 0
+
+    def database_bytes(self) -> tuple[int, int]:
+        return 0, 0
+
+
+class Life:
+    """One process life: what `launch` does for a real one, without lock, signals and threads."""
+
+    def __init__(self, around: Surroundings, entropy: Entropy) -> None:
+        self._around = around
+        self._entropy = entropy
+        self.run_id = ""
+        self.system: System | None = None
+
+    async def run(self) -> ExitCode:
+        """Boot, trade until stopped, end. `run_id` and `system` are set once there is a run."""
+        around = self._around
+        paths, clock, settings = around.paths, around.clock, around.loaded.settings
+        reader = InlineReader(paths.database)
+        ledger = LedgerQueries(reader)
+        trail = JsonlTrail(around.disk, paths.logs, reader)
+        birth = await begin(
+            Mode.REPLAY,
+            settings=settings,
+            clock=clock,
+            entropy=self._entropy,
+            ledger=ledger,
+            trail=trail,
+        )
+        self.run_id = birth.run_id
+        redactor = Redactor(secret.reveal() for secret in around.secrets.all())
+        writer = AuditWriter(
+            run_id=birth.run_id,
+            mode=birth.mode,
+            store=InlineDatabase(
+                paths.database,
+                run_id=birth.run_id,
+                redactor=redactor,
+                survives_power_cut=False,
+            ),
+            trail=trail,
+            clock=clock,
+            settings=settings.audit,
+            redactor=redactor,
+            prev_hash=birth.last.last_hash if birth.last is not None else "",
+        )
+        folder = prompts_directory()
+        plan = Plan(
+            birth=birth,
+            settings=settings,
+            config_hash=around.loaded.config_hash,
+            prompt=load_prompt(lambda name: around.disk.read(folder / name)),
+            account_label="replay",
+        )
+        self.system = System(plan, self._seams(writer, ledger))
+        return await self.system.run()
+
+    def _seams(self, writer: AuditWriter, ledger: LedgerQueries) -> Seams:
+        around = self._around
+        settings, secrets, paths = around.loaded.settings, around.secrets, around.paths
+        return Seams(
+            clock=around.clock,
+            entropy=self._entropy,
+            venue=link_venue(
+                settings,
+                clock=around.clock,
+                http=around.wire,
+                sockets=around.wire,
+                signer=load_signer(secrets.binance_api_key, secrets.binance_api_secret),
+            ),
+            gate_client=GateClient(
+                transport=around.wire,
+                base_url=settings.ai_gate.base_url,
+                key=secrets.openai_api_key,
+                timeout_seconds=settings.ai_gate.timeout_ms / 1000,
+            ),
+            writer=writer,
+            ledger=ledger,
+            control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
+            host=QuietHost(paths.database),
+            announce=around.announce,
+        )

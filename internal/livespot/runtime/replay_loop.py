@@ -1,0 +1,285 @@
+"""An event loop whose time jumps to the next timer: no clock, no selector, no thread, no socket."""
+
+import asyncio
+import heapq
+import math
+from asyncio.base_events import BaseEventLoop
+from asyncio.tasks import _unregister_task
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
+from typing import Any, TypeVar, TypeVarTuple
+
+import anyio
+from anyio._backends._asyncio import CancelScope
+
+from livespot.contracts.ports import Entropy
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+NS_PER_MS = 1_000_000
+_NS_PER_SECOND = 1_000_000_000
+_FEWEST_STALE = 100
+_MOST_POINTS_AT_ONE_INSTANT = 2_000_000
+
+# Which life of the runtime a callback belongs to; 0 is everything that outlives it.
+LIFE: ContextVar[int] = ContextVar("LIFE", default=0)
+
+
+class VirtualDeadlock(RuntimeError):
+    """Nothing is ready and no timer runs: whatever is awaited can never happen."""
+
+
+class VirtualLivelock(RuntimeError):
+    """Callbacks keep each other busy while time stands still."""
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task that hashes by its number, so that sets of tasks are walked in the same order always.
+
+    `life` is the life it was started in.
+    """
+
+    def __init__(self, coro: Any, *, loop: "VirtualLoop", **rest: Any) -> None:
+        self.number = loop.number_task()
+        context: Context | None = rest.get("context")
+        self.life = LIFE.get() if context is None else context.get(LIFE, 0)
+        super().__init__(coro, loop=loop, **rest)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _Timer(asyncio.TimerHandle):
+    """Whoever compares the time with the deadline it asked for finds that the deadline is met."""
+
+    _loop: "VirtualLoop"
+
+    def _run(self) -> None:
+        loop = self._loop
+        loop.now_s = max(loop.now_s, self.when())
+        super()._run()
+        loop.now_s = loop.now_ns / _NS_PER_SECOND
+
+
+class VirtualLoop(BaseEventLoop):
+    """Single-threaded by construction: whatever would need the kernel raises.
+
+    Instants are whole nanoseconds. With `entropy`, one of the ready callbacks is drawn at a time;
+    without, they run in the order they became ready. Each callback that runs is a scheduling point.
+    """
+
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
+
+    def __init__(self, entropy: Entropy | None = None) -> None:
+        super().__init__()
+        self.now_ns = 0
+        self.now_s = 0.0
+        self.points = 0
+        self.points_of: dict[int, int] = {}
+        self.broken: list[dict[str, Any]] = []
+        self._entropy = entropy
+        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._timer_number = 0
+        self._stale = 0
+        self._tasks_born = 0
+        self._dead: set[int] = set()
+        self._doom: dict[int, tuple[int, Callable[[], object]]] = {}
+        self._point_of_instant = 0
+        self.set_task_factory(_numbered)
+        self.set_exception_handler(_remember)
+
+    def time(self) -> float:
+        """Seconds since the loop began; to a timer that fires, never earlier than it asked for."""
+        return self.now_s
+
+    @property
+    def timers(self) -> int:
+        """How many are set, cancelled ones that were not swept yet included."""
+        return len(self._timers)
+
+    def number_task(self) -> int:
+        """The next task's number."""
+        self._tasks_born += 1
+        return self._tasks_born
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        if when == math.inf:
+            return timer
+        return self._set(round(when * _NS_PER_SECOND), timer)
+
+    def call_at_ns(
+        self, at_ns: int, callback: Callable[..., object], context: Context | None
+    ) -> asyncio.TimerHandle:
+        """Like `call_at`, with an exact instant; timers of one instant fire as they were set."""
+        timer = _Timer(at_ns / _NS_PER_SECOND, callback, (), self, context)
+        return self._set(at_ns, timer)
+
+    def doom(self, life: int, point: int, then: Callable[[], object]) -> None:
+        """Kill a life as soon as it has passed its `point`-th scheduling point, then call `then`.
+
+        `then` runs between two callbacks, in no life's context.
+        """
+        self._doom[life] = (point, then)
+
+    def kill(self, life: int) -> None:
+        """Nothing of this life runs again: no callback, no `finally`, no goodbye."""
+        self._dead.add(life)
+        for task in asyncio.all_tasks(self):
+            if isinstance(task, NumberedTask) and task.life == life:
+                # Whoever collected it would run its `finally` blocks.
+                _unregister_task(task)
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+                _GRAVEYARD.append(task)
+
+    def close(self) -> None:
+        self._timers.clear()
+        super().close()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self._stale += 1
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a selector here."""
+
+    def _asyncgen_firstiter_hook(self, agen: Any) -> None:
+        """A life closes its own generators, or is dead and must not run them again."""
+        if not LIFE.get():
+            super()._asyncgen_firstiter_hook(agen)  # type: ignore[misc]
+
+    def _process_events(self, event_list: object) -> None:
+        """There are no events but our own."""
+
+    def run_in_executor(
+        self, executor: object, func: Callable[[*Args], T], *args: *Args
+    ) -> asyncio.Future[T]:
+        raise RuntimeError("virtual time has no threads")
+
+    def _run_once(self) -> None:
+        """One round, as in the stock loop: due timers become ready, then what is ready runs."""
+        self._drop_stale()
+        ready = self._ready
+        if not ready and not self._stopping:
+            self._jump()
+        self._release_due()
+        for _ in range(len(ready)):
+            handle = self._draw() if self._entropy is not None else ready.popleft()
+            if handle.cancelled():
+                continue
+            life = handle._context.get(LIFE, 0)  # type: ignore[attr-defined]  # noqa: SLF001
+            if life and not self._lives(life):
+                continue
+            self.points += 1
+            handle._run()  # noqa: SLF001  what the stock loop does
+        if self.points - self._point_of_instant > _MOST_POINTS_AT_ONE_INSTANT:
+            raise VirtualLivelock(f"time stands still at {self.time()} s")
+
+    def _lives(self, life: int) -> bool:
+        """Whether this life may pass one more point, which is then counted."""
+        passed = self.points_of.get(life, 0)
+        if life in self._doom and passed >= self._doom[life][0]:
+            _, then = self._doom.pop(life)
+            self.kill(life)
+            then()
+        if life in self._dead:
+            return False
+        self.points_of[life] = passed + 1
+        return True
+
+    def _set(self, at_ns: int, timer: asyncio.TimerHandle) -> asyncio.TimerHandle:
+        self._timer_number += 1
+        heapq.heappush(self._timers, (at_ns, self._timer_number, timer))
+        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001  counted when stale
+        return timer
+
+    def _jump(self) -> None:
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+            self._stale -= 1
+        if not timers:
+            raise VirtualDeadlock(f"nothing can happen any more at {self.time()} s")
+        if timers[0][0] > self.now_ns:
+            self.now_ns = timers[0][0]
+            self.now_s = self.now_ns / _NS_PER_SECOND
+            self._point_of_instant = self.points
+
+    def _release_due(self) -> None:
+        timers = self._timers
+        while timers and timers[0][0] <= self.now_ns:
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001  see _set
+            if timer.cancelled():
+                self._stale -= 1
+            else:
+                self._ready.append(timer)
+
+    def _drop_stale(self) -> None:
+        if self._stale > _FEWEST_STALE and self._stale * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._stale = 0
+
+    def _draw(self) -> asyncio.Handle:
+        ready = self._ready
+        if self._entropy is not None and len(ready) > 1:
+            drawn = min(int(self._entropy.uniform(0, len(ready))), len(ready) - 1)
+            ready[0], ready[drawn] = ready[drawn], ready[0]
+        return ready.popleft()
+
+
+# The tasks of killed lives, for as long as the process lasts.
+_GRAVEYARD: list[asyncio.Task[Any]] = []
+
+
+def _numbered(loop: asyncio.AbstractEventLoop, coro: Any, **rest: Any) -> NumberedTask:
+    if not isinstance(loop, VirtualLoop):
+        raise TypeError("numbered tasks live on a virtual loop")
+    return NumberedTask(coro, loop=loop, **rest)
+
+
+def _remember(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if isinstance(loop, VirtualLoop):
+        loop.broken.append(context)
+
+
+@contextmanager
+def orderly_cancellation() -> Iterator[None]:
+    """Make anyio deliver cancellations in the order of the tasks' birth.
+
+    It keeps nested scopes in a set; by address, their order would differ from run to run. A scope
+    is in such a set only while it is active, and then has a host task, which has a number.
+    """
+    kind = CancelScope
+    kind.__hash__ = _hash_of_scope  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        del kind.__hash__
+
+
+def _hash_of_scope(scope: Any) -> int:
+    host = scope._host_task  # noqa: SLF001  see orderly_cancellation
+    return hash(host) if host is not None else 0
+
+
+def run_virtually(loop: VirtualLoop, main: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Run `main` to its end on this loop, which is closed afterwards.
+
+    Raises `VirtualDeadlock`, `VirtualLivelock`, and `RuntimeError` for what a callback raised.
+    """
+    with orderly_cancellation():
+        result = anyio.run(main, *args, backend_options={"loop_factory": lambda: loop})
+    if loop.broken:
+        first = loop.broken[0]
+        raise RuntimeError(f"{first.get('message')}") from first.get("exception")
+    return result

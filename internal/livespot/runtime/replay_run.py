@@ -1,0 +1,187 @@
+"""A replay: exchange, model and the whole runtime in one thread, at the processor's speed."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.system import Alert
+from livespot.exchange.service import application, opened
+from livespot.exchange.settings import ExchangeSettings
+from livespot.exchange.state_file import ExchangeAddress, address_of
+from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.entropy import SeededEntropy
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_clock import VirtualClock
+from livespot.runtime.replay_course import Course, Death
+from livespot.runtime.replay_life import Life, Surroundings
+from livespot.runtime.replay_logs import inline_logs
+from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop, run_virtually
+from livespot.runtime.replay_pipe import Latency
+from livespot.runtime.replay_wire import Wire
+from livespot.runtime.simulation import demo_secrets
+from livespot.store.inline import InlineReader
+from livespot.store.migrate import migrate
+from livespot.store.queries import LedgerQueries
+
+# Nothing listens there and nobody connects: the wire only looks at the path.
+_ADDRESS = address_of("127.0.0.1", 1)
+_MS_PER_SECOND = 1000
+# Between the seeds of successive lives, so that neighbouring replays share none.
+_SEEDS_APART = 1_000_003
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOrder:
+    """What to replay. Times are market time; empty `symbols` means every symbol of the data.
+
+    `shuffled` draws among ready callbacks instead of taking them in order. The n-th life dies the
+    n-th death; the life after the last death runs to the end of the span.
+    """
+
+    paths: Paths
+    loaded: LoadedSettings
+    start_ms: int
+    span_ms: int
+    seed: int
+    data: Path | None = None
+    symbols: frozenset[str] = frozenset()
+    shuffled: bool = False
+    deaths: tuple[Death, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """Where a replay left its files, and what it cost.
+
+    `last_hash` ends the audit's chain. `points` counts every callback, `points_of` those of each
+    life.
+    """
+
+    exit_code: ExitCode
+    run_ids: tuple[str, ...]
+    database: Path
+    logs: Path
+    journal: Path
+    last_hash: str
+    alerts: tuple[Alert, ...]
+    points: int
+    points_of: tuple[int, ...]
+    virtual_ms: int
+    cpu_ms: int
+
+    @property
+    def speed(self) -> float:
+        """Virtual seconds per second of processor time."""
+        return self.virtual_ms / max(1, self.cpu_ms)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the lives of one replay leave behind in memory."""
+
+    run_ids: list[str] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    code: ExitCode = ExitCode.CLEAN
+    last_hash: str = ""
+
+
+def run_virtual(order: ReplayOrder) -> RunResult:
+    """Replay a span on a fresh exchange; the database is made when there is none.
+
+    Raises:
+        RecordedDataInvalid: the data does not cover the span's beginning.
+        VirtualDeadlock, VirtualLivelock, RuntimeError: the run broke; this is a defect.
+    """
+    began_ns = time.process_time_ns()
+    paths, disk = order.paths, RealDisk()
+    for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
+        disk.make_directory(directory)
+    migrate(paths.database, backup_dir=paths.backups, now_ms=order.start_ms)
+    loop = VirtualLoop(SeededEntropy(order.seed) if order.shuffled else None)
+    told = _Told()
+    run_virtually(loop, _replay, order, loop, told)
+    return RunResult(
+        exit_code=told.code,
+        run_ids=tuple(told.run_ids),
+        database=paths.database,
+        logs=paths.logs,
+        journal=paths.exchange_journal,
+        last_hash=told.last_hash,
+        alerts=tuple(told.alerts),
+        points=loop.points,
+        points_of=tuple(loop.points_of.values()),
+        virtual_ms=round(loop.time() * _MS_PER_SECOND),
+        cpu_ms=(time.process_time_ns() - began_ns) // 1_000_000,
+    )
+
+
+async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
+    paths = order.paths
+    clock = VirtualClock(loop, order.start_ms)
+    secrets = demo_secrets()
+    settings = ExchangeSettings(
+        seed=order.seed, data=order.data, symbols=order.symbols, journal=paths.exchange_journal
+    )
+    redactor = Redactor(secret.reveal() for secret in secrets.all())
+    with (
+        inline_logs(paths.logs / "replay.log", clock=clock, redactor=redactor),
+        opened(settings, clock) as (core, pump, _),
+    ):
+        latency = Latency(SeededEntropy(order.seed + 1))
+        wire = Wire(application(core), loop, clock, latency)
+        around = Surroundings(
+            paths=paths,
+            loaded=_on(_ADDRESS, order.loaded),
+            secrets=secrets,
+            clock=clock,
+            wire=wire,
+            disk=RealDisk(),
+            announce=told.alerts.append,
+        )
+        async with anyio.create_task_group() as outside:
+            await outside.start(wire.run)
+            outside.start_soon(pump.run)
+            await _live_and_die(order, loop, around, told)
+            outside.cancel_scope.cancel()
+    last = await LedgerQueries(InlineReader(paths.database)).last_run()
+    told.last_hash = last.last_hash if last is not None else ""
+
+
+async def _live_and_die(
+    order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told
+) -> None:
+    for number, death in enumerate((*order.deaths, None), start=1):
+        life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
+        course = Course(loop=loop, life=life, number=number, death=death, end_ms=order.span_ms)
+        code = await course.run()
+        told.run_ids.append(life.run_id)
+        if code is not None:
+            told.code = code
+        if death is None or code is not None:
+            return
+        around.wire.cut()
+        await around.clock.sleep(death.down_ms / _MS_PER_SECOND)
+        if loop.now_ns >= order.span_ms * NS_PER_MS:
+            return
+
+
+def _on(address: ExchangeAddress, loaded: LoadedSettings) -> LoadedSettings:
+    """The same settings with the hosted exchange's addresses in place of the real ones."""
+    settings = loaded.settings
+    replaced = msgspec.structs.replace(
+        settings,
+        venue=msgspec.structs.replace(
+            settings.venue,
+            rest_url=address.rest_url,
+            ws_url=address.stream_url,
+            ws_api_url=address.ws_api_url,
+        ),
+        ai_gate=msgspec.structs.replace(settings.ai_gate, base_url=address.model_url),
+    )
+    return rehashed(loaded, replaced)

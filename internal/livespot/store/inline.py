@@ -1,0 +1,86 @@
+"""The audit database on the calling task: the same rules and files, without a thread."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from livespot.contracts.errors import AuditUnwritable, LedgerViolation
+from livespot.contracts.redaction import Redactor
+from livespot.store.batches import PRAGMAS, batches_of
+from livespot.store.errors import STORE_ERRORS, in_our_words
+from livespot.store.migrate import status
+from livespot.store.reader import Row
+from livespot.store.schema import require_current
+from livespot.store.sql import SqlValue
+from livespot.store.statements import StoreRow
+
+
+class InlineDatabase:
+    """Behaves like `Database`; every call runs to its end without giving way."""
+
+    def __init__(
+        self, path: Path, *, run_id: str, redactor: Redactor, survives_power_cut: bool = True
+    ) -> None:
+        """Open a migrated database. Raises `SchemaMismatch`, `StoreBusy`, `AuditUnwritable`.
+
+        Without `survives_power_cut` nothing waits for the disk: for runs that can be repeated.
+        """
+        require_current(status(path))
+        self._run_id = run_id
+        self._redactor = redactor
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        for name, value, _ in PRAGMAS:
+            self._connection.execute(f"PRAGMA {name} = {value}")
+        if not survives_power_cut:
+            self._connection.execute("PRAGMA synchronous = OFF")
+
+    async def transaction(self, rows: Sequence[StoreRow]) -> None:
+        try:
+            batches = batches_of(rows, self._run_id, self._redactor)
+        except (TypeError, ValueError) as e:
+            raise LedgerViolation(f"a row cannot be written: {e}") from e
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for sql, values in batches:
+                self._connection.executemany(sql, values)
+            self._connection.execute("COMMIT")
+        except STORE_ERRORS as e:
+            self._roll_back()
+            raise in_our_words(e) from e
+
+    async def checkpoint(self) -> bool:
+        try:
+            row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except STORE_ERRORS as e:
+            raise in_our_words(e) from e
+        return bool(row[0] == 0)
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    def image(self) -> bytes:
+        """The database as it would be found after a power cut right now."""
+        return self._connection.serialize()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except STORE_ERRORS as e:
+            raise AuditUnwritable(f"a failed transaction could not be undone: {e}") from e
+
+
+class InlineReader:
+    """Behaves like `ReadOnlyDatabase`, on the calling task."""
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.resolve().as_uri()}?mode=ro"
+
+    async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
+        try:
+            with closing(sqlite3.connect(self._uri, uri=True)) as connection:
+                connection.execute("PRAGMA query_only = ON")
+                return [tuple(row) for row in connection.execute(sql, values)]
+        except STORE_ERRORS as e:
+            raise in_our_words(e) from e

@@ -1,0 +1,179 @@
+"""The whole runtime and its exchange in one thread on virtual time."""
+
+import itertools
+import os
+import random
+import secrets
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from livespot.contracts.errors import ExitCode
+from livespot.evidence.summary import RunSummary, summarise
+from livespot.runtime.config import load_settings
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_course import Death
+from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
+from livespot.runtime.simulation_journal import read_rows
+
+_START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
+_MINUTE_MS = 60_000
+_UNCONTROLLED = (
+    (time, ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep")),
+    (os, ("urandom", "getrandom")),
+    (random, ("_urandom",)),
+    (secrets, ("token_hex", "token_bytes")),
+    (threading.Thread, ("start",)),
+    (socket.socket, ("__init__",)),
+)
+# Both read the monotonic clock and let nothing depend on it: tenacity notes when attempts began and
+# ended, which no rule of ours asks for, and statemachine asks whether an event without delay is due
+# yet, which any clock that does not run backwards answers alike. They get a strange clock here.
+_HARMLESS_READERS = ("tenacity", "statemachine")
+
+
+def _order(directory: Path, **changes: Any) -> ReplayOrder:
+    wanted: dict[str, Any] = {
+        "paths": Paths(var=directory),
+        "loaded": load_settings(None, path="defaults"),
+        "start_ms": _START_MS,
+        "span_ms": 3 * _MINUTE_MS,
+        "seed": 7,
+        "symbols": frozenset({"SOLUSDT"}),
+    }
+    return ReplayOrder(**{**wanted, **changes})
+
+
+def _rows(result: RunResult, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(result.database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def _judged(result: RunResult) -> RunSummary:
+    journal = read_rows(result.journal)
+    return anyio.run(summarise, result.database, result.logs, result.run_ids[-1], journal)
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """Six and a half minutes around one round trip, with everything uncontrolled forbidden."""
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, names in _UNCONTROLLED:
+            for name in names:
+                patch.setattr(owner, name, _forbidden(name))
+        return run_virtual(
+            _order(tmp_path_factory.mktemp("traded"), span_ms=6 * _MINUTE_MS + 30_000)
+        )
+
+
+def _forbidden(name: str) -> Any:
+    strange = itertools.count(1, 977)
+
+    def fail(*_: object, **__: object) -> int:
+        reader = sys._getframe(1).f_globals["__name__"].partition(".")[0]
+        assert reader in _HARMLESS_READERS, f"{reader} used {name}"
+        return next(strange)
+
+    return fail
+
+
+@pytest.mark.slow
+def test_a_replay_trades_a_round_trip_and_breaks_no_invariant(traded: RunResult) -> None:
+    summary = _judged(traded)
+    [(symbol, reason, opened_ms, closed_ms)] = _rows(
+        traded, "SELECT symbol, exit_reason, opened_at_ms, closed_at_ms FROM positions"
+    )
+
+    assert summary.violations == ()
+    assert traded.exit_code is ExitCode.CLEAN
+    assert summary.clean
+    assert (symbol, reason) == ("SOLUSDT", "STOP_LOSS")
+    assert _clock_time(opened_ms) == "00:05:05"
+    assert _clock_time(closed_ms) == "00:08:55"
+    assert summary.fills.agree
+    assert [mode for (mode,) in _rows(traded, "SELECT DISTINCT mode FROM runs")] == ["REPLAY"]
+
+
+@pytest.mark.slow
+def test_a_replay_ends_at_the_asked_minute_and_counts_what_it_did(traded: RunResult) -> None:
+    assert 390_000 <= traded.virtual_ms < 391_000
+    assert traded.points > traded.points_of[0] > 10_000
+    assert traded.speed > 1
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes_in_another_process(
+    traded: RunResult, tmp_path: Path
+) -> None:
+    """Another directory, other addresses in memory, another order of string hashes."""
+    environment = {**os.environ, "PYTHONHASHSEED": "4242"}
+    program = (
+        "import sys; from pathlib import Path; import test_replay_run as t; "
+        "print(t.run_virtual(t._order(Path(sys.argv[1]), span_ms=390_000)).last_hash)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    said = subprocess.run(
+        command, env=environment, cwd=Path(__file__).parent, capture_output=True, check=True
+    )
+
+    assert said.stdout.decode().strip() == traded.last_hash
+    again = Paths(var=tmp_path).exchange_journal
+    assert again.read_bytes() == traded.journal.read_bytes()
+    [trail] = traded.logs.glob("audit-*.jsonl")
+    assert (tmp_path / "logs" / trail.name).read_bytes() == trail.read_bytes()
+
+
+@pytest.mark.slow
+def test_another_interleaving_makes_the_same_trade(tmp_path: Path) -> None:
+    result = run_virtual(_order(tmp_path, shuffled=True))
+    summary = _judged(result)
+
+    assert summary.violations == ()
+    assert [position.symbol for position in summary.open_positions] == ["SOLUSDT"]
+
+
+@pytest.mark.slow
+def test_killed_with_a_position_open_the_next_life_takes_over(tmp_path: Path) -> None:
+    death = Death(after_ms=2 * _MINUTE_MS + 30_000, down_ms=2000)
+    result = run_virtual(_order(tmp_path, span_ms=4 * _MINUTE_MS, deaths=(death,)))
+    summary = _judged(result)
+
+    assert summary.violations == ()
+    assert (summary.runs, summary.killed_before) == (2, 1)
+    assert [position.symbol for position in summary.open_positions] == ["SOLUSDT"]
+    assert _rows(result, "SELECT clean, exit_code FROM runs ORDER BY rowid") == [(0, -1), (1, 0)]
+    assert len(_rows(result, "SELECT 1 FROM order_intents WHERE role = 'ENTRY'")) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_one_scheduling_point_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    results = [
+        run_virtual(
+            _order(
+                tmp_path / name,
+                start_ms=_START_MS + 2 * _MINUTE_MS - 10_000,
+                span_ms=30_000,
+                deaths=(Death(point=1500),),
+            )
+        )
+        for name in ("first", "second")
+    ]
+
+    assert [result.points_of[0] for result in results] == [1500, 1500]
+    assert results[0].last_hash == results[1].last_hash
+    assert results[0].journal.read_bytes() == results[1].journal.read_bytes()
+    assert _judged(results[0]).violations == ()
+
+
+def _clock_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%H:%M:%S")
