@@ -13,12 +13,16 @@ import anyio
 import httpx
 import msgspec
 import pytest
+from hypothesis import settings
 from websockets.asyncio.client import ClientConnection, connect
 
 from livespot.exchange.service import serve_exchange
 from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET, ExchangeSettings
 from livespot.exchange.state_file import ExchangeAddress
 from livespot.runtime.clock import ClockAnchor, ScaledClock
+
+# For a longer search: `pytest tests/exchange/test_random_requests.py --hypothesis-profile=long`.
+settings.register_profile("long", max_examples=5000)
 
 # 2021-04-20T11:47 UTC, in the middle of a candle of fifteen minutes.
 START_MS = 1_618_919_220_000

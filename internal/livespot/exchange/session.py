@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from livespot.exchange.core import ExchangeCore
 from livespot.exchange.model import Json, Rejection
@@ -15,6 +16,7 @@ from livespot.exchange.signing import (
     may_log_on,
     signed_text,
 )
+from livespot.exchange.time_units import event_in_microseconds
 from livespot.exchange.user_hub import Subscriber
 
 Params = Mapping[str, str]
@@ -55,6 +57,10 @@ class Session:
         handler, reads = found
         check_names(params, reads)
         return handler(self, params, now_ms)
+
+    def farewell(self, event: Any) -> Json:
+        """An event about the connection itself, as this client is told such things."""
+        return {"event": event_in_microseconds(event) if self.subscriber.micros else event}
 
     def _valid(self) -> ApiKey:
         """The session's key as it is now; a session whose key is gone ends."""

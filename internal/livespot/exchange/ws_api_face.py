@@ -61,20 +61,16 @@ class WsApiFace:
             return_rate_limits=limits,
         )
         await websocket.accept()
-        core.sockets.add(outbound, _farewell)
+        core.sockets.add(outbound, session.farewell)
         dialogue = Dialogue(core, session, self._log, host)
         try:
             await converse_for_life(
-                websocket, outbound, dialogue.on_text, _farewell, core.clock, core.settings
+                websocket, outbound, dialogue.on_text, session.farewell, core.clock, core.settings
             )
         finally:
             core.users.leave(session.subscriber)
             core.sockets.remove(outbound)
             outbound.close()
-
-
-def _farewell(event: object) -> object:
-    return {"event": event}
 
 
 def denial(error: Rejection, now_ms: int) -> Response:
