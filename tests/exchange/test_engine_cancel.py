@@ -362,8 +362,8 @@ def test_replace_names_the_cancel_and_honours_its_restriction(desk: SpotDesk) ->
             (
                 -1102,
                 (
-                    "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were "
-                    "empty/null!"
+                    "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both "
+                    "were empty/null!"
                 ),
             ),
         ),

@@ -394,8 +394,8 @@ def refused(desk: SpotDesk, kind: ListKind, params: str) -> tuple[int, str]:
             (
                 -1102,
                 (
-                    "Param 'pendingStopPrice' or 'pendingTrailingDelta' must be sent, but both were "
-                    "empty/null!"
+                    "Param 'pendingStopPrice' or 'pendingTrailingDelta' must be sent, but both "
+                    "were empty/null!"
                 ),
             ),
         ),
@@ -541,12 +541,11 @@ def test_pending_leg_that_fails_a_filter_when_armed_ends_rejected() -> None:
     desk = SpotDesk(symbol_row((*BASIC_FILTERS, {**rule, "avgPriceMins": 5})))
     desk.book()
     desk.print_buy("100", "0.5")
-    desk.place_list(
-        "oto",
-        f"{WORKING} pendingSide=SELL pendingType=LIMIT_MAKER pendingPrice=115 pendingQuantity=1",
-    )
+    pending = "pendingSide=SELL pendingType=LIMIT_MAKER pendingPrice=115 pendingQuantity=1"
+    desk.place_list("oto", f"{WORKING} workingPrice=90 {pending}")
     desk.now_ms += 600_000
-    desk.print_sell("90")
+    desk.print_sell("92")
+    desk.print_sell("89")
     body = desk.query(2)
     assert (body["status"], body["expiryReason"]) == ("EXPIRED", "REJECTED")
     assert desk.engine.open_lists("alice") == []
