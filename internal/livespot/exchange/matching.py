@@ -369,5 +369,6 @@ def _lose(exchange: Exchange, order: Order, match: PreventedMatch, lost: Decimal
     if order.remaining > 0:
         exchange.market_of(order).book.shrunk(order, lost)
         settle_lock(exchange, order)
+        exchange.changed.append(order)
     else:
         end_order(exchange, order, "EXPIRED_IN_MATCH")
