@@ -70,7 +70,9 @@ class ExchangeCore:
             elif isinstance(event, BookChanged):
                 self.market.on_book(event)
             else:
-                self.user_events.publish(event.account_id, user_event(event, now_ms), now_ms)
+                said = user_event(event, now_ms)
+                self.user_events.publish(event.account_id, said, event.time_ms)
+        self.market.settle(market_ms)
 
 
 def open_exchange(

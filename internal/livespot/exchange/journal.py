@@ -105,7 +105,8 @@ class EventRow(_Row, frozen=True, kw_only=True, tag="event"):
     """A user event and to how many subscriptions it went.
 
     `kind` is its type, for an execution report with the execution type behind a dot. `oid` is 0
-    for events about no order. `fate` is sent, dropped, delayed or duplicated.
+    for events about no order. `fate` is sent, dropped, delayed or duplicated; `t_ms` is when the
+    engine made it.
     """
 
     account: str

@@ -16,10 +16,13 @@ class UserEvents:
         self._journal = journal
         self._faults = faults
 
-    def publish(self, account: str, event: Json, now_ms: int) -> None:
-        """Send one event to whoever hears the account, as far as faults let it through."""
+    def publish(self, account: str, event: Json, at_ms: int) -> None:
+        """Send one event to whoever hears the account, as far as faults let it through.
+
+        `at_ms` is when the engine made it.
+        """
         if self._faults is None or not self._faults.watches("event"):
-            self._note(account, event, ("sent", ""), self._users.publish(account, event), now_ms)
+            self._note(account, event, ("sent", ""), self._users.publish(account, event), at_ms)
             return
         params = {name: str(value) for name, value in event.items()}
         subject = Subject(kind="event", leg="frame", params=params)
@@ -37,17 +40,17 @@ class UserEvents:
                     continue
         names = ",".join(course.fault.id for course in struck)
         if wait_ms and times:
-            self._note(account, event, (fate, names), 0, now_ms)
+            self._note(account, event, (fate, names), 0, at_ms)
             self._faults.later(wait_ms, lambda: self._send(account, event, times))
             return
         sent = self._send(account, event, times)
-        self._note(account, event, (fate, names), sent, now_ms)
+        self._note(account, event, (fate, names), sent, at_ms)
 
     def _send(self, account: str, event: Json, times: int) -> int:
         return sum(self._users.publish(account, event) for _ in range(times))
 
     def _note(
-        self, account: str, event: Json, fate: tuple[str, str], sent: int, now_ms: int
+        self, account: str, event: Json, fate: tuple[str, str], sent: int, at_ms: int
     ) -> None:
         self._journal.write(
             EventRow(
@@ -58,7 +61,7 @@ class UserEvents:
                 fate=fate[0],
                 sent=sent,
                 fault=fate[1],
-                t_ms=now_ms,
+                t_ms=at_ms,
             )
         )
 

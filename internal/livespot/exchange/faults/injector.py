@@ -47,6 +47,7 @@ class Injector:
         self._later: list[tuple[int, int, Callable[[], object]]] = []
         self._numbered = 0
         self._watched: set[str] = set()
+        self._acting = False
         self._changed = anyio.Event()
 
     def bind(self, exchange: Exchange, plan: FaultPlan | None, start_ms: int) -> None:
@@ -100,7 +101,12 @@ class Injector:
         return list(self._board.courses.values())
 
     def advance(self, to_ms: int | None = None) -> None:
-        """Let everything happen that is due by now."""
+        """Let everything happen that is due by now.
+
+        What an effect sets off asks for faults too; others that are due wait until it is done.
+        """
+        if self._acting:
+            return
         now_ms = self._clock.now_ms() if to_ms is None else to_ms
         if self._stop_ms is not None:
             now_ms = min(now_ms, self._stop_ms)
@@ -168,7 +174,11 @@ class Injector:
     def _apply(self, course: Course, at_ms: int) -> str:
         if self._effects is None:
             raise RuntimeError("the injector was not bound to an exchange")
-        return self._effects.apply(course, at_ms)
+        self._acting = True
+        try:
+            return self._effects.apply(course, at_ms)
+        finally:
+            self._acting = False
 
     def _finish_if_spent(self, course: Course, now_ms: int) -> None:
         done = isinstance(course.fault.what, ONCE) or course.is_spent

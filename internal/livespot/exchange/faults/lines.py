@@ -39,10 +39,15 @@ class _Silent:
 
 @dataclass(eq=False, slots=True)
 class Line:
-    """One connection. Without a transport (in process) its end is only an event."""
+    """One connection.
+
+    Served in process it has no transport: then `host`, the object behind `send`, is told of its
+    end by `cut()`, if it has that.
+    """
 
     kind: Kind
     owner: Any = None
+    host: Any = None
     ended: anyio.Event = field(default_factory=anyio.Event)
     held_by: str = ""
     silent: bool = False
@@ -57,7 +62,7 @@ class Line:
     def reset(self) -> None:
         """End it with a TCP reset."""
         self._unmute()
-        self.ended.set()
+        self._end()
         if self.owner is None:
             return
         transport = self.owner.transport
@@ -70,9 +75,15 @@ class Line:
     def close(self) -> None:
         """End it in order."""
         self._unmute()
-        self.ended.set()
+        self._end()
         if self.owner is not None:
             self.owner.transport.close()
+
+    def _end(self) -> None:
+        self.ended.set()
+        cut = getattr(self.host, "cut", None)
+        if cut is not None:
+            cut()
 
     def mute(self) -> None:
         """Let nothing pass any more; the connection stays open."""
@@ -104,7 +115,7 @@ class Lines:
         """The line behind an application's `send`; kept-alive connections keep theirs."""
         owner: Any = getattr(send, "__self__", None)
         if not hasattr(owner, "transport"):
-            line = Line(kind)
+            line = Line(kind, host=owner)
             self._open[line] = line
             return line
         key = owner.transport

@@ -62,12 +62,12 @@ async def _refuse(line: Line, struck: list[Course], receive: Receive) -> None:
     first = struck[0].fault
     if isinstance(first.what, Reset):
         line.reset()
+        if line.owner is None:
+            return
     else:
         line.held_by = first.id
         if isinstance(first.what, Blackhole):
             line.mute()
-    if line.owner is None:
-        return
     while (await receive())["type"] != "websocket.disconnect":
         continue
 

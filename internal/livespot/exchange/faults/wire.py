@@ -145,7 +145,7 @@ class _Exchange:
             self._line.close()
         else:
             self._line.held_by = self._line.held_by or "-"
-        if self._line.owner is not None:
+        if then == "hang" or self._line.owner is not None:
             await until_gone(receive)
 
 
