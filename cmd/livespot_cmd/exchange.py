@@ -9,6 +9,7 @@ import click
 from livespot_cmd.options import Instant, Span
 
 if TYPE_CHECKING:
+    from livespot.exchange.faults.plan import FaultPlan
     from livespot.exchange.settings import ExchangeSettings
     from livespot.runtime.clock import ScaledClock
 
@@ -57,6 +58,16 @@ _LIST = "list"
     help="Say in this file where the exchange listens, as long as it does.",
 )
 @click.option("--for", "span_ms", type=Span(), help="Stop after this much market time.")
+@click.option(
+    "--plan",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Faults to let happen, as TOML or JSON; see docs/exchange-faults.md.",
+)
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65535),
+    help="Loopback port on which faults can be changed meanwhile; 0 takes a free one.",
+)
 @click.pass_context
 def exchange(  # noqa: PLR0913  one parameter per option
     ctx: click.Context,
@@ -71,6 +82,8 @@ def exchange(  # noqa: PLR0913  one parameter per option
     keys: Path | None,
     state_file: Path | None,
     span_ms: int | None,
+    plan: Path | None,
+    control_port: int | None,
 ) -> None:
     """Serve a private imitation of the exchange on a loopback port until Ctrl-C."""
     if str(data) == _LIST:
@@ -93,11 +106,24 @@ def exchange(  # noqa: PLR0913  one parameter per option
         journal=journal,
         state_file=state_file,
         shared_clock=SharedClock(wall_ms=wall_ms, market_ms=market_ms, speed=speed),
+        plan=None if plan is None else _plan(plan),
+        control_port=control_port,
+        start_ms=start_ms,
+        stop_ms=None if start_ms is None or span_ms is None else start_ms + span_ms,
     )
     if keys is None and state_file is None:
         keys = default_var() / "exchange"
     clock = ScaledClock(ClockAnchor(wall_ms=wall_ms, market_ms=market_ms, speed=speed))
     ctx.exit(anyio.run(_run, settings, clock, span_ms, keys))
+
+
+def _plan(path: Path) -> "FaultPlan":
+    from livespot.exchange.faults.loader import PlanInvalid, load_plan
+
+    try:
+        return load_plan(path)
+    except PlanInvalid as error:
+        raise click.BadParameter("\n  ".join(error.problems), param_hint="--plan") from error
 
 
 def _show_sets() -> None:
