@@ -150,6 +150,9 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", V3 + "myPreventedMatches"): _signed(
         trade.prevented_matches, lambda params: 2 if "preventedMatchId" in params else 20
     ),
+    ("GET", V3 + "myAllocations"): Endpoint(
+        trade.allocations, 20, Security.SIGNED, reads=PROOF | trade.ALLOCATION_PARAMS
+    ),
     ("GET", V3 + "myFilters"): _signed(trade.filters, 40),
     ("GET", V3 + "rateLimit/order"): _signed(trade.order_limits, 40),
     ("GET", "/sapi/v1/account/apiRestrictions"): Endpoint(
@@ -201,6 +204,7 @@ WS_METHODS = {
     "account.rateLimits.orders": "GET rateLimit/order",
     "myTrades": "GET myTrades",
     "myPreventedMatches": "GET myPreventedMatches",
+    "myAllocations": "GET myAllocations",
     "myFilters": "GET myFilters",
 }
 

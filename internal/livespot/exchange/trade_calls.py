@@ -9,6 +9,9 @@ from livespot.exchange.params import Params
 from livespot.exchange.signing import denied
 
 AMEND_WEIGHT = 4
+ALLOCATION_PARAMS = frozenset(
+    {"symbol", "startTime", "endTime", "fromAllocationId", "limit", "orderId"}
+)
 
 
 def place(call: Call) -> Json:
@@ -78,6 +81,12 @@ def amendments(call: Call) -> list[Json]:
 
 def prevented_matches(call: Call) -> list[Json]:
     return call.core.engine.prevented_matches(call.account, call.params)
+
+
+def allocations(call: Call) -> list[Json]:
+    """Fills by smart order routing; no symbol here is routed, so there are none."""
+    call.symbol()
+    return []
 
 
 def filters(call: Call) -> Json:
