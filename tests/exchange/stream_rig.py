@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ class SteadyHistory:
     step_size: Decimal = _STEP
     outage: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def minutes(self) -> Sequence[int]:
         first = RIG_MS // MINUTE_MS - 3 * 1440
         everyone = range(first, first + 30 * 1440)
@@ -90,9 +91,7 @@ class Rig:
     def __init__(self, symbols: int = 1, outage: tuple[int, ...] = ()) -> None:
         self.names = symbol_names(symbols)
         self.engine = engine_of(self.names)
-        self.tapes = {
-            name: Tape(SteadyHistory(name, outage=outage), RIG_MS) for name in self.names
-        }
+        self.tapes = {name: Tape(SteadyHistory(name, outage=outage), RIG_MS) for name in self.names}
         self.hub = MarketHub(self.engine, self.tapes)
         self.now_ms = RIG_MS
         self._ears: list[Ear] = []
@@ -116,6 +115,11 @@ class Rig:
         while self.now_ms < RIG_MS + after_ms:
             self.now_ms = min(self.now_ms + step_ms, RIG_MS + after_ms)
             self.hub.tick(self.now_ms)
+
+    def later(self, by_ms: int) -> None:
+        """Let time pass in one step."""
+        self.now_ms += by_ms
+        self.hub.tick(self.now_ms)
 
     def book(self, name: str, bid: int, ask: int, qty: int = 5) -> None:
         """One level a side, in whole quote units."""
