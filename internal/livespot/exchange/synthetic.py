@@ -1,13 +1,13 @@
 """A seeded market without end: correlated prices, regimes on a timeline, any minute at any time."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from livespot.exchange.candle import MINUTE_MS, Activity, Candle
 from livespot.exchange.fixed_point import BPS, scaled_exp
-from livespot.exchange.klines import Bar
+from livespot.exchange.klines import Bar, join
 from livespot.exchange.market import Backdrop, minute_events
 from livespot.exchange.random_path import HOUR_DEVIATION, RandomPath, bridge, steps_of
 from livespot.exchange.scenario import HourWeather, Weather
@@ -51,6 +51,9 @@ class _Hour:
     trades: "array[int]"
 
     def bar(self, first: int, after: int, open_ms: int) -> Bar:
+        """Minutes [first, after) as one bar; a halt at their beginning has no price."""
+        while first < after - 1 and not self.volumes[first]:
+            first += 1
         volume, quote = sum(self.volumes[first:after]), sum(self.quotes[first:after])
         return Bar(
             open_ms,
@@ -101,16 +104,19 @@ class SyntheticSeries:
 
     def bar(self, first: int, last: int, open_ms: int) -> Bar:
         """Rows [first, last), at least one, as one bar."""
-        begin, end = self.minutes[first], self.minutes[last - 1] + 1
-        total: Bar | None = None
+        parts = self._parts(self.minutes[first], self.minutes[last - 1] + 1, open_ms)
+        total = next(parts)
+        for part in parts:
+            join(total, part)
+        return total
+
+    def _parts(self, begin: int, end: int, open_ms: int) -> Iterator[Bar]:
+        """The epoch minutes [begin, end), an hour or what there is of it at a time."""
         while begin < end:
             number, i = divmod(begin, _HOUR)
             after = min(end - number * _HOUR, _HOUR)
-            part = self._part(number, i, after, open_ms)
-            total = part if total is None else _joined(total, part)
+            yield self._part(number, i, after, open_ms)
             begin = number * _HOUR + after
-        assert total is not None  # noqa: S101  rows are never empty
-        return total
 
     def warm(self, minute: int, back: int) -> None:
         """Work out the hour that lies so many hours before a minute's own."""
@@ -120,13 +126,13 @@ class SyntheticSeries:
         """Quotes and trades of a minute, after a turn of its status where there is one."""
         minute = open_ms // MINUTE_MS
         candle, at = self.candle(minute), self.weather.place(minute)
-        halted = bool(self.weather.halted[at])
-        turn: tuple[Happening, ...] = ()
-        if halted != bool(self.weather.halted[self.weather.place(minute - 1)]):
-            turn = (StatusTurn(open_ms, "HALT" if halted else "TRADING"),)
-        if halted:
-            return turn
-        return turn + minute_events(key, candle, self._backdrop(minute, at), self.activity)
+        if self.weather.halted[at]:
+            # Said every minute, because play may begin within a halt.
+            return (StatusTurn(open_ms, "HALT"),)
+        played = minute_events(key, candle, self._backdrop(minute, at), self.activity)
+        if self.weather.halted[self.weather.place(minute - 1)]:
+            return (StatusTurn(open_ms, "TRADING"), *played)
+        return played
 
     def _backdrop(self, minute: int, at: int) -> Backdrop:
         before = [self.candle(minute - back) for back in range(20, 0, -1)]
@@ -262,18 +268,3 @@ class _Prices:
     lows: list[int]
     closes: list[int]
     volumes: list[int]
-
-
-def _joined(bar: Bar, later: Bar) -> Bar:
-    return Bar(
-        bar.open_ms,
-        bar.open,
-        max(bar.high, later.high),
-        min(bar.low, later.low),
-        later.close,
-        bar.volume + later.volume,
-        bar.quote + later.quote,
-        bar.trades + later.trades,
-        bar.taker_base + later.taker_base,
-        bar.taker_quote + later.taker_quote,
-    )

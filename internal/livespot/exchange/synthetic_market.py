@@ -100,8 +100,15 @@ def open_synthetic(order: SyntheticOrder) -> SyntheticMarket:
         )
     return SyntheticMarket(
         data_id=order.name,
-        sha256=hashlib.sha256(repr(order).encode()).hexdigest(),
+        sha256=_identity(order),
         start_ms=start * MINUTE_MS,
         series=series,
         symbols=tuple(specs),
     )
+
+
+def _identity(order: SyntheticOrder) -> str:
+    """A hash of all the minutes follow from; a scenario of the day counts from no start."""
+    start = 0 if order.scenario.from_day else order.from_ms // MINUTE_MS
+    parts = (order.seed, order.count, sorted(order.only), start, order.scenario)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
