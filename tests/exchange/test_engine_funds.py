@@ -1,6 +1,6 @@
 """Commission, the discount asset and self-trade prevention."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import pytest
 
@@ -106,6 +106,32 @@ def test_account_and_commission_show_the_rates() -> None:
     shown = desk.engine.commission("alice", {"symbol": "BTCUSDT"})
     assert shown["specialCommission"]["taker"] == "0.00100000"
     assert shown["discount"]["discount"] == "0.75000000"
+
+
+@pytest.mark.parametrize(("bnb", "asset"), [("100", "BNB"), ("4", "USDT")])
+def test_commission_follows_the_documented_rates_for_a_market_sell(bnb: str, asset: str) -> None:
+    account = AccountSpec(
+        account_id="alice",
+        balances={"BTC": Decimal(1), "BNB": Decimal(bnb)},
+        standard=rates("0.00000010", "0.00000020", "0.00000030", "0.00000040"),
+        special=rates("0.01", "0.02", "0.03", "0.04"),
+        tax=rates("0.00000112", "0.00000114", "0.00000118", "0.00000116"),
+        discount_enabled=True,
+        discount=Decimal("0.25"),
+    )
+    desk = SpotDesk(symbol_row(()), accounts=(account,), more_rows=(BNB_ROW,))
+    desk.print_buy("260", symbol="BNBUSDT")
+    desk.book(bids="35000x1")
+
+    fill = desk.order("side=SELL type=MARKET quantity=0.49975")["fills"][0]
+
+    # Of 17491.25: standard 0.01049475, tax 0.040229875, special 1049.475; a BNB costs 260.
+    in_bnb = (Decimal("0.01049475") * Decimal("0.25") + Decimal("1049.515229875")) / 260
+    whole = {"BNB": in_bnb, "USDT": Decimal("1049.525724625")}
+    assert fill["commissionAsset"] == asset
+    assert Decimal(fill["commission"]) == whole[asset].quantize(
+        Decimal("0.00000001"), rounding=ROUND_DOWN
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ FUNDS = {"USDT": Decimal(10_000), "BTC": Decimal(10)}
 SELL = "side=SELL type=LIMIT timeInForce=GTC"
 BUY = "side=BUY type=LIMIT timeInForce=GTC"
 STP = "selfTradePreventionMode"
+FIELDS = ("v", "A", "B", "u", "U", "Cs", "l", "L", "Y", "pl", "pL", "pY", "X")
 
 
 def trading(**groups: int | None) -> SpotDesk:
@@ -180,7 +181,7 @@ def test_report_of_a_prevented_match_tells_what_would_have_traded_and_with_whom(
     desk.order(f"{BUY} quantity=2 price=5.5 {STP}=EXPIRE_BOTH")
     taker, maker = prevented(desk)
     shown = {
-        name: user_event(taker, 1).get(name) for name in "v A B u U Cs l L Y pl pL pY X".split()
+        name: user_event(taker, 1).get(name) for name in FIELDS
     }
     assert shown == {
         "v": 0,

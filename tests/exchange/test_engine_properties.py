@@ -9,24 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from livespot.exchange.funds import needed
 from livespot.exchange.model import (
+    ALGO_TYPES,
     AccountPosition,
+    AccountSpec,
     BookChanged,
     ExecutionReport,
     ListKind,
+    Order,
+    PriceRange,
     PublicTrade,
     Rejection,
 )
-from livespot.testing.spot_desk import SYMBOL, SpotDesk
+from livespot.exchange.state import Account
+from livespot.testing.spot_desk import SYMBOL, SpotDesk, symbol_row
 
-ACCOUNTS = st.sampled_from(["alice", "bob"])
+NAMES = ("alice", "bob", "carol")
+ACCOUNTS = st.sampled_from(NAMES)
 SIDES = st.sampled_from(["BUY", "SELL"])
 PRICES = st.integers(90, 110)
 QTYS = st.decimals("0.1", "6", places=3)
-MODES = st.sampled_from(["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"])
+ALL_MODES = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
+MODES = st.sampled_from(ALL_MODES)
 TERMS = st.sampled_from(
     [
         "type=LIMIT timeInForce=GTC price={price}",
+        "type=LIMIT timeInForce=GTC price={price} icebergQty=0.1",
+        "type=LIMIT_MAKER price={price} icebergQty=0.075",
         "type=LIMIT timeInForce=IOC price={price}",
         "type=LIMIT timeInForce=FOK price={price}",
         "type=LIMIT_MAKER price={price}",
@@ -47,17 +57,35 @@ def attempt(call: Callable[[], Reply]) -> Reply | None:
     try:
         return call()
     except Rejection as refused:
-        if refused.code in (-2010, -2011, -1013, -1015):
+        if refused.code in (-2010, -2011, -2038, -1013, -1015):
             return None
         raise
 
 
+def trading_desk() -> SpotDesk:
+    """Alice and Bob belong together and Carol does not; Bob pays in BNB until it runs out."""
+    funds = {"USDT": Decimal(10_000), "BTC": Decimal(10)}
+    accounts = (
+        AccountSpec(account_id="alice", balances=funds, trade_group_id=1),
+        AccountSpec(
+            account_id="bob",
+            balances=funds | {"BNB": Decimal("0.001")},
+            trade_group_id=1,
+            discount_enabled=True,
+        ),
+        AccountSpec(account_id="carol", balances=funds),
+    )
+    row = symbol_row(allowedSelfTradePreventionModes=list(ALL_MODES))
+    bnb = symbol_row(symbol="BNBUSDT", baseAsset="BNB")
+    return SpotDesk(row, accounts=accounts, more_rows=(bnb,))
+
+
 class Trading(RuleBasedStateMachine):
-    """Random trading of two accounts against a moving house book."""
+    """Random trading of three accounts with each other and against a moving house book."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = SpotDesk()
+        self.desk = trading_desk()
         self.totals = self.desk.engine.totals()
         self.executed: dict[int, Decimal] = {}
         self.ended: dict[int, str] = {}
@@ -70,6 +98,22 @@ class Trading(RuleBasedStateMachine):
     def open_market(self) -> None:
         self.desk.book()
         self.desk.print_buy("100")
+        self.desk.print_buy("500", symbol="BNBUSDT")
+
+    @rule(price=st.integers(300, 700))
+    def move_bnb(self, price: int) -> None:
+        self.desk.print_buy(str(price), symbol="BNBUSDT")
+
+    @rule(status=st.sampled_from(["TRADING", "TRADING", "HALT", "CANCEL_ONLY"]))
+    def change_status(self, status: str) -> None:
+        self.desk.engine.set_status(SYMBOL, status, self.desk.now_ms)
+
+    @rule(price=st.none() | st.integers(95, 105), up=st.none() | st.just(Decimal("1.02")))
+    def rule_prices(self, price: int | None, up: Decimal | None) -> None:
+        reference = None if price is None else Decimal(price)
+        self.desk.engine.set_reference_price(SYMBOL, reference, self.desk.now_ms)
+        bounds = PriceRange(bid_up=up, ask_down=Decimal("0.97"))
+        self.desk.engine.set_execution_rules(SYMBOL, bounds)
 
     @rule(middle=st.integers(92, 108), depth=QTYS)
     def move_book(self, middle: int, depth: Decimal) -> None:
@@ -124,6 +168,11 @@ class Trading(RuleBasedStateMachine):
     def cancel(self, account: str, order_id: int) -> None:
         attempt(lambda: self.desk.cancel(f"orderId={order_id}", account))
 
+    @rule(account=ACCOUNTS, order_id=st.integers(1, 40), qty=QTYS)
+    def amend(self, account: str, order_id: int, qty: Decimal) -> None:
+        params = {"symbol": SYMBOL, "orderId": str(order_id), "newQty": str(qty)}
+        attempt(lambda: self.desk.engine.amend_order(account, params, self.desk.now_ms))
+
     @rule(account=ACCOUNTS, order_id=st.integers(1, 40), qty=QTYS, price=PRICES)
     def replace(self, account: str, order_id: int, qty: Decimal, price: int) -> None:
         params = f"side=SELL type=STOP_LOSS quantity={qty} stopPrice={price} "
@@ -133,18 +182,63 @@ class Trading(RuleBasedStateMachine):
     @invariant()
     def money_adds_up_and_is_never_negative(self) -> None:
         assert self.desk.engine.totals() == self.totals
-        for account in ("alice", "bob"):
-            for row in self.desk.engine.account_info(account, {})["balances"]:
-                assert Decimal(row["free"]) >= 0, row
-                assert Decimal(row["locked"]) >= 0, row
+        for account in self.accounts():
+            for asset, held in account.balances.items():
+                assert held.free >= 0, (asset, held)
+                assert held.locked >= 0, (asset, held)
 
     @invariant()
-    def nothing_stays_locked_without_an_open_order(self) -> None:
-        for account in ("alice", "bob"):
-            if self.desk.engine.open_orders(account, {}):
-                continue
-            for row in self.desk.engine.account_info(account, {})["balances"]:
-                assert Decimal(row["locked"]) == 0, row
+    def locked_is_what_the_open_orders_need(self) -> None:
+        market = self.desk.engine.state.market(SYMBOL)
+        for account in self.accounts():
+            locks: dict[int, list[Order]] = {}
+            for order in market.orders.values():
+                if order.account_id == account.spec.account_id and order.is_open:
+                    locks.setdefault(id(order.lock), []).append(order)
+            locked = {"USDT": Decimal(0), "BTC": Decimal(0)}
+            for sharers in locks.values():
+                lock = sharers[0].lock
+                locked[lock.asset] += lock.amount
+                if all(order.status != "PENDING_NEW" for order in sharers):
+                    assert lock.amount == max(needed(order) for order in sharers)
+            for order_list in self.desk.engine.state.lists.values():
+                bought = order_list.bought
+                mine = order_list.account_id == account.spec.account_id
+                if mine and bought is not None and id(bought) not in locks:
+                    assert bought.amount == 0
+            for asset, amount in locked.items():
+                assert account.balance(asset).locked == amount
+
+    @invariant()
+    def prevented_matches_are_numbered_and_add_up(self) -> None:
+        market = self.desk.engine.state.market(SYMBOL)
+        assert [one.match_id for one in market.prevented] == list(range(len(market.prevented)))
+        lost = dict.fromkeys(market.orders, Decimal(0))
+        for match in market.prevented:
+            lost[match.taker_order_id] += match.taker_qty or 0
+            lost[match.maker_order_id] += match.maker_qty or 0
+        assert lost == {number: order.prevented for number, order in market.orders.items()}
+
+    @invariant()
+    def indexes_of_open_orders_agree(self) -> None:
+        market = self.desk.engine.state.market(SYMBOL)
+        for account in self.accounts():
+            mine = market.open_orders(account.spec.account_id)
+            assert list(account.open.orders(SYMBOL).values()) == mine
+            tally = account.open.total
+            assert tally.orders == len(mine)
+            assert tally.algos == sum(order.type in ALGO_TYPES for order in mine)
+            assert tally.icebergs == sum(order.iceberg_qty > 0 for order in mine)
+            assert set(tally.lists) == {one.list_id for one in mine if one.list_id >= 0}
+        waiting = {
+            number
+            for number in market.open_ids
+            if market.orders[number].conditional and market.orders[number].status == "NEW"
+        }
+        assert set(market.waiting) == waiting
+
+    def accounts(self) -> list[Account]:
+        return list(self.desk.engine.state.accounts.values())
 
     def catch_up(self) -> None:
         for event in self.desk.engine.drain_events():
@@ -152,7 +246,7 @@ class Trading(RuleBasedStateMachine):
                 self._follow(event)
             elif isinstance(event, BookChanged):
                 self._apply(event)
-            elif isinstance(event, PublicTrade):
+            elif isinstance(event, PublicTrade) and event.symbol == SYMBOL:
                 assert event.trade_id == self.trade_id + 1
                 self.trade_id = event.trade_id
             elif isinstance(event, AccountPosition):
@@ -179,7 +273,7 @@ class Trading(RuleBasedStateMachine):
 
     @invariant()
     def list_is_done_exactly_when_no_member_is_open(self) -> None:
-        for account in ("alice", "bob"):
+        for account in NAMES:
             open_lists = {
                 one["orderListId"]
                 for one in self.desk.engine.open_orders(account, {})
