@@ -71,7 +71,7 @@ def end_order(
     settle_lock(exchange, order)
     if status != "EXPIRED_IN_MATCH":
         exchange.report(order, execution_type or status)
-    exchange.changed.append(order)
+    exchange.note(order)
 
 
 def replace_house(exchange: Exchange, market: Market, bids: Levels, asks: Levels) -> None:
@@ -275,7 +275,7 @@ def _apply(
         market.book.shrunk(order, qty)
     settle_lock(exchange, order)
     exchange.report(order, "TRADE", fill)
-    exchange.changed.append(order)
+    exchange.note(order)
 
 
 def _publish(
@@ -292,7 +292,8 @@ def _publish(
     market.last_trade_id += 1
     market.last_price = price
     market.averages.add(exchange.now_ms, price, qty)
-    market.unseen_prices.append((exchange.next_sequence(), price))
+    if market.waiting:
+        market.unseen_prices.append((exchange.next_sequence(), price))
     exchange.events.append(
         PublicTrade(
             symbol=market.spec.symbol,
@@ -369,6 +370,6 @@ def _lose(exchange: Exchange, order: Order, match: PreventedMatch, lost: Decimal
     if order.remaining > 0:
         exchange.market_of(order).book.shrunk(order, lost)
         settle_lock(exchange, order)
-        exchange.changed.append(order)
+        exchange.note(order)
     else:
         end_order(exchange, order, "EXPIRED_IN_MATCH")

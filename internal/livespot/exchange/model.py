@@ -284,7 +284,7 @@ class PreventedMatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time_ms: int
 
 
-class Order(msgspec.Struct, kw_only=True, eq=False):
+class Order(msgspec.Struct, eq=False):
     """One account order, mutable, owned by the engine.
 
     `orig_qty` is None for a pending leg whose quantity is not known before arming.

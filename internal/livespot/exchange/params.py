@@ -89,7 +89,7 @@ class Params:
         number = Decimal(value)
         if number > _MAX_DECIMAL:
             raise _overflow(name)
-        if value.partition(".")[2][precision:].strip("0"):
+        if len(value) > precision and value.partition(".")[2][precision:].strip("0"):
             raise Rejection(-1111, f"Parameter '{name}' has too much precision.")
         return number
 
@@ -115,7 +115,9 @@ class Params:
 
     def flag(self, name: str) -> bool:
         """An optional `true` or `false`; -1130 for anything else."""
-        value = self.choice(name, frozenset({"true", "false"}), -1130, invalid(name).msg)
+        value = self.text(name)
+        if value not in (None, "true", "false"):
+            raise invalid(name)
         return value == "true"
 
     def client_id(self, name: str) -> str | None:
@@ -168,7 +170,7 @@ def _illegal(name: str, legal: re.Pattern[str]) -> Rejection:
     return Rejection(-1100, text)
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRequest(msgspec.Struct, frozen=True, gc=False):
     """One order as asked for.
 
     `qty` is None for a market order by quote amount, and for a pending leg whose quantity the
@@ -212,7 +214,10 @@ def read_side(params: Params, name: str) -> Side:
 def read_response_type(params: Params) -> str | None:
     """ACK, RESULT, FULL or None when the caller leaves it to the exchange."""
     name = "newOrderRespType"
-    return params.choice(name, _RESPONSES, -1130, invalid(name).msg)
+    value = params.text(name)
+    if value is not None and value not in _RESPONSES:
+        raise invalid(name)
+    return value
 
 
 def read_stp(params: Params, spec: SymbolSpec) -> str:
@@ -241,7 +246,7 @@ def read_order(params: Params, spec: SymbolSpec) -> OrderRequest:
     qty = params.decimal("quantity", spec.base_precision)
     if qty is not None:
         params.refuse("quoteOrderQty")
-    leg = Leg(prefix="", side=side, type=order_type, qty=qty, stp=stp)
+    leg = Leg("", side, order_type, qty, stp)
     return read_leg(params, spec, leg, quote_qty)
 
 
@@ -252,7 +257,7 @@ def _parameter(prefix: str, member: str) -> str:
     return "newClientOrderId" if member == "ClientOrderId" else member[0].lower() + member[1:]
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
+class Leg(msgspec.Struct, frozen=True, gc=False):
     """What is known of an order before its prefixed parameters are read."""
 
     prefix: str
@@ -278,21 +283,22 @@ def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZE
     time_in_force = _time_in_force(params, leg)
     if leg.type == "LIMIT" and peg_type == "PRIMARY_PEG" and time_in_force != "GTC":
         raise Rejection(-2010, _BAD_PEG)
+    # By position: matching this many members by name takes longer than all the rest of them.
     return OrderRequest(
-        side=leg.side,
-        type=leg.type,
-        time_in_force=time_in_force,
-        qty=leg.qty,
-        quote_qty=quote_qty,
-        price=price,
-        stop_price=stop,
-        trailing_delta=trailing,
-        iceberg_qty=_iceberg(params, spec, leg, time_in_force),
-        strategy_id=params.long(leg.name("StrategyId")),
-        strategy_type=strategy_type,
-        client_id=params.client_id(leg.name("ClientOrderId")),
-        stp=leg.stp,
-        peg=_peg(params, leg, peg_type, price),
+        leg.side,
+        leg.type,
+        time_in_force,
+        leg.qty,
+        quote_qty,
+        price,
+        stop,
+        trailing,
+        _iceberg(params, spec, leg, time_in_force),
+        params.long(leg.name("StrategyId")),
+        strategy_type,
+        params.client_id(leg.name("ClientOrderId")),
+        leg.stp,
+        _peg(params, leg, peg_type, price),
     )
 
 

@@ -199,6 +199,11 @@ class Exchange:
             market.waiting.pop(order.order_id, None)
             self.accounts[order.account_id].open.discard(order)
 
+    def note(self, order: Order) -> None:
+        """Let the order's list, if it has one, know that the order changed."""
+        if order.list_id != NO_LIST:
+            self.changed.append(order)
+
     def market_of(self, order: Order) -> Market:
         """The market an order belongs to."""
         return self.markets[order.symbol]
@@ -343,13 +348,14 @@ class Exchange:
         for account in self.moved.values():
             account.updated_ms = self.now_ms
             balances = account.balances
-            rows = tuple(
-                (asset, balances[asset].free, balances[asset].locked) for asset in account.touched
-            )
+            rows = []
+            for asset in account.touched:
+                held = balances[asset]
+                rows.append((asset, held.free, held.locked))
             account.touched.clear()
             self.events.append(
                 AccountPosition(
-                    account_id=account.spec.account_id, balances=rows, time_ms=self.now_ms
+                    account_id=account.spec.account_id, balances=tuple(rows), time_ms=self.now_ms
                 )
             )
         self.moved.clear()
