@@ -177,6 +177,7 @@ async def test_the_last_attempt_falls_back_to_an_immediate_order(tmp_path: Path)
         last = b.venue.sent[-1]
         assert isinstance(last, OrderRequest)
         assert last.time_in_force == "IOC"
+        assert b.reasons_of("SNAPSHOT_BUILT")[-1] == ["STRAT_FALLBACK_IOC"]
         assert len(b.heard(b.actor.risk, EntryEnded)) == 1
         assert b.venue.working_buys() == []
 

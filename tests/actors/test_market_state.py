@@ -35,7 +35,7 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings, TimingSettings
 from livespot.contracts.system import Alert
-from livespot.contracts.vocabulary import Interval
+from livespot.contracts.vocabulary import Interval, Severity
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, Reply
 from livespot.testing.clock import ManualClock
 from livespot.testing.market_values import a_book, a_candle, a_day, a_symbol
@@ -271,6 +271,24 @@ async def test_a_candle_that_came_twice_is_dropped_and_told() -> None:
         assert isinstance(told, Alert)
         assert told.code is ReasonCode.DATA_DUPLICATE_TIMESTAMP
         assert desk.signal.receive_nowait() is None
+
+
+async def test_late_events_are_dropped_counted_and_told() -> None:
+    clock = ManualClock(_START)
+    async with _running(clock) as desk:
+        await desk.attach()
+        await desk.inbox.send(_trade(_START - 5_001))
+        desk.age.late_books[_SOL] += 2
+        await desk.turn()
+        clock.advance(1_001)
+        await desk.turn()
+
+        told = desk.governor.receive_nowait()
+
+        assert isinstance(told, Alert)
+        assert told.code is ReasonCode.WS_OOO_EVENT
+        assert told.text == "3 events came out of order since start and were dropped"
+        assert (told.symbol, told.severity) == (_SOL, Severity.INFO)
 
 
 async def test_a_series_that_fell_behind_is_no_basis_for_a_decision() -> None:

@@ -20,6 +20,12 @@ from livespot.rules.strategy import Reevaluation
 from livespot.runtime.mailboxes import Reply
 
 _ANSWER_LIMIT_S = 2.0
+# Why there is another attempt: still patient, or no longer.
+_ATTEMPT_REASONS = {
+    OrderType.LIMIT_MAKER: ReasonCode.STRAT_MAKER_REPRICE,
+    OrderType.LIMIT: ReasonCode.STRAT_FALLBACK_IOC,
+    OrderType.MARKET: ReasonCode.STRAT_FALLBACK_MARKET,
+}
 
 
 async def weigh(
@@ -53,7 +59,7 @@ async def weigh(
         attempt=command.attempt,
         decision=msgspec.structs.replace(proposed, risk_verdict=verdict),
         qty=min(qty, again.qty, verdict.approved_qty),
-        reason=ReasonCode.STRAT_MAKER_REPRICE,
+        reason=_ATTEMPT_REASONS[command.order_type],
     )
 
 
@@ -122,7 +128,7 @@ async def _record(
         event_type=EventType.SNAPSHOT_BUILT,
         stage=Stage.EXECUTE_INTENT,
         ts_ms=now,
-        reasons=(ReasonCode.STRAT_MAKER_REPRICE,),
+        reasons=(_ATTEMPT_REASONS[command.order_type],),
         snapshot_id=snapshot.snapshot_id,
         decision_id=decision.decision_id,
         symbol=decision.symbol,

@@ -82,6 +82,7 @@ class _Known:
     marks_due_ms: int = 0
     heard_ms: dict[str, int] = field(default_factory=dict)
     noted: dict[tuple[ReasonCode, str], int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +350,16 @@ class MarketState:
         )
         for sink in self.marks_to:
             sink.offer(marks)
+        self._tell_of_late_events(known)
         p90 = known.latency.p90_ms()
         if p90 is not None:
             self.risk.offer(LatencySeen(p90_ms=p90, at_ms=at_ms))
+
+    def _tell_of_late_events(self, known: _Known) -> None:
+        """Disorder in a stream is dropped and counted; the count is said when it has risen."""
+        for symbol, window in known.windows.items():
+            dropped = self.age.late_books.get(symbol, 0) + window.stale_events
+            if dropped > known.late.get(symbol, 0):
+                text = f"{dropped} events came out of order since start and were dropped"
+                self._note(known, ReasonCode.WS_OOO_EVENT, symbol, text)
+            known.late[symbol] = dropped

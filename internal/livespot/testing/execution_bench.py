@@ -155,6 +155,11 @@ class Bench:
         found = self.rows(sql, client_order_id)
         return str(found[0][0]) if found else ""
 
+    def reasons_of(self, event_type: str) -> list[list[str]]:
+        """The reasons of every event of a type, oldest first."""
+        sql = "SELECT reasons FROM audit_events WHERE event_type = ? ORDER BY id"
+        return [msgspec.json.decode(row[0], type=list[str]) for row in self.rows(sql, event_type)]
+
     def states(self, role: str) -> list[str]:
         sql = "SELECT state FROM order_intents WHERE role = ? ORDER BY rowid"
         return [str(row[0]) for row in self.rows(sql, role)]
