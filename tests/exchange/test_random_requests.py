@@ -3,9 +3,6 @@
 A longer run: `pytest tests/exchange/test_random_requests.py --hypothesis-profile=long`.
 """
 
-import asyncio
-import hashlib
-import hmac
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,28 +12,17 @@ from random import Random
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.types import Message
+from tests.exchange.desk import START_MS, SYMBOL, Desk, Talk, open_desk, sign
 
-from livespot.exchange.core import ExchangeCore
-from livespot.exchange.endpoints import ENDPOINTS, WS_METHODS, Security
+from livespot.exchange.endpoints import ENDPOINTS, WS_METHODS, Security, endpoint_of
 from livespot.exchange.model import AccountSpec, OrderLimits
-from livespot.exchange.outbound import Outbound
-from livespot.exchange.pump import MarketPump
-from livespot.exchange.request_log import RequestLog
-from livespot.exchange.rest_face import RestFace
-from livespot.exchange.service import opened
-from livespot.exchange.session import SESSION_METHODS, Session
-from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET, ExchangeSettings, RequestLimits
-from livespot.exchange.user_hub import Subscriber
-from livespot.exchange.ws_api_face import Dialogue
+from livespot.exchange.session import SESSION_METHODS
+from livespot.exchange.settings import ExchangeSettings, RequestLimits
 from livespot.testing.clock import ManualClock
 
-START_MS = 1_618_919_220_000
-SYMBOL = "SOLUSDT"
 RICH = AccountSpec(account_id="demo", balances={"USDT": Decimal(10**7), "SOL": Decimal(10**6)})
 NO_LIMIT = RequestLimits(weight_per_minute=10**12, raw_requests=10**12)
 ORDER = "symbol side type quantity"
@@ -263,23 +249,25 @@ def random_request(chance: Random, open_ids: list[str]) -> Asked:
 
 @dataclass
 class Bench:
-    """One exchange without sockets, and both ways to ask it."""
+    """One exchange, and both ways to ask it."""
 
-    core: ExchangeCore
-    pump: MarketPump
+    desk: Desk
     clock: ManualClock
-    rest: RestFace
-    dialogue: Dialogue
-    outbound: Outbound
-    runner: asyncio.Runner
+    talk: Talk
+
+    def totals(self) -> dict[str, Decimal]:
+        """Everything there is of each asset."""
+        return {asset: sum_ for asset, sum_ in self.desk.core.engine.totals().items() if sum_}
 
     def open_ids(self) -> list[str]:
         """Ids of the account's open orders."""
-        return [str(order["orderId"]) for order in self.core.engine.open_orders("demo", {})]
+        orders = self.desk.core.engine.open_orders("demo", {})
+        return [str(order["orderId"]) for order in orders]
 
     def ask(self, asked: Asked) -> None:
+        """Send a request and check the shape of its answer."""
         self.clock.advance(asked.advance_ms)
-        self.pump.step()
+        self.desk.pump.step()
         if asked.target[0] == "WS":
             self._ask_websocket(asked)
         else:
@@ -289,69 +277,34 @@ class Bench:
         method, path = asked.target
         endpoint = ENDPOINTS.get(asked.target)
         params = dict(asked.params)
-        if endpoint is not None and endpoint.security is Security.SIGNED and asked.signed:
+        secret = endpoint is not None and endpoint.security is Security.SIGNED
+        if secret and asked.signed:
             params = {"timestamp": str(self.clock.now_ms())} | params
         text = urlencode(params, quote_via=quote)
-        if asked.signed and (endpoint is None or endpoint.security is Security.SIGNED):
+        if secret and asked.signed:
             text += f"&signature={sign(text)}"
         in_body = asked.in_body and method != "GET"
-        status, body = self.runner.run(self._call(method, path, text, in_body=in_body))
-        assert status < 500
-        if status >= 400 and method != "HEAD":
-            check_refusal(json.loads(body))
-        elif endpoint is not None:
-            assert json.loads(body) is not None
-
-    async def _call(self, method: str, path: str, text: str, *, in_body: bool) -> tuple[int, bytes]:
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            if len(sent) > 1:
-                await anyio.sleep_forever()
-            return {"type": "http.request", "body": text.encode() if in_body else b""}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"" if in_body else text.encode(),
-            "headers": [(b"x-mbx-apikey", DEMO_KEY.encode())],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 2),
-            "scheme": "http",
-        }
-        await self.rest(scope, receive, send)
-        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+        query, body = ("", text) if in_body else (text, "")
+        reply = self.desk.send(method, path, query, body)
+        assert reply.status < 500
+        if method == "HEAD":
+            return
+        if reply.status >= 400:
+            check_refusal(reply.json)
+        assert reply.json is not None
 
     def _ask_websocket(self, asked: Asked) -> None:
         name = asked.target[1]
-        params = dict(asked.params)
-        row = WS_METHODS.get(name)
-        public = row is not None and row.split()[0] == "GET" and self._is_public(row)
-        if asked.signed and not public:
-            params = {"timestamp": str(self.clock.now_ms()), "apiKey": DEMO_KEY} | params
-            text = "&".join(f"{key}={params[key]}" for key in sorted(params))
-            params["signature"] = sign(text)
-        self.dialogue.on_text(json.dumps({"id": 7, "method": name, "params": params}))
-        replies = [json.loads(frame) for frame in self.outbound.waiting()]
-        reply = next(one for one in replies if "status" in one)
-        assert reply["status"] in (200, 400, 401, 409, 410, 429)
+        params: dict[str, Any] = dict(asked.params)
+        endpoint = endpoint_of(name)
+        if asked.signed and (endpoint is None or endpoint.security is Security.SIGNED):
+            params = self.desk.proof(**params)
+        reply = self.talk.ask(name, params)
+        assert reply["status"] in (200, 400, 401, 409, 410)
         if reply["status"] != 200:
             check_refusal(reply["error"])
         else:
             assert "result" in reply
-
-    def _is_public(self, row: str) -> bool:
-        verb, path = row.split()
-        return ENDPOINTS[verb, f"/api/v3/{path}"].security is Security.NONE
-
-
-def sign(text: str) -> str:
-    return hmac.new(DEMO_SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def check_refusal(body: dict[str, Any]) -> None:
@@ -371,14 +324,9 @@ def open_bench() -> Iterator[Bench]:
         queue_size=100_000,
     )
     clock = ManualClock(START_MS)
-    with opened(chosen, clock) as (core, pump, _), asyncio.Runner() as runner:
-        core.engine.set_reference_price(SYMBOL, Decimal(31), START_MS)
-        log = RequestLog(core.journal, clock)
-        outbound = Outbound("test", chosen.queue_size)
-        session = Session(core=core, subscriber=Subscriber(outbound), connected_ms=START_MS)
-        dialogue = Dialogue(core, session, log, "127.0.0.1")
-        yield Bench(core, pump, clock, RestFace(core, log), dialogue, outbound, runner)
-        outbound.close()
+    with open_desk(chosen, clock) as desk, desk.talk() as talk:
+        desk.core.engine.set_reference_price(SYMBOL, Decimal(31), START_MS)
+        yield Bench(desk, clock, talk)
 
 
 @pytest.fixture(scope="module")
@@ -393,15 +341,12 @@ def test_any_request_gets_a_documented_answer_and_moves_no_value(
     bench: Bench, seed: int, count: int
 ) -> None:
     chance = Random(seed)  # noqa: S311  not for secrets
-    before = bench.core.engine.totals()
+    before = bench.totals()
 
     for _ in range(count):
         bench.ask(random_request(chance, bench.open_ids()))
 
-    after = bench.core.engine.totals()
-    assert {asset: sum_ for asset, sum_ in after.items() if sum_} == {
-        asset: sum_ for asset, sum_ in before.items() if sum_
-    }
+    assert bench.totals() == before
 
 
 @settings(max_examples=300, deadline=None)
@@ -421,7 +366,6 @@ def test_any_request_gets_a_documented_answer_and_moves_no_value(
     )
 )
 def test_any_frame_gets_a_reply(bench: Bench, frame: str) -> None:
-    bench.dialogue.on_text(frame)
+    (reply,) = bench.talk.say(frame)
 
-    (reply,) = [json.loads(text) for text in bench.outbound.waiting()]
     assert reply["status"] == 200 or reply["error"]["code"] < 0

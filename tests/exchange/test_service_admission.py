@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from livespot.exchange.limits import TooMuch, WeightMeter
+from livespot.exchange.limits import Meters, TooMuch, WeightMeter
 from livespot.exchange.model import Rejection
 from livespot.exchange.settings import ApiKey, RequestLimits
 from livespot.exchange.signing import check_signature, check_time, may_log_on, signed_text
@@ -76,6 +76,9 @@ def test_a_timestamp_inside_the_window_passes(params: dict[str, str]) -> None:
         pytest.param({"timestamp": "yesterday"}, -1102, id="not-a-number"),
         pytest.param({"timestamp": str(NOW_MS), "recvWindow": "NaN"}, -1102, id="window"),
         pytest.param({"timestamp": str(NOW_MS), "recvWindow": "60001"}, -1131, id="long"),
+        pytest.param({"timestamp": str(NOW_MS), "recvWindow": "5.0001"}, -1111, id="precise"),
+        pytest.param({"timestamp": "9" * 5000}, -1102, id="endless"),
+        pytest.param({"timestamp": "1483228799999"}, -1021, id="before-2017"),
     ],
 )
 def test_a_timestamp_outside_the_window_is_refused(params: dict[str, str], code: int) -> None:
@@ -97,6 +100,55 @@ def test_weight_is_forgotten_with_the_minute() -> None:
     assert caught.value.retry_at_ms == start_ms + 60_000
     meter.admit(start_ms + 60_000)
     assert meter.used(start_ms + 60_000) == 0
+
+
+def test_each_address_has_limits_of_its_own() -> None:
+    meters = Meters(RequestLimits(weight_per_minute=1))
+    meters.of("10.0.0.1").charge(1, NOW_MS)
+
+    with pytest.raises(TooMuch):
+        meters.of("10.0.0.1").admit(NOW_MS)
+    meters.of("10.0.0.2").admit(NOW_MS)
+
+
+def test_requests_are_counted_whatever_they_weigh() -> None:
+    meter = WeightMeter(RequestLimits(raw_requests=2))
+    start_ms = NOW_MS // 300_000 * 300_000
+    meter.count_request(start_ms)
+    meter.count_request(start_ms)
+
+    with pytest.raises(TooMuch) as caught:
+        meter.count_request(start_ms + 1)
+
+    assert (caught.value.code, caught.value.http_status) == (-1003, 429)
+    assert caught.value.retry_after(start_ms + 1) == 300
+    meter.count_request(start_ms + 300_000)
+
+
+def test_connection_attempts_are_counted_over_five_minutes() -> None:
+    meter = WeightMeter(RequestLimits(connections=2))
+    start_ms = NOW_MS // 300_000 * 300_000
+    meter.connect(start_ms, 2)
+    meter.connect(start_ms)
+
+    with pytest.raises(TooMuch) as caught:
+        meter.connect(start_ms)
+
+    assert (caught.value.code, caught.value.http_status) == (-1034, 429)
+    assert meter.used(start_ms) == 2
+    assert meter.connections(start_ms) == 3
+    meter.connect(start_ms + 300_000)
+
+
+def test_a_banned_address_can_do_nothing_until_the_ban_ends() -> None:
+    meter = WeightMeter(RequestLimits())
+    meter.ban(NOW_MS, 5000)
+
+    for refused in (meter.admit, meter.count_request, meter.connect):
+        with pytest.raises(TooMuch) as caught:
+            refused(NOW_MS + 4999)
+        assert (caught.value.http_status, caught.value.retry_at_ms) == (418, NOW_MS + 5000)
+    meter.admit(NOW_MS + 5000)
 
 
 def test_bans_grow_up_to_the_longest() -> None:

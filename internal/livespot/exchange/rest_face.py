@@ -107,13 +107,14 @@ class RestFace:
         headers = asked.request.headers
         micros = wants_microseconds(headers.get("X-MBX-TIME-UNIT"))
         kind = headers.get("Content-Type", _FORM).partition(";")[0].strip().lower()
-        asked.params = read_form(asked.query, asked.body if kind == _FORM else b"")
+        form = asked.body if kind == _FORM else b""
+        asked.params = read_form(asked.query, form)
         key = None
         if endpoint.security is Security.SIGNED:
             key = known_key(self._core.keys, headers.get("X-MBX-APIKEY"))
             check_time(asked.params, asked.now_ms)
+            check_encoding(without_signature(asked.query) + without_signature(form))
             payload = without_signature(asked.query) + without_signature(asked.body)
-            check_encoding(payload)
             check_signature(key, payload, asked.params.get("signature"))
         return Call(
             core=self._core,
