@@ -69,6 +69,16 @@ async def test_scripted_answers_come_first_and_in_order() -> None:
     assert verdict(allowed[1])["verdict"] == "ALLOW"
 
 
+async def test_a_demanded_answer_goes_before_the_script_and_does_not_use_it_up() -> None:
+    gate = ModelGate(ManualClock(), [ScriptedAnswer(status=503)])
+
+    demanded = await gate.answer(question(), ScriptedAnswer(raw_body=b"{", status=429))
+    scripted = await gate.answer(question())
+
+    assert demanded == (429, b"{")
+    assert scripted[0] == 503
+
+
 @pytest.mark.parametrize(
     "body",
     [

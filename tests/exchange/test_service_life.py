@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import pytest
 
 from livespot.exchange.journal import (
     BalanceRow,
+    EventRow,
     FillRow,
     JournalInvalid,
     LifeRow,
+    ListRow,
     ModeRow,
     OrderRow,
     RequestRow,
@@ -27,6 +31,18 @@ from livespot.exchange.state_file import read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock
 
 SOL = frozenset({"SOLUSDT"})
+BUY = {"symbol": "SOLUSDT", "side": "BUY", "type": "MARKET", "quantity": "1.00"}
+OCO = {
+    "symbol": "SOLUSDT",
+    "side": "SELL",
+    "quantity": "0.50",
+    "aboveType": "LIMIT_MAKER",
+    "abovePrice": "40.0000",
+    "belowType": "STOP_LOSS_LIMIT",
+    "belowStopPrice": "25.0000",
+    "belowPrice": "24.9000",
+    "belowTimeInForce": "GTC",
+}
 
 
 async def test_the_journal_tells_the_whole_story_and_no_signature(
@@ -52,6 +68,66 @@ async def test_the_journal_tells_the_whole_story_and_no_signature(
     assert sum(fill.qty for fill in fills) == orders[-1].exec == 1
     assert {row.asset for row in rows if isinstance(row, BalanceRow)} == {"SOL", "USDT"}
     assert b"signature" not in path.read_bytes()
+
+
+async def test_the_journal_knows_lists_events_and_connections_without_their_ports(
+    exchange: Any, asking: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    settings = ExchangeSettings(symbols=SOL, journal=path)
+    async with exchange(settings) as venue, venue.connect("/ws-api/v3") as api:
+        await venue.signed("POST", "order", **BUY)
+        await asking(api, "userDataStream.subscribe.signature", venue.signed_params())
+        await venue.signed("POST", "orderList/oco", **OCO, listClientOrderId="both")
+        async with httpx.AsyncClient(base_url=venue.address.rest_url, trust_env=False) as other:
+            await other.get("/api/v3/ping")
+
+    rows = list(read_journal(path))
+    requests = [row for row in rows if isinstance(row, RequestRow)]
+    lists = [row for row in rows if isinstance(row, ListRow)]
+    events = [row for row in rows if isinstance(row, EventRow)]
+    assert [row.conn for row in requests] == ["rest-1", "ws-api-1", "rest-1", "rest-2"]
+    assert all(row.t_first_byte <= row.t_arrive <= row.t_reply for row in requests)
+    assert b"127.0.0.1" not in path.read_bytes()
+    assert (lists[0].list_cid, lists[0].status, len(lists[0].oids)) == ("both", "EXECUTING", 2)
+    assert {row.sent for row in events} == {0, 1}
+    assert [row.sent for row in events if row.kind == "listStatus"] == [1]
+    assert {row.fate for row in events} == {"sent"}
+
+
+@pytest.mark.slow
+def test_killing_the_process_loses_no_line(tmp_path: Path) -> None:
+    path, state = tmp_path / "journal.jsonl", tmp_path / "state.json"
+    command = [sys.executable, "-c", "from livespot_cmd.main import main; main()", "exchange"]
+    options = f"--port 0 --start 2021-04-20T11:47 --journal {path} --state-file {state}"
+    with subprocess.Popen([*command, *options.split()], stdout=subprocess.DEVNULL) as process:
+        while not state.exists():
+            assert process.poll() is None
+        url = read_state(state).address.rest_url + "/api/v3/ping"
+        with httpx.Client(trust_env=False) as http:
+            asked = [http.get(url).status_code for _ in range(3)]
+        process.kill()
+
+    rows = list(read_journal(path))
+    assert asked == [200] * 3
+    assert sum(isinstance(row, RequestRow) for row in rows) == 3
+    assert [row.event for row in rows if isinstance(row, LifeRow)] == ["start"]
+
+
+async def test_a_planned_life_is_told_at_its_planned_times(exchange: Any, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    begin = 1_618_919_220_000
+    settings = ExchangeSettings(
+        symbols=SOL, journal=path, start_ms=begin, stop_ms=begin + 2000, read_lag_ms=1
+    )
+    async with exchange(settings, speed=20) as venue:
+        await venue.clock.sleep(3)
+    async with exchange(settings, speed=1):
+        pass
+
+    lives = [row.t_ms - begin for row in read_journal(path) if isinstance(row, LifeRow)]
+    assert lives[:2] == [0, 2000]
+    assert 0 <= lives[3] < 2000
 
 
 async def test_a_key_in_the_parameters_is_not_journalled(exchange: Any, tmp_path: Path) -> None:

@@ -50,12 +50,15 @@ class FaultWire:
             return
         kind = "ai" if path.startswith(_MODEL) else "rest"
         line = self._faults.lines.of(kind, send)
-        if self._faults.watches(kind):
-            await _Exchange(self._app, self._faults, self._log, line).serve(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-        if line.owner is None:
-            self._faults.lines.forget(line)
+        try:
+            if self._faults.watches(kind):
+                call = _Exchange(self._app, self._faults, self._log, line)
+                await call.serve(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            if line.owner is None:
+                self._faults.lines.forget(line)
 
 
 class _Exchange:
