@@ -40,6 +40,9 @@ class _Market:
     start_ms: int = RIG_MS
     end_ms: int | None = None
 
+    def warm(self, now_ms: int, step: int) -> bool:
+        return False
+
 
 def market() -> _Market:
     """400 symbols alike."""

@@ -45,7 +45,7 @@ def disturb(rig: Rig, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("suffix", ["", "@100ms"])
 def test_thousands_of_events_lead_to_the_exchange_s_book(suffix: str) -> None:
-    chance = random.Random(11)
+    chance = random.Random(11)  # noqa: S311
     with Rig() as rig:
         ear = rig.ear(f"b000usdt@depth{suffix}")
         for _ in range(30):
@@ -70,7 +70,7 @@ def test_thousands_of_events_lead_to_the_exchange_s_book(suffix: str) -> None:
 @given(seed=st.integers(0, 2**32), early=st.integers(0, 20), late=st.integers(1, 40))
 @settings(max_examples=25, deadline=None)
 def test_the_recipe_holds_wherever_the_snapshot_falls(seed: int, early: int, late: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     with Rig() as rig:
         ear = rig.ear("b000usdt@depth@100ms")
         for _ in range(early):
@@ -90,7 +90,7 @@ def test_the_recipe_holds_wherever_the_snapshot_falls(seed: int, early: int, lat
 
 
 def test_a_lost_event_and_a_snapshot_from_before_the_stream_are_noticed() -> None:
-    chance = random.Random(5)
+    chance = random.Random(5)  # noqa: S311
     with Rig() as rig:
         old = snapshot(rig)
         rig.book(NAME, 99, 102)

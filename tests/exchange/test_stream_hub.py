@@ -266,9 +266,8 @@ def test_nothing_is_kept_of_a_stream_once_nobody_hears_it() -> None:
         rig.hub.leave(second.listener)
 
         hub = rig.hub
-        assert not (hub._channels or hub._trades or hub._aggregates or hub._tops)
-        assert not any(hub._turning.values())
-        assert not any(hub._depths.values())
+        live = (hub._channels, hub._trades, hub._aggregates, hub._tops)
+        assert not any((*live, *hub._turning.values(), *hub._depths.values()))
         rig.book(NAME, 100, 104)
         rig.print(NAME, "104")
         rig.to(4000)

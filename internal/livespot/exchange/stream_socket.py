@@ -4,13 +4,15 @@ One write per frame, each through the framework, costs more than everything befo
 """
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 
 _EXTENSION = "livespot.wire"
 _ABNORMAL = 1006
@@ -31,6 +33,16 @@ class WireProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             extensions = cast(dict[str, object], self.scope["extensions"])
             extensions[_EXTENSION] = self
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; an unreadable request is answered, where uvicorn would say nothing."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self.handshake_complete = True
+            status = HTTPStatus.BAD_REQUEST
+            answer = Response(status, status.phrase, Headers({"Connection": "close"}))
+            self.transport.write(answer.serialize())
+            self.transport.close()
 
     def handle_ping(self) -> None:
         """A ping has come; it is answered as always."""

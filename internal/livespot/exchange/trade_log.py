@@ -9,9 +9,9 @@ from typing import overload
 
 from livespot.exchange.model import NO_ORDER, PublicTrade
 
-KEPT_TRADES = 5000
+KEPT_TRADES = 2500
 # Dropping the oldest one by one would move every column each time.
-_SLACK = 1000
+_SLACK = 500
 
 
 @dataclass(frozen=True, slots=True)
