@@ -48,8 +48,9 @@ def set_lock(account: Account, lock: Lock, target: Decimal) -> None:
     change = target - lock.amount
     if change == 0:
         return
-    require_free(account, lock.asset, change)
     balance = account.balance(lock.asset)
+    if balance.free < change:
+        raise Rejection(-2010, INSUFFICIENT)
     balance.free -= change
     balance.locked += change
     lock.amount = target

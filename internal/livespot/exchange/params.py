@@ -32,6 +32,16 @@ _MAX_INT = 2**31 - 1
 _MAX_DECIMAL = Decimal(_MAX_LONG).scaleb(-8)
 _PEG_TYPES = frozenset({"PRIMARY_PEG", "MARKET_PEG"})
 _MAX_PEG_OFFSET = 100
+_RARE_MEMBERS = (
+    "PegPriceType",
+    "PegOffsetType",
+    "PegOffsetValue",
+    "StopPrice",
+    "TrailingDelta",
+    "StrategyType",
+    "StrategyId",
+    "IcebergQty",
+)
 _BAD_PEG = "This price peg cannot be used with this order type."
 PegType: TypeAlias = Literal["PRIMARY_PEG", "MARKET_PEG"]
 
@@ -64,6 +74,10 @@ class Params:
     def is_sent(self, name: str) -> bool:
         """True when the parameter came with a value; does not count as reading it."""
         return bool(self._raw.get(name))
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """True when one of these was sent, if only empty; does not count as reading it."""
+        return not names.isdisjoint(self._raw)
 
     def need_one(self, first: str, second: str) -> None:
         """-1102 when neither of two alternatives was sent with a value."""
@@ -274,6 +288,8 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
 def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZERO) -> OrderRequest:
     """One order from parameters that share a prefix."""
     _check_type(leg.type)
+    if leg.type not in ALGO_TYPES and not params.has_any(_rare_names(leg.prefix)):
+        return _plain_leg(params, spec, leg, quote_qty)
     peg_type = _peg_type(params, spec, leg)
     stop, trailing = _trigger(params, spec, leg)
     strategy_type = params.long(leg.name("StrategyType"), _MAX_INT)
@@ -299,6 +315,31 @@ def read_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal = ZE
         params.client_id(leg.name("ClientOrderId")),
         leg.stp,
         _peg(params, leg, peg_type, price),
+    )
+
+
+@cache
+def _rare_names(prefix: str) -> frozenset[str]:
+    return frozenset(_parameter(prefix, member) for member in _RARE_MEMBERS)
+
+
+def _plain_leg(params: Params, spec: SymbolSpec, leg: Leg, quote_qty: Decimal) -> OrderRequest:
+    """What most orders are: nothing sent but the members every order may carry."""
+    price = _price(params, spec, leg, is_pegged=False)
+    return OrderRequest(
+        leg.side,
+        leg.type,
+        _time_in_force(params, leg),
+        leg.qty,
+        quote_qty,
+        price,
+        None,
+        None,
+        ZERO,
+        None,
+        None,
+        params.client_id(leg.name("ClientOrderId")),
+        leg.stp,
     )
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.funds import rate_of
 from livespot.exchange.model import (
+    ALGO_TYPES,
     ZERO,
     Amendment,
     Fill,
@@ -35,7 +36,7 @@ def order_reply(order: Order, response_type: str | None) -> Json:
     }
     if response_type == "ACK":
         return body
-    body |= _amounts(order) | _terms(order) | _trigger(order)
+    _describe(body, order)
     body["workingTime"] = order.working_ms
     body |= _extras(order)
     if response_type == "FULL":
@@ -53,7 +54,8 @@ def cancel_reply(order: Order) -> Json:
         "clientOrderId": order.client_id,
         "transactTime": order.updated_ms,
     }
-    body |= _amounts(order) | _terms(order) | _trigger(order) | _extras(order)
+    _describe(body, order)
+    body |= _extras(order)
     return body | _outcome(order)
 
 
@@ -274,15 +276,22 @@ def order_commission_body(account: Account, side: Side) -> Json:
     return body | {"discount": _discount(account)}
 
 
-def _amounts(order: Order) -> Json:
-    body: Json = {"price": decimal_text(order.shown_price)} | _pegging(order)
+def _describe(body: Json, order: Order) -> None:
+    """Append what an order asks for and what has become of it; every reply has this part."""
+    body["price"] = decimal_text(order.shown_price)
+    if order.peg is not None:
+        body |= _pegging(order)
     if order.orig_qty is not None:
         body["origQty"] = decimal_text(order.orig_qty)
-    return body | {
-        "executedQty": decimal_text(order.executed),
-        "origQuoteOrderQty": decimal_text(order.quote_qty),
-        "cummulativeQuoteQty": decimal_text(order.cum_quote),
-    }
+    body["executedQty"] = decimal_text(order.executed)
+    body["origQuoteOrderQty"] = decimal_text(order.quote_qty)
+    body["cummulativeQuoteQty"] = decimal_text(order.cum_quote)
+    body["status"] = order.status
+    body["timeInForce"] = order.time_in_force
+    body["type"] = order.type
+    body["side"] = order.side
+    if order.type in ALGO_TYPES:
+        body |= _trigger(order)
 
 
 def _pegging(order: Order) -> Json:
@@ -322,8 +331,12 @@ def _extras(order: Order) -> Json:
 
 
 def _strategy(order: Order) -> Json:
-    pairs = (("strategyId", order.strategy_id), ("strategyType", order.strategy_type))
-    return {name: value for name, value in pairs if value is not None}
+    body: Json = {}
+    if order.strategy_id is not None:
+        body["strategyId"] = order.strategy_id
+    if order.strategy_type is not None:
+        body["strategyType"] = order.strategy_type
+    return body
 
 
 def _taken(order: Order) -> Json:
