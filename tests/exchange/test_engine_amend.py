@@ -186,6 +186,7 @@ def test_amendments_are_listed_from_an_execution_or_the_newest(desk: SpotDesk) -
         ),
         ("orderId=1 newQty=0", (-1013, "Filter failure: LOT_SIZE")),
         ("orderId=1 newQty=1.0005", (-1013, "Filter failure: LOT_SIZE")),
+        ("orderId=1 newQty=0.05", (-1013, "Filter failure: NOTIONAL")),
         ("orderId=1 newQty=1.123456789", (-1111, "Parameter 'newQty' has too much precision.")),
         ("orderId=1 newQty=1 newClientOrderId=", (-1118, "New client order ID was empty.")),
         (

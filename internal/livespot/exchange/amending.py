@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from livespot.exchange.cancelling import find_order
-from livespot.exchange.filters import check_qty, fail
+from livespot.exchange.filters import check_size, fail
 from livespot.exchange.funds import settle_lock
 from livespot.exchange.matching import end_order
 from livespot.exchange.model import ZERO, Amendment, Json, Order, Rejection, SymbolSpec
@@ -50,7 +52,7 @@ def amend(exchange: Exchange, market: Market, account: Account, request: AmendRe
     expires: nothing of it is left to wait.
 
     Raises:
-        Rejection: -2038 (or -1013 for the lot filters), and then nothing has changed.
+        Rejection: -2038 (or -1013 for the filters on size), and then nothing has changed.
     """
     check_account(market, account, REJECTED)
     if not market.spec.amend_allowed:
@@ -64,7 +66,7 @@ def amend(exchange: Exchange, market: Market, account: Account, request: AmendRe
         raise Rejection(REJECTED, "Unknown order sent.")
     changed = (order, *_twins(exchange, order))
     for one in changed:
-        _check(market, one, request.qty)
+        _check(exchange, market, one, request.qty)
     new_id = request.new_client_id or exchange.new_name()
     if new_id != order.client_id:
         _check_name(market, account, new_id)
@@ -107,7 +109,7 @@ def _twins(exchange: Exchange, order: Order) -> list[Order]:
     ]
 
 
-def _check(market: Market, order: Order, qty: Decimal) -> None:
+def _check(exchange: Exchange, market: Market, order: Order, qty: Decimal) -> None:
     limit = market.spec.filters.max_num_order_amends
     if len(order.amendments) >= (MOST_AMENDS if limit is None else limit):
         raise Rejection(REJECTED, fail("MAX_NUM_ORDER_AMENDS").msg)
@@ -117,7 +119,8 @@ def _check(market: Market, order: Order, qty: Decimal) -> None:
         raise Rejection(REJECTED, "The requested action would change no state; rejecting")
     if order.iceberg_qty > qty:
         raise Rejection(REJECTED, "IcebergQty exceeds QTY.")
-    check_qty(market, request_of(order), qty)
+    request = request_of(order)
+    check_size(exchange, market, replace(request, price=order.price or request.price), qty)
 
 
 def _check_name(market: Market, account: Account, new_id: str) -> None:

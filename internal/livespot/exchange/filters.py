@@ -34,12 +34,17 @@ def check_order(exchange: Exchange, market: Market, request: OrderRequest) -> No
     _check_percent(exchange, market, request)
     _check_trailing(market, request)
     if request.qty is not None:
-        check_qty(market, request, request.qty)
-        _check_notional(exchange, market, request, request.qty)
+        check_size(exchange, market, request, request.qty)
     elif request.quote_qty > 0:
         _check_amount(market, request.quote_qty)
     if exchange.filters.max_assets:
         _check_assets(exchange, market, request)
+
+
+def check_size(exchange: Exchange, market: Market, request: OrderRequest, qty: Decimal) -> None:
+    """The filters that another quantity at the same price can break."""
+    check_qty(market, request, qty)
+    _check_notional(exchange, market, request, qty)
 
 
 def check_qty(market: Market, request: OrderRequest, qty: Decimal) -> None:
