@@ -13,7 +13,7 @@ from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
 
 _QUANTUM_SECONDS = 0.05
 _AHEAD_MS = 20_000
-_WARM_STEPS = 16
+_WARM_STEPS = 48
 
 
 @dataclass(slots=True)
