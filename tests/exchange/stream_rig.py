@@ -12,7 +12,7 @@ from livespot.exchange.candle import MINUTE_MS, Candle
 from livespot.exchange.engine import Engine
 from livespot.exchange.klines import Bar
 from livespot.exchange.market_hub import MarketHub
-from livespot.exchange.model import AccountSpec, BookChanged, Json, PublicTrade
+from livespot.exchange.model import AccountSpec, BookChanged, Json, OrderLimits, PublicTrade
 from livespot.exchange.outbound import Outbound
 from livespot.exchange.specs import symbol_spec
 from livespot.exchange.stream_channels import Listener
@@ -64,7 +64,8 @@ def engine_of(names: Sequence[str]) -> Engine:
     ]
     rich = {row["baseAsset"]: Decimal(10**6) for row in rows} | {"USDT": Decimal(10**9)}
     accounts = [AccountSpec(account_id=name, balances=rich) for name in ("alice", "bob")]
-    return Engine([symbol_spec(row) for row in rows], accounts)
+    limits = OrderLimits(ten_seconds=10**6, day=10**6)
+    return Engine([symbol_spec(row) for row in rows], accounts, limits)
 
 
 class Ear:

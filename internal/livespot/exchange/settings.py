@@ -73,7 +73,7 @@ class ExchangeSettings:
     journal: Path | None = None
     state_file: Path | None = None
     shared_clock: SharedClock | None = None
-    queue_size: int = 4096
+    queue_size: int = 16_384
     connection_life_ms: int = 86_400_000
     shutdown_notice_ms: int = 1000
     gate_answers: tuple[ScriptedAnswer, ...] = ()

@@ -66,7 +66,7 @@ class TopChannel(Channel):
         super().__init__(name, topic)
         self.update_id = 0
         self._top_of = top_of
-        self._top: Top | None = None
+        self._top = top_of(topic.symbol)
 
     def settle(self) -> None:
         """The instant is over."""
