@@ -46,6 +46,10 @@ TERMS = st.sampled_from(
         "type=STOP_LOSS_LIMIT timeInForce=GTC stopPrice={price} price={other}",
         "type=TAKE_PROFIT_LIMIT timeInForce=IOC stopPrice={price} price={other}",
         "type=STOP_LOSS trailingDelta=200",
+        "type=LIMIT timeInForce=GTC pegPriceType=PRIMARY_PEG",
+        "type=LIMIT timeInForce=IOC pegPriceType=MARKET_PEG price={price}",
+        "type=STOP_LOSS_LIMIT timeInForce=GTC stopPrice={price} pegPriceType=MARKET_PEG",
+        "type=TAKE_PROFIT_LIMIT timeInForce=GTC trailingDelta=100 pegPriceType=PRIMARY_PEG",
     ]
 )
 TERMINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"})
