@@ -429,7 +429,8 @@ def test_list_refusal_has_its_documented_code_and_text(
 
 
 def test_legacy_oco_does_not_understand_the_newer_names(desk: SpotDesk) -> None:
-    assert refused(desk, "oco_legacy", f"{LEGACY} aboveStrategyId=5")[0] == -1104
+    text = "Not all sent parameters were read; read '5' parameter(s) but was sent '6'."
+    assert refused(desk, "oco_legacy", f"{LEGACY} aboveStrategyId=5") == (-1104, text)
     assert refused(desk, "oco_legacy", f"{LEGACY} belowType=STOP_LOSS")[0] == -1104
 
 

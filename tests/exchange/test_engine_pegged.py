@@ -114,6 +114,16 @@ def test_book_too_thin_for_the_peg_refuses_it(desk: SpotDesk) -> None:
     assert desk.order(f"{STOP} {PRIMARY} {LEVEL} pegOffsetValue=2")["orderId"] == 1
 
 
+def test_refused_pegged_order_is_told_without_a_price_it_never_had(desk: SpotDesk) -> None:
+    params = f"{LIMIT} timeInForce=GTC {PRIMARY} price=100 quantity=500"
+    text = "Account has insufficient balance for requested action."
+    assert refused(desk, params) == (-2010, text)
+    (report,) = desk.reports()
+    body = user_event(report, desk.now_ms)
+    assert (body["x"], body["gP"], body["p"]) == ("REJECTED", "PRIMARY_PEG", "100.00000000")
+    assert "gp" not in body
+
+
 def test_both_prices_of_a_pegged_order_pass_the_filters() -> None:
     rule = {"filterType": "PERCENT_PRICE", "multiplierUp": "1.1", "multiplierDown": "0.9"}
     desk = SpotDesk(symbol_row((*BASIC_FILTERS, {**rule, "avgPriceMins": 5})))

@@ -63,7 +63,8 @@ def read_list(raw: Mapping[str, str], spec: SymbolSpec, kind: ListKind) -> ListP
         return _read(Params(raw), spec, kind)
     names = _modern_names(raw)
     try:
-        return _read(Params(_modern(raw, names)), spec, kind)
+        modern = _modern(raw, names)
+        return _read(Params(modern, implied=len(modern) - len(raw)), spec, kind)
     except Rejection as error:
         # The caller must find his own names in the text, not those they were translated to.
         text = error.msg

@@ -49,8 +49,10 @@ PegType: TypeAlias = Literal["PRIMARY_PEG", "MARKET_PEG"]
 class Params:
     """A request's parameters; remembers which were read so that strays can be refused."""
 
-    def __init__(self, raw: Mapping[str, str]) -> None:
+    def __init__(self, raw: Mapping[str, str], implied: int = 0) -> None:
+        """`implied` is how many of the parameters the caller did not send himself."""
         self._raw = raw
+        self._implied = implied
         self._read = set(_TRANSPORT)
 
     def text(self, name: str) -> str | None:
@@ -159,7 +161,7 @@ class Params:
         """Raise -1104 when a parameter was sent that nothing reads."""
         strays = [name for name in self._raw if name not in self._read]
         if strays:
-            sent = len(self._raw)
+            sent = len(self._raw) - self._implied
             text = f"read '{sent - len(strays)}' parameter(s) but was sent '{sent}'."
             raise Rejection(-1104, f"Not all sent parameters were read; {text}")
 

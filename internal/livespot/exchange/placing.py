@@ -57,6 +57,9 @@ def check_filters(
     exchange: Exchange, market: Market, request: OrderRequest, *, waits: bool = False
 ) -> None:
     """The filters of one order; a pegged one must hold them at each of its prices."""
+    if request.peg is None:
+        check_order(exchange, market, request)
+        return
     variants = priced(market, request, waits=waits)
     for variant in variants:
         check_order(exchange, market, variant)
@@ -119,7 +122,8 @@ def report_refused(
     list_id: int = NO_LIST,
 ) -> Order:
     """Announce an order the engine refused. It takes an order id and leaves no other trace."""
-    order = _numbered(exchange, market, account, request, Lock(market.spec.quote), list_id)
+    unpriced = prepared(market, request, waits=True)
+    order = _numbered(exchange, market, account, unpriced, Lock(market.spec.quote), list_id)
     order.status = "REJECTED"
     exchange.report(order, "REJECTED", reject_reason=reason)
     return order
@@ -182,7 +186,8 @@ def funded_lock(market: Market, account: Account, requests: list[OrderRequest]) 
     if first.type == "MARKET" and first.side == "BUY" and first.quote_qty == 0:
         require_free(account, lock.asset, _market_cost(market, first.qty or ZERO))
         return lock
-    set_lock(account, lock, max(_need(market, request) for request in requests))
+    needs = [_need(market, request) for request in requests]
+    set_lock(account, lock, max(needs) if len(needs) > 1 else needs[0])
     return lock
 
 
