@@ -91,14 +91,18 @@ def _check_tally(
     scope: str, limits: Filters | ExchangeFilters, held: Tally, added: tuple[int, int, int, int]
 ) -> None:
     orders, algos, icebergs, lists = added
-    for name, limit, before, more in (
-        ("MAX_NUM_ORDERS", limits.max_num_orders, held.orders, orders),
-        ("MAX_NUM_ALGO_ORDERS", limits.max_num_algo_orders, held.algos, algos),
-        ("MAX_NUM_ICEBERG_ORDERS", limits.max_num_iceberg_orders, held.icebergs, icebergs),
-        ("MAX_NUM_ORDER_LISTS", limits.max_num_order_lists, len(held.lists), lists),
-    ):
-        if limit is not None and more and before + more > limit:
-            raise fail(scope + name)
+    if orders and _exceeds(limits.max_num_orders, held.orders + orders):
+        raise fail(f"{scope}MAX_NUM_ORDERS")
+    if algos and _exceeds(limits.max_num_algo_orders, held.algos + algos):
+        raise fail(f"{scope}MAX_NUM_ALGO_ORDERS")
+    if icebergs and _exceeds(limits.max_num_iceberg_orders, held.icebergs + icebergs):
+        raise fail(f"{scope}MAX_NUM_ICEBERG_ORDERS")
+    if lists and _exceeds(limits.max_num_order_lists, len(held.lists) + lists):
+        raise fail(f"{scope}MAX_NUM_ORDER_LISTS")
+
+
+def _exceeds(limit: int | None, count: int) -> bool:
+    return limit is not None and count > limit
 
 
 def check_position(market: Market, account: Account, request: OrderRequest) -> None:
