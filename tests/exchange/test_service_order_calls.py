@@ -1,8 +1,19 @@
 """Amends, amendments, prevented matches, filters and lists over both faces, with their weights."""
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
+from livespot.exchange.calls import Call
+from livespot.exchange.core import open_exchange
+from livespot.exchange.endpoints import ENDPOINTS
+from livespot.exchange.recorded import load_recorded, packaged_data
+from livespot.exchange.serving import perform
+from livespot.exchange.settings import DEMO_KEY, ExchangeSettings
+from livespot.testing.clock import ManualClock
+
+# 2021-04-20T11:47 UTC, in the middle of a candle of fifteen minutes.
+START_MS = 1_618_919_220_000
 ORDERS = "/ws-api/v3"
 RESTING = {
     "symbol": "SOLUSDT",
@@ -109,3 +120,26 @@ async def test_questions_over_rest_refuse_what_they_do_not_know(exchange: Any) -
             stray = await venue.signed("GET", path, colour="red")
             assert fine.status_code == 200, path
             assert (stray.status_code, stray.json()["code"]) == (400, -1104), path
+
+
+def test_amend_that_ends_the_order_is_free_and_any_other_is_not() -> None:
+    recorded = load_recorded(packaged_data(), frozenset({"SOLUSDT"}))
+    core = open_exchange(
+        ExchangeSettings(), recorded, clock=ManualClock(START_MS), live_from_ms=START_MS
+    )
+    engine, key = core.engine, core.keys[DEMO_KEY]
+    engine.set_book("SOLUSDT", [], [(Decimal("25.0000"), Decimal("1.50"))], START_MS)
+    engine.place_order(key.account_id, RESTING, START_MS)
+
+    def cost(qty: str) -> int:
+        params = {"symbol": "SOLUSDT", "orderId": "1", "newQty": qty, "timestamp": str(START_MS)}
+        call = Call(core=core, params=params, now_ms=START_MS, key=key)
+        before = call.meter.used(START_MS)
+        perform(ENDPOINTS["PUT", "/api/v3/order/amend/keepPriority"], call)
+        return call.meter.used(START_MS) - before
+
+    assert cost("3.00") == 4
+    assert cost("1.00") == 0
+    assert engine.query_order(key.account_id, {"symbol": "SOLUSDT", "orderId": "1"})["status"] == (
+        "EXPIRED"
+    )
