@@ -84,6 +84,7 @@ SIGNED = {
     "GET account/commission": ("symbol", ""),
     "GET myTrades": ("symbol", f"orderId fromId {SPAN}"),
     "GET myPreventedMatches": ("symbol orderId", "preventedMatchId fromPreventedMatchId limit"),
+    "GET myAllocations": ("symbol", f"{SPAN} fromAllocationId orderId"),
     "GET myFilters": ("symbol", ""),
     "GET rateLimit/order": ("", ""),
 }

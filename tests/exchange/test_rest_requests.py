@@ -110,6 +110,11 @@ def test_a_wrong_form_is_refused(desk: Desk, path: str, query: str, code: int) -
     assert (reply.status, reply.json["code"]) == (400, code)
 
 
+def test_nothing_is_allocated_without_smart_order_routing(desk: Desk) -> None:
+    assert desk.signed("GET", "myAllocations", symbol=SYMBOL).json == []
+    assert desk.signed("GET", "myAllocations", symbol=SYMBOL, n="1").json["code"] == -1104
+
+
 def test_a_body_of_another_kind_is_signed_but_not_read(desk: Desk) -> None:
     query, body = stamped("symbol=NOPE"), json.dumps({"symbol": SYMBOL})
     signed = f"{query}&signature={sign(query + body)}"
@@ -233,6 +238,16 @@ def test_a_ban_cuts_sockets_and_refuses_connections() -> None:
     assert (banned.status, again.status) == (418, 418)
     assert banned.headers["retry-after"] == "120"
     assert talk.outbound.lost.is_set()
+
+
+def test_requests_count_even_where_nothing_is_served() -> None:
+    limits = RequestLimits(raw_requests=2, refusals_before_ban=1)
+    with open_desk(replace(SOL, request_limits=limits)) as desk:
+        statuses = [desk.send("GET", "nothing").status for _ in range(4)]
+        still = desk.send("POST", "userDataStream").status
+
+    assert statuses == [404, 404, 429, 418]
+    assert still == 418
 
 
 def test_the_root_tells_people_what_this_is(desk: Desk) -> None:

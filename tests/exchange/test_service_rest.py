@@ -273,6 +273,16 @@ async def test_removed_and_unknown_paths(exchange: Any) -> None:
     assert unknown.status_code == 404
 
 
+async def test_the_root_is_a_page_for_people(exchange: Any) -> None:
+    async with exchange() as venue:
+        page = await venue.http.get("/", headers={"Accept": "text/html"})
+        facts = await venue.http.get("/", headers={"Accept": "application/json"})
+
+    assert "only pretends" in page.text
+    assert facts.json()["rest"] == f"{venue.address.rest_url}/api/v3"
+    assert facts.json()["websocketApi"] == venue.address.ws_api_url
+
+
 async def test_weight_is_counted_and_the_limit_enforced(exchange: Any) -> None:
     limits = RequestLimits(weight_per_minute=30, refusals_before_ban=1)
     settings = ExchangeSettings(request_limits=limits, symbols=frozenset({"SOLUSDT"}))

@@ -87,9 +87,7 @@ class WeightMeter:
         most = self.limits.raw_requests
         if self._requests.count(now_ms) > most:
             text = f"Too many requests; current limit is {most} requests per 5 MINUTE. {_ADVICE} "
-            error = TooMuch(
-                -1003, f"{text}polling the API.", 429, self._requests.ends_ms(now_ms)
-            )
+            error = TooMuch(-1003, f"{text}polling the API.", 429, self._requests.ends_ms(now_ms))
             self._refuse(error, now_ms)
 
     def connect(self, now_ms: int, weight: int = 0) -> None:

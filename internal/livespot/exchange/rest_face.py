@@ -84,14 +84,14 @@ class RestFace:
     def _answer(self, asked: _Asked) -> _Answer:
         path = asked.request.url.path
         endpoint = ENDPOINTS.get((asked.request.method, path))
-        if path in _REMOVED:
-            return self._refused(asked, endpoint, None, gone())
-        if endpoint is None:
-            return self._unknown(asked, path)
         call: Call | None = None
         try:
             meter = self._core.meters.of(asked.host)
             meter.count_request(asked.now_ms)
+            if path in _REMOVED:
+                raise gone()
+            if endpoint is None:
+                return self._unknown(asked, path)
             meter.admit(asked.now_ms)
             call = self._read(asked, endpoint)
             status, body = perform(endpoint, call)
