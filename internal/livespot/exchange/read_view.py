@@ -79,13 +79,16 @@ class ReadView:
         change, state = _Change(self._clock.now_ms()), self._engine.state
         for event in events:
             if isinstance(event, ExecutionReport):
+                # What the engine refused has a report, and is nowhere in its state.
                 order = state.markets[event.symbol].orders.get(event.order_id)
                 if order is not None:
                     change.orders[event.symbol, event.order_id] = _copy_order(order)
                 if event.execution_type == "TRADE":
                     self._new_fills(change, event.symbol, event.account_id)
             elif isinstance(event, ListStatus):
-                change.lists[event.list_id] = copy.copy(state.lists[event.list_id])
+                order_list = state.lists.get(event.list_id)
+                if order_list is not None:
+                    change.lists[event.list_id] = copy.copy(order_list)
             elif isinstance(event, AccountPosition):
                 change.balances += [(event.account_id, *row) for row in event.balances]
         self._pending.append(change)
@@ -94,6 +97,7 @@ class ReadView:
         """The engine to ask: the real one, or one over the past."""
         if self._past is None or self._reader is None:
             return self._engine
+        self._past.now_ms = self._engine.state.now_ms
         visible_ms = self._clock.now_ms() - self.lag_ms
         while self._pending and self._pending[0].at_ms <= visible_ms:
             _show(self._past, self._pending.popleft())
@@ -135,6 +139,7 @@ def _copy_market(market: Market) -> Market:
 def _copy_order(order: Order) -> Order:
     copied = copy.copy(order)
     copied.fills = list(order.fills)
+    copied.amendments = list(order.amendments)
     return copied
 
 

@@ -4,7 +4,10 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livespot.exchange.faults.loader import PlanInvalid, load_plan, plan_of
 from livespot.exchange.faults.plan import (
@@ -196,3 +199,37 @@ def test_an_empty_plan_is_a_plan() -> None:
 def test_every_verb_has_a_name_of_its_family() -> None:
     assert all(name.partition(".")[0] in ("net", "ex", "clock", "ai") for name in VERBS)
     assert len(VERBS) == len(set(VERBS.values())) == 28
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "what", "match", "when", "verb", "then", "faults", "target"]),
+            inner | st.sampled_from([*VERBS, "rest", "ws_md"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_is_sent_is_a_plan_or_named_as_none(document: object) -> None:
+    problems: tuple[str, ...] = ()
+    plan = None
+    try:
+        plan = plan_of(document)
+    except PlanInvalid as error:
+        problems = error.problems
+
+    assert (plan is None) == bool(problems)
+
+
+def test_a_plan_that_was_written_out_reads_the_same() -> None:
+    what = {"verb": "ex.adjust_balance", "asset": "USDT", "delta": "-0.10"}
+    rows = [{"id": "out", "what": what, "when": {"after_ms": 5}}]
+    plan = plan_of({"seed": 3, "faults": [*rows, {"id": "h", "what": {"verb": "ex.halt"}}]})
+
+    assert plan_of(msgspec.json.decode(msgspec.json.encode(plan))) == plan

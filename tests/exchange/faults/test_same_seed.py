@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from click.testing import CliRunner
+from starlette.applications import Starlette
 
 from livespot.exchange.faults.loader import plan_of
 from livespot.exchange.journal import LifeRow, ModeRow, read_journal
@@ -176,6 +177,14 @@ async def test_a_run_is_repeated_byte_for_byte_and_another_seed_is_another_run(
     assert fired == {fault["id"] for fault in PLAN["faults"]}  # type: ignore[attr-defined]
     assert b":50000" not in first
     assert b'"conn":"rest-1"' in first
+
+
+def test_without_plan_and_control_port_nothing_stands_in_the_way() -> None:
+    clock = ManualClock(START_MS)
+    with opened(ExchangeSettings(symbols=SOL), clock) as (core, _, _):
+        assert core.faults is None
+        assert core.clock is clock
+        assert isinstance(application(core), Starlette)
 
 
 def test_a_plan_alone_decides_what_a_process_writes(tmp_path: Path) -> None:
