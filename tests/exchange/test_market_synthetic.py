@@ -64,7 +64,7 @@ def test_a_day_of_it_is_the_same_bytes_on_every_machine(tmp_path: Path) -> None:
         for minute in range(NOW, NOW + 1440, 7):
             digest.update(f"{series.symbol} {series.candle(minute)}\n".encode())
 
-    assert digest.hexdigest() == "68f411fbd223a070c760342fb7a8d2b91746d5f8e3652daf871673254756fc32"
+    assert digest.hexdigest() == "56d73263a028ff6621a2f381e0a7b66f8a24c20b624732b3f2e1d8b4f919177a"
 
 
 def test_another_seed_makes_another_market(tmp_path: Path) -> None:
@@ -199,6 +199,18 @@ def test_a_halt_holds_the_price_and_is_announced(tmp_path: Path) -> None:
     assert other.candle(NOW + 60).volume > 0
     within = halted.bar(row(halted, NOW + 58), row(halted, NOW + 70), 0)
     assert within.open == halted.candle(NOW + 65).open
+
+
+def test_chop_swings_wider_than_a_range_and_leads_nowhere(tmp_path: Path) -> None:
+    def widths(regime: str) -> float:
+        text = 'name = "c"\n' + phase(regime, length="6h")
+        series = market(tmp_path, text).series["SOLUSDT"]
+        bars = [
+            series.bar(at, at + 5, 0) for at in range(row(series, NOW), row(series, NOW + 360), 5)
+        ]
+        return sum((bar.high - bar.low) / bar.close for bar in bars) / len(bars)
+
+    assert widths("chop") > 2.5 * widths("range")
 
 
 def test_a_repeating_scenario_closes_without_drift(tmp_path: Path) -> None:

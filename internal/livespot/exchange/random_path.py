@@ -3,7 +3,6 @@
 import struct
 from array import array
 from hashlib import sha256, shake_128
-from itertools import accumulate
 from math import isqrt
 
 from livespot.exchange.fixed_point import bell
@@ -11,15 +10,15 @@ from livespot.exchange.prng import GOLDEN, mixed
 
 # The deviation of one hour's change.
 HOUR_DEVIATION = 1 << 20
-MINUTES = 60
 _KNOT_BITS = 12
 _BLOCK_BITS = 6
 _BLOCK = 1 << _BLOCK_BITS
 _KEPT_BLOCKS = 32
 _KEPT_HOURS = 1024
-# Of the sum of two 16-bit uniforms, and a minute's share of an hour's variance.
-_PAIR_DEVIATION = 26_755
-_MINUTE_DEVIATION = isqrt(HOUR_DEVIATION**2 // MINUTES)
+# The sum of two 16-bit uniforms deviates by 65536 / sqrt(6); one of sixty minutes by 1 / sqrt(60)
+# of an hour's deviation. A change times this, shifted by STEP_BITS, is in units of the latter.
+STEP_BITS = 32
+MINUTE_STEP = isqrt((6 << 2 * STEP_BITS) // (60 << 32))
 _LEVEL_STRIDE = 0xD1342543DE82EF95
 
 
@@ -35,7 +34,7 @@ class RandomPath:
         self._key = key
         self._word = int.from_bytes(sha256(key.encode()).digest()[:8], "big")
         self._blocks: dict[int, array[int]] = {}
-        self._hours: dict[int, tuple[int, ...]] = {}
+        self._hours: dict[int, list[int]] = {}
 
     def at(self, hour: int) -> int:
         """The value at the beginning of an hour, in 1 / HOUR_DEVIATION of an hour's deviation."""
@@ -51,7 +50,7 @@ class RandomPath:
         """240 numbers of 16 bits that belong to an hour."""
         return struct.unpack("<240H", shake_128(f"{self._key}:{hour}".encode()).digest(480))
 
-    def steps(self, hour: int) -> tuple[int, ...]:
+    def steps(self, hour: int) -> list[int]:
         """The independent changes of an hour's minutes, before they are bent to meet its end."""
         steps = self._hours.get(hour)
         if steps is None:
@@ -89,14 +88,6 @@ class RandomPath:
         return bell(bits, isqrt(HOUR_DEVIATION**2 << level >> 1))
 
 
-def steps_of(words: tuple[int, ...]) -> tuple[int, ...]:
-    """Sixty draws of a minute's deviation, from the first 120 words."""
-    pairs = zip(words[:60], words[60:120], strict=True)
-    return tuple((a + b - 65_535) * _MINUTE_DEVIATION // _PAIR_DEVIATION for a, b in pairs)
-
-
-def bridge(start: int, end: int, steps: list[int]) -> list[int]:
-    """The path through these steps, bent so that it leads from `start` to `end`; both included."""
-    walked = list(accumulate(steps, initial=0))
-    count, bend = len(steps), end - start - walked[-1]
-    return [start + at + bend * i // count for i, at in enumerate(walked)]
+def steps_of(words: tuple[int, ...]) -> list[int]:
+    """Sixty independent changes from the first 120 words; see `MINUTE_STEP`."""
+    return [a + b - 65_535 for a, b in zip(words[:60], words[60:120], strict=True)]

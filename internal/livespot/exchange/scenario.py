@@ -17,7 +17,7 @@ _MINUTES = {"m": 1, "h": 60, "d": 1440}
 _LONGEST = 14 * 1440
 _KEPT_HOURS = 256
 
-Regime = Literal["trend_up", "trend_down", "range", "jump", "crash", "thin", "halt"]
+Regime = Literal["trend_up", "trend_down", "range", "chop", "jump", "crash", "thin", "halt"]
 
 
 class ScenarioInvalid(PreflightFailed):
@@ -100,6 +100,7 @@ _NATURES: dict[Regime, _Nature] = {
     "trend_up": _Nature(240, noise=190, volume=170, pullback_bps=130),
     "trend_down": _Nature(-240, noise=190, volume=170, pullback_bps=130),
     "range": _Nature(noise=80, volume=80),
+    "chop": _Nature(noise=260, volume=150),
     "jump": _Nature(400, noise=150, volume=300),
     "crash": _Nature(-3000, noise=250, volume=600, spread=300, depth=30),
     "thin": _Nature(noise=120, volume=30, spread=900, depth=8),

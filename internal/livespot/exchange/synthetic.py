@@ -4,12 +4,19 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import accumulate
 
 from livespot.exchange.candle import MINUTE_MS, Activity, Candle
 from livespot.exchange.fixed_point import BPS, scaled_exp
 from livespot.exchange.klines import Bar, join
 from livespot.exchange.market import Backdrop, minute_events
-from livespot.exchange.random_path import HOUR_DEVIATION, RandomPath, bridge, steps_of
+from livespot.exchange.random_path import (
+    HOUR_DEVIATION,
+    MINUTE_STEP,
+    STEP_BITS,
+    RandomPath,
+    steps_of,
+)
 from livespot.exchange.scenario import HourWeather, Weather
 from livespot.exchange.sources import Happening, StatusTurn
 
@@ -176,14 +183,21 @@ class SyntheticSeries:
             (market * self.market.at(edge) + own * self.own.at(edge)) // HOUR_DEVIATION
             for edge in (number, number + 1)
         )
+        common, alone = market * MINUTE_STEP, own * MINUTE_STEP
         steps = [
-            (market * m + own * o) * noise // (100 * HOUR_DEVIATION)
+            (common * m + alone * o) // 100 * noise
             for m, o, noise in zip(
                 self.market.steps(number), steps_of(words), hour.noise, strict=True
             )
         ]
-        walk = bridge(start, end, steps)
-        return scaled_exp(one.mean_price, [a + b for a, b in zip(walk, hour.drift, strict=True)])
+        # Bent so that it leads from the hour's beginning to its end.
+        walked = list(accumulate(steps, initial=0))
+        bend = (end - start << STEP_BITS) - walked[-1]
+        logs = [
+            start + (at + bend * i // _HOUR >> STEP_BITS) + drift
+            for i, (at, drift) in enumerate(zip(walked, hour.drift, strict=True))
+        ]
+        return scaled_exp(one.mean_price, logs)
 
     def _made(self, number: int) -> _Hour:
         weather, first = self.weather.hour(number), number * _HOUR
@@ -255,7 +269,9 @@ class SyntheticSeries:
 
     def _close_before(self, minute: int) -> int:
         """The last price before the halt that a minute lies in."""
-        while self.weather.halted[self.weather.place(minute - 1)]:
+        for _ in range(self.weather.scenario.length):
+            if not self.weather.halted[self.weather.place(minute - 1)]:
+                break
             minute -= 1
         number, i = divmod(minute - 1, _HOUR)
         return self._path(number, self.own.words(number))[i + 1]
