@@ -231,6 +231,21 @@ def test_the_average_price_comes_every_second_with_the_last_trade_s_time() -> No
     assert told[0]["T"] == RIG_MS + 1000
 
 
+def test_the_reference_price_comes_every_second_once_one_was_set_even_while_there_is_none() -> None:
+    with Rig() as rig:
+        ear = rig.ear("b000usdt@referencePrice")
+        rig.to(1000)
+        rig.engine.set_reference_price(NAME, Decimal("100.5"), rig.now_ms)
+        rig.to(2000)
+        rig.engine.set_reference_price(NAME, None, rig.now_ms)
+        rig.to(3000)
+
+        assert ear.payloads() == [
+            {"e": "referencePrice", "s": NAME, "r": "100.50000000", "t": RIG_MS + 1000},
+            {"e": "referencePrice", "s": NAME, "r": None, "t": RIG_MS + 2000},
+        ]
+
+
 def test_times_come_in_microseconds_for_who_asked_so() -> None:
     streams = ("b000usdt@trade", "b000usdt@kline_1m", "b000usdt@ticker", "b000usdt@avgPrice")
     with Rig() as rig:

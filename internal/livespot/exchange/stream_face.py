@@ -43,10 +43,11 @@ class StreamFace:
             answer = Response(body, error.http_status, media_type="application/json")
             await websocket.send_denial_response(answer)
             return
-        await websocket.accept()
-        core.sockets.add(outbound, visit.farewell)
         talk = (visit.on_text, visit.farewell)
         try:
+            await websocket.accept()
+            core.sockets.add(outbound, visit.farewell)
+            visit.begin()
             await converse_for_life(websocket, outbound, *talk, core.clock, core.settings)
         finally:
             core.market.leave(visit.listener)
@@ -69,15 +70,18 @@ class _Visit:
         # A server has undone the path's percent encoding already.
         listed = unquote(query.get("streams", "")) if combined else path[4:]
         self.listener = Listener(outbound, combined, _MICROS if micros else 1)
-        streams = dict.fromkeys(filter(None, listed.split("/")))
-        if len(streams) > MOST_STREAMS:
+        self._streams = dict.fromkeys(filter(None, listed.split("/")))
+        if len(self._streams) > MOST_STREAMS:
             raise Rejection(-1101, f"Too many streams; at most {MOST_STREAMS} are allowed.")
         self._control = Control(core.market, self.listener)
         wire = wire_of(websocket)
         if wire is not None:
             wire.on_control = self.count
-        for stream in streams:
-            core.market.subscribe(self.listener, stream)
+
+    def begin(self) -> None:
+        """Hear the streams the address named."""
+        for stream in self._streams:
+            self._core.market.subscribe(self.listener, stream)
 
     def on_text(self, text: str) -> None:
         """Answer a control message."""
