@@ -180,9 +180,7 @@ def test_report_of_a_prevented_match_tells_what_would_have_traded_and_with_whom(
     desk.engine.drain_events()
     desk.order(f"{BUY} quantity=2 price=5.5 {STP}=EXPIRE_BOTH")
     taker, maker = prevented(desk)
-    shown = {
-        name: user_event(taker, 1).get(name) for name in FIELDS
-    }
+    shown = {name: user_event(taker, 1).get(name) for name in FIELDS}
     assert shown == {
         "v": 0,
         "A": "2.00000000",

@@ -2,9 +2,15 @@
 
 from decimal import Decimal
 
+from livespot.exchange.filter_types import Range
 from livespot.exchange.filters import fail
 from livespot.exchange.funds import floor_to
-from livespot.exchange.model import ZERO, Range, Rejection, Side, SymbolSpec
+from livespot.exchange.model import (
+    ZERO,
+    Rejection,
+    Side,
+    SymbolSpec,
+)
 from livespot.exchange.state import Market
 
 

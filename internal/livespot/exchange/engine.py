@@ -83,7 +83,7 @@ class Engine:
     def reading(cls, state: Exchange) -> "Engine":
         """An engine over another state, for queries only."""
         reader = cls((), ())
-        reader._exchange = state  # noqa: SLF001  its own member
+        reader._exchange = state
         return reader
 
     def set_book(self, symbol: str, bids: Levels, asks: Levels, now_ms: int) -> None:

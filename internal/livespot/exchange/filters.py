@@ -3,13 +3,11 @@
 from decimal import ROUND_CEILING, Decimal
 
 from livespot.exchange.averages import AVERAGE_MINUTES
+from livespot.exchange.filter_types import Filters, NotionalRange, Range
 from livespot.exchange.model import (
     STOP_TYPES,
     ZERO,
     ExchangeFilters,
-    Filters,
-    NotionalRange,
-    Range,
     Rejection,
 )
 from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, Tally

@@ -5,15 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 from livespot.exchange.averages import AVERAGE_MINUTES
-from livespot.exchange.model import (
-    ExchangeFilters,
+from livespot.exchange.filter_types import (
     Filters,
     NotionalRange,
     PercentPrice,
-    PriceRange,
     Range,
-    SymbolSpec,
     TrailingDelta,
+)
+from livespot.exchange.model import (
+    ExchangeFilters,
+    PriceRange,
+    SymbolSpec,
 )
 
 Row = Mapping[str, Any]
