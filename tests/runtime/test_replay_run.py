@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import pytest
 
 from livespot.contracts.errors import ExitCode
 from livespot.evidence.summary import RunSummary, summarise
+from livespot.exchange.faults.plan import DropResponse, Ending, Fault, FaultPlan, Match, When
+from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
@@ -49,7 +52,7 @@ def _order(directory: Path, **changes: Any) -> ReplayOrder:
         "start_ms": _START_MS,
         "span_ms": 3 * _MINUTE_MS,
         "seed": 7,
-        "symbols": frozenset({"SOLUSDT"}),
+        "exchange": ExchangeSettings(symbols=frozenset({"SOLUSDT"})),
     }
     return ReplayOrder(**{**wanted, **changes})
 
@@ -140,6 +143,28 @@ def test_another_interleaving_makes_the_same_trade(tmp_path: Path) -> None:
 
     assert summary.violations == ()
     assert [position.symbol for position in summary.open_positions] == ["SOLUSDT"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["hang", "reset"])
+def test_when_the_answer_to_the_entry_is_lost_the_order_is_found_and_not_repeated(
+    tmp_path: Path, ending: Ending
+) -> None:
+    lost = Fault(
+        id="lost",
+        what=DropResponse(target="rest", then=ending),
+        match=Match(method="POST", path="/api/v3/orderList*"),
+        when=When(count=1),
+    )
+    order = _order(tmp_path, start_ms=_START_MS + _MINUTE_MS, span_ms=100_000)
+    exchange = replace(order.exchange, plan=FaultPlan(faults=(lost,)))
+    result = run_virtual(replace(order, exchange=exchange))
+    summary = _judged(result)
+
+    assert '"fault":"lost' in result.journal.read_text()
+    assert summary.violations == ()
+    assert _rows(result, "SELECT role, state FROM order_intents") == [("ENTRY", "CONFIRMED")]
+    assert [position.phase for position in summary.open_positions] == ["PROTECTED"]
 
 
 @pytest.mark.slow

@@ -1,19 +1,17 @@
 """One life of the whole runtime on virtual time: the same actors, with every seam inline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from livespot.actors.audit import AuditWriter
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.redaction import Redactor
-from livespot.contracts.system import Alert
+from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import Mode
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import load_prompt
 from livespot.runtime.config import LoadedSettings
-from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import Disk
 from livespot.runtime.environment import Secrets
 from livespot.runtime.paths import Paths, prompts_directory
@@ -46,9 +44,6 @@ class Surroundings:
 class QuietHost:
     """A machine on which nothing is scarce: its figures would differ from run to run."""
 
-    def __init__(self, database: Path) -> None:
-        self._database = database
-
     def free_bytes(self) -> int:
         return _ROOM
 
@@ -60,6 +55,17 @@ class QuietHost:
 
     def database_bytes(self) -> tuple[int, int]:
         return 0, 0
+
+
+class NoOperator:
+    """Nobody types commands into a replay; its order ends it."""
+
+    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        del now_ms
+        return ()
+
+    def stop_file_present(self) -> bool:
+        return False
 
 
 class Life:
@@ -116,7 +122,7 @@ class Life:
 
     def _seams(self, writer: AuditWriter, ledger: LedgerQueries) -> Seams:
         around = self._around
-        settings, secrets, paths = around.loaded.settings, around.secrets, around.paths
+        settings, secrets = around.loaded.settings, around.secrets
         return Seams(
             clock=around.clock,
             entropy=self._entropy,
@@ -135,7 +141,7 @@ class Life:
             ),
             writer=writer,
             ledger=ledger,
-            control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
-            host=QuietHost(paths.database),
+            control=NoOperator(),
+            host=QuietHost(),
             announce=around.announce,
         )

@@ -87,7 +87,7 @@ class VirtualLoop(BaseEventLoop):
         self._tasks_born = 0
         self._dead: set[int] = set()
         self._doom: dict[int, tuple[int, Callable[[], object]]] = {}
-        self._point_of_instant = 0
+        self._too_many_points = _MOST_POINTS_AT_ONE_INSTANT
         self.set_task_factory(_numbered)
         self.set_exception_handler(_remember)
 
@@ -166,13 +166,16 @@ class VirtualLoop(BaseEventLoop):
 
     def _run_once(self) -> None:
         """One round, as in the stock loop: due timers become ready, then what is ready runs."""
-        self._drop_stale()
-        ready = self._ready
+        ready, timers = self._ready, self._timers
+        if self._stale > _FEWEST_STALE and self._stale * 2 > len(timers):
+            self._drop_stale()
         if not ready and not self._stopping:
             self._jump()
-        self._release_due()
+        elif timers and timers[0][0] <= self.now_ns:
+            self._release_due()
+        shuffled = self._entropy is not None
         for _ in range(len(ready)):
-            handle = self._draw() if self._entropy is not None else ready.popleft()
+            handle = self._draw() if shuffled else ready.popleft()
             if handle.cancelled():
                 continue
             life = handle._context.get(LIFE, 0)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -180,8 +183,8 @@ class VirtualLoop(BaseEventLoop):
                 continue
             self.points += 1
             handle._run()  # noqa: SLF001  what the stock loop does
-        if self.points - self._point_of_instant > _MOST_POINTS_AT_ONE_INSTANT:
-            raise VirtualLivelock(f"time stands still at {self.time()} s")
+        if self.points > self._too_many_points:
+            raise VirtualLivelock(f"time stands still at {self.now_s} s")
 
     def _lives(self, life: int) -> bool:
         """Whether this life may pass one more point, which is then counted."""
@@ -211,7 +214,8 @@ class VirtualLoop(BaseEventLoop):
         if timers[0][0] > self.now_ns:
             self.now_ns = timers[0][0]
             self.now_s = self.now_ns / _NS_PER_SECOND
-            self._point_of_instant = self.points
+            self._too_many_points = self.points + _MOST_POINTS_AT_ONE_INSTANT
+        self._release_due()
 
     def _release_due(self) -> None:
         timers = self._timers
@@ -224,10 +228,9 @@ class VirtualLoop(BaseEventLoop):
                 self._ready.append(timer)
 
     def _drop_stale(self) -> None:
-        if self._stale > _FEWEST_STALE and self._stale * 2 > len(self._timers):
-            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
-            heapq.heapify(self._timers)
-            self._stale = 0
+        self._timers[:] = [entry for entry in self._timers if not entry[2].cancelled()]
+        heapq.heapify(self._timers)
+        self._stale = 0
 
     def _draw(self) -> asyncio.Handle:
         ready = self._ready

@@ -1,7 +1,10 @@
 """A replay: exchange, model and the whole runtime in one thread, at the processor's speed."""
 
+import gc
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -12,6 +15,7 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
 from livespot.exchange.service import application, opened
 from livespot.exchange.settings import ExchangeSettings
+from livespot.exchange.sources import MarketSource
 from livespot.exchange.state_file import ExchangeAddress, address_of
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
@@ -32,14 +36,17 @@ from livespot.store.queries import LedgerQueries
 # Nothing listens there and nobody connects: the wire only looks at the path.
 _ADDRESS = address_of("127.0.0.1", 1)
 _MS_PER_SECOND = 1000
+_SWEEP_SECONDS = 600
 # Between the seeds of successive lives, so that neighbouring replays share none.
 _SEEDS_APART = 1_000_003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOrder:
-    """What to replay. Times are market time; empty `symbols` means every symbol of the data.
+    """What to replay. Times are market time.
 
+    `exchange` says which data, which symbols and which faults; its seed, journal and planned times
+    are set here. `source` is its market, where the caller has opened that already.
     `shuffled` draws among ready callbacks instead of taking them in order. The n-th life dies the
     n-th death; the life after the last death runs to the end of the span.
     """
@@ -49,8 +56,8 @@ class ReplayOrder:
     start_ms: int
     span_ms: int
     seed: int
-    data: Path | None = None
-    symbols: frozenset[str] = frozenset()
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
+    source: MarketSource | None = None
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
 
@@ -100,12 +107,13 @@ def run_virtual(order: ReplayOrder) -> RunResult:
     """
     began_ns = time.process_time_ns()
     paths, disk = order.paths, RealDisk()
-    for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
+    for directory in (paths.var, paths.database.parent, paths.logs):
         disk.make_directory(directory)
     migrate(paths.database, backup_dir=paths.backups, now_ms=order.start_ms)
     loop = VirtualLoop(SeededEntropy(order.seed) if order.shuffled else None)
     told = _Told()
-    run_virtually(loop, _replay, order, loop, told)
+    with _no_collector():
+        run_virtually(loop, _replay, order, loop, told)
     return RunResult(
         exit_code=told.code,
         run_ids=tuple(told.run_ids),
@@ -125,13 +133,16 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
     paths = order.paths
     clock = VirtualClock(loop, order.start_ms)
     secrets = demo_secrets()
-    settings = ExchangeSettings(
-        seed=order.seed, data=order.data, symbols=order.symbols, journal=paths.exchange_journal
+    settings = replace(
+        order.exchange,
+        seed=order.seed,
+        journal=paths.exchange_journal,
+        start_ms=order.start_ms,
     )
     redactor = Redactor(secret.reveal() for secret in secrets.all())
     with (
         inline_logs(paths.logs / "replay.log", clock=clock, redactor=redactor),
-        opened(settings, clock) as (core, pump, _),
+        opened(settings, clock, order.source) as (core, pump, _),
     ):
         latency = Latency(SeededEntropy(order.seed + 1))
         wire = Wire(application(core), loop, clock, latency)
@@ -147,10 +158,31 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
         async with anyio.create_task_group() as outside:
             await outside.start(wire.run)
             outside.start_soon(pump.run)
+            if core.faults is not None:
+                outside.start_soon(core.faults.run)
+            outside.start_soon(_sweep, clock)
             await _live_and_die(order, loop, around, told)
             outside.cancel_scope.cancel()
     last = await LedgerQueries(InlineReader(paths.database)).last_run()
     told.last_hash = last.last_hash if last is not None else ""
+
+
+async def _sweep(clock: VirtualClock) -> None:
+    """Collect garbage at fixed instants: the collector's own choice would vary, and costs more."""
+    while True:
+        await clock.sleep(_SWEEP_SECONDS)
+        gc.collect()
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 async def _live_and_die(

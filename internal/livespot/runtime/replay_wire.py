@@ -61,7 +61,12 @@ class Wire:
         content: bytes,
         timeout_seconds: float,
     ) -> HttpAnswer:
-        """Send once. Raises `Unreachable`: it may have arrived, and no answer came in time."""
+        """Send once.
+
+        Raises:
+            NotSent: there is no exchange any more.
+            Unreachable: it may have arrived, and no whole answer came back in time.
+        """
         call = _Call(_scope("http", url, headers, method), content)
         self._start(call, self._serve_call)
         try:
@@ -72,6 +77,8 @@ class Wire:
             raise Unreachable(f"{what}: no answer within {timeout_seconds} s") from error
         finally:
             call.gone.set()
+        if call.lost:
+            raise Unreachable(f"{method} {url.partition('?')[0]}: the connection was lost")
         return HttpAnswer(status=call.status, headers=call.headers, body=bytes(call.body))
 
     def connect(self, url: str) -> AbstractAsyncContextManager[Socket]:
@@ -117,6 +124,8 @@ class Wire:
         await self._travel()
         await self._app(call.scope, call.receive, call.send)
         await self._travel()
+        if not call.status:
+            call.cut()
         call.answered.set()
 
     async def _serve_line(self, line: "_Line") -> None:
@@ -138,13 +147,18 @@ class _Call:
         self.scope = scope
         self.answered = anyio.Event()
         self.gone = anyio.Event()
+        self.lost = False
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
         self._content: bytes | None = content
 
     def cut(self) -> None:
+        """Lose the connection, with an answer that is not back yet."""
+        if not self.answered.is_set():
+            self.lost = True
         self.gone.set()
+        self.answered.set()
 
     async def receive(self) -> Message:
         content, self._content = self._content, None
@@ -185,8 +199,10 @@ class _Line:
         raise Throttled(retry_after_ms=retry_ms, banned=self._refusal == 418)
 
     def cut(self) -> None:
+        """Lose the connection, with what is on its way in both directions."""
         self.up.cut()
         self.down.cut()
+        self.answered.set()
 
     async def receive(self) -> Message:
         if not self._greeted:
