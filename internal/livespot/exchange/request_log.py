@@ -17,7 +17,6 @@ class Fate:
 
     rid: int
     t_first_byte: int
-    conn: str = ""
     faults: tuple[str, ...] = ()
     delivered: bool = True
 

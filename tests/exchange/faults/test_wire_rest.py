@@ -193,10 +193,13 @@ async def test_a_halt_refuses_mutations_and_nothing_else(exchange: Any, tmp_path
     assert [row.outcome for row in requests(path)] == ["400 -1010", "200"]
 
 
-async def test_the_model_can_answer_late_wrongly_or_not_at_all(exchange: Any) -> None:
+async def test_the_model_can_answer_late_wrongly_or_not_at_all(
+    exchange: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
     message = {"role": "user", "content": "judge\n{}"}
     settings = under(
-        None,
+        path,
         {"what": {"verb": "ai.reply", "content": "no JSON {input_hash}"}, "when": {"nth": 1}},
         {"what": {"verb": "ai.reply", "raw": "{", "status": 200}, "when": {"nth": 2}},
         {"what": {"verb": "ai.delay", "ms": 150}, "when": {"nth": 3}},
@@ -225,6 +228,9 @@ async def test_the_model_can_answer_late_wrongly_or_not_at_all(exchange: Any) ->
     assert refused.status_code == 429
     assert waited >= 145
     assert usual.status_code == 200
+    rows = requests(path)
+    assert {(row.conn, row.method) for row in rows} == {("model", "POST")}
+    assert [row.outcome for row in rows] == ["200", "200", "429", "dropped", "200"]
 
 
 async def test_what_no_fault_is_about_passes_untouched(exchange: Any, tmp_path: Path) -> None:

@@ -219,6 +219,7 @@ async def test_a_socket_request_is_lost_answered_otherwise_or_late(
     assert waited >= 145
     assert (placed["status"], placed["error"]) == (504, {"code": -1007, "msg": "late"})
     rows = [row for row in read_journal(path) if isinstance(row, RequestRow)]
+    assert {row.conn for row in rows} == {"ws-api-1"}
     assert [(row.outcome, row.delivered) for row in rows] == [
         ("dropped", False),
         ("200", False),

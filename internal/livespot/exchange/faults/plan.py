@@ -176,7 +176,7 @@ class RevokeKey(_Verb, frozen=True, kw_only=True, tag="ex.revoke_key"):
 
 
 class Ban(_Verb, frozen=True, kw_only=True, tag="ex.ban"):
-    """Ban the address: 418 to everything, sockets cut."""
+    """Ban every address: 418 to everything, sockets cut."""
 
     ms: Millis
 

@@ -44,6 +44,7 @@ class SocketWire:
         self._app = app
         self._faults = injector
         self._log = log
+        self._opened = 0
 
     async def serve(self, line: Line, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, from its handshake to its end."""
@@ -53,7 +54,11 @@ class SocketWire:
             if struck:
                 await _refuse(line, struck, receive)
                 return
-        wire = _Socket(self._faults, self._log, line, _listed(scope))
+        if line.kind == "ws_api":
+            # The face counts its connections in the same way.
+            self._opened += 1
+        name = f"ws-api-{self._opened}"
+        wire = _Socket(self._faults, self._log, line, name, _listed(scope))
         await self._app(scope, wire.receiving(receive), wire.sending(send))
 
 
@@ -87,6 +92,7 @@ class _Socket:
     faults: Injector
     log: RequestLog
     line: Line
+    name: str
     listed: str
     replies: dict[object, AfterReply] = field(default_factory=dict)
     held: list[_Held] = field(default_factory=list)
@@ -176,7 +182,7 @@ class _Socket:
             return
         FATE.set(fate)
         what = ("WS", subject.method)
-        self.log.arrive().answered("ws-api", what, subject.params, outcome, delivered=True)
+        self.log.arrive().answered(self.name, what, subject.params, outcome, delivered=True)
 
     async def _answer(
         self, what: Reply | Halt, fate: Fate, subject: Subject, number: object

@@ -1,7 +1,7 @@
 """The network between clients and the exchange's faces, in which faults can happen."""
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -121,10 +121,8 @@ class _Exchange:
 
     def _journal(self, fate: Fate, scope: Scope, subject: Subject, outcome: str) -> None:
         FATE.set(fate)
-        method = "model" if self._line.kind == "ai" else subject.method
-        self._log.arrive().answered(
-            _conn(scope), (method, subject.path), subject.params, outcome, delivered=True
-        )
+        what = (subject.method, subject.path)
+        self._log.arrive().answered(_conn(scope), what, subject.params, outcome, delivered=True)
 
     async def _answer(
         self, what: Reply | Halt, fate: Fate, scope: Scope, to: tuple[Subject, Send]
@@ -240,4 +238,4 @@ def _conn(scope: Scope) -> str:
     if str(scope["path"]).startswith(_MODEL):
         return "model"
     client = scope.get("client")
-    return f"{unquote(client[0])}:{client[1]}" if client else ""
+    return f"{client[0]}:{client[1]}" if client else ""
