@@ -89,12 +89,6 @@ class Tape:
         self._day_until = -1
         self._day: Bar | None = None
 
-    @property
-    def last_trade_id(self) -> int:
-        """The newest trade's id; -1 before the first."""
-        ids = self.trades.ids
-        return ids[-1] if ids else -1
-
     def on_trade(self, trade: PublicTrade) -> None:
         """Add a trade to its minute, which need not be the newest.
 
@@ -129,11 +123,6 @@ class Tape:
             else:
                 bars.append(bar)
         return bars
-
-    def forming(self, interval: str, now_ms: int, offset_ms: int = 0) -> Bar | None:
-        """The bar an instant lies in, or None where the exchange has none."""
-        bars = self.bars(interval, opens_at(now_ms, interval, offset_ms), now_ms, offset_ms)
-        return bars[-1] if bars else None
 
     def day(self, now_ms: int) -> Bar | None:
         """The last 24 hours as one bar, to the minute."""
