@@ -85,7 +85,8 @@ async def serve(options: dict[str, Any], data: Path) -> None:
     shifted_data(data, clock.now_ms(), options["symbols"])
     async with anyio.create_task_group() as tasks:
         address = await tasks.start(serve_exchange, settings_of(options, data), clock)
-        print(msgspec.json.encode(address).decode(), flush=True)
+        sys.stdout.write(msgspec.json.encode(address).decode() + "\n")
+        sys.stdout.flush()
         await anyio.to_thread.run_sync(sys.stdin.read)
         tasks.cancel_scope.cancel()
 

@@ -60,9 +60,9 @@ async def probe():
     await streams.create_connection()
     user = (await api.user_data_stream_subscribe_signature()).stream
     heard, quoted = asyncio.Queue(), asyncio.Queue()
-    user.on("message", lambda event: heard.put_nowait(event.actual_instance.e))
+    user.on("message", lambda event: heard.put_nowait(type(event.actual_instance).__name__))
     await api.order_place(**order)
-    print(await heard.get())
+    print((await heard.get()).replace("E", "e", 1))
     (await streams.book_ticker(symbol="btcusdt")).on("message", quoted.put_nowait)
     print((await quoted.get()).s)
     await api.close_connection()

@@ -16,7 +16,7 @@ from binance_sdk_spot.spot import Spot
 def made(venue: Any) -> Callable[..., Spot]:
     """Gives an SDK object for a key, its secret or its private key."""
 
-    def make(key: str, *, at: Any = None, **credentials: str) -> Spot:
+    def make(key: str, *, at: Any = None, **credentials: Any) -> Spot:
         place = at or venue
         return Spot(
             ConfigurationRestAPI(

@@ -31,7 +31,12 @@ STREAMS: list[tuple[str, dict[str, Any]]] = [
 def heard_on(handle: Any) -> Callable[[], Any]:
     """Collects what a stream says; the result waits for its first message."""
     first: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    handle.on("message", lambda message: first.done() or first.set_result(message))
+
+    def hear(message: Any) -> None:
+        if not first.done():
+            first.set_result(message)
+
+    handle.on("message", hear)
     return lambda: asyncio.wait_for(first, PATIENCE_S)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from binance import AsyncClient, BinanceSocketManager, Client
 
-
 # How long a closing socket waits for one more message; the library's own ten seconds are long.
 LAST_WAIT_S = 1
 
@@ -29,22 +28,22 @@ def pointed(venue: Any) -> Callable[[type], Any]:
     return at_exchange
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The loop on which synchronous clients speak to the WebSocket API."""
+    """The current loop for a synchronous client, which would make one and never close it."""
     loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     yield loop
+    asyncio.set_event_loop(None)
     loop.close()
 
 
 @pytest.fixture
 def client(pointed: Any, identity: Any, loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
     """The synchronous client with an HMAC key."""
-    asyncio.set_event_loop(loop)
     client = pointed(Client)(identity.key, identity.secret)
     yield client
     client.close_connection()
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

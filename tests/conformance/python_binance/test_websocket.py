@@ -12,20 +12,24 @@ from binance.ws.depthcache import DepthCacheManager
 
 SYMBOL = "BTCUSDT"
 PATIENCE_S = 10
+# How long a closing socket waits for one more message; the library's own ten seconds are long.
+LAST_WAIT_S = 1
 
 
 @pytest.fixture(scope="module")
-def talker(pointed: Any, venue: Any, loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
+def talker(pointed: Any, venue: Any) -> Iterator[Any]:
     """One client for all WebSocket API requests: each closing of its socket takes a while."""
     identity = next(venue.identities)
+    loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     client = pointed(Client)(identity.key, identity.secret)
-    client.ws_api.TIMEOUT = 1
+    client.ws_api.TIMEOUT = LAST_WAIT_S
     yield client
     asyncio.set_event_loop(loop)
     loop.run_until_complete(client.ws_api.close())
     client.close_connection()
     asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture
@@ -36,9 +40,9 @@ def near(speaking: Any) -> Any:
 
 
 @pytest.fixture
-def speaking(talker: Any, loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
-    """That client, on its own loop."""
-    asyncio.set_event_loop(loop)
+def speaking(talker: Any) -> Iterator[Any]:
+    """That client, with its own loop as the current one."""
+    asyncio.set_event_loop(talker.loop)
     yield talker
     asyncio.set_event_loop(None)
 
@@ -148,7 +152,7 @@ async def test_user_socket_opens_with_a_private_key(pointed: Any, identity: Any,
     key = identity.rsa_key if kind == "rsa" else identity.ed25519_key
     pem = identity.rsa_pem if kind == "rsa" else identity.ed25519_pem
     client = await pointed(AsyncClient).create(key, private_key=pem)
-    client.ws_api.TIMEOUT = 1
+    client.ws_api.TIMEOUT = LAST_WAIT_S
     async with pointed(BinanceSocketManager)(client).user_socket() as user:
         await client.ws_order_market_buy(symbol=SYMBOL, quantity="0.01")
         event = await asyncio.wait_for(user.recv(), PATIENCE_S)
@@ -158,16 +162,16 @@ async def test_user_socket_opens_with_a_private_key(pointed: Any, identity: Any,
 
 
 def test_threaded_sockets_call_back(
-    venue: Any, identity: Any, monkeypatch: pytest.MonkeyPatch
+    venue: Any,
+    identity: Any,
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # It makes its own client, so the addresses can only come from the public constants.
     monkeypatch.setattr(AsyncClient, "API_URL", f"{venue.rest_url}/api")
     monkeypatch.setattr(AsyncClient, "WS_API_URL", venue.ws_api_url)
     monkeypatch.setattr(BinanceSocketManager, "STREAM_URL", f"{venue.stream_url}/")
     heard: queue.Queue[Any] = queue.Queue()
-    loop = asyncio.new_event_loop()
-    # Its sockets are made in this thread and take the loop that is current here.
-    asyncio.set_event_loop(loop)
     manager = ThreadedWebsocketManager(identity.key, identity.secret, loop=loop)
     manager.start()
     manager.start_symbol_book_ticker_socket(callback=heard.put, symbol=SYMBOL)
@@ -176,8 +180,6 @@ def test_threaded_sockets_call_back(
 
     manager.stop()
     manager.join()
-    asyncio.set_event_loop(None)
-    loop.close()
     assert message["s"] == SYMBOL
 
 
@@ -299,10 +301,10 @@ def test_websocket_api_refusal_keeps_its_code(speaking: Any, code: int, call: An
 
 
 def test_wrong_secret_is_refused_over_the_websocket_api(
-    pointed: Any, identity: Any, loop: Any, speaking: Any
+    pointed: Any, identity: Any, loop: asyncio.AbstractEventLoop
 ) -> None:
     client = pointed(Client)(identity.key, "wrong")
-    client.ws_api.TIMEOUT = 1
+    client.ws_api.TIMEOUT = LAST_WAIT_S
 
     with pytest.raises(BinanceAPIException) as caught:
         client.ws_get_account()
