@@ -59,8 +59,8 @@ SIGNED = {
     "DELETE openOrders": ("symbol", ""),
     "GET allOrders": ("symbol", f"orderId {SPAN}"),
     "POST order/oco": (
-        "symbol side quantity price stopPrice",
-        f"stopLimitPrice stopLimitTimeInForce trailingDelta limitIcebergQty {LIST_REST}",
+        "symbol side quantity price stopPrice stopLimitPrice stopLimitTimeInForce",
+        f"trailingDelta limitIcebergQty {LIST_REST}",
     ),
     "POST orderList/oco": (
         f"symbol side quantity {OCO}",
@@ -142,6 +142,7 @@ BY_ENDING = {
     "StopPrice": ("28.0000", "30.0000", "45.0000"),
     "belowPrice": ("27.9000", "25.0000"),
     "BelowPrice": ("27.9000", "25.0000"),
+    "stopLimitPrice": ("27.9000",),
     "stopPrice": ("28.0000", "30.0000", "45.0000"),
     "abovePrice": ("33.0000", "34.0000", "40.0000"),
     "AbovePrice": ("33.0000", "34.0000", "40.0000"),
@@ -214,9 +215,13 @@ class Asked:
     advance_ms: int
 
 
-ROWS = tuple(f"{method} {path.removeprefix('/api/v3/')}" for method, path in sorted(ENDPOINTS))
+def row_of(target: tuple[str, str]) -> str:
+    """A target's row as the tables above name it."""
+    return f"{target[0]} {target[1].removeprefix('/api/v3/')}"
+
+
 TARGETS = (
-    *(((row.split()[0], "/api/v3/" + row.split()[1]), row) for row in ROWS if "sapi" not in row),
+    *((target, row_of(target)) for target in sorted(ENDPOINTS)),
     *((("WS", name), row) for name, row in WS_METHODS.items()),
     *((("WS", name), "GET ping") for name in (*SESSION_METHODS, "dance")),
     *(((verb, path), "GET ping") for verb, path in (("GET", "/api/v1/ping"), ("HEAD", "/"))),
