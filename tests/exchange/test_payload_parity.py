@@ -19,6 +19,8 @@ from livespot.exchange.model import (
 )
 from livespot.testing.spot_desk import BASIC_FILTERS, STP_MODES, SpotDesk, symbol_row
 
+# Field names and JSON types of the examples in the exchange's documentation as of 2026-07-17,
+# of WebSocket API frames the result or error alone, of events without their envelope.
 SHAPES: dict[str, Any] = json.loads((Path(__file__).parent / "payload_shapes.json").read_text())
 PAIR = {"symbol": "BTCUSDT"}
 LIMIT = "side=BUY type=LIMIT timeInForce=GTC quantity=1 price=90"
