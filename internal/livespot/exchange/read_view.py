@@ -36,23 +36,20 @@ class ReadView:
     """Lets queries lag behind the engine; without a lag it keeps and costs nothing.
 
     When a lag begins, the view stands as the engine stands; every later change shows `lag_ms`
-    after it happened. When the last lag ends, queries see the engine again.
+    after it happened. When the last lag ends, queries see the engine again. Of several lags the
+    longest counts; `lag_ms` is 0 while there is none.
     """
 
     def __init__(self, engine: Engine, clock: Clock, lag_ms: int = 0) -> None:
         self._engine = engine
         self._clock = clock
         self._lags: dict[str, int] = {}
+        self.lag_ms = 0
         self._pending: deque[_Change] = deque()
         self._fills_seen: dict[tuple[str, str], int] = {}
         self._past: Exchange | None = None
         self._reader: Engine | None = None
         self.lag("setting", lag_ms)
-
-    @property
-    def lag_ms(self) -> int:
-        """The longest lag that is asked for."""
-        return max(self._lags.values(), default=0)
 
     def lag(self, name: str, lag_ms: int) -> None:
         """Ask for a lag under a name; 0 withdraws it."""
@@ -60,6 +57,7 @@ class ReadView:
             self._lags[name] = lag_ms
         else:
             self._lags.pop(name, None)
+        self.lag_ms = max(self._lags.values(), default=0)
         if not self._lags:
             self._past = self._reader = None
             self._pending.clear()
