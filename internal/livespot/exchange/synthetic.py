@@ -22,7 +22,6 @@ from livespot.exchange.sources import Happening, StatusTurn
 
 _HOUR = 60
 _KEPT_HOURS = 4
-_KEPT_SUMS = 64
 _LEAST_VOLUME = 400
 _SPREAD_PER_MILLION = 260
 _LOADING_UNIT = 1000
@@ -89,6 +88,7 @@ class SyntheticSeries:
     market: RandomPath
     own: RandomPath
     weather: Weather
+    kept_sums: int = 64
     _hours: dict[int, _Hour] = field(default_factory=dict)
     _sums: dict[int, Bar] = field(default_factory=dict)
 
@@ -160,7 +160,7 @@ class SyntheticSeries:
         if found is None:
             hour = self._hours.get(number) or self._made(number)
             found = hour.bar(0, _HOUR, number * _HOUR * MINUTE_MS)
-            while len(self._sums) >= _KEPT_SUMS:
+            while len(self._sums) >= self.kept_sums:
                 del self._sums[next(iter(self._sums))]
             self._sums[number] = found
         return found

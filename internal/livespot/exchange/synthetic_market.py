@@ -19,6 +19,8 @@ _FUTURE_DAYS = 36_500
 _DAY_MINUTES = 1440
 _DAY_HOURS = 24
 _BUSY_UP_TO = 40
+# Hours kept as sums: what one request for candles can ask for, or what tickers need.
+_FULL_PAGE, _TWO_DAYS = 1100, 64
 _SPARSE = Activity(least_trades=8, spread=16, quiet_quotes=16)
 
 
@@ -97,6 +99,7 @@ def open_synthetic(order: SyntheticOrder) -> SyntheticMarket:
             market=factor,
             own=RandomPath(f"{order.seed}:{symbol}"),
             weather=skies[phases],
+            kept_sums=_FULL_PAGE if order.count <= _BUSY_UP_TO else _TWO_DAYS,
         )
     return SyntheticMarket(
         data_id=order.name,
