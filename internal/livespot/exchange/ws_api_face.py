@@ -125,7 +125,7 @@ class Dialogue:
                 outcome = str(answer.status)
             _place(answer, body)
         except Revoked as error:
-            # Nobody asked this: the connection is told that its login has ended.
+            # Not a reply but news about the connection, which is why it names no request.
             return _Answer(id=None, status=401, error=error.body()), "401 -2015"
         except Rejection as error:
             answer.status, answer.error = error.http_status, _error(error, now_ms)

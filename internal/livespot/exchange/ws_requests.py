@@ -13,7 +13,6 @@ _LONGEST_ID = 36
 _INT64 = 2**63
 _METHOD = re.compile(r"[A-Za-z0-9.]{1,64}|v3/[A-Za-z0-9.]{1,64}")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_PARAMS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(slots=True)
@@ -27,34 +26,32 @@ class WsRequest:
 
 def read_request(text: str, request: WsRequest) -> None:
     """Fill in a request from a frame; -1135 for broken JSON, -1100 or -1102 for broken members."""
-    members = _members(_OBJECT, text.encode(errors="replace"))
+    members = _members(text.encode(errors="replace"))
     request.id = _id(members.get("id"))
     request.method = _method(members.get("method"))
     raw = members.get("params")
     if raw is None or bytes(raw) == b"null":
         return
-    for name, value in _members(_PARAMS, bytes(raw)).items():
+    for name, value in _members(bytes(raw)).items():
         request.params[name] = _plain(name, value)
 
 
-def _members(
-    decoder: "msgspec.json.Decoder[dict[str, msgspec.Raw]]", text: bytes
-) -> dict[str, msgspec.Raw]:
+def _members(text: bytes) -> dict[str, msgspec.Raw]:
     try:
-        return decoder.decode(text)
+        return _OBJECT.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejection(-1135, "Invalid JSON Request") from error
 
 
 def _id(raw: msgspec.Raw | None) -> int | str | None:
     value = None if raw is None else _value(raw)
-    if isinstance(value, bool) or not isinstance(value, int | str | None):
-        raise illegal("id", "^[a-zA-Z0-9-_]{1,36}$")
-    if isinstance(value, str) and not 0 < len(value) <= _LONGEST_ID:
-        raise illegal("id", "^[a-zA-Z0-9-_]{1,36}$")
-    if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        raise illegal("id", "^[a-zA-Z0-9-_]{1,36}$")
-    return value
+    if value is None:
+        return None
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64:
+        return value
+    raise illegal("id", "^[a-zA-Z0-9-_]{1,36}$")
 
 
 def _method(raw: msgspec.Raw | None) -> str:
