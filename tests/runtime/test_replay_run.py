@@ -200,5 +200,28 @@ def test_killed_at_one_scheduling_point_twice_gives_the_same_bytes(tmp_path: Pat
     assert _judged(results[0]).violations == ()
 
 
+@pytest.mark.slow
+def test_killed_around_each_step_of_its_first_order_it_never_orders_twice(tmp_path: Path) -> None:
+    """Killed with the last breath of, and right after, the commits that create and send it."""
+    order = _order(tmp_path / "whole", start_ms=_START_MS + _MINUTE_MS, span_ms=70_000)
+    whole = run_virtual(order)
+    steps = [c.point for c in whole.commits if c.rows & {"IntentCreated", "IntentMoved"}][:2]
+    points = sorted({point + aside for point in steps for aside in (0, 1)})
+
+    assert len(points) >= 3
+    for point in points:
+        again = _order(
+            tmp_path / str(point),
+            start_ms=order.start_ms,
+            span_ms=80_000,
+            deaths=(Death(point=point),),
+        )
+        result = run_virtual(again)
+        orders = {o.client_order_id for o in read_rows(result.journal).orders if o.side == "BUY"}
+
+        assert _judged(result).violations == ()
+        assert len(orders) <= 1
+
+
 def _clock_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%H:%M:%S")

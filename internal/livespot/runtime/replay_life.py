@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from livespot.actors.audit import AuditWriter
 from livespot.contracts.errors import ExitCode
@@ -22,6 +23,7 @@ from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
 from livespot.store.inline import InlineDatabase, InlineReader
 from livespot.store.queries import LedgerQueries
+from livespot.store.statements import StoreRow
 from livespot.store.trail import JsonlTrail
 from livespot.venue.signing import load_signer
 
@@ -30,7 +32,7 @@ _ROOM = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every life of one replay shares."""
+    """What every life of one replay shares; `committed` hears of each durable transaction."""
 
     paths: Paths
     loaded: LoadedSettings
@@ -39,6 +41,21 @@ class Surroundings:
     wire: Wire
     disk: Disk
     announce: Callable[[Alert], None]
+    committed: Callable[[set[str]], None]
+
+
+class WitnessedDatabase(InlineDatabase):
+    """Tells what kinds of records each commit carried, once they are durable."""
+
+    def __init__(
+        self, path: Path, *, run_id: str, redactor: Redactor, committed: Callable[[set[str]], None]
+    ) -> None:
+        super().__init__(path, run_id=run_id, redactor=redactor, survives_power_cut=False)
+        self._committed = committed
+
+    async def transaction(self, rows: Sequence[StoreRow]) -> None:
+        await super().transaction(rows)
+        self._committed({type(row).__name__ for row in rows})
 
 
 class QuietHost:
@@ -76,6 +93,12 @@ class Life:
         self._entropy = entropy
         self.run_id = ""
         self.system: System | None = None
+        self._store: WitnessedDatabase | None = None
+
+    async def bury(self) -> None:
+        """Close what a killed life left open; the last one to do so empties the WAL."""
+        if self._store is not None:
+            await self._store.close()
 
     async def run(self) -> ExitCode:
         """Boot, trade until stopped, end. `run_id` and `system` are set once there is a run."""
@@ -94,15 +117,13 @@ class Life:
         )
         self.run_id = birth.run_id
         redactor = Redactor(secret.reveal() for secret in around.secrets.all())
+        self._store = WitnessedDatabase(
+            paths.database, run_id=birth.run_id, redactor=redactor, committed=around.committed
+        )
         writer = AuditWriter(
             run_id=birth.run_id,
             mode=birth.mode,
-            store=InlineDatabase(
-                paths.database,
-                run_id=birth.run_id,
-                redactor=redactor,
-                survives_power_cut=False,
-            ),
+            store=self._store,
             trail=trail,
             clock=clock,
             settings=settings.audit,

@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_course import Course, Death
 from livespot.runtime.replay_life import Life, Surroundings
 from livespot.runtime.replay_logs import inline_logs
-from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop, run_virtually
+from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop, run_virtually
 from livespot.runtime.replay_pipe import Latency
 from livespot.runtime.replay_wire import Wire
 from livespot.runtime.simulation import demo_secrets
@@ -63,6 +63,15 @@ class ReplayOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A durable transaction: where in its life it was, and what kinds of rows it carried."""
+
+    life: int
+    point: int
+    rows: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """Where a replay left its files, and what it cost.
 
@@ -77,6 +86,7 @@ class RunResult:
     journal: Path
     last_hash: str
     alerts: tuple[Alert, ...]
+    commits: tuple[Commit, ...]
     points: int
     points_of: tuple[int, ...]
     virtual_ms: int
@@ -94,6 +104,7 @@ class _Told:
 
     run_ids: list[str] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
     code: ExitCode = ExitCode.CLEAN
     last_hash: str = ""
 
@@ -122,6 +133,7 @@ def run_virtual(order: ReplayOrder) -> RunResult:
         journal=paths.exchange_journal,
         last_hash=told.last_hash,
         alerts=tuple(told.alerts),
+        commits=tuple(told.commits),
         points=loop.points,
         points_of=tuple(loop.points_of.values()),
         virtual_ms=round(loop.time() * _MS_PER_SECOND),
@@ -154,6 +166,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
             wire=wire,
             disk=RealDisk(),
             announce=told.alerts.append,
+            committed=lambda rows: told.commits.append(_commit(loop, rows)),
         )
         async with anyio.create_task_group() as outside:
             await outside.start(wire.run)
@@ -165,6 +178,11 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
             outside.cancel_scope.cancel()
     last = await LedgerQueries(InlineReader(paths.database)).last_run()
     told.last_hash = last.last_hash if last is not None else ""
+
+
+def _commit(loop: VirtualLoop, rows: set[str]) -> Commit:
+    life = LIFE.get()
+    return Commit(life=life, point=loop.points_of[life], rows=frozenset(rows))
 
 
 async def _sweep(clock: VirtualClock) -> None:
@@ -188,19 +206,21 @@ def _no_collector() -> Iterator[None]:
 async def _live_and_die(
     order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told
 ) -> None:
-    for number, death in enumerate((*order.deaths, None), start=1):
-        life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
-        course = Course(loop=loop, life=life, number=number, death=death, end_ms=order.span_ms)
-        code = await course.run()
-        told.run_ids.append(life.run_id)
-        if code is not None:
-            told.code = code
-        if death is None or code is not None:
-            return
-        around.wire.cut()
-        await around.clock.sleep(death.down_ms / _MS_PER_SECOND)
-        if loop.now_ns >= order.span_ms * NS_PER_MS:
-            return
+    async with AsyncExitStack() as graves:
+        for number, death in enumerate((*order.deaths, None), start=1):
+            life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
+            course = Course(loop=loop, life=life, number=number, death=death, end_ms=order.span_ms)
+            code = await course.run()
+            told.run_ids.append(life.run_id)
+            if code is not None:
+                told.code = code
+            if death is None or code is not None:
+                return
+            graves.push_async_callback(life.bury)
+            around.wire.cut()
+            await around.clock.sleep(death.down_ms / _MS_PER_SECOND)
+            if loop.now_ns >= order.span_ms * NS_PER_MS:
+                return
 
 
 def _on(address: ExchangeAddress, loaded: LoadedSettings) -> LoadedSettings:

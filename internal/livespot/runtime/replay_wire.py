@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import anyio
 from anyio.abc import TaskStatus
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livespot.contracts.errors import NotSent, Throttled, Unreachable
 from livespot.contracts.ports import Clock
@@ -41,11 +41,15 @@ class Wire:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Whatever the application raises ends it."""
-        with self._work, self._work_in:
-            async with anyio.create_task_group() as tasks:
-                task_status.started()
-                async for job in self._work:
-                    tasks.start_soon(job)
+        try:
+            with self._work, self._work_in:
+                async with anyio.create_task_group() as tasks:
+                    task_status.started()
+                    async for job in self._work:
+                        tasks.start_soon(job)
+        finally:
+            # Killed clients keep this wire for good; they need not keep the exchange as well.
+            self._app = _nobody
 
     def cut(self) -> None:
         """Lose every connection at once, as the death of the client's process does."""
@@ -113,6 +117,8 @@ class Wire:
             try:
                 await serve(connection)
             finally:
+                # The application has put itself in there; see `run`.
+                connection.scope.clear()
                 del self._open[number]
 
         try:
@@ -253,6 +259,10 @@ class _ClientSocket:
 
     def receive_nowait(self) -> bytes | None:
         return self._line.down.get_nowait()
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Where the exchange was."""
 
 
 def _scope(kind: str, url: str, headers: dict[str, str], method: str = "GET") -> Scope:
