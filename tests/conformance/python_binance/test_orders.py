@@ -347,3 +347,32 @@ def test_orders_are_signed_with_a_private_key(
     assert client.get_order(symbol=SYMBOL, orderId=placed["orderId"])["status"] == "NEW"
     assert client.cancel_order(symbol=SYMBOL, orderId=placed["orderId"])["status"] == "CANCELED"
     client.close_connection()
+
+
+def test_too_many_requests_are_429_then_418(
+    pointed: Any, strict_venue: Any, identity: Any, loop: Any
+) -> None:
+    client = pointed(Client)(identity.key, identity.secret, ping=False)
+    client.API_URL = f"{strict_venue.rest_url}/api"
+    refusals = []
+    for _ in range(200):
+        try:
+            client.get_ticker()
+        except BinanceAPIException as refusal:
+            refusals.append(refusal)
+    client.close_connection()
+
+    assert list(dict.fromkeys(refusal.status_code for refusal in refusals)) == [429, 418]
+    assert {refusal.code for refusal in refusals} == {-1003}
+    assert all(int(refusal.response.headers["Retry-After"]) > 0 for refusal in refusals)
+
+
+def test_too_many_orders_are_1015(client: Any, price: Any) -> None:
+    def insist() -> None:
+        # A window of ten seconds may end in between; then the next one fills.
+        for _ in range(101):
+            order = client.order_limit_buy(symbol=SYMBOL, quantity="0.001", price=price(0.9))
+            client.cancel_order(symbol=SYMBOL, orderId=order["orderId"])
+
+    with refused(-1015, 429):
+        insist()
