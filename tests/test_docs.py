@@ -204,6 +204,16 @@ def test_the_architecture_names_every_way_a_boot_may_go_on() -> None:
     assert all(f"`{choice}`" in text for choice in RecoveryChoice)
 
 
+def test_the_readme_turns_foreign_clients_by_the_lines_that_are_tested() -> None:
+    section = _text("README.md").partition("## Point your own bot here")[2].partition("\n## ")[0]
+    (block,) = (text for text in _FENCED.findall(section) if "ccxt" in text)
+    lines = [line.strip() for line in block.splitlines() if line.strip() and line[0] != "#"]
+    tested = {line.strip() for line in _text("docs/exchange.md").splitlines()}
+
+    assert len(lines) > 10
+    assert set(lines) <= tested
+
+
 def test_the_readme_stays_short_enough_to_be_read() -> None:
     assert len(_text("README.md").splitlines()) < 160
 
