@@ -184,7 +184,8 @@ def _is_running(paths: "Paths") -> bool:
 
 def _refusal(locked: Sequence[str], unready: Sequence[str], paths: "Paths") -> int | None:
     """Say everything that stands in the way, and the exit code; None when nothing does."""
-    from livespot.contracts.errors import ExitCode
+    from livespot.contracts.errors import ExitCode, LockMissing, SecondInstance
+    from livespot_cmd.options import name_code
 
     running = _is_running(paths)
     problems = [*locked, *unready]
@@ -197,8 +198,12 @@ def _refusal(locked: Sequence[str], unready: Sequence[str], paths: "Paths") -> i
         click.echo(f"  - {problem}", err=True)
     click.echo(f"Next: livespot doctor --offline --var {shlex.quote(str(paths.var))}", err=True)
     if locked:
+        name_code(LockMissing.reason_code)
         return ExitCode.LOCK_MISSING
-    return ExitCode.SECOND_INSTANCE if running else ExitCode.PREFLIGHT
+    if running:
+        name_code(SecondInstance.reason_code)
+        return ExitCode.SECOND_INSTANCE
+    return ExitCode.PREFLIGHT
 
 
 def _examined(paths: "Paths", loaded: "LoadedSettings", secrets: "Secrets") -> "tuple[Check, ...]":

@@ -66,3 +66,9 @@ def config_option(function: F) -> F:
         type=click.Path(dir_okay=False, path_type=Path),
         help="Configuration file (default: livespot.toml in the state directory, if present).",
     )(function)
+
+
+def name_code(code: str | None) -> None:
+    """Say which code stands behind a refusal, and where to read more."""
+    if code is not None:
+        click.echo(f"Code {code}; see: livespot explain {code}", err=True)

@@ -26,7 +26,7 @@ from livespot.contracts.errors import Unreachable
 from livespot.contracts.market import DeepFeatures, Returns
 from livespot.contracts.orders import Position
 from livespot.contracts.records import CycleRanking, CycleSelection, SymbolHealth, UniverseScan
-from livespot.contracts.settings import Settings
+from livespot.contracts.settings import SelectionSettings, Settings
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import (
     EventType,
@@ -94,7 +94,7 @@ class _Desk:
 
 
 @asynccontextmanager
-async def _running(*first: ScannerInbox) -> AsyncIterator[_Desk]:
+async def _running(*first: ScannerInbox, settings: Settings | None = None) -> AsyncIterator[_Desk]:
     clock = ManualClock()
     desk = _Desk(
         reader=ScriptedReader(
@@ -112,7 +112,7 @@ async def _running(*first: ScannerInbox) -> AsyncIterator[_Desk]:
         governor=Mailbox("governor", 4096, clock),
     )
     scanner = Scanner(
-        settings=Settings(),
+        settings=settings or Settings(),
         clock=clock,
         reader=desk.reader,
         account=None,
@@ -218,6 +218,26 @@ async def test_a_symbol_whose_standing_did_not_change_is_not_written_again() -> 
                 await desk.signal.receive()
 
         assert len(desk.rows(UniverseScan)) == 5
+
+
+async def test_who_stands_behind_the_cut_is_written_once_with_its_rank() -> None:
+    few = msgspec.structs.replace(SelectionSettings(), topn=3)
+    async with _running(settings=Settings(selection=few)) as desk:
+        with anyio.fail_after(5):
+            while len(desk.audit.of(EventType.RANK_TOPN)) < 3:
+                await desk.signal.receive()
+
+        ranked = [row for row in desk.rows(CycleRanking) if row.kind == "TOPN"]
+        cut = [(row.symbol, row.rank, row.reasons) for row in ranked if row.dropped]
+        assert cut == [
+            ("DUSDT", 4, (ReasonCode.UNIVERSE_RANK_LOW,)),
+            ("EUSDT", 5, (ReasonCode.UNIVERSE_RANK_LOW,)),
+        ]
+        [*_, last] = desk.audit.of(EventType.RANK_TOPN)
+        assert last.draft.data["cut"] == 2
+        attached = desk.feed.receive_nowait()
+        assert isinstance(attached, AttachmentWanted)
+        assert attached.symbols == ("AUSDT", "BUSDT", "CUSDT")
 
 
 async def test_a_held_symbol_stays_watched_though_it_left_the_universe() -> None:

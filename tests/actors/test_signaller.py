@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
+from livespot.actors import signal_records
 from livespot.actors.mail import (
     CandleClosed,
     GateInbox,
@@ -155,6 +156,29 @@ async def test_a_symbol_with_a_proposal_under_way_is_left_alone_until_it_ended()
         await desk.minute()
 
         assert (await desk.proposal()).decision_id == decision.decision_id
+
+
+async def test_how_a_proposal_ended_is_recorded_whoever_ended_it() -> None:
+    async with _running() as desk:
+        why = (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
+        await desk.inbox.send(ProposalEnded(decision_id="dec_1", symbol="SOLUSDT", reasons=why))
+        with anyio.fail_after(5):
+            while not (ended := desk.audit.of(EventType.DECISION_PROPOSED)):
+                await anyio.lowlevel.checkpoint()
+
+        [draft] = [entry.draft for entry in ended]
+        assert (draft.decision_id, draft.symbol, draft.reasons) == ("dec_1", "SOLUSDT", why)
+        assert draft.data == {"outcome": "ENDED"}
+        assert ended[0].records == ()
+
+
+def test_symbols_that_market_state_did_not_answer_for_are_rejected_with_a_reason() -> None:
+    built = signal_records.unanswered(("AUSDT", "BUSDT"))
+
+    assert [(r.symbol, r.reasons) for r in built.rejections] == [
+        ("AUSDT", (ReasonCode.LOOP_STUCK_DEGRADE,)),
+        ("BUSDT", (ReasonCode.LOOP_STUCK_DEGRADE,)),
+    ]
 
 
 def _rows(entries: list[AuditEntry]) -> list[DecisionRow]:

@@ -86,12 +86,19 @@ def test_rank_weighs_volume_rise_and_spread() -> None:
     assert (second.symbol, second.score_x10000) == ("AUSDT", 2750 + 3000)
 
 
-def test_equal_scores_rank_by_name_and_the_list_is_cut() -> None:
+def test_equal_scores_rank_by_name_and_those_behind_the_cut_say_so() -> None:
     few = _replace(_SETTINGS, topn=3)
 
     ranked = rank([_eligible(name) for name in ("DUSDT", "BUSDT", "CUSDT", "AUSDT")], few)
 
-    assert [item.symbol for item in ranked] == ["AUSDT", "BUSDT", "CUSDT"]
+    assert [(item.symbol, item.rank) for item in ranked if not item.dropped] == [
+        ("AUSDT", 1),
+        ("BUSDT", 2),
+        ("CUSDT", 3),
+    ]
+    assert [(item.symbol, item.rank, item.reasons) for item in ranked if item.dropped] == [
+        ("DUSDT", 4, (ReasonCode.UNIVERSE_RANK_LOW,))
+    ]
 
 
 @given(st.permutations(["AUSDT", "BUSDT", "CUSDT", "DUSDT"]))
@@ -201,6 +208,59 @@ def test_a_young_incumbent_yields_only_to_a_clearly_better_one() -> None:
     assert pick(4001, cycles=6) == ["B"]
 
 
+def _left(choices: tuple[Choice, ...]) -> Choice:
+    [left] = [choice for choice in choices if not choice.chosen]
+    return left
+
+
+def test_who_finds_no_place_is_told_the_last_who_did() -> None:
+    choices = choose(_ranked(A=9, B=8, C=7, D=6), _returns("A", "B", "C", "D"), {}, (), _SETTINGS)
+
+    left = _left(choices)
+    assert left.reasons == (ReasonCode.WATCHLIST_FULL,)
+    assert left.features == {"places": 3, "last": "C", "last_score_x10000": 7}
+
+
+def test_who_loses_only_to_the_guard_is_told_which_incumbent_was_kept() -> None:
+    one = _replace(_SETTINGS, topk=1)
+
+    choices = choose(_ranked(A=4000, B=4500), _returns("A", "B"), {"A": 2}, (), one)
+
+    left = _left(choices)
+    assert (left.symbol, left.reasons) == ("B", (ReasonCode.WATCHLIST_CHURN_GUARD,))
+    assert left.features == {
+        "places": 1,
+        "kept": "A",
+        "kept_score_x10000": 4000,
+        "kept_cycles": 2,
+    }
+
+
+def test_a_place_taken_by_a_position_is_a_full_list_too() -> None:
+    one = _replace(_SETTINGS, topk=1)
+
+    left = _left(choose(_ranked(A=9), _returns("A"), {}, {"H"}, one))
+
+    assert (left.reasons, left.features) == ((ReasonCode.WATCHLIST_FULL,), {"places": 1})
+
+
+@given(
+    st.dictionaries(st.sampled_from("ABCDEFGH"), st.integers(0, 10_000), min_size=1),
+    st.dictionaries(st.sampled_from("ABCDEFGH"), st.integers(0, 9)),
+    st.frozensets(st.sampled_from("ABXY"), max_size=3),
+    st.integers(1, 4),
+)
+def test_every_candidate_is_chosen_or_has_a_reason(
+    scores: dict[str, int], incumbents: dict[str, int], held: frozenset[str], places: int
+) -> None:
+    few = _replace(_SETTINGS, topk=places)
+
+    choices = choose(_ranked(**scores), _returns(*"ABCDEF"), incumbents, held, few)
+
+    assert {choice.symbol for choice in choices} == set(scores) | held
+    assert all(choice.chosen or choice.reasons for choice in choices)
+
+
 def test_a_symbol_that_moves_like_a_chosen_one_is_replaced_from_the_third_on() -> None:
     returns = _returns("A", "B", "C", "D")
     returns["C"] = returns["A"]
@@ -208,8 +268,9 @@ def test_a_symbol_that_moves_like_a_chosen_one_is_replaced_from_the_third_on() -
     choices = choose(_ranked(A=90, B=80, C=70, D=60), returns, {}, (), _SETTINGS)
 
     assert _chosen(choices) == ["A", "B", "D"]
-    [left] = [choice for choice in choices if not choice.chosen]
+    left = _left(choices)
     assert left.reasons == (ReasonCode.RISK_DIVERSIFY_APPLIED,)
+    assert left.features == {"like": "A", "correlation_x10000": 10_000}
 
 
 def test_two_alike_symbols_alone_may_be_watched_together() -> None:

@@ -26,6 +26,7 @@ from livespot.contracts.errors import (
     Throttled,
     Unreachable,
 )
+from livespot.contracts.ids import is_accepted_client_order_id
 from livespot.contracts.orders import (
     CancelReplaceRequest,
     CancelRequest,
@@ -41,6 +42,9 @@ from livespot.rules.requests import Mutation
 
 # Codes with which the exchange says that it does not know either, whatever the HTTP status.
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
+_SHUTTING_DOWN = -1016
+# The matching engine's words for a symbol that takes no orders, or not of this kind, just now.
+_HALTED = ("Market is closed", "in this trading phase", "for this phase")
 _ENTRY_WINDOW_MS = (1500, 5000)
 _ROUND_TRIPS = 100
 _LEDGER_SLACK_S = 10.0
@@ -179,6 +183,8 @@ class MutationDesk:
     def _closed(self, mutation: Mutation) -> ReasonCode | None:
         """Why this mutation may not leave at this very moment."""
         ports = self._ports
+        if not all(is_accepted_client_order_id(a.client_order_id) for a in mutation.aliases):
+            return ReasonCode.CLIENT_ORDER_ID_INVALID
         if not ports.gate.mutations_open:
             return ReasonCode.ENTER_EXIT
         if not mutation.is_entry:
@@ -211,6 +217,15 @@ def _accepted(updates: tuple[OrderUpdate, ...], order_list: ListView | None) -> 
     return Outcome(ending=Ending.ACCEPTED, updates=updates, order_list=order_list)
 
 
+def _reason_of(error: Refused) -> ReasonCode:
+    """Whether it was this order that was declined, or everybody's."""
+    if error.code == _SHUTTING_DOWN:
+        return ReasonCode.EXCHANGE_MAINTENANCE
+    if any(text in error.message for text in _HALTED):
+        return ReasonCode.EXCHANGE_HALTED
+    return ReasonCode.ORDER_SUBMIT_REJECTED
+
+
 def _refusal(error: Refused) -> Outcome:
     """A definite no, unless its code or status says that the exchange does not know itself."""
     if error.code in UNKNOWN_CODES or error.http_status >= 500:
@@ -219,6 +234,7 @@ def _refusal(error: Refused) -> Outcome:
         ending=Ending.NOT_SENT if isinstance(error, NotSent) else Ending.REFUSED,
         code=error.code,
         message=error.message,
+        reason=_reason_of(error),
         filter_name=error.filter_name if isinstance(error, FilterRefused) else "",
         no_such_order=isinstance(error, NoSuchOrder),
         clock=error if isinstance(error, ClockRefused) else None,

@@ -1,6 +1,6 @@
 """The audit entries and rows of a scan: every list, score, feature and cut."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
@@ -64,24 +64,38 @@ def universe_entry(
 
 
 def ranking_entry(
-    ranked: Sequence[Ranked], kind: str, cycle_id: str, config_hash: str, at_ms: int
+    ranked: Sequence[Ranked],
+    kind: str,
+    cycle_id: str,
+    config_hash: str,
+    at_ms: int,
+    *,
+    newly_cut: Collection[str] = (),
 ) -> AuditEntry:
-    """A ranking (`kind` TOPN or DEEP) with the features behind each score."""
+    """A ranking (`kind` TOPN or DEEP) with the features behind each score.
+
+    Of those behind the cut of a TOPN ranking only the ones in `newly_cut` get a row: the newest
+    row of a symbol before an instant tells where it stood, and the last wanted row of that
+    instant's ranking how far that was from enough.
+    """
     deep = kind == "DEEP"
+    wanted = [item for item in ranked if not item.dropped]
+    data: dict[str, object] = {"ranked": {item.symbol: item.score_x10000 for item in wanted}}
+    if deep:
+        data["dropped"] = {
+            item.symbol: [reason.value for reason in item.reasons]
+            for item in ranked
+            if item.dropped
+        }
+    else:
+        data["cut"] = len(ranked) - len(wanted)
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.DEEP_SCAN if deep else EventType.RANK_TOPN,
             stage=Stage.DEEP_SCAN if deep else Stage.RANK_TOPN,
             ts_ms=at_ms,
             cycle_id=cycle_id,
-            data={
-                "ranked": {item.symbol: item.score_x10000 for item in ranked if not item.dropped},
-                "dropped": {
-                    item.symbol: [reason.value for reason in item.reasons]
-                    for item in ranked
-                    if item.dropped
-                },
-            },
+            data=data,
         ),
         records=tuple(
             CycleRanking(
@@ -97,6 +111,7 @@ def ranking_entry(
                 at_ms=at_ms,
             )
             for item in ranked
+            if deep or not item.dropped or item.symbol in newly_cut
         ),
     )
 
@@ -122,7 +137,7 @@ def selection_entry(
                 chosen=choice.chosen,
                 incumbent_cycles=choice.incumbent_cycles,
                 reasons=choice.reasons,
-                features_json="{}",
+                features_json=canonical_json(choice.features).decode(),
                 config_hash=config_hash,
                 at_ms=at_ms,
             )

@@ -60,6 +60,7 @@ class _Scan:
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
     tickers: tuple[Ticker24h, ...] = ()
     told: dict[str, tuple[ReasonCode, ...]] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
     topn: tuple[str, ...] = ()
     watched: dict[str, int] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
@@ -178,14 +179,21 @@ class Scanner:
         ranked = selection.rank(listed, self.settings.selection)
         changed = [e for e in listed if scan.told.get(e.symbol) != e.reasons]
         scan.told = {e.symbol: e.reasons for e in listed}
+        cut = frozenset(item.symbol for item in ranked if item.dropped)
         cycle_id = self.cycles.next()
         await self.audit.record(
             scan_records.universe_entry(listed, changed, cycle_id, now_ms),
             scan_records.ranking_entry(
-                ranked, "TOPN", cycle_id, config_hash(self.settings), now_ms
+                ranked,
+                "TOPN",
+                cycle_id,
+                config_hash(self.settings),
+                now_ms,
+                newly_cut=cut - scan.cut,
             ),
         )
-        scan.topn = tuple(item.symbol for item in ranked)
+        scan.cut = cut
+        scan.topn = tuple(item.symbol for item in ranked if not item.dropped)
         await self._attach(scan)
 
     async def _select(self, scan: _Scan) -> None:

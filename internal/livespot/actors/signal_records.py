@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from livespot.actors.mail import CandleClosed
+from livespot.actors.mail import CandleClosed, ProposalEnded, SnapshotsBuilt
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
@@ -15,6 +15,7 @@ from livespot.rules.strategy import Blocked
 
 PROPOSED = "PROPOSED"
 BLOCKED = "BLOCKED"
+ENDED = "ENDED"
 
 
 def proposal_entries(decision: Decision, snapshot: Snapshot) -> tuple[AuditEntry, AuditEntry]:
@@ -120,6 +121,36 @@ def block_entry(blocked: Blocked, cycle_id: str, at_ms: int) -> AuditEntry:
                 at_ms=at_ms,
             ),
         ),
+    )
+
+
+def unanswered(symbols: Sequence[str]) -> SnapshotsBuilt:
+    """Market state said nothing in time: each symbol sits out the cycle for that reason."""
+    return SnapshotsBuilt(
+        snapshots=(),
+        rejections=tuple(
+            Rejection(
+                symbol=symbol,
+                reasons=(ReasonCode.LOOP_STUCK_DEGRADE,),
+                detail="market state did not answer in time",
+            )
+            for symbol in symbols
+        ),
+    )
+
+
+def ended_entry(ended: ProposalEnded, at_ms: int) -> AuditEntry:
+    """A proposal is over, whoever ended it; without reasons it ran its whole course."""
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.DECISION_PROPOSED,
+            stage=Stage.STRATEGY_PROPOSE,
+            ts_ms=at_ms,
+            reasons=ended.reasons,
+            decision_id=ended.decision_id,
+            symbol=ended.symbol,
+            data={"outcome": ENDED},
+        )
     )
 
 

@@ -24,6 +24,7 @@ from livespot.actors.mail import (
 )
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Rejection, Snapshot
 from livespot.contracts.orders import Position
@@ -51,6 +52,7 @@ class _Watch:
     held: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
     unkept: list[CandleClosed] = field(default_factory=list)
+    ended: list[ProposalEnded] = field(default_factory=list)
     told: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
     due_ms: int = 0
 
@@ -104,6 +106,7 @@ class Signaller:
                 if message.symbol in watch.held or message.symbol in watch.symbols:
                     watch.unkept.append(message)
             case ProposalEnded():
+                watch.ended.append(message)
                 decision_id, _ = watch.pending.get(message.symbol, ("", 0))
                 if decision_id == message.decision_id:
                     del watch.pending[message.symbol]
@@ -118,16 +121,25 @@ class Signaller:
                 assert_never(message)
 
     async def _keep(self, watch: _Watch) -> None:
-        """Candles of what is watched or held outlive the process, for marks and explanations."""
+        """Candles and how each proposal ended outlive the process, for marks and explanations."""
+        now_ms = self.clock.now_ms()
         if watch.unkept:
-            now_ms = self.clock.now_ms()
             await self.audit.record(signal_records.candles_entry(watch.unkept, now_ms))
             watch.unkept.clear()
+        for ended in watch.ended:
+            await self.audit.record(signal_records.ended_entry(ended, now_ms))
+        watch.ended.clear()
 
     async def _decide(self, watch: _Watch, symbols: Sequence[str]) -> None:
         """One decision cycle; entries are thought about in NORMAL only."""
         now = self.clock.monotonic_ms()
-        watch.pending = {s: p for s, p in watch.pending.items() if now < p[1]}
+        for symbol, (decision_id, until) in tuple(watch.pending.items()):
+            if now >= until:
+                del watch.pending[symbol]
+                lapsed = (ReasonCode.STRAT_ENTRY_TIMEOUT,)
+                watch.ended.append(
+                    ProposalEnded(decision_id=decision_id, symbol=symbol, reasons=lapsed)
+                )
         free = tuple(s for s in symbols if s not in watch.pending and s not in watch.held)
         if watch.mode is not SysMode.NORMAL or not free:
             return
@@ -135,7 +147,7 @@ class Signaller:
         built = await self._ask(free, cycle_id)
         if built is None:
             # Market state is busy or gone; health sees that, and the next cycle asks again.
-            return
+            built = signal_records.unanswered(free)
         for rejection in built.rejections:
             await self._reject(watch, rejection, cycle_id)
         for snapshot in built.snapshots:

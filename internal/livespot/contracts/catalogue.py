@@ -7,10 +7,16 @@ from livespot.contracts.codes import NUMBERS, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """One line of the catalogue."""
+    """One line of the catalogue.
+
+    `by_itself` is what the system does about it without being asked, where that is more than to
+    record it. `reserved` is why this version never raises the code; empty for one that it does.
+    """
 
     meaning: str
     action: str
+    by_itself: str = ""
+    reserved: str = ""
 
 
 def number_of(code: ReasonCode) -> int:
@@ -112,6 +118,9 @@ DATA_GAP_DETECTED | Candles are missing and are being fetched. | Nothing.
 DATA_DUPLICATE_TIMESTAMP | A candle came twice; the second was dropped. | Nothing.
 MD_BOOK_GAP | The order book missed an update and is being rebuilt. | Nothing.
 MD_PRICE_INSANE | A price made no sense and was dropped. | Nothing; the symbol sits out.
+UNIVERSE_RANK_LOW | Other symbols ranked better, and only the best few are looked at closely. | Nothing; raise selection.topn to look at more.
+WATCHLIST_FULL | Better candidates filled the watch list. | Nothing; raise selection.topk to watch more.
+WATCHLIST_CHURN_GUARD | A symbol chosen only lately kept its place against this one, which was not better by enough. | Nothing; it can take the place in the next cycles.
 RISK_CANCEL_REPLACE_LIMIT_HIT | Too many reprices of this symbol within seconds. | Nothing; it cools down.
 RISK_CHURN_LIMIT_HIT | Too many orders or cancels of this symbol within seconds. | Nothing; it cools down.
 RISK_COOLDOWN_ACTIVE | The symbol rests after a stop-loss. | Nothing.
@@ -166,7 +175,84 @@ STRAT_VOLUME_OK | The last candle's volume is high enough. | Nothing.
 STRAT_WARMUP | Too little data has been seen yet. | Wait a minute.
 """
 
-CATALOGUE: dict[ReasonCode, CodeEntry] = {}
-for _row in _ROWS.strip().splitlines():
-    _code, _meaning, _action = (_part.strip() for _part in _row.split(" | "))
-    CATALOGUE[ReasonCode(_code)] = CodeEntry(_meaning, _action)
+_BY_ITSELF = """
+CLOSE_SAFELY_FAILED | Asks for PAUSE and keeps whatever protection still stands.
+DB_WRITER_BACKPRESSURE | Stops new entries until the writer has caught up.
+DB_WRITER_QUEUE_HIGH | Stops new entries; whoever records an ordinary event waits for room.
+DB_WRITER_QUEUE_FULL | Goes to PAUSE; nothing is dropped, writers wait.
+DISK_LOW_DEGRADE | Stops new entries.
+DISK_LOW_PAUSE | Goes to PAUSE.
+DRIFT_LIMIT_EXCEEDED | Goes to PAUSE; beliefs are corrected towards the exchange.
+ENTER_DEGRADE | Cancels working entries, keeps every protection, and returns to NORMAL once nothing is wrong any more for the stability window.
+ENTER_PAUSE | Keeps every protection on the exchange and allows only what reduces risk.
+ENTER_EXIT | Takes no more entries, cancels working ones, waits for answers, and leaves the protections on the exchange.
+LOOP_STUCK_DEGRADE | Stops new entries.
+LOOP_STUCK_PAUSE | Closes the send gate from a thread of its own, then asks for PAUSE.
+PAUSE_NEEDS_MANUAL_PROTECTION | Goes to PAUSE and goes on trying to protect or close.
+REST_STALE_DEGRADE | Stops new entries and keeps asking.
+REST_STALE_PAUSE | Goes to PAUSE and keeps asking.
+WS_STALE_DEGRADE | Stops new entries and reconnects.
+WS_STALE_PAUSE | Goes to PAUSE and reconnects.
+ACTOR_FAILED | Restarts the part after a second, in DEGRADE or, for orders and positions, in PAUSE; ends the process at the third failure in ten minutes.
+AUDIT_WRITE_FAILED | Ends the process with exit code 30; protections stay on the exchange.
+UNCLEAN_SHUTDOWN | Looks up every unsettled order and every position before any new entry.
+BOOT_RECOVERY | Asks the exchange about every unsettled intent, every position and the account.
+WATCHDOG_KILL | Writes the stacks of all threads to the crash note and ends the process with exit code 20.
+AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
+AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
+AIGATE_BUDGET | Blocks entries until the budget allows a call again.
+BINANCE_TIMESTAMP_REJECTED | Measures the exchange's time again; the order is not repeated.
+CLIENT_ORDER_ID_INVALID | Does not send the order.
+CLIENT_ORDER_ID_REUSE_BLOCK | Drops the decision for this cycle.
+INTENT_SENT_UNKNOWN | Stops new entries and asks for the order by its client id until the answer is certain.
+ORDER_SUBMIT_TIMEOUT | Asks for the order by its client id; it is never sent again.
+PROTECTION_INSTALL_FAILED | Tries the next rung: another list, a lone stop, then a close at market.
+RATE_LIMIT_418 | Sends nothing until the ban has ended.
+RATE_LIMIT_429 | Sends nothing for as long as the exchange asked.
+RECONCILE_DIFF_DETECTED | Takes the exchange's answer over and counts the difference as drift.
+API_KEY_REJECTED | Goes to PAUSE.
+USER_STREAM_LOST | Reconnects, and asks for orders and balances by REST meanwhile.
+ORDER_EXPIRED_BY_EXCHANGE | Places a new protection when that was one.
+FOREIGN_ORDER_DETECTED | Takes no entry in this symbol while the order is open.
+EXCHANGE_MAINTENANCE | Does not repeat the order; a new entry needs a new decision.
+EXCHANGE_HALTED | Does not repeat the order; a new entry needs a new decision.
+SYMBOL_QUARANTINED | Leaves the symbol out for the quarantine's time; a position in it is still managed.
+DATA_GAP_DETECTED | Fetches the missing candles; the symbol sits out until they are there.
+RISK_DAILY_LOSS_LIMIT | Blocks entries until the day ends; positions stay managed.
+RISK_DRAWDOWN_LIMIT | Blocks entries until the day ends; positions stay managed.
+RISK_MAX_TRADES_DAY | Blocks entries until the day ends; positions stay managed.
+RISK_COOLDOWN_ACTIVE | Blocks the symbol until the cool-down has passed.
+RISK_UNFILLED_ORDER_COUNT_RISK | Stops repricing, and at the critical share every entry.
+RISK_SIZE_CAPPED | Uses the smaller size.
+"""
+
+_A_MODEL_MAY_SAY_IT = "Only a model behind the gate may give it as a reason."
+RESERVED: dict[ReasonCode, str] = {
+    ReasonCode.AIGATE_ALLOWED: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.IMBALANCE_AGAINST: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.MICROVOL_SPIKE: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.REGIME_WEAK: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.SPREAD_BAD_VS_NORMAL: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.SPREAD_OPENING: _A_MODEL_MAY_SAY_IT,
+    ReasonCode.MANUAL_EXPOSURE_ACTIVE: "No command registers positions taken by hand yet.",
+    ReasonCode.SUSPEND_DETECTED: (
+        "A sleep of the machine shows as stale streams and a stuck loop instead."
+    ),
+    ReasonCode.MD_BOOK_GAP: "No local order book is kept; depth is read whole each time.",
+    ReasonCode.STRAT_TRAILING_ARM_ALLOWED: "No trailing stop is armed in this version.",
+}
+"""Codes that no part of this version raises, and why they are kept."""
+
+
+def _catalogue() -> dict[ReasonCode, CodeEntry]:
+    by_itself = dict(row.split(" | ") for row in _BY_ITSELF.strip().splitlines())
+    rows = (row.split(" | ") for row in _ROWS.strip().splitlines())
+    return {
+        (code := ReasonCode(name)): CodeEntry(
+            meaning, action, by_itself.pop(name, ""), RESERVED.get(code, "")
+        )
+        for name, meaning, action in rows
+    }
+
+
+CATALOGUE: dict[ReasonCode, CodeEntry] = _catalogue()

@@ -27,6 +27,9 @@ LivespotError
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import ClassVar
+
+from livespot.contracts.codes import ReasonCode
 
 
 class ExitCode(IntEnum):
@@ -43,7 +46,12 @@ class ExitCode(IntEnum):
 
 
 class LivespotError(Exception):
-    """Base of every error this program raises on purpose."""
+    """Base of every error this program raises on purpose.
+
+    `reason_code` is the catalogue's name for it, where it has one: what `livespot explain` knows.
+    """
+
+    reason_code: ClassVar[ReasonCode | None] = None
 
 
 class Transient(LivespotError):
@@ -140,6 +148,8 @@ class Invalid(LivespotError):
 class ConfigInvalid(Invalid):
     """All problems of a configuration, each naming key, value, rule and line."""
 
+    reason_code = ReasonCode.STRAT_CONFIG_INVALID
+
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
@@ -165,10 +175,12 @@ class PreflightFailed(Fatal):
 
 class LockMissing(Fatal):
     exit_code = ExitCode.LOCK_MISSING
+    reason_code = ReasonCode.LIVE_LOCK_MISSING
 
 
 class SecondInstance(Fatal):
     exit_code = ExitCode.SECOND_INSTANCE
+    reason_code = ReasonCode.SECOND_INSTANCE
 
 
 class SchemaMismatch(Fatal):
@@ -177,3 +189,4 @@ class SchemaMismatch(Fatal):
 
 class AuditUnwritable(Fatal):
     exit_code = ExitCode.AUDIT_UNWRITABLE
+    reason_code = ReasonCode.AUDIT_WRITE_FAILED

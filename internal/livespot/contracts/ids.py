@@ -1,6 +1,7 @@
 """Identifiers: derived from what they name, never drawn, except the run's own six digits."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # Base32 two characters, so ten bits, at a time: the standard library's is four times slower.
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _USED_BYTES = 22
+# What the exchange accepts as a client order id.
+_ACCEPTED = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 _SHIFTS = tuple(range(8 * _USED_BYTES - 10, 0, -10))
 
 
@@ -45,6 +48,11 @@ def client_order_id(intent_id: str) -> str:
     bits = int.from_bytes(hashlib.sha256(intent_id.encode()).digest()[:_USED_BYTES], "big")
     pairs = [_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]
     return "X_" + "".join(pairs)
+
+
+def is_accepted_client_order_id(text: str) -> bool:
+    """Whether the exchange would take it as a client order id."""
+    return _ACCEPTED.fullmatch(text) is not None
 
 
 def is_own_client_order_id(text: str) -> bool:

@@ -1,8 +1,9 @@
 """From all symbols to the few worth watching: universe, ranking, deep scan, choice."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from livespot.contracts.amounts import clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
@@ -15,6 +16,7 @@ from livespot.rules.microstructure import spread_bps
 
 _GOOD_EDGE_BPS = 40
 _HIGH_ATR_BPS = 200
+Features: TypeAlias = dict[str, int | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,10 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One candidate for the watch list; `incumbent_cycles` counts from its last choosing."""
+    """One candidate for the watch list; `incumbent_cycles` counts from its last choosing.
+
+    `features` tell what it was measured against, where another symbol stood in its way.
+    """
 
     symbol: str
     rank: int
@@ -55,6 +60,15 @@ class Choice:
     chosen: bool
     incumbent_cycles: int
     reasons: tuple[ReasonCode, ...]
+    features: Features = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Why a candidate is kept off the watch list."""
+
+    reasons: tuple[ReasonCode, ...]
+    features: Features = field(default_factory=dict)
 
 
 def universe(
@@ -81,9 +95,10 @@ def universe(
 
 
 def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[Ranked, ...]:
-    """The best `topn` by volume, rise and spread of the day; ties break by name.
+    """All eligible by volume, rise and spread of the day, best first; ties break by name.
 
-    A symbol without a two-sided book in the day's answer ranks as the widest.
+    The first `topn` are wanted; those behind them carry their reason. A symbol without a two-sided
+    book in the day's answer ranks as the widest.
     """
     tickers = [e.ticker for e in eligible if e.is_eligible and e.ticker is not None]
     if not tickers:
@@ -110,14 +125,14 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
             symbol=symbol,
             rank=place,
             score_x10000=score,
-            reasons=(),
+            reasons=() if place <= settings.topn else (ReasonCode.UNIVERSE_RANK_LOW,),
             features={
                 "quote_volume": ticker.quote_volume,
                 "price_change_bps": ticker.price_change_bps,
                 "spread_x10000": round((spreads[symbol] or 0.0) * 10_000),
             },
         )
-        for place, (score, symbol, ticker) in enumerate(scored[: settings.topn], start=1)
+        for place, (score, symbol, ticker) in enumerate(scored, start=1)
     )
 
 
@@ -152,22 +167,25 @@ def choose(
     """
     by_symbol = {item.symbol: item for item in ranked}
     chosen: list[str] = sorted(held)
-    verdicts: dict[str, tuple[ReasonCode, ...]] = {}
+    verdicts: dict[str, _Kept] = {}
     for item in sorted(ranked, key=lambda item: _precedence(item, incumbents, settings)):
         if item.symbol in held:
             continue
-        reasons = item.reasons
-        if not reasons and len(chosen) < settings.topk:
-            reasons = _alike(item.symbol, chosen, returns, settings)
-            if not reasons:
-                chosen.append(item.symbol)
-                continue
-        verdicts[item.symbol] = reasons
-    taken = sorted(
+        kept_off = _Kept(reasons=item.reasons) if item.dropped else None
+        if kept_off is None and len(chosen) < settings.topk:
+            kept_off = _alike(item.symbol, chosen, returns, settings)
+        elif kept_off is None:
+            taken = [by_symbol[s] for s in chosen if s not in held]
+            kept_off = _crowded_out(item, taken, incumbents, settings)
+        if kept_off is None:
+            chosen.append(item.symbol)
+        else:
+            verdicts[item.symbol] = kept_off
+    best_first = sorted(
         (by_symbol[symbol] for symbol in chosen if symbol not in held),
         key=lambda item: (-item.score_x10000, item.symbol),
     )
-    chosen = [*sorted(held), *(item.symbol for item in taken)]
+    chosen = [*sorted(held), *(item.symbol for item in best_first)]
     kept = [
         _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0), chosen=True)
         for place, symbol in enumerate(chosen, start=1)
@@ -179,9 +197,10 @@ def choose(
             score_x10000=by_symbol[symbol].score_x10000,
             chosen=False,
             incumbent_cycles=incumbents.get(symbol, 0),
-            reasons=reasons,
+            reasons=kept_off.reasons,
+            features=kept_off.features,
         )
-        for place, (symbol, reasons) in enumerate(verdicts.items(), start=len(kept) + 1)
+        for place, (symbol, kept_off) in enumerate(verdicts.items(), start=len(kept) + 1)
     ]
     return (*kept, *left)
 
@@ -285,29 +304,66 @@ def _precedence(
     item: Ranked, incumbents: Mapping[str, int], settings: SelectionSettings
 ) -> tuple[bool, int, bool, str]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
-    young = incumbents.get(item.symbol, settings.churn_guard_min_cycles)
-    guarded = young < settings.churn_guard_min_cycles
+    guarded = _is_guarded(item.symbol, incumbents, settings)
     bonus = settings.churn_guard_min_score_delta_x10000 if guarded else 0
     return (item.dropped, -(item.score_x10000 + bonus), guarded, item.symbol)
 
 
+def _is_guarded(symbol: str, incumbents: Mapping[str, int], settings: SelectionSettings) -> bool:
+    """Whether it was chosen so lately that only a clearly better symbol may replace it."""
+    guard = settings.churn_guard_min_cycles
+    return incumbents.get(symbol, guard) < guard
+
+
+def _crowded_out(
+    item: Ranked,
+    taken: Sequence[Ranked],
+    incumbents: Mapping[str, int],
+    settings: SelectionSettings,
+) -> _Kept:
+    """Who has the places: better ones, or a young incumbent that this one does not beat clearly."""
+    weaker = [
+        other
+        for other in taken
+        if other.score_x10000 < item.score_x10000
+        and _is_guarded(other.symbol, incumbents, settings)
+    ]
+    features: Features = {"places": settings.topk}
+    if weaker:
+        kept = min(weaker, key=lambda other: (other.score_x10000, other.symbol))
+        features |= {
+            "kept": kept.symbol,
+            "kept_score_x10000": kept.score_x10000,
+            "kept_cycles": incumbents[kept.symbol],
+        }
+        return _Kept(reasons=(ReasonCode.WATCHLIST_CHURN_GUARD,), features=features)
+    if taken:
+        last = min(taken, key=lambda other: (other.score_x10000, other.symbol))
+        features |= {"last": last.symbol, "last_score_x10000": last.score_x10000}
+    return _Kept(reasons=(ReasonCode.WATCHLIST_FULL,), features=features)
+
+
 def _alike(
     symbol: str, chosen: Sequence[str], returns: Mapping[str, Returns], settings: SelectionSettings
-) -> tuple[ReasonCode, ...]:
+) -> _Kept | None:
     """Why a candidate is too close to what is chosen, once enough symbols are together."""
     own = returns.get(symbol)
     if own is None or has_too_many_missing(own, settings.corr_missing_max_pct):
-        return (ReasonCode.DATA_GAP_DETECTED,)
+        missing = 0 if own is None else own.missing_count
+        return _Kept(reasons=(ReasonCode.DATA_GAP_DETECTED,), features={"returns_missing": missing})
     if len(chosen) + 1 < settings.corr_min_symbols:
-        return ()
+        return None
     for other in chosen:
         theirs = returns.get(other)
         if theirs is None:
             continue
         value = correlation_x10000(own.log_return_bps, theirs.log_return_bps)
         if abs(value) >= settings.corr_max_x10000:
-            return (ReasonCode.RISK_DIVERSIFY_APPLIED,)
-    return ()
+            return _Kept(
+                reasons=(ReasonCode.RISK_DIVERSIFY_APPLIED,),
+                features={"like": other, "correlation_x10000": value},
+            )
+    return None
 
 
 def _choice(symbol: str, place: int, item: Ranked | None, cycles: int, *, chosen: bool) -> Choice:

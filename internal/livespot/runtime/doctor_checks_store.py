@@ -10,6 +10,7 @@ from pathlib import Path
 import aiosqlite
 import anyio
 
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import LivespotError, SchemaMismatch
 from livespot.rules.doctor import Check, Outcome, disk_outcome, sqlite_outcome
 from livespot.runtime.doctor_checks_local import as_probe
@@ -181,7 +182,10 @@ async def check_integrity(plan: DoctorPlan) -> Check:
             return _integrity(Outcome.WARN, "not finished", detail=detail)
         return _integrity(Outcome.FAIL, "unreadable", backups, str(error))
     if verdict != "ok":
-        detail = f"SQLite says: {verdict}; put the newest good backup in its place"
+        detail = (
+            f"{ReasonCode.DB_INTEGRITY_FAIL}: SQLite says: {verdict}; put the newest good backup "
+            "in its place"
+        )
         return _integrity(Outcome.FAIL, "damaged", backups, detail)
     if journal != "wal":
         return _integrity(

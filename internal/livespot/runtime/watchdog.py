@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.ports import Clock
 from livespot.contracts.vocabulary import SysMode
@@ -90,7 +91,9 @@ class Watchdog:
                 self.gate.set(SysMode.PAUSE)
             if not shouted:
                 shouted = True
-                _shout(f"ALERT CRIT LOOP_STUCK_PAUSE the event loop has not run for {overdue} ms")
+                _shout(
+                    f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} the event loop has not run for {overdue} ms"
+                )
             if overdue >= self.kill_ms:
                 self._kill(overdue)
 
@@ -98,14 +101,18 @@ class Watchdog:
         try:
             self._write_note(overdue)
         except OSError as error:
-            _shout(f"ALERT CRIT WATCHDOG_KILL the crash note could not be written: {error}")
+            _shout(
+                f"ALERT CRIT {ReasonCode.WATCHDOG_KILL} the crash note could not be written: {error}"
+            )
         finally:
             os._exit(ExitCode.WATCHDOG)
 
     def _write_note(self, overdue: int) -> None:
         with self.note.open("a", encoding="utf-8") as out:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            out.write(f"{stamp} WATCHDOG_KILL the event loop was blocked for {overdue} ms\n")
+            out.write(
+                f"{stamp} {ReasonCode.WATCHDOG_KILL} the event loop was blocked for {overdue} ms\n"
+            )
             out.flush()
             faulthandler.dump_traceback(file=out, all_threads=True)
 
