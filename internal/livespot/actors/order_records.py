@@ -51,6 +51,25 @@ def order_entry(tracked: Tracked, intent: OrderIntent, source: str, now_ms: int)
     return AuditEntry(draft=draft, records=(row,))
 
 
+def refusal_entry(order: OrderView, intent: OrderIntent, source: str, now_ms: int) -> AuditEntry:
+    """The report of a placement the engine refused: told, but no order to keep."""
+    data: dict[str, object] = {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "status": order.raw_status,
+        "source": source,
+    }
+    draft = _draft(
+        EventType.ORDER_UPDATE,
+        intent,
+        data,
+        now_ms=now_ms,
+        exchange_ms=order.exchange_time_ms,
+        reasons=(ReasonCode.ORDER_SUBMIT_REJECTED,),
+    )
+    return AuditEntry(draft=draft)
+
+
 def fill_entry(booked: FillBooked, intent: OrderIntent, source: str, now_ms: int) -> AuditEntry:
     fill = booked.fill
     draft = _draft(

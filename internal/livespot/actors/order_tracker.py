@@ -11,7 +11,13 @@ import msgspec
 
 from livespot.actors.execution_ports import ExecutionPorts, Reference
 from livespot.actors.mail import FillBooked, OrderProgressed
-from livespot.actors.order_records import Tracked, fill_entry, list_entry, order_entry
+from livespot.actors.order_records import (
+    Tracked,
+    fill_entry,
+    list_entry,
+    order_entry,
+    refusal_entry,
+)
 from livespot.actors.sending import tell
 from livespot.contracts import ids
 from livespot.contracts.amounts import ZERO
@@ -43,6 +49,7 @@ from livespot.rules.requests import Mutation, request_of
 
 _STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 _TELL_LIMIT_S = 5.0
+_REFUSED = "REJECT"
 
 OrderKey = tuple[str, int]
 
@@ -200,6 +207,10 @@ class OrderTracker:
         if owner is None:
             await self._meet_foreign(order)
             return
+        if self._never_was(order, owner):
+            intent, now_ms = self.intents[owner.intent_id], self._ports.clock.now_ms()
+            batch.entries.append(refusal_entry(order, intent, update.source, now_ms))
+            return
         key = (order.symbol, order.order_id)
         before = batch.orders.get(key) or self.orders.get(key)
         seen = self._under_own_id(order, owner.intent_id, owner.role)
@@ -301,27 +312,28 @@ class OrderTracker:
                 if step is not None:
                     batch.steps[cancel.order_intent_id] = step
 
+    def _never_was(self, order: OrderView, owner: Tracked) -> bool:
+        """A placement the engine refused: its report proves no order and denies none.
+
+        Our id may have arrived twice, once accepted, so the intent waits for its own answer or for
+        the resolver. A leg refused when its list armed is another thing: an order that ended.
+        """
+        key = (order.symbol, order.order_id)
+        if order.status is not OrderStatus.REJECTED or order.executed_qty or key in self.orders:
+            return False
+        confirmed = self.intents[owner.intent_id].state is IntentState.CONFIRMED
+        return not confirmed or self.order_of(owner.intent_id, owner.role) is not None
+
     def _unsettled(self, intent: OrderIntent) -> bool:
         return intent.state in (IntentState.SENT_UNKNOWN, IntentState.NOT_FOUND)
 
     def _existence(
         self, intent: OrderIntent, tracked: Tracked, view: OrderView, source: str
     ) -> ledger.Step:
-        single = tracked.role is intent.role and len(self.aliases_of(intent.order_intent_id)) == 1
-        refused = (
-            view.status is OrderStatus.REJECTED
-            and view.executed_qty == 0
-            and single
-            and intent.state is IntentState.SENT_UNKNOWN
-        )
         return ledger.Step(
-            to_state=IntentState.FAILED_TERMINAL if refused else IntentState.CONFIRMED,
+            to_state=IntentState.CONFIRMED,
             at_ms=self._ports.clock.now_ms(),
-            reasons=(
-                ReasonCode.ORDER_SUBMIT_REJECTED
-                if refused
-                else ReasonCode.INTENT_CONFIRMED_BY_REST,
-            ),
+            reasons=(ReasonCode.INTENT_CONFIRMED_BY_REST,),
             evidence=f"{source} order {view.order_id} {view.raw_status}",
             exchange_order_id=view.order_id if tracked.role is intent.role else 0,
             exchange_list_id=view.order_list_id,
@@ -350,7 +362,8 @@ class OrderTracker:
     async def _take_list(self, order_list: ListView, batch: _Batch) -> None:
         alias = await self._alias(order_list.list_client_order_id)
         intent = await self._intent(alias.order_intent_id) if alias else None
-        if intent is None:
+        if intent is None or order_list.list_order_status == _REFUSED:
+            # It answers a placement or a cancel that failed, and proves nothing of the list.
             return
         intent_id = intent.order_intent_id
         if self._unsettled(intent) and intent_id not in batch.steps:
