@@ -61,8 +61,14 @@ def diff(var: Path | None, config_path: Path | None) -> int:
 @config_option
 def check(var: Path | None, config_path: Path | None) -> int:
     """Report every problem with its line; exit 2 when there is one."""
+    from livespot.rules.doctor import Outcome, limit_checks
+
     loaded = _load(var, config_path)
     click.echo(f"{loaded.path}: good, {len(loaded.from_file)} keys set, {loaded.config_hash}")
+    for row in limit_checks(loaded.settings):
+        click.echo(f"{row.title}: {row.measured}")
+        if row.outcome is Outcome.WARN:
+            click.echo(f"WARN {row.detail}")
     return 0
 
 

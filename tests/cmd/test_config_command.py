@@ -65,3 +65,18 @@ def test_the_schema_is_a_json_schema_of_all_sections() -> None:
     schema = json.loads(run("schema").stdout)
 
     assert "RiskSettings" in schema["$defs"]
+
+
+def test_a_check_warns_of_limits_that_can_never_act(tmp_path: Path) -> None:
+    path = tmp_path / "livespot.toml"
+    path.write_text(
+        "[risk]\nper_trade = 10\nmax_exposure_symbol = 400\nmax_daily_loss = -500\n",
+        encoding="utf-8",
+    )
+
+    result = run("check", "--config", str(path))
+
+    assert result.return_value == 0
+    assert "can never bind" not in result.stdout
+    assert "WARN the worst day the limits allow loses" in result.stdout
+    assert "Worst loss per trade: 10.49" in result.stdout

@@ -24,8 +24,8 @@ from livespot.rules.doctor import (
     sqlite_outcome,
     summarize,
     unmet,
-    worst_loss,
 )
+from livespot.rules.risk_limits import worst_loss
 
 DEFAULTS = Settings()
 

@@ -20,7 +20,6 @@ from livespot.actors.mail import (
     SignalInbox,
 )
 from livespot.actors.sending import tell
-from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import SymbolInfo
@@ -31,6 +30,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport, ServerClock
 from livespot.contracts.vocabulary import Mode, Severity, SignalKind, SignalLevel
+from livespot.rules.pnl import price_fee
 from livespot.rules.strategy import Strategy
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
@@ -107,15 +107,14 @@ class Reference:
     def fee_quote(self, fill: Fill) -> tuple[Decimal, bool]:
         """The commission in quote, and whether its price was unknown (then the amount is 0)."""
         info = self.infos.get(fill.symbol)
-        if fill.commission == 0:
-            return ZERO, False
-        if info is not None and fill.commission_asset == info.quote_asset:
-            return fill.commission, False
-        if info is not None and fill.commission_asset == info.base_asset:
-            return fill.commission * fill.price, False
-        quote = info.quote_asset if info is not None else ""
-        bid = self.bids.get(f"{fill.commission_asset}{quote}")
-        return (fill.commission * bid, False) if bid is not None else (ZERO, True)
+        base, quote = (info.base_asset, info.quote_asset) if info is not None else ("", "")
+        fee = price_fee(
+            fill,
+            base_asset=base,
+            quote_asset=quote,
+            third_asset_price=self.bids.get(f"{fill.commission_asset}{quote}") if quote else None,
+        )
+        return fee.quote, fee.unpriced
 
 
 class Crew(Generic[T]):

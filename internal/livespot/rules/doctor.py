@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
-from livespot.contracts.amounts import BPS, decimal_text, round_div
+from livespot.contracts.amounts import decimal_text, round_div
 from livespot.contracts.base import Message
 from livespot.contracts.settings import AdaptiveSettings, Settings
 from livespot.contracts.vocabulary import RegimeLabel
@@ -14,9 +13,8 @@ from livespot.rules.costs import DEFAULT_ENTRY_MAKER_BPS, DEFAULT_EXIT_TAKER_BPS
 from livespot.rules.edge import edge_bps, exits_of
 from livespot.rules.pullback_checks import min_edge_bps
 from livespot.rules.risk import VOLATILITY_MULTIPLIER
+from livespot.rules.risk_limits import worst_loss
 
-# A five-minute ATR that only the wildest hours show: the farthest stop is assumed at its multiple.
-WILDEST_ATR_BPS = 300
 _MOST_ATR_BPS = 5_000
 _KEY = re.compile(r"[A-Za-z0-9]{64}\Z", re.ASCII)
 _SHORTEST_SECRET = 16
@@ -126,46 +124,6 @@ def _version(text: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorstLoss:
-    """Upper bounds in quote units; `stop_bps` is the farthest stop that was assumed.
-
-    `binding_stop_bps` is the stop distance from which `risk.per_trade` limits the size at all.
-    """
-
-    stop_bps: int
-    binding_stop_bps: int
-    per_trade: Decimal
-    per_day: Decimal
-
-    @property
-    def per_trade_binds(self) -> bool:
-        return self.stop_bps > self.binding_stop_bps
-
-
-def worst_loss(settings: Settings) -> WorstLoss:
-    """What the limits let one trade and one day lose at the farthest stop.
-
-    A trade's loss is its size times the stop's distance, plus both fees and the exit's slippage. A
-    day ends at the first of: all its trades lost, or the daily limit reached while every position
-    that still fits into the total exposure goes to its stop as well. Gaps beyond the stop are not
-    in it.
-    """
-    risk, exits, venue = settings.risk, settings.exit, settings.venue
-    stop = int(max(exits.k_atr_trend, exits.k_atr_range) * WILDEST_ATR_BPS)
-    size = min(risk.per_trade * BPS / stop, risk.max_exposure_symbol, risk.max_exposure_total)
-    costs = venue.maker_bps + venue.taker_bps + DEFAULT_EXIT_TAKER_BPS
-    per_trade = _cents(size * (stop + costs) / BPS)
-    together = max(1, int(risk.max_exposure_total / size))
-    per_day = min(per_trade * risk.max_trades_per_day, -risk.max_daily_loss + per_trade * together)
-    return WorstLoss(
-        stop_bps=stop,
-        binding_stop_bps=int(risk.per_trade * BPS / risk.max_exposure_symbol),
-        per_trade=per_trade,
-        per_day=per_day,
-    )
 
 
 def limit_checks(settings: Settings) -> tuple[Check, ...]:
@@ -281,7 +239,3 @@ def _volatility_multiplier(atr_bps: int, adaptive: AdaptiveSettings) -> int:
     normal = round_div(adaptive.normal_atr_5m_bps * adaptive.volatility_factor, 10_000)
     wild = min(VOLATILITY_MULTIPLIER, adaptive.max_multiplier)
     return wild if atr_bps > normal else 10_000
-
-
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.01"))

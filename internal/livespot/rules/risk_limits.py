@@ -4,36 +4,52 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from livespot.contracts.amounts import BPS
-from livespot.contracts.settings import RiskSettings
+from livespot.contracts.settings import Settings
+from livespot.rules.costs import DEFAULT_EXIT_TAKER_BPS
 
-# Stops are multiples of five-minute ranges; farther than this one is not a stop of this program.
-_FARTHEST_STOP_BPS = 1000
+# A five-minute ATR that only the wildest hours show: the farthest stop is assumed at its multiple.
+WILDEST_ATR_BPS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorstCase:
-    """In quote, stops filled at their price. `warnings` are for the checklist."""
+class WorstLoss:
+    """Upper bounds in quote units; `stop_bps` is the farthest stop that was assumed.
 
+    `binding_stop_bps` is the stop distance from which `risk.per_trade` limits the size at all.
+    """
+
+    stop_bps: int
+    binding_stop_bps: int
     per_trade: Decimal
     per_day: Decimal
-    warnings: tuple[str, ...]
+
+    @property
+    def per_trade_binds(self) -> bool:
+        return self.stop_bps > self.binding_stop_bps
 
 
-def worst_case(risk: RiskSettings) -> WorstCase:
-    """The effective worst loss per trade and per day, and limits that can never act."""
-    at_farthest_stop = risk.max_exposure_symbol * _FARTHEST_STOP_BPS / BPS
-    per_trade = min(risk.per_trade, at_farthest_stop)
-    per_day = per_trade * risk.max_trades_per_day
-    warnings = []
-    if risk.per_trade > at_farthest_stop:
-        needed_bps = int(risk.per_trade * BPS / risk.max_exposure_symbol)
-        warnings.append(
-            f"risk.per_trade={risk.per_trade} can never bind: with max_exposure_symbol="
-            f"{risk.max_exposure_symbol} the stop would have to be {needed_bps} bps away"
-        )
-    if per_day < -risk.max_daily_loss:
-        warnings.append(
-            f"risk.max_daily_loss={risk.max_daily_loss} cannot be reached: "
-            f"{risk.max_trades_per_day} trades lose {per_day:.2f} at most"
-        )
-    return WorstCase(per_trade=per_trade, per_day=per_day, warnings=tuple(warnings))
+def worst_loss(settings: Settings) -> WorstLoss:
+    """What the limits let one trade and one day lose at the farthest stop.
+
+    A trade's loss is its size times the stop's distance, plus both fees and the exit's slippage. A
+    day ends at the first of: all its trades lost, or the daily limit reached while every position
+    that still fits into the total exposure goes to its stop as well. Gaps beyond the stop are not
+    in it.
+    """
+    risk, exits, venue = settings.risk, settings.exit, settings.venue
+    stop = int(max(exits.k_atr_trend, exits.k_atr_range) * WILDEST_ATR_BPS)
+    size = min(risk.per_trade * BPS / stop, risk.max_exposure_symbol, risk.max_exposure_total)
+    costs = venue.maker_bps + venue.taker_bps + DEFAULT_EXIT_TAKER_BPS
+    per_trade = _cents(size * (stop + costs) / BPS)
+    together = max(1, int(risk.max_exposure_total / size))
+    per_day = min(per_trade * risk.max_trades_per_day, -risk.max_daily_loss + per_trade * together)
+    return WorstLoss(
+        stop_bps=stop,
+        binding_stop_bps=int(risk.per_trade * BPS / risk.max_exposure_symbol),
+        per_trade=per_trade,
+        per_day=per_day,
+    )
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.01"))
