@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import anyio
+from msgspec.structs import replace
 
 from livespot.actors.mail import (
     CandleClosed,
@@ -241,7 +242,7 @@ async def test_a_closed_minute_wakes_the_signal_actor() -> None:
 async def test_a_missing_span_is_asked_for_once_and_then_with_patience() -> None:
     async with _running() as desk:
         await desk.attach()
-        await desk.inbox.send(_minute(_START + 120_000))
+        await desk.inbox.send(replace(_minute(_START + 120_000), exchange_time_ms=_START))
         await desk.turn()
 
         asked = desk.feed.receive_nowait()

@@ -109,6 +109,13 @@ class StreamDropped(Message, frozen=True):
     at_ms: int
 
 
+class PricesInsane(Message, frozen=True):
+    """The stream told prices of a symbol that cannot be true; to risk, which sets it aside."""
+
+    symbol: str
+    at_ms: int
+
+
 class CandleClosed(Message, frozen=True):
     """1m candles of a symbol closed, oldest first; wakes the signal actor, which keeps them."""
 
@@ -428,6 +435,7 @@ RiskInbox: TypeAlias = (
     | SubmitTimedOut
     | SubmitAnswered
     | StreamDropped
+    | PricesInsane
     | LatencySeen
     | Marks
     | AccountObserved

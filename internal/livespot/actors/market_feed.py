@@ -1,7 +1,8 @@
 """Owns the market connection: what is streamed, what is fetched by REST, and how old it all is.
 
 Reads: attachments from the scanner, gaps from market state, frames from the exchange.
-Writes: books (conflated), trades, candles and depth to market state; lost connections to risk.
+Writes: books (conflated), trades, candles and depth to market state; lost connections and symbols
+with insane prices to risk.
 Owns: the subscription set, the reconnects, the queue of REST reads.
 """
 
@@ -19,6 +20,7 @@ from livespot.actors.mail import (
     FeedInbox,
     KlineGapFound,
     MarketStateInbox,
+    PricesInsane,
     StreamDropped,
     SymbolDropped,
 )
@@ -30,6 +32,7 @@ from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpda
 from livespot.contracts.ports import Clock, Scope
 from livespot.contracts.settings import Settings
 from livespot.contracts.streams import (
+    InsaneFrame,
     MarketConnection,
     MarketMessage,
     ServerShutdown,
@@ -72,6 +75,7 @@ class _Link:
     blamed: set[str] = field(default_factory=set)
     history: HistoryQueue = field(default_factory=HistoryQueue)
     alert_due_ms: int = 0
+    insane_due_ms: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,7 @@ class MarketFeed:
     inbox: Mailbox[FeedInbox]
     books: ConflatingMailbox[BookTicker]
     state: Mailbox[MarketStateInbox]
-    risk: Sink[StreamDropped]
+    risk: Sink[StreamDropped | PricesInsane]
     alerts: Sink[Alert]
     age: StreamAge
     backoff: Callable[[int], float]
@@ -134,6 +138,7 @@ class MarketFeed:
         for symbol in removed:
             link.unseen.pop(symbol, None)
             link.last_ids.pop(symbol, None)
+            link.insane_due_ms.pop(symbol, None)
             link.history.forget(symbol)
             self.age.late_books.pop(symbol, None)
         for symbol in added:
@@ -269,12 +274,22 @@ class MarketFeed:
     def _malformed(self, link: _Link, error: PayloadInvalid) -> None:
         """A frame that cannot be believed is dropped; one alert a minute says so."""
         self.age.malformed += 1
+        if isinstance(error, InsaneFrame):
+            self._set_aside(link, error.symbol)
         now = self.clock.monotonic_ms()
         if now < link.alert_due_ms:
             return
         link.alert_due_ms = now + _ALERT_EVERY_MS
         text = f"market frame dropped, {self.age.malformed} so far: {error}"
         self._alert(ReasonCode.MD_PRICE_INSANE, text)
+
+    def _set_aside(self, link: _Link, symbol: str) -> None:
+        """Have the symbol quarantined; said again each minute for as long as it goes on."""
+        now = self.clock.monotonic_ms()
+        if symbol in link.symbols and now >= link.insane_due_ms.get(symbol, 0):
+            told = self.risk.offer(PricesInsane(symbol=symbol, at_ms=self.clock.now_ms()))
+            if told:
+                link.insane_due_ms[symbol] = now + _ALERT_EVERY_MS
 
     def _alert(self, code: ReasonCode, text: str) -> None:
         self.alerts.offer(

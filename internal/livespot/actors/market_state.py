@@ -2,7 +2,7 @@
 
 Reads: books (conflated), trades, candles, depth, reference data.
 Writes: snapshots and features to whoever asks; gaps to the feed; closed 1m candles to the signal
-actor; marks and latency about once a second.
+actor; symbols whose prices proved false to risk; marks and latency about once a second.
 Owns: the symbol windows.
 """
 
@@ -21,6 +21,7 @@ from livespot.actors.mail import (
     LatencySeen,
     MarketStateInbox,
     Marks,
+    PricesInsane,
     SnapshotsAsked,
     SnapshotsBuilt,
     SymbolDropped,
@@ -95,7 +96,7 @@ class MarketState:
     age: StreamAge
     feed: Sink[KlineGapFound]
     signal: Sink[CandleClosed]
-    risk: Sink[LatencySeen]
+    risk: Sink[LatencySeen | PricesInsane]
     marks_to: Sequence[Sink[Marks]]
     alerts: Sink[Alert]
     beat: Callable[[], None]
@@ -126,8 +127,8 @@ class MarketState:
             now = self.clock.monotonic_ms()
             for book in books:
                 window = known.windows.get(book.symbol)
-                if window is not None:
-                    window.take_book(book)
+                # A book that is refused is no sign of life: ids may have begun anew.
+                if window is not None and window.take_book(book):
                     known.heard_ms[book.symbol] = now
 
     async def _tick_for_ever(self, known: _Known) -> None:
@@ -152,6 +153,7 @@ class MarketState:
                 window.sample()
             else:
                 window.forget_live()
+            self._doubt(known, window)
             self._ask_for_missing(known, window, now)
         self.age.silent_percent = 100 * silent // len(known.windows) if known.windows else 0
         if now >= known.marks_due_ms:
@@ -182,18 +184,42 @@ class MarketState:
             # A straggler of a symbol that is no longer streamed.
             return
         match message:
-            case AggTrade():
-                if window.take_trade(message):
-                    received = message.local_received_ms + self.server_clock.offset_ms
-                    known.latency.take(received - message.exchange_time_ms)
-            case KlineUpdate():
-                self._joined(known, window, message.interval, window.take_kline(message))
+            case AggTrade() | KlineUpdate():
+                self._take_event(known, window, message)
             case KlineHistory():
-                window.take_history(message)
+                self._take_history(window, message)
             case DepthBook():
                 window.depth = message
             case _:
                 assert_never(message)
+
+    def _take_event(
+        self, known: _Known, window: SymbolWindow, message: AggTrade | KlineUpdate
+    ) -> None:
+        """An event of the future would make all that follow it look old, so it is dropped."""
+        newest = self.server_clock.server_now_ms() + self.settings.time.recv_window_ms
+        if message.exchange_time_ms > newest:
+            window.drop_event()
+        elif isinstance(message, KlineUpdate):
+            self._joined(known, window, message.interval, window.take_kline(message))
+        elif window.take_trade(message):
+            received = message.local_received_ms + self.server_clock.offset_ms
+            known.latency.take(received - message.exchange_time_ms)
+
+    def _take_history(self, window: SymbolWindow, history: KlineHistory) -> None:
+        """Minutes that closed a gap are told like those of the stream; a first history is not."""
+        is_first = window.series[history.interval].last is None
+        joined = window.take_history(history)
+        if history.interval is Interval.M1 and joined.candles and not is_first:
+            self.signal.offer(CandleClosed(symbol=window.symbol, candles=joined.candles))
+
+    def _doubt(self, known: _Known, window: SymbolWindow) -> None:
+        """A price that proved false sets its symbol aside."""
+        price = window.guard.exposed(self.clock.now_ms())
+        if price is not None:
+            text = f"a price of {price:g} was held back and proved false"
+            self._note(known, ReasonCode.MD_PRICE_INSANE, window.symbol, text)
+            self.risk.offer(PricesInsane(symbol=window.symbol, at_ms=self.clock.now_ms()))
 
     def _joined(
         self, known: _Known, window: SymbolWindow, interval: Interval, outcome: KlineOutcome

@@ -28,6 +28,7 @@ from livespot.actors.mail import (
     LatencySeen,
     Marks,
     MutationCounted,
+    PricesInsane,
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
@@ -50,6 +51,7 @@ from livespot.actors.risk_memory import (
     restored,
     verdict_entry,
 )
+from livespot.actors.symbol_faults import FaultSeen, cause_of, counted, symbols_of
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
@@ -116,7 +118,13 @@ class RiskOfficer:
                 await self._recheck(memory, message)
             case EntryOpened() | EntryEnded() | FillBooked() | Position():
                 await self._take_progress(memory, message)
-            case RejectSeen() | SubmitTimedOut() | SubmitAnswered() | StreamDropped():
+            case (
+                RejectSeen()
+                | SubmitTimedOut()
+                | SubmitAnswered()
+                | StreamDropped()
+                | PricesInsane()
+            ):
                 await self._take_fault(memory, message)
             case SymbolsLearned():
                 await self._learn_symbols(memory, message)
@@ -297,33 +305,13 @@ class RiskOfficer:
 
     # ---- faults and churn
 
-    async def _take_fault(
-        self,
-        memory: RiskMemory,
-        message: RejectSeen | SubmitTimedOut | SubmitAnswered | StreamDropped,
-    ) -> None:
+    async def _take_fault(self, memory: RiskMemory, message: FaultSeen) -> None:
         rules, now_ms = self.settings.quarantine, self.clock.now_ms()
-        match message:
-            case RejectSeen():
-                if message.filter_name:
-                    faults = memory.faults_of(message.symbol)
-                    faults = quarantine.filter_rejected(faults, now_ms, rules)
-                    await self._keep_faults(memory, (faults,), f"REJECT {message.filter_name}")
-            case SubmitTimedOut():
-                faults = memory.faults_of(message.symbol)
-                faults = quarantine.submit_timed_out(faults, now_ms, rules)
-                await self._keep_faults(memory, (faults,), "SUBMIT_TIMED_OUT")
-            case SubmitAnswered():
-                faults = quarantine.submit_answered(memory.faults_of(message.symbol))
-                await self._keep_faults(memory, (faults,), "SUBMIT_ANSWERED")
-            case StreamDropped():
-                dropped = tuple(
-                    quarantine.stream_dropped(memory.faults_of(symbol), now_ms, rules)
-                    for symbol in message.symbols
-                )
-                await self._keep_faults(memory, dropped, "STREAM_DROPPED")
-            case _:
-                assert_never(message)
+        changed = [
+            counted(memory.faults_of(symbol), message, now_ms, rules)
+            for symbol in symbols_of(message)
+        ]
+        await self._keep_faults(memory, changed, cause_of(message))
 
     async def _learn_symbols(self, memory: RiskMemory, message: SymbolsLearned) -> None:
         """Symbols that turned bad since they were last seen are set aside with their cause."""

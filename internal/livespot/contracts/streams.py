@@ -5,8 +5,17 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from livespot.contracts.base import Message
+from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpdate
 from livespot.contracts.orders import BalancesChanged, ListView, OrderUpdate
+
+
+class InsaneFrame(PayloadInvalid):
+    """Readable, but its prices cannot be true; `symbol` is the one to quarantine."""
+
+    def __init__(self, symbol: str, problem: str) -> None:
+        super().__init__(f"frame of {symbol!r}: {problem}")
+        self.symbol = symbol
 
 
 class StreamHeartbeat(Message, frozen=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from livespot.contracts.market import Candle
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.indicators import Wilder
+from livespot.rules.indicators import Wilder, wilder_of
 
 KEPT = 1000
 # ADX is defined after 28 candles; after 100 the seed's weight in it is about half a percent.
@@ -44,11 +44,15 @@ class Misaligned:
 
 
 class CandleSeries:
-    """The last 1000 closed candles and Wilder's state over all that were ever added.
+    """The last 1000 closed candles and Wilder's state over them.
 
     A candle that does not follow the last one waits until history has closed the gap. Inside the
     span of one history answer every absent candle is proven not to exist at the exchange (an
-    outage), so it is accepted as a hole and never asked for again.
+    outage), so it is accepted as a hole and never asked for again. Where history and the stream
+    differ, history is right: the candle is replaced and Wilder's state computed anew.
+
+    Wilder's state also remembers candles that are no longer kept, by a weight of (13/14)**1000 at
+    most, which is less than the last bit of a reading.
     """
 
     def __init__(self, interval: Interval) -> None:
@@ -56,6 +60,8 @@ class CandleSeries:
         self.duplicates = 0
         self.misaligned = 0
         self.holes = 0
+        self.revised = 0
+        self.version = 0
         self._candles: deque[Candle] = deque(maxlen=KEPT)
         self._wilder = Wilder()
         self._waiting: dict[int, Candle] = {}
@@ -102,8 +108,9 @@ class CandleSeries:
     def absorb(self, history: Sequence[Candle]) -> Joined:
         """Take closed candles read by REST, oldest first, and whatever waited for them.
 
-        A history that begins after the next expected candle replaces the series. Ask `gap`
-        afterwards: the exchange may not yet have listed its newest candles.
+        A history that begins after the next expected candle replaces the series; one that tells
+        a stored candle otherwise corrects it. Ask `gap` afterwards: the exchange may not yet have
+        listed its newest candles.
         """
         fresh = sorted(
             (c for c in history if c.open_time_ms % self.interval.ms == 0),
@@ -115,6 +122,8 @@ class CandleSeries:
         if last is not None and fresh[0].open_time_ms > last.open_time_ms + self.interval.ms:
             self._candles.clear()
             self._wilder = Wilder()
+        elif last is not None and fresh[0].open_time_ms <= last.open_time_ms:
+            self._revise(fresh)
         joined = self._extend(fresh)
         return Joined(candles=(*joined, *self._join_waiting()))
 
@@ -127,6 +136,17 @@ class CandleSeries:
             from_ms=last.open_time_ms + self.interval.ms,
             to_ms=min(self._waiting) - self.interval.ms,
         )
+
+    def _revise(self, history: Iterable[Candle]) -> None:
+        """Put right what is stored; candles before or between the stored ones are not added."""
+        told = {candle.open_time_ms: candle for candle in history}
+        stored = [told.get(candle.open_time_ms, candle) for candle in self._candles]
+        changed = sum(new != old for new, old in zip(stored, self._candles, strict=True))
+        if changed:
+            self.revised += changed
+            self.version += 1
+            self._candles = deque(stored, maxlen=KEPT)
+            self._wilder = wilder_of(stored)
 
     def _extend(self, candles: Iterable[Candle]) -> list[Candle]:
         joined: list[Candle] = []
@@ -159,5 +179,6 @@ class CandleSeries:
             del self._waiting[min(self._waiting)]
 
     def _append(self, candle: Candle) -> None:
+        self.version += 1
         self._candles.append(candle)
         self._wilder.update(float(candle.high), float(candle.low), float(candle.close))

@@ -16,47 +16,46 @@ Series = Mapping[Interval, CandleSeries]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedReadings:
-    """Readings of one state of the four series; a reading that is not defined yet is None.
+class SignalFrame:
+    """What the 5m series alone says; `ema` is None while it is not defined.
 
-    `newest` are the candles they stand on. `volume_ratio_x10000` is 0 without a positive mean; the
-    strategy looks at the candles to tell.
+    `volume_ratio_x10000` is 0 without a positive mean; the strategy looks at the candles to tell.
     """
 
-    newest: tuple[Candle | None, ...]
-    settings: Settings
-    regime: Regime | None
-    volatility: Volatility | None
     candles: tuple[Candle, ...]
     candles_sha256: str
     ema: Decimal | None
     volume_ratio_x10000: int
     returns: Returns
 
-    def still_holds(self, series: Series, settings: Settings) -> bool:
-        """Whether no candle has joined since: series only ever change at their end."""
-        return settings is self.settings and all(
-            frame.last is last for frame, last in zip(series.values(), self.newest, strict=True)
-        )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedReadings:
+    """Readings of one state of the four series; a reading that is not defined yet is None."""
+
+    versions: tuple[int, ...]
+    m5_version: int
+    settings: Settings
+    regime: Regime | None
+    volatility: Volatility | None
+    signal: SignalFrame
 
 
-def closed_readings(
-    series: Series, settings: Settings, regime: Regime | None, volatility: Volatility | None
-) -> ClosedReadings:
-    """Everything a snapshot takes from closed candles; candles are respelled, one way per number.
+def versions_of(series: Series) -> tuple[int, ...]:
+    """Equal when no candle has joined or been corrected in between."""
+    return tuple(frame.version for frame in series.values())
+
+
+def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
+    """Readings of the 5m series; its candles are respelled, one way per number.
 
     Stream and history spell numbers differently, and their hashes must be alike.
     """
-    m5 = series[Interval.M5]
     tail = m5.tail(EMA_CANDLES)
     candles = tuple(_plain_candle(candle) for candle in tail)
     points = settings.selection.corr_window_points
     volumes = [candle.volume for candle in candles]
-    return ClosedReadings(
-        newest=tuple(frame.last for frame in series.values()),
-        settings=settings,
-        regime=regime,
-        volatility=volatility,
+    return SignalFrame(
         candles=candles,
         candles_sha256=hash_of(candles),
         ema=ema20([candle.close for candle in tail]),

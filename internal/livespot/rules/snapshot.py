@@ -25,11 +25,11 @@ from livespot.contracts.market import (
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.closed_readings import ClosedReadings, plain
-from livespot.rules.correlation import log_returns
 from livespot.rules.indicators import EMA_CANDLES
 from livespot.rules.symbol_window import SymbolWindow
 
 _TOP = 5
+_ADX_MAX = 1_000_000
 
 
 class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +67,10 @@ def build_snapshot(
     if behind:
         frames = ", ".join(interval.value for interval, _ in behind)
         return _reject(window.symbol, ReasonCode.DATA_GAP_DETECTED, f"{frames} are behind")
+    if window.guard.is_doubtful:
+        return _reject(
+            window.symbol, ReasonCode.MD_PRICE_INSANE, "an unconfirmed jump of the price"
+        )
     parts = _parts(window, context, out_of_order_drops)
     if isinstance(parts, Rejection):
         return parts
@@ -85,17 +89,22 @@ def deep_features(
 ) -> DeepFeatures:
     """What the deep scan looks at; readings are None while the symbol is not warm."""
     settings, book = context.settings, window.book
-    warm = context.ws_ok and window.is_warm(settings) and not window.overdue(context.now_ms)
-    volatility = window.volatility()
-    candles = window.series[Interval.M5].tail(settings.selection.corr_window_points + 1)
+    closed = window.closed(settings)
+    warm = (
+        context.ws_ok
+        and window.is_warm(settings)
+        and not window.overdue(context.now_ms)
+        and not window.guard.is_doubtful
+    )
+    volatility = closed.volatility
     return DeepFeatures(
         symbol=window.symbol,
         warm=warm,
-        regime=window.regime(settings) if warm else None,
+        regime=closed.regime if warm else None,
         microstructure=window.ring.read(book, out_of_order_drops) if warm and book else None,
         atr14_5m_bps=volatility.atr14_5m_bps if volatility is not None else 0,
         cost_inputs=window.cost_inputs(settings, context.now_ms),
-        returns=log_returns(candles, settings.selection.corr_window_points) if warm else None,
+        returns=closed.signal.returns if warm else None,
     )
 
 
@@ -138,29 +147,87 @@ def snapshot_json(snapshot: Snapshot) -> bytes:
 def problems_of(snapshot: Snapshot, settings: Settings, *, now_ms: int) -> tuple[str, ...]:
     """Every broken rule of an assembled snapshot, in words; empty when it is valid.
 
-    The day's statistics are allowed one scan interval more, because they cannot be fresher than
-    the scan that reads them.
+    Prices, candles and scores are also checked where their messages are made.
     """
-    oldest = now_ms - settings.health.rest_stale_ms_pause
-    newest = now_ms + settings.time.recv_window_ms
-    day = snapshot.market_24h.source_ts_ms
     rules = (
-        (len(snapshot.candles_5m) == EMA_CANDLES, f"{len(snapshot.candles_5m)} candles of 5m"),
-        (len(snapshot.regime.frames) == len(Interval), "a frame of the regime is missing"),
-        (
-            len(snapshot.returns.log_return_bps) == snapshot.returns.window,
-            "returns do not fill their window",
-        ),
-        (oldest <= snapshot.exchange_time_ms <= newest, "exchange_time_ms is out of its window"),
-        (oldest <= snapshot.local_received_ms <= newest, "local_received_ms is out of its window"),
-        (
-            oldest - settings.timing.universe_interval_ms <= day <= newest,
-            "market_24h.source_ts_ms is out of its window",
-        ),
-        (snapshot.ema20_5m.is_finite() and snapshot.ema20_5m > 0, "ema20_5m is not positive"),
-        (snapshot.filters_hash == snapshot.constraints.filters_hash, "filters_hash differs"),
+        *_presence_rules(snapshot),
+        *_time_rules(snapshot, settings, now_ms),
+        *_number_rules(snapshot),
     )
     return tuple(problem for holds, problem in rules if not holds)
+
+
+_Rules = tuple[tuple[bool, str], ...]
+
+
+def _presence_rules(snapshot: Snapshot) -> _Rules:
+    returns = snapshot.returns
+    named = ("symbol", "symbol_status", "filters_hash", "config_hash", "thresholds_hash")
+    return (
+        *((getattr(snapshot, name) != "", f"{name} is empty") for name in named),
+        (snapshot.filters_hash == snapshot.constraints.filters_hash, "filters_hash differs"),
+        (len(snapshot.candles_5m) == EMA_CANDLES, f"{len(snapshot.candles_5m)} candles of 5m"),
+        (set(snapshot.regime.frames) == set(Interval), "a frame of the regime is missing"),
+        (returns.timeframe is Interval.M5, "returns are not of 5m"),
+        (len(returns.log_return_bps) == returns.window, "returns do not fill their window"),
+        (0 <= returns.missing_count <= returns.window, "missing_count is out of its window"),
+    )
+
+
+def _time_rules(snapshot: Snapshot, settings: Settings, now_ms: int) -> _Rules:
+    """Only the day's statistics may be older, by one scan: no scan reads fresher ones."""
+    oldest = now_ms - settings.health.rest_stale_ms_pause
+    newest = now_ms + settings.time.recv_window_ms
+    stamps = (
+        ("exchange_time_ms", snapshot.exchange_time_ms, oldest),
+        ("local_received_ms", snapshot.local_received_ms, oldest),
+        (
+            "market_24h.source_ts_ms",
+            snapshot.market_24h.source_ts_ms,
+            oldest - settings.timing.universe_interval_ms,
+        ),
+    )
+    return tuple(
+        (since <= stamp <= newest, f"{name} is out of its window") for name, stamp, since in stamps
+    )
+
+
+def _number_rules(snapshot: Snapshot) -> _Rules:
+    micro, day, atr = snapshot.microstructure, snapshot.market_24h, snapshot.volatility
+    bids, asks = snapshot.depth_top5_bids, snapshot.depth_top5_asks
+    return (
+        (_is_positive(snapshot.ema20_5m), "ema20_5m is not positive"),
+        (snapshot.volume_ratio_5m_x10000 >= 0, "volume_ratio_5m_x10000 is negative"),
+        (min(atr.atr14_5m_bps, atr.atr14_15m_bps) >= 0, "an ATR is negative"),
+        (
+            0 <= micro.bid_ask_imbalance_p50_10s_x10000 <= 10_000,
+            "bid_ask_imbalance_p50_10s_x10000 is out of 0..10000",
+        ),
+        (
+            min(micro.spread_current_bps, micro.spread_bps_p50_60s, micro.microvol_bps_10s) >= 0
+            and micro.spread_bps_p50_60s <= micro.spread_bps_p90_60s,
+            "a reading of the minute is out of order",
+        ),
+        (
+            all(
+                0 <= part <= _ADX_MAX
+                for frame in snapshot.regime.frames.values()
+                for part in (frame.adx_x10000, frame.plus_di_x10000, frame.minus_di_x10000)
+            ),
+            "a directional reading is out of 0..100",
+        ),
+        (day.quote_volume.is_finite() and day.quote_volume >= 0, "quote_volume is insane"),
+        (day.trades >= 0, "trades are negative"),
+        (
+            all(_is_positive(level.price) and _is_positive(level.qty) for level in (*bids, *asks)),
+            "a level of the depth is insane",
+        ),
+        (not (bids and asks) or bids[0].price <= asks[0].price, "the depth is crossed"),
+    )
+
+
+def _is_positive(value: Decimal) -> bool:
+    return value.is_finite() and value > 0
 
 
 def _parts(
@@ -178,7 +245,7 @@ def _parts(
         "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
         "regime": closed.regime,
         "volatility": closed.volatility,
-        "ema": closed.ema,
+        "ema": closed.signal.ema,
     }
     missing = [name for name, value in found.items() if value is None]
     if missing:
@@ -197,8 +264,8 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         volatility=parts.volatility,
         prices=_prices(parts.book, parts.last_price),
         ema20_5m=parts.ema,
-        volume_ratio_5m_x10000=closed.volume_ratio_x10000,
-        candles_5m=closed.candles,
+        volume_ratio_5m_x10000=closed.signal.volume_ratio_x10000,
+        candles_5m=closed.signal.candles,
         cost_inputs=window.cost_inputs(settings, context.now_ms),
         market_24h=Market24h(
             quote_volume=parts.ticker.quote_volume,
@@ -207,7 +274,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
             source_ts_ms=parts.ticker.close_time_ms,
         ),
         health=_health(window, context, parts.info),
-        returns=closed.returns,
+        returns=closed.signal.returns,
         depth_top5_bids=depth.bids[:_TOP] if depth is not None else (),
         depth_top5_asks=depth.asks[:_TOP] if depth is not None else (),
         constraints=parts.constraints,
@@ -219,7 +286,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         snapshot_id="",
         snapshot_hash="",
     )
-    return identified(draft, candles_sha256=closed.candles_sha256)
+    return identified(draft, candles_sha256=closed.signal.candles_sha256)
 
 
 def identified(draft: Snapshot, *, candles_sha256: str | None = None) -> Snapshot:

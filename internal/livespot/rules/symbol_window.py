@@ -1,4 +1,8 @@
-"""Everything known about one attached symbol: candles, ring, book, trades, reference data."""
+"""Everything known about one attached symbol: candles, ring, book, trades, reference data.
+
+Prices that jump are held back by the window's guard until they are confirmed; a closed candle of
+the stream that looks wrong is left out, so that history is asked for it.
+"""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -7,6 +11,7 @@ from livespot.contracts.amounts import round_bps
 from livespot.contracts.market import (
     AggTrade,
     BookTicker,
+    Candle,
     CostInputs,
     DepthBook,
     KlineHistory,
@@ -19,10 +24,11 @@ from livespot.contracts.market import (
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misaligned
-from livespot.rules.closed_readings import ClosedReadings, closed_readings
+from livespot.rules.closed_readings import ClosedReadings, signal_frame, versions_of
 from livespot.rules.costs import Fees, cost_inputs, slippage_of
 from livespot.rules.indicators import Wilder
 from livespot.rules.microstructure import MicroRing
+from livespot.rules.price_guard import JUMP, PriceGuard, Told
 from livespot.rules.regime import regime_of
 
 # A frame this much older than the newest of its stream is news from the past.
@@ -49,6 +55,7 @@ class SymbolWindow:
     fees: Fees
     series: dict[Interval, CandleSeries] = field(default_factory=_new_series)
     ring: MicroRing = field(default_factory=MicroRing)
+    guard: PriceGuard = field(default_factory=PriceGuard)
     book: BookTicker | None = None
     depth: DepthBook | None = None
     last_price: Decimal | None = None
@@ -58,12 +65,16 @@ class SymbolWindow:
     stale_events: int = 0
     recent_rejects: int = 0
     quarantined_until_ms: int = 0
+    _anchored_ms: int = 0
     _newest: dict[str, int] = field(default_factory=dict)
     _closed: ClosedReadings | None = None
 
     def take_book(self, book: BookTicker) -> bool:
-        """Keep a newer book; False when its update id is not above the last one."""
+        """Keep a newer book; False when its update id is not above the last one, or it jumps."""
         if self.book is not None and book.update_id <= self.book.update_id:
+            return False
+        mid = (float(book.bid) + float(book.ask)) / 2.0
+        if not self.guard.take(mid, book.local_received_ms, Told.BOOK):
             return False
         self.book = book
         self.local_received_ms = max(self.local_received_ms, book.local_received_ms)
@@ -74,24 +85,32 @@ class SymbolWindow:
         if not self._is_current("aggTrade", trade.exchange_time_ms):
             return False
         self._saw(trade.exchange_time_ms, trade.local_received_ms)
-        self._price(trade.price, trade.exchange_time_ms)
+        if self.guard.take(float(trade.price), trade.local_received_ms, Told.TRADE):
+            self._price(trade.price, trade.exchange_time_ms)
         return True
 
     def take_kline(self, update: KlineUpdate) -> KlineOutcome:
         """Join a closed candle; a forming one only tells the last price."""
-        if not self._is_current(f"kline_{update.interval}", update.exchange_time_ms):
+        interval, candle = update.interval, update.candle
+        if not self._is_current(f"kline_{interval}", update.exchange_time_ms):
             return None
         self._saw(update.exchange_time_ms, update.local_received_ms)
-        if update.interval is Interval.M1:
-            self._price(update.candle.close, update.exchange_time_ms)
-        return self.series[update.interval].add(update.candle) if update.closed else None
+        close = float(candle.close)
+        if interval is Interval.M1 and self.guard.take(close, update.local_received_ms, Told.TRADE):
+            self._price(candle.close, update.exchange_time_ms)
+        if not update.closed or not (self.guard.agrees(close) and _is_smooth(candle)):
+            return None
+        return self.series[interval].add(candle)
 
     def take_history(self, history: KlineHistory) -> Joined:
-        """Join closed candles read by REST."""
+        """Join closed candles read by REST; until the stream tells a price, theirs is the last."""
         joined = self.series[history.interval].absorb(history.candles)
         last = self.series[history.interval].last
-        if last is not None and self.last_price is None:
-            self.last_price = last.close
+        if last is not None and self.book is None and self.last_price_ms == 0:
+            end_ms = last.open_time_ms + history.interval.ms
+            if end_ms > self._anchored_ms:
+                self._anchored_ms, self.last_price = end_ms, last.close
+                self.guard.anchor(float(last.close))
         return joined
 
     def sample(self) -> None:
@@ -149,14 +168,26 @@ class SymbolWindow:
         return Volatility(atr14_5m_bps=m5, atr14_15m_bps=m15)
 
     def closed(self, settings: Settings) -> ClosedReadings:
-        """What the closed candles say; computed anew only after one has joined."""
-        closed = self._closed
-        if closed is None or not closed.still_holds(self.series, settings):
-            closed = closed_readings(
-                self.series, settings, self.regime(settings), self.volatility()
-            )
-            self._closed = closed
-        return closed
+        """What the closed candles say; computed anew only after one has joined.
+
+        Four of five closed minutes end no 5m candle, and then the readings of that frame stay.
+        """
+        closed, versions = self._closed, versions_of(self.series)
+        if closed is not None and closed.settings is settings and closed.versions == versions:
+            return closed
+        m5 = self.series[Interval.M5]
+        signal = None
+        if closed is not None and closed.settings is settings and closed.m5_version == m5.version:
+            signal = closed.signal
+        self._closed = ClosedReadings(
+            versions=versions,
+            m5_version=m5.version,
+            settings=settings,
+            regime=self.regime(settings),
+            volatility=self.volatility(),
+            signal=signal or signal_frame(m5, settings),
+        )
+        return self._closed
 
     def usable_depth(self, now_ms: int) -> DepthBook | None:
         """The depth, unless it is too old to speak of now."""
@@ -175,6 +206,10 @@ class SymbolWindow:
             return None
         return round_bps(atr / float(last.close) * 10_000.0)
 
+    def drop_event(self) -> None:
+        """Count an event that cannot be placed in time."""
+        self.stale_events += 1
+
     def _is_current(self, stream: str, event_ms: int) -> bool:
         newest = self._newest.get(stream, 0)
         if event_ms < newest - STALE_EVENT_MS:
@@ -190,3 +225,9 @@ class SymbolWindow:
     def _price(self, price: Decimal, at_ms: int) -> None:
         if at_ms >= self.last_price_ms:
             self.last_price, self.last_price_ms = price, at_ms
+
+
+def _is_smooth(candle: Candle) -> bool:
+    """Whether no wick of the candle is a jump against its body."""
+    body = float(candle.open), float(candle.close)
+    return float(candle.high) <= max(body) * JUMP and min(body) <= float(candle.low) * JUMP

@@ -8,7 +8,7 @@ import msgspec
 
 from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpdate
-from livespot.contracts.streams import MarketMessage, ServerShutdown, StreamHeartbeat
+from livespot.contracts.streams import InsaneFrame, MarketMessage, ServerShutdown, StreamHeartbeat
 from livespot.contracts.vocabulary import Interval
 from livespot.venue.codec_market import candle_of, decode_depth
 from livespot.venue.wire import WireKline, read
@@ -18,14 +18,6 @@ T = TypeVar("T")
 HEARTBEAT_STREAM = "!miniTicker@arr"
 _HEAD = b'{"stream":"'
 _INTERVALS = {interval.value: interval for interval in Interval}
-
-
-class InsaneFrame(PayloadInvalid):
-    """Readable, but its prices cannot be true; `symbol` is the one to quarantine."""
-
-    def __init__(self, symbol: str, problem: str) -> None:
-        super().__init__(f"frame of {symbol!r}: {problem}")
-        self.symbol = symbol
 
 
 class _Wrapped(msgspec.Struct, Generic[T], frozen=True, gc=False):

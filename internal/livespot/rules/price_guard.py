@@ -1,0 +1,102 @@
+"""Whether a price of the stream can be believed: a jump counts only once it is confirmed."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+# A price this many times above or below the last believed one is a jump.
+JUMP = 1.10
+# A jump is believed once this many prices in a row agree with it,
+CONFIRMATIONS = 3
+# over this long, unless books and trades both tell it.
+CONFIRM_MS = 2000
+# A jump that nothing confirmed for this long was none.
+DOUBT_MS = 10_000
+
+
+class Told(Enum):
+    """Which of the two independent streams told a price."""
+
+    BOOK = "book"
+    TRADE = "trade"
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A jump nobody confirmed yet; `price` is the newest that tells of it."""
+
+    price: float
+    since_ms: int
+    told: set[Told]
+    count: int = 1
+    exposed: bool = False
+
+
+class PriceGuard:
+    """One symbol's level of believed prices, and the jump that is in question, if there is one.
+
+    A price within a tenth of the level is believed and becomes the level. Any other is held back
+    until three prices in a row agree within a tenth, over two seconds, or sooner when books and
+    trades are both among them; the market has then really moved. A jump is exposed as false when
+    a price of the old level or a third level follows it, or when ten seconds confirm nothing.
+    Without any level the first price is believed.
+    """
+
+    __slots__ = ("_claim", "_exposed", "_level")
+
+    def __init__(self) -> None:
+        self._level: float | None = None
+        self._claim: _Claim | None = None
+        self._exposed: float | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the true level is not known now."""
+        return self._claim is not None
+
+    def anchor(self, price: float) -> None:
+        """Believe a price the exchange answered by REST."""
+        self._level = price
+
+    def agrees(self, price: float) -> bool:
+        """Whether the price lies at the believed level; nothing is learnt from it."""
+        return self._level is None or _alike(price, self._level)
+
+    def take(self, price: float, at_ms: int, told: Told) -> bool:
+        """Whether the price is believed; `at_ms` is when it was received."""
+        level, claim = self._level, self._claim
+        if level is None or _alike(price, level):
+            if claim is not None:
+                self._expose(claim)
+                self._claim = None
+            self._level = price
+            return True
+        if claim is None or not _alike(price, claim.price):
+            if claim is not None:
+                self._expose(claim)
+            self._claim = _Claim(price, at_ms, {told})
+            return False
+        claim.price = price
+        claim.count += 1
+        claim.told.add(told)
+        seen_long = at_ms - claim.since_ms >= CONFIRM_MS
+        if claim.count < CONFIRMATIONS or not (seen_long or len(claim.told) == len(Told)):
+            return False
+        self._level, self._claim = price, None
+        return True
+
+    def exposed(self, now_ms: int) -> float | None:
+        """A price found false since last asked; `now_ms` counts as `take` counts."""
+        claim = self._claim
+        if claim is not None and now_ms - claim.since_ms >= DOUBT_MS:
+            self._expose(claim)
+        found, self._exposed = self._exposed, None
+        return found
+
+    def _expose(self, claim: _Claim) -> None:
+        if not claim.exposed:
+            claim.exposed = True
+            self._exposed = claim.price
+
+
+def _alike(price: float, other: float) -> bool:
+    return price <= other * JUMP and other <= price * JUMP
