@@ -27,13 +27,16 @@ from livespot.actors.mail import (
     SymbolsLearned,
 )
 from livespot.actors.risk import RiskOfficer
+from livespot.contracts.canonical import canonical_json
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
 from livespot.contracts.orders import AccountView, Balance
-from livespot.contracts.records import ReserveRow
+from livespot.contracts.records import ReserveRow, RiskVerdictRow
 from livespot.contracts.settings import RiskSettings, SelectionSettings, Settings
 from livespot.contracts.system import ModeChanged
 from livespot.contracts.vocabulary import IntentRole, PositionPhase, Side, SysMode
+from livespot.rules.risk import assess
+from livespot.rules.verdict_inputs import read_inputs, view_of
 from livespot.runtime.mailboxes import Mailbox
 from livespot.store.queries import LedgerQueries
 from livespot.testing.audit import RecordingAudit
@@ -85,6 +88,7 @@ class _World:
     trades: list[tuple[str, int]] = field(default_factory=list)
     spent: Decimal = Decimal(0)
     number: int = 0
+    proposed: dict[str, GatedProposal] = field(default_factory=dict)
 
     async def say(self, *messages: RiskInbox) -> None:
         for message in messages:
@@ -140,13 +144,13 @@ async def _propose(world: _World, symbol: str) -> None:
     snapshot, decision = _proposal(symbol)
     now = world.clock.now_ms()
     fresh = msgspec.structs.replace(decision, decision_id=f"dec_{world.number}", ts_ms=now)
-    await world.say(
-        GatedProposal(
-            decision=fresh,
-            snapshot=msgspec.structs.replace(snapshot, local_received_ms=now),
-            gate=a_gate_result(),
-        )
+    proposal = GatedProposal(
+        decision=fresh,
+        snapshot=msgspec.structs.replace(snapshot, local_received_ms=now),
+        gate=a_gate_result(),
     )
+    world.proposed[fresh.decision_id] = proposal
+    await world.say(proposal)
 
 
 async def _open(world: _World, entry: _Entry) -> None:
@@ -317,6 +321,22 @@ async def _live(actions: list[tuple[str, int]], free: Decimal) -> None:
             await _end(world, entry)
         risk.close()
     _check_no_leak(audit)
+    _check_recomputes(audit, world.proposed)
+
+
+def _check_recomputes(audit: RecordingAudit, proposed: dict[str, GatedProposal]) -> None:
+    """Each verdict follows again from its own row: nothing the rule looked at is missing there."""
+    rows = [record for entry in audit.entries for record in entry.records]
+    for row in (record for record in rows if isinstance(record, RiskVerdictRow)):
+        proposal = proposed[row.decision_id]
+        inputs = read_inputs(row.account_json, row.counters_json, row.inputs_json)
+        again = assess(proposal.decision, proposal.snapshot, view_of(inputs, _SETTINGS))
+        assert (again.verdict, again.approved_qty, again.reasons) == (
+            row.verdict,
+            row.approved_qty,
+            row.reasons,
+        )
+        assert canonical_json(again.limits).decode() == row.limits_json
 
 
 def _check_no_leak(audit: RecordingAudit) -> None:

@@ -41,12 +41,14 @@ from livespot.actors.mail import (
 )
 from livespot.actors.risk_memory import (
     KILL_SWITCHES,
+    Judged,
     RiskMemory,
     fee_of,
     fired_text,
     is_over,
     memory_entry,
     notional_of,
+    rechecked_snapshot,
     reserve_anew,
     restored,
     verdict_entry,
@@ -55,7 +57,7 @@ from livespot.actors.symbol_faults import FaultSeen, cause_of, counted, symbols_
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import Decision, RiskVerdict
+from livespot.contracts.decision import Decision
 from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import BalancesChanged, Position
 from livespot.contracts.ports import Clock
@@ -103,7 +105,8 @@ class RiskOfficer:
         """Restore the last run's memory, then serve until the inbox closes."""
         memory = await restored(self.ledger, self.settings, self.clock.now_ms())
         await self._verify_reserves(memory, at_boot=True)
-        await self._save(memory, "RESTORED")
+        now_ms = self.clock.now_ms()
+        await self._save(memory, "RESTORED", [r.row(now_ms) for r in memory.book.values()])
         task_status.started()
         async for message in self.inbox:
             await self._sweep(memory)
@@ -139,12 +142,11 @@ class RiskOfficer:
 
     async def _judge(self, memory: RiskMemory, proposal: GatedProposal) -> None:
         decision = proposal.decision
-        verdict = await self._assess(memory, decision, proposal.snapshot, recheck=False)
+        judged = await self._assess(memory, decision, proposal.snapshot, recheck=False)
+        verdict = judged.verdict
         now_ms = self.clock.now_ms()
         if verdict.verdict is Verdict.BLOCK:
-            await self.audit.commit(
-                verdict_entry(decision, verdict, memory, now_ms, (), recheck=False)
-            )
+            await self.audit.commit(verdict_entry(judged, memory, now_ms, ()))
             await self._fire(memory, [c for c in verdict.reasons if c in KILL_SWITCHES])
             await self.signal.send(
                 ProposalEnded(
@@ -161,9 +163,7 @@ class RiskOfficer:
             notional_of(decision, verdict.approved_qty),
             expires_at_ms=now_ms + self.settings.timing.decision_max_age_ms,
         )
-        await self.audit.commit(
-            verdict_entry(decision, verdict, memory, now_ms, (reserve.row(now_ms),), recheck=False)
-        )
+        await self.audit.commit(verdict_entry(judged, memory, now_ms, (reserve.row(now_ms),)))
         memory.book = reserves.with_reserve(memory.book, reserve)
         await self.execution.send(
             ApprovedEntry(
@@ -177,10 +177,11 @@ class RiskOfficer:
 
     async def _recheck(self, memory: RiskMemory, asked: RecheckAsked) -> None:
         decision = asked.decision
-        verdict = await self._assess(memory, decision, asked.snapshot, recheck=True)
+        judged = await self._assess(memory, decision, asked.snapshot, recheck=True)
+        verdict = judged.verdict
         now_ms = self.clock.now_ms()
         reserve = reserves.of_symbol(memory.book, decision.symbol)
-        records: tuple[Record, ...] = ()
+        records: tuple[Record, ...] = (rechecked_snapshot(judged, now_ms),)
         if verdict.verdict is Verdict.ALLOW:
             amount = notional_of(decision, verdict.approved_qty)
             reserve = (
@@ -193,40 +194,36 @@ class RiskOfficer:
                     "",
                 )
             )
-            records = (reserve.row(now_ms),)
-        await self.audit.commit(
-            verdict_entry(decision, verdict, memory, now_ms, records, recheck=True)
-        )
-        if reserve is not None and records:
+            records = (*records, reserve.row(now_ms))
+        await self.audit.commit(verdict_entry(judged, memory, now_ms, records))
+        if reserve is not None and verdict.verdict is Verdict.ALLOW:
             memory.book = reserves.with_reserve(memory.book, reserve)
         asked.reply.answer(verdict)
 
     async def _assess(
         self, memory: RiskMemory, decision: Decision, snapshot: Snapshot, *, recheck: bool
-    ) -> RiskVerdict:
+    ) -> Judged:
         others = held_elsewhere(memory.counters, memory.book, decision.symbol)
         compared = not recheck and len(others) + 1 >= self.settings.selection.corr_min_symbols
         returns = await self._returns(others) if compared else {}
-        return assess(
-            decision,
-            snapshot,
-            RiskView(
-                settings=self.settings,
-                sysmode=memory.mode,
-                now_ms=self.clock.now_ms(),
-                counters=memory.counters,
-                book=memory.book,
-                free_quote=memory.cash.spendable,
-                bids=memory.bids,
-                faults=memory.faults_of(decision.symbol),
-                info=memory.infos.get(decision.symbol),
-                latency_p90_ms=memory.latency_p90_ms,
-                unfilled_orders_pct=self.counts.unfilled_orders_pct,
-                returns=returns,
-                recheck=recheck,
-                order_cap=self.order_cap,
-            ),
+        view = RiskView(
+            settings=self.settings,
+            sysmode=memory.mode,
+            now_ms=self.clock.now_ms(),
+            counters=memory.counters,
+            book=memory.book,
+            free_quote=memory.cash.spendable,
+            bids=memory.bids,
+            faults=memory.faults_of(decision.symbol),
+            info=memory.infos.get(decision.symbol),
+            latency_p90_ms=memory.latency_p90_ms,
+            unfilled_orders_pct=self.counts.unfilled_orders_pct,
+            returns=returns,
+            recheck=recheck,
+            order_cap=self.order_cap,
         )
+        verdict = assess(decision, snapshot, view)
+        return Judged(decision=decision, snapshot=snapshot, view=view, verdict=verdict)
 
     async def _returns(self, symbols: Iterable[str]) -> dict[str, Returns]:
         """Present returns of these symbols; what does not come in time stays unknown."""
@@ -427,7 +424,8 @@ class RiskOfficer:
     async def _mark(self, memory: RiskMemory) -> None:
         before = memory.counters
         memory.counters, fired = risk_counters.marked(before, memory.bids, self.settings.risk)
-        memory.dirty = memory.dirty or memory.counters is not before
+        # A new valuation alone is not worth a commit; it goes along with the next one.
+        memory.dirty = memory.dirty or memory.counters.peak_equity != before.peak_equity
         await self._announce(memory, fired)
 
     async def _fire(self, memory: RiskMemory, codes: list[ReasonCode]) -> None:

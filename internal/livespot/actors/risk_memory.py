@@ -13,10 +13,10 @@ from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.errors import SchemaMismatch
-from livespot.contracts.market import SymbolInfo
+from livespot.contracts.market import Snapshot, SymbolInfo
 from livespot.contracts.orders import Fill
 from livespot.contracts.queries import LedgerReader, StoredFill
-from livespot.contracts.records import Record, RiskCounters, RiskVerdictRow
+from livespot.contracts.records import Record, RiskCounters, RiskVerdictRow, SnapshotRow
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import (
     EntryKind,
@@ -30,7 +30,10 @@ from livespot.contracts.vocabulary import (
 from livespot.rules import pnl, quarantine, reserves, risk_counters
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Cash, Reserve, ReserveState
+from livespot.rules.risk import RiskView
 from livespot.rules.risk_counters import Counters
+from livespot.rules.snapshot import snapshot_json
+from livespot.rules.verdict_inputs import inputs_of
 
 
 @dataclass(slots=True)
@@ -91,15 +94,7 @@ async def _count_missed_fills(
     for symbol, decision_id in sorted(decisions):
         fills = await ledger.fills_of_decision(decision_id)
         for stored in fills:
-            memory.counters = risk_counters.filled(
-                memory.counters,
-                stored.fill,
-                stored_fee(stored, settings.venue.quote_asset),
-                decision_id=decision_id,
-                # The leg's role is not stored with the fill; a losing close cools down like a stop.
-                role=IntentRole.ENTRY if stored.fill.side is Side.BUY else IntentRole.CLOSE,
-                settings=settings.risk,
-            )
+            await _count_stored(memory, stored, decision_id, ledger, settings)
         held = memory.counters.of(symbol).held
         sold = any(stored.fill.side is Side.SELL for stored in fills)
         if held is not None and held.decision_id == decision_id and sold and symbol not in open_now:
@@ -111,6 +106,36 @@ async def _count_missed_fills(
                 now_ms=now_ms,
                 settings=settings.risk,
             )
+
+
+async def _count_stored(
+    memory: RiskMemory,
+    stored: StoredFill,
+    decision_id: str,
+    ledger: LedgerReader,
+    settings: Settings,
+) -> None:
+    """A fill of the ledger, into the counters and the reserve of its entry."""
+    fill = stored.fill
+    seen = fill.trade_id in memory.counters.of(fill.symbol).trade_ids
+    reserve = memory.book.get(decision_id)
+    if reserve is not None and fill.side is Side.BUY:
+        quote = fill.price * fill.qty
+        spent = (reserves.counted_again if seen else reserves.converted)(reserve, quote)
+        memory.book = reserves.with_reserve(memory.book, spent)
+    if seen:
+        return
+    alias = await ledger.alias(fill.client_order_id) if fill.client_order_id else None
+    # A sell whose leg cannot be told: a losing one cools down like a stop.
+    unnamed = IntentRole.ENTRY if fill.side is Side.BUY else IntentRole.CLOSE
+    memory.counters = risk_counters.filled(
+        memory.counters,
+        fill,
+        stored_fee(stored, settings.venue.quote_asset),
+        decision_id=decision_id,
+        role=alias.role if alias is not None else unnamed,
+        settings=settings.risk,
+    )
 
 
 def stored_fee(stored: StoredFill, quote_asset: str) -> pnl.PricedFee:
@@ -167,28 +192,22 @@ def memory_entry(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A verdict, and everything it was reached from."""
+
+    decision: Decision
+    snapshot: Snapshot
+    view: RiskView
+    verdict: RiskVerdict
+
+
 def verdict_entry(
-    decision: Decision,
-    verdict: RiskVerdict,
-    memory: RiskMemory,
-    now_ms: int,
-    records: Iterable[Record],
-    *,
-    recheck: bool,
+    judged: Judged, memory: RiskMemory, now_ms: int, records: Iterable[Record]
 ) -> AuditEntry:
-    """One verdict with the account and counters it looked at."""
-    account = {
-        "free_quote": memory.cash.spendable,
-        "seen_at_ms": memory.cash.seen_at_ms,
-        "reserved_quote": reserves.held_quote(memory.book),
-    }
-    looked_at = {
-        "trades_today": memory.counters.trades_today,
-        "realised_today": memory.counters.realised_today,
-        "peak_equity": memory.counters.peak_equity,
-        "fired": memory.counters.fired,
-        "symbol": memory.counters.of(decision.symbol),
-    }
+    """One verdict with all it looked at, so that it can be reached again from the row alone."""
+    decision, verdict = judged.decision, judged.verdict
+    inputs = inputs_of(judged.view, decision, seen_at_ms=memory.cash.seen_at_ms)
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.RISK_VERDICT,
@@ -204,7 +223,7 @@ def verdict_entry(
                 "approved_qty": verdict.approved_qty,
                 "limits": verdict.limits,
                 "costs": msgspec.to_builtins(verdict.costs),
-                "recheck": recheck,
+                "recheck": judged.view.recheck,
             },
         ),
         records=(
@@ -216,12 +235,27 @@ def verdict_entry(
                 approved_qty=verdict.approved_qty,
                 reasons=verdict.reasons,
                 limits_json=canonical_json(verdict.limits).decode(),
-                account_json=canonical_json(account).decode(),
-                counters_json=canonical_json(looked_at).decode(),
+                account_json=canonical_json(inputs.account).decode(),
+                counters_json=canonical_json(inputs.counters).decode(),
                 at_ms=now_ms,
+                inputs_json=canonical_json(inputs.circumstances).decode(),
             ),
             *records,
         ),
+    )
+
+
+def rechecked_snapshot(judged: Judged, now_ms: int) -> SnapshotRow:
+    """A later attempt is judged on a snapshot of its own, kept also when the answer is no."""
+    snapshot = judged.snapshot
+    return SnapshotRow(
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_hash=snapshot.snapshot_hash,
+        symbol=snapshot.symbol,
+        cycle_id=judged.decision.cycle_id,
+        exchange_time_ms=snapshot.exchange_time_ms,
+        snapshot_json=snapshot_json(snapshot).decode(),
+        at_ms=now_ms,
     )
 
 

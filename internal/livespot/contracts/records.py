@@ -144,6 +144,8 @@ class GateEventRow(Message, frozen=True, tag=True):
 
 
 class RiskVerdictRow(Message, frozen=True, tag=True):
+    """A verdict with all it looked at: account, counters and the rest (`inputs_json`)."""
+
     decision_id: str
     cycle_id: str
     symbol: str
@@ -154,6 +156,7 @@ class RiskVerdictRow(Message, frozen=True, tag=True):
     account_json: str
     counters_json: str
     at_ms: int
+    inputs_json: str = "{}"
 
 
 class IntentCreated(Message, frozen=True, tag=True):

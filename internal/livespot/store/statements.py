@@ -96,7 +96,7 @@ _GATE = insert(
 _VERDICT = insert(
     "risk_verdicts",
     ("run_id", "decision_id", "cycle_id", "symbol", "verdict", "approved_qty", "reasons",
-     "limits_json", "account_json", "counters_json", "at_ms"),
+     "limits_json", "account_json", "counters_json", "at_ms", "inputs_json"),
 )  # fmt: skip
 _COUNTERS = upsert("risk_counters", ("only", "counters_json", "updated_at_ms"), ("only",))
 _CANDLE = upsert(
@@ -222,7 +222,7 @@ def _of_cycle(row: _CycleRow, run_id: str) -> Statement:
             return Statement(_VERDICT, (
                 run_id, row.decision_id, row.cycle_id, row.symbol, row.verdict.value,
                 money(row.approved_qty), texts(row.reasons), row.limits_json, row.account_json,
-                row.counters_json, row.at_ms))  # fmt: skip
+                row.counters_json, row.at_ms, row.inputs_json))  # fmt: skip
         case _:
             assert_never(row)
 
