@@ -1,8 +1,10 @@
 """Order lists: OCO, OTO, OTOCO, OPO and OPOCO from placement to the last leg."""
 
+from decimal import Decimal
+
 import pytest
 
-from livespot.exchange.model import ListKind, ListStatus, Rejection
+from livespot.exchange.model import AccountSpec, ListKind, ListStatus, Rejection
 from livespot.testing.spot_desk import BASIC_FILTERS, SYMBOL, SpotDesk, refusal, symbol_row
 
 OCO = "side=SELL quantity=2 aboveType=LIMIT_MAKER abovePrice=110 belowType=STOP_LOSS "
@@ -556,3 +558,27 @@ def test_pending_leg_that_fails_a_filter_when_armed_ends_rejected() -> None:
 def test_list_answers_in_the_form_asked_for(desk: SpotDesk, kind: str, fields: int) -> None:
     reply = desk.place_list("oco", f"{OCO} newOrderRespType={kind}")
     assert len(reply["orderReports"][1]) == fields
+
+
+def test_otoco_and_opoco_may_come_without_the_leg_below(desk: SpotDesk) -> None:
+    legs = "pendingSide=SELL pendingAboveType=LIMIT_MAKER pendingAbovePrice=110"
+    for kind, qty in (("otoco", "pendingQuantity=2"), ("opoco", "")):
+        reply = desk.place_list(kind, f"{WORKING} {legs} {qty}")
+        assert [one["type"] for one in reply["orderReports"]] == ["LIMIT_MAKER", "LIMIT_MAKER"]
+    assert desk.engine.order_counts("alice", desk.now_ms) == (4, 4)
+    desk.print_sell("99.5", "30")
+    assert (desk.status(2), desk.status(4)) == ("NEW", "NEW")
+    with pytest.raises(Rejection) as caught:
+        desk.place_list("otoco", f"{WORKING} {legs} pendingQuantity=2 pendingBelowStopPrice=95")
+    assert caught.value.code == -1104
+
+
+def test_opo_that_buys_the_discount_asset_sells_it_less_the_commission() -> None:
+    funds = {"USDT": Decimal(10_000), "BTC": Decimal(10)}
+    owner = AccountSpec(account_id="alice", balances=funds, discount_asset="BTC")
+    desk = SpotDesk(accounts=(owner,))
+    desk.book()
+    desk.place_list("opoco", f"{WORKING} {LEGS}")
+    desk.print_sell("99.5")
+    assert desk.query(3)["origQty"] == "1.99800000"
+    assert desk.held("BTC") == ("10", "1.998")

@@ -120,8 +120,9 @@ def receive(
 ) -> tuple[Decimal, str]:
     """Credit what a fill brought, less commission; returns (commission, its asset).
 
-    What the working order of a paying list buys stays locked for the legs it will pay for,
-    and its commission comes from other free funds where they cover it.
+    What the working order of a paying list buys stays locked for the legs it will pay for, and
+    its commission comes from other free funds where they cover it; never where the discount asset
+    itself was bought.
     """
     spec = exchange.market_of(order).spec
     account = exchange.accounts[order.account_id]
@@ -135,7 +136,9 @@ def receive(
         balance.free += amount
         account.balance(paid_in).free -= commission
     else:
-        from_free = paid_in != asset or balance.free >= commission
+        from_free = paid_in != asset or (
+            asset != account.spec.discount_asset and balance.free >= commission
+        )
         kept = amount if from_free else amount - commission
         balance.locked += kept
         bought.amount += kept

@@ -160,6 +160,8 @@ def _legs(
         return (read_leg(params, spec, leg),)
     above_name, below_name = ("pendingAbove", "pendingBelow") if prefix else ("above", "below")
     above = _leg(params, spec, above_name, side, qty, stp)
+    if prefix and not params.is_sent(f"{below_name}Type"):
+        return (above,)
     below = _leg(params, spec, below_name, side, qty, stp)
     check_pair(above, below)
     return (below, above) if below.type in STOP_TYPES else (above, below)
