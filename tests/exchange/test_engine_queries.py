@@ -282,3 +282,11 @@ def test_filters_show_the_exchange_the_symbol_and_its_two_assets() -> None:
     with pytest.raises(Rejection) as caught:
         desk.engine.filters({"symbol": "NOPE"})
     assert caught.value.code == -1121
+
+
+def test_archived_orders_are_not_listed_either(desk: SpotDesk) -> None:
+    desk.cancel("orderId=2")
+    desk.now_ms += 90 * DAY_MS + 1
+    desk.print_buy("100", "0.5")
+    listed = desk.engine.all_orders("alice", PAIR | {"orderId": "1"})
+    assert [one["orderId"] for one in listed] == [1, 3]

@@ -312,7 +312,8 @@ class Engine:
     def all_orders(self, account: str, params: Raw) -> list[Json]:
         """Orders of a symbol, open and ended."""
         reader, market = self._reader(params)
-        return queries.all_orders(market, self._exchange.accounts[account], reader)
+        owner = self._exchange.accounts[account]
+        return queries.all_orders(market, owner, reader, self._exchange.now_ms)
 
     def query_list(self, account: str, params: Raw) -> Json:
         """One list by `orderListId` or `origClientOrderId`."""

@@ -45,8 +45,8 @@ def open_orders(exchange: Exchange, account: Account, symbol: str | None) -> lis
     return [order_query(order) for market in markets for order in market.open_orders(account_id)]
 
 
-def all_orders(market: Market, account: Account, params: Params) -> list[Json]:
-    """The account's orders of a symbol, oldest first."""
+def all_orders(market: Market, account: Account, params: Params, now_ms: int) -> list[Json]:
+    """The account's orders of a symbol, oldest first; archived ones are out of reach here too."""
     first = params.long("orderId")
     start, end = _span(params)
     limit = page_limit(params)
@@ -57,6 +57,7 @@ def all_orders(market: Market, account: Account, params: Params) -> list[Json]:
         if order.account_id == account.spec.account_id
         and (first is None or order.order_id >= first)
         and _within(order.created_ms, start, end)
+        and not _is_archived(order, now_ms)
     ]
     forwards = first is not None or start is not None
     page = chosen[:limit] if forwards else chosen[-limit:]
