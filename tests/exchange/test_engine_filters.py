@@ -325,3 +325,38 @@ def test_day_over_its_limit_stops_the_short_window_too() -> None:
         -1015,
         "Too many new orders; current limit is 1 orders per 1 DAY.",
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "window"),
+    [
+        pytest.param(OrderLimits(ten_seconds=3, day=50), "3 orders per 10 SECOND", id="short"),
+        pytest.param(OrderLimits(ten_seconds=50, day=3), "3 orders per 1 DAY", id="day"),
+    ],
+)
+def test_list_needs_room_for_all_its_orders_in_the_window(limits: OrderLimits, window: str) -> None:
+    desk = SpotDesk(limits=limits)
+    desk.book()
+    desk.place_list("oco", OCO)
+    with pytest.raises(Rejection) as caught:
+        desk.place_list("oco", OCO)
+    assert refusal(caught.value) == (-1015, f"Too many new orders; current limit is {window}.")
+    desk.order(f"{BUY} quantity=1 price=99")
+    assert desk.engine.order_counts("alice", desk.now_ms) == (3, 3)
+
+
+def test_market_buy_by_amount_keeps_to_the_largest_position() -> None:
+    desk = desk_with({"filterType": "MAX_POSITION", "maxPosition": "11"})
+    text = (-1013, "Filter failure: MAX_POSITION")
+    assert refused(desk, "side=BUY type=MARKET quoteOrderQty=102") == text
+    assert desk.order("side=BUY type=MARKET quoteOrderQty=101")["executedQty"] == "1.00000000"
+
+
+def test_iceberg_that_does_not_stay_is_no_combination() -> None:
+    text = (-1014, "Unsupported order combination.")
+    params = "side=BUY type=LIMIT timeInForce=IOC quantity=2 price=99 icebergQty=1"
+    assert refused(SpotDesk(), params) == text
+    assert refused(SpotDesk(), f"{BUY} quantity=1 price=99999999999") == (
+        -1108,
+        "Parameter 'price' overflowed.",
+    )

@@ -255,7 +255,7 @@ class Engine:
         owner = self._exchange.accounts[account]
         market = self._at(Params(params).need("symbol"), now_ms)
         plan = read_list(params, market.spec, kind)
-        owner.counts.check(now_ms)
+        owner.counts.check(now_ms, len(plan.requests))
         lists.check_list(self._exchange, market, owner, plan)
         try:
             order_list = lists.place_list(self._exchange, market, owner, plan)

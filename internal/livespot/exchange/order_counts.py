@@ -8,6 +8,15 @@ TAKER_CREDIT = 1
 MAKER_CREDIT = 5
 
 
+class TooManyOrders(Rejection):
+    """-1015 with HTTP 429; `window_ms` is the length of the window that is full."""
+
+    def __init__(self, limit: int, window: str, window_ms: int) -> None:
+        text = f"Too many new orders; current limit is {limit} orders per {window}."
+        super().__init__(-1015, text, http_status=429)
+        self.window_ms = window_ms
+
+
 class OrderCounts:
     """Windows are aligned to UTC; a first fill gives credit, never below zero.
 
@@ -27,13 +36,13 @@ class OrderCounts:
         self._roll(now_ms)
         return self._short, self._day
 
-    def check(self, now_ms: int) -> None:
-        """Raise Rejection -1015 (HTTP 429) when the account may place no further order."""
+    def check(self, now_ms: int, orders: int = 1) -> None:
+        """Raise Rejection -1015 (HTTP 429) when the account may not place so many more orders."""
         self._roll(now_ms)
-        if self._day >= self._limits.day:
-            raise _too_many(self._limits.day, "1 DAY")
-        if self._short >= self._limits.ten_seconds:
-            raise _too_many(self._limits.ten_seconds, "10 SECOND")
+        if self._day + orders > self._limits.day:
+            raise TooManyOrders(self._limits.day, "1 DAY", DAY_MS)
+        if self._short + orders > self._limits.ten_seconds:
+            raise TooManyOrders(self._limits.ten_seconds, "10 SECOND", TEN_SECONDS_MS)
 
     def add(self, orders: int, now_ms: int) -> None:
         """Count newly accepted orders."""
@@ -55,8 +64,3 @@ class OrderCounts:
             self._short_window, self._short = short, 0
         if day != self._day_window:
             self._day_window, self._day = day, 0
-
-
-def _too_many(limit: int, window: str) -> Rejection:
-    text = f"Too many new orders; current limit is {limit} orders per {window}."
-    return Rejection(-1015, text, http_status=429)

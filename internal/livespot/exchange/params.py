@@ -178,7 +178,7 @@ def invalid(name: str) -> Rejection:
 
 
 def _overflow(name: str) -> Rejection:
-    return Rejection(-1108, f"Parameter '{name}' overflow.")
+    return Rejection(-1108, f"Parameter '{name}' overflowed.")
 
 
 def _illegal(name: str, legal: re.Pattern[str]) -> Rejection:
@@ -427,7 +427,7 @@ def _iceberg(params: Params, spec: SymbolSpec, leg: Leg, time_in_force: str) -> 
         text = f"Parameter '{name}' is not supported if '{leg.name('TimeInForce')}' is not GTC."
         raise Rejection(-1160, text)
     if time_in_force != "GTC":
-        raise Rejection(-1013, "Iceberg orders require GTC timeInForce.")
+        raise Rejection(-1014, "Unsupported order combination.")
     if leg.qty is not None and amount > leg.qty:
         raise Rejection(-2010, "IcebergQty exceeds QTY.")
     return amount

@@ -103,6 +103,8 @@ def accept(exchange: Exchange, market: Market, account: Account, request: OrderR
     request = prepared(market, request)
     check_crossing(market, request)
     resolved = resolve_amount(market, request)
+    if request.qty is None:
+        check_position(market, account, resolved)
     lock = funded_lock(market, account, [resolved])
     order = create(exchange, market, account, resolved, lock)
     activate(exchange, market, order)

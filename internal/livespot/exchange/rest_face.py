@@ -84,7 +84,6 @@ class RestFace:
     def _answer(self, asked: _Asked) -> _Answer:
         path = asked.request.url.path
         endpoint = ENDPOINTS.get((asked.request.method, path))
-        call: Call | None = None
         try:
             meter = self._core.meters.of(asked.host)
             meter.count_request(asked.now_ms)
@@ -96,7 +95,7 @@ class RestFace:
             call = self._read(asked, endpoint)
             status, body = perform(endpoint, call)
         except Rejection as error:
-            return self._refused(asked, endpoint, call, error)
+            return self._refused(asked, endpoint, error)
         headers = self._used(asked)
         if endpoint.orders:
             headers |= self._order_counts(call)
@@ -125,16 +124,14 @@ class RestFace:
             micros=micros,
         )
 
-    def _refused(
-        self, asked: _Asked, endpoint: Endpoint | None, call: Call | None, error: Rejection
-    ) -> _Answer:
+    def _refused(self, asked: _Asked, endpoint: Endpoint | None, error: Rejection) -> _Answer:
         meter = self._core.meters.of(asked.host)
         if error.http_status == 418:
             self._core.sockets.cut()
         if endpoint is not None:
             charge_refusal(endpoint, meter, asked.params, error, asked.now_ms)
         headers = self._used(asked)
-        until_ms = retry_at_ms(call, error, asked.now_ms)
+        until_ms = retry_at_ms(error, asked.now_ms)
         if until_ms is not None:
             headers["Retry-After"] = str(max(1, -(-(until_ms - asked.now_ms) // 1000)))
         response = Response(failure(error), error.http_status, headers, _JSON)

@@ -9,12 +9,10 @@ from livespot.exchange.calls import Call
 from livespot.exchange.endpoints import Endpoint
 from livespot.exchange.limits import TooMuch, WeightMeter
 from livespot.exchange.model import Rejection
-from livespot.exchange.order_counts import DAY_MS, TEN_SECONDS_MS
+from livespot.exchange.order_counts import TooManyOrders
 from livespot.exchange.read_params import check_names
 from livespot.exchange.signing import check_time, denied
 from livespot.exchange.time_units import in_microseconds
-
-_TOO_MANY_ORDERS = -1015
 
 
 def perform(endpoint: Endpoint, call: Call) -> tuple[int, bytes]:
@@ -63,15 +61,13 @@ def charge_refusal(
         meter.charge(endpoint.cost(params), now_ms)
 
 
-def retry_at_ms(call: Call | None, error: Rejection, now_ms: int) -> int | None:
+def retry_at_ms(error: Rejection, now_ms: int) -> int | None:
     """When to come back after a refusal for asking too much; None for every other one."""
     if isinstance(error, TooMuch):
         return error.retry_at_ms
-    if error.code != _TOO_MANY_ORDERS or call is None:
-        return None
-    _, day = call.core.engine.order_counts(call.account, now_ms)
-    span = DAY_MS if day >= call.core.settings.order_limits.day else TEN_SECONDS_MS
-    return (now_ms // span + 1) * span
+    if isinstance(error, TooManyOrders):
+        return (now_ms // error.window_ms + 1) * error.window_ms
+    return None
 
 
 def failure(error: Rejection) -> bytes:
