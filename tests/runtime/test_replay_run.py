@@ -181,6 +181,20 @@ def test_killed_with_a_position_open_the_next_life_takes_over(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_restarted_in_order_after_a_death_one_more_life_runs_to_the_end(tmp_path: Path) -> None:
+    order = _order(tmp_path, span_ms=40_000, deaths=(Death(after_ms=10_000),), restart_at_ms=25_000)
+    result = run_virtual(order)
+    born = [life.born_ms - _START_MS for life in result.lives]
+
+    assert [life.code for life in result.lives] == [None, ExitCode.CLEAN, ExitCode.CLEAN]
+    assert born[:2] == [0, 11_000]
+    assert born[2] >= 26_000
+    assert result.lives[-1].over_ms - _START_MS >= 40_000
+    assert result.run_ids == tuple(life.run_id for life in result.lives)
+    assert _judged(result).violations == ()
+
+
+@pytest.mark.slow
 def test_killed_at_one_scheduling_point_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     results = [
         run_virtual(

@@ -36,6 +36,7 @@ from livespot.store.queries import LedgerQueries
 # Nothing listens there and nobody connects: the wire only looks at the path.
 _ADDRESS = address_of("127.0.0.1", 1)
 _MS_PER_SECOND = 1000
+_RESTART_MS = 1000
 _SWEEP_SECONDS = 600
 # Between the seeds of successive lives, so that neighbouring replays share none.
 _SEEDS_APART = 1_000_003
@@ -49,6 +50,10 @@ class ReplayOrder:
     are set here. `source` is its market, where the caller has opened that already.
     `shuffled` draws among ready callbacks instead of taking them in order. The n-th life dies the
     n-th death; the life after the last death runs to the end of the span.
+
+    With `restart_at_ms`, counted from the start, the life of that moment is stopped in order and
+    one more runs to the end of the span; until then a life that ends by itself is followed by
+    another, as under a service manager.
     """
 
     paths: Paths
@@ -60,6 +65,17 @@ class ReplayOrder:
     source: MarketSource | None = None
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
+    restart_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """One life, in market time. `code` is None when it was killed, `run_id` empty when too soon."""
+
+    run_id: str
+    born_ms: int
+    over_ms: int
+    code: ExitCode | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +97,7 @@ class RunResult:
 
     exit_code: ExitCode
     run_ids: tuple[str, ...]
+    lives: tuple[Lived, ...]
     database: Path
     logs: Path
     journal: Path
@@ -102,7 +119,7 @@ class RunResult:
 class _Told:
     """What the lives of one replay leave behind in memory."""
 
-    run_ids: list[str] = field(default_factory=list)
+    lives: list[Lived] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     code: ExitCode = ExitCode.CLEAN
@@ -127,7 +144,8 @@ def run_virtual(order: ReplayOrder) -> RunResult:
         run_virtually(loop, _replay, order, loop, told)
     return RunResult(
         exit_code=told.code,
-        run_ids=tuple(told.run_ids),
+        run_ids=tuple(lived.run_id for lived in told.lives),
+        lives=tuple(told.lives),
         database=paths.database,
         logs=paths.logs,
         journal=paths.exchange_journal,
@@ -206,21 +224,30 @@ def _no_collector() -> Iterator[None]:
 async def _live_and_die(
     order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told
 ) -> None:
+    deaths, clock = iter(order.deaths), around.clock
     async with AsyncExitStack() as graves:
-        for number, death in enumerate((*order.deaths, None), start=1):
+        while loop.now_ns < order.span_ms * NS_PER_MS:
+            restart_ms = order.restart_at_ms
+            restarted = restart_ms is not None and loop.now_ns >= restart_ms * NS_PER_MS
+            end_ms = order.span_ms if restart_ms is None or restarted else restart_ms
+            death = None if restarted else next(deaths, None)
+            number = len(told.lives) + 1
             life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
-            course = Course(loop=loop, life=life, number=number, death=death, end_ms=order.span_ms)
+            born_ms = clock.now_ms()
+            course = Course(loop=loop, life=life, number=number, death=death, end_ms=end_ms)
             code = await course.run()
-            told.run_ids.append(life.run_id)
+            told.lives.append(
+                Lived(run_id=life.run_id, born_ms=born_ms, over_ms=clock.now_ms(), code=code)
+            )
             if code is not None:
                 told.code = code
-            if death is None or code is not None:
-                return
-            graves.push_async_callback(life.bury)
+                if end_ms == order.span_ms:
+                    return
+            else:
+                graves.push_async_callback(life.bury)
             around.wire.cut()
-            await around.clock.sleep(death.down_ms / _MS_PER_SECOND)
-            if loop.now_ns >= order.span_ms * NS_PER_MS:
-                return
+            down_ms = death.down_ms if death is not None and code is None else _RESTART_MS
+            await clock.sleep(down_ms / _MS_PER_SECOND)
 
 
 def _on(address: ExchangeAddress, loaded: LoadedSettings) -> LoadedSettings:
