@@ -127,7 +127,7 @@ def test_amount_beyond_eight_places_or_the_number_format_is_refused(
     precise = place(order_type, complete(order_type) | {name: "1.000000001"})
     assert precise == (-1111, f"Parameter '{name}' has too much precision.")
     huge = place(order_type, complete(order_type) | {name: "92233720368.54775808"})
-    assert huge == (-1108, f"Parameter '{name}' overflow.")
+    assert huge == (-1108, f"Parameter '{name}' overflowed.")
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_optional_parameter_is_taken_by_every_type_but_not_empty(
         ({"type": "ICEBERG"}, (-1116, "Invalid orderType.")),
         ({"timeInForce": "DAY"}, (-1115, "Invalid timeInForce.")),
         ({"strategyType": "999999"}, (-1134, "strategyType was less than 1000000.")),
-        ({"strategyType": "2147483648"}, (-1108, "Parameter 'strategyType' overflow.")),
-        ({"strategyId": "9223372036854775808"}, (-1108, "Parameter 'strategyId' overflow.")),
+        ({"strategyType": "2147483648"}, (-1108, "Parameter 'strategyType' overflowed.")),
+        ({"strategyId": "9223372036854775808"}, (-1108, "Parameter 'strategyId' overflowed.")),
         (
             {"newOrderRespType": "SHORT"},
             (-1130, "Data sent for parameter 'newOrderRespType' is not valid."),
