@@ -334,6 +334,7 @@ class EntryDesk:
             recv_window_ms=self._shop.desk.entry_recv_window_ms(),
             now_ms=self._ports.clock.now_ms(),
             not_after_ms=case.weighed_ms + self._ports.settings.timing.decision_max_age_ms,
+            standing=self._shop.tracker.standing(case.decision.symbol, but=case.attempts),
         )
         mutation = entry_mutation(draft, self._ports.settings.exit)
         if isinstance(mutation, OrderRefused):

@@ -4,7 +4,7 @@
 the transitions they prove. *Owns* the maps from client ids and exchange ids to intents.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -156,6 +156,12 @@ class OrderTracker:
             for intent in self.intents.values()
             if intent.symbol == symbol and intent.state is IntentState.SENT_UNKNOWN
         ]
+
+    def standing(self, symbol: str, *, but: Container[str] = ()) -> tuple[OrderView, ...]:
+        """Every living order known on the symbol, ours and others', except these intents' own."""
+        ours = [tracked.view for tracked in self.orders.values() if tracked.intent_id not in but]
+        living = (order for order in (*ours, *self._foreign.values()) if order.symbol == symbol)
+        return tuple(order for order in living if not order.status.is_terminal)
 
     def has_foreign(self, symbol: str) -> bool:
         """Whether somebody else's order lives on this symbol."""

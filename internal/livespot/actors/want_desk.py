@@ -135,7 +135,7 @@ class WantDesk:
         )
         info = self._reference.infos.get(intent.symbol)
         refusal = (
-            check_sells(mutation, info.constraints)
+            check_sells(mutation, info.constraints, self._shop.tracker.standing(intent.symbol))
             if info is not None and info.constraints is not None
             else None
         )

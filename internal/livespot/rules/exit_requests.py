@@ -9,11 +9,13 @@ from livespot.contracts import ids
 from livespot.contracts.market import Constraints
 from livespot.contracts.orders import (
     Alias,
+    CancelReplaceRequest,
     CancelRequest,
     LegRequest,
     ListRequest,
     OrderIntent,
     OrderRequest,
+    OrderView,
 )
 from livespot.contracts.vocabulary import (
     IntentAction,
@@ -25,6 +27,7 @@ from livespot.contracts.vocabulary import (
     TimeInForce,
 )
 from livespot.rules.intent_ids import derived_intent_id
+from livespot.rules.order_slots import check_slots
 from livespot.rules.quantize import OrderDraft, OrderRefused
 from livespot.rules.requests import (
     Mutation,
@@ -111,11 +114,14 @@ def close_mutation(draft: SellDraft, *, limit_price: Decimal | None) -> Mutation
     return mutation_of(intent, request)
 
 
-def check_sells(mutation: Mutation, constraints: Constraints) -> OrderRefused | None:
+def check_sells(
+    mutation: Mutation, constraints: Constraints, standing: tuple[OrderView, ...] = ()
+) -> OrderRefused | None:
     """The quantizer's word on a protection or close, before it becomes an intent.
 
-    The price band is left to the exchange: its reference price moves, and a stop that we refused
-    on a guess would be a position without one.
+    `standing` are the orders that live on the symbol; a close rests nowhere and is not counted
+    with them. The price band is left to the exchange: its reference price moves, and a stop that
+    we refused on a guess would be a position without one.
     """
     free = msgspec.structs.replace(constraints, percent_price=None)
     request = mutation.request
@@ -135,7 +141,10 @@ def check_sells(mutation: Mutation, constraints: Constraints) -> OrderRefused | 
         refusal = refused(draft, free, reference)
         if refusal is not None:
             return refusal
-    return None
+    if isinstance(request, CancelRequest | CancelReplaceRequest):
+        return None
+    rests = mutation.intent.role is not IntentRole.CLOSE
+    return check_slots(request, standing, constraints) if rests else None
 
 
 def cancel_mutation(

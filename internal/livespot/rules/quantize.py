@@ -18,6 +18,8 @@ from livespot.contracts.vocabulary import OrderType, Side
 _EXACT = Context(prec=80, rounding=ROUND_FLOOR)
 # The exchange measures its price band against a price we only see a little later.
 PERCENT_PRICE_MARGIN_BPS = 20
+# An entry with its protection: the buy, the leg above, the leg below.
+PROTECTED_ENTRY_ORDERS = 3
 # A leg sized to the notional minimum to the last digit would fail on the next tick down.
 NOTIONAL_HEADROOM = Decimal("1.02")
 
@@ -116,6 +118,11 @@ def orders_fit(constraints: Constraints, *, orders: int, algo_orders: int) -> bo
     )
 
 
+def is_algo(kind: OrderType) -> bool:
+    """Whether an order of this type takes one of the symbol's places for conditional orders."""
+    return kind in _STOP_PRICED
+
+
 def sellable_after_fee(qty: Decimal, constraints: Constraints, base_fee_bps: int) -> Decimal:
     """What of a bought quantity can be sold when the fee is taken from the base asset."""
     kept = _EXACT.multiply(qty, ONE - Decimal(base_fee_bps) / BPS)
@@ -135,6 +142,8 @@ def protectable(
     `lowest_leg_price` is the lowest limit price of any leg; legs at market count the reference
     price.
     """
+    if base_fee_bps >= BPS:
+        return False
     sellable = sellable_after_fee(qty, constraints, base_fee_bps)
     certain = sellable - constraints.step_size
     if certain < max(constraints.min_qty, constraints.step_size):

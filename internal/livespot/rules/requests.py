@@ -20,6 +20,7 @@ from livespot.contracts.orders import (
     ListRequest,
     OrderIntent,
     OrderRequest,
+    OrderView,
 )
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
@@ -33,6 +34,7 @@ from livespot.contracts.vocabulary import (
     TrailingMode,
 )
 from livespot.rules.intent_ids import derived_intent_id
+from livespot.rules.order_slots import check_slots
 from livespot.rules.quantize import (
     OrderDraft,
     OrderRefused,
@@ -73,7 +75,10 @@ class Mutation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of an entry. `order_type` is LIMIT_MAKER, LIMIT (sent as IOC) or MARKET."""
+    """One attempt of an entry. `order_type` is LIMIT_MAKER, LIMIT (sent as IOC) or MARKET.
+
+    `standing` are the orders that live on the symbol already.
+    """
 
     intent_id: str
     decision: Decision
@@ -85,6 +90,7 @@ class EntryDraft(msgspec.Struct, frozen=True, kw_only=True):
     recv_window_ms: int
     now_ms: int
     not_after_ms: int = 0
+    standing: tuple[OrderView, ...] = ()
 
 
 def payload_of(request: Request) -> str:
@@ -180,7 +186,7 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
     )
     kind = attached_kind(draft.info, settings)
     if kind is None or draft.order_type is not OrderType.LIMIT_MAKER:
-        return _entry(draft, working, ())
+        return check_slots(working, draft.standing, constraints) or _entry(draft, working, ())
     return _attached(draft, working, kind, settings)
 
 
@@ -244,6 +250,9 @@ def _attached(
         working=working,
         recv_window_ms=draft.recv_window_ms,
     )
+    crowded = check_slots(request, draft.standing, constraints)
+    if crowded is not None:
+        return crowded
     legs = tuple(
         Alias(client_order_id=client_id, order_intent_id=draft.intent_id, role=role)
         for client_id, role in (

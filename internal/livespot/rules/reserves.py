@@ -116,6 +116,11 @@ def converted(reserve: Reserve, quote: Decimal) -> Reserve:
     return spent
 
 
+def counted_again(reserve: Reserve, quote: Decimal) -> Reserve:
+    """A fill that an earlier life converted already: the stored amount is without it."""
+    return replace(reserve, converted_quote=reserve.converted_quote + quote)
+
+
 def entry_over(reserve: Reserve, filled_quote: Decimal) -> Reserve:
     """The entry ended having bought for `filled_quote`.
 

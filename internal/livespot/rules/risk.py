@@ -22,7 +22,12 @@ from livespot.contracts.vocabulary import (
 from livespot.rules import risk_counters, sizing
 from livespot.rules.correlation import correlation_x10000, has_too_many_missing
 from livespot.rules.pullback_checks import min_edge_bps
-from livespot.rules.quantize import quantize_price, quantize_qty
+from livespot.rules.quantize import (
+    PROTECTED_ENTRY_ORDERS,
+    orders_fit,
+    quantize_price,
+    quantize_qty,
+)
 from livespot.rules.quarantine import SymbolFaults, is_quarantined
 from livespot.rules.reserves import Book, held_quote, of_symbol
 from livespot.rules.risk_counters import Counters, SymbolCounters
@@ -213,7 +218,10 @@ def _validity(case: _Case) -> Iterator[ReasonCode]:
 
 def _is_quantised(case: _Case) -> bool:
     constraints = case.decision.constraints
-    prices = (case.entry.limit_price, case.exits.tp_price, case.exits.sl_price)
+    exits = case.exits
+    prices = [case.entry.limit_price, exits.tp_price, exits.sl_price]
+    if exits.trailing_mode is not TrailingMode.OFF:
+        prices.append(exits.trailing_trigger_price)
     return quantize_qty(case.entry.qty, constraints) == case.entry.qty and all(
         quantize_price(price, constraints) == price for price in prices
     )
@@ -344,8 +352,9 @@ def _size_reasons(case: _Case, size: Size, approved: Decimal) -> Iterator[Reason
     stop = None
     if case.view.info is not None:
         stop = sizing.stop_order_type(case.view.info, case.view.settings.exit)
-    if stop is None:
+    if stop is None or not _has_order_slots(case):
         yield ReasonCode.PROTECTION_INVALID_FILTER
+    if stop is None:
         return
     protection = Protection(
         base_fee_bps=case.snapshot.cost_inputs.base_fee_bps,
@@ -356,6 +365,20 @@ def _size_reasons(case: _Case, size: Size, approved: Decimal) -> Iterator[Reason
     )
     if not sizing.is_protectable(approved, constraints, protection):
         yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
+
+
+def _has_order_slots(case: _Case) -> bool:
+    """Whether the symbol has room for an entry and its protection at all.
+
+    No order of ours stands on a symbol without position and entry; execution, which sees the
+    others, counts again before it places.
+    """
+    native = case.exits.trailing_mode is TrailingMode.NATIVE
+    return orders_fit(
+        case.decision.constraints,
+        orders=PROTECTED_ENTRY_ORDERS,
+        algo_orders=2 if native else 1,
+    )
 
 
 def held_elsewhere(counters: Counters, book: Book, symbol: str) -> frozenset[str]:

@@ -24,7 +24,11 @@ _STOP_ROLES = frozenset({IntentRole.SL, IntentRole.STOP})
 
 
 class HeldLot(Message, frozen=True):
-    """A lot with the decision it came from; mirrors `pnl.Lot` in a form that can be stored."""
+    """A lot with the decision it came from; mirrors `pnl.Lot` in a form that can be stored.
+
+    `mark` is the last best bid it was valued at, zero before the first: after a restart it stands
+    in until the market speaks again.
+    """
 
     decision_id: str
     qty: Decimal = ZERO
@@ -32,6 +36,7 @@ class HeldLot(Message, frozen=True):
     realised_quote: Decimal = ZERO
     fees_quote: Decimal = ZERO
     fee_unpriced: bool = False
+    mark: Decimal = ZERO
 
     @property
     def lot(self) -> Lot:
@@ -103,8 +108,9 @@ def from_json(text: str) -> Counters:
 
 
 def unrealised(counters: Counters, bids: Mapping[str, Decimal]) -> Decimal:
-    """Open result at the best bids; a symbol without one counts at cost."""
-    return total_unrealised(counters.lots, bids)
+    """Open result at the best bids, or the last known ones; without any a lot counts at cost."""
+    known = {s: c.held.mark for s, c in counters.symbols.items() if c.held and c.held.mark}
+    return total_unrealised(counters.lots, {**known, **bids})
 
 
 def equity(counters: Counters, bids: Mapping[str, Decimal]) -> Decimal:
@@ -113,9 +119,12 @@ def equity(counters: Counters, bids: Mapping[str, Decimal]) -> Decimal:
 
 
 def day_rolled(counters: Counters, bids: Mapping[str, Decimal], now_ms: int) -> Counters:
-    """Start a new UTC day when one has begun: figures, peak and kill switches reset."""
+    """Start a new UTC day when one has begun: figures, peak and kill switches reset.
+
+    A day never comes back: a clock that is set back over midnight must not reset it twice.
+    """
     today = now_ms // DAY_MS
-    if counters.day == today:
+    if today <= counters.day:
         return counters
     fresh = msgspec.structs.replace(
         counters,
@@ -135,6 +144,7 @@ def marked(
 
     The peak moves only when every held symbol has a bid: a lot counted at cost would lift it.
     """
+    counters = _with_marks(counters, bids)
     now = equity(counters, bids)
     if now > counters.peak_equity and all(symbol in bids for symbol in counters.lots):
         counters = msgspec.structs.replace(counters, peak_equity=now)
@@ -167,11 +177,17 @@ def filled(
 ) -> Counters:
     """A fill of ours: lot, day's result, trade count, cool-down. A repeated trade id is ignored.
 
-    So is one of a position that has ended: its end already carried the whole result.
+    So is one of a position that has ended: its end already carried the whole result. Result and
+    trade belong to the UTC day the exchange executed them on, however late we hear of it.
     """
     mine = counters.of(fill.symbol)
     if fill.trade_id in mine.trade_ids or decision_id == mine.closed_decision_id:
         return counters
+    executed_on = fill.exchange_time_ms // DAY_MS
+    if executed_on == counters.day + 1:
+        # The exchange's midnight came before ours.
+        counters = day_rolled(counters, {}, fill.exchange_time_ms)
+    of_today = executed_on >= counters.day
     before = mine.held or HeldLot(decision_id=decision_id)
     opens = mine.held is None and fill.side is Side.BUY
     lot = apply_fill(before.lot, fill, fee)
@@ -182,7 +198,7 @@ def filled(
     )
     mine = msgspec.structs.replace(
         mine,
-        held=_held(before.decision_id, lot),
+        held=_held(before, lot),
         trade_ids=(*mine.trade_ids, fill.trade_id)[-_TRADE_IDS_KEPT:],
         trades_ms=_trades(mine, at_ms, settings, opens=opens),
         cooldown_until_ms=(
@@ -193,8 +209,8 @@ def filled(
     )
     return msgspec.structs.replace(
         with_symbol(counters, fill.symbol, mine),
-        realised_today=counters.realised_today + gained,
-        trades_today=counters.trades_today + opens,
+        realised_today=counters.realised_today + (gained if of_today else ZERO),
+        trades_today=counters.trades_today + (opens and of_today),
         fee_unpriced_today=counters.fee_unpriced_today or fee.unpriced,
     )
 
@@ -275,9 +291,22 @@ def with_symbol(counters: Counters, symbol: str, mine: SymbolCounters) -> Counte
     return msgspec.structs.replace(counters, symbols={**counters.symbols, symbol: mine})
 
 
-def _held(decision_id: str, lot: Lot) -> HeldLot:
-    return HeldLot(
-        decision_id=decision_id,
+def _with_marks(counters: Counters, bids: Mapping[str, Decimal]) -> Counters:
+    marked_now = {
+        symbol: msgspec.structs.replace(
+            mine, held=msgspec.structs.replace(mine.held, mark=bids[symbol])
+        )
+        for symbol, mine in counters.symbols.items()
+        if mine.held is not None and symbol in bids and bids[symbol] != mine.held.mark
+    }
+    if not marked_now:
+        return counters
+    return msgspec.structs.replace(counters, symbols={**counters.symbols, **marked_now})
+
+
+def _held(before: HeldLot, lot: Lot) -> HeldLot:
+    return msgspec.structs.replace(
+        before,
         qty=lot.qty,
         cost_quote=lot.cost_quote,
         realised_quote=lot.realised_quote,
