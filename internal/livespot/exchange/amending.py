@@ -145,16 +145,15 @@ def _reduce(exchange: Exchange, market: Market, order: Order, qty: Decimal, form
     settle_lock(exchange, order)
     market.book.shrunk(order)
     exchange.report(order, "REPLACED", formerly=formerly)
-    order.amendments.append(
-        Amendment(
-            execution_id=market.last_execution_id,
-            old_client_id=formerly,
-            new_client_id=order.client_id,
-            old_qty=before,
-            new_qty=order.orig_qty,
-            time_ms=exchange.now_ms,
-        )
+    amendment = Amendment(
+        execution_id=market.last_execution_id,
+        old_client_id=formerly,
+        new_client_id=order.client_id,
+        old_qty=before,
+        new_qty=order.orig_qty,
+        time_ms=exchange.now_ms,
     )
+    order.amendments += (amendment,)
 
 
 def _announce_list(exchange: Exchange, order: Order, *, renamed: bool) -> None:

@@ -44,16 +44,22 @@ class _Window:
         self.prints: deque[tuple[int, Decimal, Decimal]] = deque()
         self._volume = ZERO
         self._quote = ZERO
+        self._average: Decimal | None = None
 
     def add(self, now_ms: int, price: Decimal, qty: Decimal) -> None:
         self._forget(now_ms)
         self.prints.append((now_ms, price, qty))
         self._volume += qty
         self._quote += price * qty
+        self._average = None
 
     def average(self, now_ms: int) -> Decimal | None:
-        self._forget(now_ms)
-        return self._quote / self._volume if self._volume else None
+        prints = self.prints
+        if prints and prints[0][0] <= now_ms - self.length_ms:
+            self._forget(now_ms)
+        if self._average is None and self._volume:
+            self._average = self._quote / self._volume
+        return self._average
 
     def _forget(self, now_ms: int) -> None:
         oldest = now_ms - self.length_ms
@@ -62,3 +68,4 @@ class _Window:
             _, price, qty = prints.popleft()
             self._volume -= qty
             self._quote -= price * qty
+            self._average = None

@@ -29,6 +29,8 @@ class _Level:
 
     def visible(self) -> Decimal:
         """What the book shows here."""
+        if not self.orders:
+            return self.house
         total = self.house
         for order in self.orders.values():
             total += displayed(order)
@@ -84,18 +86,20 @@ class _Half:
                 self._set_house(price, max(qty, ZERO))
 
     def changes(self) -> tuple[Level, ...]:
-        changed = []
+        changed, shown, levels = [], self.shown, self.levels
         for price in self.touched:
-            level = self.levels.get(price)
+            level = levels.get(price)
             now = ZERO if level is None else level.visible()
-            if self.shown.get(price, ZERO) != now:
+            if shown.get(price, ZERO) != now:
                 changed.append((price, now))
                 if now:
-                    self.shown[price] = now
+                    shown[price] = now
                 else:
-                    del self.shown[price]
+                    del shown[price]
         self.touched.clear()
-        return tuple(sorted(changed, reverse=self._descends))
+        if len(changed) > 1:
+            changed.sort(reverse=self._descends)
+        return tuple(changed)
 
     def _set_house(self, price: Decimal, qty: Decimal) -> None:
         level = self.levels.get(price)
@@ -119,15 +123,10 @@ class Book:
 
     def __init__(self) -> None:
         self.update_id = 0
-        self._halves: dict[Side, _Half] = {
-            "BUY": _Half(descends=True),
-            "SELL": _Half(descends=False),
-        }
-
-    @property
-    def dirty(self) -> bool:
-        """True when levels may have changed since `changes` was asked."""
-        return bool(self._halves["BUY"].touched or self._halves["SELL"].touched)
+        bids, asks = _Half(descends=True), _Half(descends=False)
+        self._halves: dict[Side, _Half] = {"BUY": bids, "SELL": asks}
+        # What an order of a side trades with.
+        self._facing: dict[Side, _Half] = {"BUY": asks, "SELL": bids}
 
     def replace_house(self, bids: Levels, asks: Levels) -> None:
         """Set all house levels; a queue ahead of an order only ever shrinks."""
@@ -182,7 +181,7 @@ class Book:
 
     def best_maker(self, side: Side, limit: Decimal | None) -> Maker | None:
         """What a taker on `side` would trade with next, within its limit price."""
-        half = self._halves[opposite(side)]
+        half = self._facing[side]
         price = half.top()
         if price is None or (limit is not None and not reaches(side, limit, price)):
             return None
@@ -190,14 +189,14 @@ class Book:
         order = next(iter(level.orders.values()), None)
         if order is None:
             return Maker(price, level.house, None)
-        ahead = min(order.queue_ahead, level.house)
+        ahead = level.house and min(order.queue_ahead, level.house)
         if ahead > 0:
             return Maker(price, ahead, None)
         return Maker(price, displayed(order), order)
 
     def offers(self, side: Side, limit: Decimal | None) -> Iterator[Maker]:
         """Everything a taker could take within its limit, best price first, hidden parts too."""
-        half = self._halves[opposite(side)]
+        half = self._facing[side]
         for price in half.best_first():
             if limit is not None and not reaches(side, limit, price):
                 return
@@ -248,7 +247,8 @@ class Book:
 
     def changes(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Levels (bids, asks) that differ from the last call, zero for those gone."""
-        return self._halves["BUY"].changes(), self._halves["SELL"].changes()
+        bids, asks = self._halves["BUY"], self._halves["SELL"]
+        return bids.changes() if bids.touched else (), asks.changes() if asks.touched else ()
 
 
 def displayed(order: Order) -> Decimal:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from livespot.exchange.lists import finish_list
 from livespot.exchange.matching import end_order
 from livespot.exchange.model import Json, Order, OrderList, Rejection
@@ -16,8 +18,7 @@ _MODES = frozenset({"STOP_ON_FAILURE", "ALLOW_FAILURE"})
 _LIMIT_MODES = frozenset({"DO_NOTHING", "CANCEL_ONLY"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequest:
+class CancelRequest(msgspec.Struct, frozen=True, gc=False):
     """Which order to cancel, under what name and on what condition."""
 
     order_id: int | None
@@ -189,10 +190,10 @@ def _read(params: Params, id_name: str, client_name: str, new_name: str) -> Canc
     restriction = params.choice("cancelRestrictions", _RESTRICTIONS, -1145, bad)
     params.need_one(client_name, id_name)
     return CancelRequest(
-        order_id=params.long(id_name),
-        client_id=params.named(client_name),
-        name=params.client_id(new_name),
-        restriction=restriction,
+        params.long(id_name),
+        params.named(client_name),
+        params.client_id(new_name),
+        restriction,
     )
 
 

@@ -26,6 +26,7 @@ from livespot.exchange.model import (
 from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, OpenOrders
 from livespot.exchange.order_counts import OrderCounts
 from livespot.exchange.params import OrderRequest, Params, read_order, read_response_type
+from livespot.exchange.plain_order import read_plain
 from livespot.exchange.specs import (
     asset_filter_rows,
     exchange_filter_rows,
@@ -181,7 +182,7 @@ class Engine:
     def place_order(self, account: str, params: Raw, now_ms: int) -> Json:
         """A new order; the reply shows it right after matching."""
         owner = self._exchange.accounts[account]
-        market, request, response_type = self._read_order(Params(params), now_ms)
+        market, request, response_type = self._read_placed(params, now_ms)
         owner.counts.check(now_ms)
         placing.check_before_engine(self._exchange, market, owner, request)
         order = self._accept(market, owner, request)
@@ -411,6 +412,14 @@ class Engine:
         reader = Params(params)
         return reader, self._exchange.market(reader.need("symbol"))
 
+    def _read_placed(self, params: Raw, now_ms: int) -> tuple[Market, OrderRequest, str | None]:
+        market = self._exchange.markets.get(params.get("symbol", ""))
+        plain = None if market is None else read_plain(params, market.spec)
+        if market is None or plain is None:
+            return self._read_order(Params(params), now_ms)
+        self._exchange.now_ms = now_ms
+        return market, plain, params.get("newOrderRespType")
+
     def _read_order(self, reader: Params, now_ms: int) -> tuple[Market, OrderRequest, str | None]:
         market = self._at(reader.need("symbol"), now_ms)
         request = read_order(reader, market.spec)
@@ -432,7 +441,8 @@ class Engine:
 
     def _settle(self, market: Market) -> None:
         """Finish everything a request or a trade set in motion, then announce the sums."""
-        self._cascade(market)
+        if self._exchange.changed or market.unseen_prices:
+            self._cascade(market)
         self._exchange.flush(market)
 
     def _cascade(self, market: Market) -> None:

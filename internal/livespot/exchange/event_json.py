@@ -1,6 +1,7 @@
 """Engine events as the payloads the exchange pushes to its user streams."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from livespot.exchange.model import (
     AccountPosition,
@@ -13,7 +14,13 @@ from livespot.exchange.model import (
 
 def decimal_text(value: Decimal) -> str:
     """A plain decimal with eight places, as the exchange prints money and quantities."""
-    return f"{value:.8f}" if value else "0.00000000"
+    return _eight_places(value) if value else "0.00000000"
+
+
+@lru_cache(maxsize=4096)
+def _eight_places(value: Decimal) -> str:
+    # The amounts of one order are said many times: in its reply, its reports, its book.
+    return f"{value:.8f}"
 
 
 def user_event(

@@ -5,6 +5,8 @@ from decimal import ROUND_CEILING, Decimal
 from livespot.exchange.averages import AVERAGE_MINUTES
 from livespot.exchange.filter_types import Filters, NotionalRange, Range
 from livespot.exchange.model import (
+    ALGO_TYPES,
+    LIMIT_TYPES,
     STOP_TYPES,
     ZERO,
     ExchangeFilters,
@@ -25,14 +27,20 @@ def check_order(exchange: Exchange, market: Market, request: OrderRequest) -> No
 
     A quantity that is still unknown (None) is not checked.
     """
-    filters = market.spec.filters
-    for price in (request.price if request.is_limit else None, request.stop_price):
-        if price is not None and not in_range(filters.price, price):
-            raise fail("PRICE_FILTER")
-    _check_percent(exchange, market, request)
-    _check_trailing(market, request)
+    rule, stop = market.spec.filters.price, request.stop_price
+    is_limit = request.type in LIMIT_TYPES
+    if is_limit and not in_range(rule, request.price):
+        raise fail("PRICE_FILTER")
+    if stop is not None and not in_range(rule, stop):
+        raise fail("PRICE_FILTER")
+    # A stop price is only a condition, and may lie as far away as the holder likes.
+    if is_limit:
+        _check_percent(exchange, market, request)
+    if request.trailing_delta is not None:
+        _check_trailing(market, request, request.trailing_delta)
     if request.qty is not None:
-        check_size(exchange, market, request, request.qty)
+        check_qty(market, request, request.qty)
+        _check_notional(exchange, market, request, request.qty)
     elif request.quote_qty > 0:
         _check_amount(market, request.quote_qty)
     if exchange.filters.max_assets:
@@ -64,11 +72,12 @@ def in_range(rule: Range | None, value: Decimal) -> bool:
     """True when the value is within the bounds and on the grid; zero disables a rule."""
     if rule is None:
         return True
-    if rule.low > 0 and value < rule.low:
+    # Few values lie outside, so the bounds are asked first whether they are in force afterwards.
+    if value < rule.low and rule.low > 0:
         return False
-    if rule.high > 0 and value > rule.high:
+    if value > rule.high and rule.high > 0:
         return False
-    return rule.step <= 0 or value % rule.step == 0
+    return rule.step <= 0 or not value % rule.step
 
 
 def check_counts(
@@ -77,19 +86,20 @@ def check_counts(
     """Filters over all of the account's open orders on the symbol, plus the new ones."""
     algos = icebergs = 0
     for request in requests:
-        algos += request.is_algo
-        icebergs += request.iceberg_qty > 0
-    added = (len(requests), algos, icebergs, lists)
-    _check_tally("", market.spec.filters, account.open.on(market.spec.symbol), added)
-    if account.open.limits is not NO_EXCHANGE_FILTERS:
-        _check_tally("EXCHANGE_", account.open.limits, account.open.total, added)
+        algos += request.type in ALGO_TYPES
+        icebergs += bool(request.iceberg_qty)
+    added, held = (len(requests), algos, icebergs, lists), account.open
+    _check_tally("", market.spec.filters, held.on(market.spec.symbol), added)
+    if held.limits is not NO_EXCHANGE_FILTERS:
+        _check_tally("EXCHANGE_", held.limits, held.total, added)
 
 
 def _check_tally(
     scope: str, limits: Filters | ExchangeFilters, held: Tally, added: tuple[int, int, int, int]
 ) -> None:
     orders, algos, icebergs, lists = added
-    if orders and _exceeds(limits.max_num_orders, held.orders + orders):
+    most = limits.max_num_orders
+    if orders and most is not None and held.orders + orders > most:
         raise fail(f"{scope}MAX_NUM_ORDERS")
     if algos and _exceeds(limits.max_num_algo_orders, held.algos + algos):
         raise fail(f"{scope}MAX_NUM_ALGO_ORDERS")
@@ -119,24 +129,21 @@ def check_position(market: Market, account: Account, request: OrderRequest) -> N
 
 
 def _check_percent(exchange: Exchange, market: Market, request: OrderRequest) -> None:
-    # A stop price is only a condition, and may lie as far away as the holder likes.
-    if not request.is_limit:
-        return
+    price = request.price
     for rule in market.spec.filters.percent_prices:
         fair = market.filter_price(exchange.now_ms, rule.avg_price_mins)
         if fair is None:
             continue
-        is_buy = request.side == "BUY"
-        high = fair * (rule.bid_up if is_buy else rule.ask_up)
-        low = fair * (rule.bid_down if is_buy else rule.ask_down)
-        if not low <= request.price <= high:
+        up, down = (
+            (rule.bid_up, rule.bid_down) if request.side == "BUY" else (rule.ask_up, rule.ask_down)
+        )
+        if not fair * down <= price <= fair * up:
             raise fail("PERCENT_PRICE_BY_SIDE" if rule.by_side else "PERCENT_PRICE")
 
 
-def _check_trailing(market: Market, request: OrderRequest) -> None:
+def _check_trailing(market: Market, request: OrderRequest, delta: int) -> None:
     rule = market.spec.filters.trailing_delta
-    delta = request.trailing_delta
-    if delta is None or rule is None:
+    if rule is None:
         return
     above = (request.type in STOP_TYPES) == (request.side == "BUY")
     low, high = (rule.min_above, rule.max_above) if above else (rule.min_below, rule.max_below)
@@ -147,13 +154,14 @@ def _check_trailing(market: Market, request: OrderRequest) -> None:
 def _check_notional(
     exchange: Exchange, market: Market, request: OrderRequest, qty: Decimal
 ) -> None:
-    stated = request.price if request.is_limit else request.stop_price
+    is_limit = request.type in LIMIT_TYPES
+    stated = request.price if is_limit else request.stop_price
     if stated is not None and stated * qty <= 0:
         raise Rejection(-2010, "Price * QTY is zero or less.")
     for rule in market.spec.filters.notionals:
         price = stated or market.filter_price(exchange.now_ms, rule.avg_price_mins)
         if price is not None:
-            _check_bounds(rule, price * qty, is_market=not request.is_limit)
+            _check_bounds(rule, price * qty, is_market=not is_limit)
 
 
 def _check_amount(market: Market, amount: Decimal) -> None:
@@ -170,7 +178,7 @@ def _check_assets(exchange: Exchange, market: Market, request: OrderRequest) -> 
         raise fail("MAX_ASSET")
     if quote is None:
         return
-    price = request.price if request.is_limit else request.stop_price
+    price = request.price if request.type in LIMIT_TYPES else request.stop_price
     if price is None:
         price = market.filter_price(exchange.now_ms, AVERAGE_MINUTES) or ZERO
     if max(price * qty, request.quote_qty) > quote:
@@ -178,7 +186,7 @@ def _check_assets(exchange: Exchange, market: Market, request: OrderRequest) -> 
 
 
 def _check_bounds(rule: NotionalRange, notional: Decimal, *, is_market: bool) -> None:
-    too_low = (rule.low_for_market or not is_market) and notional < rule.low
+    too_low = notional < rule.low and (rule.low_for_market or not is_market)
     too_high = (
         rule.high is not None
         and rule.high > 0

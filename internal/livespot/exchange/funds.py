@@ -2,7 +2,7 @@
 
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
-from livespot.exchange.model import ZERO, Lock, Order, Rates, Rejection, Side
+from livespot.exchange.model import NO_LIST, OPEN_STATUSES, ZERO, Lock, Order, Rejection
 from livespot.exchange.state import Account, Exchange, Market
 
 UNIT = Decimal("0.00000001")
@@ -59,7 +59,7 @@ def set_lock(account: Account, lock: Lock, target: Decimal) -> None:
 
 def needed(order: Order) -> Decimal:
     """What an order must hold locked for its remaining quantity."""
-    if not order.is_open:
+    if order.status not in OPEN_STATUSES:
         return ZERO
     if order.side == "SELL":
         return order.remaining
@@ -70,7 +70,7 @@ def needed(order: Order) -> Decimal:
 
 def settle_lock(exchange: Exchange, order: Order) -> None:
     """Release what neither this order nor a list sibling sharing its lock still needs."""
-    order_list = exchange.list_of(order)
+    order_list = None if order.list_id == NO_LIST else exchange.lists[order.list_id]
     if order_list is None:
         target = needed(order)
     elif order.lock is order_list.bought and not order_list.armed:
@@ -84,12 +84,16 @@ def settle_lock(exchange: Exchange, order: Order) -> None:
 
 def affordable(exchange: Exchange, order: Order, price: Decimal) -> Decimal:
     """The quantity a buyer can still pay for at a price; a seller is always covered."""
+    remaining = order.remaining
     if order.side == "SELL":
-        return order.remaining
+        return remaining
+    cost, locked = remaining * price, order.lock.amount
+    if cost <= locked:
+        return remaining
     account = exchange.accounts[order.account_id]
-    funds = order.lock.amount + account.balance(order.lock.asset).free
-    if order.remaining * price <= funds:
-        return order.remaining
+    funds = locked + account.balance(order.lock.asset).free
+    if cost <= funds:
+        return remaining
     spec = exchange.market_of(order).spec
     step = spec.filters.lot.step if spec.filters.lot else ZERO
     return floor_to(funds / price, step)
@@ -104,15 +108,15 @@ def floor_to(amount: Decimal, step: Decimal) -> Decimal:
 
 def pay(exchange: Exchange, order: Order, amount: Decimal, *, to_house: bool) -> None:
     """Take `amount` of the order's funding asset, from its lock first and then from free."""
-    account = exchange.accounts[order.account_id]
-    balance = account.balance(order.lock.asset)
-    from_lock = min(order.lock.amount, amount)
-    order.lock.amount -= from_lock
+    account, lock = exchange.accounts[order.account_id], order.lock
+    balance = account.balance(lock.asset)
+    from_lock = min(lock.amount, amount)
+    lock.amount -= from_lock
     balance.locked -= from_lock
     balance.free -= amount - from_lock
-    account.touch(order.lock.asset)
+    account.touch(lock.asset)
     if to_house:
-        _book(exchange.house, order.lock.asset, amount)
+        _book(exchange.house, lock.asset, amount)
 
 
 def receive(
@@ -124,17 +128,18 @@ def receive(
     its commission comes from other free funds where they cover it; never where the discount asset
     itself was bought.
     """
-    spec = exchange.market_of(order).spec
+    market = exchange.markets[order.symbol]
     account = exchange.accounts[order.account_id]
-    asset = spec.base if order.side == "BUY" else spec.quote
+    asset = market.spec.base if order.side == "BUY" else market.spec.quote
     if from_house:
         _book(exchange.house, asset, -amount)
     commission, paid_in = commission_of(exchange, order, amount, is_maker=is_maker)
     balance = account.balance(asset)
-    bought = _bought_lock(exchange, order)
+    bought = None if order.list_id == NO_LIST else _bought_lock(exchange, order)
     if bought is None:
         balance.free += amount
-        account.balance(paid_in).free -= commission
+        payer = balance if paid_in == asset else account.balance(paid_in)
+        payer.free -= commission
     else:
         from_free = paid_in != asset or (
             asset != account.spec.discount_asset and balance.free >= commission
@@ -146,7 +151,8 @@ def receive(
             account.balance(paid_in).free -= commission
     _book(exchange.fees, paid_in, commission)
     account.touch(asset)
-    account.touch(paid_in)
+    if paid_in != asset:
+        account.touch(paid_in)
     return commission, paid_in
 
 
@@ -180,15 +186,12 @@ def commission_of(
     amount. Paid in the discount asset only the standard part is multiplied by the discount;
     with too little of that asset everything is taken from what was received.
     """
-    market = exchange.market_of(order)
+    market = exchange.markets[order.symbol]
     account = exchange.accounts[order.account_id]
     spec = account.spec
     asset = market.spec.base if order.side == "BUY" else market.spec.quote
-    standard = received * rate_of(spec.standard, order.side, is_maker=is_maker)
-    extra = received * (
-        rate_of(spec.special, order.side, is_maker=is_maker)
-        + rate_of(spec.tax, order.side, is_maker=is_maker)
-    )
+    rate, further = account.rates(order.side, is_maker=is_maker)
+    standard, extra = received * rate, received * further
     if spec.discount_enabled:
         price = price_in(exchange, asset, spec.discount_asset, market)
         if price is not None:
@@ -196,12 +199,6 @@ def commission_of(
             if account.balance(spec.discount_asset).free >= discounted:
                 return discounted, spec.discount_asset
     return down(standard + extra), asset
-
-
-def rate_of(rates: Rates, side: Side, *, is_maker: bool) -> Decimal:
-    """The commission rate of one kind that applies to one fill."""
-    role = rates.maker if is_maker else rates.taker
-    return role + (rates.buyer if side == "BUY" else rates.seller)
 
 
 def price_in(exchange: Exchange, asset: str, target: str, market: Market) -> Decimal | None:

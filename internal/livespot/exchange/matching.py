@@ -8,6 +8,7 @@ from livespot.exchange.funds import affordable, down, hand_over, pay, receive, s
 from livespot.exchange.model import (
     LIMIT_TYPES,
     NO_ORDER,
+    OPEN_STATUSES,
     ZERO,
     Fill,
     Levels,
@@ -26,14 +27,14 @@ def enter(exchange: Exchange, market: Market, order: Order) -> None:
     order.working_ms = exchange.now_ms
     order.sequence = exchange.next_sequence()
     limit = order.price if order.type in LIMIT_TYPES else None
-    bounds = price_bounds(market, order.side)
+    bounds = None if market.price_range is None else price_bounds(market, order.side)
     if order.time_in_force == "FOK":
         refusal = _unfillable(exchange, market, order, bounds)
         if refusal is not None:
             end_order(exchange, order, "EXPIRED", refusal)
             return
     _take(exchange, market, order, limit, bounds)
-    if not order.is_open:
+    if order.status not in OPEN_STATUSES:
         return
     if limit is None:
         end_order(exchange, order, "EXPIRED", "INSUFFICIENT_LIQUIDITY")
@@ -64,7 +65,7 @@ def end_order(
     execution_type: str | None = None,
 ) -> None:
     """Close an order that did not fill: off the book, funds released, reported."""
-    market = exchange.market_of(order)
+    market = exchange.markets[order.symbol]
     order.status = status
     order.expiry_reason = reason
     exchange.closed(market, order)
@@ -157,11 +158,11 @@ def _take(
     limit: Decimal | None,
     bounds: Bounds | None,
 ) -> None:
-    while order.is_open and order.remaining > 0:
+    while order.status in OPEN_STATUSES and order.remaining > 0:
         maker = market.book.best_maker(order.side, limit)
         if maker is None:
             return
-        if not _within(bounds, maker.price):
+        if bounds is not None and not _within(bounds, maker.price):
             end_order(exchange, order, "EXPIRED", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
             return
         qty = min(affordable(exchange, order, maker.price), maker.qty)
@@ -239,7 +240,6 @@ def _apply(
 ) -> None:
     trade_id, price, qty = terms
     quote = down(price * qty)
-    account = exchange.accounts[order.account_id]
     buys = order.side == "BUY"
     pay(exchange, order, quote if buys else qty, to_house=not has_peer)
     commission, paid_in = receive(
@@ -249,27 +249,30 @@ def _apply(
         is_maker=is_maker,
         from_house=not has_peer,
     )
-    if order.executed == 0:
-        account.counts.first_fill(is_maker=is_maker, now_ms=exchange.now_ms)
+    now_ms = exchange.now_ms
+    if not order.executed:
+        exchange.accounts[order.account_id].counts.first_fill(is_maker=is_maker, now_ms=now_ms)
     order.executed += qty
     order.cum_quote += quote
-    order.status = "PARTIALLY_FILLED" if order.remaining > 0 else "FILLED"
+    is_filled = order.remaining <= 0
+    order.status = "FILLED" if is_filled else "PARTIALLY_FILLED"
+    # By position: of so many members the names would take longer than the values.
     fill = Fill(
-        trade_id=trade_id,
-        order_id=order.order_id,
-        list_id=order.list_id,
-        price=price,
-        qty=qty,
-        quote_qty=quote,
-        commission=commission,
-        commission_asset=paid_in,
-        time_ms=exchange.now_ms,
-        is_buyer=buys,
-        is_maker=is_maker,
+        trade_id,
+        order.order_id,
+        order.list_id,
+        price,
+        qty,
+        quote,
+        commission,
+        paid_in,
+        now_ms,
+        buys,
+        is_maker,
     )
     order.fills.append(fill)
     market.fills.setdefault(order.account_id, []).append(fill)
-    if order.status == "FILLED":
+    if is_filled:
         exchange.closed(market, order)
     elif is_maker:
         market.book.shrunk(order, qty)
@@ -296,15 +299,15 @@ def _publish(
         market.unseen_prices.append((exchange.next_sequence(), price))
     exchange.events.append(
         PublicTrade(
-            symbol=market.spec.symbol,
-            trade_id=market.last_trade_id,
-            price=price,
-            qty=qty,
-            buyer_is_maker=buyer_is_maker,
-            buyer_order_id=buyer.order_id if buyer else NO_ORDER,
-            seller_order_id=seller.order_id if seller else NO_ORDER,
-            time_ms=exchange.now_ms,
-            taker_id=taker.order_id if taker else -exchange.house_takers,
+            market.spec.symbol,
+            market.last_trade_id,
+            price,
+            qty,
+            buyer_is_maker,
+            NO_ORDER if buyer is None else buyer.order_id,
+            NO_ORDER if seller is None else seller.order_id,
+            exchange.now_ms,
+            -exchange.house_takers if taker is None else taker.order_id,
         )
     )
 
@@ -341,7 +344,7 @@ def _prevent(exchange: Exchange, market: Market, taker: Order, maker: Order, qty
         time_ms=exchange.now_ms,
     )
     market.prevented.append(match)
-    taker.prevented_matches.append(match)
+    taker.prevented_matches += (match,)
     if mode == "TRANSFER" and taker.account_id != maker.account_id:
         buyer, seller = (taker, maker) if taker.side == "BUY" else (maker, taker)
         hand_over(exchange, buyer, seller, qty, down(match.price * qty))

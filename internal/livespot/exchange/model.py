@@ -110,6 +110,12 @@ class Rates:
     seller: Decimal = ZERO
 
 
+def rate_of(rates: Rates, side: Side, *, is_maker: bool) -> Decimal:
+    """The commission rate of one kind that applies to one fill."""
+    role = rates.maker if is_maker else rates.taker
+    return role + (rates.buyer if side == "BUY" else rates.seller)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSpec:
     """One account at the start: balances and what it pays.
@@ -141,23 +147,21 @@ class OrderLimits:
     day: int = 160000
 
 
-@dataclass(slots=True)
-class Balance:
+class Balance(msgspec.Struct):
     """Free and locked amount of one asset."""
 
     free: Decimal = ZERO
     locked: Decimal = ZERO
 
 
-@dataclass(slots=True)
-class Lock:
+class Lock(msgspec.Struct, eq=False):
     """Funds set aside for one order, or shared by the legs of a list."""
 
     asset: str
     amount: Decimal = ZERO
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     """One execution of one account order."""
 
     trade_id: int
@@ -270,11 +274,11 @@ class Order(msgspec.Struct, eq=False):
     sequence: int = 0
     fills: list[Fill] = msgspec.field(default_factory=list)
     peg: Peg | None = None
-    amendments: list[Amendment] = msgspec.field(default_factory=list)
+    amendments: tuple[Amendment, ...] = ()
     displayed: Decimal = ZERO
     transferred: Decimal = ZERO
     trade_group_id: int | None = None
-    prevented_matches: list[PreventedMatch] = msgspec.field(default_factory=list)
+    prevented_matches: tuple[PreventedMatch, ...] = ()
 
     @property
     def remaining(self) -> Decimal:
@@ -322,7 +326,7 @@ class OrderList:
     order_status: str = "EXECUTING"
 
 
-class PublicTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PublicTrade(msgspec.Struct, frozen=True, gc=False):
     """A trade as the market sees it; order ids are -1 on the house side.
 
     Trades of one incoming order share `taker_id`: the order's id, or a negative number of its own
@@ -340,7 +344,7 @@ class PublicTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     taker_id: int = 0
 
 
-class BookChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class BookChanged(msgspec.Struct, frozen=True, gc=False):
     """One book update: the changed levels of house plus account orders, absolute quantities.
 
     A quantity of zero deletes the level. Update ids are consecutive per symbol.
@@ -426,7 +430,7 @@ class ListStatus:
     time_ms: int
 
 
-class AccountPosition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AccountPosition(msgspec.Struct, frozen=True, gc=False):
     """Absolute balances that may have changed; `balances` is (asset, free, locked).
 
     The journal's balance rows come from this too: every balance change ends in one of these

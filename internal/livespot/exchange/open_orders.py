@@ -22,7 +22,7 @@ class Tally:
         self.orders += step
         if order.type in ALGO_TYPES:
             self.algos += step
-        if order.iceberg_qty > 0:
+        if order.iceberg_qty:
             self.icebergs += step
         if order.list_id != NO_LIST:
             left = self.lists.get(order.list_id, 0) + step
@@ -42,7 +42,10 @@ class OpenOrders:
 
     def add(self, order: Order) -> None:
         """Count a new order."""
-        tally, orders = self._symbols.setdefault(order.symbol, (Tally(), {}))
+        held = self._symbols.get(order.symbol)
+        if held is None:
+            held = self._symbols[order.symbol] = (Tally(), {})
+        tally, orders = held
         orders[order.order_id] = order
         tally.count(order, 1)
         self.total.count(order, 1)

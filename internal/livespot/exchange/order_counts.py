@@ -26,7 +26,7 @@ class OrderCounts:
 
     def __init__(self, limits: OrderLimits) -> None:
         self._limits = limits
-        self._short_window = -1
+        self._from_ms = self._until_ms = 0
         self._day_window = -1
         self._short = 0
         self._day = 0
@@ -59,8 +59,12 @@ class OrderCounts:
         self._day = max(0, self._day - credit)
 
     def _roll(self, now_ms: int) -> None:
-        short, day = now_ms // TEN_SECONDS_MS, now_ms // DAY_MS
-        if short != self._short_window:
-            self._short_window, self._short = short, 0
+        if self._from_ms <= now_ms < self._until_ms:
+            return
+        # A day is a whole number of short windows, so it can only end where one of them does.
+        self._from_ms = now_ms - now_ms % TEN_SECONDS_MS
+        self._until_ms = self._from_ms + TEN_SECONDS_MS
+        self._short = 0
+        day = now_ms // DAY_MS
         if day != self._day_window:
             self._day_window, self._day = day, 0

@@ -22,9 +22,9 @@ from livespot.exchange.model import (
 _DECIMAL = re.compile(r"^([0-9]{1,20})(\.[0-9]{1,20})?$")
 _LONG = re.compile(r"^[0-9]{1,20}$")
 _CLIENT_ID = re.compile(r"^[a-zA-Z0-9-_]{1,36}$")
-_TIMES_IN_FORCE = frozenset({"GTC", "IOC", "FOK"})
-_RESPONSES = frozenset({"ACK", "RESULT", "FULL"})
-_TRANSPORT = frozenset({"timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"})
+TIMES_IN_FORCE = frozenset({"GTC", "IOC", "FOK"})
+RESPONSES = frozenset({"ACK", "RESULT", "FULL"})
+TRANSPORT = frozenset({"timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"})
 _MIN_STRATEGY_TYPE = 1_000_000
 _MAX_LONG = 2**63 - 1
 _MAX_INT = 2**31 - 1
@@ -53,24 +53,24 @@ class Params:
         """`implied` is how many of the parameters the caller did not send himself."""
         self._raw = raw
         self._implied = implied
-        self._read = set(_TRANSPORT)
+        self._read = set(TRANSPORT)
 
     def text(self, name: str) -> str | None:
         """The value, or None when it was not sent; -1105 when sent empty."""
         value = self._raw.get(name)
         if value is None:
             return None
-        self._read.add(name)
         if not value:
             raise Rejection(-1105, f"Parameter '{name}' was empty.")
+        self._read.add(name)
         return value
 
     def need(self, name: str) -> str:
         """The value of a mandatory parameter; -1102 without it."""
-        self._read.add(name)
         value = self._raw.get(name)
         if not value:
             raise missing(name)
+        self._read.add(name)
         return value
 
     def is_sent(self, name: str) -> bool:
@@ -159,6 +159,8 @@ class Params:
 
     def finish(self) -> None:
         """Raise -1104 when a parameter was sent that nothing reads."""
+        if self._read.issuperset(self._raw):
+            return
         strays = [name for name in self._raw if name not in self._read]
         if strays:
             sent = len(self._raw) - self._implied
@@ -231,7 +233,7 @@ def read_response_type(params: Params) -> str | None:
     """ACK, RESULT, FULL or None when the caller leaves it to the exchange."""
     name = "newOrderRespType"
     value = params.text(name)
-    if value is not None and value not in _RESPONSES:
+    if value is not None and value not in RESPONSES:
         raise invalid(name)
     return value
 
@@ -395,7 +397,7 @@ def _time_in_force(params: Params, leg: Leg) -> str:
             raise Rejection(-1114, "TimeInForce parameter sent when not required.")
         return "GTC"
     value = params.need(name)
-    if value not in _TIMES_IN_FORCE:
+    if value not in TIMES_IN_FORCE:
         raise Rejection(-1115, "Invalid timeInForce.")
     return value
 

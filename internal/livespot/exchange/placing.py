@@ -9,6 +9,8 @@ from livespot.exchange.filters import check_counts, check_order, check_position,
 from livespot.exchange.funds import INSUFFICIENT, require_free, set_lock, up
 from livespot.exchange.matching import enter, would_take
 from livespot.exchange.model import (
+    ALGO_TYPES,
+    LIMIT_TYPES,
     NO_LIST,
     STOP_TYPES,
     ZERO,
@@ -48,7 +50,10 @@ def check_before_engine(
     """Everything that needs no look at the book: support, filters, counts of open orders."""
     check_account(market, account)
     check_supported(market, request)
-    check_filters(exchange, market, request)
+    if request.peg is None:
+        check_order(exchange, market, request)
+    else:
+        check_filters(exchange, market, request)
     check_counts(market, account, (request,))
     check_position(market, account, request)
 
@@ -70,12 +75,11 @@ def check_filters(
 def check_account(market: Market, account: Account, code: int = -2010) -> None:
     """The account may trade, and on this symbol."""
     spec = account.spec
-    groups = market.spec.info.get("permissionSets", ())
     if not spec.can_trade:
         raise Rejection(code, "This account may not place or cancel orders.")
-    # A group may name hundreds of permissions; those of an account are few.
-    if not all(any(one in group for one in spec.permissions) for group in groups):
-        raise Rejection(code, "This symbol is not permitted for this account.")
+    for group in market.permissions:
+        if group.isdisjoint(spec.permissions):
+            raise Rejection(code, "This symbol is not permitted for this account.")
     if market.spec.symbol in spec.restricted_symbols:
         raise Rejection(code, "This symbol is restricted for this account.")
 
@@ -99,8 +103,10 @@ def accept(exchange: Exchange, market: Market, account: Account, request: OrderR
     Raises:
         Rejection: -2010, and then nothing has changed.
     """
-    check_client_ids(market, account, [request.client_id])
-    request = prepared(market, request)
+    if request.client_id is not None:
+        check_client_ids(market, account, [request.client_id])
+    if request.peg is not None:
+        request = prepared(market, request)
     check_crossing(market, request)
     resolved = resolve_amount(market, request)
     if request.qty is None:
@@ -144,7 +150,7 @@ def check_client_ids(market: Market, account: Account, ids: list[str | None]) ->
     named = [client_id for client_id in ids if client_id is not None]
     for client_id in named:
         holder = market.by_client.get((account.spec.account_id, client_id))
-        if named.count(client_id) > 1 or (holder in market.open_ids and holder is not None):
+        if (holder is not None and holder in market.open_ids) or named.count(client_id) > 1:
             raise Rejection(-2010, DUPLICATE)
 
 
@@ -152,10 +158,11 @@ def check_crossing(market: Market, request: OrderRequest) -> None:
     """A maker order must not take and a trigger must not lie behind the market."""
     if request.type == "LIMIT_MAKER" and would_take(market, request.side, request.price):
         raise Rejection(-2010, WOULD_TAKE)
-    stop, last = request.stop_price, market.last_price
-    if stop is None or last is None:
+    stop = request.stop_price
+    if stop is None:
         return
-    if trigger_reached(request.type, request.side, stop, last):
+    last = market.last_price
+    if last is not None and trigger_reached(request.type, request.side, stop, last):
         raise Rejection(-2010, WOULD_TRIGGER)
 
 
@@ -189,8 +196,10 @@ def funded_lock(market: Market, account: Account, requests: list[OrderRequest]) 
     if first.type == "MARKET" and first.side == "BUY" and first.quote_qty == 0:
         require_free(account, lock.asset, _market_cost(market, first.qty or ZERO))
         return lock
-    needs = [_need(market, request) for request in requests]
-    set_lock(account, lock, max(needs) if len(needs) > 1 else needs[0])
+    need = _need(market, first)
+    if len(requests) > 1:
+        need = max(need, *(_need(market, request) for request in requests[1:]))
+    set_lock(account, lock, need)
     return lock
 
 
@@ -198,9 +207,9 @@ def lock_price(market: Market, request: OrderRequest) -> Decimal:
     """What a buy reserves per unit; nothing for a plain market order."""
     if request.peg is not None and request.price == 0:
         return request.peg.stated or request.stop_price or market.last_price or ZERO
-    if request.is_limit:
+    if request.type in LIMIT_TYPES:
         return request.price
-    if not request.is_algo:
+    if request.type not in ALGO_TYPES:
         return ZERO
     return request.stop_price or market.last_price or ZERO
 
@@ -245,11 +254,13 @@ def _numbered(
         list_id,
         request.stop_price,
         request.trailing_delta,
-        iceberg_qty=request.iceberg_qty,
-        strategy_id=request.strategy_id,
-        strategy_type=request.strategy_type,
-        stp=request.stp,
-        status="PENDING_NEW",
+        -1,  # trailing_ms
+        None,  # trailing_extreme
+        request.iceberg_qty,
+        request.strategy_id,
+        request.strategy_type,
+        request.stp,
+        "PENDING_NEW",
         updated_ms=exchange.now_ms,
         peg=request.peg,
     )
@@ -280,11 +291,11 @@ def activate(exchange: Exchange, market: Market, order: Order) -> None:
     order.status = "NEW"
     order.sequence = exchange.next_sequence()
     order.conditional = order.stop_price is not None or order.trailing_delta is not None
-    if order.conditional:
-        market.waiting[order.order_id] = order
     if not order.conditional:
         order.working_ms = exchange.now_ms
-    elif order.stop_price is None and market.last_price is not None:
+        return
+    market.waiting[order.order_id] = order
+    if order.stop_price is None and market.last_price is not None:
         order.trailing_extreme = market.last_price
         order.trailing_ms = exchange.now_ms
 

@@ -137,7 +137,6 @@ def _copy_market(market: Market) -> Market:
 def _copy_order(order: Order) -> Order:
     copied = copy.copy(order)
     copied.fills = list(order.fills)
-    copied.amendments = list(order.amendments)
     return copied
 
 

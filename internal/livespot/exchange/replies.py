@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 from livespot.exchange.event_json import decimal_text
-from livespot.exchange.funds import rate_of
 from livespot.exchange.model import (
     ALGO_TYPES,
     ZERO,
@@ -15,6 +14,7 @@ from livespot.exchange.model import (
     PreventedMatch,
     Rates,
     Side,
+    rate_of,
 )
 from livespot.exchange.specs import asset_filter_rows, exchange_filter_rows
 from livespot.exchange.state import Account, Exchange, Market, is_on_book
@@ -38,10 +38,11 @@ def order_reply(order: Order, response_type: str | None) -> Json:
         return body
     _describe(body, order)
     body["workingTime"] = order.working_ms
-    body |= _extras(order)
+    _add_extras(body, order)
     if response_type == "FULL":
         body["fills"] = [_fill(fill) for fill in order.fills]
-    return body | _taken(order)
+    _add_taken(body, order)
+    return body
 
 
 def cancel_reply(order: Order) -> Json:
@@ -55,8 +56,9 @@ def cancel_reply(order: Order) -> Json:
         "transactTime": order.updated_ms,
     }
     _describe(body, order)
-    body |= _extras(order)
-    return body | _outcome(order)
+    _add_extras(body, order)
+    _add_outcome(body, order)
+    return body
 
 
 def order_query(order: Order) -> Json:
@@ -85,7 +87,9 @@ def order_query(order: Order) -> Json:
         "workingTime": order.working_ms,
         "origQuoteOrderQty": decimal_text(order.quote_qty),
     }
-    return body | _strategy(order) | _outcome(order)
+    body |= _strategy(order)
+    _add_outcome(body, order)
+    return body
 
 
 def amend_reply(exchange: Exchange, order: Order, old_client_id: str, execution_id: int) -> Json:
@@ -109,7 +113,7 @@ def amend_reply(exchange: Exchange, order: Order, old_client_id: str, execution_
     amended |= _terms(order) | _trigger(order)
     if order.working_ms >= 0:
         amended["workingTime"] = order.working_ms
-    amended |= _extras(order)
+    _add_extras(amended, order)
     amended["selfTradePreventionMode"] = order.stp
     body: Json = {
         "transactTime": exchange.now_ms,
@@ -278,8 +282,10 @@ def order_commission_body(account: Account, side: Side) -> Json:
 
 def _describe(body: Json, order: Order) -> None:
     """Append what an order asks for and what has become of it; every reply has this part."""
-    body["price"] = decimal_text(order.shown_price)
-    if order.peg is not None:
+    if order.peg is None:
+        body["price"] = decimal_text(order.price)
+    else:
+        body["price"] = decimal_text(order.shown_price)
         body |= _pegging(order)
     if order.orig_qty is not None:
         body["origQty"] = decimal_text(order.orig_qty)
@@ -325,9 +331,11 @@ def _trailing(order: Order) -> Json:
     return {"trailingDelta": order.trailing_delta, "trailingTime": order.trailing_ms}
 
 
-def _extras(order: Order) -> Json:
-    iceberg = {"icebergQty": decimal_text(order.iceberg_qty)} if order.iceberg_qty > 0 else {}
-    return iceberg | _strategy(order)
+def _add_extras(body: Json, order: Order) -> None:
+    if order.iceberg_qty:
+        body["icebergQty"] = decimal_text(order.iceberg_qty)
+    if order.strategy_id is not None or order.strategy_type is not None:
+        body |= _strategy(order)
 
 
 def _strategy(order: Order) -> Json:
@@ -339,9 +347,8 @@ def _strategy(order: Order) -> Json:
     return body
 
 
-def _taken(order: Order) -> Json:
+def _add_taken(body: Json, order: Order) -> None:
     """What ends the answer to a placement: here the prevented matches are told one by one."""
-    body: Json = {}
     if order.prevented_matches:
         body["preventedMatches"] = [_prevented_row(match) for match in order.prevented_matches]
     body["selfTradePreventionMode"] = order.stp
@@ -349,7 +356,8 @@ def _taken(order: Order) -> Json:
         if order.trade_group_id is not None:
             body["tradeGroupId"] = order.trade_group_id
         body["preventedQuantity"] = decimal_text(order.prevented)
-    return body | _expiry(order)
+    if order.expiry_reason != "NONE":
+        body["expiryReason"] = order.expiry_reason
 
 
 def _prevented_row(match: PreventedMatch) -> Json:
@@ -370,17 +378,14 @@ def _prevented_quantities(match: PreventedMatch) -> Json:
     return {name: decimal_text(qty) for name, qty in pairs if qty is not None}
 
 
-def _expiry(order: Order) -> Json:
-    return {} if order.expiry_reason == "NONE" else {"expiryReason": order.expiry_reason}
-
-
-def _outcome(order: Order) -> Json:
+def _add_outcome(body: Json, order: Order) -> None:
     """What ends every order body: its prevention mode, what was prevented, why it expired."""
-    body: Json = {"selfTradePreventionMode": order.stp}
+    body["selfTradePreventionMode"] = order.stp
     if order.prevented_match_id is not None:
         body["preventedMatchId"] = order.prevented_match_id
         body["preventedQuantity"] = decimal_text(order.prevented)
-    return body | _expiry(order)
+    if order.expiry_reason != "NONE":
+        body["expiryReason"] = order.expiry_reason
 
 
 def _fill(fill: Fill) -> Json:

@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 
 from msgspec.structs import replace as change
 
@@ -28,13 +29,16 @@ from livespot.exchange.model import (
     PreventedMatch,
     PriceRange,
     Rejection,
+    Side,
     SymbolSpec,
+    rate_of,
 )
 from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, OpenOrders
 from livespot.exchange.order_counts import OrderCounts
 
+_WORKING = frozenset({"NEW", "PARTIALLY_FILLED"})
 # What an order event that is no trade carries in place of one.
-_NO_FILL = Fill(
+NO_FILL = Fill(
     trade_id=-1,
     order_id=NO_ORDER,
     list_id=NO_LIST,
@@ -60,6 +64,19 @@ class Account:
     touched: dict[str, None] = field(default_factory=dict)
     open: OpenOrders = field(default_factory=OpenOrders)
     moved: dict[str, "Account"] = field(default_factory=dict)
+    _rates: dict[tuple[Side, bool], tuple[Decimal, Decimal]] = field(default_factory=dict)
+
+    def rates(self, side: Side, *, is_maker: bool) -> tuple[Decimal, Decimal]:
+        """(standard rate, the other rates together) of one fill."""
+        found = self._rates.get((side, is_maker))
+        if found is None:
+            spec = self.spec
+            standard, special, tax = (
+                rate_of(rates, side, is_maker=is_maker)
+                for rates in (spec.standard, spec.special, spec.tax)
+            )
+            found = self._rates[side, is_maker] = (standard, special + tax)
+        return found
 
     def touch(self, asset: str) -> None:
         """Mark a balance as possibly changed."""
@@ -82,7 +99,8 @@ class Market:
     `unseen_prices` are (sequence, price) of trades that stops have not been checked against yet.
     `reference` is the reference price with the time it was set; the price is None while there is
     none, and `reference` is None as long as there never was one. `held_book` is the house book
-    that comes into force when the symbol trades again.
+    that comes into force when the symbol trades again. An account that trades here has one
+    permission out of each group of `permissions`.
     """
 
     spec: SymbolSpec
@@ -103,6 +121,7 @@ class Market:
     price_range: PriceRange | None = None
     prevented: list[PreventedMatch] = field(default_factory=list)
     held_book: tuple[Levels, Levels] | None = None
+    permissions: tuple[frozenset[str], ...] = ()
 
     def __post_init__(self) -> None:
         self.adopt(self.spec)
@@ -115,6 +134,7 @@ class Market:
     def adopt(self, spec: SymbolSpec) -> None:
         """Take over a symbol's rules, and remember trades as long as its filters look back."""
         self.spec = spec
+        self.permissions = tuple(_group(*names) for names in spec.info.get("permissionSets", ()))
         filters = spec.filters
         self.averages.keep(rule.avg_price_mins for rule in filters.percent_prices)
         self.averages.keep(rule.avg_price_mins for rule in filters.notionals)
@@ -186,17 +206,19 @@ class Exchange:
 
     def opened(self, market: Market, order: Order) -> None:
         """Enter a new order in every index."""
-        market.orders[order.order_id] = order
-        market.open_ids[order.order_id] = None
-        market.by_client[order.account_id, order.client_id] = order.order_id
+        number = order.order_id
+        market.orders[number] = order
+        market.open_ids[number] = None
+        market.by_client[order.account_id, order.client_id] = number
         self.accounts[order.account_id].open.add(order)
 
     def closed(self, market: Market, order: Order) -> None:
         """Take an order that ended off the book and off the indexes of open orders."""
         market.book.remove(order)
-        if order.order_id in market.open_ids:
-            del market.open_ids[order.order_id]
-            market.waiting.pop(order.order_id, None)
+        number = order.order_id
+        if number in market.open_ids:
+            del market.open_ids[number]
+            market.waiting.pop(number, None)
             self.accounts[order.account_id].open.discard(order)
 
     def note(self, order: Order) -> None:
@@ -227,7 +249,7 @@ class Exchange:
         reject_reason: str = "NONE",
     ) -> None:
         """Record one order event as it stands now; `formerly` is the id an amend replaced."""
-        report = self._next_report(order, execution_type, fill or _NO_FILL)
+        report = self._next_report(order, execution_type, fill or NO_FILL)
         if formerly or reject_reason != "NONE":
             former = formerly or report.orig_client_id
             report = change(report, orig_client_id=former, reject_reason=reject_reason)
@@ -239,7 +261,7 @@ class Exchange:
         """Record a match that self-trade prevention stopped, of which `qty` would have traded."""
         is_taker = order.order_id == match.taker_order_id
         lost = match.taker_qty if is_taker else match.maker_qty
-        report = self._next_report(order, "TRADE_PREVENTION", _NO_FILL)
+        report = self._next_report(order, "TRADE_PREVENTION", NO_FILL)
         self.events.append(
             change(
                 report,
@@ -254,9 +276,10 @@ class Exchange:
         )
 
     def _next_report(self, order: Order, execution_type: str, fill: Fill) -> ExecutionReport:
-        market = self.markets[order.symbol]
+        market, status = self.markets[order.symbol], order.status
         market.last_execution_id += 1
-        order.updated_ms = self.now_ms
+        order.updated_ms = now_ms = self.now_ms
+        is_plain = order.peg is None
         # By position, because matching so many members by name takes four times as long.
         return ExecutionReport(
             order.account_id,
@@ -264,11 +287,11 @@ class Exchange:
             order.order_id,
             order.list_id,
             order.client_id,
-            order.cancelled_client_id if order.status == "CANCELED" else "",
+            order.cancelled_client_id if status == "CANCELED" else "",
             order.side,
             order.type,
             order.time_in_force,
-            order.shown_price,
+            order.price if is_plain else order.shown_price,
             order.orig_qty,
             order.quote_qty,
             order.stop_price,
@@ -279,7 +302,7 @@ class Exchange:
             order.strategy_type,
             order.stp,
             execution_type,
-            order.status,
+            status,
             "NONE",
             order.expiry_reason,
             order.executed,
@@ -292,11 +315,11 @@ class Exchange:
             fill.trade_id,
             market.last_execution_id,
             # A taker in the middle of its fills has not reached the book yet.
-            is_on_book(order) and (fill is _NO_FILL or fill.is_maker),
+            status in _WORKING and not order.conditional and (fill is NO_FILL or fill.is_maker),
             fill.is_maker,
             order.created_ms,
             order.working_ms,
-            self.now_ms,
+            now_ms,
             order.prevented,
             ZERO,  # prevented_last
             order.prevented_match_id,
@@ -306,7 +329,7 @@ class Exchange:
             ZERO,  # prevented_match_qty
             None,  # trade_group_id
             order.peg,
-            order.pegged_price,
+            None if is_plain else order.pegged_price,
         )
 
     def report_list(self, order_list: OrderList) -> None:
@@ -345,40 +368,32 @@ class Exchange:
 
     def flush(self, market: Market | None = None) -> None:
         """Record the balances touched and the levels of this book changed since the last flush."""
-        for account in self.moved.values():
-            account.updated_ms = self.now_ms
-            balances = account.balances
-            rows = []
-            for asset in account.touched:
-                held = balances[asset]
-                rows.append((asset, held.free, held.locked))
-            account.touched.clear()
-            self.events.append(
-                AccountPosition(
-                    account_id=account.spec.account_id, balances=tuple(rows), time_ms=self.now_ms
-                )
-            )
-        self.moved.clear()
+        if self.moved:
+            for name, account in self.moved.items():
+                account.updated_ms = self.now_ms
+                balances, rows = account.balances, []
+                for asset in account.touched:
+                    held = balances[asset]
+                    rows.append((asset, held.free, held.locked))
+                account.touched.clear()
+                self.events.append(AccountPosition(name, tuple(rows), self.now_ms))
+            self.moved.clear()
         if market is not None:
-            self._flush_book(market)
+            self._flush_book(market.spec.symbol, market.book)
 
-    def _flush_book(self, market: Market) -> None:
-        if not market.book.dirty:
-            return
-        bids, asks = market.book.changes()
+    def _flush_book(self, symbol: str, book: Book) -> None:
+        bids, asks = book.changes()
         if bids or asks:
-            market.book.update_id += 1
-            self.events.append(
-                BookChanged(
-                    symbol=market.spec.symbol,
-                    update_id=market.book.update_id,
-                    bids=bids,
-                    asks=asks,
-                    time_ms=self.now_ms,
-                )
-            )
+            book.update_id += 1
+            self.events.append(BookChanged(symbol, book.update_id, bids, asks, self.now_ms))
+
+
+@cache
+def _group(*permissions: str) -> frozenset[str]:
+    """One set for all symbols alike: a group may name hundreds of permissions."""
+    return frozenset(permissions)
 
 
 def is_on_book(order: Order) -> bool:
     """True while the order works: open, activated, and not waiting for a trigger."""
-    return order.status in ("NEW", "PARTIALLY_FILLED") and not order.conditional
+    return order.status in _WORKING and not order.conditional
