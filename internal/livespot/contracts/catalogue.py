@@ -145,7 +145,7 @@ STRAT_CONFIG_INVALID | The configuration has errors. | Run: livespot config chec
 STRAT_EDGE_BELOW_MIN | The reward margin is below the minimum after costs. | Nothing; in calm markets this is the usual answer.
 STRAT_EDGE_OK | The reward margin is above the minimum. | Nothing.
 STRAT_ENTRY_ABORTED_COST | The entry was given up because its cost had risen. | Nothing.
-STRAT_ENTRY_MAKER_TTL | The resting entry reached its lifetime. | Nothing.
+STRAT_ENTRY_MAKER_TTL | The entry rests as a maker order; when its time is up it is priced anew. | Nothing.
 STRAT_ENTRY_TIMEOUT | The entry did not fill in time and was given up. | Nothing.
 STRAT_EXIT_ATR_TP_SL | Stop and target come from the average true range. | Nothing.
 STRAT_EXIT_INVALID | Stop or target make no sense at this price. | Nothing.

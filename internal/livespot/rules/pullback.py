@@ -44,10 +44,9 @@ class PullbackMaker:
         levels = planning.levels_at(
             snapshot.prices.best_bid, assessment.exits, snapshot.constraints, settings.risk
         )
-        if not levels.are_sane:
-            return _blocked(snapshot, assessment, (ReasonCode.STRAT_EXIT_INVALID,))
-        if not planning.is_sendable(levels, snapshot.constraints):
-            return _blocked(snapshot, assessment, (ReasonCode.RISK_SIZE_INVALID,))
+        flaws = _flaws_of(levels, snapshot)
+        if flaws:
+            return _blocked(snapshot, assessment, flaws)
         cycle = _Cycle(mode, cycle_id, now_ms)
         draft = self._draft(snapshot, settings, assessment, levels, cycle)
         return identified(draft, config_hash=snapshot.config_hash)
@@ -85,10 +84,9 @@ class PullbackMaker:
             reasons.append(ReasonCode.REGIME_MISMATCH)
         if levels.price > plan.limit_price * (ONE + _share(plan.fallback.max_slippage_bps)):
             reasons.append(ReasonCode.STRAT_ENTRY_ABORTED_COST)
-        if not levels.are_sane and ReasonCode.STRAT_EXIT_INVALID not in reasons:
-            reasons.append(ReasonCode.STRAT_EXIT_INVALID)
-        if not planning.is_sendable(levels, snapshot.constraints):
-            reasons.append(ReasonCode.RISK_SIZE_INVALID)
+        if exits.are_sane:
+            # Without exits there are no levels: what is missing was already said.
+            reasons += _flaws_of(levels, snapshot)
         return Reevaluation(
             holds=not reasons,
             reasons=tuple(reasons),
@@ -143,6 +141,15 @@ class PullbackMaker:
             strategy_id=self.id,
             strategy_version=self.version,
         )
+
+
+def _flaws_of(levels: planning.Levels, snapshot: Snapshot) -> tuple[ReasonCode, ...]:
+    """What the symbol's own grid makes of good exits: levels on one tick, or no valid size."""
+    if not levels.are_sane:
+        return (ReasonCode.STRAT_EXIT_INVALID,)
+    if not planning.is_sendable(levels, snapshot.constraints):
+        return (ReasonCode.RISK_SIZE_INVALID,)
+    return ()
 
 
 def _no_looser(exits: edge.Exits, decision: Decision) -> edge.Exits:

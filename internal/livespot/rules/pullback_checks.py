@@ -1,6 +1,7 @@
 """The checks, the edge score and the reward of the pullback strategy."""
 
 from decimal import ROUND_CEILING, Decimal
+from enum import Enum, auto
 
 import msgspec
 
@@ -16,13 +17,14 @@ _RANGE_STRICTER_VOLUME = Decimal("1.1")
 _RANGE_STRICTER_EDGE = Decimal("1.5")
 _RANGE_DISCOUNT = 0.7
 _FRAMES = frozenset(Interval)
+_NO_EXITS = edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0)
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of all checks on one snapshot.
 
     `label` is the active regime, UNCLEAR without one; then exits, cost and edge are not defined
-    and read zero.
+    and read zero. So does whatever would need a missing or invalid value.
     """
 
     label: RegimeLabel
@@ -35,39 +37,68 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     pullback_bps: Decimal
 
 
+class _Field(Enum):
+    """A reading that a check may need."""
+
+    SPREAD = auto()
+    VOLUME = auto()
+    REGIME = auto()
+    EMA = auto()
+    ATR = auto()
+
+
+class _Tally:
+    """What failed and what passed so far, each in the order of the checks."""
+
+    def __init__(self) -> None:
+        self.failed: list[ReasonCode] = []
+        self.passed: list[ReasonCode] = []
+
+    def judge(self, good: bool, passed: ReasonCode, failed: ReasonCode) -> None:  # noqa: FBT001
+        (self.passed if good else self.failed).append(passed if good else failed)
+
+
 def assess(snapshot: Snapshot, settings: Settings, *, taker_entry: bool = False) -> Assessment:
     """Every check, in order, none skipped because another failed.
 
-    Without exactly one active regime the exits have no multiples, so the checks on exits and edge
-    do not apply; with missing or invalid input nothing else can be computed.
+    What cannot be judged is left out and counts neither way: a check whose own input is missing or
+    invalid, and exits and edge without exactly one active regime, because only a regime has
+    multiples.
     """
-    unusable = _unusable(snapshot, settings.strategy)
-    if unusable:
-        return _nothing(unusable)
-    label = active_regime(snapshot, settings.strategy)
-    pullback = pullback_bps(snapshot)
-    failed: list[ReasonCode] = []
-    passed: list[ReasonCode] = []
-    _check_market(snapshot, settings.strategy, label, failed, passed)
-    _check_regime(snapshot, label, failed, passed)
-    if settings.strategy.pullback_min <= pullback <= settings.strategy.pullback_max:
-        passed.append(ReasonCode.STRAT_PULLBACK_OK)
-    else:
-        failed.append(ReasonCode.STRAT_PULLBACK_FAIL)
-    exits, cost, margin = edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0), 0, 0
-    if label is not RegimeLabel.UNCLEAR:
+    strategy, tally = settings.strategy, _Tally()
+    unusable = _check_inputs(snapshot, strategy, tally)
+    label = RegimeLabel.UNCLEAR if _Field.REGIME in unusable else active_regime(snapshot, strategy)
+    _check_market(snapshot, strategy, label, unusable, tally)
+    if _Field.REGIME not in unusable:
+        _check_regime(snapshot, label, tally)
+    pullback = ZERO
+    if _Field.EMA not in unusable:
+        pullback = pullback_bps(snapshot)
+        tally.judge(
+            strategy.pullback_min <= pullback <= strategy.pullback_max,
+            ReasonCode.STRAT_PULLBACK_OK,
+            ReasonCode.STRAT_PULLBACK_FAIL,
+        )
+    exits, cost, margin = _NO_EXITS, 0, 0
+    if label is not RegimeLabel.UNCLEAR and _Field.ATR not in unusable:
         exits = edge.exits_of(label, snapshot.volatility.atr14_5m_bps, settings.exit)
-        cost = edge.cost_bps(snapshot.cost_inputs, snapshot.microstructure, taker_entry=taker_entry)
-        margin = edge.edge_bps(exits, cost)
-        _check_reward(exits, margin, min_edge_bps(label, settings.strategy), failed, passed)
+        tally.judge(exits.are_sane, ReasonCode.STRAT_EXIT_ATR_TP_SL, ReasonCode.STRAT_EXIT_INVALID)
+        if _Field.SPREAD not in unusable:
+            cost = _cost_bps(snapshot, taker_entry=taker_entry)
+            margin = edge.edge_bps(exits, cost)
+            tally.judge(
+                margin >= min_edge_bps(label, strategy),
+                ReasonCode.STRAT_EDGE_OK,
+                ReasonCode.STRAT_EDGE_BELOW_MIN,
+            )
     return Assessment(
         label=label,
-        failed=tuple(failed),
-        passed=tuple(passed),
+        failed=tuple(tally.failed),
+        passed=tuple(tally.passed),
         exits=exits,
         cost_bps=cost,
         edge_bps=margin,
-        score_x10000=edge_score_x10000(snapshot, settings.strategy, label, pullback),
+        score_x10000=0 if unusable else edge_score_x10000(snapshot, strategy, label, pullback),
         pullback_bps=pullback,
     )
 
@@ -138,31 +169,39 @@ def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLa
             return 0.0
 
 
-def _unusable(snapshot: Snapshot, settings: StrategySettings) -> tuple[ReasonCode, ...]:
+def _check_inputs(
+    snapshot: Snapshot, settings: StrategySettings, tally: _Tally
+) -> frozenset[_Field]:
+    """The readings that no check may use; both codes when something is missing and other invalid.
+
+    A short history of candles leaves neither a mean volume nor an average price.
+    """
     window = settings.volume_ratio_window
     mean = mean_volume([candle.volume for candle in snapshot.candles_5m[-window:]], window)
-    if (
-        mean is None
-        or len(snapshot.candles_5m) < EMA_CANDLES
-        or not snapshot.regime.frames.keys() >= _FRAMES
-    ):
-        return (ReasonCode.STRAT_MISSING_FIELD,)
-    if (
-        snapshot.microstructure.spread_current_bps <= 0
-        or snapshot.volatility.atr14_5m_bps <= 0
-        or snapshot.ema20_5m <= 0
-        or mean <= 0
-    ):
-        return (ReasonCode.STRAT_INPUT_INVALID,)
-    return ()
+    missing = {
+        _Field.REGIME: not snapshot.regime.frames.keys() >= _FRAMES,
+        _Field.EMA: len(snapshot.candles_5m) < EMA_CANDLES,
+        _Field.VOLUME: mean is None,
+    }
+    invalid = {
+        _Field.SPREAD: snapshot.microstructure.spread_current_bps <= 0,
+        _Field.ATR: snapshot.volatility.atr14_5m_bps <= 0,
+        _Field.EMA: snapshot.ema20_5m <= 0,
+        _Field.VOLUME: mean is not None and mean <= 0,
+    }
+    if any(missing.values()):
+        tally.failed.append(ReasonCode.STRAT_MISSING_FIELD)
+    if any(invalid.values()):
+        tally.failed.append(ReasonCode.STRAT_INPUT_INVALID)
+    return frozenset(field for field in _Field if missing.get(field) or invalid.get(field))
 
 
 def _check_market(
     snapshot: Snapshot,
     settings: StrategySettings,
     label: RegimeLabel,
-    failed: list[ReasonCode],
-    passed: list[ReasonCode],
+    unusable: frozenset[_Field],
+    tally: _Tally,
 ) -> None:
     """Spread, its opening, imbalance and volume; a range is held to stricter limits."""
     micro = snapshot.microstructure
@@ -171,64 +210,37 @@ def _check_market(
         spread, least_volume = 2 * spread, least_volume * _RANGE_STRICTER_VOLUME
     quiet = spread <= settings.max_spread_entry_bps
     steady = micro.delta_spread_bps_p90_10s <= settings.max_delta_spread_bps_10s
-    if not quiet:
-        failed.append(ReasonCode.STRAT_SPREAD_TOO_WIDE)
+    if not quiet and _Field.SPREAD not in unusable:
+        tally.failed.append(ReasonCode.STRAT_SPREAD_TOO_WIDE)
     if not steady:
-        failed.append(ReasonCode.STRAT_SPREAD_OPENING)
-    if quiet and steady:
-        passed.append(ReasonCode.STRAT_MICROSTRUCT_OK)
-    bid_heavy = micro.bid_ask_imbalance_p50_10s_x10000 >= settings.min_imbalance_buy
-    (passed if bid_heavy else failed).append(
-        ReasonCode.STRAT_IMBALANCE_OK if bid_heavy else ReasonCode.STRAT_IMBALANCE_AGAINST
+        tally.failed.append(ReasonCode.STRAT_SPREAD_OPENING)
+    if quiet and steady and _Field.SPREAD not in unusable:
+        tally.passed.append(ReasonCode.STRAT_MICROSTRUCT_OK)
+    tally.judge(
+        micro.bid_ask_imbalance_p50_10s_x10000 >= settings.min_imbalance_buy,
+        ReasonCode.STRAT_IMBALANCE_OK,
+        ReasonCode.STRAT_IMBALANCE_AGAINST,
     )
-    busy = snapshot.volume_ratio_5m_x10000 >= least_volume * BPS
-    (passed if busy else failed).append(
-        ReasonCode.STRAT_VOLUME_OK if busy else ReasonCode.STRAT_VOLUME_LOW
-    )
+    if _Field.VOLUME not in unusable:
+        tally.judge(
+            snapshot.volume_ratio_5m_x10000 >= least_volume * BPS,
+            ReasonCode.STRAT_VOLUME_OK,
+            ReasonCode.STRAT_VOLUME_LOW,
+        )
 
 
-def _check_regime(
-    snapshot: Snapshot,
-    label: RegimeLabel,
-    failed: list[ReasonCode],
-    passed: list[ReasonCode],
-) -> None:
+def _check_regime(snapshot: Snapshot, label: RegimeLabel, tally: _Tally) -> None:
     match label:
         case RegimeLabel.TREND:
-            passed.append(ReasonCode.STRAT_REGIME_TREND_OK)
+            tally.passed.append(ReasonCode.STRAT_REGIME_TREND_OK)
         case RegimeLabel.RANGE:
-            passed.append(ReasonCode.STRAT_REGIME_RANGE_OK)
+            tally.passed.append(ReasonCode.STRAT_REGIME_RANGE_OK)
         case RegimeLabel.UNCLEAR:
-            failed.append(ReasonCode.STRAT_REGIME_WEAK)
+            tally.failed.append(ReasonCode.STRAT_REGIME_WEAK)
             regime = snapshot.regime
             if regime.label is RegimeLabel.TREND and regime.direction is Direction.BEAR:
-                failed.append(ReasonCode.REGIME_NO_TRADE)
+                tally.failed.append(ReasonCode.REGIME_NO_TRADE)
 
 
-def _check_reward(
-    exits: edge.Exits,
-    margin: int,
-    least: int,
-    failed: list[ReasonCode],
-    passed: list[ReasonCode],
-) -> None:
-    (passed if exits.are_sane else failed).append(
-        ReasonCode.STRAT_EXIT_ATR_TP_SL if exits.are_sane else ReasonCode.STRAT_EXIT_INVALID
-    )
-    enough = margin >= least
-    (passed if enough else failed).append(
-        ReasonCode.STRAT_EDGE_OK if enough else ReasonCode.STRAT_EDGE_BELOW_MIN
-    )
-
-
-def _nothing(failed: tuple[ReasonCode, ...]) -> Assessment:
-    return Assessment(
-        label=RegimeLabel.UNCLEAR,
-        failed=failed,
-        passed=(),
-        exits=edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0),
-        cost_bps=0,
-        edge_bps=0,
-        score_x10000=0,
-        pullback_bps=ZERO,
-    )
+def _cost_bps(snapshot: Snapshot, *, taker_entry: bool) -> int:
+    return edge.cost_bps(snapshot.cost_inputs, snapshot.microstructure, taker_entry=taker_entry)
