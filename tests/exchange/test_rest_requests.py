@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.exchange.desk import SOL, START_MS, SYMBOL, Desk, open_desk, sign
+from tests.exchange.desk import HOST, SOL, START_MS, SYMBOL, Desk, open_desk, sign
 
 from livespot.exchange.model import OrderLimits
 from livespot.exchange.settings import ApiKey, RequestLimits, SharedClock
@@ -229,15 +229,22 @@ def test_order_counts_are_told_and_their_limit_says_when_to_come_back() -> None:
 
 def test_a_ban_cuts_sockets_and_refuses_connections() -> None:
     limits = RequestLimits(weight_per_minute=1, refusals_before_ban=0)
-    with open_desk(replace(SOL, request_limits=limits)) as desk, desk.talk() as talk:
-        desk.core.sockets.add(talk.outbound, talk.session.farewell)
+    with (
+        open_desk(replace(SOL, request_limits=limits)) as desk,
+        desk.talk() as talk,
+        desk.talk() as other,
+    ):
+        desk.core.sockets.add(talk.outbound, talk.session.farewell, HOST)
+        desk.core.sockets.add(other.outbound, other.session.farewell, "192.0.2.1")
         desk.get("ping")
         banned = desk.get("ping")
         again = desk.get("time")
+        spared = not other.outbound.lost.is_set()
 
     assert (banned.status, again.status) == (418, 418)
     assert banned.headers["retry-after"] == "120"
     assert talk.outbound.lost.is_set()
+    assert spared
 
 
 def test_requests_count_even_where_nothing_is_served() -> None:
@@ -282,3 +289,13 @@ def test_the_name_in_the_address_cannot_write_into_the_page(desk: Desk) -> None:
     page = desk.send("GET", "/", accept="text/html", host="<script>alert(1)</script>")
 
     assert b"<script>" not in page.body
+
+
+def test_an_empty_client_id_has_a_code_of_its_own(desk: Desk) -> None:
+    new = desk.signed("POST", "order", **ORDER | {"newClientOrderId": ""})
+    cancelled = desk.signed("DELETE", "order", symbol=SYMBOL, orderId=1, origClientOrderId="")
+    other = desk.signed("POST", "order", **ORDER | {"quantity": ""})
+
+    assert new.json == {"code": -1118, "msg": "New client order ID was empty."}
+    assert cancelled.json == {"code": -1119, "msg": "Original client order ID was empty."}
+    assert other.json == {"code": -1105, "msg": "Parameter 'quantity' was empty."}

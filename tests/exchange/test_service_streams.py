@@ -263,3 +263,20 @@ async def test_a_queue_that_overflows_loses_its_client() -> None:
     with anyio.fail_after(1):
         await outbound.lost.wait()
     outbound.close()
+
+
+async def test_an_address_cut_off_again_and_again_is_banned(exchange: Any) -> None:
+    settings = ExchangeSettings(request_limits=RequestLimits(cuts_before_ban=1))
+    async with exchange(settings) as venue, venue.connect("/ws") as quiet:
+        for _ in range(2):
+            async with venue.connect("/ws") as socket:
+                for _ in range(11):
+                    await socket.ping()
+                await socket.wait_closed()
+        await quiet.wait_closed()
+        with pytest.raises(InvalidStatus) as caught:
+            await venue.connect("/ws")
+        answer = await venue.http.get("/api/v3/ping")
+
+    assert (caught.value.response.status_code, answer.status_code) == (418, 418)
+    assert caught.value.response.headers["Retry-After"] == answer.headers["Retry-After"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.exchange.desk import SOL, START_MS, SYMBOL, Desk, open_desk
+from tests.exchange.desk import HOST, SOL, START_MS, SYMBOL, Desk, open_desk
 
 from livespot.exchange.endpoints import WS_METHODS
 from livespot.exchange.model import AccountSpec, Rejection
@@ -237,7 +237,7 @@ def test_orders_that_work_are_free_and_others_are_not(desk: Desk) -> None:
 def test_who_asks_too_much_is_told_until_when_in_epoch_ms() -> None:
     limits = RequestLimits(weight_per_minute=1, refusals_before_ban=1)
     with open_desk(replace(SOL, request_limits=limits)) as desk, desk.talk() as talk:
-        desk.core.sockets.add(talk.outbound, talk.session.farewell)
+        desk.core.sockets.add(talk.outbound, talk.session.farewell, HOST)
         talk.ask("ping")
         refused = talk.ask("ping")
         talk.dialogue.on_text('{"id":1,"method":"ping"}')
@@ -283,3 +283,20 @@ def test_a_timestamp_may_come_in_microseconds(desk: Desk) -> None:
         reply = talk.ask("account.status", {"timestamp": START_MS * 1000})
 
     assert reply["status"] == 200
+
+
+def test_only_what_places_orders_tells_their_counts(desk: Desk) -> None:
+    order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    order |= {"quantity": "1.00", "price": "28.0000", "newClientOrderId": "far"}
+    far = {"symbol": SYMBOL, "origClientOrderId": "far"}
+    with desk.talk() as talk:
+        replies = [
+            talk.ask("order.place", desk.proof(**order)),
+            talk.ask("order.place", desk.proof(**order)),
+            talk.ask("order.amend.keepPriority", desk.proof(**far, newQty="0.50")),
+            talk.ask("openOrders.cancelAll", desk.proof(symbol=SYMBOL)),
+            talk.ask("order.cancel", desk.proof(**far)),
+        ]
+
+    assert [reply["status"] for reply in replies] == [200, 400, 200, 200, 400]
+    assert [len(reply["rateLimits"]) for reply in replies] == [3, 3, 1, 1, 1]

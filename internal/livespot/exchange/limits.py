@@ -52,6 +52,7 @@ class WeightMeter:
         self._refusals = _Window(MINUTE_MS)
         self._requests = _Window(_FIVE_MINUTES_MS)
         self._connections = _Window(_FIVE_MINUTES_MS)
+        self._cuts = _Window(_FIVE_MINUTES_MS)
         self._ban_ms = limits.first_ban_ms
         self._banned_until_ms = 0
 
@@ -103,6 +104,14 @@ class WeightMeter:
                 self._connections.ends_ms(now_ms),
             )
         self.charge(weight, now_ms)
+
+    def note_cut(self, now_ms: int) -> bool:
+        """Count a client that was cut off for talking too much; true when that earns a ban."""
+        self._cuts.add(1, now_ms)
+        if self._cuts.count(now_ms) <= self.limits.cuts_before_ban:
+            return False
+        self.ban(now_ms)
+        return True
 
     def charge(self, weight: int, now_ms: int) -> None:
         """Add what a request cost."""

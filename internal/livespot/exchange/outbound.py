@@ -49,19 +49,23 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self._farewells: dict[Outbound, Callable[[object], object]] = {}
+        self._hosts: dict[Outbound, str] = {}
 
-    def add(self, outbound: Outbound, farewell: Callable[[object], object]) -> None:
-        """A client has come; `farewell` wraps an event as its face wraps events."""
+    def add(self, outbound: Outbound, farewell: Callable[[object], object], host: str) -> None:
+        """A client has come from an address; `farewell` wraps an event as its face wraps events."""
         self._farewells[outbound] = farewell
+        self._hosts[outbound] = host
 
     def remove(self, outbound: Outbound) -> None:
         """A client has gone."""
         self._farewells.pop(outbound, None)
+        self._hosts.pop(outbound, None)
 
-    def cut(self) -> None:
-        """Lose all clients at once, as a ban does."""
-        for outbound in self._farewells:
-            outbound.lost.set()
+    def cut(self, host: str | None = None) -> None:
+        """Lose all clients of an address at once, or every client there is, as a ban does."""
+        for outbound, come_from in self._hosts.items():
+            if host in (None, come_from):
+                outbound.lost.set()
 
     def announce_shutdown(self, now_ms: int) -> None:
         """Tell every client to reconnect elsewhere."""

@@ -127,7 +127,7 @@ class RestFace:
     def _refused(self, asked: _Asked, endpoint: Endpoint | None, error: Rejection) -> _Answer:
         meter = self._core.meters.of(asked.host)
         if error.http_status == 418:
-            self._core.sockets.cut()
+            self._core.sockets.cut(asked.host)
         if endpoint is not None:
             charge_refusal(endpoint, meter, asked.params, error, asked.now_ms)
         headers = self._used(asked)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
+from starlette.responses import Response
 
 from livespot.exchange.calls import Call
 from livespot.exchange.endpoints import Endpoint
@@ -68,6 +69,14 @@ def retry_at_ms(error: Rejection, now_ms: int) -> int | None:
     if isinstance(error, TooManyOrders):
         return (now_ms // error.window_ms + 1) * error.window_ms
     return None
+
+
+def denial(error: Rejection, now_ms: int) -> Response:
+    """The answer to a WebSocket handshake that is refused."""
+    headers = {}
+    if isinstance(error, TooMuch):
+        headers["Retry-After"] = str(error.retry_after(now_ms))
+    return Response(failure(error), error.http_status, headers, "application/json;charset=UTF-8")
 
 
 def failure(error: Rejection) -> bytes:

@@ -29,13 +29,15 @@ class ApiKey:
 class RequestLimits:
     """What one address may ask for, and how a client that ignores 429 is banned.
 
-    `raw_requests` and `connections` count per five minutes.
+    `raw_requests` and `connections` count per five minutes, and so do the stream connections cut
+    off for talking too much, of which an address may have `cuts_before_ban`.
     """
 
     weight_per_minute: int = 6000
     raw_requests: int = 300_000
     connections: int = 300
     refusals_before_ban: int = 20
+    cuts_before_ban: int = 10
     first_ban_ms: int = 120_000
     longest_ban_ms: int = 3 * 86_400_000
 

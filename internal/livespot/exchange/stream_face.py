@@ -3,14 +3,13 @@
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
-from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from livespot.exchange.connection_age import converse_for_life
 from livespot.exchange.core import ExchangeCore
 from livespot.exchange.model import Json, Rejection
 from livespot.exchange.outbound import Outbound, encode
+from livespot.exchange.serving import denial
 from livespot.exchange.stream_channels import Listener
 from livespot.exchange.stream_control import MOST_STREAMS, Control
 from livespot.exchange.stream_socket import wire_of
@@ -33,20 +32,18 @@ class StreamFace:
         core = self._core
         self._opened += 1
         outbound = Outbound(f"stream-{self._opened}", core.settings.queue_size)
+        host = _host_of(websocket)
         try:
-            host = websocket.client.host if websocket.client is not None else ""
             core.meters.of(host).connect(core.clock.now_ms())
             visit = _Visit(core, outbound, websocket)
         except Rejection as error:
             outbound.close()
-            body = msgspec.json.encode(error.body())
-            answer = Response(body, error.http_status, media_type="application/json")
-            await websocket.send_denial_response(answer)
+            await websocket.send_denial_response(denial(error, core.clock.now_ms()))
             return
         talk = (visit.on_text, visit.farewell)
         try:
             await websocket.accept()
-            core.sockets.add(outbound, visit.farewell)
+            core.sockets.add(outbound, visit.farewell, host)
             visit.begin()
             await converse_for_life(websocket, outbound, *talk, core.clock, core.settings)
         finally:
@@ -61,6 +58,7 @@ class _Visit:
     def __init__(self, core: ExchangeCore, outbound: Outbound, websocket: WebSocket) -> None:
         self._core = core
         self._outbound = outbound
+        self._host = _host_of(websocket)
         self._second = -1
         self._messages = 0
         query = _query(websocket)
@@ -95,14 +93,25 @@ class _Visit:
             self._second, self._messages = second, 0
         self._messages += 1
         if self._messages > _MESSAGES_PER_SECOND:
-            self._outbound.lost.set()
+            self._cut_off()
             return False
         return True
+
+    def _cut_off(self) -> None:
+        if self._outbound.lost.is_set():
+            return
+        self._outbound.lost.set()
+        if self._core.meters.of(self._host).note_cut(self._core.clock.now_ms()):
+            self._core.sockets.cut(self._host)
 
     def farewell(self, event: Any) -> Json:
         """An event about the connection, as this client is told such things."""
         said = event | {"E": event["E"] * self.listener.unit}
         return {"stream": "!serverShutdown", "data": said} if self.listener.combined else said
+
+
+def _host_of(websocket: WebSocket) -> str:
+    return websocket.client.host if websocket.client is not None else ""
 
 
 def _query(websocket: WebSocket) -> dict[str, str]:

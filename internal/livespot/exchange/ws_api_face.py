@@ -1,7 +1,6 @@
 """The WebSocket API face: one JSON request per frame, replies and private events on one socket."""
 
 import msgspec
-from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from livespot.exchange.calls import Call
@@ -13,7 +12,7 @@ from livespot.exchange.model import Json, Rejection
 from livespot.exchange.outbound import Outbound, encode
 from livespot.exchange.read_params import flag, within_time
 from livespot.exchange.request_log import RequestLog
-from livespot.exchange.serving import charge_refusal, failure, perform
+from livespot.exchange.serving import charge_refusal, denial, perform
 from livespot.exchange.session import Revoked, Session
 from livespot.exchange.time_units import in_microseconds, wants_microseconds
 from livespot.exchange.trade_calls import order_limits
@@ -61,7 +60,7 @@ class WsApiFace:
             return_rate_limits=limits,
         )
         await websocket.accept()
-        core.sockets.add(outbound, session.farewell)
+        core.sockets.add(outbound, session.farewell, host)
         dialogue = Dialogue(core, session, self._log, host)
         try:
             await converse_for_life(
@@ -71,14 +70,6 @@ class WsApiFace:
             core.users.leave(session.subscriber)
             core.sockets.remove(outbound)
             outbound.close()
-
-
-def denial(error: Rejection, now_ms: int) -> Response:
-    """The answer to a handshake that is refused."""
-    headers = {}
-    if isinstance(error, TooMuch):
-        headers["Retry-After"] = str(error.retry_after(now_ms))
-    return Response(failure(error), error.http_status, headers, "application/json;charset=UTF-8")
 
 
 class Dialogue:
@@ -160,13 +151,13 @@ class Dialogue:
         self, endpoint: Endpoint | None, params: dict[str, str], error: Rejection, now_ms: int
     ) -> None:
         if error.http_status == 418:
-            self._core.sockets.cut()
+            self._core.sockets.cut(self._host)
         if endpoint is not None:
             charge_refusal(endpoint, self._meter, params, error, now_ms)
 
     def _rate_limits(self, endpoint: Endpoint | None, call: Call | None, now_ms: int) -> list[Json]:
         limits: list[Json] = []
-        if endpoint is not None and endpoint.mutates and call is not None:
+        if endpoint is not None and endpoint.orders and call is not None:
             limits += order_limits(
                 Call(core=self._core, params={}, now_ms=now_ms, host=self._host, key=call.key)
             )
