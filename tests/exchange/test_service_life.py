@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,25 @@ async def test_stopping_does_not_wait_for_a_client_that_never_reads(exchange: An
                 await reader.send(handshake.encode())
                 assert b"101" in await reader.receive()
                 assert (await venue.get("time"))["serverTime"] > 0
+
+
+async def test_a_renamed_order_is_journalled_under_the_id_it_was_placed_with(
+    exchange: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    far = BUY | {"type": "LIMIT", "timeInForce": "GTC", "price": "28.0000", "quantity": "2.00"}
+    async with exchange(ExchangeSettings(symbols=SOL, journal=path)) as venue:
+        await venue.signed("POST", "order", **far, newClientOrderId="first")
+        for name, qty in (("second", "1.50"), ("third", "1.00")):
+            which = {"symbol": "SOLUSDT", "orderId": 1, "newQty": qty, "newClientOrderId": name}
+            await venue.signed("PUT", "order/amend/keepPriority", **which)
+        await venue.signed("DELETE", "order", symbol="SOLUSDT", origClientOrderId="third")
+
+    orders = [row for row in read_journal(path) if isinstance(row, OrderRow)]
+    assert [(row.cid, row.qty) for row in orders] == [
+        ("first", 2),
+        ("first", Decimal("1.5")),
+        ("first", 1),
+        ("first", 1),
+    ]
+    assert orders[-1].status == "CANCELED"

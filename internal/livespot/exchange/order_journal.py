@@ -21,6 +21,8 @@ class OrderJournal:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._lists: dict[tuple[str, int], str] = {}
+        # The ids that orders were placed under, of those an amend has named anew.
+        self._placed: dict[tuple[str, int], str] = {}
 
     def record(self, events: Sequence[Event]) -> None:
         """Write rows for one batch of events, in their order."""
@@ -35,7 +37,7 @@ class OrderJournal:
                 self._balances(event)
 
     def _order(self, event: ExecutionReport) -> None:
-        client_id = event.orig_client_id or event.client_id
+        client_id = self._placed_under(event)
         self._journal.write(
             OrderRow(
                 oid=event.order_id,
@@ -69,6 +71,15 @@ class OrderJournal:
                     t_ms=event.time_ms,
                 )
             )
+
+    def _placed_under(self, event: ExecutionReport) -> str:
+        key = event.symbol, event.order_id
+        client_id = self._placed.get(key) or event.orig_client_id or event.client_id
+        if event.status not in OPEN_STATUSES:
+            self._placed.pop(key, None)
+        elif event.execution_type == "REPLACED":
+            self._placed[key] = client_id
+        return client_id
 
     def _balances(self, event: AccountPosition) -> None:
         for asset, free, locked in event.balances:
