@@ -562,7 +562,8 @@ def test_list_answers_in_the_form_asked_for(desk: SpotDesk, kind: str, fields: i
 
 def test_otoco_and_opoco_may_come_without_the_leg_below(desk: SpotDesk) -> None:
     legs = "pendingSide=SELL pendingAboveType=LIMIT_MAKER pendingAbovePrice=110"
-    for kind, qty in (("otoco", "pendingQuantity=2"), ("opoco", "")):
+    kinds: tuple[tuple[ListKind, str], ...] = (("otoco", "pendingQuantity=2"), ("opoco", ""))
+    for kind, qty in kinds:
         reply = desk.place_list(kind, f"{WORKING} {legs} {qty}")
         assert [one["type"] for one in reply["orderReports"]] == ["LIMIT_MAKER", "LIMIT_MAKER"]
     assert desk.engine.order_counts("alice", desk.now_ms) == (4, 4)
