@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -8,8 +7,7 @@ import pytest
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Returns
 from livespot.contracts.settings import RiskSettings, Settings
-from livespot.contracts.vocabulary import GateVerdict, Interval, RegimeLabel, SysMode, Verdict
-from livespot.rules.quarantine import SymbolFaults
+from livespot.contracts.vocabulary import GateVerdict, Interval, RegimeLabel, Verdict
 from livespot.rules.reserves import Reserve, ReserveState
 from livespot.rules.risk import (
     RiskView,
@@ -19,7 +17,7 @@ from livespot.rules.risk import (
     edge_multiplier_x10000,
 )
 from livespot.rules.risk_counters import Counters, HeldLot, SymbolCounters
-from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
+from livespot.testing.market_values import NOW_MS, a_snapshot
 from livespot.testing.risk_values import TODAY, a_gate_result, a_view, an_entry
 
 _replace = msgspec.structs.replace
@@ -66,148 +64,6 @@ def test_a_calm_account_lets_the_entry_through_at_the_symbol_cap() -> None:
     assert verdict.approved_qty == Decimal("2.006")
     assert verdict.limits["size_binding"] == "exposure_symbol_room"
     assert verdict.limits["exposure_symbol_max"] == "200.00000000"
-
-
-def _rejecting(view: Callable[[], RiskView], code: ReasonCode) -> Any:
-    return pytest.param(view, code, id=code.value)
-
-
-_SECOND = 1000
-_LIMITS: list[tuple[str, Callable[[int], RiskView], int, ReasonCode]] = [
-    # name, view for an offset from the limit, first offset that blocks, code
-    (
-        "daily-loss",
-        lambda d: _day(realised_today=Decimal(-500) - d, peak_equity=Decimal(-500) - d),
-        0,
-        Code.RISK_DAILY_LOSS_LIMIT,
-    ),
-    ("drawdown", lambda d: _day(peak_equity=Decimal(500 + d)), 0, Code.RISK_DRAWDOWN_LIMIT),
-    ("trades-a-day", lambda d: _day(trades_today=20 + d), 0, Code.RISK_MAX_TRADES_DAY),
-    (
-        "trades-a-day-with-pending",
-        lambda d: a_view(
-            counters=Counters(day=TODAY, trades_today=18 + d), book=_book("AUSDT", "BUSDT")
-        ),
-        0,
-        Code.RISK_MAX_TRADES_DAY,
-    ),
-    (
-        "trades-in-the-window",
-        lambda d: a_view(counters=_counters(trades_ms=(NOW_MS - 5,) * (3 + d))),
-        0,
-        Code.RISK_MAX_TRADES_WINDOW,
-    ),
-    (
-        "open-entries",
-        lambda d: a_view(book=_book(*(f"S{i}USDT" for i in range(10 + d)))),
-        0,
-        Code.RISK_MAX_OPEN_ORDERS,
-    ),
-    ("latency", lambda d: a_view(latency_p90_ms=1000 + d), 1, Code.WS_STALE_DEGRADE),
-    (
-        "unfilled-orders",
-        lambda d: a_view(unfilled_orders_pct=95 + d),
-        0,
-        Code.RISK_UNFILLED_ORDER_COUNT_RISK,
-    ),
-    (
-        "unfilled-orders-of-a-reprice",
-        lambda d: a_view(unfilled_orders_pct=80 + d, recheck=True),
-        0,
-        Code.RISK_UNFILLED_ORDER_COUNT_RISK,
-    ),
-    (
-        "cool-down",
-        lambda d: a_view(counters=_counters(cooldown_until_ms=NOW_MS + d)),
-        1,
-        Code.RISK_COOLDOWN_ACTIVE,
-    ),
-    (
-        "loss-streak",
-        lambda d: a_view(counters=_counters(streak_until_ms=NOW_MS + d)),
-        1,
-        Code.RISK_SYMBOL_LOSS_STREAK,
-    ),
-    (
-        "churn",
-        lambda d: a_view(
-            counters=_counters(
-                churn_until_ms=NOW_MS + d, churn_reasons=(Code.RISK_CHURN_LIMIT_HIT,)
-            )
-        ),
-        1,
-        Code.RISK_CHURN_LIMIT_HIT,
-    ),
-    (
-        "quarantine",
-        lambda d: a_view(faults=SymbolFaults(symbol="SOLUSDT", until_ms=NOW_MS + d)),
-        1,
-        Code.SYMBOL_QUARANTINED,
-    ),
-    (
-        "age",
-        lambda d: a_view(now_ms=NOW_MS + 15_000 + d),
-        1,
-        Code.STRAT_ENTRY_ABORTED_COST,
-    ),
-]
-
-
-@pytest.mark.parametrize("offset", [-1, 0, 1])
-@pytest.mark.parametrize(
-    ("view", "blocks_from", "code"), [pytest.param(*row[1:], id=row[0]) for row in _LIMITS]
-)
-def test_each_limit_blocks_from_its_edge_on(
-    view: Callable[[int], RiskView], blocks_from: int, code: ReasonCode, offset: int
-) -> None:
-    assert (code in _reasons(view(offset))) is (offset >= blocks_from)
-
-
-@pytest.mark.parametrize(
-    ("view", "code"),
-    [
-        (a_view(sysmode=SysMode.DEGRADE), Code.RISK_SYSMODE_BLOCKS_ENTRY),
-        (a_view(info=None), Code.FILTERS_DRIFT_DETECTED),
-        (a_view(info=a_symbol(constraints=None)), Code.FILTERS_DRIFT_DETECTED),
-        (a_view(info=a_symbol(status="HALT")), Code.SYMBOL_NOT_TRADING),
-        (a_view(info=a_symbol(order_types=("LIMIT",))), Code.PROTECTION_INVALID_FILTER),
-        (
-            a_view(counters=_counters(held=HeldLot(decision_id="d", qty=Decimal(1)))),
-            Code.RISK_POSITION_ALREADY_OPEN,
-        ),
-        (a_view(book=_book("SOLUSDT")), Code.RISK_ENTRY_ALREADY_PENDING),
-        (_day(fired=(Code.RISK_DAILY_LOSS_LIMIT,)), Code.RISK_DAILY_LOSS_LIMIT),
-        (_day(fired=(Code.RISK_DRAWDOWN_LIMIT,)), Code.RISK_DRAWDOWN_LIMIT),
-        (a_view(free_quote=Decimal(0)), Code.RISK_INSUFFICIENT_FREE_BALANCE),
-        (a_view(free_quote=Decimal(4)), Code.PROTECTION_INVALID_MIN_NOTIONAL),
-    ],
-)
-def test_what_stands_against_an_entry_is_named(view: RiskView, code: ReasonCode) -> None:
-    assert code in _reasons(view)
-
-
-def test_every_reason_is_collected_in_the_order_of_the_checks() -> None:
-    view = a_view(
-        sysmode=SysMode.PAUSE,
-        counters=_counters(
-            day={"trades_today": 20},
-            held=HeldLot(decision_id="d"),
-            cooldown_until_ms=NOW_MS + 1,
-        ),
-        free_quote=Decimal(0),
-    )
-
-    assert _reasons(view, edge_bps_expected=0) == (
-        Code.RISK_SYSMODE_BLOCKS_ENTRY,
-        Code.RISK_POSITION_ALREADY_OPEN,
-        Code.RISK_MAX_TRADES_DAY,
-        Code.RISK_COOLDOWN_ACTIVE,
-        Code.STRAT_EDGE_BELOW_MIN,
-        Code.RISK_SIZE_INVALID,
-        Code.PROTECTION_INVALID_MIN_NOTIONAL,
-        Code.RISK_INSUFFICIENT_FREE_BALANCE,
-        Code.RISK_SIZE_CAPPED,
-    )
 
 
 def test_a_decision_the_gate_did_not_pass_is_blocked() -> None:

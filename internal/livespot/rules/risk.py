@@ -37,6 +37,9 @@ SPREAD_MULTIPLIER = 12_000
 VOLATILITY_MULTIPLIER = 13_000
 LIQUIDITY_MULTIPLIER = 14_000
 _LATCHED = (ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT)
+_SIZE_PROBLEMS = frozenset(
+    {ReasonCode.RISK_SIZE_INVALID, ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL}
+)
 _CAP_REASONS = {
     "exposure_symbol_room": ReasonCode.RISK_EXPOSURE_LIMIT,
     "exposure_total_room": ReasonCode.RISK_EXPOSURE_LIMIT,
@@ -340,30 +343,35 @@ def _size(case: _Case) -> Size:
 
 
 def _size_reasons(case: _Case, size: Size, approved: Decimal) -> Iterator[ReasonCode]:
-    constraints = case.decision.constraints
-    below_min = approved <= 0 or approved < constraints.min_qty
-    if below_min:
-        yield ReasonCode.RISK_SIZE_INVALID
-    too_small = approved * case.entry.limit_price < constraints.min_notional
-    if too_small:
-        yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
-    if (below_min or too_small) and size.qty <= approved and size.binding in _CAP_REASONS:
+    found = (*_too_little(case, approved), *_unprotectable(case, approved))
+    yield from found
+    too_small = not _SIZE_PROBLEMS.isdisjoint(found)
+    if too_small and size.qty <= approved and size.binding in _CAP_REASONS:
         yield _CAP_REASONS[size.binding]
-    stop = None
-    if case.view.info is not None:
-        stop = sizing.stop_order_type(case.view.info, case.view.settings.exit)
+
+
+def _too_little(case: _Case, approved: Decimal) -> Iterator[ReasonCode]:
+    constraints = case.decision.constraints
+    if approved <= 0 or approved < constraints.min_qty:
+        yield ReasonCode.RISK_SIZE_INVALID
+    if approved * case.entry.limit_price < constraints.min_notional:
+        yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
+
+
+def _unprotectable(case: _Case, approved: Decimal) -> Iterator[ReasonCode]:
+    """Why this size could not carry its protection."""
+    exits = case.view.settings.exit
+    stop = sizing.stop_order_type(case.view.info, exits) if case.view.info is not None else None
     if stop is None or not _has_order_slots(case):
         yield ReasonCode.PROTECTION_INVALID_FILTER
     if stop is None:
         return
     protection = Protection(
         base_fee_bps=case.snapshot.cost_inputs.base_fee_bps,
-        lowest_leg_price=sizing.lowest_leg_price(
-            case.entry, case.exits, stop, case.view.settings.exit
-        ),
+        lowest_leg_price=sizing.lowest_leg_price(case.entry, case.exits, stop, exits),
         max_dust_bps=case.view.settings.risk.max_dust_bps,
     )
-    if not sizing.is_protectable(approved, constraints, protection):
+    if not sizing.is_protectable(approved, case.decision.constraints, protection):
         yield ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL
 
 
