@@ -10,6 +10,7 @@ from tests.exchange.desk import START_MS, SYMBOL, Desk, open_desk
 from livespot.exchange.endpoints import ENDPOINTS
 from livespot.exchange.model import PriceRange
 from livespot.exchange.settings import ExchangeSettings
+from livespot.testing.clock import ManualClock
 
 MINUTE_MS = 60_000
 TWO = ExchangeSettings(symbols=frozenset({SYMBOL, "ADAUSDT"}))
@@ -324,3 +325,22 @@ def test_another_time_unit_is_refused(desk: Desk) -> None:
     reply = desk.send("GET", "time", x_mbx_time_unit="NANOSECOND")
 
     assert (reply.status, reply.json["code"]) == (400, -1194)
+
+
+def test_klines_stop_while_orders_can_only_be_cancelled_and_all_else_goes_on() -> None:
+    clock = ManualClock(START_MS)
+    with open_desk(clock=clock) as desk:
+        engine = desk.core.engine
+        engine.set_status(SYMBOL, "CANCEL_ONLY", START_MS)
+        clock.advance(3 * 60_000)
+        desk.pump.step()
+        shut = desk.get("klines", symbol=SYMBOL, interval="1m", limit=1).json
+        book, average = desk.get("depth", symbol=SYMBOL), desk.get("avgPrice", symbol=SYMBOL)
+        engine.set_status(SYMBOL, "TRADING", clock.now_ms())
+        clock.advance(60_000)
+        desk.pump.step()
+        newest = desk.get("klines", symbol=SYMBOL, interval="1m", limit=1).json
+
+    assert shut[0][0] == START_MS - 60_000
+    assert (book.status, average.status) == (200, 200)
+    assert newest[0][0] == START_MS + 4 * 60_000

@@ -216,3 +216,24 @@ def test_four_hundred_idle_symbols_need_little_memory() -> None:
         tracemalloc.stop()
 
     assert used / 400 < 6000
+
+
+@pytest.mark.parametrize(
+    ("status", "silent"),
+    [("HALT", [0, 1, 2, 3, 4]), ("BREAK", [0, 3, 4]), ("CANCEL_ONLY", [0, 3, 4])],
+)
+def test_no_bars_form_while_a_symbol_gives_no_data_or_only_cancels(
+    status: str, silent: list[int]
+) -> None:
+    tape = a_tape()
+    tape.on_trade(trade(1, RIG_MS))
+    tape.on_status(status, RIG_MS + MINUTE_MS + 5000)
+    during = tape.bars("1m", RIG_MS, RIG_MS + 2 * MINUTE_MS + 1000)
+    tape.on_status("TRADING", RIG_MS + 3 * MINUTE_MS + 5000)
+    after = tape.bars("1m", RIG_MS, RIG_MS + 4 * MINUTE_MS + 1000)
+
+    assert [(bar.open_ms - RIG_MS) // MINUTE_MS for bar in during] == [
+        minute for minute in silent if minute < 3
+    ]
+    assert [(bar.open_ms - RIG_MS) // MINUTE_MS for bar in after] == silent
+    assert [bar.trades for bar in after] == [1] + [0] * (len(silent) - 1)

@@ -10,7 +10,7 @@ from livespot.exchange.faults.injector import Injector
 from livespot.exchange.journal import Journal
 from livespot.exchange.limits import Meters
 from livespot.exchange.market_hub import MarketHub
-from livespot.exchange.model import BookChanged, PublicTrade
+from livespot.exchange.model import BookChanged, PublicTrade, StatusChanged
 from livespot.exchange.order_journal import OrderJournal
 from livespot.exchange.outbound import OpenSockets
 from livespot.exchange.read_view import ReadView
@@ -69,6 +69,8 @@ class ExchangeCore:
                 self.market.on_trade(event, market_ms)
             elif isinstance(event, BookChanged):
                 self.market.on_book(event)
+            elif isinstance(event, StatusChanged):
+                self.tapes[event.symbol].on_status(event.status, event.time_ms)
             else:
                 said = user_event(event, now_ms)
                 self.user_events.publish(event.account_id, said, event.time_ms)

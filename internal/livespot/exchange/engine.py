@@ -21,6 +21,7 @@ from livespot.exchange.model import (
     OrderLimits,
     PriceRange,
     Rejection,
+    StatusChanged,
     SymbolSpec,
 )
 from livespot.exchange.open_orders import NO_EXCHANGE_FILTERS, OpenOrders
@@ -118,6 +119,10 @@ class Engine:
         A symbol that trades again does so with the newest house book set meanwhile.
         """
         market = self._exchange.market(spec.symbol)
+        if spec.status != market.spec.status:
+            now_ms = self._exchange.now_ms
+            turn = StatusChanged(symbol=spec.symbol, status=spec.status, time_ms=now_ms)
+            self._exchange.events.append(turn)
         market.adopt(spec)
         if market.is_trading and market.held_book is not None:
             matching.replace_house(self._exchange, market, *market.held_book)

@@ -9,6 +9,7 @@ from livespot.exchange.model import (
     ExecutionReport,
     Json,
     ListStatus,
+    UserEvent,
 )
 
 
@@ -23,9 +24,7 @@ def _eight_places(value: Decimal) -> str:
     return f"{value:.8f}"
 
 
-def user_event(
-    event: ExecutionReport | ListStatus | AccountPosition | BalanceChanged, event_ms: int
-) -> Json:
+def user_event(event: UserEvent, event_ms: int) -> Json:
     """The `event` member of a user stream message (without the subscription envelope)."""
     match event:
         case ExecutionReport():

@@ -452,8 +452,16 @@ class BalanceChanged:
     time_ms: int
 
 
-Event: TypeAlias = (
-    PublicTrade | BookChanged | ExecutionReport | ListStatus | AccountPosition | BalanceChanged
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged:
+    """A symbol has this status from now on."""
+
+    symbol: str
+    status: str
+    time_ms: int
+
+
+UserEvent: TypeAlias = ExecutionReport | ListStatus | AccountPosition | BalanceChanged
+Event: TypeAlias = UserEvent | PublicTrade | BookChanged | StatusChanged
 
 Levels: TypeAlias = Sequence[Level]

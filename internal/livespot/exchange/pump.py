@@ -1,7 +1,7 @@
 """Moves the market along with the clock: the exchange's heartbeat."""
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
@@ -126,4 +126,4 @@ class MarketPump:
                     now_ms=event.t_ms,
                 )
             case StatusTurn():
-                engine.set_symbol(replace(engine.symbol(symbol), status=event.status))
+                engine.set_status(symbol, event.status, event.t_ms)

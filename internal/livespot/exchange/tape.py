@@ -16,6 +16,7 @@ from livespot.exchange.trade_log import TradeLog
 
 DAY_MS = 86_400_000
 _E8 = 10**8
+_WITHOUT_BARS = frozenset({"BREAK", "CANCEL_ONLY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ class Tape:
         self._played = MinuteLog()
         self._silent_from = live_from_ms
         row = bisect_left(series.minutes, live_from_ms // MINUTE_MS)
+        # Spans of minutes in which no bars form, and when one began that lasts still.
+        self._shut: list[tuple[int, int]] = []
+        self._shut_from: int | None = None
         self._opening_close = series.at(row - 1).close if row else None
         self._day_until = -1
         self._day: Bar | None = None
@@ -101,6 +105,16 @@ class Tape:
         self._note_silence(open_ms)
         maker = trade.buyer_is_maker
         self._played.add(of_trade(open_ms, ticks, steps, trade.trade_id, buyer_is_maker=maker))
+
+    def on_status(self, status: str, t_ms: int) -> None:
+        """Stop or resume forming bars: none form while a symbol gives no data or only cancels."""
+        is_shut = status in _WITHOUT_BARS
+        if is_shut and self._shut_from is None:
+            self._note_silence(t_ms)
+            self._shut_from = t_ms // MINUTE_MS * MINUTE_MS
+        elif not is_shut and self._shut_from is not None:
+            self._shut.append((self._shut_from, t_ms // MINUTE_MS * MINUTE_MS))
+            self._shut_from = None
 
     def bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> list[Bar]:
         """Bars of an interval whose open time lies in the span, the forming one included.
@@ -180,7 +194,13 @@ class Tape:
         minutes = self.series.minutes
         row = bisect_left(minutes, from_ms // MINUTE_MS)
         end = bisect_left(minutes, until_ms // MINUTE_MS)
-        return [minutes[i] * MINUTE_MS for i in range(row, end)]
+        opens = (minutes[i] * MINUTE_MS for i in range(row, end))
+        return [open_ms for open_ms in opens if not self._is_shut(open_ms)]
+
+    def _is_shut(self, open_ms: int) -> bool:
+        if self._shut_from is not None and open_ms >= self._shut_from:
+            return True
+        return any(first <= open_ms < after for first, after in self._shut)
 
     def _exists(self, open_ms: int) -> bool:
         return bool(self._existing(open_ms, open_ms + MINUTE_MS))
