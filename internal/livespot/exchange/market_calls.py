@@ -10,6 +10,8 @@ from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import INTERVALS, Bar, opens_at
 from livespot.exchange.model import Json, PublicTrade, Rejection, SymbolSpec
 from livespot.exchange.read_params import flag, invalid
+from livespot.exchange.sliced_history import in_slices
+from livespot.exchange.synthetic import SyntheticSeries
 from livespot.exchange.tape import Tape
 from livespot.exchange.ticker_calls import zone_ms
 
@@ -19,6 +21,8 @@ _MOST_SYMBOLS = 100
 _MINUTE_MS = 60_000
 # One number for whatever reckons the reference price outside of the matching engine.
 _CALCULATION_ID = 1
+# A shorter page is worked out before anybody notices.
+_LONG_PAGE_MS = 24 * 3_600_000
 
 
 def ping(_call: Call) -> Json:
@@ -154,15 +158,36 @@ def klines(call: Call) -> list[list[Any]]:
     if interval not in INTERVALS:
         raise Rejection(-1120, "Invalid interval.")
     tape, offset = call.core.tapes[symbol], zone_ms(call)
-    limit = call.limit(500, 1000)
-    start, end = call.whole("startTime"), call.whole("endTime")
-    last = min(call.now_ms, end) if end is not None else call.now_ms
-    bars = _page(tape, interval, (start, last), (limit, offset))
+    limit, span = call.limit(500, 1000), _asked_span(call)
+    bars = _page(tape, interval, span, (limit, offset))
     rows = [stream_json.kline_row(bar, interval, tape.scale, offset) for bar in bars]
     if call.micros:
         for row in rows:
             row[0], row[6] = _micros(row[0]), _micros(row[6])
     return rows
+
+
+async def work_ahead(call: Call) -> None:
+    """Work out the made-up history a request for bars needs, a little at a time.
+
+    Whoever answers the request then finds it done. A request that will be refused needs none.
+    """
+    try:
+        symbol, interval = call.symbol(), call.need("interval")
+        (start, last), offset = _asked_span(call), zone_ms(call)
+        reach = call.limit(500, 1000) * INTERVALS.get(interval, 0)
+    except Rejection:
+        return
+    tape = call.core.tapes[symbol]
+    if reach >= _LONG_PAGE_MS and isinstance(tape.series, SyntheticSeries):
+        first = last - reach if start is None else max(start, _begin_ms(tape, interval))
+        until = last if start is None else min(last, first + reach)
+        await in_slices(tape.series, tape.spans(interval, first, until, offset), tape.keep)
+
+
+def _asked_span(call: Call) -> tuple[int | None, int]:
+    start, end = call.whole("startTime"), call.whole("endTime")
+    return start, min(call.now_ms, end) if end is not None else call.now_ms
 
 
 def _micros(time_ms: Any) -> int:

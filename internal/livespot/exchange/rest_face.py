@@ -10,6 +10,7 @@ from livespot.exchange.calls import Call
 from livespot.exchange.core import ExchangeCore
 from livespot.exchange.endpoints import ENDPOINTS, Endpoint, Security
 from livespot.exchange.home_page import home
+from livespot.exchange.market_calls import work_ahead
 from livespot.exchange.model import Rejection
 from livespot.exchange.read_params import read_form, within_time, without_signature
 from livespot.exchange.request_log import RequestLog
@@ -18,6 +19,7 @@ from livespot.exchange.session import gone
 from livespot.exchange.signing import check_encoding, check_signature, check_time, known_key
 from livespot.exchange.time_units import wants_microseconds
 
+_BARS = frozenset({"/api/v3/klines", "/api/v3/uiKlines"})
 _REMOVED = frozenset({"/api/v3/userDataStream"})
 _JSON = "application/json;charset=UTF-8"
 _HTML = "text/html"
@@ -68,6 +70,8 @@ class RestFace:
         except ClientDisconnect:
             arrival.answered(conn, what, {}, "gone", delivered=False)
             return
+        if request.url.path in _BARS:
+            await self._work_ahead(scope["query_string"])
         asked = _Asked(
             request=request,
             query=scope["query_string"],
@@ -80,6 +84,14 @@ class RestFace:
         lost = await request.is_disconnected()
         await answer.response(scope, receive, send)
         arrival.answered(conn, what, asked.params, answer.outcome, delivered=not lost)
+
+    async def _work_ahead(self, query: bytes) -> None:
+        now_ms = self._core.clock.now_ms()
+        try:
+            params = within_time(read_form(query, b""), now_ms)
+        except Rejection:
+            return
+        await work_ahead(Call(core=self._core, params=params, now_ms=now_ms))
 
     def _answer(self, asked: _Asked) -> _Answer:
         path = asked.request.url.path

@@ -146,18 +146,22 @@ class Weather:
         if found is None:
             if len(self._hours) >= _KEPT_HOURS:
                 self._hours.clear()
-            places = [self.place(number * 60 + i) for i in range(60)]
-            spread = [self.spread[at] for at in places]
-            halted = [self.halted[at] for at in places]
-            found = self._hours[number] = HourWeather(
-                [self.noise[at] for at in places],
-                [self.volume[at] for at in places],
-                spread,
-                halted,
-                [*(self.drift[at] for at in places), self.drift[places[-1] + 1]],
-                not any(halted) and max(spread) <= 100,
+            first, last = self.place(number * 60), self.place(number * 60 + 59)
+            noise, volume, spread, halted, drift = (
+                self._column(column, first, number * 60)
+                for column in (self.noise, self.volume, self.spread, self.halted, self.drift)
             )
+            drift.append(self.drift[last + 1])
+            calm = not any(halted) and max(spread) <= 100
+            found = HourWeather(noise, volume, spread, halted, drift, calm)
+            self._hours[number] = found
         return found
+
+    def _column(self, column: "array[int]", first: int, minute: int) -> list[int]:
+        """An hour's sixty values from the epoch minute on, which stands at place `first`."""
+        if self.place(minute + 59) == first + 59:
+            return column[first : first + 60].tolist()
+        return [column[self.place(minute + i)] for i in range(60)]
 
     def place(self, minute: int) -> int:
         """The column of an epoch minute; beyond both ends of a single run, the nearest calm one."""

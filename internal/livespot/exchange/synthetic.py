@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from livespot.exchange.candle import MINUTE_MS, Activity, Candle
 from livespot.exchange.fixed_point import BPS, scaled_exp
@@ -193,9 +193,10 @@ class SyntheticSeries:
         # Bent so that it leads from the hour's beginning to its end.
         walked = list(accumulate(steps, initial=0))
         bend = (end - start << STEP_BITS) - walked[-1]
+        bends = range(0, bend * (_HOUR + 1), bend) if bend else repeat(0, _HOUR + 1)
         logs = [
-            start + (at + bend * i // _HOUR >> STEP_BITS) + drift
-            for i, (at, drift) in enumerate(zip(walked, hour.drift, strict=True))
+            start + (at + bent // _HOUR >> STEP_BITS) + drift
+            for at, bent, drift in zip(walked, bends, hour.drift, strict=True)
         ]
         return scaled_exp(one.mean_price, logs)
 
@@ -229,11 +230,17 @@ class SyntheticSeries:
         """Highs and lows: beyond open and close by up to a minute's deviation or so."""
         unit = path[0] * self.character.deviation_bps
         highs, lows = [], []
-        for o, c, word, noise in zip(path, path[1:], words, weather.noise, strict=False):
-            reach, up, down = unit * noise // 8_000_000, word & 0xFF, word >> 8
-            low = (o if o < c else c) - (reach * down * down >> 16)
-            highs.append((c if o < c else o) + (reach * up * up >> 16))
-            lows.append(low if low > 0 else 1)
+        reaches = [unit * noise // 8_000_000 for noise in weather.noise]
+        for o, c, word, reach in zip(path, path[1:], words, reaches, strict=False):
+            up, down = word & 0xFF, word >> 8
+            if o < c:
+                lows.append(o - (reach * down * down >> 16))
+                highs.append(c + (reach * up * up >> 16))
+            else:
+                lows.append(c - (reach * down * down >> 16))
+                highs.append(o + (reach * up * up >> 16))
+        if min(lows) < 1:
+            lows = [max(1, low) for low in lows]
         return highs, lows
 
     def _volumes(self, path: list[int], words: tuple[int, ...], weather: HourWeather) -> list[int]:

@@ -1,11 +1,11 @@
 """What the market of one symbol has printed so far: minutes, last trades, a day's summary."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from livespot.exchange.candle import MINUTE_MS, Candle
 from livespot.exchange.klines import Bar, closes_at, flat, join, of_trade, opens_at
@@ -17,6 +17,10 @@ from livespot.exchange.trade_log import TradeLog
 DAY_MS = 86_400_000
 _E8 = 10**8
 _WITHOUT_BARS = frozenset({"BREAK", "CANCEL_ONLY"})
+_MOST_AHEAD = 2000
+
+# A recorded bar: its first row, the row after its last, when it opens.
+Span: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Tape:
         self._opening_close = series.at(row - 1).close if row else None
         self._day_until = -1
         self._day: Bar | None = None
+        self._ahead: dict[Span, Bar] = {}
 
     def on_trade(self, trade: PublicTrade) -> None:
         """Add a trade to its minute, which need not be the newest.
@@ -121,14 +126,15 @@ class Tape:
 
         `to_ms` must not lie after the present: minutes without trades are counted up to it.
         """
-        first = opens_at(from_ms, interval, offset_ms)
-        if first < from_ms:
-            first = closes_at(first, interval, offset_ms) + 1
+        first = _first_open(interval, from_ms, offset_ms)
         if interval == "1s":
             return second_bars(self.trades, self._exists, first, to_ms)
         self._note_silence(to_ms)
         last = closes_at(opens_at(to_ms, interval, offset_ms), interval, offset_ms)
-        bars = self._recorded_bars(interval, first, last, offset_ms)
+        bars = [
+            self._ahead.pop(span) if span in self._ahead else self.series.bar(*span)
+            for span in self.spans(interval, from_ms, to_ms, offset_ms)
+        ]
         played = self._played_bars(interval, first, last, offset_ms)
         for bar in (*played, *self._silent(first, to_ms)):
             bar.open_ms = opens_at(bar.open_ms, interval, offset_ms)
@@ -137,6 +143,24 @@ class Tape:
             else:
                 bars.append(bar)
         return bars
+
+    def spans(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> Iterator[Span]:
+        """The recorded bars among what `bars` gives for the same, of a minute or longer."""
+        last = closes_at(opens_at(to_ms, interval, offset_ms), interval, offset_ms)
+        row, end = self._rows(_first_open(interval, from_ms, offset_ms), last)
+        minutes = self.series.minutes
+        while row < end:
+            open_ms = opens_at(minutes[row] * MINUTE_MS, interval, offset_ms)
+            until = closes_at(open_ms, interval, offset_ms) // MINUTE_MS
+            after = min(end, bisect_right(minutes, until, row, end))
+            yield row, after, open_ms
+            row = after
+
+    def keep(self, span: Span, bar: Bar) -> None:
+        """Take over a recorded bar worked out ahead, for the next who asks for it."""
+        if len(self._ahead) >= _MOST_AHEAD:
+            self._ahead.clear()
+        self._ahead[span] = bar
 
     def day(self, now_ms: int) -> Bar | None:
         """The last 24 hours as one bar, to the minute."""
@@ -234,17 +258,6 @@ class Tape:
             return self._played.closes[-1]
         return self._opening_close
 
-    def _recorded_bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int) -> list[Bar]:
-        row, end = self._rows(from_ms, to_ms)
-        minutes, bars = self.series.minutes, []
-        while row < end:
-            open_ms = opens_at(minutes[row] * MINUTE_MS, interval, offset_ms)
-            until = closes_at(open_ms, interval, offset_ms) // MINUTE_MS
-            after = min(end, bisect_right(minutes, until, row, end))
-            bars.append(self.series.bar(row, after, open_ms))
-            row = after
-        return bars
-
     def _played_bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int) -> list[Bar]:
         row, end = self._played.rows(from_ms, to_ms)
         opens = self._played.opens
@@ -256,3 +269,9 @@ class Tape:
             bars.append(self._played.total(row, after, open_ms))
             row = after
         return bars
+
+
+def _first_open(interval: str, from_ms: int, offset_ms: int) -> int:
+    """When the first bar opens that does not open before an instant."""
+    first = opens_at(from_ms, interval, offset_ms)
+    return first if first >= from_ms else closes_at(first, interval, offset_ms) + 1
