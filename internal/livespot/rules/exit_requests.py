@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from livespot.contracts import ids
+from livespot.contracts.amounts import ZERO
 from livespot.contracts.market import Constraints
 from livespot.contracts.orders import (
     Alias,
@@ -120,10 +121,11 @@ def check_sells(
     """The quantizer's word on a protection or close, before it becomes an intent.
 
     `standing` are the orders that live on the symbol; a close rests nowhere and is not counted
-    with them. The price band is left to the exchange: its reference price moves, and a stop that
-    we refused on a guess would be a position without one.
+    with them. The price band is left to the exchange, and so is the value of a leg at market: its
+    reference price moves, and a stop that we refused on a guess would be a position without one.
     """
-    free = msgspec.structs.replace(constraints, percent_price=None)
+    limited = msgspec.structs.replace(constraints, percent_price=None)
+    at_market = msgspec.structs.replace(limited, min_notional=ZERO)
     request = mutation.request
     legs: tuple[OrderRequest | LegRequest, ...] = ()
     if isinstance(request, OrderRequest):
@@ -138,7 +140,7 @@ def check_sells(
         draft = OrderDraft(
             type=leg.type, side=Side.SELL, qty=qty, price=leg.price, stop_price=leg.stop_price
         )
-        refusal = refused(draft, free, reference)
+        refusal = refused(draft, at_market if leg.price is None else limited, reference)
         if refusal is not None:
             return refusal
     if isinstance(request, CancelRequest | CancelReplaceRequest):
