@@ -9,12 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from livespot.contracts import ids
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Mode
-from livespot.rules.snapshot import snapshot_hash
+from livespot.rules.snapshot import snapshot_hash, snapshot_json
 from livespot.rules.strategies import strategy_for
+from livespot.testing.recorded_market import snapshot_at
 
 _GOLDEN = Path(__file__).parent.parent / "data" / "golden-decisions.jsonl.gz"
 _ELSEWHERE = """
@@ -23,10 +25,13 @@ from livespot.contracts.canonical import canonical_json
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Mode
 from livespot.rules.strategies import strategy_for
-from livespot.testing.market_values import a_snapshot
+from livespot.testing.market_values import NOW_MS, a_snapshot
+from livespot.testing.recorded_market import snapshot_at
+recorded = snapshot_at("SOLUSDT", 1_618_919_400_000)
 decided = strategy_for(Settings()).propose(
     a_snapshot(), Settings(), mode=Mode.SIM, cycle_id="cyc", now_ms=0)
-print(hashlib.sha256(canonical_json(decided)).hexdigest())
+seen = canonical_json([decided, recorded, f"{NOW_MS}"])
+print(recorded.snapshot_id, hashlib.sha256(seen).hexdigest())
 """
 
 
@@ -58,6 +63,25 @@ def test_every_stored_snapshot_still_decides_the_same() -> None:
 
 def test_every_stored_snapshot_still_has_its_hash() -> None:
     assert all(snapshot_hash(g.snapshot) == g.snapshot.snapshot_hash for g in _stored())
+
+
+def test_every_stored_snapshot_is_named_after_its_hash() -> None:
+    for golden in _stored():
+        snapshot = golden.snapshot
+        assert snapshot.snapshot_id == ids.snapshot_id(
+            snapshot.symbol, snapshot.exchange_time_ms, snapshot.snapshot_hash
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("golden", _stored(), ids=lambda golden: golden.snapshot.snapshot_id)
+def test_every_stored_snapshot_is_built_again_from_its_candles(golden: _Golden) -> None:
+    """Indicators, regime, readings and hash: byte for byte what they were when it was stored."""
+    stored = golden.snapshot
+
+    again = snapshot_at(stored.symbol, stored.exchange_time_ms)
+
+    assert snapshot_json(again) == snapshot_json(stored)
 
 
 @pytest.mark.slow

@@ -28,9 +28,12 @@ class Directional:
 class Wilder:
     """ATR, +DI, -DI and ADX of one series; `update` takes one closed candle and costs O(1).
 
-    Readings agree with TA-Lib's ATR, PLUS_DI, MINUS_DI and ADX over the same candles: the range
-    needs a candle before it, ATR and the DIs are first known at index `period`, ADX at
-    `2 * period - 1`.
+    Readings agree with TA-Lib's ATR, PLUS_DI, MINUS_DI and ADX over the same candles from their
+    first defined value on. The seeds are TA-Lib's: true range and movement exist from the second
+    candle; ATR starts, at index `period`, as the mean of the first `period` true ranges; the sums
+    of range and movement behind the DIs start as plain sums of the first `period` - 1 and decay
+    by 1/`period` from the next on; ADX starts, at index 2 * `period` - 1, as the mean of the first
+    `period` DX. The DIs are told together with ADX.
     """
 
     __slots__ = (
