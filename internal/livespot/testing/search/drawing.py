@@ -1,0 +1,98 @@
+"""Draws a plan from a seed: which hour, which settings, which faults and which deaths."""
+
+from dataclasses import dataclass
+
+from livespot.exchange.faults.plan import Fault
+from livespot.testing.search.dice import Dice
+from livespot.testing.search.fault_kinds import KINDS, Stage
+from livespot.testing.search.plan import DeathPlan, RunPlan
+
+LIVENESS_MS = 120_000
+SETTLE_MS = 40_000
+_LEAD_MS = 110_000
+_MEAN_FAULTS = 6
+_MOST_FAULTS = 25
+_WITHOUT_FAULT_PERCENT = 10
+# Runs without, with one, two and three deaths.
+_DEATHS = (0, 0, 0, 0, 0, 1, 1, 1, 2, 3)
+# Steps of a first life around the entry, and of a boot.
+_FIRST_POINTS = (21_000, 34_000)
+_BOOT_POINTS = (20, 8000)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """A minute at whose close the default strategy enters, and the symbols to show it."""
+
+    entry_ms: int
+    symbols: tuple[str, ...]
+
+
+# Found by replaying the recorded days without faults.
+HOURS = (
+    Hour(1619049900000, ("ETHUSDT", "SOLUSDT")),
+    Hour(1618965900000, ("ADAUSDT", "LTCUSDT")),
+)
+
+
+def draw(seed: int) -> RunPlan:
+    """The plan of a seed in the short profile; the same for ever as long as this code stands."""
+    dice = Dice(f"run {seed}")
+    hour = dice.pick(HOURS)
+    safety_ms = dice.between(300, 460) * 1000
+    stage = Stage(
+        Dice(f"faults {seed}"), entry_ms=_LEAD_MS, safety_ms=safety_ms, symbols=hour.symbols
+    )
+    quiet = dice.percent(_WITHOUT_FAULT_PERCENT)
+    return RunPlan(
+        seed=seed,
+        start_ms=hour.entry_ms - _LEAD_MS,
+        safety_ms=safety_ms,
+        liveness_ms=LIVENESS_MS,
+        settle_ms=SETTLE_MS,
+        symbols=hour.symbols,
+        shuffled=dice.percent(50),
+        settings=_settings(dice),
+        faults=() if quiet else _faults(stage),
+        deaths=() if quiet else _deaths(dice, safety_ms),
+    )
+
+
+def _settings(dice: Dice) -> dict[str, str | int]:
+    drawn: dict[str, str | int] = {}
+    if dice.percent(40):
+        drawn["exit.attach"] = "SEPARATE"
+    if dice.percent(30):
+        drawn["exit.stop_kind"] = dice.pick(("STOP_LOSS", "STOP_LOSS_LIMIT"))
+    if dice.percent(50):
+        drawn["ai_gate.pause_after_failures"] = 3
+    return drawn
+
+
+def _faults(stage: Stage) -> tuple[Fault, ...]:
+    dice = stage.dice
+    kinds = dice.half_of(tuple(KINDS))
+    faults = []
+    for number in range(dice.count(mean=_MEAN_FAULTS, most=_MOST_FAULTS)):
+        name = dice.pick(kinds)
+        what, match, when = KINDS[name](stage)
+        faults.append(Fault(id=f"{number}-{name}", what=what, match=match, when=when))
+    return tuple(faults)
+
+
+def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
+    """Deaths that have all happened before the healing, however long the lives between."""
+    deaths: list[DeathPlan] = []
+    now_ms = 0
+    for _ in range(dice.pick(_DEATHS)):
+        soonest = 500 if deaths else _LEAD_MS - 5000
+        latest = safety_ms - now_ms - 10_000
+        if latest <= soonest:
+            break
+        after_ms = min(latest, soonest + dice.scaled(500, 120_000))
+        down_ms = dice.scaled(500, 8000)
+        points = _BOOT_POINTS if deaths else _FIRST_POINTS
+        point = dice.between(*points) if dice.percent(50) else None
+        deaths.append(DeathPlan(after_ms=after_ms, point=point, down_ms=down_ms))
+        now_ms += after_ms + down_ms
+    return tuple(deaths)

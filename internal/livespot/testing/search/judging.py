@@ -1,0 +1,72 @@
+"""Puts a finished run through every check: those of the evidence, and those a fault search adds."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from livespot.evidence.findings import Finding
+from livespot.evidence.invariants import check_all
+from livespot.evidence.journal import JournalRequest, JournalRows
+from livespot.testing.search.fence_checks import (
+    absence_only_behind_the_fence,
+    signed_with_the_right_time,
+)
+from livespot.testing.search.life_checks import (
+    alive_after_healing,
+    one_writer,
+    restart_changes_nothing,
+)
+from livespot.testing.search.limit_checks import limits_are_respected
+from livespot.testing.search.protection_checks import protected_or_paused, protection_only_tightens
+from livespot.testing.search.record_checks import (
+    evidence_is_monotone,
+    faults_fired,
+    money_adds_up,
+    output_is_bounded,
+)
+from livespot.testing.search.witness import Witness
+
+CHECKS: tuple[Callable[[Witness], Finding], ...] = (
+    absence_only_behind_the_fence,
+    protected_or_paused,
+    protection_only_tightens,
+    limits_are_respected,
+    alive_after_healing,
+    one_writer,
+    restart_changes_nothing,
+    evidence_is_monotone,
+    signed_with_the_right_time,
+    money_adds_up,
+    faults_fired,
+    output_is_bounded,
+)
+
+
+def judge(witness: Witness) -> tuple[Finding, ...]:
+    """All findings by number."""
+    found = [*check_all(witness.facts, unfaulted(witness)), *(check(witness) for check in CHECKS)]
+    return tuple(sorted(found, key=lambda finding: finding.id))
+
+
+def unfaulted(witness: Witness) -> JournalRows:
+    """The journal as an honest exchange with an honest clock would have written it.
+
+    An answer that a fault invented is not the exchange's; a time that a fault moved is set back.
+    Where the clock was moved, a signature's time says nothing and is replaced by ours.
+    """
+    rows = dict(witness.requests())
+    intents, sent = witness.facts.intent_of(), witness.facts.sent_at()
+
+    def restored(request: JournalRequest) -> JournalRequest:
+        arrived_ms = witness.at(request.row, request.arrived_ms)
+        params = request.params
+        if witness.clock_moved and request.own_ids:
+            intent = intents.get(request.own_ids[0])
+            ours = sent.get(intent.order_intent_id, arrived_ms) if intent else arrived_ms
+            params = {**params, "timestamp": str(ours)}
+        outcome = request.outcome
+        if rows[request.row].fault and not request.accepted:
+            outcome = "faulted"
+        return replace(request, arrived_ms=arrived_ms, params=params, outcome=outcome)
+
+    return replace(witness.journal, requests=tuple(restored(r) for r in witness.journal.requests))

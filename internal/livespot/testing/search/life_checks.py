@@ -1,0 +1,114 @@
+"""I22, I27, I28: recovery after healing, one process at a time, a restart without effects."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from livespot.contracts.errors import ExitCode
+from livespot.evidence.findings import Finding, judged
+from livespot.evidence.journal import JournalRequest
+from livespot.evidence.rows import IntentFact, ModeFact
+from livespot.exchange.journal import FillRow, OrderRow
+from livespot.testing.search.witness import Witness
+
+# Fence, the engine's proof that it moved on, and rounds of reads.
+_SETTLED_WITHIN_MS = 120_000
+_CYCLE_WITHIN_MS = 30_000
+_FLIGHT_MS = 20
+_UNSETTLED = ("CREATED", "SENT_UNKNOWN")
+
+
+def alive_after_healing(witness: Witness) -> Finding:
+    """I22: at the end of the quiet window nothing is in doubt; it works, or waits in PAUSE."""
+    restart_ms = witness.plan.restart_ms
+    problems = [
+        f"{intent.role} {intent.order_intent_id[:15]} is still {intent.state}"
+        for intent in witness.facts.intents
+        if intent.state in _UNSETTLED and intent.created_at_ms < restart_ms - _SETTLED_WITHIN_MS
+    ]
+    mode = _mode_at(witness.facts.modes, restart_ms)
+    if mode not in ("NORMAL", "PAUSE"):
+        problems.append(f"the mode is {mode or 'none'} {witness.plan.liveness_ms} ms after healing")
+    if mode == "NORMAL" and not _cycled(witness):
+        problems.append("no decision cycle began in the last 30 s before the restart")
+    living = [life for life in witness.lives if life.born_ms <= restart_ms <= life.over_ms]
+    if not living:
+        problems.append("no process lived when the restart was due")
+    return judged("I22", "Alive after healing", 1, problems, note=f"mode {mode}")
+
+
+def _mode_at(modes: tuple[ModeFact, ...], at_ms: int) -> str:
+    """In force just before an instant at which the runtime is asked to stop."""
+    before = [mode.mode for mode in modes if mode.at_ms < at_ms]
+    return before[-1] if before else ""
+
+
+def _cycled(witness: Witness) -> bool:
+    restart_ms = witness.plan.restart_ms
+    return any(restart_ms - _CYCLE_WITHIN_MS <= at_ms < restart_ms for at_ms in witness.cycles)
+
+
+def one_writer(witness: Witness) -> Finding:
+    """I27: each request came from the life whose run wrote it down; no two lives overlap."""
+    lives = witness.lives
+    problems = [
+        f"a life began at {after.born_ms}, before {before.over_ms}"
+        for before, after in pairwise(lives)
+        if after.born_ms < before.over_ms
+    ]
+    spans = {life.run_id: (life.born_ms, life.over_ms + _FLIGHT_MS) for life in lives}
+    runs = {s.order_intent_id: s.run_id for s in witness.facts.transitions
+            if s.to_state == "SENT_UNKNOWN"}  # fmt: skip
+    intents, places = witness.facts.intent_of(), dict(witness.requests())
+    looked_at = 0
+    for request in witness.journal.requests:
+        intent = _intent(request, intents)
+        span = spans.get(runs.get(intent.order_intent_id, "")) if intent else None
+        if intent is None or span is None:
+            continue
+        looked_at += 1
+        row = places[request.row]
+        at_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
+        if not span[0] <= at_ms <= span[1] and not witness.clock_moved:
+            problems.append(f"{intent.client_order_id} arrived at {at_ms}, outside its life {span}")
+    return judged("I27", "One writer of orders", looked_at, problems)
+
+
+def _intent(request: JournalRequest, intents: dict[str, IntentFact]) -> IntentFact | None:
+    return next((intents[name] for name in request.own_ids if name in intents), None)
+
+
+def restart_changes_nothing(witness: Witness) -> Finding:
+    """I28: the life after an orderly stop sends nothing of its own accord for an old decision."""
+    last = witness.lives[-1]
+    if last.born_ms < witness.plan.restart_ms or len(witness.lives) == 1:
+        return judged("I28", "Restart is idempotent", 0, (), note="there was no orderly restart")
+    before = witness.lives[-2]
+    problems = []
+    if before.code not in (ExitCode.CLEAN, ExitCode.PAUSED):
+        problems.append(f"the life before ended with {before.code!r}")
+    problems += _unasked(witness, last.born_ms)
+    return judged("I28", "Restart is idempotent", 1, problems)
+
+
+def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:
+    decided = {d.decision_id: d.at_ms for d in reversed(witness.facts.decisions)}
+    intents = witness.facts.intent_of()
+    news = _first_news(witness, born_ms)
+    for request in witness.journal.requests:
+        at_ms = witness.at(request.row, request.arrived_ms)
+        if not request.verb or at_ms < born_ms or request.row > news:
+            continue
+        intent = _intent(request, intents)
+        if intent is None or decided.get(intent.decision_id, 0) < born_ms:
+            role = intent.role if intent is not None else "?"
+            yield f"{request.method} {request.path} ({role}) {at_ms - born_ms} ms after the restart"
+
+
+def _first_news(witness: Witness, born_ms: int) -> int:
+    """The place of the first change on the exchange that no request of this life made."""
+    for place, row in enumerate(witness.rows, 1):
+        if isinstance(row, FillRow) and witness.at(place, row.t_ms) >= born_ms:
+            return place
+        if isinstance(row, OrderRow) and row.t_end and witness.at(place, row.t_end) >= born_ms:
+            return place
+    return len(witness.rows) + 1

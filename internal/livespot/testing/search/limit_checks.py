@@ -1,0 +1,106 @@
+"""I17: after 429 and 418 there is silence, and a refused request is not repeated without end."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from livespot.evidence.findings import Finding, judged
+from livespot.evidence.journal import JournalRequest
+from livespot.exchange.faults.plan import Ban, Reply
+from livespot.exchange.journal import ModeRow, RequestRow
+from livespot.testing.search.witness import Witness
+
+_MOST_REPEATS = 3
+# A request that was on its way when the answer came.
+_FLIGHT_MS = 20
+# What differs between two attempts at the same thing.
+_OF_ONE_ATTEMPT = frozenset(
+    {"timestamp", "recvWindow", "newClientOrderId", "listClientOrderId", "cancelNewClientOrderId",
+     "aboveClientOrderId", "belowClientOrderId", "workingClientOrderId",
+     "pendingAboveClientOrderId", "pendingBelowClientOrderId"}
+)  # fmt: skip
+
+
+def limits_are_respected(witness: Witness) -> Finding:
+    """I17: silence after 429 and 418 as long as they ask; no limit reached on our own account."""
+    requests = [row for _, row in witness.requests()]
+    silences = [*_throttled(witness), *_banned(witness)]
+    problems = []
+    for name, begin_ms, end_ms in silences:
+        broken = [
+            row
+            for place, row in witness.requests()
+            if row.conn != "model"
+            and begin_ms + _FLIGHT_MS < _sent_ms(witness, place, row) < end_ms
+        ]
+        if broken:
+            first = broken[0]
+            problems.append(
+                f"{len(broken)} requests in the silence {name} asked for until {end_ms}, first "
+                f"{first.method} {first.path} at {first.t_first_byte}"
+            )
+    problems += [
+        f"{row.method} {row.path} earned {row.outcome}"
+        for row in requests
+        if row.outcome[:3] in ("418", "429") and not row.fault and not _has_ban(witness)
+    ]
+    problems += list(_repeated(witness))
+    return judged("I17", "Limits are respected", len(silences), problems)
+
+
+def _throttled(witness: Witness) -> Iterator[tuple[str, int, int]]:
+    """(what, from, until) in market time of each delivered 429 that a fault gave."""
+    replies = {fault.id: fault.what for fault in witness.plan.faults}
+    for place, row in witness.requests():
+        what = next((replies.get(name) for name in row.fault.split(",")), None)
+        if not isinstance(what, Reply) or not row.outcome.startswith("429") or not row.delivered:
+            continue
+        begin_ms = witness.at(place, row.t_reply)
+        until_ms = begin_ms + int(what.headers.get("Retry-After", "0")) * 1000
+        yield f"429 to {row.path}", begin_ms, min(until_ms, _over_ms(witness, begin_ms))
+
+
+def _banned(witness: Witness) -> Iterator[tuple[str, int, int]]:
+    """From the first refusal a ban gave to its end."""
+    bans = {fault.id: fault.what for fault in witness.plan.faults if isinstance(fault.what, Ban)}
+    starts = [
+        (row.t_ms, bans[row.fault].ms)
+        for row in witness.rows
+        if isinstance(row, ModeRow) and row.fault in bans and row.event == "fire"
+    ]
+    for start_ms, ms in starts:
+        told = [
+            witness.at(place, row.t_reply)
+            for place, row in witness.requests()
+            if row.outcome.startswith("418") and witness.at(place, row.t_reply) >= start_ms
+        ]
+        if told and not witness.clock_moved:
+            yield "418", min(told), start_ms + ms
+
+
+def _over_ms(witness: Witness, at_ms: int) -> int:
+    """When the life of this moment was over; only a ban is remembered beyond."""
+    return next((life.over_ms for life in witness.lives if life.over_ms > at_ms), at_ms)
+
+
+def _sent_ms(witness: Witness, place: int, row: RequestRow) -> int:
+    return witness.at(place, row.t_first_byte or row.t_arrive)
+
+
+def _has_ban(witness: Witness) -> bool:
+    return any(isinstance(fault.what, Ban) for fault in witness.plan.faults)
+
+
+def _repeated(witness: Witness) -> Iterator[str]:
+    """Mutations the exchange itself refused again and again in the same words."""
+    refused: Counter[tuple[str, ...]] = Counter()
+    for row in witness.journal.requests:
+        if row.verb and row.outcome.startswith("4") and not row.outcome.startswith("429"):
+            refused[_same(row)] += 1
+    for key, count in refused.items():
+        if count > _MOST_REPEATS:
+            yield f"{key[0]} was refused with {key[1]} {count} times"
+
+
+def _same(row: JournalRequest) -> tuple[str, ...]:
+    kept = sorted(item for item in row.params.items() if item[0] not in _OF_ONE_ATTEMPT)
+    return (f"{row.method} {row.path}", row.outcome, *(f"{name}={value}" for name, value in kept))

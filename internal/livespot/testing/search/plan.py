@@ -1,0 +1,107 @@
+"""One run of the search, written down: market, settings, faults, deaths."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from livespot.contracts.errors import ConfigInvalid
+from livespot.exchange.faults.plan import Fault, FaultPlan, Millis
+from livespot.exchange.settings import ExchangeSettings
+from livespot.exchange.sources import MarketSource
+from livespot.runtime.config import LoadedSettings, load_settings, rehashed
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_course import Death
+from livespot.runtime.replay_run import ReplayOrder
+
+
+class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first."""
+
+    after_ms: Millis
+    point: int | None = None
+    down_ms: Millis = 1000
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run in four phases: faults, two quiet minutes or so, an orderly restart, a short last life.
+
+    `safety_ms` is how long faults and deaths may happen, `liveness_ms` how long the runtime then
+    has to recover, `settle_ms` how long the life after the restart lasts. `settings` overrides
+    defaults by dotted key.
+    """
+
+    seed: int
+    start_ms: int
+    safety_ms: Millis
+    liveness_ms: Millis
+    settle_ms: Millis
+    symbols: tuple[str, ...]
+    shuffled: bool = False
+    settings: dict[str, str | int] = {}
+    faults: tuple[Fault, ...] = ()
+    deaths: tuple[DeathPlan, ...] = ()
+
+    @property
+    def healed_ms(self) -> int:
+        """Market time from which nothing is made to fail."""
+        return self.start_ms + self.safety_ms
+
+    @property
+    def restart_ms(self) -> int:
+        """Market time of the orderly restart."""
+        return self.healed_ms + self.liveness_ms
+
+    @property
+    def span_ms(self) -> int:
+        return self.safety_ms + self.liveness_ms + self.settle_ms
+
+
+def encoded(plan: RunPlan) -> str:
+    """The plan as indented JSON, for a file."""
+    return msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n"
+
+
+def read_plan(path: Path) -> RunPlan:
+    """Raises `ConfigInvalid` when it is not a plan, `OSError` when it cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunPlan)
+    except msgspec.DecodeError as error:
+        raise ConfigInvalid([f"{path}: {error}"]) from error
+
+
+def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> ReplayOrder:
+    """What to replay so that the plan happens, its files below `directory`."""
+    return ReplayOrder(
+        paths=Paths(var=directory),
+        loaded=loaded_for(plan.settings),
+        start_ms=plan.start_ms,
+        span_ms=plan.span_ms,
+        seed=plan.seed,
+        exchange=ExchangeSettings(
+            symbols=frozenset(plan.symbols),
+            plan=FaultPlan(seed=plan.seed, heal_after_ms=plan.safety_ms, faults=plan.faults),
+        ),
+        source=source,
+        shuffled=plan.shuffled,
+        deaths=tuple(
+            Death(point=death.point, after_ms=death.after_ms, down_ms=death.down_ms)
+            for death in plan.deaths
+        ),
+        restart_at_ms=plan.safety_ms + plan.liveness_ms,
+    )
+
+
+def loaded_for(overrides: Mapping[str, str | int]) -> LoadedSettings:
+    """The default settings with some keys changed. Raises `ConfigInvalid` for an unknown key."""
+    loaded = load_settings(None, path="defaults")
+    settings = loaded.settings
+    for key, value in overrides.items():
+        section, _, field = key.partition(".")
+        values: Any = getattr(settings, section, None)
+        if not hasattr(values, field):
+            raise ConfigInvalid([f"{key}: no such setting"])
+        changed = msgspec.structs.replace(values, **{field: value})
+        settings = msgspec.structs.replace(settings, **{section: changed})
+    return rehashed(loaded, settings)

@@ -1,0 +1,189 @@
+"""I10 and I12: a position is protected on the exchange, or the runtime has paused and shouts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from livespot.evidence.findings import Finding, judged
+from livespot.exchange.journal import FillRow, OrderRow
+from livespot.runtime.replay_run import Lived
+from livespot.testing.search.witness import Witness
+
+T_PROTECT_MS = 5000
+T_BOOT_MS = 15_000
+# From a deadline to the durable change of mode: one tick of the loop, one commit, some slack.
+_SLACK_MS = 1000
+# A fill that no stream reports and no read shows: the pause for stale reads, and a boot's time.
+_BLIND_MS = 60_000 + T_BOOT_MS
+_MIN_NOTIONAL = Decimal(5)
+_OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
+_STILL = frozenset({"PAUSE", "EXIT"})
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A span in which more than the smallest order was held without a stop on the exchange.
+
+    `known_ms` is when the ledger learned of what opened it; None when it never did.
+    """
+
+    symbol: str
+    begin_ms: int
+    end_ms: int
+    known_ms: int | None
+
+
+@dataclass(slots=True)
+class _Book:
+    """What one symbol holds and which stops stand for it."""
+
+    held: Decimal = _ZERO
+    price: Decimal = _ZERO
+    stops: dict[int, OrderRow] = field(default_factory=dict)
+    since_ms: int | None = None
+    known_ms: int | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        lists: dict[str, Decimal] = {}
+        for stop in self.stops.values():
+            name = stop.list_cid or str(stop.oid)
+            lists[name] = max(lists.get(name, _ZERO), stop.qty - stop.exec)
+        uncovered = self.held - sum(lists.values(), _ZERO)
+        return uncovered * self.price >= _MIN_NOTIONAL
+
+
+def gaps(witness: Witness) -> Iterator[Gap]:
+    """Every unprotected span, in the order they ended, in market time."""
+    own = {alias.client_order_id for alias in witness.facts.aliases}
+    books: dict[str, _Book] = defaultdict(_Book)
+    now_ms = witness.plan.start_ms
+    for place, row in enumerate(witness.rows, 1):
+        if isinstance(row, FillRow) and row.cid in own:
+            now_ms = max(now_ms, witness.at(place, row.t_ms))
+            key = (row.sym, row.tid)
+            known_ms = witness.received.get(key)
+            _book_fill(books[row.sym], row, witness.facts.quote_asset)
+        elif isinstance(row, OrderRow) and row.cid in own and row.side == "SELL":
+            if row.t_end:
+                now_ms = max(now_ms, witness.at(place, row.t_end))
+            known_ms = witness.updated.get((row.sym, row.oid))
+            _stand(books[row.sym], row)
+        else:
+            continue
+        yield from _turn(row.sym, books[row.sym], now_ms, known_ms)
+    end_ms = witness.lives[-1].over_ms
+    for symbol, book in books.items():
+        if book.since_ms is not None:
+            yield Gap(symbol=symbol, begin_ms=book.since_ms, end_ms=end_ms, known_ms=book.known_ms)
+
+
+def _book_fill(book: _Book, row: FillRow, quote_asset: str) -> None:
+    book.price = row.px
+    book.held += row.qty if row.side == "BUY" else -row.qty
+    if row.fee_asset == row.sym.removesuffix(quote_asset):
+        book.held -= row.fee
+
+
+def _stand(book: _Book, row: OrderRow) -> None:
+    if row.type.startswith("STOP_LOSS") and row.status in _OPEN:
+        book.stops[row.oid] = row
+    else:
+        book.stops.pop(row.oid, None)
+
+
+def _turn(symbol: str, book: _Book, now_ms: int, known_ms: int | None) -> Iterator[Gap]:
+    if book.is_bare and book.since_ms is None:
+        book.since_ms, book.known_ms = now_ms, known_ms
+    elif not book.is_bare and book.since_ms is not None:
+        yield Gap(symbol=symbol, begin_ms=book.since_ms, end_ms=now_ms, known_ms=book.known_ms)
+        book.since_ms = None
+
+
+def protected_or_paused(witness: Witness) -> Finding:
+    """I10: no gap outlasts its deadline unless the mode is PAUSE or EXIT and an alert says CRIT.
+
+    The deadline counts from what the ledger knew, only while a process lived, anew with a longer
+    allowance for each boot; and blindly, 75 s after the gap began, known or not.
+    """
+    found = list(gaps(witness))
+    problems = [problem for gap in found for problem in _exposed(witness, gap)]
+    longest = max((gap.end_ms - gap.begin_ms for gap in found), default=0)
+    note = f"longest gap {longest} ms" if found else ""
+    return judged("I10", "Protected, or paused and shouting", len(found), problems, note=note)
+
+
+def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
+    due_ms = _due(witness.lives, gap.begin_ms, _BLIND_MS, _BLIND_MS)
+    if gap.known_ms is not None:
+        known_ms = max(gap.begin_ms, gap.known_ms)
+        due_ms = min(due_ms, _due(witness.lives, known_ms, T_PROTECT_MS, T_BOOT_MS))
+    due_ms += _SLACK_MS
+    if gap.end_ms <= due_ms:
+        return
+    mode = _mode_at(witness, due_ms)
+    place = f"{gap.symbol} bare from {gap.begin_ms} for {gap.end_ms - gap.begin_ms} ms"
+    if mode not in _STILL:
+        yield f"{place}, and the mode was {mode or 'none'} at {due_ms}"
+    elif not any(
+        alert.severity == "CRIT" and gap.begin_ms <= alert.at_ms <= due_ms + _SLACK_MS
+        for alert in witness.facts.alerts
+    ):
+        yield f"{place}, and no CRIT alert said so"
+
+
+_NEVER = 2**62
+
+
+def _due(lives: Iterable[Lived], from_ms: int, allowed_ms: int, boot_ms: int) -> int:
+    """When an allowance that only living processes use up has been used up."""
+    left = allowed_ms
+    for life in lives:
+        if life.over_ms <= from_ms:
+            continue
+        if life.born_ms > from_ms:
+            left = boot_ms
+        begin_ms = max(life.born_ms, from_ms)
+        if life.over_ms - begin_ms >= left:
+            return begin_ms + left
+        left -= life.over_ms - begin_ms
+    return _NEVER
+
+
+def _mode_at(witness: Witness, at_ms: int) -> str:
+    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms <= at_ms]
+    return modes[-1] if modes else ""
+
+
+def protection_only_tightens(witness: Witness) -> Finding:
+    """I12: a list's stop lies below its target; later stops of one position are never lower."""
+    own = {alias.client_order_id for alias in witness.facts.aliases}
+    best: dict[str, Decimal] = {}
+    held: dict[str, Decimal] = defaultdict(Decimal)
+    targets: dict[str, Decimal] = {}
+    stops: dict[str, OrderRow] = {}
+    seen: set[tuple[str, int]] = set()
+    problems = []
+    for row in witness.rows:
+        if isinstance(row, FillRow) and row.cid in own:
+            held[row.sym] += row.qty if row.side == "BUY" else -row.qty
+            if held[row.sym] * row.px < _MIN_NOTIONAL:
+                best.pop(row.sym, None)
+        if not isinstance(row, OrderRow) or row.cid not in own or row.side != "SELL":
+            continue
+        if not row.type.startswith("STOP_LOSS"):
+            targets[row.list_cid] = row.price or row.stop
+        elif row.status in _OPEN and (row.sym, row.oid) not in seen:
+            seen.add((row.sym, row.oid))
+            stops[row.list_cid or str(row.oid)] = row
+            if row.stop < best.get(row.sym, _ZERO):
+                problems.append(f"{row.sym}: a stop at {row.stop} after one at {best[row.sym]}")
+            best[row.sym] = max(row.stop, best.get(row.sym, _ZERO))
+    problems += [
+        f"{row.sym}: stop {row.stop} is not below target {targets[name]}"
+        for name, row in stops.items()
+        if name in targets and row.stop >= targets[name]
+    ]
+    return judged("I12", "Protection is sane and only tightens", len(seen), problems)

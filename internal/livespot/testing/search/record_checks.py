@@ -1,0 +1,109 @@
+"""I30, I36, I38, I40: the ledger's memory, the exchange's money, the faults, and the volume."""
+
+from collections import Counter
+from decimal import Decimal
+from itertools import combinations
+
+from livespot.evidence.findings import Finding, judged
+from livespot.exchange.faults.plan import AdjustBalance
+from livespot.exchange.journal import BalanceRow, FillRow, OrderRow
+from livespot.exchange.settings import DEMO_ACCOUNT
+from livespot.testing.search.witness import Witness
+
+_MOST_BYTES_PER_HOUR = {"database": 400_000_000, "trail": 200_000_000, "log": 50_000_000}
+_LONGEST_ALERT = 1024
+_MOST_REPEATS = 100
+_ZERO = Decimal(0)
+_HOUR_MS = 3_600_000
+
+
+def evidence_is_monotone(witness: Witness) -> Finding:
+    """I30: what is known of an order never shrinks, and in the end equals the exchange's word."""
+    problems = []
+    known: dict[tuple[str, int], Decimal] = {}
+    for symbol, order_id, text in witness.executed:
+        qty = Decimal(text)
+        if qty < known.get((symbol, order_id), _ZERO):
+            problems.append(f"order {order_id} on {symbol} shrank to {qty}")
+        known[symbol, order_id] = max(qty, known.get((symbol, order_id), _ZERO))
+    last = {(row.sym, row.oid): row for row in witness.rows if isinstance(row, OrderRow)}
+    for order in witness.facts.orders:
+        theirs = last.get((order.symbol, order.order_id))
+        if theirs is None:
+            problems.append(f"the exchange knows no order {order.order_id} on {order.symbol}")
+        elif (theirs.exec, bool(theirs.t_end)) != (order.executed_qty, not order.is_open):
+            problems.append(
+                f"order {order.order_id} on {order.symbol} is {order.status} "
+                f"{order.executed_qty} in the ledger, {theirs.status} {theirs.exec} there"
+            )
+    return judged("I30", "Evidence is monotone", len(witness.facts.orders), problems)
+
+
+def money_adds_up(witness: Witness) -> Finding:
+    """I36: each asset's last balance is its first, plus what was traded, moved, less fees."""
+    quote = witness.facts.quote_asset
+    expected: dict[str, Decimal] = dict(DEMO_ACCOUNT.balances)
+    last: dict[str, Decimal] = {}
+    for row in witness.rows:
+        if isinstance(row, BalanceRow):
+            last[row.asset] = row.free + row.locked
+        elif isinstance(row, FillRow):
+            base = row.sym.removesuffix(quote)
+            sign = 1 if row.side == "BUY" else -1
+            expected[base] = expected.get(base, _ZERO) + sign * row.qty
+            expected[quote] = expected.get(quote, _ZERO) - sign * row.qty * row.px
+            expected[row.fee_asset] = expected.get(row.fee_asset, _ZERO) - row.fee
+    fired = witness.fired()
+    moved = [
+        (fault.what.asset, fault.what.delta)
+        for fault in witness.plan.faults
+        if isinstance(fault.what, AdjustBalance) and fired[fault.id]
+    ]
+    problems = []
+    for asset, total in last.items():
+        deltas = [delta for name, delta in moved if name == asset]
+        # A withdrawal of more than is free does not happen.
+        sums = {
+            sum(chosen, _ZERO)
+            for size in range(len(deltas) + 1)
+            for chosen in combinations(deltas, size)
+        }
+        if total - expected.get(asset, _ZERO) not in sums:
+            problems.append(f"{asset} ends at {total}, fills leave {expected.get(asset, _ZERO)}")
+    return judged("I36", "Money adds up", len(last), problems)
+
+
+def faults_fired(witness: Witness) -> Finding:
+    """I38: something of the plan happened; what did not is named and proves nothing."""
+    planned = [fault.id for fault in witness.plan.faults]
+    fired = witness.fired()
+    idle = [name for name in planned if not fired[name]]
+    note = f"never fired: {', '.join(idle)}" if idle else ""
+    nothing = bool(planned) and len(idle) == len(planned)
+    problems = ["no fault of the plan hit anything"] if nothing else []
+    return judged("I38", "The faults fired", len(planned) - len(idle), problems, note=note)
+
+
+def output_is_bounded(witness: Witness) -> Finding:
+    """I40: files grow within a budget, alerts are short, and no line floods the log."""
+    volume = witness.volume
+    hours = Decimal(witness.plan.span_ms) / _HOUR_MS
+    problems = [
+        f"{name}: {size} bytes in {witness.plan.span_ms} ms"
+        for name, size in volume.bytes_of.items()
+        if size > _MOST_BYTES_PER_HOUR[name] * hours
+    ]
+    if volume.longest_alert > _LONGEST_ALERT:
+        problems.append(f"an alert of {volume.longest_alert} characters")
+    if volume.repeats_per_minute > _MOST_REPEATS:
+        problems.append(f"{volume.repeated!r} {volume.repeats_per_minute} times in a minute")
+    return judged("I40", "Output is bounded", sum(volume.bytes_of.values()), problems)
+
+
+def verbs_fired(witness: Witness) -> Counter[str]:
+    """How often each verb of the plan hit something."""
+    fired = witness.fired()
+    return Counter(
+        {verb: sum(fired[f.id] for f in witness.plan.faults if f.verb == verb)
+         for verb in {f.verb for f in witness.plan.faults}}
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""Runs one plan to its end and judges it."""
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from livespot.contracts.errors import LivespotError
+from livespot.evidence.findings import Finding, judged
+from livespot.exchange.data_sets import DataOrder, open_market
+from livespot.exchange.journal import OrderRow
+from livespot.exchange.sources import MarketSource
+from livespot.runtime.replay_run import RunResult, run_virtual
+from livespot.testing.search.drawing import draw
+from livespot.testing.search.judging import judge
+from livespot.testing.search.plan import RunPlan, encoded, order_of
+from livespot.testing.search.record_checks import verbs_fired
+from livespot.testing.search.witness import Witness, read_witness
+
+PLAN_FILE = "plan.json"
+_TWICE_EVERY = 20
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run showed. `digest` stands for its journal and its audit chain.
+
+    A run that had no entry order, or none of whose faults hit anything, is vacuous: that nothing
+    was violated in it says nothing. `kills` are the steps at which lives were killed.
+    """
+
+    seed: int
+    findings: tuple[Finding, ...]
+    vacuous: bool
+    digest: str
+    planned: dict[str, int]
+    fired: dict[str, int]
+    kills: tuple[int, ...]
+    cpu_ms: int
+    virtual_ms: int
+
+    @property
+    def violations(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.violated)
+
+
+@lru_cache(maxsize=4)
+def market_of(symbols: tuple[str, ...], now_ms: int) -> MarketSource:
+    """The recorded market, opened once per process and hour."""
+    return open_market(DataOrder(name="recorded", seed=0, now_ms=now_ms, only=frozenset(symbols)))
+
+
+def run_seed(seed: int) -> Outcome:
+    """Draw a seed's plan and run it, a sample of the seeds twice."""
+    return run_plan(draw(seed), twice=seed % _TWICE_EVERY == 0)
+
+
+def run_plan(plan: RunPlan, keep: Path | None = None, *, twice: bool = False) -> Outcome:
+    """Run a plan and judge it; `keep` holds its files, else they are removed.
+
+    With `twice` it is run again, and the two must leave the same bytes (I29).
+    """
+    with tempfile.TemporaryDirectory(prefix="livespot-search-") as scratch:
+        directory = keep or Path(scratch) / "run"
+        first = _judged(plan, directory)
+        if not twice:
+            return first
+        second = _judged(plan, Path(scratch) / "again")
+        problems = [] if first.digest == second.digest else ["two runs left different bytes"]
+        same = judged("I29", "Same seed, same history", 1, problems)
+        return msgspec.structs.replace(first, findings=(*first.findings, same))
+
+
+def _judged(plan: RunPlan, directory: Path) -> Outcome:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    (directory / PLAN_FILE).write_text(encoded(plan), encoding="utf-8")
+    source = market_of(plan.symbols, plan.start_ms)
+    try:
+        result = run_virtual(order_of(plan, directory, source))
+    except (LivespotError, RuntimeError, ExceptionGroup) as error:
+        return _broken(plan, error)
+    witness = read_witness(plan, result)
+    return _outcome(witness, result, judge(witness))
+
+
+def _broken(plan: RunPlan, error: Exception) -> Outcome:
+    """A run that could not go on: the runtime or the exchange raised."""
+    finding = judged("RUN", "The run goes to its end", 1, [_innermost(error)])
+    return Outcome(
+        seed=plan.seed,
+        findings=(finding,),
+        vacuous=False,
+        digest="",
+        planned=_planned(plan),
+        fired={},
+        kills=(),
+        cpu_ms=0,
+        virtual_ms=0,
+    )
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    cause = f", because {error.__cause__!r}" if error.__cause__ is not None else ""
+    return f"{error!r}{cause}"[:400]
+
+
+def _outcome(witness: Witness, result: RunResult, findings: tuple[Finding, ...]) -> Outcome:
+    idle = any(finding.id == "I38" and finding.violated for finding in findings)
+    entered = any(isinstance(row, OrderRow) and row.side == "BUY" for row in witness.rows)
+    digest = hashlib.sha256(result.journal.read_bytes())
+    digest.update(result.last_hash.encode())
+    killed = [number for number, life in enumerate(result.lives) if life.code is None]
+    return Outcome(
+        seed=witness.plan.seed,
+        findings=tuple(finding for finding in findings if finding.id != "I38" or not idle),
+        vacuous=idle or not entered,
+        digest=digest.hexdigest(),
+        planned=_planned(witness.plan),
+        fired=dict(verbs_fired(witness)),
+        kills=tuple(result.points_of[number] for number in killed),
+        cpu_ms=result.cpu_ms,
+        virtual_ms=result.virtual_ms,
+    )
+
+
+def _planned(plan: RunPlan) -> dict[str, int]:
+    return dict(Counter(fault.verb for fault in plan.faults))

@@ -1,0 +1,183 @@
+"""Everything a finished run left behind, read from its files: journal, database and directory."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from livespot.evidence.facts import read_facts
+from livespot.evidence.journal import JournalRows
+from livespot.evidence.rows import Facts
+from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
+from livespot.runtime.replay_run import Lived, RunResult
+from livespot.runtime.simulation_journal import read_rows
+from livespot.store.inline import InlineReader
+from livespot.testing.search.plan import RunPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """When an intent's request left by our clock, and how long it was good for."""
+
+    at_ms: int
+    recv_window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """How much was written: bytes by kind of file, the longest alert, the most repeated line."""
+
+    bytes_of: Mapping[str, int]
+    longest_alert: int
+    repeated: str
+    repeats_per_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """What the checks look at. `rows` is the exchange's journal with the places of its rows.
+
+    `received` holds, by (symbol, trade id), when the ledger learned of a fill; `updated`, by
+    (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
+    cycles' events.
+    """
+
+    plan: RunPlan
+    lives: tuple[Lived, ...]
+    facts: Facts
+    journal: JournalRows
+    rows: tuple[Row, ...]
+    sent: Mapping[str, Sent]
+    received: Mapping[tuple[str, int], int]
+    updated: Mapping[tuple[str, int], int]
+    cycles: tuple[int, ...]
+    executed: tuple[tuple[str, int, str], ...]
+    volume: Volume
+    offsets: tuple[int, ...]
+
+    @property
+    def clock_moved(self) -> bool:
+        """Whether a fault changed the exchange's clock at any time."""
+        return any(isinstance(r, ModeRow) and r.verb.startswith("clock.") for r in self.rows)
+
+    def requests(self) -> list[tuple[int, RequestRow]]:
+        """Requests with their place in the journal."""
+        return [(n, row) for n, row in enumerate(self.rows, 1) if isinstance(row, RequestRow)]
+
+    def fired(self) -> Counter[str]:
+        """How often each fault of the plan hit something or took effect."""
+        return Counter(
+            {
+                row.fault: row.fired
+                for row in self.rows
+                if isinstance(row, ModeRow) and row.event in ("fire", "end") and row.fired
+            }
+        )
+
+    def at(self, place: int, exchange_ms: int) -> int:
+        """Market time of an instant that the exchange stamped in the row of this place."""
+        return exchange_ms - self.offsets[place - 1]
+
+
+def read_witness(plan: RunPlan, result: RunResult) -> Witness:
+    """Read all of it. Raises what reading raises: `OSError`, `JournalInvalid`, store errors."""
+    rows = tuple(read_journal(result.journal))
+    run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
+    facts = anyio.run(read_facts, InlineReader(result.database), result.logs, run_id)
+    with closing(sqlite3.connect(result.database)) as database:
+        return Witness(
+            plan=plan,
+            lives=result.lives,
+            facts=facts,
+            journal=read_rows(result.journal),
+            rows=rows,
+            sent=_sent(database),
+            received=_times(database, "trade_id", "fills"),
+            updated=_times(database, "order_id", "orders"),
+            cycles=_cycles(database),
+            executed=_executed(database),
+            volume=_volume(result, database),
+            offsets=offsets_of(plan, rows),
+        )
+
+
+def offsets_of(plan: RunPlan, rows: Sequence[Row]) -> tuple[int, ...]:
+    """How far the exchange's clock was ahead of the market at each row of its journal."""
+    faults = {fault.id: fault.what for fault in plan.faults}
+    stepped, newest_ms = 0, plan.start_ms
+    running: dict[str, tuple[int, int]] = {}
+    found = []
+    for row in rows:
+        if isinstance(row, ModeRow):
+            newest_ms = max(newest_ms, row.t_ms)
+            what: Any = faults.get(row.fault)
+            if row.verb == "clock.step" and row.event == "fire":
+                stepped += what.ms
+            elif row.verb == "clock.skew" and row.event == "fire":
+                running[row.fault] = (row.t_ms, what.ppm)
+            elif row.fault in running and row.event == "end":
+                since_ms, ppm = running.pop(row.fault)
+                stepped += (row.t_ms - since_ms) * ppm // 1_000_000
+        elif isinstance(row, RequestRow):
+            newest_ms = max(newest_ms, row.t_arrive - stepped)
+        drift = sum((newest_ms - since) * ppm // 1_000_000 for since, ppm in running.values())
+        found.append(stepped + drift)
+    return tuple(found)
+
+
+def _sent(database: sqlite3.Connection) -> dict[str, Sent]:
+    rows = database.execute("SELECT order_intent_id, sent_at_ms, recv_window_ms FROM order_intents")
+    return {name: Sent(at_ms=at, recv_window_ms=window) for name, at, window in rows}
+
+
+def _times(database: sqlite3.Connection, key: str, table: str) -> dict[tuple[str, int], int]:
+    sql = f"SELECT symbol, {key}, local_received_ms FROM {table}"  # noqa: S608  literals above
+    return {(symbol, number): at_ms for symbol, number, at_ms in database.execute(sql)}
+
+
+def _cycles(database: sqlite3.Connection) -> tuple[int, ...]:
+    sql = "SELECT min(ts_ms) FROM audit_events WHERE cycle_id <> '' GROUP BY cycle_id ORDER BY 1"
+    return tuple(at_ms for (at_ms,) in database.execute(sql))
+
+
+def _executed(database: sqlite3.Connection) -> tuple[tuple[str, int, str], ...]:
+    """(symbol, order id, executed quantity) of each audited order update, in their order."""
+    sql = (
+        "SELECT symbol, data FROM audit_events WHERE event_type = 'ORDER_UPDATE' "
+        "AND json_extract(data, '$.executed_qty') IS NOT NULL ORDER BY id"
+    )
+    found = []
+    for symbol, text in database.execute(sql):
+        data = json.loads(text)
+        found.append((symbol, int(data.get("order_id", 0)), str(data["executed_qty"])))
+    return tuple(found)
+
+
+def _volume(result: RunResult, database: sqlite3.Connection) -> Volume:
+    text = database.execute("SELECT coalesce(max(length(text)), 0) FROM alerts").fetchone()
+    lines = [json.loads(line) for line in _log(result.logs).splitlines() if line]
+    said = Counter(
+        (str(line.get("event", "")), int(line.get("ts_ms", 0)) // 60_000) for line in lines
+    )
+    top, repeats = said.most_common(1)[0] if said else (("", 0), 0)
+    return Volume(
+        bytes_of={
+            "database": result.database.stat().st_size,
+            "trail": sum(path.stat().st_size for path in result.logs.glob("audit-*")),
+            "log": len(_log(result.logs)),
+        },
+        longest_alert=int(text[0]),
+        repeated=top[0],
+        repeats_per_minute=repeats,
+    )
+
+
+def _log(logs: Path) -> str:
+    path = logs / "replay.log"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
