@@ -15,6 +15,7 @@ _COMMANDS = {
     "doctor": ("livespot_cmd.doctor", "doctor", "Check everything a run needs."),
     "migrate": ("livespot_cmd.migrate", "migrate", "Create or upgrade the database."),
     "status": ("livespot_cmd.status", "status", "Show the first fold of the panel here."),
+    "explain": ("livespot_cmd.explain", "explain", "Say why: a code, a decision, a symbol."),
     "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
     "pause": ("livespot_cmd.operator_commands", "pause", "Stop entries until you resume."),
     "resume": ("livespot_cmd.operator_commands", "resume", "Leave PAUSE, with a reason."),
@@ -70,6 +71,7 @@ def livespot() -> None:
 def main() -> int:
     """Run a command; every expected error becomes a sentence and an exit code."""
     from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
+    from livespot_cmd.options import name_code
 
     # Whatever a command or its child writes is for its owner alone.
     os.umask(0o077)
@@ -84,12 +86,15 @@ def main() -> int:
     except ConfigInvalid as error:
         for problem in error.problems:
             click.echo(problem, err=True)
+        name_code(error.reason_code)
         return ExitCode.USAGE
     except Fatal as error:
         click.echo(f"Error: {error}", err=True)
+        name_code(error.reason_code)
         return error.exit_code
     except LivespotError as error:
         click.echo(f"Error: {error}", err=True)
+        name_code(error.reason_code)
         return ExitCode.PREFLIGHT
     except OSError as error:
         click.echo(f"Error: {error}\nNext: livespot doctor --offline", err=True)

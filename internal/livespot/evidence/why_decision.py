@@ -1,0 +1,333 @@
+"""What kept a watched symbol from being bought: mode, position, strategy, gate, risk, order."""
+
+import msgspec
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.vocabulary import RegimeLabel
+from livespot.evidence import measures
+from livespot.evidence.links import Link, Passage, Question, codes_of, listed, tree_of
+from livespot.evidence.moments import instant
+from livespot.store.reader import Row
+
+# A block said again within a minute is not recorded again; a cycle later silence means something.
+_REPEAT_MS = 60_000
+_HELD = """
+SELECT position_id, phase, opened_at_ms, decision_id FROM positions
+WHERE symbol = ? AND opened_at_ms <= ? AND (closed_at_ms = 0 OR closed_at_ms > ?)
+ORDER BY opened_at_ms DESC LIMIT 1
+"""
+_ENDED = """
+SELECT ts_ms, reasons FROM audit_events WHERE event_type = 'DECISION_PROPOSED'
+AND decision_id = ? AND json_extract(data, '$.outcome') = 'ENDED' AND ts_ms >= ? AND ts_ms <= ?
+ORDER BY id LIMIT 1
+"""
+_REJECTED = """
+SELECT reasons, json_extract(data, '$.detail'), ts_ms, cycle_id FROM audit_events
+WHERE symbol = ? AND event_type = 'UNIVERSE_ELIGIBILITY' AND stage = 'STATE_UPDATE' AND run_id = ?
+AND ts_ms <= ? ORDER BY ts_ms DESC, id DESC LIMIT 1
+"""
+_BLOCKS = """
+SELECT outcome, reasons, at_ms FROM decisions
+WHERE symbol = ? AND run_id = ? AND at_ms <= ? ORDER BY at_ms DESC, id DESC
+"""
+
+
+async def mode_link(ask: Question) -> Link:
+    """The mode of the run at the instant; entries are thought about in NORMAL only."""
+    row = await ask.first(
+        "SELECT mode, reasons, active_json, at_ms FROM sysmodes WHERE run_id = ? AND at_ms <= ? "
+        "ORDER BY id DESC LIMIT 1",
+        ask.run_id,
+        ask.at_ms,
+    )
+    if row is None:
+        return Link(stage="SYSMODE", passage=Passage.STOPPED, text="the run had no mode yet")
+    mode, reasons, active_json, at_ms = row
+    if mode == "NORMAL":
+        return Link(
+            stage="SYSMODE", passage=Passage.PASSED, text="NORMAL: entries allowed", since_ms=at_ms
+        )
+    codes = codes_of(reasons)
+    said = [_demand(reason) for reason in _array(active_json)] or [
+        measures.meaning(code) for code in codes
+    ]
+    return Link(
+        stage="SYSMODE",
+        passage=Passage.STOPPED,
+        text=f"{mode}, so no entries: {listed(said)}",
+        codes=(ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY, *codes),
+        since_ms=at_ms,
+    )
+
+
+async def holding_link(ask: Question) -> Link | None:
+    """The position held at the instant, if any; a symbol is bought once at a time."""
+    row = await ask.first(_HELD, ask.symbol, ask.at_ms, ask.at_ms)
+    if row is None:
+        return None
+    position_id, phase, opened_at_ms, decision_id = row
+    return Link(
+        stage="POSITION_MANAGE",
+        passage=Passage.TRADED,
+        text=f"position {position_id} was open (last phase {phase})",
+        codes=(ReasonCode.RISK_POSITION_ALREADY_OPEN,),
+        since_ms=opened_at_ms,
+        ids=(position_id, decision_id),
+    )
+
+
+async def quarantine_link(ask: Question) -> Link | None:
+    """A quarantine announced within its own time before the instant."""
+    since = ask.at_ms - ask.settings.quarantine.ttl_seconds * 1000
+    row = await ask.first(
+        "SELECT text, at_ms FROM alerts WHERE symbol = ? AND code = 'SYMBOL_QUARANTINED' "
+        "AND at_ms <= ? AND at_ms > ? ORDER BY id DESC LIMIT 1",
+        ask.symbol,
+        ask.at_ms,
+        since,
+    )
+    if row is None:
+        return None
+    return Link(
+        stage="QUARANTINE",
+        passage=Passage.STOPPED,
+        text=f"{ReasonCode.SYMBOL_QUARANTINED}: {row[0]}",
+        codes=(ReasonCode.SYMBOL_QUARANTINED,),
+        since_ms=row[1],
+    )
+
+
+async def cycle_links(ask: Question) -> tuple[Link, ...]:
+    """The newest judgement of a decision cycle, and for a proposal what became of it."""
+    decided = await ask.newest(
+        "outcome, reasons, decision_json, edge_bps_expected, at_ms, decision_id, cycle_id",
+        "decisions",
+        "outcome <> 'MODIFIED'",
+    )
+    rejected = await ask.first(_REJECTED, ask.symbol, ask.run_id, ask.at_ms)
+    if rejected is not None and (decided is None or rejected[2] >= decided[4]):
+        return (_rejection(ask, rejected),)
+    if decided is None:
+        return (_unjudged("no decision cycle had judged it yet"),)
+    if decided[0] == "BLOCKED":
+        return (await _block(ask, decided),)
+    return await _proposal(ask, decided)
+
+
+def _rejection(ask: Question, row: Row) -> Link:
+    reasons, detail, at_ms, cycle_id = row
+    codes = codes_of(reasons)
+    if _is_old(ask, at_ms):
+        return _unjudged(f"no decision cycle looked at it after {instant(at_ms)}")
+    said = [measures.meaning(code) for code in codes]
+    return Link(
+        stage="STATE_UPDATE",
+        passage=Passage.STOPPED,
+        text=f"no valid snapshot: {listed(said)}" + (f" ({detail})" if detail else ""),
+        codes=codes,
+        since_ms=at_ms,
+        ids=(cycle_id,),
+    )
+
+
+async def _block(ask: Question, row: Row) -> Link:
+    _, reasons, text, edge_bps, at_ms, _, cycle_id = row
+    if _is_old(ask, at_ms):
+        return _unjudged(f"no decision cycle looked at it after {instant(at_ms)}")
+    codes, detail = codes_of(reasons), tree_of(text)
+    features = {**detail.get("features", {}), "edge_bps_expected": edge_bps}
+    label = RegimeLabel(detail.get("regime", RegimeLabel.UNCLEAR))
+    said = [
+        measures.failed(code, measures.STRATEGY, features, ask.settings, label) for code in codes
+    ]
+    return Link(
+        stage="STRATEGY_PROPOSE",
+        passage=Passage.STOPPED,
+        text=f"blocked by the strategy in a market it calls {label}: {listed(said)}",
+        codes=codes,
+        since_ms=await _blocked_since(ask, reasons, at_ms),
+        ids=(cycle_id,),
+    )
+
+
+async def _blocked_since(ask: Question, reasons: str, at_ms: int) -> int:
+    """When the unbroken series of the same block began."""
+    since = at_ms
+    gap = _REPEAT_MS + 3 * ask.settings.timing.decision_cycle_ms
+    for outcome, others, then_ms in await ask.reader.rows(_BLOCKS, (ask.symbol, ask.run_id, at_ms)):
+        if outcome != "BLOCKED" or others != reasons or since - then_ms > gap:
+            break
+        since = then_ms
+    return since
+
+
+async def _proposal(ask: Question, row: Row) -> tuple[Link, ...]:
+    """A proposal: ended before the instant it explains nothing any more, else where it stood."""
+    _, reasons, _, edge_bps, at_ms, decision_id, cycle_id = row
+    ended = await ask.first(_ENDED, decision_id, at_ms, ask.at_ms)
+    proposed = Link(
+        stage="STRATEGY_PROPOSE",
+        passage=Passage.PASSED,
+        text=f"proposed with a reward margin of {edge_bps} bps: {', '.join(codes_of(reasons))}",
+        since_ms=at_ms,
+        ids=(decision_id, cycle_id),
+    )
+    links = [proposed, *await _after(ask, decision_id)]
+    stopped = any(link.passage is not Passage.PASSED for link in links)
+    if ended is not None and not stopped:
+        codes = codes_of(ended[1])
+        said = [measures.meaning(code) for code in codes] or ["it ran its whole course"]
+        links.append(
+            Link(
+                stage="EXECUTE_INTENT",
+                passage=Passage.STOPPED,
+                text=f"the proposal ended: {listed(said)}",
+                codes=codes,
+                since_ms=ended[0],
+                ids=(decision_id,),
+            )
+        )
+    if ended is not None and _is_old(ask, ended[0]):
+        return (_unjudged(f"no decision cycle looked at it after {instant(ended[0])}"),)
+    if ended is None and not stopped:
+        links.append(
+            Link(
+                stage="EXECUTE_INTENT",
+                passage=Passage.STOPPED,
+                text=f"proposal {decision_id[:16]} was still on its way",
+                codes=(ReasonCode.RISK_ENTRY_ALREADY_PENDING,),
+                since_ms=at_ms,
+                ids=(decision_id,),
+            )
+        )
+    return tuple(links)
+
+
+async def _after(ask: Question, decision_id: str) -> list[Link]:
+    """Gate, risk and order of a proposal, as far as they had come by the instant."""
+    links: list[Link] = []
+    gate = await ask.first(
+        "SELECT verdict, reasons, error_detail_redacted, modify_applied, at_ms FROM ai_gate_events "
+        "WHERE decision_id = ? AND at_ms <= ? ORDER BY id DESC LIMIT 1",
+        decision_id,
+        ask.at_ms,
+    )
+    if gate is None:
+        return links
+    verdict, reasons, detail, modified, at_ms = gate
+    codes, said = codes_of(reasons), f"{verdict}: {', '.join(codes_of(reasons))}"
+    allowed = verdict in ("ALLOW", "MODIFY")
+    links.append(
+        Link(
+            stage="AIGATE_CALL",
+            passage=Passage.PASSED if allowed else Passage.STOPPED,
+            text=said + (f" ({detail})" if detail else ""),
+            codes=() if allowed else codes,
+            since_ms=at_ms,
+        )
+    )
+    if not allowed:
+        return links
+    judged = decision_id
+    if modified:
+        row = await ask.first(
+            "SELECT decision_id FROM decisions WHERE original_decision_id = ? AND at_ms <= ? "
+            "ORDER BY id DESC LIMIT 1",
+            decision_id,
+            ask.at_ms,
+        )
+        judged = row[0] if row else decision_id
+    return [*links, *await _risk(ask, judged)]
+
+
+async def _risk(ask: Question, decision_id: str) -> list[Link]:
+    row = await ask.first(
+        "SELECT v.verdict, v.approved_qty, v.reasons, v.limits_json, v.at_ms, "
+        "coalesce(d.edge_bps_expected, 0) FROM risk_verdicts v "
+        "LEFT JOIN decisions d ON d.decision_id = v.decision_id "
+        "WHERE v.decision_id = ? AND v.at_ms <= ? ORDER BY v.id DESC LIMIT 1",
+        decision_id,
+        ask.at_ms,
+    )
+    if row is None:
+        return []
+    verdict, approved, reasons, limits_json, at_ms, edge_bps = row
+    codes, limits = codes_of(reasons), tree_of(limits_json)
+    if verdict == "BLOCK":
+        said = [measures.failed_by_risk(code, limits, edge_bps) for code in codes]
+        return [
+            Link(
+                stage="RISK_VERDICT",
+                passage=Passage.STOPPED,
+                text=f"blocked by risk: {listed(said)}",
+                codes=codes,
+                since_ms=at_ms,
+                ids=(decision_id,),
+            )
+        ]
+    link = Link(
+        stage="RISK_VERDICT",
+        passage=Passage.PASSED,
+        text=f"allowed, {measures.price(approved)} approved: {', '.join(codes)}",
+        since_ms=at_ms,
+        ids=(decision_id,),
+    )
+    return [link, *await _orders(ask, decision_id)]
+
+
+async def _orders(ask: Question, decision_id: str) -> list[Link]:
+    rows = await ask.reader.rows(
+        "SELECT order_intent_id, role, state, created_at_ms FROM order_intents "
+        "WHERE decision_id = ? AND side = 'BUY' AND created_at_ms <= ? ORDER BY rowid",
+        (decision_id, ask.at_ms),
+    )
+    if not rows:
+        return []
+    fill = await ask.first(
+        "SELECT min(exchange_time_ms) FROM fills WHERE decision_id = ? AND side = 'BUY' "
+        "AND exchange_time_ms <= ?",
+        decision_id,
+        ask.at_ms,
+    )
+    if fill is not None and fill[0]:
+        return [
+            Link(
+                stage="EXECUTE_INTENT",
+                passage=Passage.TRADED,
+                text="it was bought",
+                since_ms=fill[0],
+                ids=(decision_id,),
+            )
+        ]
+    names = ", ".join(f"{row[1]} {row[0][:15]}" for row in rows)
+    return [
+        Link(
+            stage="EXECUTE_INTENT",
+            passage=Passage.PASSED,
+            text=f"{len(rows)} orders were made, none filled by then: {names}",
+            since_ms=rows[0][3],
+            ids=tuple(row[0] for row in rows),
+        )
+    ]
+
+
+def _unjudged(text: str) -> Link:
+    return Link(stage="STRATEGY_PROPOSE", passage=Passage.NOT_REACHED, text=text)
+
+
+def _is_old(ask: Question, at_ms: int) -> bool:
+    return ask.at_ms - at_ms > _REPEAT_MS + 3 * ask.settings.timing.decision_cycle_ms
+
+
+def _array(text: str) -> list[dict[str, object]]:
+    return msgspec.json.decode(text, type=list[dict[str, object]])
+
+
+def _demand(reason: dict[str, object]) -> str:
+    """An active reason with its value against its limit, where it has them."""
+    text = f"{reason['code']} ({reason['source']})"
+    if reason.get("threshold"):
+        text += f" {reason['value']} against {reason['threshold']} {reason['unit']}".rstrip()
+    elif reason.get("detail"):
+        text += f": {reason['detail']}"
+    return text
