@@ -125,14 +125,15 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
     if not dashboard.decisions:
         return Text("No decision yet: the first candles are being read.", style="dim")
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("decision", "", "margin", "age", "why"):
-        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    for name in ("decision", "", "reward margin (bps)", "hits: need, have", "age", "why"):
+        table.add_column(name, no_wrap=" " not in name and name != "why", overflow="fold")
     for item in dashboard.decisions[:_DECISIONS]:
         proposed = item.outcome == "PROPOSED"
         table.add_row(
             Text(item.symbol, style="bold"),
             Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else ""),
             Text(_margin(item)),
+            Text(_hits(item)),
             Text(age(dashboard.now_ms - item.at_ms)),
             Text(limited([code.code for code in _why(item)])),
         )
@@ -142,7 +143,22 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
 def _margin(item: DecisionView) -> str:
     """A decision that stopped at an earlier check has no margin to show."""
     computed = item.outcome == "PROPOSED" or item.edge_bps_expected != 0
-    return f"{item.edge_bps_expected} bps" if computed else "—"
+    return str(item.edge_bps_expected) if computed else "—"
+
+
+def _hits(item: DecisionView) -> str:
+    """The share of trades that must reach their profit, and the share that did."""
+    edge = item.edge
+    if edge is None:
+        return "—"
+    need = _percent(edge.breakeven_hit_x10000)
+    if edge.measured is None:
+        return f"{need}, unmeasured"
+    return f"{need}, {_percent(edge.measured.hit_rate_x10000)}"
+
+
+def _percent(share_x10000: int) -> str:
+    return f"{share_x10000 // 100}.{share_x10000 % 100 // 10} %"
 
 
 def _position(line: PositionLine, now_ms: int) -> RenderableType:

@@ -218,8 +218,32 @@ class ExecutionView(Message, frozen=True):
     churn: tuple[ChurnView, ...] = ()
 
 
+class MeasuredView(Message, frozen=True):
+    """A hit rate with its 95 % interval, and the mean result of a trade that it would give."""
+
+    hit_rate_x10000: int
+    low_x10000: int
+    high_x10000: int
+    expectancy_bps: int
+
+
+class EdgeView(Message, frozen=True):
+    """Beside a reward margin; it describes and decides nothing.
+
+    `trades` counts the newest closed ones of the same strategy version, regime and mode; with
+    fewer than a hundred nothing is `measured`.
+    """
+
+    breakeven_hit_x10000: int
+    trades: int
+    measured: MeasuredView | None = None
+
+
 class DecisionView(Message, frozen=True):
-    """The newest decision of one symbol and how far it went; gate and risk empty when not asked."""
+    """The newest decision of one symbol and how far it went; gate and risk empty when not asked.
+
+    `edge_bps_expected` is the reward margin, not an expected profit.
+    """
 
     symbol: str
     outcome: str
@@ -234,6 +258,7 @@ class DecisionView(Message, frozen=True):
     gate_reasons: tuple[CodeView, ...] = ()
     risk: str = ""
     risk_reasons: tuple[CodeView, ...] = ()
+    edge: EdgeView | None = None
 
 
 class WatchView(Message, frozen=True):

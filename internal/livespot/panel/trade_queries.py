@@ -22,6 +22,7 @@ from livespot.panel.dashboard import (
     WatchView,
 )
 from livespot.panel.database import PanelDatabase, Row
+from livespot.panel.edge_queries import edge_of, track_record
 
 _DAY_MS = 86_400_000
 _NEAR_LIMIT_PCT = 80
@@ -115,6 +116,7 @@ class _Diff(msgspec.Struct, frozen=True):
 async def decisions(database: PanelDatabase, limit: int) -> tuple[DecisionView, ...]:
     """The newest decision of every recently judged symbol, newest first."""
     found = []
+    record = await track_record(database)
     for row in await database.rows(_DECISIONS, (limit,)):
         symbol, outcome, regime, decision_id, cycle_id, at_ms, score, bps, reasons = row
         gate = await database.first(_GATE, (decision_id,)) if decision_id else None
@@ -134,6 +136,7 @@ async def decisions(database: PanelDatabase, limit: int) -> tuple[DecisionView, 
                 gate_reasons=codes_of(gate[1]) if gate else (),
                 risk=risk[0] if risk else "",
                 risk_reasons=codes_of(risk[1]) if risk else (),
+                edge=await edge_of(database, decision_id, record),
             )
         )
     return tuple(found)

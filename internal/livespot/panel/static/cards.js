@@ -119,19 +119,28 @@ export function decisions({ decisions: all, watchlist }) {
     ? el("div", { class: "counts" }, el("span", { class: "soft" }, "Watching"), watchlist.map((item) => el("span", { class: "chip", title: `score ${item.score_x10000} of 10000` }, el("b", {}, item.symbol), el("span", { class: "soft" }, ` #${item.rank}`))))
     : null;
   if (!all.length) return [watched, empty("No decision yet", "The first candles are being read. Most decisions say no, and each says why.")];
-  return [watched, table("stack", ["Symbol", "Decision", "Reward margin", "Age", "Why"], [2],
+  return [watched, table("stack", ["Symbol", "Decision", "Reward margin (bps)", "Age", "Why"], [2],
     all.map((item) => el("tr", {},
       el("td", { class: "keep" }, el("b", {}, item.symbol), " ", el("span", { class: "soft" }, item.regime.toLowerCase())),
       el("td", { class: "keep" }, fate(item)),
       el("td", { class: "n" }, margin(item)),
       el("td", { class: "keep soft" }, since(item.at_ms)),
-      el("td", { class: "why" }, why(item).map((code) => el("div", { title: code.action }, el("span", {}, code.meaning || code.code), code.meaning ? el("span", { class: "soft mono" }, ` ${code.code}`) : null))))))];
+      el("td", { class: "why" }, why(item).map((code) => el("div", { title: code.action }, el("span", {}, code.meaning || code.code), code.meaning ? el("span", { class: "soft mono" }, ` ${code.code}`) : null)), item.edge ? el("div", { class: "soft" }, odds(item.edge)) : null))))];
 }
 
 // A decision that stopped at an earlier check has no margin to show.
 function margin(item) {
   if (item.outcome !== "PROPOSED" && item.edge_bps_expected === 0) return "—";
   return `${item.edge_bps_expected} bps`.replace("-", "−");
+}
+
+// What share of trades must reach the target, and what closed trades have shown; it decides nothing.
+function odds({ breakeven_hit_x10000: need, trades, measured }) {
+  const percent = (share) => `${(share / 100).toFixed(1)} %`;
+  const needed = `Breaks even at ${percent(need)} hits`;
+  if (!measured) return `${needed}; hit rate unmeasured (${trades} trades)`;
+  const between = `${percent(measured.low_x10000)} to ${percent(measured.high_x10000)}`;
+  return `${needed}; hit rate ${percent(measured.hit_rate_x10000)} (${between}), expectancy ${measured.expectancy_bps} bps`.replace(" -", " −");
 }
 
 function fate(item) {
