@@ -36,6 +36,7 @@ _BLOCKS = {
     5: "5000: risk",
     6: "6000: strategy and entry",
 }
+_CODE_HEAD = ("no.", "code", "what it means", "what you do", "what livespot does")
 _PART = re.compile(r"\*?\b(Reads|Writes|Owns)\b\*?:? ")
 _MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
@@ -78,14 +79,14 @@ def _reason_codes() -> str:
     text = []
     for thousand, title in _BLOCKS.items():
         codes = sorted((c for c in ReasonCode if number_of(c) // 1000 == thousand), key=number_of)
-        rows = (
-            (str(number_of(code)), f"`{code}`", CATALOGUE[code].meaning, CATALOGUE[code].action)
-            for code in codes
-        )
-        text.append(
-            f"### {title}\n\n" + _table(("no.", "code", "what it means", "what you do"), rows)
-        )
+        text.append(f"### {title}\n\n" + _table(_CODE_HEAD, (_code_row(code) for code in codes)))
     return "\n".join(text)
+
+
+def _code_row(code: ReasonCode) -> tuple[str, ...]:
+    entry = CATALOGUE[code]
+    itself = f"*Reserved.* {entry.reserved}" if entry.reserved else entry.by_itself
+    return str(number_of(code)), f"`{code}`", entry.meaning, entry.action, itself
 
 
 def _actor(name: str, module: str) -> str:
