@@ -1,10 +1,8 @@
 """Order lists: OCO, OTO, OTOCO, OPO and OPOCO from placement to the last leg."""
 
-from decimal import Decimal
-
 import pytest
 
-from livespot.exchange.model import AccountSpec, ListKind, ListStatus, Rejection
+from livespot.exchange.model import ListKind, ListStatus, Rejection
 from livespot.testing.spot_desk import BASIC_FILTERS, SYMBOL, SpotDesk, refusal, symbol_row
 
 OCO = "side=SELL quantity=2 aboveType=LIMIT_MAKER abovePrice=110 belowType=STOP_LOSS "
@@ -144,64 +142,6 @@ def test_legacy_oco_makes_the_same_list(desk: SpotDesk) -> None:
     assert caught.value.code == -1128
 
 
-def test_opoco_funds_only_the_working_side_and_names_no_leg_quantity(desk: SpotDesk) -> None:
-    reply = desk.place_list("opoco", f"{WORKING} {LEGS}")
-    working, stop, take = reply["orderReports"]
-    assert [one["status"] for one in reply["orderReports"]] == ["NEW", "PENDING_NEW", "PENDING_NEW"]
-    assert "origQty" in working
-    assert "origQty" not in stop
-    assert "origQty" not in take
-    assert reply["contingencyType"] == "OTO"
-    assert desk.held("USDT") == ("9800", "200")
-    assert desk.held("BTC") == ("10", "0")
-
-
-def test_opoco_keeps_a_partial_fill_locked_and_arms_only_when_complete(desk: SpotDesk) -> None:
-    desk.place_list("opoco", f"{WORKING} {LEGS}")
-    desk.print_sell("100", "11")
-    assert desk.status(2) == "PENDING_NEW"
-    assert desk.held("BTC") == ("9.999", "1")
-    desk.engine.drain_events()
-    desk.print_sell("100", "1")
-    assert desk.trail() == [(1, "TRADE", "FILLED"), (2, "NEW", "NEW"), (3, "NEW", "NEW")]
-    assert desk.query(2)["origQty"] == desk.query(3)["origQty"] == "2.00000000"
-    assert desk.held("BTC") == ("9.998", "2")
-
-
-def test_opoco_legs_sell_the_net_quantity_when_no_other_base_covers_the_fee() -> None:
-    desk = SpotDesk()
-    desk.book()
-    desk.print_buy("100.5", "0.5")
-    desk.order("side=SELL type=MARKET quantity=10")
-    desk.book()
-    desk.place_list("opoco", f"{WORKING} {LEGS}")
-    desk.print_sell("99.5")
-    assert desk.query(3)["origQty"] == "1.99800000"
-    assert desk.held("BTC") == ("0", "1.998")
-
-
-def test_opoco_remainder_below_a_lot_step_is_released() -> None:
-    desk = SpotDesk()
-    desk.book()
-    desk.print_buy("100.5", "0.5")
-    desk.order("side=SELL type=MARKET quantity=10")
-    desk.book()
-    desk.place_list("opoco", f"{WORKING} {LEGS} workingQuantity=1.234")
-    desk.print_sell("99.5")
-    assert desk.query(3)["origQty"] == "1.23200000"
-    assert desk.held("BTC") == ("0.000766", "1.232")
-
-
-def test_opoco_completes_its_whole_life_through_the_take_leg(desk: SpotDesk) -> None:
-    desk.place_list("opoco", f"{WORKING} {LEGS}")
-    desk.print_sell("99.5")
-    desk.engine.drain_events()
-    desk.print_buy("110.5")
-    assert desk.trail() == [(3, "TRADE", "FILLED"), (2, "EXPIRED", "EXPIRED")]
-    assert desk.engine.all_lists("alice", {})[0]["listStatusType"] == "ALL_DONE"
-    assert desk.held("BTC") == ("9.998", "0")
-
-
 def test_trade_that_falls_through_entry_and_stop_sells_at_once(desk: SpotDesk) -> None:
     desk.place_list("opoco", f"{WORKING} {LEGS}")
     desk.print_sell("94")
@@ -272,12 +212,6 @@ def test_oto_and_opo_carry_a_single_pending_order(desk: SpotDesk) -> None:
     desk.print_sell("95")
     assert (desk.status(2), desk.status(4)) == ("FILLED", "FILLED")
     assert desk.engine.open_lists("alice") == []
-
-
-def test_opo_with_a_market_leg_sells_at_once(desk: SpotDesk) -> None:
-    desk.place_list("opo", f"{WORKING} pendingSide=SELL pendingType=MARKET")
-    desk.print_sell("99.5")
-    assert desk.status(2) == "FILLED"
 
 
 @pytest.mark.parametrize(
@@ -572,14 +506,3 @@ def test_otoco_and_opoco_may_come_without_the_leg_below(desk: SpotDesk) -> None:
     with pytest.raises(Rejection) as caught:
         desk.place_list("otoco", f"{WORKING} {legs} pendingQuantity=2 pendingBelowStopPrice=95")
     assert caught.value.code == -1104
-
-
-def test_opo_that_buys_the_discount_asset_sells_it_less_the_commission() -> None:
-    funds = {"USDT": Decimal(10_000), "BTC": Decimal(10)}
-    owner = AccountSpec(account_id="alice", balances=funds, discount_asset="BTC")
-    desk = SpotDesk(accounts=(owner,))
-    desk.book()
-    desk.place_list("opoco", f"{WORKING} {LEGS}")
-    desk.print_sell("99.5")
-    assert desk.query(3)["origQty"] == "1.99800000"
-    assert desk.held("BTC") == ("10", "1.998")

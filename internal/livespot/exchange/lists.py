@@ -1,6 +1,7 @@
 """Order lists: placing them, arming their legs, and ending what belongs together."""
 
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 
 from livespot.exchange.filters import check_counts, check_position
@@ -236,8 +237,7 @@ def _arm(exchange: Exchange, market: Market, order_list: OrderList) -> None:
     account = exchange.accounts[order_list.account_id]
     legs = [leg for leg in exchange.members(order_list) if leg.status == "PENDING_NEW"]
     if order_list.bought is not None:
-        lot = market.spec.filters.lot
-        qty = floor_to(order_list.bought.amount, lot.step if lot else ZERO)
+        qty = _within_lots(market, order_list.bought.amount, legs)
         for leg in legs:
             leg.orig_qty = qty
     try:
@@ -252,6 +252,15 @@ def _arm(exchange: Exchange, market: Market, order_list: OrderList) -> None:
             end_order(exchange, leg, "EXPIRED", "REJECTED")
         return
     _start_legs(exchange, market, legs)
+
+
+def _within_lots(market: Market, amount: Decimal, legs: list[Order]) -> Decimal:
+    """The largest quantity up to `amount` that the lot filters of every leg allow."""
+    filters = market.spec.filters
+    market_lot = filters.market_lot if any(leg.type == "MARKET" for leg in legs) else None
+    rules = [rule for rule in (filters.lot, market_lot) if rule is not None]
+    step = max((rule.step for rule in rules), default=ZERO)
+    return floor_to(min([amount, *(rule.high for rule in rules if rule.high > 0)]), step)
 
 
 def _start_legs(exchange: Exchange, market: Market, legs: list[Order]) -> None:
