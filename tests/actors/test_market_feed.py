@@ -4,18 +4,21 @@ from dataclasses import dataclass
 
 import anyio
 import msgspec
+import pytest
 
 from livespot.actors.mail import (
     AttachmentWanted,
     FeedInbox,
     KlineGapFound,
     MarketStateInbox,
+    PricesInsane,
     RiskInbox,
     StreamDropped,
     SymbolDropped,
 )
 from livespot.actors.market_feed import MarketFeed
 from livespot.actors.stream_age import StreamAge
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import Unreachable
 from livespot.contracts.market import BookTicker, KlineHistory, KlineUpdate
 from livespot.contracts.settings import Settings
@@ -209,6 +212,72 @@ async def test_an_insane_frame_is_dropped_counted_and_told_once() -> None:
         assert [book.update_id for book in taken] == [10]
         assert desk.age.malformed == 2
         assert desk.alerts.stats().received == 1
+
+
+def _book_with(**numbers: str) -> bytes:
+    book = {"b": "99.99", "B": "70", "a": "100.01", "A": "30", **numbers}
+    return _frame("solusdt@bookTicker", {"u": 9, "s": "SOLUSDT", **book})
+
+
+def _trade_with(price: str, qty: str = "1") -> bytes:
+    trade = {"s": "SOLUSDT", "a": 1, "p": price, "q": qty, "T": 1, "m": False}
+    return _frame("solusdt@aggTrade", trade)
+
+
+def _kline_with(**numbers: str) -> bytes:
+    kline = {"t": 60_000, "i": "1m", "x": True, "v": "5", **numbers}
+    return _frame("solusdt@kline_1m", {"s": "SOLUSDT", "E": 120_000, "k": kline})
+
+
+@pytest.mark.parametrize(
+    "insane",
+    [
+        pytest.param(_book_with(b="0"), id="bid-zero"),
+        pytest.param(_book_with(b="NaN"), id="bid-nan"),
+        pytest.param(_book_with(a="sNaN"), id="ask-signalling-nan"),
+        pytest.param(_book_with(a="Infinity"), id="ask-infinite"),
+        pytest.param(_book_with(B="-1"), id="size-negative"),
+        pytest.param(_book_with(A="NaN"), id="size-nan"),
+        pytest.param(_book_with(b="100.02"), id="crossed"),
+        pytest.param(_trade_with("0"), id="trade-at-zero"),
+        pytest.param(_trade_with("NaN"), id="trade-at-nan"),
+        pytest.param(_trade_with("100", "-1"), id="trade-of-less-than-nothing"),
+        pytest.param(_kline_with(o="1", h="2", l="0", c="1"), id="candle-from-zero"),
+        pytest.param(_kline_with(o="1", h="1", l="2", c="1"), id="candle-upside-down"),
+        pytest.param(_kline_with(o="1", h="NaN", l="1", c="1"), id="candle-of-nan"),
+    ],
+)
+async def test_a_symbol_with_insane_numbers_is_set_aside_and_nothing_of_it_passes(
+    insane: bytes,
+) -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+        await _until(lambda: connection.subscribed >= _everything_of("SOLUSDT"))
+        connection.put(insane, insane, _book(10))
+
+        with anyio.fail_after(5):
+            [taken] = await desk.books.receive_all()
+            told = await desk.risk.receive()
+
+        assert taken.update_id == 10
+        assert isinstance(told, PricesInsane)
+        assert told.symbol == "SOLUSDT"
+        assert desk.risk.receive_nowait() is None
+        alert = desk.alerts.receive_nowait()
+        assert isinstance(alert, Alert)
+        assert alert.code is ReasonCode.MD_PRICE_INSANE
+
+
+async def test_insane_numbers_of_a_symbol_nobody_attached_set_nothing_aside() -> None:
+    async with _running() as desk:
+        connection = await desk.stream.opened(1)
+        connection.put(_book_with(b="0"), _book(10))
+        with anyio.fail_after(5):
+            await desk.books.receive_all()
+
+        assert desk.age.malformed == 1
+        assert desk.risk.receive_nowait() is None
 
 
 async def test_noise_alone_is_no_sign_of_life() -> None:

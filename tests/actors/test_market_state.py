@@ -15,6 +15,7 @@ from livespot.actors.mail import (
     LatencySeen,
     MarketStateInbox,
     Marks,
+    PricesInsane,
     RiskInbox,
     SignalInbox,
     SnapshotsAsked,
@@ -388,3 +389,132 @@ async def test_a_symbol_without_books_for_ten_seconds_counts_as_silent() -> None
 
         assert desk.age.silent_percent == 100
         assert not (await desk.features()).warm
+
+
+def _jump(update_id: int, share: str, at_ms: int) -> BookTicker:
+    book = a_book(update_id, local_received_ms=at_ms)
+    factor = Decimal(share)
+    return replace(book, bid=book.bid * factor, ask=book.ask * factor)
+
+
+def _set_aside(desk: _Desk) -> list[PricesInsane]:
+    told = []
+    while (message := desk.risk.receive_nowait()) is not None:
+        if isinstance(message, PricesInsane):
+            told.append(message)
+    return told
+
+
+async def test_a_spike_of_one_book_is_never_seen_and_sets_its_symbol_aside() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        desk.books.put(_SOL, _jump(200, "0.6", desk.clock.now_ms()))
+        await desk.turn()
+
+        doubtful = await desk.snapshots()
+        desk.books.put(_SOL, a_book(201, local_received_ms=desk.clock.now_ms()))
+        await desk.turn()
+        calm = await desk.snapshots()
+
+        [rejection] = doubtful.rejections
+        assert rejection.reasons == (ReasonCode.MD_PRICE_INSANE,)
+        [snapshot] = calm.snapshots
+        assert snapshot.prices.best_bid == Decimal("99.99")
+        assert snapshot.microstructure.microvol_bps_10s == 0
+        [told] = _set_aside(desk)
+        assert told.symbol == _SOL
+        codes = []
+        while (alert := desk.governor.receive_nowait()) is not None:
+            codes.append(alert.code if isinstance(alert, Alert) else None)
+        assert codes == [ReasonCode.MD_PRICE_INSANE]
+
+
+async def test_a_crash_that_goes_on_is_believed_and_sets_nothing_aside() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        for step in range(3):
+            desk.clock.advance(1000)
+            desk.age.consumed(desk.clock.monotonic_ms())
+            desk.books.put(_SOL, _jump(200 + step, "0.6", desk.clock.now_ms()))
+            await desk.turn()
+
+        built = await desk.snapshots()
+
+        [snapshot] = built.snapshots
+        assert snapshot.prices.best_bid == Decimal("59.994")
+        assert _set_aside(desk) == []
+
+
+async def test_a_trade_far_from_the_market_is_no_last_price() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        await desk.inbox.send(replace(_trade(desk.clock.now_ms()), price=Decimal(140)))
+        await desk.inbox.send(replace(_trade(desk.clock.now_ms()), price=Decimal("99.9")))
+        await desk.turn()
+
+        built = await desk.snapshots()
+
+        [snapshot] = built.snapshots
+        assert snapshot.prices.last_price == Decimal("99.9")
+        assert len(_set_aside(desk)) == 1
+
+
+async def test_a_closed_candle_that_looks_wrong_is_read_again() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        wrong = _minute(_START)
+        wick = replace(wrong.candle, high=wrong.candle.high * 2)
+        desk.clock.advance(60_000)
+        await desk.inbox.send(replace(wrong, candle=wick))
+        desk.clock.advance(3_001)
+        await desk.turn()
+
+        assert desk.signal.receive_nowait() is None
+        assert desk.feed.receive_nowait() == KlineGapFound(
+            symbol=_SOL, interval=Interval.M1, from_ms=_START, to_ms=_START
+        )
+        history = (a_candle(_START - 60_000), wick)
+        await desk.inbox.send(KlineHistory(symbol=_SOL, interval=Interval.M1, candles=history))
+        await desk.turn()
+        told = desk.signal.receive_nowait()
+        assert isinstance(told, CandleClosed)
+        assert told.candles == (wick,)
+
+
+async def test_an_event_of_the_future_is_dropped_and_does_not_make_the_present_old() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        far = _trade(desk.clock.now_ms() + 86_400_000)
+        await desk.inbox.send(replace(far, price=Decimal(101)))
+        await desk.inbox.send(replace(_trade(desk.clock.now_ms()), price=Decimal("100.5")))
+        await desk.turn()
+
+        built = await desk.snapshots()
+
+        [snapshot] = built.snapshots
+        assert snapshot.prices.last_price == Decimal("100.5")
+        assert snapshot.exchange_time_ms == desk.clock.now_ms()
+
+
+async def test_books_whose_ids_began_anew_are_taken_after_ten_seconds() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        await desk.warm()
+        for update_id in range(1, 13):
+            desk.clock.advance(1000)
+            desk.age.consumed(desk.clock.monotonic_ms())
+            desk.books.put(
+                _SOL, a_book(update_id, bid=Decimal("99.5"), local_received_ms=desk.clock.now_ms())
+            )
+            await desk.turn()
+        marks = []
+        while (message := desk.risk.receive_nowait()) is not None:
+            if isinstance(message, Marks):
+                marks.append(message.bids.get(_SOL))
+
+        assert Decimal("99.99") in marks
+        assert marks[-1] == Decimal("99.5")

@@ -23,6 +23,7 @@ from livespot.actors.mail import (
     GovernorInbox,
     Marks,
     MutationCounted,
+    PricesInsane,
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
@@ -36,7 +37,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import AccountView, Balance, Fill
-from livespot.contracts.records import ReserveRow, RiskVerdictRow
+from livespot.contracts.records import ReserveRow, RiskVerdictRow, SymbolHealth
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
@@ -95,6 +96,7 @@ class _House:
     signal: Mailbox[SignalInbox]
     governor: Mailbox[GovernorInbox]
     market: Mailbox[FeaturesAsked]
+    health: Mailbox[SymbolHealth]
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     async def say(self, *messages: RiskInbox) -> None:
@@ -167,6 +169,7 @@ async def _house(path: Path, *, free: str = "10000") -> AsyncIterator[_House]:
         signal=Mailbox("signal", 64, clock),
         governor=Mailbox("governor", 64, clock),
         market=Mailbox("market", 64, clock),
+        health=Mailbox("health", 64, clock),
     )
     officer = RiskOfficer(
         settings=Settings(),
@@ -179,6 +182,7 @@ async def _house(path: Path, *, free: str = "10000") -> AsyncIterator[_House]:
         signal=house.signal,
         governor=house.governor,
         market=house.market,
+        health_to=(house.health,),
     )
     try:
         async with anyio.create_task_group() as group:
@@ -368,6 +372,36 @@ async def test_three_filter_rejections_quarantine_the_symbol_across_a_restart(pa
         house.clock.advance(3_600_000)
         await house.say(_NORMAL)
         assert (await house.ledger.symbol_health())[0].quarantined_until_ms == 0
+
+
+async def test_insane_prices_quarantine_at_once_and_selection_hears_of_it(path: Path) -> None:
+    async with _house(path) as house:
+        await house.say(PricesInsane(symbol="SOLUSDT", at_ms=NOW_MS))
+
+        [alert] = house.alerts()
+        assert (alert.code, alert.symbol) == (ReasonCode.SYMBOL_QUARANTINED, "SOLUSDT")
+        told = house.health.receive_nowait()
+        assert told is not None
+        assert (told.symbol, told.cause) == ("SOLUSDT", "PRICES_INSANE")
+        assert told.quarantined_until_ms == NOW_MS + 3_600_000
+        assert (await house.ledger.symbol_health()) == (told,)
+        await house.propose()
+        assert ReasonCode.SYMBOL_QUARANTINED in house.ended()
+
+
+async def test_selection_hears_of_quarantines_of_the_last_run_and_of_their_end(path: Path) -> None:
+    async with _house(path) as house:
+        await house.say(PricesInsane(symbol="SOLUSDT", at_ms=NOW_MS))
+
+    async with _house(path) as house:
+        again = house.health.receive_nowait()
+        assert again is not None
+        assert again.quarantined_until_ms == NOW_MS + 3_600_000
+        house.clock.advance(3_600_000)
+        await house.say(_NORMAL)
+        over = house.health.receive_nowait()
+        assert over is not None
+        assert over.quarantined_until_ms == 0
 
 
 async def test_a_symbol_that_stops_trading_is_set_aside(path: Path) -> None:

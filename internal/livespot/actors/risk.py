@@ -6,7 +6,7 @@ RISK_VERDICT events with verdicts, counters, reserves and quarantines, durable b
 Owns: counters, reserves, quarantine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
@@ -62,7 +62,7 @@ from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import BalancesChanged, Position
 from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
-from livespot.contracts.records import Record
+from livespot.contracts.records import Record, SymbolHealth
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.venue import OrderCounts
@@ -99,6 +99,7 @@ class RiskOfficer:
     signal: Mailbox[SignalInbox]
     governor: Mailbox[GovernorInbox]
     market: Sink[FeaturesAsked]
+    health_to: Sequence[Sink[SymbolHealth]] = ()
     order_cap: Decimal | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -107,6 +108,7 @@ class RiskOfficer:
         await self._verify_reserves(memory, at_boot=True)
         now_ms = self.clock.now_ms()
         await self._save(memory, "RESTORED", [r.row(now_ms) for r in memory.book.values()])
+        self._share([quarantine.row(faults, now_ms) for faults in memory.faults.values()])
         task_status.started()
         async for message in self.inbox:
             await self._sweep(memory)
@@ -344,7 +346,9 @@ class RiskOfficer:
             and not quarantine.is_quarantined(memory.faults_of(faults.symbol), now_ms)
         ]
         memory.faults.update({faults.symbol: faults for faults in new})
-        await self._save(memory, cause, [quarantine.row(faults, now_ms) for faults in new])
+        rows = [quarantine.row(faults, now_ms) for faults in new]
+        await self._save(memory, cause, rows)
+        self._share(rows)
         for faults in fresh:
             await self._alert(
                 Severity.WARN,
@@ -352,6 +356,12 @@ class RiskOfficer:
                 f"{faults.symbol} takes no entries: {faults.cause}",
                 symbol=faults.symbol,
             )
+
+    def _share(self, rows: Iterable[SymbolHealth]) -> None:
+        """Let selection leave out what is set aside; risk refuses it with or without that."""
+        for row in rows:
+            for sink in self.health_to:
+                sink.offer(row)
 
     async def _count_mutation(self, memory: RiskMemory, message: MutationCounted) -> None:
         before = memory.counters.of(message.symbol).churn_until_ms

@@ -181,6 +181,7 @@ def _risk(plan: Plan, seams: Seams, house: House) -> Actor:
         signal=wires.signal,
         governor=wires.governor,
         market=wires.state,
+        health_to=(wires.scanner, wires.state),
         order_cap=plan.order_cap,
     )
 
