@@ -182,3 +182,74 @@ def test_counters_survive_a_restart_byte_for_byte() -> None:
 
     assert risk_counters.from_json(text) == counters
     assert risk_counters.to_json(risk_counters.from_json(text)) == text
+
+
+_MIDNIGHT = (TODAY + 1) * DAY_MS
+
+
+@pytest.mark.parametrize(("at_ms", "of_today"), [(_MIDNIGHT - 1, False), (_MIDNIGHT, True)])
+def test_a_fill_told_after_midnight_belongs_to_the_day_it_was_executed_on(
+    at_ms: int, of_today: bool
+) -> None:
+    held = _book(Counters(day=TODAY), a_trade(1, Side.BUY, "100", "1"))
+    day = risk_counters.day_rolled(held, {}, _MIDNIGHT)
+    late = a_trade(2, Side.SELL, "50", "0.999", exchange_time_ms=at_ms)
+
+    sold = _book(day, late, IntentRole.SL)
+
+    assert (sold.realised_today < 0) is of_today
+    assert sold.day == TODAY + 1
+    assert sold.lots[_SYMBOL].qty == 0
+
+
+@pytest.mark.parametrize(("at_ms", "trades"), [(_MIDNIGHT - 1, 0), (_MIDNIGHT, 1)])
+def test_a_trade_counts_on_the_day_the_exchange_executed_it(at_ms: int, trades: int) -> None:
+    fill = a_trade(1, Side.BUY, "100", "1", exchange_time_ms=at_ms)
+
+    assert _book(Counters(day=TODAY + 1), fill).trades_today == trades
+
+
+def test_the_exchanges_midnight_may_come_first() -> None:
+    worn = Counters(day=TODAY, trades_today=20, realised_today=Decimal(-499))
+
+    first = _book(worn, a_trade(1, Side.BUY, "100", "1", exchange_time_ms=_MIDNIGHT))
+
+    assert (first.day, first.trades_today) == (TODAY + 1, 1)
+    assert first.realised_today == 0
+    assert risk_counters.day_rolled(first, {}, _MIDNIGHT - 1) is first
+    assert risk_counters.day_rolled(first, {}, _MIDNIGHT + 1) is first
+
+
+def test_a_clock_set_back_over_midnight_resets_nothing() -> None:
+    worn = Counters(day=TODAY + 1, trades_today=20, fired=(ReasonCode.RISK_DAILY_LOSS_LIMIT,))
+
+    assert risk_counters.day_rolled(worn, {}, _MIDNIGHT - 1) is worn
+
+
+def test_an_old_peak_does_not_outlive_its_day() -> None:
+    held = _book(_START, a_trade(1, Side.BUY, "100", "10"))
+    high, _ = risk_counters.marked(held, {_SYMBOL: Decimal(160)}, _RISK)
+    low = {_SYMBOL: Decimal(111)}
+
+    late, on_the_day = risk_counters.marked(high, low, _RISK)
+    fresh = risk_counters.day_rolled(high, low, _MIDNIGHT)
+    _, next_day = risk_counters.marked(fresh, low, _RISK)
+
+    # 9.99 x 49 is less than 500; one more unit of price is not.
+    assert on_the_day == ()
+    assert risk_counters.marked(late, {_SYMBOL: Decimal("109.9")}, _RISK)[1] == (
+        ReasonCode.RISK_DRAWDOWN_LIMIT,
+    )
+    assert next_day == ()
+    assert risk_counters.marked(fresh, {_SYMBOL: Decimal("109.9")}, _RISK)[1] == ()
+
+
+def test_a_lot_keeps_its_last_valuation_until_the_market_speaks_again() -> None:
+    held = _book(_START, a_trade(1, Side.BUY, "100", "10"))
+    rich, _ = risk_counters.marked(held, {_SYMBOL: Decimal(160)}, _RISK)
+
+    again = risk_counters.from_json(risk_counters.to_json(rich))
+
+    assert risk_counters.equity(again, {}) == risk_counters.equity(rich, {_SYMBOL: Decimal(160)})
+    # Counted at cost it would have fallen by 600 and blocked the day.
+    assert risk_counters.marked(again, {}, _RISK)[1] == ()
