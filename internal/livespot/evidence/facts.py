@@ -53,7 +53,11 @@ _DECISIONS = """
 SELECT d.decision_id, d.run_id, d.symbol, d.outcome, d.snapshot_id,
        coalesce(json_extract(d.decision_json, '$.snapshot_hash'), ''),
        coalesce(json_extract(d.decision_json, '$.entry_plan.qty'), '0'),
-       d.original_decision_id, d.at_ms
+       d.original_decision_id, d.at_ms,
+       coalesce(json_extract(d.decision_json, '$.strategy_id'), ''),
+       coalesce(json_extract(d.decision_json, '$.strategy_version'), ''),
+       coalesce(json_extract(d.decision_json, '$.regime'), ''),
+       coalesce(json_extract(d.decision_json, '$.mode'), '')
 FROM decisions d WHERE d.outcome <> 'BLOCKED' ORDER BY d.id
 """
 _FIRST_REASON = "coalesce(json_extract(reasons, '$[0]'), '(no reason)')"

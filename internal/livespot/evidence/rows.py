@@ -169,6 +169,10 @@ class DecisionFact(Message, frozen=True):
     planned_qty: Decimal
     original_decision_id: str
     at_ms: int
+    strategy_id: str = ""
+    strategy_version: str = ""
+    regime: str = ""
+    mode: str = ""
 
 
 class SnapshotFact(Message, frozen=True):

@@ -13,6 +13,7 @@ from livespot.evidence.journal import JournalRows
 from livespot.evidence.journal_checks import our_fills
 from livespot.evidence.round_trips import RoundTrip, round_trips
 from livespot.evidence.rows import Count, EventFact, Facts, IntentFact, RunCounts, TransitionFact
+from livespot.evidence.track_record import TrackRecord, track_records
 from livespot.store.reader import ReadOnlyDatabase
 
 _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
@@ -116,6 +117,7 @@ class RunSummary(Message, frozen=True):
     database: str
     trail: str
     journal: str
+    records: tuple[TrackRecord, ...] = ()
 
     @property
     def violations(self) -> tuple[Finding, ...]:
@@ -196,6 +198,7 @@ def summary_of(
         database=database,
         trail=trail,
         journal=journal.source if journal is not None else "",
+        records=track_records(facts),
     )
 
 

@@ -14,6 +14,7 @@ from livespot.contracts.amounts import decimal_text
 from livespot.evidence.round_trips import RoundTrip
 from livespot.evidence.rows import Count
 from livespot.evidence.summary import Reconciled, RunSummary, UnknownIntent
+from livespot.rules.expectancy import LEAST_TRADES
 
 _GOOD, _BAD, _DOUBT, _PLAIN = "green", "bold red", "yellow", ""
 _TOP, _MOST_TRIPS, _MOST_STEPS, _MOST_NAMED = 4, 6, 3, 4
@@ -46,6 +47,7 @@ def told(summary: RunSummary) -> Iterator[Line]:
     yield from _decisions(summary)
     yield from _trading(summary)
     yield from _trips(summary)
+    yield from _records(summary)
     yield from _faults(summary)
     yield from _proof(summary)
     yield from _next(summary)
@@ -134,6 +136,24 @@ def _trips(summary: RunSummary) -> Iterator[Line]:
             f"{held.symbol}  {plain(held.qty)} at {plain(held.avg_price)}, {protection}",
             _PLAIN if guarded else _BAD,
         )
+
+
+def _records(summary: RunSummary) -> Iterator[Line]:
+    """What all trades of this database say about their kind, however little that is."""
+    label = "hit rate"
+    for record in summary.records:
+        kind = f"{record.strategy_id} {record.strategy_version} in {record.regime}"
+        reached = f"{kind}: {record.hits} of {many(record.trades, 'trade')} reached the profit"
+        said = f"unmeasured below {LEAST_TRADES}"
+        if record.is_measured:
+            said = f"{percent(record.low_x10000)} to {percent(record.high_x10000)} with 95 %"
+        yield label, f"{reached}, {said}", _PLAIN
+        label = ""
+
+
+def percent(share_x10000: int) -> str:
+    """A share with one decimal, cut off."""
+    return f"{share_x10000 // 100}.{share_x10000 % 100 // 10} %"
 
 
 def _trip(trip: RoundTrip, quote_asset: str) -> str:
