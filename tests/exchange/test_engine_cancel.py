@@ -404,3 +404,15 @@ def test_empty_ids_of_a_cancel_are_named(desk: SpotDesk) -> None:
         with pytest.raises(Rejection) as caught:
             desk.cancel(params)
         assert refusal(caught.value) == expected
+
+
+@pytest.mark.parametrize("mode", ["STOP_ON_FAILURE", "ALLOW_FAILURE"])
+@pytest.mark.parametrize("status", ["HALT", "BREAK", "CANCEL_ONLY"])
+def test_replace_on_a_closed_market_still_cancels(desk: SpotDesk, status: str, mode: str) -> None:
+    desk.order(BUY)
+    desk.engine.set_status("BTCUSDT", status, desk.now_ms)
+    code, body = desk.replace(f"{BUY} cancelReplaceMode={mode} cancelOrderId=1")
+    assert (code, body["code"]) == (409, -2021)
+    assert (body["data"]["cancelResult"], body["data"]["newOrderResult"]) == ("SUCCESS", "FAILURE")
+    assert body["data"]["newOrderResponse"] == {"code": -2010, "msg": "Market is closed."}
+    assert desk.status(1) == "CANCELED"

@@ -299,3 +299,11 @@ def test_an_empty_client_id_has_a_code_of_its_own(desk: Desk) -> None:
     assert new.json == {"code": -1118, "msg": "New client order ID was empty."}
     assert cancelled.json == {"code": -1119, "msg": "Original client order ID was empty."}
     assert other.json == {"code": -1105, "msg": "Parameter 'quantity' was empty."}
+
+
+def test_a_symbol_in_lower_case_is_illegal_in_a_signed_request_too(desk: Desk) -> None:
+    refused = desk.signed("GET", "openOrders", symbol=SYMBOL.lower())
+    unknown = desk.signed("GET", "openOrders", symbol="NOPE")
+
+    assert (refused.status, refused.json["code"]) == (400, -1100)
+    assert (unknown.status, unknown.json["code"]) == (400, -1121)

@@ -235,7 +235,7 @@ class Engine:
         market, request, response_type = self._read_order(reader, now_ms)
         if not market.spec.cancel_replace_allowed:
             raise Rejection(-2010, "Order cancel-replace is not supported for this symbol.")
-        placing.check_before_engine(self._exchange, market, owner, request)
+        placing.check_limits(self._exchange, market, owner, request)
         refusal = _refusal(owner, now_ms)
         if refusal is not None and not mode.cancel_only:
             raise refusal
@@ -248,6 +248,8 @@ class Engine:
         def place_half() -> Json:
             if refusal is not None:
                 raise refusal
+            placing.check_account(market, owner)
+            placing.check_supported(market, request)
             order = self._accept(market, owner, request)
             placing.start(self._exchange, market, order)
             return replies.order_reply(order, response_type)

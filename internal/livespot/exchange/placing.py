@@ -50,6 +50,13 @@ def check_before_engine(
     """Everything that needs no look at the book: support, filters, counts of open orders."""
     check_account(market, account)
     check_supported(market, request)
+    check_limits(exchange, market, account, request)
+
+
+def check_limits(
+    exchange: Exchange, market: Market, account: Account, request: OrderRequest
+) -> None:
+    """Every filter: on the order itself, and over all that the account has open."""
     if request.peg is None:
         check_order(exchange, market, request)
     else:

@@ -11,7 +11,7 @@ from livespot.exchange.endpoints import Endpoint
 from livespot.exchange.limits import TooMuch, WeightMeter
 from livespot.exchange.model import Rejection
 from livespot.exchange.order_counts import TooManyOrders
-from livespot.exchange.read_params import check_names
+from livespot.exchange.read_params import check_names, check_symbol_text
 from livespot.exchange.signing import check_time, denied
 from livespot.exchange.time_units import in_microseconds
 
@@ -20,6 +20,8 @@ def perform(endpoint: Endpoint, call: Call) -> tuple[int, bytes]:
     """HTTP status and JSON body. Raises `Rejection`; settles and charges what happened."""
     check_names(call.params, endpoint.reads)
     if call.key is not None:
+        if symbol := call.params.get("symbol"):
+            check_symbol_text("symbol", symbol)
         if endpoint.mutates and not call.key.can_trade:
             raise denied()
         _check_lateness(endpoint, call)
