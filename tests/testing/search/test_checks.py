@@ -1,0 +1,342 @@
+"""Each check holds for a run in which nothing went wrong, and finds what is planted in it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace as changed
+
+from livespot.contracts.errors import ExitCode
+from livespot.evidence.findings import Finding
+from livespot.evidence.rows import AlertFact, IntentFact, ModeFact, TransitionFact
+from livespot.exchange.faults.plan import Ban, Fault, Match, Reply, StepClock, Verb, When
+from livespot.exchange.journal import BalanceRow, ModeRow, OrderRow, RequestRow, Row
+from livespot.testing.search.fence_checks import (
+    absence_only_behind_the_fence,
+    signed_with_the_right_time,
+)
+from livespot.testing.search.judging import judge, unfaulted
+from livespot.testing.search.life_checks import (
+    alive_after_healing,
+    one_writer,
+    restart_changes_nothing,
+)
+from livespot.testing.search.limit_checks import limits_are_respected
+from livespot.testing.search.protection_checks import protected_or_paused, protection_only_tightens
+from livespot.testing.search.record_checks import (
+    evidence_is_monotone,
+    faults_fired,
+    money_adds_up,
+    output_is_bounded,
+    same_history,
+)
+from livespot.testing.search.witness import Volume, Witness, offsets_of
+
+# The story has no mutation to refuse, deny, cancel or repeat, and no fault.
+_NOTHING_TO_SEE = {"I06", "I17", "I37", "I38"}
+
+
+def rewritten(witness: Witness, change: Callable[[Row], Row | None]) -> Witness:
+    """The same run with other rows in its journal; None leaves one out, but keeps the places."""
+    rows = tuple(change(row) or ModeRow(t_ms=0, fault="none") for row in witness.rows)
+    return replace(witness, rows=rows)
+
+
+def with_request(witness: Witness, at_ms: int, **told: Any) -> Witness:
+    """One more request at the end of the journal, in both of its readings."""
+    row = RequestRow(
+        **{
+            "rid": 99,
+            "conn": "rest-1",
+            "t_arrive": at_ms,
+            "t_reply": at_ms,
+            "t_first_byte": at_ms,
+            "method": "POST",
+            "path": "/api/v3/order",
+            "params": {"newClientOrderId": "X_stray", "timestamp": str(at_ms)},
+            "outcome": "200",
+            "delivered": True,
+            **told,
+        }
+    )
+    place = len(witness.rows) + 1
+    request = changed(
+        witness.journal.requests[0],
+        row=place,
+        arrived_ms=row.t_arrive,
+        method=row.method,
+        path=row.path,
+        params=row.params,
+        outcome=row.outcome,
+    )
+    return replace(
+        witness,
+        rows=(*witness.rows, row),
+        offsets=(*witness.offsets, 0),
+        journal=changed(witness.journal, requests=(*witness.journal.requests, request)),
+    )
+
+
+def with_fault(witness: Witness, what: Verb) -> Witness:
+    fault = Fault(id="planted", what=what, match=Match(), when=When())
+    return replace(witness, plan=changed(witness.plan, faults=(fault,)))
+
+
+def with_facts(witness: Witness, **facts: Any) -> Witness:
+    return replace(witness, facts=changed(witness.facts, **facts))
+
+
+def entry_of(witness: Witness) -> IntentFact:
+    return next(intent for intent in witness.facts.intents if intent.is_entry)
+
+
+def without_stops(witness: Witness) -> Witness:
+    return rewritten(
+        witness,
+        lambda row: None if isinstance(row, OrderRow) and row.type.startswith("STOP") else row,
+    )
+
+
+@pytest.mark.slow
+def test_in_a_run_without_faults_every_check_holds_and_nearly_all_see_something(
+    witness: Witness,
+) -> None:
+    findings = judge(witness)
+
+    assert [f for f in findings if f.violated] == []
+    assert {f.id for f in findings if not f.proven} == _NOTHING_TO_SEE
+    assert len({f.id for f in findings}) == len(findings)
+
+
+def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> None:
+    intent = entry_of(witness)
+    hasty = TransitionFact(
+        id=10_000,
+        order_intent_id=intent.order_intent_id,
+        run_id=intent.run_id,
+        from_state="SENT_UNKNOWN",
+        to_state="NOT_FOUND",
+        reasons=(),
+        evidence="",
+        at_ms=witness.sent[intent.order_intent_id].at_ms + 70_000,
+    )
+    steps = (*witness.facts.transitions, hasty)
+
+    finding = absence_only_behind_the_fence(with_facts(witness, transitions=steps))
+
+    assert "before the fence" in finding.detail
+    assert "after 0 reads of 0 endpoints" in finding.detail
+
+
+def test_a_denied_order_that_the_exchange_made_is_found(witness: Witness) -> None:
+    intent = entry_of(witness)
+    denied = changed(intent, state="NOT_FOUND")
+    step = TransitionFact(
+        id=10_000,
+        order_intent_id=intent.order_intent_id,
+        run_id=intent.run_id,
+        from_state="SENT_UNKNOWN",
+        to_state="NOT_FOUND",
+        reasons=(),
+        evidence="",
+        at_ms=2**50,
+    )
+    others = tuple(i for i in witness.facts.intents if i is not intent)
+
+    finding = absence_only_behind_the_fence(
+        with_facts(witness, intents=(*others, denied), transitions=(step,))
+    )
+
+    assert "although the exchange made" in finding.detail
+
+
+def test_a_signature_that_is_off_is_found(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms
+    late = with_request(witness, at_ms, params={"timestamp": str(at_ms - 700)})
+
+    assert "signed 700 ms off" in signed_with_the_right_time(late).detail
+
+
+def test_a_position_without_a_stop_in_normal_is_found(witness: Witness) -> None:
+    finding = protected_or_paused(without_stops(witness))
+
+    assert finding.violated
+    assert "the mode was NORMAL" in finding.detail
+
+
+def test_a_position_without_a_stop_in_pause_needs_a_critical_alert(witness: Witness) -> None:
+    run_id = witness.facts.runs[0].run_id
+    paused = ModeFact(
+        id=1,
+        run_id=run_id,
+        mode="PAUSE",
+        previous="NORMAL",
+        reasons=(),
+        at_ms=witness.plan.start_ms,
+    )
+    silent = with_facts(without_stops(witness), modes=(paused,), alerts=())
+    [bare_from] = [row.t_ms for row in witness.rows if type(row).__name__ == "FillRow"]  # type: ignore[union-attr]
+    alert = AlertFact(
+        run_id=run_id,
+        severity="CRIT",
+        code="PAUSE_NEEDS_MANUAL_PROTECTION",
+        text="",
+        symbol="SOLUSDT",
+        at_ms=bare_from + 5000,
+    )
+
+    assert "no CRIT alert" in protected_or_paused(silent).detail
+    assert protected_or_paused(with_facts(silent, alerts=(alert,))).holds
+
+
+def test_a_stop_above_its_target_and_a_stop_that_moves_down_are_found(witness: Witness) -> None:
+    stop = next(
+        row
+        for row in witness.rows
+        if isinstance(row, OrderRow) and row.type.startswith("STOP_LOSS") and row.status == "NEW"
+    )
+    lower = changed(stop, oid=4711, list_cid="", stop=stop.stop - 1)
+    high = rewritten(
+        witness,
+        lambda row: changed(row, stop=Decimal(10_000)) if row is stop else row,
+    )
+    down = replace(witness, rows=(*witness.rows, lower), offsets=(*witness.offsets, 0))
+
+    assert "is not below target" in protection_only_tightens(high).detail
+    assert "after one at" in protection_only_tightens(down).detail
+
+
+def test_a_request_in_the_silence_after_429_is_found(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms + 5000
+    what = Reply(status=429, code=-1003, headers={"Retry-After": "30"})
+    told = with_request(
+        with_fault(witness, what), at_ms, method="GET", outcome="429 -1003", fault="planted"
+    )
+
+    finding = limits_are_respected(told)
+
+    assert finding.looked_at == 1
+    assert "in the silence 429" in finding.detail
+
+
+def test_a_ban_that_nobody_planted_and_endless_repeats_are_found(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms
+    again = with_request(witness, at_ms, outcome="418")
+    for number in range(4):
+        again = with_request(again, at_ms + number, outcome="400 -2010", params={"side": "BUY"})
+
+    finding = limits_are_respected(again)
+
+    assert "earned 418" in finding.detail
+    assert "was refused with 400 -2010 4 times" in finding.detail
+
+
+def test_a_request_during_a_planted_ban_is_found(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms + 5000
+    fired = ModeRow(t_ms=at_ms, fault="planted", verb="ex.ban", event="fire", fired=1)
+    banned = with_fault(witness, Ban(ms=60_000))
+    banned = replace(banned, rows=(*banned.rows, fired), offsets=(*banned.offsets, 0))
+    banned = with_request(banned, at_ms + 100, outcome="418 -1003")
+
+    assert "in the silence 418" in limits_are_respected(banned).detail
+
+
+def test_a_run_that_stays_degraded_or_in_doubt_is_found(witness: Witness) -> None:
+    stuck = changed(witness.facts.modes[-1], mode="DEGRADE", at_ms=witness.plan.start_ms)
+    doubtful = changed(
+        entry_of(witness), state="SENT_UNKNOWN", created_at_ms=witness.plan.start_ms - 120_000
+    )
+    idle = replace(witness, cycles=(), lives=())
+
+    assert "the mode is DEGRADE" in alive_after_healing(with_facts(witness, modes=(stuck,))).detail
+    assert "is still SENT_UNKNOWN" in (
+        alive_after_healing(with_facts(witness, intents=(doubtful,))).detail
+    )
+    assert "no decision cycle" in alive_after_healing(idle).detail
+    assert "no process lived" in alive_after_healing(idle).detail
+
+
+def test_a_request_from_outside_its_life_and_overlapping_lives_are_found(
+    witness: Witness,
+) -> None:
+    first, *others = witness.lives
+    late = replace(witness, lives=(replace_life(first, born_ms=first.over_ms - 1), *others))
+    overlapping = replace(witness, lives=(first, first))
+
+    assert "outside its life" in one_writer(late).detail
+    assert "a life began at" in one_writer(overlapping).detail
+
+
+def replace_life(life: Any, **changes: Any) -> Any:
+    return replace(life, **changes)
+
+
+def test_an_order_of_its_own_accord_after_the_restart_is_found(witness: Witness) -> None:
+    born_ms = witness.lives[-1].born_ms
+    stray = with_request(witness, born_ms + 3000)
+    first, last = witness.lives
+    failed = replace(witness, lives=(replace_life(first, code=ExitCode.WATCHDOG), last))
+
+    assert "3000 ms after the restart" in restart_changes_nothing(stray).detail
+    assert "the life before ended with" in restart_changes_nothing(failed).detail
+
+
+def test_two_different_histories_of_one_seed_are_found() -> None:
+    assert same_history("a", "b").violated
+    assert same_history("a", "a").proven
+
+
+def test_knowledge_that_shrinks_or_differs_from_the_exchange_is_found(witness: Witness) -> None:
+    order = witness.facts.orders[0]
+    shrunk = replace(
+        witness, executed=((order.symbol, order.order_id, "2"), (order.symbol, order.order_id, "1"))
+    )
+    differs = with_facts(witness, orders=(changed(order, executed_qty=Decimal(77)),))
+
+    assert "shrank to 1" in evidence_is_monotone(shrunk).detail
+    assert "in the ledger" in evidence_is_monotone(differs).detail
+
+
+def test_money_from_nowhere_is_found(witness: Witness) -> None:
+    rich = rewritten(
+        witness,
+        lambda row: changed(row, free=row.free + 1) if isinstance(row, BalanceRow) else row,
+    )
+
+    assert "ends at" in money_adds_up(rich).detail
+
+
+def test_a_plan_of_which_nothing_fired_is_found(witness: Witness) -> None:
+    finding = faults_fired(with_fault(witness, Ban(ms=1)))
+
+    assert finding.violated
+    assert finding.looked_at == 0
+
+
+def test_floods_are_found(witness: Witness) -> None:
+    flooded = Volume(
+        bytes_of={"log": 10**9}, longest_alert=2000, repeated="again", repeats_per_minute=101
+    )
+
+    finding: Finding = output_is_bounded(replace(witness, volume=flooded))
+
+    assert "log: 1000000000 bytes" in finding.detail
+    assert "an alert of 2000 characters" in finding.detail
+    assert "'again' 101 times" in finding.detail
+
+
+def test_answers_that_a_fault_invented_do_not_count_as_the_exchange_s(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms
+    invented = with_request(witness, at_ms, outcome="400 -1013", fault="planted")
+
+    assert unfaulted(invented).requests[-1].outcome == "faulted"
+
+
+def test_times_the_exchange_stamped_while_its_clock_was_off_are_set_back(witness: Witness) -> None:
+    plan = with_fault(witness, StepClock(ms=4000)).plan
+    stepped = ModeRow(t_ms=plan.start_ms, fault="planted", verb="clock.step", event="fire", fired=1)
+    before = ModeRow(t_ms=plan.start_ms, fault="other")
+
+    assert offsets_of(plan, (before, stepped, before)) == (0, 4000, 4000)

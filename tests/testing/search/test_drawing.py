@@ -1,0 +1,53 @@
+"""Drawn plans are repeatable, can be used, and end what they begin."""
+
+from collections import Counter
+
+from livespot.exchange.faults.loader import contradictions
+from livespot.testing.search.drawing import draw
+from livespot.testing.search.fault_kinds import KINDS
+from livespot.testing.search.plan import RunPlan, encoded, loaded_for
+
+_MANY = range(400)
+
+
+def test_a_seed_always_gives_the_same_plan_and_two_seeds_do_not() -> None:
+    assert encoded(draw(3)) == encoded(draw(3))
+    assert encoded(draw(3)) != encoded(draw(4))
+
+
+def test_no_drawn_fault_contradicts_itself_and_every_setting_exists() -> None:
+    problems = [
+        text
+        for seed in _MANY
+        for fault in draw(seed).faults
+        for text in contradictions(fault.what, fault.match, fault.when)
+    ]
+
+    assert problems == []
+    for seed in _MANY[:40]:
+        loaded_for(draw(seed).settings)
+
+
+def test_every_fault_and_every_death_lies_before_the_healing() -> None:
+    for plan in map(draw, _MANY):
+        for fault in plan.faults:
+            begin_ms = fault.when.after_ms or 0
+            assert 0 <= begin_ms < plan.safety_ms
+            assert begin_ms + (fault.when.for_ms or 0) <= plan.safety_ms
+        assert sum(death.after_ms + death.down_ms for death in plan.deaths) <= plan.safety_ms
+
+
+def test_the_mix_has_quiet_runs_runs_with_deaths_and_every_kind_of_fault() -> None:
+    plans = [draw(seed) for seed in _MANY]
+    kinds = Counter(f.id.partition("-")[2] for plan in plans for f in plan.faults)
+    faults = [len(plan.faults) for plan in plans if plan.faults]
+
+    assert 20 <= sum(_is_quiet(plan) for plan in plans) <= 60
+    assert kinds.keys() == KINDS.keys()
+    assert 5 <= sum(faults) / len(faults) <= 7
+    assert max(faults) <= 25
+    assert {len(plan.deaths) for plan in plans} == {0, 1, 2, 3}
+
+
+def _is_quiet(plan: RunPlan) -> bool:
+    return not plan.faults and not plan.deaths
