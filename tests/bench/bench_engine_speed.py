@@ -8,7 +8,7 @@ from functools import partial
 from statistics import median
 
 import pytest
-from tests.bench.rounds import write
+from tests.bench.report import Figure, report
 
 from livespot.exchange import matching, placing
 from livespot.exchange.engine import Engine
@@ -153,14 +153,6 @@ def _cost(run: Callable[[], None]) -> float:
     return (time.process_time() - began) / _OPERATIONS * 10**6
 
 
-def _show(name: str, costs: list[float]) -> None:
-    middle, best = median(costs), min(costs)
-    write(
-        f"  {name:<34}{middle:8.1f} us{10**6 / middle:10.0f} operations/s"
-        f"   best round{best:8.1f} us{10**6 / best:10.0f} operations/s"
-    )
-
-
 def test_engine_handles_orders_fast_and_alike_for_any_number_of_symbols() -> None:
     one, many, bare = _engine(1), _engine(_MANY_SYMBOLS), _engine(1)
     costs: dict[str, list[float]] = {"one": [], "many": [], "bare": []}
@@ -178,16 +170,11 @@ def test_engine_handles_orders_fast_and_alike_for_any_number_of_symbols() -> Non
                 costs[name].append(cost)
     ratio = median(b / a for a, b in zip(costs["one"], costs["many"], strict=True))
 
-    write(
-        "\nmatching engine, processor time per operation; of every four operations two place an"
-        "\norder that rests, one trades with another account, one cancels"
+    # Of every four operations two place an order that rests, one trades, one cancels.
+    report(
+        "matching engine, operations a second of processor time, best round",
+        Figure("engine alone", 10**6 / min(costs["bare"]), "", least=_LEAST_PER_SECOND),
+        Figure("with parameters read and replies made", 10**6 / min(costs["one"]), ""),
+        Figure(f"the same over {_MANY_SYMBOLS} symbols", 10**6 / min(costs["many"]), ""),
+        Figure(f"{_MANY_SYMBOLS} symbols to one", ratio, "x", most=_MOST_RATIO),
     )
-    _show("1 symbol", costs["one"])
-    _show(f"{_MANY_SYMBOLS} symbols", costs["many"])
-    _show("1 symbol, neither read nor replied", costs["bare"])
-    write(
-        f"  {_MANY_SYMBOLS} symbols cost {ratio:.2f}x of one (limit {_MOST_RATIO})",
-        f"  at least {_LEAST_PER_SECOND} operations/s in the best round",
-    )
-    assert ratio <= _MOST_RATIO
-    assert 10**6 / min(costs["one"]) >= _LEAST_PER_SECOND

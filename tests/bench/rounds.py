@@ -37,17 +37,6 @@ class Comparison:
     def wall_ratio(self) -> float:
         return self.second.wall_us / self.first.wall_us
 
-    def show(self) -> None:
-        write(
-            f"\n{self.title}",
-            *(
-                f"  {row.name:<28}{row.cpu_us:10.2f} us processor{row.wall_us:10.2f} us wall"
-                for row in (self.first, self.second)
-            ),
-            f"  {'ratio':<28}{self.ratio:10.2f}x processor {self.wall_ratio:9.2f}x wall"
-            f"   (limit {self.limit:g}x processor)",
-        )
-
 
 def compare(
     title: str, rows: Mapping[str, Callable[[], Cost]], *, rounds: int, limit: float
