@@ -13,15 +13,11 @@ from livespot.exchange.model import (
 )
 
 
+# The amounts of one order are said many times: in its reply, its reports, its book.
+@lru_cache(maxsize=4096)
 def decimal_text(value: Decimal) -> str:
     """A plain decimal with eight places, as the exchange prints money and quantities."""
-    return _eight_places(value) if value else "0.00000000"
-
-
-@lru_cache(maxsize=4096)
-def _eight_places(value: Decimal) -> str:
-    # The amounts of one order are said many times: in its reply, its reports, its book.
-    return f"{value:.8f}"
+    return f"{value:.8f}" if value else "0.00000000"
 
 
 def user_event(event: UserEvent, event_ms: int) -> Json:

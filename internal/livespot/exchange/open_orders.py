@@ -17,20 +17,6 @@ class Tally:
     icebergs: int = 0
     lists: dict[int, int] = field(default_factory=dict)
 
-    def count(self, order: Order, step: int) -> None:
-        """Add the order (step 1) or take it out again (step -1)."""
-        self.orders += step
-        if order.type in ALGO_TYPES:
-            self.algos += step
-        if order.iceberg_qty:
-            self.icebergs += step
-        if order.list_id != NO_LIST:
-            left = self.lists.get(order.list_id, 0) + step
-            if left > 0:
-                self.lists[order.list_id] = left
-            else:
-                del self.lists[order.list_id]
-
 
 class OpenOrders:
     """What one account has open, and what it may have; tallies are kept, not counted when asked."""
@@ -47,15 +33,13 @@ class OpenOrders:
             held = self._symbols[order.symbol] = (Tally(), {})
         tally, orders = held
         orders[order.order_id] = order
-        tally.count(order, 1)
-        self.total.count(order, 1)
+        _count(order, 1, tally, self.total)
 
     def discard(self, order: Order) -> None:
         """Stop counting an order that ended."""
         tally, orders = self._symbols[order.symbol]
         del orders[order.order_id]
-        tally.count(order, -1)
-        self.total.count(order, -1)
+        _count(order, -1, tally, self.total)
 
     def on(self, symbol: str) -> Tally:
         """The counts of one symbol."""
@@ -66,3 +50,20 @@ class OpenOrders:
         """The open orders of one symbol by id, oldest first."""
         held = self._symbols.get(symbol)
         return {} if held is None else held[1]
+
+
+def _count(order: Order, step: int, *tallies: Tally) -> None:
+    """Add the order (step 1) or take it out again (step -1)."""
+    is_algo, list_id = order.type in ALGO_TYPES, order.list_id
+    for tally in tallies:
+        tally.orders += step
+        if is_algo:
+            tally.algos += step
+        if order.iceberg_qty:
+            tally.icebergs += step
+        if list_id != NO_LIST:
+            left = tally.lists.get(list_id, 0) + step
+            if left > 0:
+                tally.lists[list_id] = left
+            else:
+                del tally.lists[list_id]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import cast
 
 from livespot.exchange.model import ZERO, Side, SymbolSpec
 from livespot.exchange.params import RESPONSES, TIMES_IN_FORCE, TRANSPORT, OrderRequest
@@ -18,6 +17,7 @@ _NAMES = TRANSPORT | {
     "newClientOrderId",
     "newOrderRespType",
 }
+_SIDES: Mapping[str, Side] = {"BUY": "BUY", "SELL": "SELL"}
 # Fewer digits than an amount may have, so that neither size nor places need a second look.
 _AMOUNT = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
 _CLIENT_ID = re.compile(r"[a-zA-Z0-9-_]{1,36}").fullmatch
@@ -32,10 +32,10 @@ def read_plain(raw: Mapping[str, str], spec: SymbolSpec) -> OrderRequest | None:
     """
     if raw.get("type") != "LIMIT" or not _NAMES.issuperset(raw):
         return None
-    side, client_id = raw.get("side"), raw.get("newClientOrderId")
+    side, client_id = _SIDES.get(raw.get("side", "")), raw.get("newClientOrderId")
     time_in_force = raw.get("timeInForce")
     if (
-        side not in ("BUY", "SELL")
+        side is None
         or time_in_force not in TIMES_IN_FORCE
         or raw.get("newOrderRespType", "ACK") not in RESPONSES
         or (client_id is not None and _CLIENT_ID(client_id) is None)
@@ -47,7 +47,7 @@ def read_plain(raw: Mapping[str, str], spec: SymbolSpec) -> OrderRequest | None:
     if _AMOUNT(qty) is None or _AMOUNT(price) is None:
         return None
     return OrderRequest(
-        cast("Side", side),
+        side,
         "LIMIT",
         time_in_force,
         Decimal(qty),

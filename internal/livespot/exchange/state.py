@@ -151,8 +151,9 @@ class Market:
 
     def filter_price(self, now_ms: int, minutes: int) -> Decimal | None:
         """What filters compare with: the reference price, else the average of these minutes."""
-        if self.reference is not None and self.reference[0] is not None:
-            return self.reference[0]
+        reference = self.reference
+        if reference is not None and reference[0] is not None:
+            return reference[0]
         return self.average_price(now_ms, minutes)
 
 
