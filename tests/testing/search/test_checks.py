@@ -254,7 +254,7 @@ def test_a_run_that_stays_degraded_or_in_doubt_is_found(witness: Witness) -> Non
     assert "is still SENT_UNKNOWN" in (
         alive_after_healing(with_facts(witness, intents=(doubtful,))).detail
     )
-    assert "no decision cycle" in alive_after_healing(idle).detail
+    assert "no cycle began" in alive_after_healing(idle).detail
     assert "no process lived" in alive_after_healing(idle).detail
 
 
