@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from livespot.exchange.event_json import user_event
-from livespot.exchange.model import BookChanged, OrderLimits, PublicTrade, Rejection
+from livespot.exchange.model import OrderLimits, Rejection, UserEvent
 from livespot.testing.spot_desk import SpotDesk
 
 SAMPLES = Path(__file__).parent / "payloads"
@@ -133,7 +133,7 @@ def pushed(desk: SpotDesk) -> list[dict[str, Any]]:
     return [
         user_event(one, desk.now_ms)
         for one in desk.engine.drain_events()
-        if not isinstance(one, PublicTrade | BookChanged)
+        if isinstance(one, UserEvent)
     ]
 
 

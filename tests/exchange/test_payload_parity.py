@@ -11,11 +11,10 @@ import pytest
 from livespot.exchange.event_json import user_event
 from livespot.exchange.model import (
     AccountSpec,
-    BookChanged,
     ExchangeFilters,
     OrderLimits,
-    PublicTrade,
     Rejection,
+    UserEvent,
 )
 from livespot.testing.spot_desk import BASIC_FILTERS, STP_MODES, SpotDesk, symbol_row
 
@@ -76,7 +75,7 @@ def told(desk: SpotDesk) -> list[dict[str, Any]]:
     return [
         user_event(one, desk.now_ms)
         for one in desk.engine.drain_events()
-        if not isinstance(one, PublicTrade | BookChanged)
+        if isinstance(one, UserEvent)
     ]
 
 
