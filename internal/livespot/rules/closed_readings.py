@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from typing import cast
 
-from livespot.contracts.canonical import hash_of
+from livespot.contracts.canonical import Same, hash_of
 from livespot.contracts.market import Candle, Regime, Returns, Volatility
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
@@ -52,7 +54,7 @@ def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
     Stream and history spell numbers differently, and their hashes must be alike.
     """
     tail = m5.tail(EMA_CANDLES)
-    candles = tuple(_plain_candle(candle) for candle in tail)
+    candles = tuple(_plain_candle(Same(candle)) for candle in tail)
     points = settings.selection.corr_window_points
     volumes = [candle.volume for candle in candles]
     return SignalFrame(
@@ -71,7 +73,10 @@ def plain(value: Decimal) -> Decimal:
     return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
 
 
-def _plain_candle(candle: Candle) -> Candle:
+@lru_cache(maxsize=2048)
+def _plain_candle(same: Same) -> Candle:
+    """A candle is respelled once; the next forty closes of its frame look at it again."""
+    candle = cast(Candle, same.value)
     return Candle(
         open_time_ms=candle.open_time_ms,
         open=plain(candle.open),
