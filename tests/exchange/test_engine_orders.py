@@ -287,7 +287,7 @@ def test_iceberg_needs_gtc_and_a_symbol_that_allows_it(desk: SpotDesk, tif: str)
     params = "side=BUY type=LIMIT quantity=2 price=99 icebergQty=1"
     with pytest.raises(Rejection) as caught:
         desk.order(f"{params} timeInForce={tif}")
-    assert caught.value.code == -1013
+    assert caught.value.code == -1014
     plain = SpotDesk(symbol_row(icebergAllowed=False))
     with pytest.raises(Rejection) as caught:
         plain.order(f"{params} timeInForce=GTC")
