@@ -130,8 +130,6 @@ def _decision(what: str, var: Path | None, *, recompute: bool, as_json: bool) ->
 
     from livespot.contracts.errors import ExitCode
 
-    if len(what) < _SHORTEST:
-        raise click.UsageError(f"{what!r} is too short; give at least {_SHORTEST} characters")
     reader = _reader(var)
     if reader is None:
         return ExitCode.PREFLIGHT
@@ -145,8 +143,12 @@ async def _chosen(reader: "Reader", what: str) -> str:
     from livespot.evidence.decision_trace import matching
 
     found = await matching(reader, what)
-    if len(found) == 1 or what in found:
-        return what if what in found else found[0]
+    if what in found:
+        return what
+    if len(what) < _SHORTEST:
+        raise click.UsageError(f"{what!r} is too short; give at least {_SHORTEST} characters")
+    if len(found) == 1:
+        return found[0]
     if not found:
         raise click.UsageError(
             f"This database holds no decision {what!r}. Blocks have no id: ask about the symbol "

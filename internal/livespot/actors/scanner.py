@@ -178,7 +178,8 @@ class Scanner:
         )
         ranked = selection.rank(listed, self.settings.selection)
         changed = [e for e in listed if scan.told.get(e.symbol) != e.reasons]
-        scan.told = {e.symbol: e.reasons for e in listed}
+        told, scan.told = scan.told, {e.symbol: e.reasons for e in listed}
+        changed += selection.delisted(told.keys() - scan.told.keys())
         cut = frozenset(item.symbol for item in ranked if item.dropped)
         cycle_id = self.cycles.next()
         await self.audit.record(

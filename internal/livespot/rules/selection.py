@@ -1,6 +1,6 @@
 """From all symbols to the few worth watching: universe, ranking, deep scan, choice."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
@@ -92,6 +92,12 @@ def universe(
         for name, info in sorted(infos.items())
         if info.quote_asset == quote_asset and info.spot_allowed
     )
+
+
+def delisted(symbols: Iterable[str]) -> list[Eligibility]:
+    """Symbols that the exchange no longer lists: out, for the reason of not being traded."""
+    reasons = (ReasonCode.SYMBOL_NOT_TRADING,)
+    return [Eligibility(symbol=name, reasons=reasons, ticker=None) for name in sorted(symbols)]
 
 
 def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[Ranked, ...]:

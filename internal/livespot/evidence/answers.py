@@ -1,0 +1,59 @@
+"""Asks every why of a database and looks whether each has an answer that holds."""
+
+from livespot.evidence.findings import Finding, judged
+from livespot.evidence.links import Passage
+from livespot.evidence.moments import instant, spans
+from livespot.evidence.recompute import recompute
+from livespot.evidence.why import WhyNot, known_symbols, why_not
+from livespot.store.reader import Reader
+
+# Stages at which an instant may fall before the next cycle has said anything.
+_MAY_BE_SILENT = frozenset({"UNIVERSE_SCAN", "RANK_TOPN", "DEEP_SCAN", "STRATEGY_PROPOSE"})
+
+
+async def check_recomputed(reader: Reader) -> Finding:
+    """Every stored decision, the gate's changes and all risk verdicts follow again."""
+    found = await reader.rows(
+        "SELECT DISTINCT decision_id FROM decisions WHERE decision_id <> '' ORDER BY id"
+    )
+    looked, problems = 0, list[str]()
+    for (decision_id,) in found:
+        told = await recompute(reader, decision_id)
+        looked += len(told.compared)
+        problems += [
+            f"{decision_id[:16]} {item.subject}: {item.problem or item.field}"
+            for item in told.compared
+            if not item.identical
+        ]
+    title = "Every decision and verdict follows from what is stored"
+    return judged("recompute", title, looked, problems)
+
+
+async def check_answers(reader: Reader, *, every_ms: int) -> Finding:
+    """Every symbol of the universe, at every step of that length of every run, has an answer.
+
+    An answer names the codes that stood in the way, or the trade. Only a stage that had not spoken
+    yet may be silent, and then it says so.
+    """
+    symbols = await known_symbols(reader)
+    looked, early, problems = 0, 0, list[str]()
+    for run in await spans(reader):
+        for at_ms in range(run.started_at_ms, run.last_event_ms + 1, every_ms):
+            for symbol in symbols:
+                looked += 1
+                told = await why_not(reader, symbol, at_ms)
+                early += _is_early(told)
+                if not (_is_answered(told) or _is_early(told)):
+                    problems.append(f"{symbol} at {instant(at_ms)}: {told.headline}")
+    title = "Every symbol has an answer at every instant"
+    note = f"{early} of them: a stage had not spoken yet"
+    return judged("answers", title, looked, problems, note=note)
+
+
+def _is_answered(told: WhyNot) -> bool:
+    return bool(told.codes) or any(link.passage is Passage.TRADED for link in told.links)
+
+
+def _is_early(told: WhyNot) -> bool:
+    silent = [link for link in told.links if link.passage is Passage.NOT_REACHED]
+    return not _is_answered(told) and bool(silent) and silent[0].stage in _MAY_BE_SILENT
