@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import TypeVar
 
 import anyio
@@ -238,6 +239,32 @@ async def test_who_stands_behind_the_cut_is_written_once_with_its_rank() -> None
         attached = desk.feed.receive_nowait()
         assert isinstance(attached, AttachmentWanted)
         assert attached.symbols == ("AUSDT", "BUSDT", "CUSDT")
+
+
+async def test_a_scan_of_any_size_costs_one_request_a_minute() -> None:
+    """All symbols in one answer: at boot the symbols and the day, then only the day."""
+    async with _running() as desk:
+        names = [f"S{i}USDT" for i in range(300)]
+        desk.reader.infos.update({name: a_symbol(name) for name in names})
+        desk.reader.tickers += tuple(a_day(name) for name in names)
+        with anyio.fail_after(10):
+            while len(desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)) < 4:
+                await desk.signal.receive()
+
+        scans = len(desk.audit.of(EventType.UNIVERSE_ELIGIBILITY))
+        assert desk.reader.calls == {"exchange_info": 1, "tickers_24h": scans}
+
+
+async def test_scans_keep_their_pace() -> None:
+    async with _running() as desk:
+        with anyio.fail_after(10):
+            while len(desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)) < 4:
+                await desk.signal.receive()
+
+        universe = [entry.draft.ts_ms for entry in desk.audit.of(EventType.UNIVERSE_ELIGIBILITY)]
+        deep = [entry.draft.ts_ms for entry in desk.audit.of(EventType.DEEP_SCAN)]
+        assert {b - a for a, b in pairwise(universe)} == {60_000}
+        assert {b - a for a, b in pairwise(deep)} == {15_000}
 
 
 async def test_a_held_symbol_stays_watched_though_it_left_the_universe() -> None:

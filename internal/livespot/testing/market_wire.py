@@ -1,5 +1,6 @@
 """A market stream and a REST reader in memory, for tests of the actors that use them."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -80,7 +81,10 @@ class ScriptedStream:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedReader:
-    """Answers from what it was given; `failure` is raised by the next call and then forgotten."""
+    """Answers from what it was given; `failure` is raised by the next call and then forgotten.
+
+    `calls` counts the requests by name.
+    """
 
     now_ms: int = 0
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
@@ -89,41 +93,43 @@ class ScriptedReader:
     books: dict[str, DepthBook] = field(default_factory=dict)
     asked: list[tuple[str, Interval, int]] = field(default_factory=list)
     failure: Exception | None = None
+    calls: Counter[str] = field(default_factory=Counter)
 
-    def _answer(self) -> None:
+    def _answer(self, call: str) -> None:
+        self.calls[call] += 1
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
 
     async def server_time_ms(self) -> int:
-        self._answer()
+        self._answer("server_time_ms")
         return self.now_ms
 
     async def exchange_info(self) -> dict[str, SymbolInfo]:
-        self._answer()
+        self._answer("exchange_info")
         return dict(self.infos)
 
     async def symbol_info(self, symbol: str) -> SymbolInfo:
-        self._answer()
+        self._answer("symbol_info")
         return self.infos[symbol]
 
     async def tickers_24h(self) -> tuple[Ticker24h, ...]:
-        self._answer()
+        self._answer("tickers_24h")
         return self.tickers
 
     async def klines(
         self, symbol: str, interval: Interval, *, limit: int, start_ms: int = 0, end_ms: int = 0
     ) -> tuple[Candle, ...]:
         self.asked.append((symbol, interval, start_ms))
-        self._answer()
+        self._answer("klines")
         known = self.candles.get((symbol, interval), ())
         span = tuple(c for c in known if c.open_time_ms >= start_ms)
         return span[:limit] if start_ms else span[-limit:]
 
     async def depth(self, symbol: str, *, limit: int) -> DepthBook:
-        self._answer()
+        self._answer("depth")
         return self.books[symbol]
 
     async def book_ticker(self, symbol: str) -> BookTicker:
-        self._answer()
+        self._answer("book_ticker")
         raise Unreachable(f"no book of {symbol!r} was scripted")
