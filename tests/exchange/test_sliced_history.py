@@ -20,13 +20,13 @@ _STORMY = 'name = "stormy"\norigin = "day"\nrepeat = "1d"\n' + "".join(
 )
 
 
-@pytest.mark.parametrize("interval", ["15m", "1h", "4h", "1d", "1w", "1M"])
+@pytest.mark.parametrize("interval", ["15m", "1h", "1d", "1w"])
 async def test_bars_worked_out_in_slices_are_those_worked_out_at_once(
     tmp_path: Path, interval: str
 ) -> None:
     series, other = (market(tmp_path, _STORMY, count=1).series["BTCUSDT"] for _ in range(2))
     sliced, whole = Tape(series, NOW_MS), Tape(other, NOW_MS)
-    from_ms = NOW_MS - 40 * 24 * _HOUR_MS
+    from_ms = NOW_MS - 12 * 24 * _HOUR_MS
     found: dict[Span, Bar] = {}
 
     await in_slices(series, sliced.spans(interval, from_ms, NOW_MS), found.__setitem__)
@@ -40,7 +40,7 @@ async def test_bars_worked_out_in_slices_are_those_worked_out_at_once(
 async def test_others_get_their_turn_while_a_long_page_is_worked_out(tmp_path: Path) -> None:
     series = market(tmp_path, count=1).series["BTCUSDT"]
     tape = Tape(series, NOW_MS)
-    spans = list(tape.spans("1h", NOW_MS - 1000 * _HOUR_MS, NOW_MS))
+    spans = list(tape.spans("1h", NOW_MS - 250 * _HOUR_MS, NOW_MS))
     turns = 0
 
     async def count() -> None:
@@ -54,7 +54,7 @@ async def test_others_get_their_turn_while_a_long_page_is_worked_out(tmp_path: P
         await in_slices(series, spans, tape.keep)
         tasks.cancel_scope.cancel()
 
-    assert turns >= len(spans) // 50
+    assert turns >= len(spans) // 30
 
 
 def test_a_bar_kept_for_the_next_who_asks_is_handed_out_once(tmp_path: Path) -> None:

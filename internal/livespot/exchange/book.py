@@ -68,7 +68,7 @@ class _Half:
     def tidy(self, price: Decimal, level: _Level) -> None:
         """Note a change of a level, and drop it once nothing is left of it."""
         self.touched.add(price)
-        if level.house <= 0 and not level.orders:
+        if not level.orders and level.house <= 0:
             del self.levels[price]
             del self.prices[bisect_left(self.prices, price)]
 
@@ -137,16 +137,16 @@ class Book:
         """Put an order on the book behind everything at its price."""
         level = self._halves[order.side].ensure(order.price)
         order.queue_ahead = level.house
-        if order.iceberg_qty > 0:
+        if order.iceberg_qty:
             order.displayed = min(order.iceberg_qty, order.remaining)
         level.orders[order.order_id] = order
 
     def remove(self, order: Order) -> None:
         """Take an order off the book; nothing happens when it is not there."""
-        half = self._halves[order.side]
-        level = half.levels.get(order.price)
+        half, price = self._halves[order.side], order.price
+        level = half.levels.get(price)
         if level is not None and level.orders.pop(order.order_id, None) is not None:
-            half.tidy(order.price, level)
+            half.tidy(price, level)
 
     def shrunk(self, order: Order, qty: Decimal = ZERO) -> None:
         """Show a resting order's smaller remainder, `qty` of which was taken from the queue.
@@ -253,9 +253,8 @@ class Book:
 
 def displayed(order: Order) -> Decimal:
     """What the book shows of a resting order."""
-    if order.iceberg_qty > 0:
-        return min(order.displayed, order.remaining)
-    return order.remaining
+    remaining = order.remaining
+    return min(order.displayed, remaining) if order.iceberg_qty else remaining
 
 
 def opposite(side: Side) -> Side:

@@ -46,15 +46,17 @@ def set_lock(account: Account, lock: Lock, target: Decimal) -> None:
         Rejection: -2010, less than the difference is free.
     """
     change = target - lock.amount
-    if change == 0:
+    if not change:
         return
-    balance = account.balance(lock.asset)
-    if balance.free < change:
+    asset = lock.asset
+    balance = account.balance(asset)
+    free = balance.free
+    if free < change:
         raise Rejection(-2010, INSUFFICIENT)
-    balance.free -= change
+    balance.free = free - change
     balance.locked += change
     lock.amount = target
-    account.touch(lock.asset)
+    account.touch(asset)
 
 
 def needed(order: Order) -> Decimal:

@@ -158,8 +158,9 @@ def _take(
     limit: Decimal | None,
     bounds: Bounds | None,
 ) -> None:
+    book, side = market.book, order.side
     while order.status in OPEN_STATUSES and order.remaining > 0:
-        maker = market.book.best_maker(order.side, limit)
+        maker = book.best_maker(side, limit)
         if maker is None:
             return
         if bounds is not None and not _within(bounds, maker.price):

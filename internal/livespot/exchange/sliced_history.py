@@ -9,8 +9,8 @@ from livespot.exchange.synthetic import SyntheticSeries
 from livespot.exchange.tape import Span
 
 _HOUR = 60
-# Some forty hours of minutes take about eight milliseconds.
-_SLICE_ROWS = 40 * _HOUR
+# The minutes of so many hours take five to eight milliseconds.
+_SLICE_ROWS = 25 * _HOUR
 
 
 async def in_slices(

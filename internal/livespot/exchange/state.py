@@ -372,10 +372,12 @@ class Exchange:
         if self.moved:
             for name, account in self.moved.items():
                 account.updated_ms = self.now_ms
-                balances, rows = account.balances, []
-                for asset in account.touched:
-                    held = balances[asset]
-                    rows.append((asset, held.free, held.locked))
+                balances = account.balances
+                rows = [
+                    (asset, held.free, held.locked)
+                    for asset in account.touched
+                    for held in (balances[asset],)
+                ]
                 account.touched.clear()
                 self.events.append(AccountPosition(name, tuple(rows), self.now_ms))
             self.moved.clear()
