@@ -48,27 +48,24 @@ class OpenSockets:
     """Every connected client, with the form in which it is told that the server goes away."""
 
     def __init__(self) -> None:
-        self._farewells: dict[Outbound, Callable[[object], object]] = {}
-        self._hosts: dict[Outbound, str] = {}
+        self._clients: dict[Outbound, tuple[str, Callable[[object], object]]] = {}
 
     def add(self, outbound: Outbound, farewell: Callable[[object], object], host: str) -> None:
         """A client has come from an address; `farewell` wraps an event as its face wraps events."""
-        self._farewells[outbound] = farewell
-        self._hosts[outbound] = host
+        self._clients[outbound] = host, farewell
 
     def remove(self, outbound: Outbound) -> None:
         """A client has gone."""
-        self._farewells.pop(outbound, None)
-        self._hosts.pop(outbound, None)
+        self._clients.pop(outbound, None)
 
     def cut(self, host: str | None = None) -> None:
         """Lose all clients of an address at once, or every client there is, as a ban does."""
-        for outbound, come_from in self._hosts.items():
+        for outbound, (come_from, _) in self._clients.items():
             if host in (None, come_from):
                 outbound.lost.set()
 
     def announce_shutdown(self, now_ms: int) -> None:
         """Tell every client to reconnect elsewhere."""
         event = {"e": "serverShutdown", "E": now_ms}
-        for outbound, farewell in self._farewells.items():
+        for outbound, (_, farewell) in self._clients.items():
             outbound.push(encode(farewell(event)))
