@@ -76,3 +76,15 @@ async def test_a_wrong_address_is_refused(exchange: Any, query: str, code: int) 
     assert caught.value.response.status_code == 400
     assert caught.value.response.body is not None
     assert json.loads(caught.value.response.body)["code"] == code
+
+
+async def test_a_refused_handshake_is_no_error_of_the_server(
+    exchange: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with exchange() as venue:
+        for path in ("/ws-api/v3?timeUnit=DAY", "/stream?timeUnit=DAY"):
+            with pytest.raises(InvalidStatus) as caught:
+                await venue.connect(path)
+            assert caught.value.response.status_code == 400
+
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
@@ -15,6 +16,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request, Response
 
 _EXTENSION = "livespot.wire"
+_REFUSAL = "websocket.http.response.body"
 _ABNORMAL = 1006
 
 
@@ -43,6 +45,15 @@ class WireProtocol(WebSocketsSansIOProtocol):
             answer = Response(status, status.phrase, Headers({"Connection": "close"}))
             self.transport.write(answer.serialize())
             self.transport.close()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says; a refusal that is told whole completes the handshake.
+
+        Else uvicorn complains of every refused client that nobody answered it.
+        """
+        await super().send(message)
+        if message["type"] == _REFUSAL and not message.get("more_body", False):
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         """A ping has come; it is answered as always."""
