@@ -175,6 +175,8 @@ class SelectionSettings(Message, frozen=True):
 class StrategySettings(Message, frozen=True):
     id: str = "REGIME_PULLBACK_MAKER_V1"
     version: str = "1.0.0"
+    file: str = ""
+    file_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     trend_threshold: X10000 = 7000
     range_threshold: X10000 = 6000
     min_edge_bps: Bps = 15

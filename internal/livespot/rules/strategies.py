@@ -1,24 +1,36 @@
-"""The registry of strategies, by id and version.
+"""The registry of strategies, by id and version."""
 
-A strategy of your own is one file with an object that fits `Strategy`, and one line here. Nothing
-else has to know it.
-"""
+import difflib
+from collections.abc import Mapping
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.settings import Settings
 from livespot.rules.pullback import PullbackMaker
 from livespot.rules.strategy import Strategy
 
+Registry = Mapping[tuple[str, str], Strategy]
+
 _DEFAULT = PullbackMaker()
 
-STRATEGIES: dict[tuple[str, str], Strategy] = {(_DEFAULT.id, _DEFAULT.version): _DEFAULT}
+STRATEGIES: Registry = {(_DEFAULT.id, _DEFAULT.version): _DEFAULT}
+"""The strategies that ship with the program; one of your own comes from `strategy.file`."""
 
 
-def strategy_for(settings: Settings) -> Strategy:
+def strategy_for(settings: Settings, registry: Registry = STRATEGIES) -> Strategy:
     """The configured strategy; raises `ConfigInvalid` when it is not registered."""
-    wanted = (settings.strategy.id, settings.strategy.version)
-    found = STRATEGIES.get(wanted)
+    name, version = settings.strategy.id, settings.strategy.version
+    found = registry.get((name, version))
     if found is None:
-        known = ", ".join(f"{name} {version}" for name, version in sorted(STRATEGIES))
-        raise ConfigInvalid([f"strategy.id={wanted!r}: unknown; known are {known}"])
+        raise ConfigInvalid([_refusal(name, version, registry)])
     return found
+
+
+def _refusal(name: str, version: str, registry: Registry) -> str:
+    """What is wrong with the pair, and what would be right."""
+    known = ", ".join(f"{known} {of}" for known, of in sorted(registry))
+    versions = sorted(of for known, of in registry if known == name)
+    if versions:
+        return f"strategy.version = {version!r}: {name} is registered as {', '.join(versions)}"
+    close = difflib.get_close_matches(name, sorted({known for known, _ in registry}), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"strategy.id = {name!r}: not registered{hint} (registered: {known})"

@@ -18,10 +18,10 @@ from livespot.actors.scanner import Scanner
 from livespot.actors.signaller import Signaller
 from livespot.contracts.system import ModeChanged
 from livespot.rules.backoff import backoff_seconds
-from livespot.rules.strategies import strategy_for
 from livespot.runtime.checklist import Checklist, Point
 from livespot.runtime.plan import House, Plan, Seams
 from livespot.runtime.reconnecting import RememberedPauses
+from livespot.runtime.strategy_file import chosen_strategy
 from livespot.runtime.supervisor import Actor
 from livespot.venue.frames import decode_frame
 from livespot.venue.reconnect import ReconnectPolicy
@@ -134,7 +134,7 @@ def _execution(plan: Plan, seams: Seams, house: House) -> Actor:
         reads=seams.venue.reads,
         market=seams.venue.reads,
         gate=house.gate,
-        strategy=strategy_for(plan.settings),
+        strategy=chosen_strategy(plan.settings),
         cycles=house.cycles,
         inbox=wires.execution,
         position=wires.position,
@@ -208,7 +208,7 @@ def _signal(plan: Plan, seams: Seams, house: House) -> Actor:
         settings=plan.settings,
         mode=plan.birth.mode,
         clock=seams.clock,
-        strategy=strategy_for(plan.settings),
+        strategy=chosen_strategy(plan.settings),
         audit=seams.writer,
         cycles=house.cycles,
         inbox=wires.signal,

@@ -8,6 +8,7 @@ from livespot.contracts.catalogue import CATALOGUE, number_of
 from livespot.contracts.codes import ReasonCode
 from livespot.rules.sysmode import ModeChart
 from livespot.runtime.wiring import lay_wires
+from livespot.testing import strategy_study
 from livespot.testing.clock import ManualClock
 
 # Every actor of a run with the module that tells what it reads, writes and owns.
@@ -49,6 +50,7 @@ def generated() -> dict[str, str]:
         "mailboxes": _mailboxes(),
         "actors": "\n".join(_actor(name, module) for name, module in ACTORS.items()),
         "reason-codes": _reason_codes(),
+        "strategy-week": strategy_study.table(),
     }
 
 
