@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     """How the process ends."""
 
     CLEAN = 0
+    DIFFERENT = 1
     USAGE = 2
     PREFLIGHT = 3
     LOCK_MISSING = 4

@@ -40,11 +40,18 @@ class Course:
         context.run(LIFE.set, self.number)
         task = self.loop.create_task(self.life.run(), context=context)
         task.add_done_callback(lambda _: self._over.set(), context=copy_context())
-        stop = self.loop.call_at_ns(self.end_ms * NS_PER_MS, self._stop, context)
+        stop = self.loop.call_at_ns(self.end_ms * NS_PER_MS, self.stop, context)
         self._expect(self.death)
         await self._over.wait()
         stop.cancel()
         return task.result() if task.done() else None
+
+    def stop(self, why: str = "the asked span is over") -> bool:
+        """Ask for an ordered end; false when the life is not up yet, and goes on."""
+        if self.life.system is None:
+            return False
+        self.life.system.stop(ReasonCode.OPERATOR_STOP, why)
+        return True
 
     def _expect(self, death: Death | None) -> None:
         if death is None:
@@ -58,7 +65,3 @@ class Course:
     def _die(self) -> None:
         self.loop.kill(self.number)
         self._over.set()
-
-    def _stop(self) -> None:
-        if self.life.system is not None:
-            self.life.system.stop(ReasonCode.OPERATOR_STOP, "the asked span is over")

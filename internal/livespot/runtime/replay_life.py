@@ -10,7 +10,7 @@ from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import Mode
-from livespot.gate.client import GateClient
+from livespot.gate.client import GateClient, GateModel
 from livespot.gate.prompts import load_prompt
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.disk import Disk
@@ -32,7 +32,10 @@ _ROOM = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every life of one replay shares; `committed` hears of each durable transaction."""
+    """What every life of one replay shares; `committed` hears of each durable transaction.
+
+    `gate` answers in place of the exchange's model, if given.
+    """
 
     paths: Paths
     loaded: LoadedSettings
@@ -42,6 +45,7 @@ class Surroundings:
     disk: Disk
     announce: Callable[[Alert], None]
     committed: Callable[[set[str]], None]
+    gate: GateModel | None = None
 
 
 class WitnessedDatabase(InlineDatabase):
@@ -154,7 +158,8 @@ class Life:
                 sockets=around.wire,
                 signer=load_signer(secrets.binance_api_key, secrets.binance_api_secret),
             ),
-            gate_client=GateClient(
+            gate_client=around.gate
+            or GateClient(
                 transport=around.wire,
                 base_url=settings.ai_gate.base_url,
                 key=secrets.openai_api_key,

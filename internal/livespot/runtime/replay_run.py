@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +11,14 @@ import anyio
 import msgspec
 
 from livespot.contracts.errors import ExitCode
+from livespot.contracts.records import GateEventRow
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
 from livespot.exchange.service import application, opened
 from livespot.exchange.settings import ExchangeSettings
 from livespot.exchange.sources import MarketSource
 from livespot.exchange.state_file import ExchangeAddress, address_of
+from livespot.gate.recorded import RecordedGate
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SeededEntropy
@@ -38,6 +40,7 @@ _ADDRESS = address_of("127.0.0.1", 1)
 _MS_PER_SECOND = 1000
 _RESTART_MS = 1000
 _SWEEP_SECONDS = 600
+_LOOK_SECONDS = 10
 # Between the seeds of successive lives, so that neighbouring replays share none.
 _SEEDS_APART = 1_000_003
 
@@ -54,6 +57,10 @@ class ReplayOrder:
     With `restart_at_ms`, counted from the start, the life of that moment is stopped in order and
     one more runs to the end of the span; until then a life that ends by itself is followed by
     another, as under a service manager.
+
+    `gate` answers in place of a model: the attempts of a recorded run. `watch` is told every ten
+    virtual seconds how many milliseconds of the span are over; when it returns false, the life of
+    that moment is stopped in order.
     """
 
     paths: Paths
@@ -66,6 +73,8 @@ class ReplayOrder:
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
     restart_at_ms: int | None = None
+    gate: tuple[GateEventRow, ...] | None = None
+    watch: Callable[[int], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +133,7 @@ class _Told:
     commits: list[Commit] = field(default_factory=list)
     code: ExitCode = ExitCode.CLEAN
     last_hash: str = ""
+    course: Course | None = None
 
 
 def run_virtual(order: ReplayOrder) -> RunResult:
@@ -185,6 +195,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
             disk=RealDisk(),
             announce=told.alerts.append,
             committed=lambda rows: told.commits.append(_commit(loop, rows)),
+            gate=RecordedGate(order.gate, clock) if order.gate is not None else None,
         )
         async with anyio.create_task_group() as outside:
             await outside.start(wire.run)
@@ -192,6 +203,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
             if core.faults is not None:
                 outside.start_soon(core.faults.run)
             outside.start_soon(_sweep, clock)
+            outside.start_soon(_look, order, clock, told)
             await _live_and_die(order, loop, around, told)
             outside.cancel_scope.cancel()
     last = await LedgerQueries(InlineReader(paths.database)).last_run()
@@ -208,6 +220,15 @@ async def _sweep(clock: VirtualClock) -> None:
     while True:
         await clock.sleep(_SWEEP_SECONDS)
         gc.collect()
+
+
+async def _look(order: ReplayOrder, clock: VirtualClock, told: _Told) -> None:
+    """Let somebody watch. It looks whether or not anybody does: the run must not depend on it."""
+    while True:
+        await clock.sleep(_LOOK_SECONDS)
+        goes_on = order.watch is None or order.watch(clock.now_ms() - order.start_ms)
+        if not goes_on and told.course is not None and told.course.stop("interrupted"):
+            return
 
 
 @contextmanager
@@ -235,6 +256,7 @@ async def _live_and_die(
             life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
             born_ms = clock.now_ms()
             course = Course(loop=loop, life=life, number=number, death=death, end_ms=end_ms)
+            told.course = course
             code = await course.run()
             told.lives.append(
                 Lived(run_id=life.run_id, born_ms=born_ms, over_ms=clock.now_ms(), code=code)

@@ -1,0 +1,125 @@
+"""`livespot replay`: the whole system on virtual time, as fast as the processor allows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option
+
+if TYPE_CHECKING:
+    from livespot.exchange.faults.plan import FaultPlan
+
+_USUAL_SPAN_MS = 12 * 60_000
+
+
+@click.command(
+    epilog="Example: livespot replay --for 1h --symbols SOLUSDT,ETHUSDT --check. Exit codes: 0 "
+    "clean, 1 the repetition differs, 2 wrong usage, 3 no such data or a broken invariant, 10 "
+    "ended in PAUSE, 30 audit unwritable. More: docs/replay.md."
+)
+@click.option(
+    "--data",
+    default="recorded",
+    show_default=True,
+    help="A data set's name (livespot exchange --data list), or a directory with a manifest.",
+)
+@click.option(
+    "--from",
+    "from_ms",
+    type=Instant(),
+    help=f"Market time (UTC) to begin at; by default {DEFAULT_START}, or where the data begins.",
+)
+@click.option("--to", "to_ms", type=Instant(), help="Market time (UTC) to end at.")
+@click.option("--for", "span_ms", type=Span(), help="Market time it lasts; by default 12m.")
+@click.option("--symbols", metavar="A,B", default="", help="Only these; by default all there are.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Latencies, ids, books.")
+@click.option(
+    "--faults",
+    "--plan",
+    "plan_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Faults to let happen, as TOML or JSON; see docs/exchange-faults.md.",
+)
+@click.option(
+    "--gate",
+    "gate_path",
+    type=click.Path(path_type=Path),
+    help="A recorded run (state directory or database) whose model answers are given again.",
+)
+@click.option(
+    "--check", is_flag=True, help="Let a second process repeat it, and compare every byte of it."
+)
+@click.option(
+    "--var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="New or empty directory for its files (default: the next number in var/replay).",
+)
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON document.")
+@config_option
+def replay(  # noqa: PLR0913  one parameter per option
+    data: str,
+    from_ms: int | None,
+    to_ms: int | None,
+    span_ms: int | None,
+    symbols: str,
+    seed: int,
+    plan_path: Path | None,
+    gate_path: Path | None,
+    check: bool,  # noqa: FBT001  a flag
+    var: Path | None,
+    as_json: bool,  # noqa: FBT001  a flag
+    config_path: Path | None,
+) -> int:
+    """Replay a stored market: same data, seed and arguments give the same bytes."""
+    if to_ms is not None and span_ms is not None:
+        raise click.UsageError("--to and --for both say when it ends; give one of them.")
+    from livespot.runtime.files import load_config
+    from livespot.runtime.paths import Paths
+    from livespot.runtime.replay_command import ReplayCommand
+    from livespot.runtime.replay_command import replay as run
+    from livespot.runtime.replay_place import named, numbered, replays
+    from livespot.runtime.replay_request import Wish
+    from livespot.runtime.replay_screen import ReplayScreen
+
+    shared = replays() if var is None else Paths(var=var)
+    if config_path is None and shared.config.is_file():
+        config_path = shared.config
+    command = ReplayCommand(
+        wish=Wish(
+            data=data,
+            symbols=frozenset(
+                name for part in symbols.split(",") if (name := part.strip().upper())
+            ),
+            seed=seed,
+            from_ms=from_ms,
+            to_ms=to_ms,
+            span_ms=span_ms,
+            usual_ms=Instant().convert(DEFAULT_START, None, None),
+            usual_span_ms=_USUAL_SPAN_MS,
+        ),
+        loaded=load_config(shared, config_path),
+        config_path=config_path,
+        plan=None if plan_path is None else _plan(plan_path),
+        plan_path=plan_path,
+        gate_path=gate_path,
+        check=check,
+    )
+
+    def place() -> Paths:
+        return numbered(shared.var) if var is None else named(var)
+
+    return run(command, place, ReplayScreen(as_json=as_json))
+
+
+def _plan(path: Path) -> "FaultPlan":
+    from livespot.exchange.faults.loader import PlanInvalid, load_plan
+
+    try:
+        return load_plan(path)
+    except PlanInvalid as error:
+        problems = "\n  ".join(error.problems)
+        raise click.UsageError(
+            f"the fault plan cannot be used, so nothing was replayed:\n  {problems}\n"
+            "Next: compare it with docs/exchange-faults.md"
+        ) from error
