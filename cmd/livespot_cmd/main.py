@@ -10,6 +10,7 @@ from livespot import __version__
 
 _COMMANDS = {
     "sim": ("livespot_cmd.sim", "sim", "Trade recorded real market data on an embedded exchange."),
+    "replay": ("livespot_cmd.replay", "replay", "Replay a stored market on virtual time."),
     "live": ("livespot_cmd.live", "live", "Trade real money, behind every lock."),
     "exchange": ("livespot_cmd.exchange", "exchange", "Run the embedded exchange alone."),
     "doctor": ("livespot_cmd.doctor", "doctor", "Check everything a run needs."),
