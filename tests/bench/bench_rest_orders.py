@@ -125,8 +125,13 @@ def test_one_client_places_twenty_thousand_orders_a_minute(tmp_path: Path) -> No
     assert run.wall_s >= _SECONDS
     report(
         f"limit orders through REST, one client, {_SECONDS} s",
-        Figure("placements a minute, as it was", run.per_minute, "", least=_LEAST_PER_MINUTE),
-        Figure("placements a minute, by processor time", run.undisturbed, ""),
+        Figure("placements a minute, as it was", run.per_minute, ""),
+        Figure(
+            "placements a minute, by processor time",
+            run.undisturbed,
+            "",
+            least=_LEAST_PER_MINUTE,
+        ),
         Figure("exchange", 1e6 * run.server_s / run.placed, "us each"),
         Figure("client", 1e6 * run.client_s / run.placed, "us each"),
     )
