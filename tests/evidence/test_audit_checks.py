@@ -39,7 +39,7 @@ def test_a_break_in_the_chain_is_passed_on(facts: Facts) -> None:
 @pytest.mark.parametrize(
     ("missing", "unknown", "words"),
     [
-        pytest.param(1, 0, "1 of 36 events have no line in the trail", id="missing"),
+        pytest.param(1, 0, "1 of 38 events have no line in the trail", id="missing"),
         pytest.param(0, 2, "2 lines of the trail are not in the database", id="unknown"),
     ],
 )

@@ -37,7 +37,7 @@ async def test_the_right_story_is_summed_up(tmp_path: Path) -> None:
     summary = await summary_at(tmp_path, await finished_run.told(tmp_path))
 
     assert (violated(summary), summary.unseen) == ([], ())
-    assert (summary.counts.proposed, summary.counts.blocked, summary.counts.events) == (2, 1, 36)
+    assert (summary.counts.proposed, summary.counts.blocked, summary.counts.events) == (2, 1, 38)
     assert [(c.name, c.count) for c in summary.counts.strategy_reasons] == [
         ("STRAT_EDGE_BELOW_MIN", 1)
     ]

@@ -35,6 +35,7 @@ from livespot.rules.strategies import strategy_for
 from livespot.rules.strategy import Blocked
 from livespot.rules.thresholds import config_hash
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.testing import finished_run
 from livespot.testing import ledger_rows as rows
 from livespot.testing.market_values import a_day, a_snapshot, a_symbol
 from livespot.testing.risk_values import an_entry
@@ -364,6 +365,13 @@ async def test_a_clean_story_has_no_vanished_candidate(tmp_path: Path) -> None:
     found = await check_endings(await story.written(tmp_path))
 
     assert [finding.id for finding in found if finding.violated] == []
+
+
+async def test_a_finished_run_has_no_vanished_candidate(tmp_path: Path) -> None:
+    found = await check_endings(ReadOnlyDatabase(await finished_run.told(tmp_path)))
+
+    assert [finding.id for finding in found if finding.violated] == []
+    assert {finding.id for finding in found if finding.proven} >= {"reasons", "proposals"}
 
 
 async def test_a_watched_symbol_that_nobody_judges_is_found(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from livespot.actors import signal_records
+from livespot.actors.mail import ProposalEnded
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.chain import Place, SealedEvent, seal
@@ -108,9 +110,11 @@ def _entries() -> Iterator[AuditEntry]:
     yield _blocked(15_000)
     yield from _decided("dec_1", 20_000)
     yield from _bought()
+    yield _ended("dec_1", 23_000)
     yield from _sold()
     yield from _decided("dec_2", 59_000)
     yield from _lost_and_cancelled()
+    yield _ended("dec_2", 99_000, ReasonCode.STRAT_ENTRY_TIMEOUT)
     yield from _mode(SysMode.DEGRADE, SysMode.NORMAL, 100_000, ReasonCode.REST_STALE_DEGRADE)
     yield from _mode(SysMode.NORMAL, SysMode.DEGRADE, 161_000)
     yield from _mode(SysMode.EXIT, SysMode.NORMAL, 180_000, ReasonCode.OPERATOR_STOP)
@@ -166,6 +170,11 @@ def _mode(
     )
     alerted = (AlertRow(alert=alert),)
     yield _entry(EventType.ALERT_RAISED, after_ms, reasons=(code, *why), records=alerted)
+
+
+def _ended(decision_id: str, after_ms: int, *why: ReasonCode) -> AuditEntry:
+    ended = ProposalEnded(decision_id=decision_id, symbol=SYMBOL, reasons=why)
+    return signal_records.ended_entry(ended, START_MS + after_ms)
 
 
 def _blocked(after_ms: int) -> AuditEntry:
