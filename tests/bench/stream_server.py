@@ -67,7 +67,7 @@ def _books(levels: int) -> list[tuple[Levels, Levels]]:
 async def _drive(core: ExchangeCore, levels: int, messages: int) -> dict[str, float]:
     """Move one book after the other, in rounds over all symbols; one change is one message."""
     books, names = _books(levels), list(core.tapes)
-    outbound = next(iter(core.sockets._farewells))
+    outbound = next(iter(core.sockets._clients))
     rounds, most = messages // len(names), 0
     cpu, wall = time.process_time(), time.perf_counter()
     for number in range(rounds):
@@ -104,7 +104,7 @@ async def _serve(levels: int, messages: int) -> None:
             figures = await _drive(core, levels, messages)
             sys.stdout.write(json.dumps(figures) + "\n")
             sys.stdout.flush()
-            while core.sockets._farewells:  # noqa: ASYNC110
+            while core.sockets._clients:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
             server.should_exit = True
 
