@@ -166,6 +166,19 @@ def test_a_position_without_a_stop_in_normal_is_found(witness: Witness) -> None:
     assert "the mode was NORMAL" in finding.detail
 
 
+def test_a_stop_that_comes_too_late_is_found(witness: Witness) -> None:
+    late = rewritten(
+        witness,
+        lambda row: (
+            changed(row, t_new=row.t_new + 8000)
+            if isinstance(row, OrderRow) and row.side == "SELL" and row.status == "NEW"
+            else row
+        ),
+    )
+
+    assert "for 7" in protected_or_paused(late).detail
+
+
 def test_a_position_without_a_stop_in_pause_needs_a_critical_alert(witness: Witness) -> None:
     run_id = witness.facts.runs[0].run_id
     paused = ModeFact(
@@ -332,6 +345,14 @@ def test_answers_that_a_fault_invented_do_not_count_as_the_exchange_s(witness: W
     invented = with_request(witness, at_ms, outcome="400 -1013", fault="planted")
 
     assert unfaulted(invented).requests[-1].outcome == "faulted"
+
+
+def test_a_banned_client_s_request_that_nobody_read_is_not_judged(witness: Witness) -> None:
+    unread = with_request(
+        witness, witness.plan.start_ms, method="DELETE", params={}, outcome="418 -1003"
+    )
+
+    assert len(unfaulted(unread).requests) == len(witness.journal.requests)
 
 
 def test_times_the_exchange_stamped_while_its_clock_was_off_are_set_back(witness: Witness) -> None:

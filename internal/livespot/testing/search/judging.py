@@ -69,4 +69,10 @@ def unfaulted(witness: Witness) -> JournalRows:
             outcome = "faulted"
         return replace(request, arrived_ms=arrived_ms, params=params, outcome=outcome)
 
-    return replace(witness.journal, requests=tuple(restored(r) for r in witness.journal.requests))
+    looked_into = (r for r in witness.journal.requests if not _turned_away(r))
+    return replace(witness.journal, requests=tuple(restored(r) for r in looked_into))
+
+
+def _turned_away(request: JournalRequest) -> bool:
+    """Refused for whom it came from; nobody read what it asked, so the journal does not know."""
+    return request.outcome.startswith(("418", "429")) and not request.params

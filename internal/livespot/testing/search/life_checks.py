@@ -59,7 +59,7 @@ def one_writer(witness: Witness) -> Finding:
     spans = {life.run_id: (life.born_ms, life.over_ms + _FLIGHT_MS) for life in lives}
     runs = {s.order_intent_id: s.run_id for s in witness.facts.transitions
             if s.to_state == "SENT_UNKNOWN"}  # fmt: skip
-    intents, places = witness.facts.intent_of(), dict(witness.requests())
+    intents, places = _by_own_id(witness), dict(witness.requests())
     looked_at = 0
     for request in witness.journal.requests:
         intent = _intent(request, intents)
@@ -72,6 +72,12 @@ def one_writer(witness: Witness) -> Finding:
         if not span[0] <= at_ms <= span[1] and not witness.clock_moved:
             problems.append(f"{intent.client_order_id} arrived at {at_ms}, outside its life {span}")
     return judged("I27", "One writer of orders", looked_at, problems)
+
+
+def _by_own_id(witness: Witness) -> dict[str, IntentFact]:
+    """By every alias; the id of a cancel is the cancel's, though its target bears it too."""
+    own = {intent.client_order_id: intent for intent in witness.facts.intents}
+    return {**witness.facts.intent_of(), **own}
 
 
 def _intent(request: JournalRequest, intents: dict[str, IntentFact]) -> IntentFact | None:
@@ -93,7 +99,7 @@ def restart_changes_nothing(witness: Witness) -> Finding:
 
 def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:
     decided = {d.decision_id: d.at_ms for d in reversed(witness.facts.decisions)}
-    intents = witness.facts.intent_of()
+    intents = _by_own_id(witness)
     news = _first_news(witness, born_ms)
     for request in witness.journal.requests:
         at_ms = witness.at(request.row, request.arrived_ms)

@@ -67,8 +67,7 @@ def gaps(witness: Witness) -> Iterator[Gap]:
             known_ms = witness.received.get(key)
             _book_fill(books[row.sym], row, witness.facts.quote_asset)
         elif isinstance(row, OrderRow) and row.cid in own and row.side == "SELL":
-            if row.t_end:
-                now_ms = max(now_ms, witness.at(place, row.t_end))
+            now_ms = max(now_ms, witness.at(place, max(row.t_new, row.t_end)))
             known_ms = witness.updated.get((row.sym, row.oid))
             _stand(books[row.sym], row)
         else:

@@ -1,4 +1,4 @@
-"""I30, I36, I38, I40: the ledger's memory, the exchange's money, the faults, and the volume."""
+"""I29, I30, I36, I38, I40: same history, the ledger's memory, money, faults and volume."""
 
 from collections import Counter
 from decimal import Decimal
@@ -15,6 +15,12 @@ _LONGEST_ALERT = 1024
 _MOST_REPEATS = 100
 _ZERO = Decimal(0)
 _HOUR_MS = 3_600_000
+
+
+def same_history(first: str, second: str) -> Finding:
+    """I29: two runs of one plan left the same journal and the same chain of events."""
+    problems = [] if first == second else ["two runs of one plan left different bytes"]
+    return judged("I29", "Same seed, same history", 1, problems)
 
 
 def evidence_is_monotone(witness: Witness) -> Finding:

@@ -18,7 +18,7 @@ from livespot.runtime.replay_run import RunResult, run_virtual
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.judging import judge
 from livespot.testing.search.plan import RunPlan, encoded, order_of
-from livespot.testing.search.record_checks import verbs_fired
+from livespot.testing.search.record_checks import same_history, verbs_fired
 from livespot.testing.search.witness import Witness, read_witness
 
 PLAN_FILE = "plan.json"
@@ -69,8 +69,7 @@ def run_plan(plan: RunPlan, keep: Path | None = None, *, twice: bool = False) ->
         if not twice:
             return first
         second = _judged(plan, Path(scratch) / "again")
-        problems = [] if first.digest == second.digest else ["two runs left different bytes"]
-        same = judged("I29", "Same seed, same history", 1, problems)
+        same = same_history(first.digest, second.digest)
         return msgspec.structs.replace(first, findings=(*first.findings, same))
 
 
