@@ -29,7 +29,7 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import pnl, quarantine, reserves, risk_counters
 from livespot.rules.quarantine import SymbolFaults
-from livespot.rules.reserves import Cash, Reserve, ReserveState
+from livespot.rules.reserves import Cash, Reserve
 from livespot.rules.risk import RiskView
 from livespot.rules.risk_counters import Counters
 from livespot.rules.snapshot import snapshot_json
@@ -161,7 +161,8 @@ async def is_over(reserve: Reserve, ledger: LedgerReader) -> bool:
     intents = await ledger.intents_of_decision(reserve.decision_id)
     entries = [intent for intent in intents if intent.side is Side.BUY]
     if not entries:
-        return reserve.state is ReserveState.RESERVED
+        # Whoever was told of the approval may still act on it: it lapses in its own time.
+        return False
     unsettled = (IntentState.CREATED, IntentState.SENT_UNKNOWN)
     if any(intent.state in unsettled for intent in entries):
         return False

@@ -139,11 +139,11 @@ def ended(reserve: Reserve) -> Reserve:
 
 
 def lapsed(book: Book, now_ms: int) -> tuple[Reserve, ...]:
-    """Unbound reserves whose time is over."""
+    """Unbound reserves whose time is over: a verdict is good up to and with its last instant."""
     return tuple(
         reserve
         for reserve in book.values()
-        if reserve.state is ReserveState.RESERVED and reserve.expires_at_ms <= now_ms
+        if reserve.state is ReserveState.RESERVED and reserve.expires_at_ms < now_ms
     )
 
 
