@@ -121,11 +121,11 @@ def check_sells(
     """The quantizer's word on a protection or close, before it becomes an intent.
 
     `standing` are the orders that live on the symbol; a close rests nowhere and is not counted
-    with them. The price band is left to the exchange, and so is the value of a leg at market: its
-    reference price moves, and a stop that we refused on a guess would be a position without one.
+    with them. The price band is left to the exchange: its reference price moves, and a stop that
+    we refused on a guess would be a position without one. For the same reason a list's leg at
+    market is valued at the list's best price.
     """
-    limited = msgspec.structs.replace(constraints, percent_price=None)
-    at_market = msgspec.structs.replace(limited, min_notional=ZERO)
+    free = msgspec.structs.replace(constraints, percent_price=None)
     request = mutation.request
     legs: tuple[OrderRequest | LegRequest, ...] = ()
     if isinstance(request, OrderRequest):
@@ -133,14 +133,14 @@ def check_sells(
     elif isinstance(request, ListRequest):
         legs = (request.above, request.below)
     qty = first_qty(request)
+    best = max((leg.price or leg.stop_price or ZERO for leg in legs), default=ZERO)
     for leg in legs:
-        reference = leg.price or leg.stop_price
-        if reference is None:
+        if not best:
             continue
         draft = OrderDraft(
             type=leg.type, side=Side.SELL, qty=qty, price=leg.price, stop_price=leg.stop_price
         )
-        refusal = refused(draft, at_market if leg.price is None else limited, reference)
+        refusal = refused(draft, free, best)
         if refusal is not None:
             return refusal
     if isinstance(request, CancelRequest | CancelReplaceRequest):
