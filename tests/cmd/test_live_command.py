@@ -102,6 +102,7 @@ def test_every_missing_lock_is_named_at_once_without_a_network_call(tmp_path: Pa
         "no account is named",
         "the lock file is missing",
         "livespot migrate",
+        "Code LIVE_LOCK_MISSING; see: livespot explain LIVE_LOCK_MISSING",
     ):
         assert said in done.stderr
     assert "NETWORK" not in done.stderr

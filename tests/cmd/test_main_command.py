@@ -50,6 +50,23 @@ def test_a_directory_that_cannot_exist_is_a_sentence(tmp_path: Path, command: st
     assert str(tmp_path / "file") in run.stderr
 
 
+def test_a_refusal_with_a_code_names_it(tmp_path: Path) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text("[risk]\nno_such_key = 1\n", encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "livespot_cmd.main", "config", "check", "--config", config],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert run.returncode == ExitCode.USAGE
+    assert "no_such_key" in run.stderr
+    assert "Code STRAT_CONFIG_INVALID; see: livespot explain STRAT_CONFIG_INVALID" in run.stderr
+
+
 def test_an_exchange_whose_journal_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     place = ("--journal", tmp_path / "file" / "journal")

@@ -64,7 +64,7 @@ _RISK = _Query(
 )
 _PROTECTION = _Query(
     "event_type, ts_ms, reasons, data",
-    "audit_events WHERE decision_id = ? "
+    "audit_events WHERE decision_id = ? AND decision_id <> '' "
     "AND event_type IN ('PROTECTION_CHANGED', 'POSITION_CHANGED') ORDER BY id",
 )
 _POSITIONS = _Query(
@@ -79,6 +79,7 @@ _RECONCILES = _Query(
 _ENDS = _Query(
     "ts_ms, reasons",
     "audit_events WHERE event_type = 'DECISION_PROPOSED' AND decision_id IN (?, ?) "
+    "AND decision_id <> '' "
     "AND json_extract(data, '$.outcome') = 'ENDED' ORDER BY id",
 )
 _RESERVES = _Query("state, amount_quote, updated_at_ms", "reserves WHERE decision_id = ?")

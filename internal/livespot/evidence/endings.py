@@ -54,7 +54,8 @@ _WEIGHED = "SELECT cycle_id, symbol FROM cycle_selections WHERE run_id = ?"
 _PROPOSED = """
 SELECT d.symbol, d.at_ms, d.decision_id, (
     SELECT min(ts_ms) FROM audit_events e WHERE e.event_type = 'DECISION_PROPOSED'
-    AND e.decision_id = d.decision_id AND json_extract(e.data, '$.outcome') = 'ENDED'
+    AND e.decision_id = d.decision_id AND e.decision_id <> ''
+    AND json_extract(e.data, '$.outcome') = 'ENDED'
     AND e.ts_ms >= d.at_ms)
 FROM decisions d WHERE d.run_id = ? AND d.outcome = 'PROPOSED' ORDER BY d.id
 """

@@ -10,7 +10,8 @@ from livespot.store.reader import Reader
 
 _RUNS = """
 SELECT r.run_id, r.mode, r.started_at_ms, r.ended_at_ms, r.exit_code, r.config_json,
-       coalesce((SELECT max(ts_ms) FROM audit_events WHERE run_id = r.run_id), r.started_at_ms)
+       coalesce((SELECT ts_ms FROM audit_events WHERE run_id = r.run_id ORDER BY seq DESC LIMIT 1),
+                r.started_at_ms)
 FROM runs r ORDER BY r.rowid
 """
 

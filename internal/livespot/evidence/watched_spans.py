@@ -29,7 +29,8 @@ SELECT symbol, opened_at_ms, closed_at_ms FROM positions
 UNION ALL
 SELECT d.symbol, d.at_ms, coalesce((
     SELECT min(ts_ms) FROM audit_events e WHERE e.event_type = 'DECISION_PROPOSED'
-    AND e.decision_id = d.decision_id AND json_extract(e.data, '$.outcome') = 'ENDED'
+    AND e.decision_id = d.decision_id AND e.decision_id <> ''
+    AND json_extract(e.data, '$.outcome') = 'ENDED'
     AND e.ts_ms >= d.at_ms), 0)
 FROM decisions d WHERE d.outcome = 'PROPOSED'
 """

@@ -18,13 +18,14 @@ ORDER BY opened_at_ms DESC LIMIT 1
 """
 _ENDED = """
 SELECT ts_ms, reasons FROM audit_events WHERE event_type = 'DECISION_PROPOSED'
-AND decision_id = ? AND json_extract(data, '$.outcome') = 'ENDED' AND ts_ms >= ? AND ts_ms <= ?
+AND decision_id = ? AND decision_id <> '' AND json_extract(data, '$.outcome') = 'ENDED'
+AND ts_ms >= ? AND ts_ms <= ?
 ORDER BY id LIMIT 1
 """
 _REJECTED = """
 SELECT reasons, json_extract(data, '$.detail'), ts_ms, cycle_id FROM audit_events
-WHERE symbol = ? AND event_type = 'UNIVERSE_ELIGIBILITY' AND stage = 'STATE_UPDATE' AND run_id = ?
-AND ts_ms <= ? ORDER BY ts_ms DESC, id DESC LIMIT 1
+WHERE symbol = ? AND symbol <> '' AND event_type = 'UNIVERSE_ELIGIBILITY'
+AND stage = 'STATE_UPDATE' AND run_id = ? AND ts_ms <= ? ORDER BY ts_ms DESC, id DESC LIMIT 1
 """
 _BLOCKS = """
 SELECT outcome, reasons, at_ms FROM decisions
