@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,32 @@ def test_what_was_read_before_a_sample_leaves_no_trace(
 def _with_drops(reading: Microstructure, drops: int) -> Microstructure:
     values = {name: getattr(reading, name) for name in reading.__struct_fields__}
     return Microstructure(**{**values, "out_of_order_drops": drops})
+
+
+@pytest.mark.parametrize(
+    ("wide", "delta"),
+    [
+        pytest.param((117, 118, 119), 10, id="three-now"),
+        pytest.param((100, 101, 102), 10, id="three-at-the-edge-of-now"),
+        pytest.param((98, 99, 100, 101), 0, id="two-on-either-side"),
+        pytest.param((97, 98, 99), -10, id="three-before"),
+        pytest.param((80, 81, 82), -10, id="three-at-the-far-edge"),
+        pytest.param((79, 80, 81), 0, id="one-of-three-is-too-old"),
+        pytest.param((118, 119), 0, id="two-of-twenty-are-no-p90"),
+    ],
+)
+def test_the_delta_compares_ten_seconds_with_the_ten_before(
+    wide: tuple[int, ...], delta: int
+) -> None:
+    """A spread of 2 bps, and of 12 at the given samples of the minute."""
+    ring = MicroRing()
+    for place in range(SAMPLES_60S):
+        ring.sample(a_book(ask=Decimal("100.11")) if place in wide else a_book())
+
+    reading = ring.read(a_book(), 0)
+
+    assert reading is not None
+    assert reading.delta_spread_bps_p90_10s == delta
 
 
 def test_spreads_round_half_to_even_and_a_positive_one_is_at_least_one() -> None:
