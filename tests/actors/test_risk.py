@@ -51,6 +51,7 @@ from livespot.contracts.vocabulary import (
     Verdict,
 )
 from livespot.rules import risk_counters
+from livespot.rules.risk_counters import DAY_MS
 from livespot.runtime.mailboxes import Mailbox, Reply
 from livespot.store.queries import LedgerQueries
 from livespot.testing.audit import RecordingAudit
@@ -343,7 +344,7 @@ async def test_a_reserve_nobody_took_up_lapses_after_a_restart_as_before(path: P
         assert await house.reserved() == 0
 
 
-async def test_the_daily_loss_fires_once_and_blocks_for_the_day(path: Path) -> None:
+async def test_the_daily_loss_fires_once_and_blocks_until_midnight(path: Path) -> None:
     async with _house(path) as house:
         decision = await house.propose()
         await house.say(_booked(decision, a_trade(1, Side.BUY, "100", "10")))
@@ -359,6 +360,15 @@ async def test_the_daily_loss_fires_once_and_blocks_for_the_day(path: Path) -> N
             ReasonCode.RISK_DRAWDOWN_LIMIT,
         ]
         assert ReasonCode.RISK_DAILY_LOSS_LIMIT in house.ended()
+
+        # The loss is still open when its day is over: the new day's switch fires, once as well.
+        low = Marks(bids={"SOLUSDT": Decimal(39)}, asks={}, at_ms=NOW_MS)
+        house.clock.advance(DAY_MS - 1 - NOW_MS % DAY_MS)
+        await house.say(low)
+        assert house.alerts() == []
+        house.clock.advance(1)
+        await house.say(low, low)
+        assert [a.code for a in house.alerts()] == [ReasonCode.RISK_DAILY_LOSS_LIMIT]
 
 
 async def test_three_filter_rejections_quarantine_the_symbol_across_a_restart(path: Path) -> None:
