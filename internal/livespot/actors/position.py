@@ -41,11 +41,14 @@ from livespot.actors.mail import (
 from livespot.actors.position_case import (
     Case,
     Desk,
+    Sight,
+    depends_on_time,
     differs,
     entry_of,
     expect_legs,
     present_row,
     scene_of,
+    sight_of,
     take_entry_end,
     take_fill,
     take_settlement,
@@ -74,6 +77,9 @@ from livespot.rules.position import opened
 from livespot.rules.protection import Cancel, Close, Command, Look, Notify, Protect, Signal
 from livespot.rules.protection_ladder import advance
 from livespot.runtime.mailboxes import Mailbox
+
+# A tenth of the silence at which a part of the program counts as stuck.
+_BEAT_MS = 500
 
 TradeNews = EntryOpened | EntryEnded | FillBooked | OrderProgressed | MutationSettled
 Reading = AccountObserved | BalancesChanged | Marks | SymbolsLearned | ModeChanged
@@ -105,7 +111,7 @@ class PositionKeeper:
         while True:
             self.beat()
             try:
-                message = await self._next()
+                message = await self._next(desk)
             except anyio.EndOfStream:
                 return
             touched: Iterable[str] = ()
@@ -119,12 +125,13 @@ class PositionKeeper:
                 await self._advance(desk, symbol)
             self._answer_stop(desk)
 
-    async def _next(self) -> PositionInbox | None:
-        """The next message, or None when a tick is due."""
+    async def _next(self, desk: Desk) -> PositionInbox | None:
+        """The next message, or None when a tick is due; with all at rest only the beat is."""
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
-        with self.clock.move_on_after(self.tick_ms / 1000):
+        awake = desk.stop is not None or any(c.resting is None for c in desk.cases.values())
+        with self.clock.move_on_after((self.tick_ms if awake else _BEAT_MS) / 1000):
             return await self.inbox.receive()
         return None
 
@@ -298,8 +305,10 @@ class PositionKeeper:
         case_ = desk.cases.get(symbol)
         if case_ is None:
             return
+        if self._rests(desk, case_):
+            return
         self._end_forgotten_entry(case_)
-        scene = self._scene(desk, case_)
+        scene, before = self._scene(desk, case_), case_.guard
         case_.guard, commands = advance(case_.guard, scene, self.clock.monotonic_ms())
         row = present_row(case_, scene)
         acts = any(isinstance(c, Protect | Close | Cancel) for c in commands)
@@ -311,6 +320,17 @@ class PositionKeeper:
             await self._do(case_, command)
         if changed:
             await self._broadcast(row)
+        elif not commands and case_.guard == before and not depends_on_time(case_):
+            case_.resting = self._sight(desk, case_)
+
+    def _sight(self, desk: Desk, case_: Case) -> Sight:
+        return sight_of(desk, case_, self.settings, self.clock.now_ms())
+
+    def _rests(self, desk: Desk, case_: Case) -> bool:
+        """Whether a pass could find nothing new; from the first news on it cannot be said."""
+        if case_.resting is not None and not self._sight(desk, case_).is_like(case_.resting):
+            case_.resting = None
+        return case_.resting is not None
 
     def _end_forgotten_entry(self, case_: Case) -> None:
         """An entry order that is over but never reported ended must not hold up protection."""

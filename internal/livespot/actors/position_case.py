@@ -20,6 +20,7 @@ from livespot.contracts.vocabulary import (
     IntentRole,
     OrderType,
     PositionPhase,
+    SignalLevel,
     Stage,
 )
 from livespot.rules import protection
@@ -54,12 +55,29 @@ _SETTLED_PHASES = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What one pass looked at; `is_like` tells whether the next would look at the same."""
+
+    holding: Holding
+    guard: Guard
+    info: SymbolInfo | None
+    bid: Decimal | None
+    base_total: Decimal | None
+
+    def is_like(self, other: "Sight") -> bool:
+        same = self.holding is other.holding and self.guard is other.guard
+        same = same and self.info is other.info
+        return same and (self.bid, self.base_total) == (other.bid, other.base_total)
+
+
 @dataclass(slots=True)
 class Case:
     """One symbol's position in work.
 
     `earlier_ms` is unprotected time of earlier runs; a `recovered` one was not opened by this run,
-    so nobody may be left to report the end of its entry.
+    so nobody may be left to report the end of its entry. `resting` is what the last pass looked at
+    when it found nothing to do and nothing to wait for.
     """
 
     holding: Holding
@@ -67,6 +85,7 @@ class Case:
     row: Position | None = None
     earlier_ms: int = 0
     recovered: bool = False
+    resting: Sight | None = None
 
     @property
     def is_open(self) -> bool:
@@ -149,6 +168,40 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         partial_grace_ms=settings.entry.partial_fill_grace_ms,
         wall_ms=now_ms,
     )
+
+
+def sight_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Sight:
+    """All that a pass over this case would look at, besides the time."""
+    holding = case.holding
+    fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
+    return Sight(
+        holding=holding,
+        guard=case.guard,
+        info=desk.infos.get(holding.symbol),
+        bid=desk.bids.get(holding.symbol) if fresh else None,
+        base_total=desk.base_total(holding),
+    )
+
+
+def depends_on_time(case: Case) -> bool:
+    """Whether another pass may do something although nothing it looks at has changed.
+
+    No clock runs, nothing is awaited, and either all is over or every unit is behind a stop of
+    which nothing is sold: then only news can change what the rule says.
+    """
+    guard, row = case.guard, case.row
+    clocks = (
+        guard.naked_since_ms,
+        guard.lonely_since_ms,
+        guard.jumped_since_ms,
+        guard.leftover_since_ms,
+    )
+    unsettled = guard.flights or guard.close is not None or case.holding.fills_missing
+    if unsettled or guard.level is not SignalLevel.CLEAR or any(c is not None for c in clocks):
+        return True
+    covered = row is not None and row.phase is PositionPhase.PROTECTED
+    whole = all(sell.order.executed_qty == 0 for sell in guard.sells.values())
+    return not (guard.over or (covered and whole))
 
 
 def take_fill(case: Case, message: FillBooked) -> None:
