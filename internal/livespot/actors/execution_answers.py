@@ -192,6 +192,11 @@ class AnswerBook:
         await self._end_silence("a new life begins")
         await self._clock_demand(SignalLevel.CLEAR, "a new life begins")
 
+    @property
+    def silent(self) -> bool:
+        """Whether the exchange asked for silence that has not ended yet."""
+        return self._silent_until_ms != 0
+
     async def tick(self) -> None:
         """The silence the exchange asked for ends by time."""
         if not self._silent_until_ms or (self._ports.clock.monotonic_ms() < self._silent_until_ms):

@@ -89,6 +89,19 @@ class ExecutionLife:
         self._stop: StopAsked | None = None
         self._stop_ms = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether a tick would do nothing: nobody waits for time to pass."""
+        return not (
+            self._answers.silent
+            or self._entries.busy
+            or self._wants.waiting
+            or self._resolver.busy
+            or self._unseen
+            or self._stop is not None
+            or self._tracker.incomplete()
+        )
+
     async def serve(self) -> None:
         """Work until the inbox has ended."""
         while True:

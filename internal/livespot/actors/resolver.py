@@ -115,6 +115,11 @@ class Resolver:
         told.add(what)
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether any outcome is still unknown."""
+        return bool(self._open)
+
     def due(self) -> list[Case]:
         """Cases whose next round should start now; they count as being read from here on."""
         now = self._ports.clock.monotonic_ms()

@@ -64,6 +64,11 @@ class WantDesk:
     def busy(self) -> bool:
         return any(want.in_flight for want in self._wants.values())
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a cancel waits to be tried again."""
+        return any(want.retry_ms for want in self._active())
+
     def restore(self, intent: OrderIntent) -> None:
         """An unanswered mutation of an earlier life; its end is told to the position as well."""
         self._wants[intent.order_intent_id] = Want(
