@@ -116,8 +116,10 @@ class _Diff(msgspec.Struct, frozen=True):
 async def decisions(database: PanelDatabase, limit: int) -> tuple[DecisionView, ...]:
     """The newest decision of every recently judged symbol, newest first."""
     found = []
-    record = await track_record(database)
-    for row in await database.rows(_DECISIONS, (limit,)):
+    rows = await database.rows(_DECISIONS, (limit,))
+    # A block has no id and no odds, and mostly there are blocks alone.
+    record = await track_record(database) if any(row[3] for row in rows) else {}
+    for row in rows:
         symbol, outcome, regime, decision_id, cycle_id, at_ms, score, bps, reasons = row
         gate = await database.first(_GATE, (decision_id,)) if decision_id else None
         risk = await database.first(_RISK, (decision_id,)) if decision_id else None
