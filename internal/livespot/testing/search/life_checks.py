@@ -15,6 +15,9 @@ _SETTLED_WITHIN_MS = 120_000
 # An empty universe is looked at again after a minute; with one, cycles are much shorter.
 _CYCLE_WITHIN_MS = 75_000
 _FLIGHT_MS = 20
+# Longer without an answer than any answer takes, and the quiet time after it with two cycles.
+_IN_DOUBT_MS = 10_000
+_QUIET_MS = 75_000
 _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
 
 
@@ -27,7 +30,7 @@ def alive_after_healing(witness: Witness) -> Finding:
         if intent.state in _UNSETTLED and intent.created_at_ms < restart_ms - _SETTLED_WITHIN_MS
     ]
     mode = _mode_at(witness.facts.modes, restart_ms)
-    if mode not in ("NORMAL", "PAUSE"):
+    if mode not in ("NORMAL", "PAUSE") and not _just_settled(witness):
         problems.append(f"the mode is {mode or 'none'} {witness.plan.liveness_ms} ms after healing")
     if mode == "NORMAL" and not _cycled(witness):
         problems.append("no cycle began in the last 75 s before the restart")
@@ -35,6 +38,16 @@ def alive_after_healing(witness: Witness) -> Finding:
     if not living:
         problems.append("no process lived when the restart was due")
     return judged("I22", "Alive after healing", 1, problems, note=f"mode {mode}")
+
+
+def _just_settled(witness: Witness) -> bool:
+    """Whether the quiet time after the last doubt about an order cannot be over yet."""
+    doubts = {
+        step.order_intent_id: step.at_ms
+        for step in witness.facts.transitions
+        if step.at_ms - witness.sent[step.order_intent_id].at_ms > _IN_DOUBT_MS
+    }
+    return max(doubts.values(), default=0) > witness.plan.restart_ms - _QUIET_MS
 
 
 def _mode_at(modes: tuple[ModeFact, ...], at_ms: int) -> str:

@@ -59,8 +59,14 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def encoded(plan: RunPlan) -> str:
-    """The plan as indented JSON, for a file."""
-    return msgspec.json.format(msgspec.json.encode(plan), indent=1).decode() + "\n"
+    """The plan as indented JSON, for a file; what a fault does not say is left out."""
+    rows = msgspec.to_builtins(plan)
+    for fault in rows["faults"]:
+        for part in ("match", "when"):
+            said = {name: value for name, value in fault.pop(part).items() if value or value == 0}
+            if said:
+                fault[part] = said
+    return msgspec.json.format(msgspec.json.encode(rows), indent=1).decode() + "\n"
 
 
 def read_plan(path: Path) -> RunPlan:

@@ -1,0 +1,27 @@
+"""Plans worth repeating for ever: what once broke, and what is hard. Each still shows its point."""
+
+from pathlib import Path
+
+import pytest
+
+from livespot.testing.search.plan import read_plan
+from livespot.testing.search.running import run_plan
+
+_CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.json"))
+# Checks that must have something to look at, or the plan has lost what it is for.
+_SHOWS = {
+    "banned-at-the-fill": {"I10", "I17"},
+    "entry-never-arrives": {"I06"},
+    "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
+}
+_ALWAYS_SHOWN = {"I10", "I12"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", _CORPUS, ids=lambda path: path.stem)
+def test_a_plan_of_the_corpus_breaks_no_invariant(path: Path) -> None:
+    outcome = run_plan(read_plan(path))
+    seen = {finding.id for finding in outcome.findings if finding.looked_at}
+
+    assert outcome.violations == ()
+    assert seen >= _SHOWS.get(path.stem, _ALWAYS_SHOWN)
