@@ -172,7 +172,7 @@ def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLa
 def _check_inputs(
     snapshot: Snapshot, settings: StrategySettings, tally: _Tally
 ) -> frozenset[_Field]:
-    """The readings that no check may use; both codes when something is missing and other invalid.
+    """The readings that no check may use; both codes when one is missing and another bad.
 
     A short history of candles leaves neither a mean volume nor an average price.
     """
