@@ -13,7 +13,7 @@ import anyio
 import msgspec
 import pytest
 import uvloop
-from tests.bench.frame_server import SYMBOLS, last_ids
+from tests.bench.frame_server import SYMBOLS, last_ids, level_of
 from tests.bench.report import report_comparison
 from tests.bench.rounds import Cost, compare
 from websockets.asyncio.client import connect
@@ -172,9 +172,9 @@ async def _ours(url: str, traffic: _Traffic) -> None:
 
 
 def _history(symbol: str, now_ms: int) -> KlineHistory:
-    """One closed candle: it is what attaches a symbol to market state."""
+    """One closed candle: it attaches a symbol to market state, and tells where its price is."""
     minute = Interval.M1.ms
-    candle = a_candle(now_ms // minute * minute - minute)
+    candle = a_candle(now_ms // minute * minute - minute, close=level_of(symbol))
     return KlineHistory(symbol=symbol, interval=Interval.M1, candles=(candle,))
 
 

@@ -26,6 +26,11 @@ def last_ids(frames: int) -> dict[str, int]:
     return {symbol: _FIRST_ID + frames - len(SYMBOLS) + i for i, symbol in enumerate(SYMBOLS)}
 
 
+def level_of(symbol: str) -> str:
+    """The price around which a symbol's books walk."""
+    return _PRICES[SYMBOLS.index(symbol) % len(_PRICES)]
+
+
 def book_frame(number: int, chance: random.Random) -> bytes:
     """One combined frame as the exchange writes it: symbols in turn, prices on a small walk."""
     symbol = SYMBOLS[number % len(SYMBOLS)]
