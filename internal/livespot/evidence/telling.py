@@ -152,8 +152,9 @@ def _records(summary: RunSummary) -> Iterator[Line]:
 
 
 def percent(share_x10000: int) -> str:
-    """A share with one decimal, cut off."""
-    return f"{share_x10000 // 100}.{share_x10000 % 100 // 10} %"
+    """A share with one decimal."""
+    whole, tenths = divmod((share_x10000 + 5) // 10, 10)
+    return f"{whole}.{tenths} %"
 
 
 def _trip(trip: RoundTrip, quote_asset: str) -> str:

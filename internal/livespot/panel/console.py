@@ -158,7 +158,8 @@ def _hits(item: DecisionView) -> str:
 
 
 def _percent(share_x10000: int) -> str:
-    return f"{share_x10000 // 100}.{share_x10000 % 100 // 10} %"
+    whole, tenths = divmod((share_x10000 + 5) // 10, 10)
+    return f"{whole}.{tenths} %"
 
 
 def _position(line: PositionLine, now_ms: int) -> RenderableType:
