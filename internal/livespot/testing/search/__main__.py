@@ -57,9 +57,12 @@ def main(**options: Any) -> None:
     if wanted.seed_only is not None or wanted.plan is not None:
         sys.exit(_single(_plan(wanted), wanted))
     tally = Tally()
-    for outcome in _outcomes(wanted, tally):
-        tally.add(outcome)
-        _tell(outcome)
+    try:
+        for outcome in _outcomes(wanted, tally):
+            tally.add(outcome)
+            _tell(outcome)
+    except KeyboardInterrupt:
+        click.echo("interrupted: what follows is what was done until then")
     if wanted.coverage:
         click.echo("\n".join(tally.coverage()))
     click.echo(tally.last_line())
