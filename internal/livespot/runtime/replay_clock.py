@@ -1,5 +1,12 @@
 """Market time on a virtual loop."""
 
+import asyncio
+import math
+from contextlib import AbstractContextManager
+
+import anyio
+
+from livespot.contracts.ports import Scope
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
 
@@ -20,3 +27,14 @@ class VirtualClock(SystemClock):
 
     def monotonic_ms(self) -> int:
         return self._loop.now_ns // NS_PER_MS
+
+    # What the usual clock does by way of the library, without asking each time for the loop.
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)  # noqa: TID251  this is a clock
+
+    def move_on_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        deadline = math.inf if seconds is None else self._loop.now_s + seconds
+        return anyio.CancelScope(deadline=deadline, shield=shield)

@@ -86,6 +86,8 @@ class VirtualLoop(BaseEventLoop):
         self._stale = 0
         self._tasks_born = 0
         self._dead: set[int] = set()
+        # Whether any life is dead or doomed; where none is, nobody has to ask.
+        self._mortal = False
         self._doom: dict[int, tuple[int, Callable[[], object]]] = {}
         self._too_many_points = _MOST_POINTS_AT_ONE_INSTANT
         self.set_task_factory(_numbered)
@@ -130,10 +132,12 @@ class VirtualLoop(BaseEventLoop):
         `then` runs between two callbacks, in no life's context.
         """
         self._doom[life] = (point, then)
+        self._mortal = True
 
     def kill(self, life: int) -> None:
         """Nothing of this life runs again: no callback, no `finally`, no goodbye."""
         self._dead.add(life)
+        self._mortal = True
         for task in asyncio.all_tasks(self):
             if isinstance(task, NumberedTask) and task.life == life:
                 # Whoever collected it would run its `finally` blocks.
@@ -175,29 +179,29 @@ class VirtualLoop(BaseEventLoop):
         elif timers and timers[0][0] <= self.now_ns:
             self._release_due()
         shuffled = self._entropy is not None
+        passed = self.points_of
         for _ in range(len(ready)):
             handle = self._draw() if shuffled else ready.popleft()
             if handle.cancelled():
                 continue
             life = handle._context.get(LIFE, 0)  # type: ignore[attr-defined]  # noqa: SLF001
-            if life and not self._lives(life):
-                continue
+            if life:
+                if self._mortal and not self._lives(life):
+                    continue
+                passed[life] = passed.get(life, 0) + 1
             self.points += 1
             handle._run()  # noqa: SLF001  what the stock loop does
         if self.points > self._too_many_points:
             raise VirtualLivelock(f"time stands still at {self.now_s} s")
 
     def _lives(self, life: int) -> bool:
-        """Whether this life may pass one more point, which is then counted."""
+        """Whether this life may pass one more point."""
         passed = self.points_of.get(life, 0)
         if life in self._doom and passed >= self._doom[life][0]:
             _, then = self._doom.pop(life)
             self.kill(life)
             then()
-        if life in self._dead:
-            return False
-        self.points_of[life] = passed + 1
-        return True
+        return life not in self._dead
 
     def _set(self, at_ns: int, timer: asyncio.TimerHandle) -> asyncio.TimerHandle:
         self._timer_number += 1
