@@ -39,6 +39,8 @@ from livespot.contracts.vocabulary import SignalKind, SignalLevel
 from livespot.runtime.mailboxes import Mailbox
 
 _BEAT_SECONDS = 0.25
+# While it only listens, between events.
+_QUIET_BEAT_SECONDS = 1.0
 _PROBE_EVERY_MS = 20_000
 
 
@@ -110,7 +112,8 @@ class AccountFeed:
             while True:
                 self.beat()
                 event: UserEvent | None = None
-                with self.clock.move_on_after(_BEAT_SECONDS):
+                left_ms = _PROBE_EVERY_MS - (self.clock.monotonic_ms() - heard_ms)
+                with self.clock.move_on_after(min(_QUIET_BEAT_SECONDS, max(0, left_ms) / 1000)):
                     event = await events.next()
                 now = self.clock.monotonic_ms()
                 if event is not None:
