@@ -58,6 +58,8 @@ from livespot.runtime.mailboxes import Mailbox, Reply
 
 _MIN_GAP_MS = 250
 _RETRY_MS = 1000
+# With nothing due, so many times as long as usual.
+_MOST_LISTENS = 4
 _FAILED = (Transient, Refused, PayloadInvalid)
 _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
@@ -112,7 +114,7 @@ class Reconciler:
         while True:
             self.beat()
             try:
-                message = await self._next()
+                message = await self._next(state.agenda)
             except anyio.EndOfStream:
                 return
             if message is not None:
@@ -120,11 +122,15 @@ class Reconciler:
             if self._due(state.agenda):
                 await self._pass(state)
 
-    async def _next(self) -> ReconcilerInbox | None:
+    async def _next(self, agenda: Agenda) -> ReconcilerInbox | None:
+        """The next message, or None when it is time to look at the agenda again."""
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
-        with self.clock.move_on_after(self.listen_ms / 1000):
+        due_ms = max(agenda.not_before_ms, 0 if agenda.wanted else agenda.orders_ms)
+        left_ms = due_ms - self.clock.monotonic_ms()
+        wait_ms = min(max(left_ms, self.listen_ms), _MOST_LISTENS * self.listen_ms)
+        with self.clock.move_on_after(wait_ms / 1000):
             return await self.inbox.receive()
         return None
 
