@@ -21,7 +21,7 @@ class Dice:
     def scaled(self, low: int, high: int) -> int:
         """A whole number in [low, high], each order of magnitude about as likely."""
         ceiling = low
-        while ceiling < high and self.percent(70):
+        while ceiling < high and self.percent(85):
             ceiling = min(high, ceiling * 2)
         return self.between(low, ceiling)
 

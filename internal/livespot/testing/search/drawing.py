@@ -15,8 +15,7 @@ _MOST_FAULTS = 25
 _WITHOUT_FAULT_PERCENT = 10
 # Runs without, with one, two and three deaths.
 _DEATHS = (0, 0, 0, 0, 0, 1, 1, 1, 2, 3)
-# Steps of a first life around the entry, and of a boot.
-_FIRST_POINTS = (21_000, 34_000)
+# Steps of a boot.
 _BOOT_POINTS = (20, 8000)
 
 
@@ -63,7 +62,8 @@ def _settings(dice: Dice) -> dict[str, str | int]:
     if dice.percent(40):
         drawn["exit.attach"] = "SEPARATE"
     if dice.percent(30):
-        drawn["exit.stop_kind"] = dice.pick(("STOP_LOSS", "STOP_LOSS_LIMIT"))
+        # The recorded symbols offer no plain stop; asked for, it would only prevent every entry.
+        drawn["exit.stop_kind"] = "STOP_LOSS_LIMIT"
     if dice.percent(50):
         drawn["ai_gate.pause_after_failures"] = 3
     return drawn
@@ -85,14 +85,14 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
     deaths: list[DeathPlan] = []
     now_ms = 0
     for _ in range(dice.pick(_DEATHS)):
-        soonest = 500 if deaths else _LEAD_MS - 5000
+        soonest = 0 if deaths else _LEAD_MS
         latest = safety_ms - now_ms - 10_000
-        if latest <= soonest:
+        if latest <= soonest + 500:
             break
-        after_ms = min(latest, soonest + dice.scaled(500, 120_000))
+        # A life that has just begun, or has just decided to enter, is the most vulnerable.
+        after_ms = min(latest, soonest + dice.scaled(5, 120_000))
         down_ms = dice.scaled(500, 8000)
-        points = _BOOT_POINTS if deaths else _FIRST_POINTS
-        point = dice.between(*points) if dice.percent(50) else None
+        point = dice.between(*_BOOT_POINTS) if deaths and dice.percent(50) else None
         deaths.append(DeathPlan(after_ms=after_ms, point=point, down_ms=down_ms))
         now_ms += after_ms + down_ms
     return tuple(deaths)

@@ -44,7 +44,7 @@ _ENDINGS: tuple[Ending, ...] = ("hang", "close", "reset")
 _ORDERS = Match(method="POST", path="/api/v3/order*")
 _CANCELS = Match(method="DELETE", path="/api/v3/order*")
 _READS = Match(method="GET", path="/api/v3/*")
-_SHORTEST_MS = 300
+_SHORTEST_MS = 1500
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 # Status, code and body of answers after which nobody can know whether the order was done.
 _UNCLEAR: tuple[Reply, ...] = (
@@ -105,16 +105,19 @@ class Stage:
     def order(self) -> When:
         """One of the first mutations, whenever it comes; or some more."""
         if self.dice.percent(70):
-            return When(nth=self.dice.pick((1, 1, 1, 2, 2, 3)))
+            return When(nth=self.dice.pick((1, 1, 1, 1, 2, 2)))
         return When(nth=self.dice.between(1, 2), count=self.dice.between(2, 4))
 
     def ending(self) -> Ending:
         return self.dice.pick(_ENDINGS)
 
     def _begin(self) -> int:
-        if self.dice.percent(65):
-            return self._entry_ms + self.dice.between(-8000, 60_000)
-        return self.dice.between(2000, self._safety_ms - 2000)
+        # Before the entry most faults only prevent it.
+        if self.dice.percent(10):
+            return self._entry_ms - self.dice.scaled(10, 30_000)
+        if self.dice.percent(60):
+            return self._entry_ms + self.dice.scaled(10, 60_000)
+        return self.dice.between(self._entry_ms, self._safety_ms - 2000)
 
 
 def _order_reply_lost(stage: Stage) -> Drawn:
