@@ -92,7 +92,8 @@ class Watchdog:
             if not shouted:
                 shouted = True
                 _shout(
-                    f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} the event loop has not run for {overdue} ms"
+                    f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} "
+                    f"the event loop has not run for {overdue} ms"
                 )
             if overdue >= self.kill_ms:
                 self._kill(overdue)
@@ -102,7 +103,8 @@ class Watchdog:
             self._write_note(overdue)
         except OSError as error:
             _shout(
-                f"ALERT CRIT {ReasonCode.WATCHDOG_KILL} the crash note could not be written: {error}"
+                f"ALERT CRIT {ReasonCode.WATCHDOG_KILL} "
+                f"the crash note could not be written: {error}"
             )
         finally:
             os._exit(ExitCode.WATCHDOG)
