@@ -12,6 +12,7 @@ _CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.json"))
 _SHOWS = {
     "banned-at-the-fill": {"I10", "I17"},
     "entry-never-arrives": {"I06"},
+    "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
 }
 _ALWAYS_SHOWN = {"I10", "I12"}
