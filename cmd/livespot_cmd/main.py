@@ -20,6 +20,7 @@ _COMMANDS = {
     "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
     "pause": ("livespot_cmd.operator_commands", "pause", "Stop entries until you resume."),
     "resume": ("livespot_cmd.operator_commands", "resume", "Leave PAUSE, with a reason."),
+    "release": ("livespot_cmd.operator_commands", "release", "End a symbol's quarantine."),
     "stop": ("livespot_cmd.operator_commands", "stop", "Shut the running process down safely."),
 }
 

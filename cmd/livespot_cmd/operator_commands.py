@@ -1,4 +1,4 @@
-"""`livespot pause`, `resume` and `stop`: audited commands to the running process."""
+"""`livespot pause`, `resume`, `release` and `stop`: audited commands to the running process."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import click
 from livespot_cmd.options import var_option
 
 
-def _leave(var: Path | None, action: str, reason: str) -> int:
+def _leave(var: Path | None, action: str, reason: str, symbol: str = "") -> int:
     from livespot.contracts.errors import ExitCode
     from livespot.contracts.vocabulary import OperatorAction
     from livespot.runtime.clock import SystemClock
@@ -28,11 +28,14 @@ def _leave(var: Path | None, action: str, reason: str) -> int:
         )
         return ExitCode.PREFLIGHT
     nonce = f"{SystemClock().now_ms()}-{SystemEntropy().hex(6)}"
-    leave_command(paths.control, CommandFile(action=OperatorAction(action), reason=reason), nonce)
-    click.echo(f"{action} left for the running process. Watch it: livespot status --watch")
+    command = CommandFile(action=OperatorAction(action), reason=reason, symbol=symbol)
+    leave_command(paths.control, command, nonce)
+    said = f"{action} {symbol}".strip()
+    click.echo(f"{said} left for the running process. Watch it: livespot status --watch")
     return ExitCode.CLEAN
 
 
+_LONGEST_SYMBOL = 20
 _CODES = ". Exit codes: 0 left for the running process, 2 wrong usage, 3 no process runs."
 
 
@@ -50,6 +53,38 @@ def pause(reason: str, var: Path | None) -> int:
 def resume(reason: str, var: Path | None) -> int:
     """Leave PAUSE for DEGRADE; NORMAL follows after the stability window."""
     return _leave(var, "RESUME", reason)
+
+
+def _plain_symbol(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The exchange's spelling; the same shape that selection demands of a symbol."""
+    symbol = value.upper()
+    if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _LONGEST_SYMBOL):
+        raise click.BadParameter(
+            f"{value!r} is no symbol: letters and digits only, such as BTCUSDT.", context, parameter
+        )
+    return symbol
+
+
+def _stated(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("a reason needs words.", context, parameter)
+    return value
+
+
+@click.command(
+    epilog='Example: livespot release SOLUSDT --reason "the exchange mended its filters"' + _CODES
+)
+@click.argument("symbol", callback=_plain_symbol)
+@click.option(
+    "--reason",
+    required=True,
+    callback=_stated,
+    help="What you looked at; it is written into the audit.",
+)
+@var_option
+def release(symbol: str, reason: str, var: Path | None) -> int:
+    """End the quarantine of SYMBOL with clean counters; an alert tells whether it happened."""
+    return _leave(var, "RELEASE", reason, symbol)
 
 
 @click.command(epilog="Example: livespot stop" + _CODES)

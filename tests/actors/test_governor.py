@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
+import pytest
 
 from livespot.actors.governor import Governor
-from livespot.actors.mail import GovernorInbox
+from livespot.actors.mail import GovernorInbox, ReleaseWanted
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
@@ -46,6 +48,7 @@ class _House:
 
     inbox: Mailbox[GovernorInbox]
     heard: Mailbox[ModeChanged]
+    risk: Mailbox[ReleaseWanted]
     audit: RecordingAudit
     gate: SendGate
     control: _Control
@@ -87,6 +90,7 @@ async def _governed(
     house = _House(
         inbox=Mailbox("governor", 64, _FAST),
         heard=Mailbox("listener", 64, _FAST),
+        risk=Mailbox("risk", 1, _FAST),
         audit=RecordingAudit(),
         gate=SendGate(),
         control=_Control(),
@@ -102,6 +106,7 @@ async def _governed(
         gate=house.gate,
         inbox=house.inbox,
         receivers=[house.heard],
+        risk=house.risk,
         control=house.control,
         cycles=cycles,
         announce=house.announced.append,
@@ -190,6 +195,35 @@ async def test_a_resume_is_refused_while_the_cause_stands() -> None:
         (entry,) = house.audit.of(EventType.OPERATOR_COMMAND)
         assert "WS_STALE_PAUSE" in entry.draft.data["outcome"]
         assert house.gate.mode is SysMode.PAUSE
+
+
+async def test_a_release_goes_to_risk_which_answers_for_it() -> None:
+    async with _governed() as house:
+        await house.boot()
+        wanted = msgspec.structs.replace(_command(OperatorAction.RELEASE), symbol="SOLUSDT")
+        house.control.commands.append(wanted)
+        with anyio.fail_after(5):
+            assert await house.risk.receive() == ReleaseWanted(command=wanted)
+
+        assert house.audit.of(EventType.OPERATOR_COMMAND) == []
+        assert house.gate.mode is SysMode.NORMAL
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_release_that_risk_cannot_take_is_refused_with_why(closed: bool) -> None:
+    async with _governed() as house:
+        await house.boot()
+        wanted = msgspec.structs.replace(_command(OperatorAction.RELEASE), symbol="SOLUSDT")
+        house.risk.offer(ReleaseWanted(command=wanted))
+        if closed:
+            house.risk.close()
+        house.control.commands += [wanted, _command(OperatorAction.PAUSE)]
+        await house.until(SysMode.PAUSE)
+
+        entry, _ = house.audit.of(EventType.OPERATOR_COMMAND)
+        why = "the process is shutting down" if closed else "risk did not take it in time"
+        assert entry.draft.data["outcome"] == f"refused: {why}"
+        assert entry.draft.symbol == "SOLUSDT"
 
 
 async def test_a_run_that_ended_in_pause_boots_in_pause_and_stays() -> None:

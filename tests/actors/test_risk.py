@@ -27,6 +27,7 @@ from livespot.actors.mail import (
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
+    ReleaseWanted,
     RiskInbox,
     SignalInbox,
     SymbolsLearned,
@@ -37,20 +38,21 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import AccountView, Balance, Fill
-from livespot.contracts.records import ReserveRow, RiskVerdictRow, SymbolHealth
+from livespot.contracts.records import OperatorCommandRow, ReserveRow, RiskVerdictRow, SymbolHealth
 from livespot.contracts.redaction import Redactor
-from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.settings import QuarantineSettings, Settings
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
 from livespot.contracts.vocabulary import (
     IntentAction,
     IntentRole,
+    OperatorAction,
     Severity,
     Side,
     SignalLevel,
     SysMode,
     Verdict,
 )
-from livespot.rules import risk_counters
+from livespot.rules import quarantine, risk_counters
 from livespot.rules.risk_counters import DAY_MS
 from livespot.runtime.mailboxes import Mailbox, Reply
 from livespot.store.queries import LedgerQueries
@@ -155,7 +157,9 @@ _SYMBOLS = ("SOLUSDT", "BTCUSDT", "ETHUSDT")
 
 
 @asynccontextmanager
-async def _house(path: Path, *, free: str = "10000") -> AsyncIterator[_House]:
+async def _house(
+    path: Path, *, free: str = "10000", settings: Settings | None = None
+) -> AsyncIterator[_House]:
     """A risk actor in NORMAL that knows its symbols and its account."""
     clock = ManualClock(NOW_MS)
     store = InlineDatabase(path, run_id=RUN, redactor=Redactor())
@@ -173,7 +177,7 @@ async def _house(path: Path, *, free: str = "10000") -> AsyncIterator[_House]:
         health=Mailbox("health", 64, clock),
     )
     officer = RiskOfficer(
-        settings=Settings(),
+        settings=settings or Settings(),
         clock=clock,
         audit=audit,
         ledger=house.ledger,
@@ -415,6 +419,82 @@ async def test_selection_hears_of_quarantines_of_the_last_run_and_of_their_end(p
         over = house.health.receive_nowait()
         assert over is not None
         assert over.quarantined_until_ms == 0
+
+
+def _release(nonce: str = "n1", symbol: str = "SOLUSDT", reason: str = "looked") -> ReleaseWanted:
+    return ReleaseWanted(
+        command=OperatorCommand(
+            action=OperatorAction.RELEASE, reason=reason, nonce=nonce, at_ms=NOW_MS, symbol=symbol
+        )
+    )
+
+
+async def test_the_operator_releases_a_symbol_that_time_never_would(path: Path) -> None:
+    never = Settings(quarantine=QuarantineSettings(auto_release=False))
+    async with _house(path, settings=never) as house:
+        await house.say(PricesInsane(symbol="SOLUSDT", at_ms=NOW_MS))
+        told = house.health.receive_nowait()
+        assert told is not None
+        assert told.quarantined_until_ms == quarantine.NEVER_MS
+        house.alerts()
+
+        await house.say(_release())
+
+        [done] = house.audit.rows(OperatorCommandRow)
+        assert done.outcome == "done: SOLUSDT released from PRICES_INSANE"
+        [alert] = house.alerts()
+        assert (alert.severity, alert.code) == (Severity.INFO, ReasonCode.OPERATOR_RELEASE)
+        free = house.health.receive_nowait()
+        assert free is not None
+        assert (free.symbol, free.quarantined_until_ms, free.cause) == ("SOLUSDT", 0, "")
+        assert await house.ledger.symbol_health() == (free,)
+        await house.propose()
+        assert house.approved() is not None
+
+    async with _house(path, settings=never) as house:
+        assert not quarantine.is_quarantined(
+            quarantine.from_row((await house.ledger.symbol_health())[0]), NOW_MS
+        )
+
+
+async def test_after_a_release_faults_are_counted_afresh(path: Path) -> None:
+    fault = RejectSeen(symbol="SOLUSDT", code=-1013, filter_name="LOT_SIZE", at_ms=NOW_MS)
+    async with _house(path) as house:
+        await house.say(fault, fault, fault, _release(), fault, fault)
+        await house.propose()
+        assert house.approved() is not None
+        await house.say(fault)
+        assert [alert.code for alert in house.alerts()] == [
+            ReasonCode.SYMBOL_QUARANTINED,
+            ReasonCode.OPERATOR_RELEASE,
+            ReasonCode.SYMBOL_QUARANTINED,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        (_release(reason=" "), "a release needs a reason"),
+        (_release(symbol="BTCUSDT"), "BTCUSDT is not quarantined"),
+        (_release(symbol="NOSUCH"), "NOSUCH is not quarantined"),
+    ],
+)
+async def test_a_release_that_changes_nothing_is_refused_with_why(
+    path: Path, wanted: ReleaseWanted, why: str
+) -> None:
+    async with _house(path) as house:
+        await house.say(PricesInsane(symbol="SOLUSDT", at_ms=NOW_MS))
+        house.health.receive_nowait()
+        house.alerts()
+
+        await house.say(wanted)
+
+        [row] = house.audit.rows(OperatorCommandRow)
+        assert (row.command, row.outcome) == (wanted.command, f"refused: {why}")
+        assert [a.severity for a in house.alerts()] == [Severity.WARN]
+        assert house.health.receive_nowait() is None
+        await house.propose()
+        assert ReasonCode.SYMBOL_QUARANTINED in house.ended()
 
 
 async def test_a_symbol_that_stops_trading_is_set_aside(path: Path) -> None:

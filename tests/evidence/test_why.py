@@ -12,18 +12,22 @@ import pytest
 
 from livespot.actors import scan_records, signal_records
 from livespot.actors.mail import ProposalEnded
+from livespot.actors.operator_records import command_entry
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.chain import Place, SealedEvent, seal
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Rejection, Returns, Ticker24h
-from livespot.contracts.records import GateEventRow, RiskVerdictRow, RunEnded, SysModeRow
+from livespot.contracts.records import AlertRow, GateEventRow, RiskVerdictRow, RunEnded, SysModeRow
 from livespot.contracts.settings import SelectionSettings, Settings
+from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import (
     EventType,
     GateVerdict,
     Interval,
     Mode,
+    OperatorAction,
+    Severity,
     Stage,
     SysMode,
     Verdict,
@@ -212,6 +216,35 @@ async def test_a_mode_without_entries_is_told_with_its_reasons(tmp_path: Path) -
 
     assert told.codes == ("RISK_SYSMODE_BLOCKS_ENTRY", "ENTER_PAUSE", "OPERATOR_PAUSE")
     assert "PAUSE, so no entries" in told.headline
+
+
+@pytest.mark.parametrize(
+    ("outcome", "held"), [("done: released", False), ("refused: a release needs a reason", True)]
+)
+async def test_a_quarantine_is_told_until_the_operator_releases_the_symbol(
+    tmp_path: Path, outcome: str, held: bool
+) -> None:
+    story = _selected()
+    alert = Alert(
+        severity=Severity.WARN,
+        code=ReasonCode.SYMBOL_QUARANTINED,
+        reasons=(),
+        text="AUSDT takes no entries",
+        symbol="AUSDT",
+        at_ms=_NOW + 500,
+    )
+    draft = AuditDraft(event_type=EventType.ALERT_RAISED, stage=Stage.BOOT, ts_ms=_NOW + 500)
+    release = OperatorCommand(
+        action=OperatorAction.RELEASE, reason="r", nonce="n", at_ms=_NOW + 900, symbol="AUSDT"
+    )
+    story.add(
+        AuditEntry(draft=draft, records=(AlertRow(alert=alert),)),
+        command_entry(release, outcome, stage=Stage.RISK_VERDICT, now_ms=_NOW + 900),
+    )
+
+    told = await _why(story, tmp_path, "AUSDT", 1000)
+
+    assert ("SYMBOL_QUARANTINED" in told.codes) is held
 
 
 async def test_two_causes_are_both_in_the_headline(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from livespot.contracts.errors import ExitCode
 from livespot.testing.two_books import disagreements
 from livespot.testing.workshop import workshop
 
-_OUTCOMES = "SELECT action, reason, outcome <> '' FROM operator_commands ORDER BY rowid"
+_OUTCOMES = "SELECT action, reason, outcome <> '' FROM operator_commands ORDER BY at_ms, nonce"
+_RELEASE = "SELECT outcome FROM operator_commands WHERE action = 'RELEASE'"
 
 
 @pytest.mark.slow
@@ -27,6 +28,7 @@ async def test_pause_resume_pause_and_stop(tmp_path: Path) -> None:
         await shop.mode("NORMAL", by=run, seconds=30)
         await shop.call("pause", *var)
         await shop.mode("PAUSE", by=run, seconds=10)
+        await shop.call("release", "SOLUSDT", "--reason", "looked again", *var)
         await shop.call("stop", "--reason", "enough", *var)
 
         assert await run.ended() == ExitCode.PAUSED
@@ -35,8 +37,10 @@ async def test_pause_resume_pause_and_stop(tmp_path: Path) -> None:
             ("PAUSE", "news", 1),
             ("RESUME", "looked", 1),
             ("PAUSE", "", 1),
+            ("RELEASE", "looked again", 1),
             ("STOP", "enough", 1),
         ]
+        assert shop.rows(_RELEASE) == [("refused: SOLUSDT is not quarantined",)]
         assert shop.rows("SELECT exit_code, clean FROM runs") == [(ExitCode.PAUSED, 1)]
         assert list(shop.paths.control.iterdir()) == []
         assert await disagreements(shop.paths) == []

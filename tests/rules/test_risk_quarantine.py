@@ -78,6 +78,31 @@ def test_without_release_by_time_only_a_person_releases() -> None:
     assert not quarantine.expired(faults, 10**13)
 
 
+@pytest.mark.parametrize(
+    ("now_ms", "reason", "refusal"),
+    [
+        (0, "looked", ""),
+        (0, " ", "a release needs a reason"),
+        (_HOUR - 1, "looked", ""),
+        (_HOUR, "looked", "SOLUSDT is not quarantined"),
+    ],
+)
+def test_a_person_releases_what_is_quarantined_and_says_why(
+    now_ms: int, reason: str, refusal: str
+) -> None:
+    faults = _after(quarantine.filter_rejected, 0, 0, 0)
+
+    assert quarantine.release_refused(faults, reason, now_ms) == refusal
+
+
+def test_a_person_can_release_what_no_time_releases() -> None:
+    rules = QuarantineSettings(auto_release=False)
+
+    faults = quarantine.quarantined(_CLEAN, "X", 0, rules)
+
+    assert quarantine.release_refused(faults, "looked", 10**13) == ""
+
+
 def test_faults_survive_a_restart() -> None:
     faults = _after(quarantine.filter_rejected, 5, 6)
 

@@ -1,7 +1,8 @@
 """The owner of SysMode: weighs signals, moves the mode with its audit, raises alerts.
 
 Reads: signals, alerts and operator commands from every actor and from the control files.
-Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor.
+Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor,
+`ReleaseWanted` to risk.
 Owns: the mode chart and the send gate.
 """
 
@@ -13,13 +14,15 @@ import anyio
 import msgspec
 from anyio.abc import TaskStatus
 
-from livespot.actors.mail import GovernorInbox
+from livespot.actors.mail import GovernorInbox, ReleaseWanted
+from livespot.actors.operator_records import command_code, command_entry
+from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.ports import Clock
-from livespot.contracts.records import AlertRow, OperatorCommandRow, SysModeRow
+from livespot.contracts.records import AlertRow, SysModeRow
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import (
     ActiveReason,
@@ -39,11 +42,12 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import sysmode
 from livespot.rules.sysmode import ModeChart, Weighing
-from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.mailboxes import Mailbox, MailboxClosed
 from livespot.runtime.send_gate import SendGate
 
 _POLL_SECONDS = 0.25
 _BROADCAST_SECONDS = 1.0
+_FORWARD_SECONDS = 1.0
 _ALERT_WINDOW_MS = 60_000
 _STAGES = {
     SysMode.NORMAL: Stage.STATE_UPDATE,
@@ -81,6 +85,7 @@ class Governor:
     gate: SendGate
     inbox: Mailbox[GovernorInbox]
     receivers: Sequence[ModeReceiver]
+    risk: Sink[ReleaseWanted]
     control: ControlFiles
     cycles: Callable[[], int]
     announce: Callable[[Alert], None]
@@ -141,34 +146,40 @@ class Governor:
         outcome = "accepted"
         now = self.clock.now_ms()
         match command.action:
-            case OperatorAction.PAUSE:
+            case OperatorAction.PAUSE | OperatorAction.STOP:
                 state = sysmode.absorb(state, _operator_signal(command, now))
-                code = ReasonCode.OPERATOR_PAUSE
-            case OperatorAction.STOP:
-                state = sysmode.absorb(state, _operator_signal(command, now))
-                code = ReasonCode.OPERATOR_STOP
             case OperatorAction.RESUME:
-                code = ReasonCode.OPERATOR_RESUME
                 state, outcome = _resume(state, command)
+            case OperatorAction.RELEASE:
+                outcome = await self._forward(command)
+                if not outcome:
+                    return state
             case _:
                 assert_never(command.action)
         await self._commit(
-            AuditEntry(
-                draft=AuditDraft(
-                    event_type=EventType.OPERATOR_COMMAND,
-                    stage=_STAGES[state.mode],
-                    ts_ms=now,
-                    reasons=(code,),
-                    data={"action": command.action, "reason": command.reason, "outcome": outcome},
-                ),
-                records=(OperatorCommandRow(command=command, outcome=outcome),),
-            )
+            command_entry(command, outcome, stage=_STAGES[state.mode], now_ms=now),
         )
         if outcome != "accepted":
             await self._raise(
-                Alert(severity=Severity.WARN, code=code, reasons=(), text=outcome), alerts
+                Alert(
+                    severity=Severity.WARN,
+                    code=command_code(command.action),
+                    reasons=(),
+                    text=outcome,
+                    symbol=command.symbol,
+                ),
+                alerts,
             )
         return state
+
+    async def _forward(self, command: OperatorCommand) -> str:
+        """Hand a release to risk, which audits its outcome; why not, when risk cannot take it."""
+        try:
+            with self.clock.move_on_after(_FORWARD_SECONDS) as scope:
+                await self.risk.send(ReleaseWanted(command=command))
+        except MailboxClosed:
+            return "refused: the process is shutting down"
+        return "refused: risk did not take it in time" if scope.cancelled_caught else ""
 
     async def _weigh(self, chart: ModeChart, state: Weighing, alerts: "AlertLog") -> Weighing:
         if state.mode is SysMode.PAUSE and not state.held:

@@ -280,6 +280,12 @@ class SubmitAnswered(Message, frozen=True):
     at_ms: int
 
 
+class ReleaseWanted(Message, frozen=True):
+    """The operator wants a symbol out of quarantine; risk acts and audits the outcome. To risk."""
+
+    command: OperatorCommand
+
+
 # ---- position and execution
 
 
@@ -442,6 +448,7 @@ RiskInbox: TypeAlias = (
     | BalancesChanged
     | SymbolsLearned
     | ModeChanged
+    | ReleaseWanted
 )
 ExecutionInbox: TypeAlias = (
     ApprovedEntry

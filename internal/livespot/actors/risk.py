@@ -1,6 +1,6 @@
 """Has the final word on every entry and owns what an entry may spend.
 
-Reads: gated proposals, rechecks, entries, fills, positions, faults, marks, balances, modes.
+Reads: proposals, rechecks, entries, fills, positions, faults, releases, marks, balances, modes.
 Writes: `ApprovedEntry` to execution, `ProposalEnded` to signal, alerts and signals to the governor;
 RISK_VERDICT events with verdicts, counters, reserves and quarantines, durable before any answer.
 Owns: counters, reserves, quarantine.
@@ -15,6 +15,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskStatus
 
+from livespot.actors import symbol_faults
 from livespot.actors.mail import (
     AccountObserved,
     ApprovedEntry,
@@ -32,6 +33,7 @@ from livespot.actors.mail import (
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
+    ReleaseWanted,
     RiskInbox,
     SignalInbox,
     StreamDropped,
@@ -39,6 +41,7 @@ from livespot.actors.mail import (
     SubmitTimedOut,
     SymbolsLearned,
 )
+from livespot.actors.operator_records import command_entry
 from livespot.actors.risk_memory import (
     KILL_SWITCHES,
     Judged,
@@ -51,9 +54,10 @@ from livespot.actors.risk_memory import (
     rechecked_snapshot,
     reserve_anew,
     restored,
+    unfilled_signal,
     verdict_entry,
 )
-from livespot.actors.symbol_faults import FaultSeen, cause_of, counted, symbols_of
+from livespot.actors.symbol_faults import FaultSeen
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
@@ -64,17 +68,9 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import Record, SymbolHealth
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.system import Alert, ModeChanged, OperatorCommand
 from livespot.contracts.venue import OrderCounts
-from livespot.contracts.vocabulary import (
-    PositionPhase,
-    Severity,
-    Side,
-    SignalKind,
-    SignalLevel,
-    Stage,
-    Verdict,
-)
+from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Reserve
@@ -84,6 +80,7 @@ from livespot.runtime.mailboxes import Mailbox, Reply
 _SAVE_INTERVAL_MS = 5000
 _VERIFY_INTERVAL_MS = 60_000
 _FEATURES_SECONDS = 1.0
+_TELL_SECONDS = 1.0
 _ENDED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
 
@@ -133,6 +130,8 @@ class RiskOfficer:
                 await self._take_fault(memory, message)
             case SymbolsLearned():
                 await self._learn_symbols(memory, message)
+            case ReleaseWanted():
+                await self._release(memory, message.command)
             case MutationCounted():
                 await self._count_mutation(memory, message)
             case Marks() | AccountObserved() | BalancesChanged() | LatencySeen() | ModeChanged():
@@ -307,29 +306,21 @@ class RiskOfficer:
     async def _take_fault(self, memory: RiskMemory, message: FaultSeen) -> None:
         rules, now_ms = self.settings.quarantine, self.clock.now_ms()
         changed = [
-            counted(memory.faults_of(symbol), message, now_ms, rules)
-            for symbol in symbols_of(message)
+            symbol_faults.counted(memory.faults_of(symbol), message, now_ms, rules)
+            for symbol in symbol_faults.symbols_of(message)
         ]
-        await self._keep_faults(memory, changed, cause_of(message))
+        await self._keep_faults(memory, changed, symbol_faults.cause_of(message))
 
     async def _learn_symbols(self, memory: RiskMemory, message: SymbolsLearned) -> None:
         """Symbols that turned bad since they were last seen are set aside with their cause."""
-        now_ms, found = self.clock.now_ms(), []
-        for symbol, info in message.infos.items():
-            known = memory.infos.get(symbol)
-            was_good = known is not None and known.is_trading and known.constraints is not None
-            cause = ""
-            if was_good and not info.is_trading:
-                cause = quarantine.CAUSE_STATUS
-            elif was_good and info.constraints is None:
-                cause = quarantine.CAUSE_FILTERS
-            if cause:
-                faults = memory.faults_of(symbol)
-                found.append(
-                    quarantine.quarantined(faults, cause, now_ms, self.settings.quarantine)
-                )
+        now_ms, rules = self.clock.now_ms(), self.settings.quarantine
+        found = [
+            quarantine.quarantined(memory.faults_of(symbol), cause, now_ms, rules)
+            for symbol, info in message.infos.items()
+            if (cause := symbol_faults.turned_bad(memory.infos.get(symbol), info))
+        ]
         memory.infos.update(message.infos)
-        await self._keep_faults(memory, tuple(found), "SYMBOLS_LEARNED")
+        await self._keep_faults(memory, found, "SYMBOLS_LEARNED")
 
     async def _keep_faults(
         self, memory: RiskMemory, changed: Iterable[SymbolFaults], cause: str
@@ -356,6 +347,25 @@ class RiskOfficer:
                 f"{faults.symbol} takes no entries: {faults.cause}",
                 symbol=faults.symbol,
             )
+
+    async def _release(self, memory: RiskMemory, command: OperatorCommand) -> None:
+        """Take a symbol back for the operator; what changes and the answer are durable together."""
+        now_ms, before = self.clock.now_ms(), memory.faults_of(command.symbol)
+        after, outcome = symbol_faults.released_by(command, before, now_ms)
+        entry = command_entry(command, outcome, stage=Stage.RISK_VERDICT, now_ms=now_ms)
+        severity = Severity.INFO if after != before else Severity.WARN
+        if after != before:
+            row = quarantine.row(after, now_ms)
+            await self.audit.commit(memory_entry(memory, now_ms, "RELEASED", (row,)), entry)
+            memory.faults[after.symbol] = after
+            for sink in self.health_to:
+                # Unlike an end by time, nobody would find this one out by the clock.
+                with self.clock.move_on_after(_TELL_SECONDS):
+                    await sink.send(row)
+        else:
+            await self.audit.commit(entry)
+        code = ReasonCode.OPERATOR_RELEASE
+        await self._alert(severity, code, outcome, symbol=command.symbol)
 
     def _share(self, rows: Iterable[SymbolHealth]) -> None:
         """Let selection leave out what is set aside; risk refuses it with or without that."""
@@ -384,18 +394,7 @@ class RiskOfficer:
         if degraded == memory.unfilled_degraded:
             return
         memory.unfilled_degraded = degraded
-        await self.governor.send(
-            HealthSignal(
-                kind=SignalKind.RATE_LIMIT,
-                level=SignalLevel.DEGRADE if degraded else SignalLevel.CLEAR,
-                reason=ReasonCode.RISK_UNFILLED_ORDER_COUNT_RISK,
-                source="unfilled_orders",
-                value=percent,
-                threshold=limit,
-                unit="%",
-                at_ms=self.clock.now_ms(),
-            )
-        )
+        await self.governor.send(unfilled_signal(percent, limit, self.clock.now_ms()))
 
     # ---- readings
 

@@ -18,12 +18,15 @@ from livespot.contracts.orders import Fill
 from livespot.contracts.queries import LedgerReader, StoredFill
 from livespot.contracts.records import Record, RiskCounters, RiskVerdictRow, SnapshotRow
 from livespot.contracts.settings import Settings
+from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import (
     EntryKind,
     EventType,
     IntentRole,
     IntentState,
     Side,
+    SignalKind,
+    SignalLevel,
     Stage,
     SysMode,
 )
@@ -266,6 +269,20 @@ def fired_text(code: ReasonCode, memory: RiskMemory) -> str:
     return (
         f"entries are blocked by {code}: day result {equity:.2f}, peak "
         f"{memory.counters.peak_equity:.2f}, trades today {memory.counters.trades_today}"
+    )
+
+
+def unfilled_signal(percent: int, limit: int, now_ms: int) -> HealthSignal:
+    """What the share of unfilled orders the exchange allows, in %, asks of the mode."""
+    return HealthSignal(
+        kind=SignalKind.RATE_LIMIT,
+        level=SignalLevel.DEGRADE if percent >= limit else SignalLevel.CLEAR,
+        reason=ReasonCode.RISK_UNFILLED_ORDER_COUNT_RISK,
+        source="unfilled_orders",
+        value=percent,
+        threshold=limit,
+        unit="%",
+        at_ms=now_ms,
     )
 
 

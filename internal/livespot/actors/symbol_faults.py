@@ -9,7 +9,9 @@ from livespot.actors.mail import (
     SubmitAnswered,
     SubmitTimedOut,
 )
+from livespot.contracts.market import SymbolInfo
 from livespot.contracts.settings import QuarantineSettings
+from livespot.contracts.system import OperatorCommand
 from livespot.rules import quarantine
 from livespot.rules.quarantine import SymbolFaults
 
@@ -35,6 +37,25 @@ def counted(
             return quarantine.quarantined(faults, quarantine.CAUSE_PRICES, now_ms, rules)
         case _:
             assert_never(message)
+
+
+def turned_bad(known: SymbolInfo | None, info: SymbolInfo) -> str:
+    """The cause that sets a symbol aside which was good when last seen; empty for none."""
+    if known is None or not known.is_trading or known.constraints is None:
+        return ""
+    if not info.is_trading:
+        return quarantine.CAUSE_STATUS
+    return "" if info.constraints is not None else quarantine.CAUSE_FILTERS
+
+
+def released_by(
+    command: OperatorCommand, faults: SymbolFaults, now_ms: int
+) -> tuple[SymbolFaults, str]:
+    """The symbol's faults after an operator's release, and what the command came to."""
+    refusal = quarantine.release_refused(faults, command.reason, now_ms)
+    if refusal:
+        return faults, f"refused: {refusal}"
+    return quarantine.released(faults), f"done: {faults.symbol} released from {faults.cause}"
 
 
 def cause_of(message: FaultSeen) -> str:

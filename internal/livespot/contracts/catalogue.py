@@ -63,6 +63,7 @@ DB_ROLLBACK_DETECTED | The database is older than the audit trail says it should
 SECOND_INSTANCE | Another process works with this database or account. | Stop one of the two.
 SUSPEND_DETECTED | The machine slept and time jumped. | Turn off suspend on this machine; check positions, then resume.
 WATCHDOG_KILL | The event loop was blocked for so long that the watchdog ended the process. | Keep the crash note; check the machine; the next start recovers.
+OPERATOR_RELEASE | You asked for a quarantined symbol to be released. | Nothing, or read in the alert why it was refused.
 AIGATE_MODIFY_INVALID | The model tried to change something it may not change. | Nothing; the entry was blocked.
 AIGATE_PARSE_FAIL | The model's answer was not one valid JSON object. | Check model and prompt if it repeats.
 AIGATE_REASON_UNKNOWN | The model used a reason code that does not exist. | Check model and prompt if it repeats.
@@ -107,7 +108,7 @@ REGIME_NO_TRADE | A falling trend is never bought. | Nothing.
 REGIME_WEAK | No regime is clear enough. | Nothing.
 SPREAD_BAD_VS_NORMAL | The spread is wide compared with its own last minute. | Nothing.
 SPREAD_OPENING | The spread is widening. | Nothing.
-SYMBOL_QUARANTINED | The symbol takes no entries for an hour after repeated trouble. | Nothing; it is released by itself.
+SYMBOL_QUARANTINED | The symbol takes no entries for an hour after repeated trouble. | Nothing; it is released by itself, or by hand: livespot release SYMBOL --reason "...".
 TIME_SYNC_FAIL | The exchange's time could not be measured. | Check the network and the machine's clock.
 WS_OOO_EVENT | An event came too late or twice and was dropped. | Nothing, if it is rare.
 SYMBOL_NOT_TRADING | The symbol is not open for trading. | Nothing.
@@ -198,6 +199,7 @@ AUDIT_WRITE_FAILED | Ends the process with exit code 30; protections stay on the
 UNCLEAN_SHUTDOWN | Looks up every unsettled order and every position before any new entry.
 BOOT_RECOVERY | Asks the exchange about every unsettled intent, every position and the account.
 WATCHDOG_KILL | Writes the stacks of all threads to the crash note and ends the process with exit code 20.
+OPERATOR_RELEASE | Ends the quarantine with clean counters, or refuses and says why.
 AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
 AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
 AIGATE_BUDGET | Blocks entries until the budget allows a call again.

@@ -66,12 +66,16 @@ class Alert(Message, frozen=True):
 
 
 class OperatorCommand(Message, frozen=True):
-    """What the operator asked through a control file; `nonce` is the file's name."""
+    """What the operator asked through a control file; `nonce` is the file's name.
+
+    `symbol` is set for RELEASE only.
+    """
 
     action: OperatorAction
     reason: str
     nonce: str
     at_ms: int
+    symbol: str = ""
 
 
 class ReconcileDiff(Message, frozen=True):

@@ -323,3 +323,4 @@ class OperatorAction(StrEnum):
     PAUSE = "PAUSE"
     RESUME = "RESUME"
     STOP = "STOP"
+    RELEASE = "RELEASE"

@@ -78,8 +78,14 @@ async def holding_link(ask: Question) -> Link | None:
     )
 
 
+_RELEASED = (
+    "SELECT id FROM audit_events WHERE event_type = 'OPERATOR_COMMAND' AND symbol = ? "
+    "AND ts_ms BETWEEN ? AND ? AND json_extract(data, '$.outcome') LIKE 'done:%' LIMIT 1"
+)
+
+
 async def quarantine_link(ask: Question) -> Link | None:
-    """A quarantine announced within its own time before the instant."""
+    """A quarantine announced within its own time before the instant and not released since."""
     since = ask.at_ms - ask.settings.quarantine.ttl_seconds * 1000
     row = await ask.first(
         "SELECT text, at_ms FROM alerts WHERE symbol = ? AND code = 'SYMBOL_QUARANTINED' "
@@ -88,7 +94,7 @@ async def quarantine_link(ask: Question) -> Link | None:
         ask.at_ms,
         since,
     )
-    if row is None:
+    if row is None or await ask.first(_RELEASED, ask.symbol, row[1], ask.at_ms):
         return None
     return Link(
         stage="QUARANTINE",

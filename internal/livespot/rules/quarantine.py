@@ -91,6 +91,15 @@ def released(faults: SymbolFaults) -> SymbolFaults:
     return SymbolFaults(symbol=faults.symbol)
 
 
+def release_refused(faults: SymbolFaults, reason: str, now_ms: int) -> str:
+    """Why the operator's release changes nothing; empty when it may happen."""
+    if not reason.strip():
+        return "a release needs a reason"
+    if not is_quarantined(faults, now_ms):
+        return f"{faults.symbol} is not quarantined"
+    return ""
+
+
 def expired(faults: SymbolFaults, now_ms: int) -> bool:
     """Whether a quarantine is over but still on record."""
     return 0 < faults.until_ms <= now_ms

@@ -15,11 +15,12 @@ from livespot.contracts.vocabulary import OperatorAction
 _MAX_BYTES = 4096
 
 
-class CommandFile(Message, frozen=True):
-    """The content of one control file."""
+class CommandFile(Message, frozen=True, omit_defaults=True):
+    """The content of one control file; `symbol` for RELEASE only."""
 
     action: OperatorAction
     reason: str
+    symbol: str = ""
 
 
 def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
@@ -54,7 +55,11 @@ class ControlDirectory:
             path.unlink(missing_ok=True)
             commands.append(
                 OperatorCommand(
-                    action=wanted.action, reason=wanted.reason, nonce=path.stem, at_ms=now_ms
+                    action=wanted.action,
+                    reason=wanted.reason,
+                    nonce=path.stem,
+                    at_ms=now_ms,
+                    symbol=wanted.symbol,
                 )
             )
         return commands

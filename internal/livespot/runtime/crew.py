@@ -47,6 +47,7 @@ def governor(plan: Plan, seams: Seams, house: House, leave: Callable[[ModeChange
             wires.position,
             wires.reconciler,
         ],
+        risk=wires.risk,
         control=seams.control,
         cycles=lambda: house.cycles.count,
         announce=seams.announce,
