@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.market import AggTrade, BookTicker, DepthBook, KlineUpdate
-from livespot.contracts.streams import ServerShutdown, StreamHeartbeat
+from livespot.contracts.streams import InsaneFrame, ServerShutdown, StreamHeartbeat
 from livespot.contracts.vocabulary import Interval
-from livespot.venue.frames import InsaneFrame, decode_frame, stream_of
+from livespot.venue.frames import decode_frame, stream_of
 
 _NOW = 1_700_000_000_000
 
