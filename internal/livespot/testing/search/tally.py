@@ -51,8 +51,8 @@ class Tally:
         per_minute = self.runs * _MS_PER_MINUTE / max(1, self.cpu_ms)
         return (
             f"seeds {self.runs} (vacuous {self.vacuous}), violations {len(self.failed)}, "
-            f"{per_minute:.1f} seeds per minute per core, faults fired "
-            f"{sum(self.active.values())} verbs in runs ({sum(self.fired.values())} hits), "
+            f"{per_minute:.1f} seeds per minute per core, faults fired: "
+            f"{sum(self.active.values())} verbs, once per run ({sum(self.fired.values())} hits), "
             f"kill points {len(self.kills)} (deaths {self.deaths})"
         )
 
