@@ -25,12 +25,13 @@ from livespot.contracts.errors import (
 from livespot.contracts.orders import CancelRequest, OrderIntent, OrderRequest
 from livespot.contracts.settings import ExitSettings, Settings, TimingSettings
 from livespot.contracts.system import HealthSignal
-from livespot.contracts.vocabulary import IntentState, SignalKind, SysMode
+from livespot.contracts.vocabulary import IntentState, SignalKind, SignalLevel, SysMode
 from livespot.rules.exit_requests import SellDraft, close_mutation
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.execution_bench import SYMBOL, Bench, a_decision, bench
 from livespot.testing.ledger_rows import NOW_MS, fresh
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST
+from livespot.testing.server_clock import FixedOffset
 
 CLOSE = close_mutation(
     SellDraft(
@@ -179,6 +180,28 @@ async def test_a_late_entry_is_refused_without_a_clock_alarm(tmp_path: Path) -> 
         assert len(b.venue.sent) == 1
         signals = b.heard(b.actor.governor, HealthSignal)
         assert SignalKind.CLOCK not in [s.kind for s in signals]
+
+
+async def test_a_clock_that_moved_degrades_until_it_is_measured_stable(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [ClockRefused(-1021, "ahead of the server's time", ahead=True)]
+        server_clock = b.actor.server_clock
+        assert isinstance(server_clock, FixedOffset)
+        server_clock.moves = [5001, 700]
+
+        await b.approve(a_decision())
+        await b.advance(1_000)
+        raised = [s for s in b.heard(b.actor.governor, HealthSignal) if s.kind is SignalKind.CLOCK]
+        await b.advance(30_000)
+        again = [s for s in b.heard(b.actor.governor, HealthSignal) if s.kind is SignalKind.CLOCK]
+        await b.advance(30_000)
+        ended = [s for s in b.heard(b.actor.governor, HealthSignal) if s.kind is SignalKind.CLOCK]
+
+        # Nothing was sent meanwhile: it is the measurement that ends the complaint.
+        assert [s.level for s in raised] == [SignalLevel.DEGRADE]
+        assert [s.level for s in again] == [SignalLevel.DEGRADE]
+        assert [s.level for s in ended] == [SignalLevel.CLEAR]
+        assert len(b.venue.sent) == 1
 
 
 async def test_separate_protection_means_a_plain_entry(tmp_path: Path) -> None:

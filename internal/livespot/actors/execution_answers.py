@@ -29,6 +29,7 @@ from livespot.rules import ledger
 
 _LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
 _TEXT_LIMIT = 300
+_MEASURE_AGAIN_MS = 30_000
 
 
 class AnswerBook:
@@ -38,6 +39,8 @@ class AnswerBook:
         self._shop = shop
         self._ports = shop.ports
         self._clock_faults = 0
+        # When a clock that was seen to move is measured once more; 0 when it is trusted.
+        self._measure_at_ms = 0
         self._silent_until_ms = 0
 
     async def record(self, done: Answered) -> Change:
@@ -164,7 +167,7 @@ class AnswerBook:
                 detail=f"code {outcome.code}",
             )
         if outcome.clock is not None:
-            self._check_clock()
+            self._check_clock(after_refusal=True)
         if outcome.throttled is not None:
             await self._fall_silent(outcome.throttled)
         if outcome.ending is Ending.UNKNOWN:
@@ -172,8 +175,7 @@ class AnswerBook:
             await ports.alert(Severity.WARN, ReasonCode.INTENT_SENT_UNKNOWN, text, symbol=symbol)
             await tell(ports.reconciler, ReconcileWanted(cause="unknown outcome", symbol=symbol))
         if outcome.ending is Ending.ACCEPTED and self._clock_faults:
-            self._clock_faults = 0
-            await self._clock_demand(SignalLevel.CLEAR, "an answer was accepted")
+            await self._trust_clock("an answer was accepted")
 
     async def _fall_silent(self, throttled: Throttled) -> None:
         until = self._ports.clock.monotonic_ms() + throttled.retry_after_ms
@@ -193,16 +195,19 @@ class AnswerBook:
         await self._clock_demand(SignalLevel.CLEAR, "a new life begins")
 
     @property
-    def silent(self) -> bool:
-        """Whether the exchange asked for silence that has not ended yet."""
-        return self._silent_until_ms != 0
+    def waiting(self) -> bool:
+        """Whether a silence the exchange asked for, or doubt about the clock, has yet to end."""
+        return self._silent_until_ms != 0 or self._measure_at_ms != 0
 
     async def tick(self) -> None:
-        """The silence the exchange asked for ends by time."""
-        if not self._silent_until_ms or (self._ports.clock.monotonic_ms() < self._silent_until_ms):
-            return
-        self._silent_until_ms = 0
-        await self._end_silence("the silence is over")
+        """The silence the exchange asked for ends by time; a doubted clock is measured again."""
+        now = self._ports.clock.monotonic_ms()
+        if self._silent_until_ms and now >= self._silent_until_ms:
+            self._silent_until_ms = 0
+            await self._end_silence("the silence is over")
+        if self._measure_at_ms and now >= self._measure_at_ms:
+            self._measure_at_ms = now + _MEASURE_AGAIN_MS
+            self._check_clock()
 
     async def _end_silence(self, why: str) -> None:
         await self._ports.demand(
@@ -213,25 +218,41 @@ class AnswerBook:
             detail=why,
         )
 
-    def _check_clock(self) -> None:
+    def _check_clock(self, *, after_refusal: bool = False) -> None:
         server_clock = self._ports.server_clock
 
         async def job() -> Work:
             try:
                 moved = await server_clock.resync()
             except (Transient, Refused, PayloadInvalid):
-                return ClockChecked(moved_ms=0)
-            return ClockChecked(moved_ms=abs(moved))
+                return ClockChecked(moved_ms=None, after_refusal=after_refusal)
+            return ClockChecked(moved_ms=abs(moved), after_refusal=after_refusal)
 
         self._shop.crew.start(job)
 
-    async def clock_checked(self, moved_ms: int) -> None:
-        """After a -1021: a stable offset means latency; an unstable one is a clock fault."""
-        if moved_ms < self._ports.settings.time.clock_drift_max_ms:
+    async def clock_checked(self, checked: ClockChecked) -> None:
+        """After a -1021: a stable offset means latency; an unstable one is a clock fault.
+
+        In DEGRADE no entry is sent whose acceptance could end the complaint, so a later measurement
+        that finds the offset stable ends it, too. A measurement that failed says nothing.
+        """
+        moved_ms = checked.moved_ms
+        if moved_ms is None:
             return
-        self._clock_faults += 1
+        if moved_ms < self._ports.settings.time.clock_drift_max_ms:
+            if self._measure_at_ms:
+                await self._trust_clock("the offset is stable again")
+            return
+        again = self._measure_at_ms != 0 and not checked.after_refusal
+        if not again:
+            self._clock_faults += 1
+        self._measure_at_ms = self._ports.clock.monotonic_ms() + _MEASURE_AGAIN_MS
         level = SignalLevel.PAUSE if self._clock_faults >= 2 else SignalLevel.DEGRADE
         await self._clock_demand(level, f"offset moved by {moved_ms} ms")
+
+    async def _trust_clock(self, why: str) -> None:
+        self._clock_faults = self._measure_at_ms = 0
+        await self._clock_demand(SignalLevel.CLEAR, why)
 
     async def _clock_demand(self, level: SignalLevel, detail: str) -> None:
         await self._ports.demand(

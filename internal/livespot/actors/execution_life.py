@@ -93,7 +93,7 @@ class ExecutionLife:
     def idle(self) -> bool:
         """Whether a tick would do nothing: nobody waits for time to pass."""
         return not (
-            self._answers.silent
+            self._answers.waiting
             or self._entries.busy
             or self._wants.waiting
             or self._resolver.busy
@@ -142,7 +142,7 @@ class ExecutionLife:
             case AttemptWeighed():
                 await self._entries.weighed(work)
             case ClockChecked():
-                await self._answers.clock_checked(work.moved_ms)
+                await self._answers.clock_checked(work)
             case Tick():
                 await self._tick()
             case _:

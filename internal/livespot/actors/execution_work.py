@@ -69,9 +69,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockChecked:
-    """The clock was measured again after a -1021; how far the offset had moved."""
+    """The clock was measured again, after a -1021 or later for its sake.
 
-    moved_ms: int
+    `moved_ms` is how far the offset had moved; None when the measurement failed.
+    """
+
+    moved_ms: int | None
+    after_refusal: bool
 
 
 Work: TypeAlias = (

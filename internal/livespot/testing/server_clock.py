@@ -4,15 +4,16 @@ from livespot.contracts.ports import Clock
 
 
 class FixedOffset:
-    """`offset_ms` is added to the local clock."""
+    """`offset_ms` is added to the local clock; `moves` is what the next measurements find."""
 
     def __init__(self, clock: Clock, offset_ms: int = 0) -> None:
         self._clock = clock
         self.offset_ms = offset_ms
         self.synced = True
+        self.moves: list[int] = []
 
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self.offset_ms
 
     async def resync(self) -> int:
-        return 0
+        return self.moves.pop(0) if self.moves else 0
