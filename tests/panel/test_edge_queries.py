@@ -76,7 +76,7 @@ async def test_ninety_nine_trades_measure_nothing(tmp_path: Path) -> None:
     dashboard = await _seen(tmp_path, _proposal("dec_1"), *_trades(60, 39))
 
     assert _edge(dashboard) == EdgeView(breakeven_hit_x10000=4629, trades=99, measured=None)
-    assert "46.3 %, unmeasured" in _text(dashboard)
+    assert "hits needed 46.3 %, seen: unmeasured" in _text(dashboard)
 
 
 async def test_a_hundred_alike_are_a_hit_rate_with_its_interval(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ async def test_a_hundred_alike_are_a_hit_rate_with_its_interval(tmp_path: Path) 
             hit_rate_x10000=5000, low_x10000=4038, high_x10000=5962, expectancy_bps=13
         ),
     )
-    assert "46.3 %, 50.0 %" in _text(dashboard)
-    assert "reward margin (bps)" in _text(dashboard)
+    assert "hits needed 46.3 %, seen: 50.0 %" in _text(dashboard)
+    assert "reward margin 38 bps" in _text(dashboard)
 
 
 async def test_other_versions_regimes_and_modes_do_not_count(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ _MODES = {
 }
 _SEVERITIES = {"INFO": ("i", "cyan"), "WARN": ("!", "yellow"), "CRIT": ("‼", "bold red")}
 _DECISIONS, _INTENTS, _ALERTS = 10, 6, 4
+_CODE_WIDTH = 26
 
 
 def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
@@ -125,36 +126,35 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
     if not dashboard.decisions:
         return Text("No decision yet: the first candles are being read.", style="dim")
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("decision", "", "reward margin (bps)", "hits: need, have", "age", "why"):
-        table.add_column(name, no_wrap=" " not in name and name != "why", overflow="fold")
+    table.add_column("decision", no_wrap=True)
+    table.add_column("", overflow="fold")
+    table.add_column("age", no_wrap=True)
+    # As wide as the longest code, so that none is broken on a terminal of 80 columns.
+    table.add_column("why", overflow="fold", min_width=_CODE_WIDTH)
     for item in dashboard.decisions[:_DECISIONS]:
         proposed = item.outcome == "PROPOSED"
+        fate = Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else "")
+        fate.append(_reward(item), style="dim")
         table.add_row(
             Text(item.symbol, style="bold"),
-            Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else ""),
-            Text(_margin(item)),
-            Text(_hits(item)),
+            fate,
             Text(age(dashboard.now_ms - item.at_ms)),
             Text(limited([code.code for code in _why(item)])),
         )
     return table
 
 
-def _margin(item: DecisionView) -> str:
-    """A decision that stopped at an earlier check has no margin to show."""
+def _reward(item: DecisionView) -> str:
+    """A line of its own; a decision that stopped at an earlier check has no margin to show."""
     computed = item.outcome == "PROPOSED" or item.edge_bps_expected != 0
-    return str(item.edge_bps_expected) if computed else "—"
-
-
-def _hits(item: DecisionView) -> str:
-    """The share of trades that must reach their profit, and the share that did."""
+    if not computed:
+        return ""
+    told = f"\n  reward margin {item.edge_bps_expected} bps"
     edge = item.edge
     if edge is None:
-        return "—"
-    need = _percent(edge.breakeven_hit_x10000)
-    if edge.measured is None:
-        return f"{need}, unmeasured"
-    return f"{need}, {_percent(edge.measured.hit_rate_x10000)}"
+        return told
+    had = "unmeasured" if edge.measured is None else _percent(edge.measured.hit_rate_x10000)
+    return f"{told}\n  hits needed {_percent(edge.breakeven_hit_x10000)}, seen: {had}"
 
 
 def _percent(share_x10000: int) -> str:
