@@ -1,4 +1,3 @@
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,47 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import Decision, EntryPlan, ExitPlan
-from livespot.contracts.vocabulary import EntryKind, FallbackKind, TimeInForce, TrailingMode
-from livespot.rules.decision_ids import decision_id_of, identified
+from livespot.contracts.decision import Decision
+from livespot.contracts.vocabulary import EntryKind, FallbackKind, TimeInForce
+from livespot.rules.decision_ids import decision_id_of
 from livespot.rules.gate_answer import Patch
 from livespot.rules.gate_enforcement import PatchRefused, apply_patch
-from livespot.testing.risk_values import an_entry
+from livespot.testing.risk_values import a_bold_entry, an_entry, plans_of
 
 _replace = msgspec.structs.replace
 _CONFIG = "c" * 64
 
 
-def _plans(decision: Decision) -> tuple[EntryPlan, ExitPlan]:
-    assert decision.entry_plan is not None
-    assert decision.exit_plan is not None
-    return decision.entry_plan, decision.exit_plan
-
-
-def _bold() -> Decision:
-    """A decision with room below it in every direction: market entry, trailing, loud fallback."""
-    decision = an_entry()
-    entry, exits = _plans(decision)
-    fallback = _replace(entry.fallback, enabled=True, kind=FallbackKind.MARKET_IF_ALLOWED)
-    return identified(
-        _replace(
-            decision,
-            entry_plan=_replace(
-                entry, kind=EntryKind.MARKET, time_in_force=TimeInForce.IOC, fallback=fallback
-            ),
-            exit_plan=_replace(
-                exits,
-                trailing_mode=TrailingMode.VIRTUAL,
-                trailing_trigger_price=Decimal("100.50"),
-                trailing_distance_bps=100,
-            ),
-        ),
-        config_hash=_CONFIG,
-    )
-
-
-_BOLD = _bold()
-_ENTRY, _EXITS = _plans(_BOLD)
+_BOLD = a_bold_entry(_CONFIG)
+_ENTRY, _EXITS = plans_of(_BOLD)
 
 
 def _apply(patch: dict[str, Any], decision: Decision = _BOLD) -> Decision | PatchRefused:
@@ -82,7 +53,7 @@ def test_a_reduction_is_applied_under_new_ids(patch: dict[str, Any]) -> None:
     assert changed.decision_id != _BOLD.decision_id
     assert changed.decision_id == decision_id_of(changed, config_hash=_CONFIG)
     if "qty" in str(patch) or "price': '" in str(patch).replace("trigger_price", ""):
-        assert _plans(changed)[0].client_order_id != _ENTRY.client_order_id
+        assert plans_of(changed)[0].client_order_id != _ENTRY.client_order_id
 
 
 @pytest.mark.parametrize(
@@ -153,7 +124,7 @@ def test_a_patient_kind_gets_the_time_in_force_that_rests() -> None:
     changed = _apply({"entry_plan": {"kind": "MAKER_FIRST"}})
 
     assert isinstance(changed, Decision)
-    assert _plans(changed)[0].time_in_force is TimeInForce.GTC
+    assert plans_of(changed)[0].time_in_force is TimeInForce.GTC
 
 
 _AMOUNTS = st.decimals(min_value=0, max_value=200, places=4).map(lambda value: format(value, "f"))
@@ -198,7 +169,7 @@ def test_no_patch_makes_a_trade_larger_looser_or_more_aggressive(patch: dict[str
 
     if isinstance(changed, PatchRefused):
         return
-    entry, exits = _plans(changed)
+    entry, exits = plans_of(changed)
     kinds, fallbacks = list(EntryKind), list(FallbackKind)
     assert entry.qty <= _ENTRY.qty
     assert kinds.index(entry.kind) <= kinds.index(_ENTRY.kind)
@@ -221,7 +192,7 @@ def test_no_patch_makes_a_trade_larger_looser_or_more_aggressive(patch: dict[str
 
 
 def _untouched(decision: Decision) -> tuple[Any, ...]:
-    entry, exits = _plans(decision)
+    entry, exits = plans_of(decision)
     return (
         decision.mode,
         decision.symbol,

@@ -12,11 +12,11 @@ import pytest
 
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, EntryPlan, ExitPlan
-from livespot.contracts.vocabulary import EntryKind, FallbackKind, TimeInForce, TrailingMode
+from livespot.contracts.vocabulary import EntryKind, FallbackKind, TrailingMode
 from livespot.rules.decision_ids import decision_id_of, identified
 from livespot.rules.gate_answer import AnswerRefused, AnswerVerdict, parse_answer
 from livespot.rules.gate_enforcement import PatchRefused, apply_patch
-from livespot.testing.risk_values import an_entry
+from livespot.testing.risk_values import a_bold_entry, an_entry, plans_of
 
 _CONFIG = "c" * 64
 _HASH = "a" * 64
@@ -42,34 +42,6 @@ _MAY_CHANGE = {
 }
 
 
-def _plans(decision: Decision) -> tuple[EntryPlan, ExitPlan]:
-    assert decision.entry_plan is not None
-    assert decision.exit_plan is not None
-    return decision.entry_plan, decision.exit_plan
-
-
-def _bold() -> Decision:
-    """Room below it in every direction: market entry, trailing, the loudest fallback."""
-    decision = an_entry()
-    entry, exits = _plans(decision)
-    loud = _replace(entry.fallback, enabled=True, kind=FallbackKind.MARKET_IF_ALLOWED)
-    return identified(
-        _replace(
-            decision,
-            entry_plan=_replace(
-                entry, kind=EntryKind.MARKET, time_in_force=TimeInForce.IOC, fallback=loud
-            ),
-            exit_plan=_replace(
-                exits,
-                trailing_mode=TrailingMode.VIRTUAL,
-                trailing_trigger_price=Decimal("100.50"),
-                trailing_distance_bps=100,
-            ),
-        ),
-        config_hash=_CONFIG,
-    )
-
-
 def _calm() -> Decision:
     """The usual proposal: maker first, trailing off, nothing left to soften in kind."""
     return identified(an_entry(), config_hash=_CONFIG)
@@ -79,7 +51,7 @@ def _assert_never_bolder(was: Decision, now: Decision) -> None:
     """The promise itself, member by member, without a word of the code that enforces it."""
     before, after = msgspec.structs.asdict(was), msgspec.structs.asdict(now)
     assert {name for name in before if before[name] != after[name]} <= _MAY_CHANGE
-    (entry, exits), (entry_now, exits_now) = _plans(was), _plans(now)
+    (entry, exits), (entry_now, exits_now) = plans_of(was), plans_of(now)
     _assert_entry_never_bolder(entry, entry_now)
     _assert_exit_never_looser(entry, exits, exits_now)
     assert now.reasons[: len(was.reasons)] == was.reasons
@@ -137,7 +109,7 @@ def _some(draw: Random, members: dict[str, Callable[[], Any]]) -> dict[str, Any]
 
 
 def _patch(draw: Random, decision: Decision) -> Any:
-    entry, exits = _plans(decision)
+    entry, exits = plans_of(decision)
     fallback: dict[str, Callable[[], Any]] = {
         "enabled": lambda: draw.choice([False, True, None, "false"]),
         "kind": lambda: draw.choice([*FallbackKind, "IOC", None]),
@@ -221,7 +193,7 @@ def _disturbed(draw: Random, raw: str) -> bytes:
 @pytest.mark.slow
 def test_no_answer_ever_makes_a_trade_larger_looser_or_more_aggressive() -> None:
     draw = Random(20261121)  # noqa: S311  the same answers in every run
-    proposals = (_bold(), _calm())
+    proposals = (a_bold_entry(_CONFIG), _calm())
     seen: Counter[str] = Counter()
     for _ in range(_ANSWERS):
         proposal = draw.choice(proposals)

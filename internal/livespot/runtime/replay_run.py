@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
-import msgspec
 
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.records import GateEventRow
@@ -17,9 +16,9 @@ from livespot.contracts.system import Alert
 from livespot.exchange.service import application, opened
 from livespot.exchange.settings import ExchangeSettings
 from livespot.exchange.sources import MarketSource
-from livespot.exchange.state_file import ExchangeAddress, address_of
+from livespot.exchange.state_file import address_of
 from livespot.gate.recorded import RecordedGate
-from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.runtime.config import LoadedSettings
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SeededEntropy
 from livespot.runtime.paths import Paths
@@ -30,7 +29,7 @@ from livespot.runtime.replay_logs import inline_logs
 from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop, run_virtually
 from livespot.runtime.replay_pipe import Latency
 from livespot.runtime.replay_wire import Wire
-from livespot.runtime.simulation import demo_secrets
+from livespot.runtime.simulation import demo_secrets, on_exchange
 from livespot.store.inline import InlineReader
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
@@ -188,7 +187,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
         wire = Wire(application(core), loop, clock, latency)
         around = Surroundings(
             paths=paths,
-            loaded=_on(_ADDRESS, order.loaded),
+            loaded=on_exchange(order.loaded, _ADDRESS),
             secrets=secrets,
             clock=clock,
             wire=wire,
@@ -270,19 +269,3 @@ async def _live_and_die(
             around.wire.cut()
             down_ms = death.down_ms if death is not None and code is None else _RESTART_MS
             await clock.sleep(down_ms / _MS_PER_SECOND)
-
-
-def _on(address: ExchangeAddress, loaded: LoadedSettings) -> LoadedSettings:
-    """The same settings with the hosted exchange's addresses in place of the real ones."""
-    settings = loaded.settings
-    replaced = msgspec.structs.replace(
-        settings,
-        venue=msgspec.structs.replace(
-            settings.venue,
-            rest_url=address.rest_url,
-            ws_url=address.stream_url,
-            ws_api_url=address.ws_api_url,
-        ),
-        ai_gate=msgspec.structs.replace(settings.ai_gate, base_url=address.model_url),
-    )
-    return rehashed(loaded, replaced)

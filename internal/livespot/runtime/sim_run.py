@@ -67,7 +67,7 @@ async def _traded(
 ) -> ExitCode:
     """Examine, run to the end; the run's id is added as soon as there is one."""
     console.say(f"embedded exchange: {found.state.address.rest_url} (process {found.state.pid})")
-    loaded = on_exchange(order.loaded, found.state)
+    loaded = on_exchange(order.loaded, found.state.address)
     failing = await _examined(order.paths, loaded, found, console)
     if failing and not order.resume:
         raise PreflightFailed(f"the doctor found {len(failing)} failing checks")

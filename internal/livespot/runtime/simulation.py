@@ -16,7 +16,7 @@ from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
 from livespot.contracts.secret import Secret
 from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET
-from livespot.exchange.state_file import ExchangeState, read_state
+from livespot.exchange.state_file import ExchangeAddress, ExchangeState, read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
@@ -51,9 +51,9 @@ def demo_secrets() -> Secrets:
     )
 
 
-def on_exchange(loaded: LoadedSettings, state: ExchangeState) -> LoadedSettings:
+def on_exchange(loaded: LoadedSettings, address: ExchangeAddress) -> LoadedSettings:
     """The same settings with the embedded exchange's addresses in place of the real ones."""
-    address, settings = state.address, loaded.settings
+    settings = loaded.settings
     replaced = msgspec.structs.replace(
         settings,
         venue=msgspec.structs.replace(

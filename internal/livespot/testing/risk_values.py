@@ -5,11 +5,21 @@ from typing import Any
 
 import msgspec
 
-from livespot.contracts.decision import AIGateResult, Decision
+from livespot.contracts.decision import AIGateResult, Decision, EntryPlan, ExitPlan
 from livespot.contracts.market import Snapshot
 from livespot.contracts.orders import Fill
 from livespot.contracts.settings import Settings
-from livespot.contracts.vocabulary import GateVerdict, Mode, Side, SysMode
+from livespot.contracts.vocabulary import (
+    EntryKind,
+    FallbackKind,
+    GateVerdict,
+    Mode,
+    Side,
+    SysMode,
+    TimeInForce,
+    TrailingMode,
+)
+from livespot.rules.decision_ids import identified
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.risk import RiskView
 from livespot.rules.risk_counters import DAY_MS, Counters
@@ -88,3 +98,33 @@ def a_trade(trade_id: int, side: Side, price: str, qty: str, **changes: Any) -> 
         local_received_ms=NOW_MS,
     )
     return msgspec.structs.replace(base, **changes)
+
+
+def plans_of(decision: Decision) -> tuple[EntryPlan, ExitPlan]:
+    """Both plans of an entry."""
+    if decision.entry_plan is None or decision.exit_plan is None:
+        raise ValueError("only an entry has both plans")
+    return decision.entry_plan, decision.exit_plan
+
+
+def a_bold_entry(config_hash: str) -> Decision:
+    """A decision with room below it in every direction: market entry, trailing, loud fallback."""
+    replace = msgspec.structs.replace
+    decision = an_entry()
+    entry, exits = plans_of(decision)
+    loud = replace(entry.fallback, enabled=True, kind=FallbackKind.MARKET_IF_ALLOWED)
+    return identified(
+        replace(
+            decision,
+            entry_plan=replace(
+                entry, kind=EntryKind.MARKET, time_in_force=TimeInForce.IOC, fallback=loud
+            ),
+            exit_plan=replace(
+                exits,
+                trailing_mode=TrailingMode.VIRTUAL,
+                trailing_trigger_price=Decimal("100.50"),
+                trailing_distance_bps=100,
+            ),
+        ),
+        config_hash=config_hash,
+    )
