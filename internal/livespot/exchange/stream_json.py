@@ -221,40 +221,6 @@ def rolling_ticker(window: str, day: Day, unit: int = 1) -> Json:
     }
 
 
-def rest_ticker(day: Day, *, full: bool) -> Json:
-    """The REST form of the 24 hour ticker."""
-    first_id, last_id = day.ids
-    scale, bar = day.scale, day.bar
-    window: Json = {
-        "openPrice": scale.price(bar.open),
-        "highPrice": scale.price(bar.high),
-        "lowPrice": scale.price(bar.low),
-        "volume": scale.qty(bar.volume),
-        "quoteVolume": scale.quote(bar.quote),
-        "openTime": day.now_ms - DAY_MS,
-        "closeTime": day.now_ms,
-        "firstId": first_id,
-        "lastId": last_id,
-        "count": bar.trades,
-    }
-    if not full:
-        return {"symbol": day.symbol, "lastPrice": scale.price(bar.close), **window}
-    return {
-        "symbol": day.symbol,
-        "priceChange": day.change,
-        "priceChangePercent": day.change_percent,
-        "weightedAvgPrice": day.mean_price,
-        "prevClosePrice": scale.price(day.previous_close),
-        "lastPrice": scale.price(bar.close),
-        "lastQty": decimal_text(day.last_qty),
-        "bidPrice": decimal_text(day.bid[0]),
-        "bidQty": decimal_text(day.bid[1]),
-        "askPrice": decimal_text(day.ask[0]),
-        "askQty": decimal_text(day.ask[1]),
-        **window,
-    }
-
-
 def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int) -> list[object]:
     """One row of the REST klines answer."""
     return [

@@ -19,6 +19,19 @@ _WINDOW = re.compile(r"([1-9][0-9]?)([mhd])")
 _SPANS = {"m": (MINUTE_MS, 59), "h": (60 * MINUTE_MS, 23), "d": (DAY_MS, 7)}
 _ZONE = re.compile(r"([+-]?)([0-9]{1,2})(?::([0-5][0-9]))?")
 _ZERO = decimal_text(Decimal(0))
+_DAY_HEAD = (
+    "symbol",
+    "priceChange",
+    "priceChangePercent",
+    "weightedAvgPrice",
+    "prevClosePrice",
+    "lastPrice",
+    "lastQty",
+    "bidPrice",
+    "bidQty",
+    "askPrice",
+    "askQty",
+)
 
 
 def day(call: Call) -> Any:
@@ -38,7 +51,7 @@ def _day_row(call: Call, name: str, *, full: bool) -> Json:
     window = _window_row(name, bar, scale, (call.now_ms - DAY_MS, call.now_ms), full=full)
     if not full:
         return window
-    return window | {
+    row = window | {
         "prevClosePrice": scale.price(figures.previous_close) if figures is not None else _ZERO,
         "lastQty": decimal_text(figures.last_qty) if figures is not None else _ZERO,
         "bidPrice": decimal_text(bid[0]),
@@ -46,6 +59,9 @@ def _day_row(call: Call, name: str, *, full: bool) -> Json:
         "askPrice": decimal_text(ask[0]),
         "askQty": decimal_text(ask[1]),
     }
+    # The members a day has beyond a window stand in its middle.
+    head = {name: row[name] for name in _DAY_HEAD}
+    return head | {name: value for name, value in row.items() if name not in head}
 
 
 def rolling(call: Call) -> Any:
