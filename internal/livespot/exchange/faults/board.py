@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from livespot.exchange.faults.matching import Subject, concerns
-from livespot.exchange.faults.plan import ONCE, STATES, Fault, FaultPlan, Match
+from livespot.exchange.faults.plan import ACTS, Fault, FaultPlan, Match
 from livespot.exchange.prng import SplitMix
 
 Phase: TypeAlias = Literal["planned", "armed", "active", "ended"]
@@ -30,7 +30,7 @@ class Course:
     @property
     def acts(self) -> bool:
         """True for verbs that change the exchange instead of its traffic."""
-        return isinstance(self.fault.what, ONCE + STATES)
+        return isinstance(self.fault.what, ACTS)
 
     @property
     def waits(self) -> bool:

@@ -12,12 +12,10 @@ from livespot.exchange.faults.fault_clock import FaultClock
 from livespot.exchange.faults.lines import Lines
 from livespot.exchange.faults.matching import Kind, Subject, is_bare, place
 from livespot.exchange.faults.plan import (
+    ACTS,
+    EVENTS,
     ONCE,
-    STATES,
     Blackhole,
-    DelayEvents,
-    DropEvents,
-    DuplicateEvents,
     Fault,
     FaultPlan,
     HalfOpen,
@@ -227,8 +225,8 @@ class Injector:
 
 def kinds(fault: Fault) -> set[str]:
     """Kinds of traffic a fault may hit; what acts on the exchange may wait for any request."""
-    if isinstance(fault.what, DropEvents | DuplicateEvents | DelayEvents):
+    if isinstance(fault.what, EVENTS):
         return {"event"}
-    if isinstance(fault.what, ONCE + STATES):
+    if isinstance(fault.what, ACTS):
         return {"rest", "ws_api", "ai", "ws_md"}
     return {"rest", "ws_api"} if isinstance(fault.what, Halt) else {place(fault)[0]}

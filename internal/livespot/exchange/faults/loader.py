@@ -10,25 +10,21 @@ import msgspec
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.exchange.faults.plan import (
+    ACTS,
+    EVENTS,
     ONCE,
-    STATES,
+    TARGETED,
     VERBS,
     AcceptThen,
-    Blackhole,
     Delay,
-    DelayEvents,
-    DropEvents,
     DropRequest,
     DropResponse,
-    Duplicate,
-    DuplicateEvents,
     Fault,
     FaultPlan,
     HalfOpen,
     Halt,
     Match,
     ModelReply,
-    Reorder,
     Reply,
     Reset,
     Rewrite,
@@ -39,7 +35,6 @@ from livespot.exchange.faults.plan import (
 )
 
 _T = TypeVar("_T", bound=msgspec.Struct)
-_EVENTS = (DropEvents, DuplicateEvents, DelayEvents)
 _ACCEPTED = (DropResponse, Reset, Delay, Reply)
 
 
@@ -186,7 +181,7 @@ def _in_when(what: Verb, match: Match, when: When) -> Iterator[str]:
         yield ".when: at_ms and after_ms exclude each other"
     if when.nth is not None and when.probability_x10000 is not None:
         yield ".when: nth and probability_x10000 exclude each other"
-    if isinstance(what, ONCE + STATES):
+    if isinstance(what, ACTS):
         if when.count is not None or when.probability_x10000 is not None:
             yield ".when: count and probability_x10000 need a verb about single requests or frames"
         if isinstance(what, ONCE) and when.for_ms is not None:
@@ -201,7 +196,7 @@ def _in_match(what: Verb, match: Match) -> Iterator[str]:
     target = _target(what)
     if match.stream and target != "ws_md":
         yield ".match.stream: only market streams have one"
-    events = isinstance(what, _EVENTS)
+    events = isinstance(what, EVENTS)
     if match.event and not events and target != "ws_user":
         yield ".match.event: only user events have one"
     if (events or target == "ws_user") and (match.method or match.path or match.stream):
@@ -242,9 +237,7 @@ def _in_delay(what: Delay, *, accepted: bool) -> Iterator[str]:
 
 
 def _target(what: Verb) -> str:
-    if isinstance(what, AcceptThen):
-        return what.then.target
-    net = (Delay, DropRequest, DropResponse, Reset, Blackhole, HalfOpen)
-    if isinstance(what, (*net, Duplicate, Reorder, Reply, Rewrite)):
-        return what.target
+    inner = what.then if isinstance(what, AcceptThen) else what
+    if isinstance(inner, TARGETED):
+        return inner.target
     return "rest" if isinstance(what, Halt) else ""

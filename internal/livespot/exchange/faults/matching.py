@@ -6,37 +6,27 @@ from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 from livespot.exchange.faults.plan import (
-    ONCE,
-    STATES,
+    ACTS,
+    EVENTS,
+    TARGETED,
     AcceptThen,
     Blackhole,
     Delay,
-    DelayEvents,
-    DropEvents,
     DropRequest,
-    DropResponse,
-    Duplicate,
-    DuplicateEvents,
     Fault,
     HalfOpen,
     Halt,
     Match,
     ModelDelay,
     ModelReply,
-    Reorder,
     Reply,
     Reset,
-    Rewrite,
     When,
 )
 
 Kind: TypeAlias = Literal["rest", "ws_md", "ws_user", "ws_api", "ai", "event"]
 Leg: TypeAlias = Literal["connect", "request", "frame"]
 
-_WITH_TARGET = (
-    *(Delay, DropRequest, DropResponse, Reset, Blackhole, HalfOpen),
-    *(Duplicate, Reorder, Reply, Rewrite),
-)
 _READS = frozenset({"GET", "HEAD"})
 _TRADES = ("/api/v3/order", "/api/v3/openOrders", "/api/v3/sor/")
 _TRADES_BY_SOCKET = frozenset(
@@ -117,9 +107,9 @@ def _verb_fits(fault: Fault, subject: Subject) -> bool:
     what = fault.what
     if isinstance(what, Halt):
         return _halted(what, subject)
-    if isinstance(what, DropEvents | DuplicateEvents | DelayEvents):
+    if isinstance(what, EVENTS):
         return subject.kind == "event"
-    if isinstance(what, ONCE + STATES):
+    if isinstance(what, ACTS):
         # What acts on the exchange itself waits for any request, if it waits for one.
         return subject.leg == "request"
     return (subject.kind, subject.leg) == place(fault)
@@ -130,7 +120,7 @@ def place(fault: Fault) -> tuple[Kind, Leg]:
     what = fault.what.then if isinstance(fault.what, AcceptThen) else fault.what
     if isinstance(what, ModelReply | ModelDelay):
         return "ai", "request"
-    if not isinstance(what, _WITH_TARGET):
+    if not isinstance(what, TARGETED):
         raise TypeError(f"{fault.verb} has no target")
     target: Kind = what.target
     if isinstance(fault.what, AcceptThen | DropRequest | Reply):

@@ -243,9 +243,16 @@ VERBS: Mapping[str, type[Verb]] = {
         *(Ban, StepClock, SkewClock, SuspendClock, ModelReply, ModelDelay),
     )
 }
+TARGETED = (
+    *(Delay, DropRequest, DropResponse, Reset, Blackhole, HalfOpen),
+    *(Duplicate, Reorder, Reply, Rewrite),
+)
+EVENTS = (DropEvents, DuplicateEvents, DelayEvents)
 # These happen once and cannot be taken back, so they have no end.
 ONCE = (MassExpire, AdjustBalance, EndUserStreams, Ban, StepClock, SuspendClock)
 STATES = (ReadLag, SetFilter, SetStatus, RevokeKey, SkewClock)
+# What changes the exchange instead of its traffic.
+ACTS = ONCE + STATES
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
