@@ -16,15 +16,28 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _PING_SECONDS = 15
 _PING = b"event: ping\ndata: {}\n\n"
 STREAM = "/api/stream"
-# The only files that exist, by address: no path of a request ever reaches the file system.
-_FILES = {
-    "/dashboard": ("dashboard.html", "text/html; charset=utf-8"),
-    "/static/panel.css": ("panel.css", "text/css; charset=utf-8"),
-    "/static/dom.js": ("dom.js", "text/javascript; charset=utf-8"),
-    "/static/cards.js": ("cards.js", "text/javascript; charset=utf-8"),
-    "/static/panel.js": ("panel.js", "text/javascript; charset=utf-8"),
-    "/static/icon.svg": ("icon.svg", "image/svg+xml"),
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
+_PAGE = "dashboard.html"
+
+
+def _static_files() -> dict[str, tuple[str, str]]:
+    """Name and content type of every file of the page, by the only address it answers to."""
+    found = {}
+    for entry in sorted((files("livespot.panel") / "static").iterdir(), key=lambda e: e.name):
+        kind = _KINDS.get(f".{entry.name.rpartition('.')[2]}")
+        if kind is not None:
+            address = "/dashboard" if entry.name == _PAGE else f"/static/{entry.name}"
+            found[address] = (entry.name, kind)
+    return found
+
+
+# The only files that exist, listed once: no path of a request ever reaches the file system.
+_FILES = _static_files()
 ROUTES = frozenset({*_FILES, "/api/dashboard", STREAM, "/healthz"})
 
 
