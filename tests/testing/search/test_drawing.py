@@ -11,25 +11,26 @@ _MANY = range(400)
 
 
 def test_a_seed_always_gives_the_same_plan_and_two_seeds_do_not() -> None:
-    assert encoded(draw(3)) == encoded(draw(3))
-    assert encoded(draw(3)) != encoded(draw(4))
+    assert encoded(draw("short", 3)) == encoded(draw("short", 3))
+    assert encoded(draw("short", 3)) != encoded(draw("short", 4))
 
 
 def test_no_drawn_fault_contradicts_itself_and_every_setting_exists() -> None:
     problems = [
         text
         for seed in _MANY
-        for fault in draw(seed).faults
+        for fault in draw("short", seed).faults
         for text in contradictions(fault.what, fault.match, fault.when)
     ]
 
     assert problems == []
     for seed in _MANY[:40]:
-        loaded_for(draw(seed).settings)
+        loaded_for(draw("short", seed).settings)
 
 
 def test_every_fault_and_every_death_lies_before_the_healing() -> None:
-    for plan in map(draw, _MANY):
+    for seed in _MANY:
+        plan = draw("short", seed)
         for fault in plan.faults:
             begin_ms = fault.when.after_ms or 0
             assert 0 <= begin_ms < plan.safety_ms
@@ -38,7 +39,7 @@ def test_every_fault_and_every_death_lies_before_the_healing() -> None:
 
 
 def test_the_mix_has_quiet_runs_runs_with_deaths_and_every_kind_of_fault() -> None:
-    plans = [draw(seed) for seed in _MANY]
+    plans = [draw("short", seed) for seed in _MANY]
     kinds = Counter(f.id.partition("-")[2] for plan in plans for f in plan.faults)
     faults = [len(plan.faults) for plan in plans if plan.faults]
 

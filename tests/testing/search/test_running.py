@@ -57,7 +57,7 @@ def test_a_run_without_an_order_is_vacuous_and_keeps_its_files_where_asked(
 
 
 def test_a_plan_survives_its_file_and_a_broken_file_is_refused(tmp_path: Path) -> None:
-    plan = draw(5)
+    plan = draw("short", 5)
     path = tmp_path / "plan.json"
     path.write_text(encoded(plan), encoding="utf-8")
 
@@ -75,6 +75,6 @@ def test_an_unknown_setting_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", _CI_SEEDS)
 def test_a_seed_breaks_no_invariant(seed: int) -> None:
-    outcome = run_plan(draw(seed))
+    outcome = run_plan(draw("short", seed))
 
     assert outcome.violations == ()

@@ -8,7 +8,8 @@ from livespot.testing.search.shrinking import shrunk
 
 
 def _crowded() -> RunPlan:
-    plan = next(plan for plan in map(draw, range(100)) if len(plan.faults) >= 8)
+    plans = (draw("short", seed) for seed in range(100))
+    plan = next(plan for plan in plans if len(plan.faults) >= 8)
     deaths = (DeathPlan(after_ms=1000), DeathPlan(after_ms=2000))
     return replace(plan, deaths=deaths, shuffled=True, settings={"exit.attach": "SEPARATE"})
 

@@ -1,47 +1,24 @@
 """The command: draw plans from seeds, run and judge them, shrink what fails."""
 
-import multiprocessing
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import click
 
 from livespot.contracts.errors import ConfigInvalid
-from livespot.testing.search.drawing import draw
+from livespot.testing.search.drawing import DRAWS, draw
 from livespot.testing.search.plan import RunPlan, encoded, read_plan
-from livespot.testing.search.running import Outcome, run_plan, run_seed
+from livespot.testing.search.profiles import PROFILES
+from livespot.testing.search.running import run_plan
 from livespot.testing.search.shrinking import shrunk
-from livespot.testing.search.tally import Tally
+from livespot.testing.search.wanted import Wanted
 
-# A killed life keeps some megabytes until its process ends.
-_RUNS_PER_PROCESS = 50
-# Seeds drawn for each run asked for before the search gives up finding runs that say anything.
-_PATIENCE = 4
 _SHRINK_BUDGET = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """The command's options."""
-
-    profile: str
-    first: int
-    seeds: int
-    jobs: int
-    seed_only: int | None
-    plan: Path | None
-    keep: Path | None
-    shrink: bool
-    coverage: bool
-
-
 @click.command()
-@click.option("--profile", type=click.Choice(["short"]), default="short", show_default=True)
+@click.option("--profile", type=click.Choice(list(PROFILES)), default="short", show_default=True)
 @click.option("--first", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True,
               help="Runs asked for; vacuous ones do not count.")  # fmt: skip
@@ -56,22 +33,14 @@ def main(**options: Any) -> None:
     wanted = Wanted(**options)
     if wanted.seed_only is not None or wanted.plan is not None:
         sys.exit(_single(_plan(wanted), wanted))
-    tally = Tally()
-    try:
-        for outcome in _outcomes(wanted, tally):
-            tally.add(outcome)
-            _tell(outcome)
-    except KeyboardInterrupt:
-        click.echo("interrupted: what follows is what was done until then")
-    if wanted.coverage:
-        click.echo("\n".join(tally.coverage()))
-    click.echo(tally.last_line())
-    sys.exit(1 if tally.failed or tally.counted < wanted.seeds else 0)
+    sys.exit(PROFILES[wanted.profile](wanted))
 
 
 def _plan(wanted: Wanted) -> RunPlan:
     if wanted.plan is None:
-        return draw(wanted.seed_only or 0)
+        if wanted.profile not in DRAWS:
+            raise click.UsageError(f"--seed-only takes a profile of {', '.join(DRAWS)}")
+        return draw(wanted.profile, wanted.seed_only or 0)
     try:
         return read_plan(wanted.plan)
     except (ConfigInvalid, OSError) as error:
@@ -93,28 +62,6 @@ def _single(plan: RunPlan, wanted: Wanted) -> int:
         )
         click.echo(f"after {spent} runs:\n{encoded(smallest)}")
     return 1 if outcome.violations else 0
-
-
-def _outcomes(wanted: Wanted, tally: Tally) -> Iterator[Outcome]:
-    """Outcomes in the order of their seeds until enough were not vacuous."""
-    seeds = count(wanted.first)
-    pending: list[Future[Outcome]] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        wanted.jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS
-    ) as pool:
-        while tally.counted < wanted.seeds and tally.runs < wanted.seeds * _PATIENCE:
-            while len(pending) < min(wanted.jobs + 1, wanted.seeds - tally.counted):
-                pending.append(pool.submit(run_seed, next(seeds)))
-            yield pending.pop(0).result()
-
-
-def _tell(outcome: Outcome) -> None:
-    for finding in outcome.violations:
-        click.echo(f"seed {outcome.seed}: {finding.id} {finding.title}: {finding.detail}")
-    if outcome.violations:
-        again = f"python -m livespot.testing.search --seed-only {outcome.seed} --keep DIR"
-        click.echo(f"  again: {again}")
 
 
 if __name__ == "__main__":

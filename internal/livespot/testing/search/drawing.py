@@ -1,5 +1,6 @@
 """Draws a plan from a seed: which hour, which settings, which faults and which deaths."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from livespot.exchange.faults.plan import Fault
@@ -34,8 +35,12 @@ HOURS = (
 )
 
 
-def draw(seed: int) -> RunPlan:
-    """The plan of a seed in the short profile; the same for ever as long as this code stands."""
+def draw(profile: str, seed: int) -> RunPlan:
+    """The plan of a seed in a profile; the same for ever as long as this code stands."""
+    return DRAWS[profile](seed)
+
+
+def _recorded(seed: int) -> RunPlan:
     dice = Dice(f"run {seed}")
     hour = dice.pick(HOURS)
     safety_ms = dice.between(300, 460) * 1000
@@ -96,3 +101,6 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
         deaths.append(DeathPlan(after_ms=after_ms, point=point, down_ms=down_ms))
         now_ms += after_ms + down_ms
     return tuple(deaths)
+
+
+DRAWS: Mapping[str, Callable[[int], RunPlan]] = {"short": _recorded}

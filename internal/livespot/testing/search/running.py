@@ -53,9 +53,9 @@ def market_of(symbols: tuple[str, ...], now_ms: int) -> MarketSource:
     return open_market(DataOrder(name="recorded", seed=0, now_ms=now_ms, only=frozenset(symbols)))
 
 
-def run_seed(seed: int) -> Outcome:
+def run_seed(profile: str, seed: int) -> Outcome:
     """Draw a seed's plan and run it, a sample of the seeds twice."""
-    return run_plan(draw(seed), twice=seed % _TWICE_EVERY == 0)
+    return run_plan(draw(profile, seed), twice=seed % _TWICE_EVERY == 0)
 
 
 def run_plan(plan: RunPlan, keep: Path | None = None, *, twice: bool = False) -> Outcome:

@@ -1,0 +1,11 @@
+"""The kinds of search by name. Each takes the options, prints what it found, gives an exit code."""
+
+from collections.abc import Callable, Mapping
+
+from livespot.testing.search.seeds import search_seeds
+from livespot.testing.search.wanted import Wanted
+
+# 0: no violation, and as many runs as were asked for said something.
+PROFILES: Mapping[str, Callable[[Wanted], int]] = {
+    "short": search_seeds,
+}
