@@ -18,9 +18,9 @@ LEFT JOIN cycle_selections s ON s.cycle_id = e.cycle_id AND s.chosen = 1
 WHERE e.run_id = ? AND e.event_type = 'TOPK_SELECTION' ORDER BY e.id
 """
 _JUDGED = """
-SELECT symbol, at_ms FROM decisions WHERE run_id = ?1
+SELECT symbol, at_ms FROM decisions WHERE run_id = ?
 UNION ALL
-SELECT symbol, ts_ms FROM audit_events WHERE run_id = ?1 AND symbol <> ''
+SELECT symbol, ts_ms FROM audit_events WHERE run_id = ? AND symbol <> ''
 AND event_type = 'UNIVERSE_ELIGIBILITY' AND stage = 'STATE_UPDATE'
 """
 _MODES = "SELECT at_ms, mode FROM sysmodes WHERE run_id = ? ORDER BY id"
@@ -44,7 +44,7 @@ async def silences(reader: Reader, run: Span) -> tuple[int, list[str]]:
     for symbol, begin, end in await reader.rows(_BUSY):
         busy[symbol].append((begin, end or run.last_event_ms))
     heard: dict[str, list[int]] = defaultdict(list)
-    for symbol, at_ms in await reader.rows(_JUDGED, (run.run_id,)):
+    for symbol, at_ms in await reader.rows(_JUDGED, (run.run_id, run.run_id)):
         heard[symbol].append(at_ms)
     looked, problems = 0, list[str]()
     rows = await reader.rows(_SELECTIONS, (run.run_id,))

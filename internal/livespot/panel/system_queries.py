@@ -54,9 +54,9 @@ SELECT stage, cycle_id, ts_ms FROM (
 WHERE before IS NULL OR stage <> before ORDER BY seq DESC LIMIT {_STAGES}
 """  # noqa: S608
 _LATEST_IDS = """
-SELECT coalesce((SELECT cycle_id FROM audit_events WHERE run_id = ?1 AND seq > ?2
+SELECT coalesce((SELECT cycle_id FROM audit_events WHERE run_id = ? AND seq > ?
                  AND cycle_id <> '' ORDER BY seq DESC LIMIT 1), ''),
-       coalesce((SELECT decision_id FROM audit_events WHERE run_id = ?1 AND seq > ?2
+       coalesce((SELECT decision_id FROM audit_events WHERE run_id = ? AND seq > ?
                  AND decision_id <> '' ORDER BY seq DESC LIMIT 1), '')
 """
 _SYSMODE = """
@@ -168,7 +168,7 @@ async def run_facts(database: PanelDatabase) -> RunFacts | None:
 
 async def header(database: PanelDatabase, run: RunFacts, stage: str) -> HeaderView:
     cycle_id, decision_id = await database.first(
-        _LATEST_IDS, (run.run_id, run.last_seq - _WINDOW)
+        _LATEST_IDS, (run.run_id, run.last_seq - _WINDOW) * 2
     ) or ("", "")
     found = await database.first(_SYSMODE, (run.run_id,))
     # A run that has not written a mode yet is in the one every run begins in.

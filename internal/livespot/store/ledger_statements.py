@@ -15,6 +15,7 @@ from livespot.contracts.records import (
     PositionRow,
     ReserveRow,
 )
+from livespot.contracts.vocabulary import IntentState
 from livespot.store.sql import Statement, insert, money, once, texts, upsert
 
 LedgerRow: TypeAlias = (
@@ -44,16 +45,16 @@ _TRANSITION = insert(
 # What a transition does not know keeps what was known: 0, -1 and empty text mean "not said".
 _MOVE = """
 UPDATE order_intents SET
-    state = ?1,
-    request_id = CASE WHEN ?2 = '' THEN request_id ELSE ?2 END,
-    exchange_order_id = CASE WHEN ?3 = 0 THEN exchange_order_id ELSE ?3 END,
-    exchange_list_id = CASE WHEN ?4 = -1 THEN exchange_list_id ELSE ?4 END,
-    last_error_code = CASE WHEN ?5 = '' THEN last_error_code ELSE ?5 END,
-    attempts = attempts + (?1 = 'SENT_UNKNOWN'),
-    sent_at_ms = CASE WHEN ?6 = 0 THEN sent_at_ms ELSE ?6 END,
-    recv_window_ms = CASE WHEN ?7 = 0 THEN recv_window_ms ELSE ?7 END,
-    updated_at_ms = ?8
-WHERE order_intent_id = ?9
+    state = ?,
+    attempts = attempts + ?,
+    request_id = coalesce(nullif(?, ''), request_id),
+    exchange_order_id = coalesce(nullif(?, 0), exchange_order_id),
+    exchange_list_id = coalesce(nullif(?, -1), exchange_list_id),
+    last_error_code = coalesce(nullif(?, ''), last_error_code),
+    sent_at_ms = coalesce(nullif(?, 0), sent_at_ms),
+    recv_window_ms = coalesce(nullif(?, 0), recv_window_ms),
+    updated_at_ms = ?
+WHERE order_intent_id = ?
 """
 
 _TERMINAL = "('FILLED', 'CANCELED', 'REJECTED', 'EXPIRED', 'EXPIRED_IN_MATCH')"
@@ -182,9 +183,9 @@ def _moved(row: IntentMoved, run_id: str) -> tuple[Statement, ...]:
             texts(row.reasons), row.evidence, row.request_id, row.last_error_code,
             row.at_ms)),
         Statement(_MOVE, (
-            row.to_state.value, row.request_id, row.exchange_order_id, row.exchange_list_id,
-            row.last_error_code, row.sent_at_ms, row.recv_window_ms, row.at_ms,
-            row.order_intent_id)),
+            row.to_state.value, int(row.to_state is IntentState.SENT_UNKNOWN), row.request_id,
+            row.exchange_order_id, row.exchange_list_id, row.last_error_code, row.sent_at_ms,
+            row.recv_window_ms, row.at_ms, row.order_intent_id)),
     )  # fmt: skip
 
 

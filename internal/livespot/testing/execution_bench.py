@@ -150,7 +150,7 @@ class Bench:
         sql = (
             "SELECT i.state FROM order_intents i LEFT JOIN intent_client_ids a"
             " ON a.order_intent_id = i.order_intent_id AND a.role <> 'CANCEL'"
-            " WHERE i.client_order_id = ?1 OR a.client_order_id = ?1"
+            " WHERE ? IN (i.client_order_id, a.client_order_id)"
         )
         found = self.rows(sql, client_order_id)
         return str(found[0][0]) if found else ""
