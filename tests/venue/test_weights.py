@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.errors import Throttled
+from livespot.contracts.venue import BanState
 from livespot.testing.clock import ManualClock
-from livespot.venue.weights import BanState, BudgetSpent, Priority, RateLimit, WeightBudget
+from livespot.venue.weights import BudgetSpent, Priority, RateLimit, WeightBudget
 
 _MINUTE = 1_700_000_040_000
 

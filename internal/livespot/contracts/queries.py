@@ -6,7 +6,7 @@ from typing import Protocol
 from livespot.contracts.base import Message
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
 from livespot.contracts.records import ReserveRow, SymbolHealth
-from livespot.contracts.vocabulary import Mode, SysMode
+from livespot.contracts.vocabulary import EventType, Mode, SysMode
 
 
 class LastRun(Message, frozen=True):
@@ -43,6 +43,10 @@ class LedgerReader(Protocol):
     """Short reads on a read-only connection; each sees everything committed before it began."""
 
     async def last_run(self) -> LastRun | None: ...
+
+    async def latest_event_data(self, event_type: EventType) -> str | None:
+        """The newest event of this type: its data as JSON, None when there is none."""
+        ...
 
     async def quick_unclean_runs(self, *, since_ms: int) -> int:
         """How many runs since then ended without saying so; for the crash-loop breaker."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from livespot.contracts.base import Message
 from livespot.contracts.market import (
     BookTicker,
     Candle,
@@ -116,6 +117,14 @@ class ServerClock(Protocol):
     async def resync(self) -> int:
         """Measure again; returns how far the offset moved, in milliseconds."""
         ...
+
+
+class BanState(Message, frozen=True):
+    """Silences that must outlive the process, as server epoch ms; 0 is none."""
+
+    throttled_until_ms: int = 0
+    banned_until_ms: int = 0
+    orders_until_ms: int = 0
 
 
 class OrderCounts(Protocol):

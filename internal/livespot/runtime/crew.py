@@ -8,6 +8,7 @@ from livespot.actors.clock_keeper import ClockKeeper
 from livespot.actors.execution import Execution
 from livespot.actors.governor import Governor
 from livespot.actors.health import Health
+from livespot.actors.limits_keeper import LimitsKeeper
 from livespot.actors.market_feed import MarketFeed
 from livespot.actors.market_state import MarketState
 from livespot.actors.position import PositionKeeper
@@ -72,6 +73,7 @@ def crew(
         ("reconciler", _reconciler(plan, seams, house)),
         ("account feed", _account_feed(seams, house)),
         ("clock keeper", _clock_keeper(plan, seams, house)),
+        ("limits keeper", _limits_keeper(seams, house)),
         ("health", _health(plan, seams, house, loop_worst_ms)),
     ]
 
@@ -318,6 +320,17 @@ def _clock_keeper(plan: Plan, seams: Seams, house: House) -> Actor:
         audit=seams.writer,
         governor=house.wires.governor,
         beat=house.heartbeats.beat_of("clock keeper"),
+    )
+
+
+def _limits_keeper(seams: Seams, house: House) -> Actor:
+    return LimitsKeeper(
+        clock=seams.clock,
+        server_clock=seams.venue.server_clock,
+        audit=seams.writer,
+        governor=house.wires.governor,
+        budget=seams.venue.budget,
+        beat=house.heartbeats.beat_of("limits keeper"),
     )
 
 

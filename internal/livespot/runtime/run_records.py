@@ -2,10 +2,13 @@
 
 import platform
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from livespot import __version__
+from livespot.actors.limits_keeper import KeptSilence
 from livespot.contracts.audit import AuditDraft, AuditEntry, TrailRepair
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
@@ -17,6 +20,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
 
 _CRASH_WINDOW_MS = 600_000
+_SILENCE = msgspec.json.Decoder(KeptSilence)
 
 
 class RepairableTrail(Protocol):
@@ -28,7 +32,7 @@ class Birth:
     """What a run knows when it begins: its name, its predecessor, and the mode it boots in.
 
     `start_mode` is PAUSE when the last run was left in PAUSE, and when it is one of too many quick
-    crashes; else DEGRADE.
+    crashes; else DEGRADE. `silence` is what the exchange asked of an earlier run.
     """
 
     run_id: str
@@ -38,6 +42,7 @@ class Birth:
     repair: TrailRepair
     start_mode: SysMode
     crash_loop: bool
+    silence: KeptSilence = field(default_factory=KeptSilence)
 
 
 async def begin(
@@ -54,6 +59,7 @@ async def begin(
     last = await ledger.last_run()
     repair = await trail.repair()
     crashes = await ledger.quick_unclean_runs(since_ms=now - _CRASH_WINDOW_MS)
+    kept = await ledger.latest_event_data(EventType.RATE_LIMIT)
     crash_loop = crashes >= settings.live.crash_loop_max
     paused = last is not None and last.sysmode is SysMode.PAUSE
     return Birth(
@@ -64,6 +70,7 @@ async def begin(
         repair=repair,
         start_mode=SysMode.PAUSE if paused or crash_loop else SysMode.DEGRADE,
         crash_loop=crash_loop,
+        silence=KeptSilence() if kept is None else _SILENCE.decode(kept),
     )
 
 

@@ -82,6 +82,9 @@ class System:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> ExitCode:
         """Run until stopped or broken; the audit is closed whatever happened."""
+        silence = self.plan.birth.silence
+        self.seams.venue.server_clock.presume(silence.offset_ms)
+        self.seams.venue.budget.restore(silence.bans)
         watchdog = None
         if self.seams.watchdog is not None:
             self.house.heartbeats.beat_of("loop")

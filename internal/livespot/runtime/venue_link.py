@@ -55,7 +55,7 @@ def link_venue(
             signer=signer,
             budget=caller.budget,
         ),
-        market_stream=MarketStream(sockets, settings.venue.ws_url, clock),
+        market_stream=MarketStream(sockets, settings.venue.ws_url, clock, caller.budget),
         server_clock=caller.server_clock,
         budget=caller.budget,
     )

@@ -8,7 +8,7 @@ import msgspec
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
 from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
 from livespot.contracts.records import GateEventRow, ReserveRow, SymbolHealth
-from livespot.contracts.vocabulary import Mode, SysMode
+from livespot.contracts.vocabulary import EventType, Mode, SysMode
 from livespot.store.reader import Reader, Row, first
 
 _INTENT_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderIntent))
@@ -80,6 +80,12 @@ class LedgerQueries:
             last_seq=seq or 0,
             last_hash=last_hash or "",
             started_at_ms=started_at_ms,
+        )
+
+    async def latest_event_data(self, event_type: EventType) -> str | None:
+        return await self._text(
+            "SELECT data FROM audit_events WHERE event_type = ? ORDER BY id DESC LIMIT 1",
+            event_type,
         )
 
     async def quick_unclean_runs(self, *, since_ms: int) -> int:

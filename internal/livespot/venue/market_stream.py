@@ -11,6 +11,8 @@ from livespot.contracts.errors import LocalRefusal, PayloadInvalid, Refused, Unr
 from livespot.contracts.ports import Clock
 from livespot.contracts.streams import MarketConnection
 from livespot.contracts.transport import Socket, SocketTransport
+from livespot.venue.sockets import open_socket
+from livespot.venue.weights import WeightBudget
 from livespot.venue.wire import ABSENT, given, read
 
 _ANSWER_MS = 5000
@@ -43,10 +45,20 @@ class _Asked:
 
 
 class MarketStream:
-    """A `MarketFeed`. `url` is the server without a path, as `wss://host:port`."""
+    """A `MarketFeed`. `url` is the server without a path, as `wss://host:port`.
 
-    def __init__(self, transport: SocketTransport, url: str, clock: Clock) -> None:
+    Connecting costs no weight, but a banned address must not knock here either.
+    """
+
+    def __init__(
+        self,
+        transport: SocketTransport,
+        url: str,
+        clock: Clock,
+        budget: WeightBudget | None = None,
+    ) -> None:
         self._transport = transport
+        self._budget = budget
         self._url = f"{url.rstrip('/')}/stream"
         self._clock = clock
 
@@ -55,7 +67,7 @@ class MarketStream:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[MarketConnection]:
-        async with self._transport.connect(self._url) as socket:
+        async with open_socket(self._transport, self._url, self._budget) as socket:
             yield OpenMarketStream(socket, self._clock)
 
 

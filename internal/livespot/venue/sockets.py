@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -11,7 +11,8 @@ from websockets.frames import CloseCode
 
 from livespot.contracts.errors import Throttled, Unreachable
 from livespot.contracts.ports import Clock
-from livespot.contracts.transport import Socket
+from livespot.contracts.transport import Socket, SocketTransport
+from livespot.venue.weights import WeightBudget
 
 _OPEN_SECONDS = 10
 _CLOSE_SECONDS = 2
@@ -64,6 +65,26 @@ class WebsocketsTransport:
             raise _refusal(place, error) from error
         except (OSError, TimeoutError, EOFError, WebSocketException) as error:
             raise Unreachable(f"cannot connect to {place}: {type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def open_socket(
+    transport: SocketTransport, url: str, budget: WeightBudget | None
+) -> AsyncIterator[Socket]:
+    """Connect unless the address is banned; a ban met at the door holds for every request.
+
+    Raises `Throttled` without a byte sent while a ban lasts, else what the transport raises.
+    """
+    if budget is not None:
+        budget.require_unbanned()
+    async with AsyncExitStack() as stack:
+        try:
+            socket = await stack.enter_async_context(transport.connect(url))
+        except Throttled as error:
+            if budget is not None and error.banned:
+                budget.silence(error)
+            raise
+        yield socket
 
 
 class _OpenSocket:

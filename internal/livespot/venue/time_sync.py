@@ -46,6 +46,11 @@ class TimeSync:
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self._offset_ms
 
+    def presume(self, offset_ms: int) -> None:
+        """Go by an earlier run's offset until the first measurement; later ones know better."""
+        if not self.synced:
+            self._offset_ms = offset_ms
+
     async def resync(self) -> int:
         """Measure again; callers that arrive meanwhile share the result.
 

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from livespot.contracts.base import Message
 from livespot.contracts.errors import Throttled
+from livespot.contracts.venue import BanState
 
 _MINUTE_MS = 60_000
 _UNIT_MS = {"S": 1_000, "M": _MINUTE_MS, "H": 3_600_000, "D": 86_400_000}
@@ -24,6 +25,7 @@ class Priority(IntEnum):
     SCAN = 3
 
 
+# Up to how much of the minute each may fill; entries give way before reads that guard positions.
 _CEILING_PCT = {
     Priority.PROTECTION: 100,
     Priority.QUERY: 95,
@@ -39,14 +41,6 @@ class RateLimit(Message, frozen=True):
     interval_ms: int
     limit: int
     count: int = -1
-
-
-class BanState(Message, frozen=True):
-    """Silences that must outlive the process, as server epoch ms; 0 is none."""
-
-    throttled_until_ms: int = 0
-    banned_until_ms: int = 0
-    orders_until_ms: int = 0
 
 
 class BudgetSpent(Throttled):
@@ -67,6 +61,7 @@ class WeightBudget:
         self._order_limits: dict[int, int] = {}
         self._order_counts: dict[int, tuple[int, int]] = {}
         self._ban = BanState()
+        self._told: Callable[[], None] = _nobody
 
     @property
     def used_weight(self) -> int:
@@ -96,13 +91,26 @@ class WeightBudget:
         """For the composition to persist."""
         return self._ban
 
+    def when_silenced(self, told: Callable[[], None]) -> None:
+        """Call `told` each time a silence begins or grows; one listener, the latest."""
+        self._told = told
+
     def restore(self, bans: BanState) -> None:
         """Take over silences of an earlier process; they only ever lengthen."""
-        self._ban = BanState(
+        longer = BanState(
             throttled_until_ms=max(self._ban.throttled_until_ms, bans.throttled_until_ms),
             banned_until_ms=max(self._ban.banned_until_ms, bans.banned_until_ms),
             orders_until_ms=max(self._ban.orders_until_ms, bans.orders_until_ms),
         )
+        if longer != self._ban:
+            self._ban = longer
+            self._told()
+
+    def require_unbanned(self) -> None:
+        """For a connection that costs no weight; raises `Throttled` while a 418 lasts."""
+        left_ms = self._ban.banned_until_ms - self._now_ms()
+        if left_ms > 0:
+            raise Throttled(retry_after_ms=left_ms, banned=True)
 
     def spend(self, weight: int, priority: Priority, *, places_orders: bool = False) -> int:
         """Take `weight` for a request about to be sent; returns its window, for `observe`.
@@ -189,6 +197,10 @@ class WeightBudget:
 
     def _count_orders(self, interval_ms: int, count: int) -> None:
         self._order_counts[interval_ms] = (self._now_ms() // interval_ms, count)
+
+
+def _nobody() -> None:
+    """Nobody listens yet."""
 
 
 def interval_ms(unit: str, count: int) -> int:

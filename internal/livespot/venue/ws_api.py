@@ -24,6 +24,7 @@ from livespot.venue.codec_info import rate_limits
 from livespot.venue.params import Params
 from livespot.venue.refusals import HALVES_CODES, Answer, banned_ms, classify
 from livespot.venue.signing import Signer, signed_params
+from livespot.venue.sockets import open_socket
 from livespot.venue.user_events import decode_user_event
 from livespot.venue.weights import Priority, WeightBudget
 from livespot.venue.wire import ABSENT, Wire, WireError, WireRateLimit, given, read
@@ -131,7 +132,7 @@ class WsApiConnection:
         failure: LivespotError | None = None
         with send, receive:
             async with (
-                self._transport.connect(self._url) as socket,
+                open_socket(self._transport, self._url, self._budget) as socket,
                 anyio.create_task_group() as tasks,
             ):
                 self._socket = socket

@@ -1,0 +1,165 @@
+"""Watches what the exchange allows, keeps its silences over a restart, and tells the governor.
+
+Reads: the request budget. Writes: RATE_LIMIT events, from which the next run restores a ban;
+`HealthSignal` RATE_LIMIT. Owns: nothing but what it last told.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import msgspec
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
+from livespot.contracts.base import Message
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.ports import Clock
+from livespot.contracts.system import HealthSignal
+from livespot.contracts.venue import BanState, ServerClock
+from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel, Stage
+from livespot.runtime.mailboxes import Mailbox
+
+_TICK_SECONDS = 0.25
+_WEIGHT_DEGRADE_PCT = 80
+
+
+class KeptSilence(Message, frozen=True):
+    """What outlives a process: the silences in the exchange's time, and how to tell that time."""
+
+    bans: BanState = BanState()
+    offset_ms: int = 0
+    used_weight: int = 0
+
+
+class Budget(Protocol):
+    """The request budget of one exchange."""
+
+    @property
+    def used_weight(self) -> int: ...
+
+    @property
+    def weight_limit(self) -> int: ...
+
+    @property
+    def bans(self) -> BanState: ...
+
+    def when_silenced(self, told: Callable[[], None]) -> None:
+        """Have `told` called each time a silence begins or is prolonged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One of the silences: its source's name, the level it asks for, and why."""
+
+    source: str
+    level: SignalLevel
+    reason: ReasonCode
+    until_ms: Callable[[BanState], int]
+
+
+_COURSES = (
+    _Course(
+        "ban", SignalLevel.PAUSE, ReasonCode.RATE_LIMIT_418, lambda bans: bans.banned_until_ms
+    ),
+    _Course(
+        "throttle",
+        SignalLevel.DEGRADE,
+        ReasonCode.RATE_LIMIT_429,
+        lambda bans: bans.throttled_until_ms,
+    ),
+    _Course(
+        "order count",
+        SignalLevel.DEGRADE,
+        ReasonCode.RISK_UNFILLED_ORDER_COUNT_RISK,
+        lambda bans: bans.orders_until_ms,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsKeeper:
+    clock: Clock
+    server_clock: ServerClock
+    audit: AuditPort
+    governor: Mailbox[GovernorInbox]
+    budget: Budget
+    beat: Callable[[], None]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Watch until cancelled."""
+        silenced = [anyio.Event()]
+        self.budget.when_silenced(lambda: silenced[0].set())
+        # A restored silence stands in the database already; one begun before this life may not.
+        kept: BanState | None = None
+        told: dict[str, SignalLevel] = {}
+        task_status.started()
+        while True:
+            self.beat()
+            bans = self.budget.bans
+            if bans != kept and (kept is not None or bans != BanState()):
+                await self._keep(bans)
+            kept = bans
+            for signal in self._signals(bans):
+                if told.get(signal.source) is not signal.level:
+                    told[signal.source] = signal.level
+                    await self.governor.send(signal)
+            silenced[0] = anyio.Event()
+            if self.budget.bans == kept:
+                with self.clock.move_on_after(_TICK_SECONDS):
+                    await silenced[0].wait()
+
+    async def _keep(self, bans: BanState) -> None:
+        """Durable before anything else: a process killed now must not ask again too early."""
+        now = self.server_clock.server_now_ms()
+        reasons = [course.reason for course in _COURSES if course.until_ms(bans) > now]
+        silence = KeptSilence(
+            bans=bans,
+            offset_ms=self.server_clock.offset_ms,
+            used_weight=self.budget.used_weight,
+        )
+        draft = AuditDraft(
+            event_type=EventType.RATE_LIMIT,
+            stage=Stage.STATE_UPDATE,
+            ts_ms=self.clock.now_ms(),
+            reasons=(*reasons, ReasonCode.RETRY_AFTER_APPLIED) if reasons else (),
+            data=msgspec.to_builtins(silence),
+        )
+        await self.audit.commit(AuditEntry(draft=draft))
+
+    def _signals(self, bans: BanState) -> list[HealthSignal]:
+        now = self.server_clock.server_now_ms()
+        signals = [self._silence(course, course.until_ms(bans) - now) for course in _COURSES]
+        percent = 100 * self.budget.used_weight // max(1, self.budget.weight_limit)
+        busy = percent >= _WEIGHT_DEGRADE_PCT
+        signals.append(
+            HealthSignal(
+                kind=SignalKind.RATE_LIMIT,
+                level=SignalLevel.DEGRADE if busy else SignalLevel.CLEAR,
+                reason=ReasonCode.RATE_LIMIT_429,
+                source="request weight",
+                value=percent,
+                threshold=_WEIGHT_DEGRADE_PCT,
+                unit="%",
+                detail="the exchange's count for this address, whoever shares it",
+                at_ms=self.clock.now_ms(),
+            )
+        )
+        return signals
+
+    def _silence(self, course: _Course, left_ms: int) -> HealthSignal:
+        silent = left_ms > 0
+        return HealthSignal(
+            kind=SignalKind.RATE_LIMIT,
+            level=course.level if silent else SignalLevel.CLEAR,
+            reason=course.reason if silent else ReasonCode.RETRY_AFTER_APPLIED,
+            source=course.source,
+            value=max(0, left_ms),
+            threshold=1,
+            unit="ms",
+            detail="the exchange asked for silence" if silent else "",
+            at_ms=self.clock.now_ms(),
+        )
