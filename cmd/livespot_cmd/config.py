@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import config_option, var_option
+from livespot_cmd.options import SuggestingGroup, config_option, var_option
 
 if TYPE_CHECKING:
     from livespot.runtime.config import LoadedSettings
@@ -20,7 +20,8 @@ def _load(var: Path | None, config_path: Path | None) -> "LoadedSettings":
 
 
 @click.group(
-    epilog="Example: livespot config check --config my.toml. Exit codes: 0 valid, 2 not valid."
+    cls=SuggestingGroup,
+    epilog="Example: livespot config check --config my.toml. Exit codes: 0 valid, 2 not valid.",
 )
 def config() -> None:
     """Show, check and explain the configuration."""

@@ -7,6 +7,7 @@ import sys
 import click
 
 from livespot import __version__
+from livespot_cmd.options import SuggestingGroup, name_code
 
 _COMMANDS = {
     "sim": ("livespot_cmd.sim", "sim", "Trade recorded real market data on an embedded exchange."),
@@ -16,16 +17,20 @@ _COMMANDS = {
     "doctor": ("livespot_cmd.doctor", "doctor", "Check everything a run needs."),
     "migrate": ("livespot_cmd.migrate", "migrate", "Create or upgrade the database."),
     "status": ("livespot_cmd.status", "status", "Show the first fold of the panel here."),
+    "verify": ("livespot_cmd.verify", "verify", "Hold a run against what it promised."),
+    "next": ("livespot_cmd.next_step", "next_step", "Say the one thing to do now, and why."),
     "explain": ("livespot_cmd.explain", "explain", "Say why: a code, a decision, a symbol."),
     "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
     "pause": ("livespot_cmd.operator_commands", "pause", "Stop entries until you resume."),
     "resume": ("livespot_cmd.operator_commands", "resume", "Leave PAUSE, with a reason."),
     "release": ("livespot_cmd.operator_commands", "release", "End a symbol's quarantine."),
     "stop": ("livespot_cmd.operator_commands", "stop", "Shut the running process down safely."),
+    "halt": ("livespot_cmd.operator_commands", "halt", "Write the STOP file: end, and stay ended."),
+    "exposure": ("livespot_cmd.exposure", "exposure", "Register positions of your own."),
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """Lists commands from a table and imports a command's module when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -46,17 +51,6 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
 
 @click.group(
     cls=LazyGroup,
@@ -73,7 +67,6 @@ def livespot() -> None:
 def main() -> int:
     """Run a command; every expected error becomes a sentence and an exit code."""
     from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
-    from livespot_cmd.options import name_code
 
     # Whatever a command or its child writes is for its owner alone.
     os.umask(0o077)

@@ -1,95 +1,128 @@
-"""`livespot pause`, `resume`, `release` and `stop`: audited commands to the running process."""
+"""`livespot pause`, `resume`, `release`, `stop` and `halt`: audited, to the running process."""
 
 from pathlib import Path
 
 import click
 
+from livespot_cmd.asking import (
+    chosen_paths,
+    confirmed,
+    leave,
+    plain_symbol,
+    refuse_without_process,
+    require_known,
+    runs,
+    stated,
+    yes_option,
+)
 from livespot_cmd.options import var_option
 
+_CODES = (
+    ". Exit codes: 0 done, or left for a process that has not answered yet; 1 you said no; "
+    "2 wrong usage; 3 no process runs, or it refused."
+)
 
-def _leave(var: Path | None, action: str, reason: str, symbol: str = "") -> int:
-    from livespot.contracts.errors import ExitCode
+
+def _send(var: Path | None, action: str, reason: str, *, symbol: str = "", ask: str = "") -> int:
+    """Ask when `ask` has a question, then leave the command; an exit code."""
     from livespot.contracts.vocabulary import OperatorAction
-    from livespot.runtime.clock import SystemClock
-    from livespot.runtime.control import CommandFile, leave_command
-    from livespot.runtime.disk import RealDisk
-    from livespot.runtime.entropy import SystemEntropy
-    from livespot.runtime.paths import Paths, present_var
+    from livespot.runtime.control import CommandFile
 
-    chosen, note = (var, "") if var is not None else present_var()
-    paths = Paths(var=chosen)
-    if note:
-        click.echo(note, err=True)
-    if not RealDisk().is_locked(paths.lock):
-        click.echo(
-            f"No livespot process is running with {chosen}, so nobody would take this command.\n"
-            "Next: livespot status",
-            err=True,
-        )
-        return ExitCode.PREFLIGHT
-    nonce = f"{SystemClock().now_ms()}-{SystemEntropy().hex(6)}"
-    command = CommandFile(action=OperatorAction(action), reason=reason, symbol=symbol)
-    leave_command(paths.control, command, nonce)
-    said = f"{action} {symbol}".strip()
-    click.echo(f"{said} left for the running process. Watch it: livespot status --watch")
-    return ExitCode.CLEAN
-
-
-_LONGEST_SYMBOL = 20
-_CODES = ". Exit codes: 0 left for the running process, 2 wrong usage, 3 no process runs."
+    paths = chosen_paths(var)
+    if not runs(paths):
+        return refuse_without_process(paths)
+    if symbol:
+        require_known(paths, symbol)
+    if ask and not confirmed(ask, yes=False):
+        return 1
+    return leave(paths, CommandFile(action=OperatorAction(action), reason=reason, symbol=symbol))
 
 
 @click.command(epilog='Example: livespot pause --reason "news at 14:00"' + _CODES)
 @click.option("--reason", default="", help="Why; it is written into the audit.")
 @var_option
 def pause(reason: str, var: Path | None) -> int:
-    """Stop entries until you resume; positions stay protected and managed."""
-    return _leave(var, "PAUSE", reason)
+    """Stop entries until you resume; positions stay protected and managed. Never asks."""
+    return _send(var, "PAUSE", reason)
 
 
 @click.command(epilog='Example: livespot resume --reason "checked the open orders"' + _CODES)
-@click.option("--reason", required=True, help="What you looked at; it is written into the audit.")
+@click.option(
+    "--reason",
+    required=True,
+    callback=stated,
+    help="What you looked at; it is written into the audit.",
+)
+@yes_option
 @var_option
-def resume(reason: str, var: Path | None) -> int:
+def resume(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     """Leave PAUSE for DEGRADE; NORMAL follows after the stability window."""
-    return _leave(var, "RESUME", reason)
-
-
-def _plain_symbol(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """The exchange's spelling; the same shape that selection demands of a symbol."""
-    symbol = value.upper()
-    if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _LONGEST_SYMBOL):
-        raise click.BadParameter(
-            f"{value!r} is no symbol: letters and digits only, such as BTCUSDT.", context, parameter
-        )
-    return symbol
-
-
-def _stated(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not value.strip():
-        raise click.BadParameter("a reason needs words.", context, parameter)
-    return value
+    ask = "Entries will be allowed again once nothing is wrong. Resume?"
+    return _send(var, "RESUME", reason, ask="" if yes else ask)
 
 
 @click.command(
     epilog='Example: livespot release SOLUSDT --reason "the exchange mended its filters"' + _CODES
 )
-@click.argument("symbol", callback=_plain_symbol)
+@click.argument("symbol", callback=plain_symbol)
 @click.option(
     "--reason",
     required=True,
-    callback=_stated,
+    callback=stated,
     help="What you looked at; it is written into the audit.",
 )
 @var_option
 def release(symbol: str, reason: str, var: Path | None) -> int:
-    """End the quarantine of SYMBOL with clean counters; an alert tells whether it happened."""
-    return _leave(var, "RELEASE", reason, symbol)
+    """End the quarantine of SYMBOL with clean counters; says whether it happened."""
+    return _send(var, "RELEASE", reason, symbol=symbol)
 
 
 @click.command(epilog="Example: livespot stop" + _CODES)
 @click.option("--reason", default="", help="Why; it is written into the audit.")
+@yes_option
 @var_option
-def stop(reason: str, var: Path | None) -> int:
+def stop(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     """Shut down safely: no new entries, protections stay on the exchange."""
-    return _leave(var, "STOP", reason)
+    ask = "The process will end; stops and targets stay on the exchange. Stop it?"
+    return _send(var, "STOP", reason, ask="" if yes else ask)
+
+
+@click.command(
+    epilog='Example: livespot halt --reason "somebody else uses the key". Exit codes: 0 the STOP '
+    "file stands, 1 you said no, 2 wrong usage."
+)
+@click.option(
+    "--reason", required=True, callback=stated, help="Why; it goes into the audit and the file."
+)
+@yes_option
+@var_option
+def halt(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
+    """Write the STOP file: a running process shuts down safely, and none starts again.
+
+    Protections stay on the exchange. Works without a running process as well.
+    """
+    import shlex
+
+    from livespot.contracts.errors import ExitCode
+    from livespot.contracts.vocabulary import OperatorAction
+    from livespot.runtime.control import CommandFile, leave_stop_file
+
+    paths = chosen_paths(var)
+    running = runs(paths)
+    if not confirmed(
+        f"{'The process will end, and' if running else 'From now on'} none starts until the file "
+        f"{paths.stop_file} is removed. Halt?",
+        yes=yes,
+    ):
+        return 1
+    # The command first: the reason is in the audit before the file ends what could write it.
+    code = ExitCode.CLEAN
+    if running:
+        leave(paths, CommandFile(action=OperatorAction.HALT, reason=reason))
+    leave_stop_file(paths.stop_file, reason)
+    click.echo(
+        f"{paths.stop_file} stands: "
+        + ("the process is ending, and none starts again." if running else "no process starts.")
+    )
+    click.echo(f"Lift it with: rm {shlex.quote(str(paths.stop_file))}", err=True)
+    return code

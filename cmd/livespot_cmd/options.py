@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import difflib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -46,6 +47,20 @@ class Instant(click.ParamType[int]):
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return int(moment.timestamp() * 1000)
+
+
+class SuggestingGroup(click.Group):
+    """A group that answers a mistyped command with its neighbour."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 def var_option(function: F) -> F:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from livespot_cmd.asking import chosen_paths
 from livespot_cmd.options import var_option
 
 if TYPE_CHECKING:
@@ -29,18 +30,9 @@ def status(var: Path | None, as_json: bool, watch: bool) -> int:  # noqa: FBT001
 
     from livespot.contracts.errors import ExitCode
     from livespot.panel.database import PanelUnreadable
-    from livespot.runtime.paths import Paths, present_var
 
-    chosen, note = (var, "") if var is not None else present_var()
-    if note:
-        click.echo(note, err=True)
-    paths = Paths(var=chosen)
-    if not paths.database.exists():
-        click.echo(
-            f"There is no audit database in {chosen}, so nothing ever ran there.\n"
-            "Next: livespot sim --for 3m, or livespot migrate for a run of your own",
-            err=True,
-        )
+    paths = chosen_paths(var)
+    if not has_database(paths):
         return ExitCode.PREFLIGHT
     try:
         return anyio.run(_show, paths, as_json, watch)
@@ -49,41 +41,31 @@ def status(var: Path | None, as_json: bool, watch: bool) -> int:  # noqa: FBT001
         return ExitCode.PREFLIGHT
 
 
+def has_database(paths: "Paths") -> bool:
+    """Whether anything ever ran there; says so when not."""
+    if paths.database.exists():
+        return True
+    click.echo(
+        f"There is no audit database in {paths.var}, so nothing ever ran there.\n"
+        "Next: livespot sim --for 3m, or livespot migrate for a run of your own",
+        err=True,
+    )
+    return False
+
+
 async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
     from livespot.panel.database import opened
+    from livespot.runtime.standing import read_standing
 
     async with opened(paths.database) as database:
-        dashboard = await _read(paths, database)
+        dashboard = await read_standing(paths, database)
         if not watch:
             _print(dashboard, as_json=as_json)
         elif as_json or not sys.stdout.isatty():
             await _repeat(paths, database, as_json=as_json)
         else:
             await _live(paths, database, dashboard)
-        return _exit_code(dashboard)
-
-
-async def _read(paths: "Paths", database: "PanelDatabase") -> "Dashboard":
-    """A snapshot at the run's own time: its last event, plus what passed since it was written."""
-    from livespot.panel.snapshot import Vantage, read_dashboard
-    from livespot.panel.system_queries import last_event_ms
-    from livespot.runtime.clock import SystemClock
-    from livespot.runtime.disk import RealDisk
-
-    disk = RealDisk()
-    running = disk.is_locked(paths.lock)
-    wal = paths.database.with_name(paths.database.name + "-wal")
-    written = [disk.modified_ms(path) for path in (paths.database, wal) if disk.exists(path)]
-    silent_ms = max(0, SystemClock().now_ms() - max(written, default=0))
-    last_ms = await last_event_ms(database)
-    return await read_dashboard(
-        database,
-        Vantage(
-            now_ms=last_ms + silent_ms if running else last_ms,
-            running=running,
-            silent_ms=silent_ms,
-        ),
-    )
+        return exit_code(dashboard)
 
 
 def _print(dashboard: "Dashboard", *, as_json: bool) -> None:
@@ -103,9 +85,10 @@ async def _repeat(paths: "Paths", database: "PanelDatabase", *, as_json: bool) -
 
     from livespot.panel.console import plain_line
     from livespot.runtime.clock import SystemClock
+    from livespot.runtime.standing import read_standing
 
     while True:
-        dashboard = await _read(paths, database)
+        dashboard = await read_standing(paths, database)
         text = msgspec.json.encode(dashboard).decode() if as_json else plain_line(dashboard)
         click.echo(text)
         await SystemClock().sleep(_WATCH_SECONDS)
@@ -116,14 +99,16 @@ async def _live(paths: "Paths", database: "PanelDatabase", dashboard: "Dashboard
 
     from livespot.panel.console import render_live
     from livespot.runtime.clock import SystemClock
+    from livespot.runtime.standing import read_standing
 
     with Live(render_live(dashboard, ""), auto_refresh=False, screen=True) as live:
         while True:
             await SystemClock().sleep(_WATCH_SECONDS)
-            live.update(render_live(await _read(paths, database), ""), refresh=True)
+            live.update(render_live(await read_standing(paths, database), ""), refresh=True)
 
 
-def _exit_code(dashboard: "Dashboard") -> int:
+def exit_code(dashboard: "Dashboard") -> int:
+    """What a script learns from where the run stands."""
     from livespot.contracts.errors import ExitCode
 
     match dashboard.process.state, dashboard.header.sysmode:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from livespot.actors.governor import Governor
-from livespot.actors.mail import GovernorInbox, ReleaseWanted
+from livespot.actors.mail import ExposureWanted, GovernorInbox, ReleaseWanted
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
@@ -48,7 +48,7 @@ class _House:
 
     inbox: Mailbox[GovernorInbox]
     heard: Mailbox[ModeChanged]
-    risk: Mailbox[ReleaseWanted]
+    risk: Mailbox[ReleaseWanted | ExposureWanted]
     audit: RecordingAudit
     gate: SendGate
     control: _Control
@@ -207,6 +207,30 @@ async def test_a_release_goes_to_risk_which_answers_for_it() -> None:
 
         assert house.audit.of(EventType.OPERATOR_COMMAND) == []
         assert house.gate.mode is SysMode.NORMAL
+
+
+@pytest.mark.parametrize("action", [OperatorAction.EXPOSURE_OPEN, OperatorAction.EXPOSURE_CLOSE])
+async def test_an_exposure_goes_to_risk_which_answers_for_it(action: OperatorAction) -> None:
+    async with _governed() as house:
+        await house.boot()
+        wanted = msgspec.structs.replace(_command(action), symbol="SOLUSDT")
+        house.control.commands.append(wanted)
+        with anyio.fail_after(5):
+            assert await house.risk.receive() == ExposureWanted(command=wanted)
+
+        assert house.audit.of(EventType.OPERATOR_COMMAND) == []
+        assert house.gate.mode is SysMode.NORMAL
+
+
+async def test_a_halt_ends_the_run_with_its_reason_in_the_audit() -> None:
+    async with _governed() as house:
+        await house.boot()
+        house.control.commands.append(_command(OperatorAction.HALT, reason="key leaked"))
+        change = await house.until(SysMode.EXIT)
+
+        assert ReasonCode.KILL_SWITCH_FILE in change.reasons
+        (entry,) = house.audit.of(EventType.OPERATOR_COMMAND)
+        assert entry.draft.data["reason"] == "key leaked"
 
 
 @pytest.mark.parametrize("closed", [True, False])

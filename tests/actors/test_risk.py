@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
@@ -17,6 +17,7 @@ from livespot.actors.mail import (
     EntryEnded,
     EntryOpened,
     ExecutionInbox,
+    ExposureWanted,
     FeaturesAsked,
     FillBooked,
     GatedProposal,
@@ -495,6 +496,71 @@ async def test_a_release_that_changes_nothing_is_refused_with_why(
         assert house.health.receive_nowait() is None
         await house.propose()
         assert ReasonCode.SYMBOL_QUARANTINED in house.ended()
+
+
+def _exposure(action: OperatorAction, nonce: str = "n1", **fields: Any) -> ExposureWanted:
+    told: dict[str, Any] = {"symbol": "SOLUSDT", "side": Side.BUY, "qty": Decimal("12.5")}
+    if action is OperatorAction.EXPOSURE_CLOSE:
+        told = {"exposure_id": "exp_n1"}
+    return ExposureWanted(
+        command=OperatorCommand(
+            action=action,
+            nonce=nonce,
+            at_ms=NOW_MS,
+            **{"reason": "my own", **told, **fields},
+        )
+    )
+
+
+async def test_a_position_of_the_operators_own_keeps_entries_out_across_a_restart(
+    path: Path,
+) -> None:
+    async with _house(path) as house:
+        await house.say(_exposure(OperatorAction.EXPOSURE_OPEN))
+        [alert] = house.alerts()
+        assert (alert.severity, alert.code) == (
+            Severity.INFO,
+            ReasonCode.MANUAL_EXPOSURE_ACTIVE,
+        )
+        [row] = house.audit.rows(OperatorCommandRow)
+        assert row.outcome == "done: exp_n1 is open, SOLUSDT takes no entries"
+        await house.propose()
+        assert ReasonCode.MANUAL_EXPOSURE_ACTIVE in house.ended()
+
+    async with _house(path) as house:
+        await house.propose()
+        assert ReasonCode.MANUAL_EXPOSURE_ACTIVE in house.ended()
+        await house.propose("BTCUSDT")
+        assert house.approved() is not None
+        await house.say(_exposure(OperatorAction.EXPOSURE_CLOSE, nonce="n2"))
+        await house.propose()
+        assert house.approved() is not None
+        [closed] = await house.ledger.exposures(limit=9)
+        assert (closed.closed_at_ms, closed.close_note) == (NOW_MS, "my own")
+        assert await house.ledger.open_exposures() == ()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        _exposure(OperatorAction.EXPOSURE_OPEN, reason=" "),
+        _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal(0)),
+        _exposure(OperatorAction.EXPOSURE_OPEN, side=None),
+        _exposure(OperatorAction.EXPOSURE_OPEN, symbol=""),
+        _exposure(OperatorAction.EXPOSURE_CLOSE),
+        _exposure(OperatorAction.EXPOSURE_CLOSE, exposure_id=""),
+    ],
+)
+async def test_an_exposure_that_says_too_little_changes_nothing(
+    path: Path, wanted: ExposureWanted
+) -> None:
+    async with _house(path) as house:
+        await house.say(wanted)
+
+        [row] = house.audit.rows(OperatorCommandRow)
+        assert row.outcome.startswith("refused: ")
+        assert [a.severity for a in house.alerts()] == [Severity.WARN]
+        assert await house.ledger.exposures(limit=9) == ()
 
 
 async def test_a_symbol_that_stops_trading_is_set_aside(path: Path) -> None:

@@ -122,6 +122,13 @@ def test_an_unknown_symbol_is_stored_as_unknown() -> None:
     _same_verdict(a_view(info=None))
 
 
+def test_a_position_of_the_operators_own_is_stored_with_the_verdict_it_caused() -> None:
+    view = a_view(manual_exposure=True)
+
+    _same_verdict(view)
+    assert ReasonCode.MANUAL_EXPOSURE_ACTIVE in assess(_ENTRY, _SNAPSHOT, view).reasons
+
+
 def test_no_part_of_the_view_is_left_out() -> None:
     """A field added to the view must be stored, or a verdict could not be reached again."""
     kept = {

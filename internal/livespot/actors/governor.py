@@ -2,7 +2,7 @@
 
 Reads: signals, alerts and operator commands from every actor and from the control files.
 Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor,
-`ReleaseWanted` to risk.
+`ReleaseWanted` and `ExposureWanted` to risk.
 Owns: the mode chart and the send gate.
 """
 
@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskStatus
 
-from livespot.actors.mail import GovernorInbox, ReleaseWanted
+from livespot.actors.mail import ExposureWanted, GovernorInbox, ReleaseWanted
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
@@ -85,7 +85,7 @@ class Governor:
     gate: SendGate
     inbox: Mailbox[GovernorInbox]
     receivers: Sequence[ModeReceiver]
-    risk: Sink[ReleaseWanted]
+    risk: Sink[ReleaseWanted | ExposureWanted]
     control: ControlFiles
     cycles: Callable[[], int]
     announce: Callable[[Alert], None]
@@ -146,12 +146,16 @@ class Governor:
         outcome = "accepted"
         now = self.clock.now_ms()
         match command.action:
-            case OperatorAction.PAUSE | OperatorAction.STOP:
+            case OperatorAction.PAUSE | OperatorAction.STOP | OperatorAction.HALT:
                 state = sysmode.absorb(state, _operator_signal(command, now))
             case OperatorAction.RESUME:
                 state, outcome = _resume(state, command)
             case OperatorAction.RELEASE:
-                outcome = await self._forward(command)
+                outcome = await self._forward(ReleaseWanted(command=command))
+                if not outcome:
+                    return state
+            case OperatorAction.EXPOSURE_OPEN | OperatorAction.EXPOSURE_CLOSE:
+                outcome = await self._forward(ExposureWanted(command=command))
                 if not outcome:
                     return state
             case _:
@@ -172,11 +176,11 @@ class Governor:
             )
         return state
 
-    async def _forward(self, command: OperatorCommand) -> str:
-        """Hand a release to risk, which audits its outcome; why not, when risk cannot take it."""
+    async def _forward(self, wanted: ReleaseWanted | ExposureWanted) -> str:
+        """Hand it to risk, which audits its outcome; why not, when risk cannot take it."""
         try:
             with self.clock.move_on_after(_FORWARD_SECONDS) as scope:
-                await self.risk.send(ReleaseWanted(command=command))
+                await self.risk.send(wanted)
         except MailboxClosed:
             return "refused: the process is shutting down"
         return "refused: risk did not take it in time" if scope.cancelled_caught else ""
@@ -352,11 +356,11 @@ def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
 
 
 def _operator_signal(command: OperatorCommand, now_ms: int) -> HealthSignal:
-    stop = command.action is OperatorAction.STOP
+    pause = command.action is OperatorAction.PAUSE
     return HealthSignal(
         kind=SignalKind.OPERATOR,
-        level=SignalLevel.EXIT if stop else SignalLevel.PAUSE,
-        reason=ReasonCode.OPERATOR_STOP if stop else ReasonCode.OPERATOR_PAUSE,
+        level=SignalLevel.PAUSE if pause else SignalLevel.EXIT,
+        reason=command_code(command.action),
         source="command",
         detail=command.reason,
         at_ms=now_ms,

@@ -36,7 +36,7 @@ from livespot.contracts.orders import (
 from livespot.contracts.queries import StoredOrder
 from livespot.contracts.records import SymbolHealth
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
-from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, SignalLevel
+from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, OrderType, SignalLevel
 from livespot.runtime.mailboxes import Reply
 
 # ---- reference data: scanner and feed tell everybody who needs it
@@ -286,13 +286,20 @@ class ReleaseWanted(Message, frozen=True):
     command: OperatorCommand
 
 
+class ExposureWanted(Message, frozen=True):
+    """The operator opens or closes a position of his own; risk acts and audits it. To risk."""
+
+    command: OperatorCommand
+
+
 # ---- position and execution
 
 
 class ProtectWanted(Message, frozen=True):
     """Install protection: role LIST for an OCO, STOP for a single stop. To execution.
 
-    Amounts are quantised. `stop_limit_price` is set where only STOP_LOSS_LIMIT exists.
+    Amounts are quantised. `stop_limit_price` is set where only STOP_LOSS_LIMIT exists. `tp_price`
+    is the target, or where a trailing take-profit of `tp_type` begins to follow.
     """
 
     position_id: str
@@ -304,6 +311,9 @@ class ProtectWanted(Message, frozen=True):
     tp_price: Decimal
     sl_price: Decimal
     stop_limit_price: Decimal | None
+    tp_type: OrderType = OrderType.LIMIT_MAKER
+    tp_limit_price: Decimal | None = None
+    trailing_delta: int | None = None
 
 
 class CloseWanted(Message, frozen=True):
@@ -449,6 +459,7 @@ RiskInbox: TypeAlias = (
     | SymbolsLearned
     | ModeChanged
     | ReleaseWanted
+    | ExposureWanted
 )
 ExecutionInbox: TypeAlias = (
     ApprovedEntry

@@ -11,6 +11,9 @@ _CODES = {
     OperatorAction.RESUME: ReasonCode.OPERATOR_RESUME,
     OperatorAction.STOP: ReasonCode.OPERATOR_STOP,
     OperatorAction.RELEASE: ReasonCode.OPERATOR_RELEASE,
+    OperatorAction.HALT: ReasonCode.KILL_SWITCH_FILE,
+    OperatorAction.EXPOSURE_OPEN: ReasonCode.MANUAL_EXPOSURE_ACTIVE,
+    OperatorAction.EXPOSURE_CLOSE: ReasonCode.MANUAL_EXPOSURE_ACTIVE,
 }
 
 

@@ -22,6 +22,7 @@ from livespot.actors.mail import (
     EntryEnded,
     EntryOpened,
     ExecutionInbox,
+    ExposureWanted,
     FeaturesAsked,
     FillBooked,
     GatedProposal,
@@ -41,6 +42,7 @@ from livespot.actors.mail import (
     SubmitTimedOut,
     SymbolsLearned,
 )
+from livespot.actors.manual_exposures import obey_exposure
 from livespot.actors.operator_records import command_entry
 from livespot.actors.risk_memory import (
     KILL_SWITCHES,
@@ -72,6 +74,7 @@ from livespot.contracts.system import Alert, ModeChanged, OperatorCommand
 from livespot.contracts.venue import OrderCounts
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
+from livespot.rules.manual_exposure import is_exposed
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Reserve
 from livespot.rules.risk import RiskView, assess, held_elsewhere
@@ -132,6 +135,9 @@ class RiskOfficer:
                 await self._learn_symbols(memory, message)
             case ReleaseWanted():
                 await self._release(memory, message.command)
+            case ExposureWanted(command=command):
+                now_ms, own = self.clock.now_ms(), memory.exposures
+                await self.governor.send(await obey_exposure(command, own, self.audit, now_ms))
             case MutationCounted():
                 await self._count_mutation(memory, message)
             case Marks() | AccountObserved() | BalancesChanged() | LatencySeen() | ModeChanged():
@@ -222,6 +228,7 @@ class RiskOfficer:
             returns=returns,
             recheck=recheck,
             order_cap=self.order_cap,
+            manual_exposure=is_exposed(memory.exposures, decision.symbol),
         )
         verdict = assess(decision, snapshot, view)
         return Judged(decision=decision, snapshot=snapshot, view=view, verdict=verdict)

@@ -16,7 +16,13 @@ from livespot.contracts.errors import SchemaMismatch
 from livespot.contracts.market import Snapshot, SymbolInfo
 from livespot.contracts.orders import Fill
 from livespot.contracts.queries import LedgerReader, StoredFill
-from livespot.contracts.records import Record, RiskCounters, RiskVerdictRow, SnapshotRow
+from livespot.contracts.records import (
+    ManualExposureRow,
+    Record,
+    RiskCounters,
+    RiskVerdictRow,
+    SnapshotRow,
+)
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import (
@@ -47,6 +53,7 @@ class RiskMemory:
     book: dict[str, Reserve] = field(default_factory=dict)
     cash: Cash = field(default_factory=Cash)
     faults: dict[str, SymbolFaults] = field(default_factory=dict)
+    exposures: dict[str, ManualExposureRow] = field(default_factory=dict)
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
     bids: dict[str, Decimal] = field(default_factory=dict)
     mode: SysMode = SysMode.DEGRADE
@@ -77,6 +84,7 @@ async def restored(ledger: LedgerReader, settings: Settings, now_ms: int) -> Ris
         }
     except msgspec.ValidationError as error:
         raise SchemaMismatch(f"stored risk counters cannot be read: {error}") from error
+    memory.exposures = {row.exposure_id: row for row in await ledger.open_exposures()}
     memory.counters = risk_counters.day_rolled(memory.counters, {}, now_ms)
     memory.book = reserves.rebuilt(await ledger.reserves())
     await _count_missed_fills(memory, ledger, settings, now_ms)

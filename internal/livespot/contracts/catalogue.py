@@ -56,7 +56,7 @@ AUDIT_WRITE_FAILED | An event could not be written to the database. | Check the 
 UNCLEAN_SHUTDOWN | The previous run ended without saying goodbye. | Nothing; recovery checks orders and positions before trading.
 LIVE_LOCK_MISSING | Live trading is not unlocked. | Follow the printed list: flag, lock file, secrets, migrated database.
 CHECKLIST_FAILED | A point of the start checklist did not pass. | Mend the failing point named in the text.
-MANUAL_EXPOSURE_ACTIVE | You registered a position of your own in this symbol. | Close the registration when your position is gone.
+MANUAL_EXPOSURE_ACTIVE | You registered a position of your own in this symbol. | Close the registration when your position is gone: livespot exposure close SYMBOL --reason "...".
 BOOT_RECOVERY | The run before is being checked against the exchange. | Wait; it takes seconds.
 DB_INTEGRITY_FAIL | The database is damaged. | Restore the last verified backup; do not trade on this file.
 DB_ROLLBACK_DETECTED | The database is older than the audit trail says it should be. | Find out who restored an old file before you resume.
@@ -199,6 +199,7 @@ AUDIT_WRITE_FAILED | Ends the process with exit code 30; protections stay on the
 UNCLEAN_SHUTDOWN | Looks up every unsettled order and every position before any new entry.
 BOOT_RECOVERY | Asks the exchange about every unsettled intent, every position and the account.
 WATCHDOG_KILL | Writes the stacks of all threads to the crash note and ends the process with exit code 20.
+MANUAL_EXPOSURE_ACTIVE | Takes no entry in this symbol; what it holds itself stays managed.
 OPERATOR_RELEASE | Ends the quarantine with clean counters, or refuses and says why.
 AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
 AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
@@ -236,7 +237,6 @@ RESERVED: dict[ReasonCode, str] = {
     ReasonCode.REGIME_WEAK: _A_MODEL_MAY_SAY_IT,
     ReasonCode.SPREAD_BAD_VS_NORMAL: _A_MODEL_MAY_SAY_IT,
     ReasonCode.SPREAD_OPENING: _A_MODEL_MAY_SAY_IT,
-    ReasonCode.MANUAL_EXPOSURE_ACTIVE: "No command registers positions taken by hand yet.",
     ReasonCode.SUSPEND_DETECTED: (
         "A sleep of the machine shows as stale streams and a stuck loop instead."
     ),

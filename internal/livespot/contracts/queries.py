@@ -5,7 +5,7 @@ from typing import Protocol
 
 from livespot.contracts.base import Message
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
-from livespot.contracts.records import ReserveRow, SymbolHealth
+from livespot.contracts.records import ManualExposureRow, ReserveRow, SymbolHealth
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
 
 
@@ -91,3 +91,7 @@ class LedgerReader(Protocol):
         ...
 
     async def symbol_health(self) -> tuple[SymbolHealth, ...]: ...
+
+    async def open_exposures(self) -> tuple[ManualExposureRow, ...]:
+        """Positions the operator took by hand and has not closed, oldest first."""
+        ...

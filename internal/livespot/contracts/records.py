@@ -7,7 +7,15 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Candle
 from livespot.contracts.orders import Alias, Fill, ListView, OrderIntent, OrderView, Position
 from livespot.contracts.system import Alert, OperatorCommand, ReconcileReport
-from livespot.contracts.vocabulary import GateVerdict, IntentState, Interval, Mode, SysMode, Verdict
+from livespot.contracts.vocabulary import (
+    GateVerdict,
+    IntentState,
+    Interval,
+    Mode,
+    Side,
+    SysMode,
+    Verdict,
+)
 
 
 class RunStarted(Message, frozen=True, tag=True):
@@ -262,6 +270,19 @@ class OperatorCommandRow(Message, frozen=True, tag=True):
     outcome: str
 
 
+class ManualExposureRow(Message, frozen=True, tag=True):
+    """A position the operator took by hand; it is open while `closed_at_ms` is 0."""
+
+    exposure_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    note: str
+    opened_at_ms: int
+    closed_at_ms: int = 0
+    close_note: str = ""
+
+
 class DailySummaryRow(Message, frozen=True, tag=True):
     day: str
     summary_json: str
@@ -294,5 +315,6 @@ Record = (
     | ReconcileRow
     | AlertRow
     | OperatorCommandRow
+    | ManualExposureRow
     | DailySummaryRow
 )

@@ -1,10 +1,13 @@
 """Messages about the runtime itself: signals, modes, alerts, operator commands, reports."""
 
+from decimal import Decimal
+
 from livespot.contracts.base import Message
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.vocabulary import (
     OperatorAction,
     Severity,
+    Side,
     SignalKind,
     SignalLevel,
     SysMode,
@@ -68,7 +71,8 @@ class Alert(Message, frozen=True):
 class OperatorCommand(Message, frozen=True):
     """What the operator asked through a control file; `nonce` is the file's name.
 
-    `symbol` is set for RELEASE only.
+    `symbol` is set for RELEASE and the exposures, `side` and `qty` for EXPOSURE_OPEN, and
+    `exposure_id` for EXPOSURE_CLOSE.
     """
 
     action: OperatorAction
@@ -76,6 +80,9 @@ class OperatorCommand(Message, frozen=True):
     nonce: str
     at_ms: int
     symbol: str = ""
+    side: Side | None = None
+    qty: Decimal = Decimal(0)
+    exposure_id: str = ""
 
 
 class ReconcileDiff(Message, frozen=True):

@@ -324,3 +324,6 @@ class OperatorAction(StrEnum):
     RESUME = "RESUME"
     STOP = "STOP"
     RELEASE = "RELEASE"
+    HALT = "HALT"
+    EXPOSURE_OPEN = "EXPOSURE_OPEN"
+    EXPOSURE_CLOSE = "EXPOSURE_CLOSE"

@@ -43,6 +43,11 @@ def next_step(
     )
 
 
+def step_line(step: NextStep) -> str:
+    """The step and its reason on one line."""
+    return f"{step.action} ({step.why})".replace("\n", " ")
+
+
 def _of_process(
     process: ProcessView, header: HeaderView, positions: Sequence[PositionLine]
 ) -> NextStep | None:

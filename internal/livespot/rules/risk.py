@@ -53,6 +53,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
     as far as known. With `recheck` the symbol's own reserve is the entry being judged, so it is
     not counted against itself. `order_cap` limits a single order's notional, on a first live day.
+    `manual_exposure`: the operator holds a registered position of his own in the symbol.
     """
 
     settings: Settings
@@ -69,6 +70,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     returns: Mapping[str, Returns] = msgspec.field(default_factory=dict)
     recheck: bool = False
     order_cap: Decimal | None = None
+    manual_exposure: bool = False
 
 
 def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdict:
@@ -189,6 +191,8 @@ def _standing(case: _Case) -> Iterator[ReasonCode]:
         yield ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
     if is_quarantined(view.faults, view.now_ms):
         yield ReasonCode.SYMBOL_QUARANTINED
+    if view.manual_exposure:
+        yield ReasonCode.MANUAL_EXPOSURE_ACTIVE
     if view.info is None or view.info.constraints is None:
         yield ReasonCode.FILTERS_DRIFT_DETECTED
     elif not view.info.is_trading:

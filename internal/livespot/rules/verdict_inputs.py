@@ -42,6 +42,7 @@ class Circumstances(Message, frozen=True):
     recheck: bool
     snapshot_id: str
     decision: Decision | None
+    manual_exposure: bool = False
 
 
 class VerdictInputs(Message, frozen=True):
@@ -75,6 +76,7 @@ def inputs_of(view: RiskView, decision: Decision, *, seen_at_ms: int) -> Verdict
             recheck=view.recheck,
             snapshot_id=decision.snapshot_id,
             decision=decision if view.recheck else None,
+            manual_exposure=view.manual_exposure,
         ),
     )
 
@@ -97,6 +99,7 @@ def view_of(inputs: VerdictInputs, settings: Settings) -> RiskView:
         returns=case.returns,
         recheck=case.recheck,
         order_cap=account.order_cap,
+        manual_exposure=case.manual_exposure,
     )
 
 

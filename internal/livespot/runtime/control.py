@@ -4,23 +4,27 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
 from livespot.contracts.base import Message
 from livespot.contracts.system import OperatorCommand
-from livespot.contracts.vocabulary import OperatorAction
+from livespot.contracts.vocabulary import OperatorAction, Side
 
 _MAX_BYTES = 4096
 
 
 class CommandFile(Message, frozen=True, omit_defaults=True):
-    """The content of one control file; `symbol` for RELEASE only."""
+    """The content of one control file; the later fields as in `OperatorCommand`."""
 
     action: OperatorAction
     reason: str
     symbol: str = ""
+    side: Side | None = None
+    qty: Decimal = Decimal(0)
+    exposure_id: str = ""
 
 
 def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
@@ -34,6 +38,26 @@ def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
     target = directory / f"{nonce}.json"
     Path(temporary).replace(target)
     return target
+
+
+def waiting_commands(directory: Path) -> tuple[CommandFile, ...]:
+    """What was left and not taken yet, in the order in which it will be; nothing is removed."""
+    if not directory.is_dir():
+        return ()
+    return tuple(_read(path) for path in sorted(directory.glob("*.json")) if path.is_file())
+
+
+def leave_stop_file(path: Path, reason: str) -> None:
+    """Create the STOP file with the reason in it; one that is there keeps its own words."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(f"{reason}\n")
+        out.flush()
+        os.fsync(out.fileno())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +84,9 @@ class ControlDirectory:
                     nonce=path.stem,
                     at_ms=now_ms,
                     symbol=wanted.symbol,
+                    side=wanted.side,
+                    qty=wanted.qty,
+                    exposure_id=wanted.exposure_id,
                 )
             )
         return commands

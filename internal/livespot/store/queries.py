@@ -7,7 +7,7 @@ import msgspec
 
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
 from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
-from livespot.contracts.records import GateEventRow, ReserveRow, SymbolHealth
+from livespot.contracts.records import GateEventRow, ManualExposureRow, ReserveRow, SymbolHealth
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
 from livespot.store.reader import Reader, Row, first
 
@@ -37,6 +37,8 @@ _RESERVES = (
     "WHERE state IN ('RESERVED', 'BOUND') ORDER BY decision_id"
 )
 _HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
+_EXPOSURE_FIELDS = tuple(field.name for field in msgspec.structs.fields(ManualExposureRow))
+_EXPOSURES = f"SELECT {', '.join(_EXPOSURE_FIELDS)} FROM manual_exposures "  # noqa: S608
 # A call refused for want of budget never left the house: it has no duration.
 _GATE_CALLS = (
     "SELECT at_ms FROM ai_gate_events WHERE enabled = 1 AND at_ms >= ? "
@@ -202,9 +204,39 @@ class LedgerQueries:
             for row in await self._reader.rows(_HEALTH)
         )
 
+    async def open_exposures(self) -> tuple[ManualExposureRow, ...]:
+        return _exposures(
+            await self._reader.rows(
+                _EXPOSURES + "WHERE closed_at_ms = 0 ORDER BY opened_at_ms, exposure_id"
+            )
+        )
+
+    async def exposures(self, *, limit: int) -> tuple[ManualExposureRow, ...]:
+        """Open ones first, then closed ones, the newest first."""
+        return _exposures(
+            await self._reader.rows(
+                _EXPOSURES + "ORDER BY closed_at_ms <> 0, opened_at_ms DESC LIMIT ?", (limit,)
+            )
+        )
+
+    async def command_outcome(self, nonce: str) -> str | None:
+        """What became of an operator command; None while nobody has taken it."""
+        return await self._text("SELECT outcome FROM operator_commands WHERE nonce = ?", nonce)
+
     async def _text(self, sql: str, key: str) -> str | None:
         row = await first(self._reader, sql, (key,))
         return None if row is None else str(row[0])
+
+
+def _exposures(rows: Iterable[Row]) -> tuple[ManualExposureRow, ...]:
+    return tuple(
+        msgspec.convert(
+            {"type": "ManualExposureRow", **dict(zip(_EXPOSURE_FIELDS, row, strict=True))},
+            ManualExposureRow,
+            strict=False,
+        )
+        for row in rows
+    )
 
 
 def _intents(rows: Iterable[Row]) -> tuple[OrderIntent, ...]:

@@ -17,6 +17,7 @@ from livespot.contracts.records import (
     HealthSample,
     IntentCreated,
     IntentMoved,
+    ManualExposureRow,
     OperatorCommandRow,
     OrderListRow,
     OrderRow,
@@ -114,6 +115,11 @@ _ALERT = insert("alerts", ("run_id", "severity", "code", "reasons", "text", "sym
 _COMMAND = upsert(
     "operator_commands", ("nonce", "run_id", "action", "reason", "outcome", "at_ms"), ("nonce",)
 )
+_EXPOSURE = upsert(
+    "manual_exposures",
+    ("exposure_id", "symbol", "side", "qty", "note", "opened_at_ms", "closed_at_ms", "close_note"),
+    ("exposure_id",),
+)
 _SUMMARY = upsert("daily_summaries", ("day", "summary_json", "at_ms"), ("day",))
 
 _RunRow: TypeAlias = (
@@ -126,6 +132,7 @@ _RunRow: TypeAlias = (
     | ReconcileRow
     | AlertRow
     | OperatorCommandRow
+    | ManualExposureRow
     | DailySummaryRow
 )
 _CycleRow: TypeAlias = (
@@ -257,7 +264,8 @@ def _of_run(row: _RunRow, run_id: str) -> Statement:
 
 
 def _of_operations(
-    row: ReconcileRow | AlertRow | OperatorCommandRow | DailySummaryRow, run_id: str
+    row: ReconcileRow | AlertRow | OperatorCommandRow | ManualExposureRow | DailySummaryRow,
+    run_id: str,
 ) -> Statement:
     match row:
         case ReconcileRow():
@@ -276,6 +284,10 @@ def _of_operations(
             return Statement(_COMMAND, (
                 command.nonce, run_id, command.action.value, command.reason, row.outcome,
                 command.at_ms))  # fmt: skip
+        case ManualExposureRow():
+            return Statement(_EXPOSURE, (
+                row.exposure_id, row.symbol, row.side.value, money(row.qty), row.note,
+                row.opened_at_ms, row.closed_at_ms, row.close_note))  # fmt: skip
         case DailySummaryRow():
             return Statement(_SUMMARY, (row.day, row.summary_json, row.at_ms))
         case _:

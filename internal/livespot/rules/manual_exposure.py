@@ -1,0 +1,51 @@
+"""Positions the operator took by hand: what a command makes of those that are open. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from livespot.contracts.records import ManualExposureRow
+from livespot.contracts.system import OperatorCommand
+from livespot.contracts.vocabulary import OperatorAction
+
+OpenExposures = Mapping[str, ManualExposureRow]
+"""By exposure id."""
+
+
+def is_exposed(exposures: OpenExposures, symbol: str) -> bool:
+    """Whether the operator holds an open position of his own in the symbol."""
+    return any(row.symbol == symbol for row in exposures.values())
+
+
+def obeyed(
+    command: OperatorCommand, exposures: OpenExposures, now_ms: int
+) -> tuple[ManualExposureRow | None, str]:
+    """The row to keep and the outcome for the audit; no row when the command is refused."""
+    if not command.reason.strip():
+        return None, "refused: a manual exposure needs a reason"
+    if command.action is OperatorAction.EXPOSURE_CLOSE:
+        return _closed(command, exposures, now_ms)
+    if not command.symbol or command.side is None or command.qty <= 0:
+        return None, "refused: a manual exposure needs a symbol, a side and an amount above zero"
+    row = ManualExposureRow(
+        exposure_id=f"exp_{command.nonce}",
+        symbol=command.symbol,
+        side=command.side,
+        qty=command.qty,
+        note=command.reason,
+        opened_at_ms=now_ms,
+    )
+    return row, f"done: {row.exposure_id} is open, {row.symbol} takes no entries"
+
+
+def _closed(
+    command: OperatorCommand, exposures: OpenExposures, now_ms: int
+) -> tuple[ManualExposureRow | None, str]:
+    row = exposures.get(command.exposure_id)
+    if row is None:
+        return None, f"refused: there is no open exposure {command.exposure_id or 'without an id'}"
+    others = {key: other for key, other in exposures.items() if key != row.exposure_id}
+    left = is_exposed(others, row.symbol)
+    entries = "another one still blocks its entries" if left else "entries are judged as usual"
+    closed = msgspec.structs.replace(row, closed_at_ms=now_ms, close_note=command.reason)
+    return closed, f"done: {row.exposure_id} is closed, {row.symbol}: {entries}"

@@ -1,0 +1,36 @@
+"""Where the run of a state directory stands: the first fold from its database, also when down."""
+
+from livespot.panel.dashboard import Dashboard
+from livespot.panel.database import PanelDatabase, opened
+from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.panel.system_queries import last_event_ms
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.paths import Paths
+
+
+async def read_standing(paths: Paths, database: PanelDatabase) -> Dashboard:
+    """A snapshot at the run's own time: its last event, plus what passed since it was written.
+
+    Raises `PanelUnreadable`.
+    """
+    disk = RealDisk()
+    running = disk.is_locked(paths.lock)
+    wal = paths.database.with_name(paths.database.name + "-wal")
+    written = [disk.modified_ms(path) for path in (paths.database, wal) if disk.exists(path)]
+    silent_ms = max(0, SystemClock().now_ms() - max(written, default=0))
+    last_ms = await last_event_ms(database)
+    return await read_dashboard(
+        database,
+        Vantage(
+            now_ms=last_ms + silent_ms if running else last_ms,
+            running=running,
+            silent_ms=silent_ms,
+        ),
+    )
+
+
+async def standing(paths: Paths) -> Dashboard:
+    """The same over a connection of its own. Raises `PanelUnreadable`."""
+    async with opened(paths.database) as database:
+        return await read_standing(paths, database)
