@@ -4,8 +4,17 @@ from collections.abc import Iterable
 
 import msgspec
 
+from livespot.contracts.base import Message
 from livespot.contracts.catalogue import CATALOGUE, CodeEntry
-from livespot.panel.dashboard import CodeView
+
+
+class CodeView(Message, frozen=True):
+    """A reason code with its catalogue entry; both texts are empty for an unknown code."""
+
+    code: str
+    meaning: str = ""
+    action: str = ""
+
 
 _BY_TEXT: dict[str, CodeEntry] = {code.value: entry for code, entry in CATALOGUE.items()}
 

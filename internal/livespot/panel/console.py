@@ -5,7 +5,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livespot.panel.dashboard import CodeView, Dashboard, DecisionView, PositionLine
+from livespot.panel.codes import CodeView
+from livespot.panel.dashboard import Dashboard, DecisionView, PositionLine
 from livespot.panel.words import age, amount, limited, signed, size
 
 # Shape and word carry the state; colour only repeats it.
@@ -67,7 +68,7 @@ def _headline(dashboard: Dashboard) -> Text:
     line.append(f"  up {age(dashboard.now_ms - header.started_ms)}", style="dim")
     line.append(f"  {header.run_id}", style="dim")
     if process.state != "RUNNING":
-        silent = f", silent for {age(process.silent_ms)}" if process.silent_ms >= 0 else ""
+        silent = "" if process.silent_ms is None else f", silent for {age(process.silent_ms)}"
         line.append(f"\n✕ {process.state}{silent}  ", style="bold red")
         line.append(f"{process.note} These are its last words.", style="red")
     return line
@@ -259,5 +260,5 @@ def _ages(dashboard: Dashboard) -> str:
     )
 
 
-def _count(number: int) -> str:
-    return "—" if number < 0 else str(number)
+def _count(number: int | None) -> str:
+    return "—" if number is None else str(number)

@@ -2,23 +2,18 @@
 
 Names that come from the database (states, stages, codes) are plain text here, so that a row this
 version does not know is shown and never breaks the page. Times are epoch milliseconds of market
-time with 0 for "never", money and quantities decimal strings with "" for "unknown".
+time with 0 for "never", money and quantities decimal strings. A figure that is not known is null,
+and `unknown` beside it names it with the reason; a zero is always a measured zero.
 """
 
 import msgspec
 
 from livespot.contracts.base import Message
 from livespot.contracts.schemas import schema_text
+from livespot.panel.codes import CodeView
+from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionTab, Unknown
 
-SCHEMA_VERSION = 1
-
-
-class CodeView(Message, frozen=True):
-    """A reason code with its catalogue entry; both texts are empty for an unknown code."""
-
-    code: str
-    meaning: str = ""
-    action: str = ""
+SCHEMA_VERSION = 2
 
 
 class ReasonView(Message, frozen=True):
@@ -41,13 +36,13 @@ class ProcessView(Message, frozen=True):
     """Whether a process stands behind these rows.
 
     `state` is RUNNING, DOWN (ended in order), CRASHED (ended without saying so), UNKNOWN, or
-    NEVER_RAN. `silent_ms` is how long nothing was written, in wall time; -1 when not measured.
+    NEVER_RAN. `silent_ms` is how long nothing was written, in wall time.
     """
 
     state: str
     note: str = ""
     last_event_ms: int = 0
-    silent_ms: int = -1
+    silent_ms: int | None = None
 
 
 class HeaderView(Message, frozen=True):
@@ -64,7 +59,7 @@ class HeaderView(Message, frozen=True):
     decision_id: str = ""
     started_ms: int = 0
     ended_ms: int = 0
-    exit_code: int = -1
+    exit_code: int | None = None
     version: str = ""
     account_label: str = ""
 
@@ -98,12 +93,12 @@ class AlertsView(Message, frozen=True):
 
 
 class StageSpan(Message, frozen=True):
-    """One stay in a stage, newest first; `duration_ms` is -1 while it lasts."""
+    """One stay in a stage, newest first; `duration_ms` is null while it lasts."""
 
     stage: str
     cycle_id: str
     entered_ms: int
-    duration_ms: int
+    duration_ms: int | None
 
 
 class MailboxView(Message, frozen=True):
@@ -118,41 +113,49 @@ class MailboxView(Message, frozen=True):
 
 
 class SeriesView(Message, frozen=True):
-    """Short histories for sparklines, oldest first; -1 where a sample lacked the figure."""
+    """Short histories for sparklines, oldest first; null where a sample lacked the figure."""
 
     at_ms: tuple[int, ...] = ()
-    disk_free_bytes: tuple[int, ...] = ()
-    db_bytes: tuple[int, ...] = ()
-    wal_bytes: tuple[int, ...] = ()
-    rss_bytes: tuple[int, ...] = ()
-    cpu_percent_x100: tuple[int, ...] = ()
-    writer_depth: tuple[int, ...] = ()
-    writer_lag_ms: tuple[int, ...] = ()
+    disk_free_bytes: tuple[int | None, ...] = ()
+    db_bytes: tuple[int | None, ...] = ()
+    wal_bytes: tuple[int | None, ...] = ()
+    rss_bytes: tuple[int | None, ...] = ()
+    cpu_percent_x100: tuple[int | None, ...] = ()
+    writer_depth: tuple[int | None, ...] = ()
+    writer_lag_ms: tuple[int | None, ...] = ()
+    stream_age_ms: tuple[int | None, ...] = ()
+    rest_age_ms: tuple[int | None, ...] = ()
+    used_weight: tuple[int | None, ...] = ()
 
 
 class HealthView(Message, frozen=True):
-    """The newest measurement of the process; -1 stands for a figure it did not have."""
+    """The newest measurement of the process, taken at `at_ms`.
+
+    `writer_state` is OK, BEHIND (what waits is older than allowed) or FAILED.
+    """
 
     at_ms: int = 0
-    disk_free_bytes: int = -1
-    db_bytes: int = -1
-    wal_bytes: int = -1
-    rss_bytes: int = -1
-    cpu_percent_x100: int = -1
-    writer_depth: int = -1
-    writer_lag_ms: int = -1
-    writer_oldest_ms: int = -1
-    writer_failed: int = -1
+    disk_free_bytes: int | None = None
+    db_bytes: int | None = None
+    wal_bytes: int | None = None
+    rss_bytes: int | None = None
+    cpu_percent_x100: int | None = None
+    writer_depth: int | None = None
+    writer_lag_ms: int | None = None
+    writer_oldest_ms: int | None = None
+    writer_failed: int | None = None
+    writer_state: str | None = None
     events_per_minute: int = 0
-    drops: int = 0
-    stream_age_ms: int = -1
-    rest_age_ms: int = -1
-    clock_offset_ms: int = 0
-    used_weight: int = -1
-    weight_limit: int = -1
-    unfilled_orders_pct: int = -1
+    drops: int | None = None
+    stream_age_ms: int | None = None
+    rest_age_ms: int | None = None
+    clock_offset_ms: int | None = None
+    used_weight: int | None = None
+    weight_limit: int | None = None
+    unfilled_orders_pct: int | None = None
     mailboxes: tuple[MailboxView, ...] = ()
     series: SeriesView = SeriesView()
+    unknown: Unknown = msgspec.field(default_factory=dict)
 
 
 class IntentView(Message, frozen=True):
@@ -271,9 +274,13 @@ class WatchView(Message, frozen=True):
 
 
 class OrderLine(Message, frozen=True):
+    """One order of the exchange; its intent and decision are empty for a foreign one."""
+
     symbol: str
     order_id: int
     client_order_id: str
+    order_intent_id: str
+    decision_id: str
     role: str
     side: str
     type: str
@@ -286,7 +293,7 @@ class OrderLine(Message, frozen=True):
 
 
 class PositionLine(Message, frozen=True):
-    """One open position; `mark_price` is the last recorded close, "" when none is recorded."""
+    """One position; `mark_price` is the last recorded close."""
 
     symbol: str
     position_id: str
@@ -307,9 +314,13 @@ class PositionLine(Message, frozen=True):
     fees_quote: str
     fee_unpriced: bool
     opened_ms: int
-    mark_price: str = ""
-    mark_at_ms: int = 0
-    unrealised_quote: str = ""
+    closed_ms: int = 0
+    exit_reason: str = ""
+    trailing_mode: str | None = None
+    mark_price: str | None = None
+    mark_at_ms: int | None = None
+    unrealised_quote: str | None = None
+    unknown: Unknown = msgspec.field(default_factory=dict)
 
 
 class PnlView(Message, frozen=True):
@@ -317,18 +328,21 @@ class PnlView(Message, frozen=True):
 
     day_start_ms: int = 0
     realised_quote: str = "0"
-    unrealised_quote: str = ""
+    unrealised_quote: str | None = None
     fees_quote: str = "0"
     fee_unpriced: bool = False
     closed: int = 0
     won: int = 0
     lost: int = 0
-    max_daily_loss_quote: str = ""
+    max_daily_loss_quote: str | None = None
+    unknown: Unknown = msgspec.field(default_factory=dict)
 
 
 class FillLine(Message, frozen=True):
     symbol: str
     trade_id: int
+    order_id: int
+    order_intent_id: str
     side: str
     price: str
     qty: str
@@ -358,8 +372,34 @@ class Dashboard(Message, frozen=True):
     positions: tuple[PositionLine, ...]
     pnl: PnlView
     fills: tuple[FillLine, ...]
+    market: MarketView = MarketView()
+    risk: RiskTab = RiskTab()
+    gate: GateTab = GateTab()
+    selection: SelectionTab = SelectionTab()
+    run: RunTab = RunTab()
+
+
+class OrdersPage(Message, frozen=True):
+    """`/api/orders`: the newest `limit` of each kind, whatever their state."""
+
+    schema_version: int
+    now_ms: int
+    limit: int
+    intents: tuple[IntentView, ...]
+    orders: tuple[OrderLine, ...]
+    fills: tuple[FillLine, ...]
+    positions: tuple[PositionLine, ...]
+
+
+class AlertsPage(Message, frozen=True):
+    """`/api/alerts`: the counts of the header and the newest `limit` alerts."""
+
+    schema_version: int
+    now_ms: int
+    limit: int
+    alerts: AlertsView
 
 
 def dashboard_schema() -> str:
-    """The published JSON Schema, as the text of its file."""
+    """The published JSON Schema of the snapshot, as the text of its file."""
     return schema_text(msgspec.json.schema(Dashboard))

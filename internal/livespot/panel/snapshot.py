@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from livespot.contracts.settings import ChurnSettings, PanelSettings, RiskSettings
+from livespot.contracts.settings import AuditSettings, ChurnSettings, PanelSettings, RiskSettings
 from livespot.panel import system_queries, trade_queries
 from livespot.panel.advice import next_step
 from livespot.panel.dashboard import (
@@ -27,12 +27,12 @@ class Vantage:
     """From where the database is looked at.
 
     `running` says whether a process holds the instance lock, None when that is not known;
-    `silent_ms` is the wall time since the last write, -1 when not measured.
+    `silent_ms` is the wall time since the last write, None when not measured.
     """
 
     now_ms: int
     running: bool | None = True
-    silent_ms: int = -1
+    silent_ms: int | None = None
     refresh_ms: int = 1000
     settings: PanelSettings = field(default_factory=PanelSettings)
 
@@ -47,11 +47,16 @@ class _Risk(msgspec.Struct, frozen=True):
     max_daily_loss: Decimal = RiskSettings().max_daily_loss
 
 
+class _Audit(msgspec.Struct, frozen=True):
+    writer_max_lag_ms: int = AuditSettings().writer_max_lag_ms
+
+
 class _Limits(msgspec.Struct, frozen=True):
     """The part of a run's recorded configuration the panel compares with; the rest is ignored."""
 
     churn: _Churn = _Churn()
     risk: _Risk = _Risk()
+    audit: _Audit = _Audit()
 
 
 async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard:
@@ -88,7 +93,7 @@ async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Das
         next=next_step(process, header, execution, positions, now),
         alerts=await system_queries.alerts(database, run, now),
         stages=spans,
-        health=await system_queries.health(database, run, now),
+        health=await system_queries.health(database, run, now, limits.audit.writer_max_lag_ms),
         execution=execution,
         decisions=await trade_queries.decisions(database, settings.market_symbols_limit),
         watchlist=await trade_queries.watchlist(database, settings.market_symbols_limit),

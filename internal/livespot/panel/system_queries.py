@@ -35,7 +35,24 @@ _FIGURES = (
     "cpu_percent_x100",
     "writer_depth",
     "writer_lag_ms",
+    "stream_age_ms",
+    "rest_age_ms",
+    "used_weight",
 )
+_MEASURED = (
+    *_FIGURES,
+    "writer_oldest_ms",
+    "writer_failed",
+    "writer_state",
+    "drops",
+    "clock_offset_ms",
+    "weight_limit",
+    "unfilled_orders_pct",
+)
+_WHY_UNKNOWN = {
+    "stream_age_ms": "no market stream has answered a subscription yet",
+    "rest_age_ms": "no confirming REST call has succeeded yet",
+}
 
 _RUN = """
 SELECT run_id, mode, started_at_ms, ended_at_ms, exit_code, clean, version, account_label,
@@ -72,9 +89,7 @@ SELECT severity, count(*) FROM
 WHERE at_ms >= ? GROUP BY severity
 """  # noqa: S608
 _SAMPLE = "SELECT run_id, at_ms, sample_json FROM health_samples ORDER BY id DESC LIMIT 1"
-_SERIES_COLUMNS = ", ".join(
-    f"coalesce(json_extract(sample_json, '$.{name}'), -1)" for name in _FIGURES
-)
+_SERIES_COLUMNS = ", ".join(f"json_extract(sample_json, '$.{name}')" for name in _FIGURES)
 _SERIES = f"""
 SELECT at_ms, {_SERIES_COLUMNS} FROM
     (SELECT * FROM health_samples ORDER BY id DESC LIMIT {_SAMPLES})
@@ -125,21 +140,21 @@ class _Mailbox(msgspec.Struct, frozen=True):
 
 
 class _Sample(msgspec.Struct, frozen=True):
-    disk_free_bytes: int = -1
-    db_bytes: int = -1
-    wal_bytes: int = -1
-    rss_bytes: int = -1
-    cpu_percent_x100: int = -1
-    writer_depth: int = -1
-    writer_lag_ms: int = -1
-    writer_oldest_ms: int = -1
-    writer_failed: int = -1
+    disk_free_bytes: int | None = None
+    db_bytes: int | None = None
+    wal_bytes: int | None = None
+    rss_bytes: int | None = None
+    cpu_percent_x100: int | None = None
+    writer_depth: int | None = None
+    writer_lag_ms: int | None = None
+    writer_oldest_ms: int | None = None
+    writer_failed: int | None = None
     stream_age_ms: int | None = None
     rest_age_ms: int | None = None
-    clock_offset_ms: int = 0
-    used_weight: int = -1
-    weight_limit: int = -1
-    unfilled_orders_pct: int = -1
+    clock_offset_ms: int | None = None
+    used_weight: int | None = None
+    weight_limit: int | None = None
+    unfilled_orders_pct: int | None = None
     mailboxes: tuple[_Mailbox, ...] = ()
 
 
@@ -185,7 +200,7 @@ async def header(database: PanelDatabase, run: RunFacts, stage: str) -> HeaderVi
         decision_id=decision_id,
         started_ms=run.started_ms,
         ended_ms=run.ended_ms,
-        exit_code=run.exit_code,
+        exit_code=run.exit_code if run.ended_ms else None,
         version=run.version,
         account_label=run.account_label,
     )
@@ -222,7 +237,7 @@ async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...
                 stage=stage,
                 cycle_id=cycle_id,
                 entered_ms=entered,
-                duration_ms=max(0, until - entered) if until else -1,
+                duration_ms=max(0, until - entered) if until else None,
             )
         )
         until = entered
@@ -254,26 +269,43 @@ async def alerts(database: PanelDatabase, run: RunFacts, now_ms: int) -> AlertsV
     )
 
 
-async def health(database: PanelDatabase, run: RunFacts, now_ms: int) -> HealthView:
+async def health(
+    database: PanelDatabase, run: RunFacts, now_ms: int, max_lag_ms: int
+) -> HealthView:
     """The newest sample of this run and the last of its history."""
     events = await database.first(_EVENTS, (now_ms - _MINUTE_MS,))
     per_minute = events[0] if events is not None else 0
     row = await database.first(_SAMPLE)
     if row is None or row[0] != run.run_id:
-        return HealthView(events_per_minute=per_minute)
+        unsampled = dict.fromkeys(_MEASURED, "this run has not sampled itself yet")
+        return HealthView(events_per_minute=per_minute, unknown=unsampled)
     sample = msgspec.json.decode(row[2], type=_Sample)
-    boxes = tuple(MailboxView(**msgspec.structs.asdict(box)) for box in sample.mailboxes)
     figures: dict[str, Any] = msgspec.structs.asdict(sample)
-    figures["mailboxes"] = boxes
-    for name in ("stream_age_ms", "rest_age_ms"):
-        figures[name] = -1 if figures[name] is None else figures[name]
+    boxes = tuple(MailboxView(**msgspec.structs.asdict(box)) for box in sample.mailboxes)
+    figures |= {
+        "mailboxes": boxes,
+        "drops": sum(box.dropped for box in boxes),
+        "writer_state": _writer_state(sample, max_lag_ms),
+    }
     return HealthView(
         at_ms=row[1],
         events_per_minute=per_minute,
-        drops=sum(box.dropped for box in boxes),
         series=_series(await database.rows(_SERIES, (run.run_id,))),
+        unknown={
+            name: _WHY_UNKNOWN.get(name, "the sample does not hold it")
+            for name in _MEASURED
+            if figures[name] is None
+        },
         **figures,
     )
+
+
+def _writer_state(sample: _Sample, max_lag_ms: int) -> str | None:
+    if sample.writer_failed is None or sample.writer_oldest_ms is None:
+        return None
+    if sample.writer_failed:
+        return "FAILED"
+    return "BEHIND" if sample.writer_oldest_ms >= max_lag_ms else "OK"
 
 
 def _series(rows: list[tuple[Any, ...]]) -> SeriesView:

@@ -29,7 +29,9 @@ _NEAR_LIMIT_PCT = 80
 _INTENTS_COUNTED = 1000
 _DECISIONS_SEEN = 500
 _LINES = 50
+_FILLS_SHOWN = 20
 _PLACES = Decimal("0.00000001")
+_OF_MARK = ("mark_price", "mark_at_ms", "unrealised_quote")
 _CANCELS = ("CANCEL", "OCO_CANCEL")
 
 _INTENT = """
@@ -78,12 +80,17 @@ SELECT symbol, rank, score_x10000, incumbent_cycles, reasons, at_ms FROM cycle_s
 WHERE cycle_id = (SELECT cycle_id FROM cycle_selections ORDER BY at_ms DESC LIMIT 1)
   AND chosen = 1 ORDER BY rank, symbol LIMIT ?
 """
+_ORDER = """
+SELECT o.symbol, o.order_id, o.client_order_id, o.order_intent_id,
+       coalesce(i.decision_id, ''), o.role, o.side, o.type, o.status, o.price, o.stop_price,
+       o.orig_qty, o.executed_qty, o.exchange_time_ms
+FROM orders o LEFT JOIN order_intents i ON i.order_intent_id = o.order_intent_id
+"""
 _ORDERS = f"""
-SELECT symbol, order_id, client_order_id, role, side, type, status, price, stop_price, orig_qty,
-       executed_qty, exchange_time_ms FROM orders
-WHERE status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED', 'UNKNOWN')
-ORDER BY symbol, order_id LIMIT {_LINES}
-"""  # noqa: S608
+{_ORDER}
+WHERE o.status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED', 'UNKNOWN')
+ORDER BY o.symbol, o.order_id LIMIT {_LINES}
+"""
 _POSITIONS = f"""
 SELECT p.symbol, p.position_id, p.decision_id, p.phase, p.qty, p.avg_price, p.cost_quote,
        p.tp_price, p.sl_price, p.tp_bps, p.sl_bps, p.protected_qty, p.unprotected_since_ms,
@@ -98,8 +105,9 @@ _CLOSED = """
 SELECT realised_quote, fees_quote, fee_unpriced FROM positions WHERE closed_at_ms >= ? LIMIT 2000
 """
 _FILLS = """
-SELECT symbol, trade_id, side, price, qty, fee_quote, fee_unpriced, is_maker, decision_id,
-       exchange_time_ms FROM fills ORDER BY exchange_time_ms DESC, trade_id DESC LIMIT 20
+SELECT symbol, trade_id, order_id, order_intent_id, side, price, qty, fee_quote, fee_unpriced,
+       is_maker, decision_id, exchange_time_ms
+FROM fills ORDER BY exchange_time_ms DESC, trade_id DESC LIMIT ?
 """
 
 
@@ -287,9 +295,10 @@ def _position(row: Row) -> PositionLine:
         fees_quote=_short(row[15]),
         fee_unpriced=bool(row[16]),
         opened_ms=row[17],
-        mark_price=mark or "",
-        mark_at_ms=row[19] or 0,
-        unrealised_quote=_money(Decimal(mark) * qty - Decimal(row[6])) if mark else "",
+        mark_price=mark,
+        mark_at_ms=row[19],
+        unrealised_quote=_money(Decimal(mark) * qty - Decimal(row[6])) if mark else None,
+        unknown={} if mark else dict.fromkeys(_OF_MARK, "no candle of this symbol is recorded yet"),
     )
 
 
@@ -311,31 +320,34 @@ async def pnl(
     return PnlView(
         day_start_ms=day_start,
         realised_quote=_money(realised),
-        unrealised_quote=_money(sum(marked, ZERO)) if complete else "",
+        unrealised_quote=_money(sum(marked, ZERO)) if complete else None,
         fees_quote=_money(fees),
         fee_unpriced=any(row[2] for row in closed) or any(line.fee_unpriced for line in open_ones),
         closed=len(closed),
         won=sum(row[0] > 0 for row in closed),
         lost=sum(row[0] < 0 for row in closed),
         max_daily_loss_quote=decimal_text(max_daily_loss),
+        unknown={} if complete else {"unrealised_quote": "an open position has no recorded price"},
     )
 
 
-async def fills(database: PanelDatabase) -> tuple[FillLine, ...]:
+async def fills(database: PanelDatabase, limit: int = _FILLS_SHOWN) -> tuple[FillLine, ...]:
     return tuple(
         FillLine(
             symbol=row[0],
             trade_id=row[1],
-            side=row[2],
-            price=row[3],
-            qty=row[4],
-            fee_quote=_short(row[5]),
-            fee_unpriced=bool(row[6]),
-            is_maker=bool(row[7]),
-            decision_id=row[8],
-            at_ms=row[9],
+            order_id=row[2],
+            order_intent_id=row[3],
+            side=row[4],
+            price=row[5],
+            qty=row[6],
+            fee_quote=_short(row[7]),
+            fee_unpriced=bool(row[8]),
+            is_maker=bool(row[9]),
+            decision_id=row[10],
+            at_ms=row[11],
         )
-        for row in await database.rows(_FILLS)
+        for row in await database.rows(_FILLS, (limit,))
     )
 
 

@@ -3,9 +3,9 @@
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def age(ms: int) -> str:
+def age(ms: int | None) -> str:
     """A span of time: 450 ms, 12 s, 3 min, 2 h 05, 4 d; a dash when it is not known."""
-    if ms < 0:
+    if ms is None or ms < 0:
         return "—"
     if ms < 1000:
         return f"{ms} ms"
@@ -20,9 +20,9 @@ def age(ms: int) -> str:
     return f"{minutes // 1440} d"
 
 
-def size(count: int) -> str:
+def size(count: int | None) -> str:
     """Bytes with a binary unit and one decimal; a dash when not known."""
-    if count < 0:
+    if count is None or count < 0:
         return "—"
     tenths, unit = count * 10, 0
     while tenths >= 10_240 and unit < len(_UNITS) - 1:
@@ -30,7 +30,7 @@ def size(count: int) -> str:
     return f"{count} B" if unit == 0 else f"{tenths // 10}.{tenths % 10} {_UNITS[unit]}"
 
 
-def amount(text: str, decimals: int = 4) -> str:
+def amount(text: str | None, decimals: int = 4) -> str:
     """Decimal text cut (never rounded) to some decimals; a dash for an unknown amount."""
     if not text:
         return "—"
@@ -41,7 +41,7 @@ def amount(text: str, decimals: int = 4) -> str:
     return "0" if whole == "-0" else whole
 
 
-def signed(text: str, decimals: int = 4) -> str:
+def signed(text: str | None, decimals: int = 4) -> str:
     """Like `amount`, with a plus before a gain."""
     shown = amount(text, decimals)
     return shown if shown.startswith("-") or shown in ("—", "0") else f"+{shown}"

@@ -1,0 +1,72 @@
+"""What `/api/decisions/{id}` and `/api/intents/{id}` answer: one course, step by step, in words."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from livespot.contracts.base import Message
+from livespot.panel.codes import CodeView
+
+# The order of the steps; a course that did not get so far has fewer lines, never fewer steps.
+STEPS = (
+    "snapshot",
+    "regime",
+    "decision",
+    "gate",
+    "risk",
+    "intents",
+    "orders",
+    "fills",
+    "protection",
+    "reconcile",
+    "result",
+)
+
+
+class IdView(Message, frozen=True):
+    """An id a person may want to copy; `name` says what it names."""
+
+    name: str
+    value: str
+
+
+class StepView(Message, frozen=True):
+    """One step of the course.
+
+    `state` is DONE, STOPPED (the course ended here), NONE (nothing was recorded, `lines` say
+    why) or WAITING (its outcome is not known yet). `facts` are the rows behind the words.
+    """
+
+    name: str
+    title: str
+    state: str
+    lines: tuple[str, ...]
+    codes: tuple[CodeView, ...] = ()
+    facts: tuple[dict[str, Any], ...] = ()
+
+
+class TraceView(Message, frozen=True):
+    """`kind` is DECISION or INTENT; `focus` are the rows of the intent among those told of."""
+
+    schema_version: int
+    kind: str
+    id: str
+    symbol: str
+    headline: str
+    at_ms: int
+    ids: tuple[IdView, ...]
+    steps: tuple[StepView, ...]
+    related: tuple[IdView, ...] = ()
+
+
+class RowReader(Protocol):
+    """How a trace reads: every call within one state of the database."""
+
+    async def rows(self, sql: str, values: Sequence[str | int] = ()) -> list[tuple[Any, ...]]: ...
+
+
+class Traces(Protocol):
+    """Tells courses from the database; None for an id it does not hold."""
+
+    async def decision(self, reader: RowReader, decision_id: str) -> TraceView | None: ...
+
+    async def intent(self, reader: RowReader, order_intent_id: str) -> TraceView | None: ...
