@@ -18,6 +18,7 @@ from livespot.rules import edge, planning
 from livespot.rules.pullback_checks import assess
 from livespot.rules.strategies import strategy_for
 from livespot.rules.strategy import Blocked
+from livespot.rules.trailing import NO_TRAIL
 from livespot.testing.market_values import NOW_MS, a_candle, a_snapshot, some_constraints
 
 _SETTINGS = Settings()
@@ -304,7 +305,7 @@ def test_the_fallback_turns_at_each_of_its_limits(parts: Parts, margin: int, ena
     fallback = planning.fallback_of(_snapshot(parts), margin, _SETTINGS)
 
     assert fallback.enabled is enabled
-    assert planning.plan_codes(fallback, _SETTINGS)[0] is (
+    assert planning.plan_codes(fallback, NO_TRAIL, _SETTINGS)[0] is (
         Code.STRAT_FALLBACK_ALLOWED if enabled else Code.STRAT_FALLBACK_BLOCKED
     )
 

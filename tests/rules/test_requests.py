@@ -25,6 +25,7 @@ from livespot.rules.requests import (
     entry_mutation,
     request_of,
 )
+from livespot.rules.trailing import resting
 from livespot.testing.execution_bench import a_decision
 from livespot.testing.ledger_rows import intent
 from livespot.testing.market_values import NOW_MS, a_symbol, some_constraints
@@ -152,7 +153,7 @@ def test_the_payload_gives_the_request_back() -> None:
 
 def test_protection_never_shares_an_id_with_the_legs_that_went_with_the_entry() -> None:
     prices = StopPrices(trigger_price=Decimal("98.00"))
-    oco = oco_mutation(sell(), tp_price=Decimal("102.00"), stop=prices)
+    oco = oco_mutation(sell(), above=resting(Decimal("102.00")), stop=prices)
     others = (stop_mutation(sell(), stop=prices), close_mutation(sell(), limit_price=None))
 
     seen = [a.client_order_id for m in (built(), oco, *others) for a in m.aliases]

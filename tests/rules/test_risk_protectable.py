@@ -20,6 +20,7 @@ from livespot.rules.quantize import OrderDraft, OrderRefused, check_order, quant
 from livespot.rules.requests import stop_prices
 from livespot.rules.risk import assess
 from livespot.rules.sizing import stop_order_type
+from livespot.rules.trailing import resting
 from livespot.testing.market_values import a_snapshot, a_symbol, some_constraints
 from livespot.testing.risk_values import a_view, an_entry
 
@@ -138,7 +139,7 @@ def _legs_are_accepted(wish: Wish, sold: Decimal, target: Decimal, stop: Decimal
         recv_window_ms=5000,
         now_ms=0,
     )
-    mutation = oco_mutation(draft, tp_price=target, stop=prices)
+    mutation = oco_mutation(draft, above=resting(target), stop=prices)
     # A leg at market is measured by the reference price, for which the entry's price stands.
     lowest = prices.limit_price or wish.price
     assert sold * min(lowest, target) >= wish.filters.min_notional

@@ -13,8 +13,9 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.market import Snapshot
 from livespot.contracts.records import SnapshotRow
-from livespot.contracts.vocabulary import EventType, OrderType, Stage, Verdict
+from livespot.contracts.vocabulary import EventType, OrderType, Stage, TrailingMode, Verdict
 from livespot.rules.entry_engine import Weigh
+from livespot.rules.quantize import quantize_price
 from livespot.rules.snapshot import snapshot_json
 from livespot.rules.strategy import Reevaluation
 from livespot.runtime.mailboxes import Reply
@@ -103,13 +104,23 @@ def _decision_of(
     plan, exits = decision.entry_plan, decision.exit_plan
     if plan is None or exits is None or not again.sl_price < again.price < again.tp_price:
         return None
+    trigger = again.trailing_trigger_price or quantize_price(
+        exits.trailing_trigger_price * again.price / plan.limit_price, snapshot.constraints
+    )
     return msgspec.structs.replace(
         decision,
         ts_ms=ports.clock.now_ms(),
         entry_plan=msgspec.structs.replace(
             plan, desired_price=again.price, limit_price=again.price, qty=qty
         ),
-        exit_plan=msgspec.structs.replace(exits, tp_price=again.tp_price, sl_price=again.sl_price),
+        exit_plan=msgspec.structs.replace(
+            exits,
+            tp_price=again.tp_price,
+            sl_price=again.sl_price,
+            trailing_trigger_price=(
+                ZERO if exits.trailing_mode is TrailingMode.OFF else max(trigger, again.price)
+            ),
+        ),
         edge_bps_expected=again.edge_bps_expected,
         sl_bps=again.sl_bps,
         tp_bps=again.tp_bps,

@@ -403,6 +403,9 @@ def _want(
                 tp_price=command.tp_price,
                 sl_price=command.sl_price,
                 stop_limit_price=command.stop_limit_price,
+                tp_type=command.tp_type,
+                tp_limit_price=command.tp_limit_price,
+                trailing_delta=command.trailing_delta,
             )
         case Close():
             return CloseWanted(

@@ -37,6 +37,7 @@ from livespot.rules.protection import (
     Settlement,
 )
 from livespot.rules.protection_answers import settled
+from livespot.rules.trailing import trailing_form
 
 _REASONS = {
     IntentRole.TP: ExitReason.TAKE_PROFIT,
@@ -152,6 +153,7 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
     tp_price, sl_price = exit_prices(holding)
     stop_market = info is None or OrderType.STOP_LOSS in info.order_types
+    trail = holding.trail
     return Scene(
         qty=holding.lot.qty,
         booked_sales=holding.sold_by_order,
@@ -167,6 +169,8 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         exits=settings.exit,
         partial_grace_ms=settings.entry.partial_fill_grace_ms,
         wall_ms=now_ms,
+        trail_form=trailing_form(info.order_types) if trail and info else None,
+        trailing_bps=trail.distance_bps if trail else 0,
     )
 
 
@@ -199,7 +203,7 @@ def depends_on_time(case: Case) -> bool:
     unsettled = guard.flights or guard.close is not None or case.holding.fills_missing
     if unsettled or guard.level is not SignalLevel.CLEAR or any(c is not None for c in clocks):
         return True
-    covered = row is not None and row.phase is PositionPhase.PROTECTED
+    covered = row is not None and row.phase in (PositionPhase.PROTECTED, PositionPhase.TRAILING)
     whole = all(sell.order.executed_qty == 0 for sell in guard.sells.values())
     return not (guard.over or (covered and whole))
 
@@ -276,6 +280,8 @@ def exit_reason(case: Case) -> ExitReason:
             if cause
             else (ExitReason.CLOSE_SAFELY)
         )
+    if role is IntentRole.TP and case.holding.trail is not None:
+        return ExitReason.TRAILING
     return _REASONS.get(role, ExitReason.CLOSE_SAFELY)
 
 
@@ -294,7 +300,7 @@ def present_row(case: Case, scene: Scene) -> Position:
         list_id=stop.order.order_list_id if stop else -1,
         intent_id=stop.intent_id if stop else "",
         protected_qty=sizes.covered,
-        tp_price=profit.order.price if profit else ZERO,
+        tp_price=(profit.order.stop_price or profit.order.price) if profit else ZERO,
         sl_price=stop.order.stop_price if stop else ZERO,
         unprotected_since_ms=guard.naked_since_wall_ms,
         unprotected_ms=case.earlier_ms + guard.naked_total_ms,
@@ -358,6 +364,9 @@ def _told(command: Protect | Close | Cancel) -> dict[str, Any]:
                 "tp_price": command.tp_price,
                 "sl_price": command.sl_price,
                 "stop_limit_price": command.stop_limit_price,
+                "tp_type": command.tp_type.value,
+                "tp_limit_price": command.tp_limit_price,
+                "trailing_delta": command.trailing_delta,
             }
         case Close():
             return {"want": "CLOSE", "qty": command.qty, "limit_price": command.limit_price}

@@ -16,7 +16,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import IntentRole, IntentState, Side
 from livespot.rules import protection
-from livespot.rules.position import BookedFill, Holding, book, opened, reopened
+from livespot.rules.position import BookedFill, Holding, book, opened, reopened, trail_of
 from livespot.rules.protection import Flight
 
 _ENTRY_ROLES = frozenset({IntentRole.ENTRY, IntentRole.LIST})
@@ -84,6 +84,7 @@ async def _from_row(desk: Desk, sources: RecoverySources, row: Position) -> Case
         constraints=(info.constraints if info is not None else None)
         or (decision.constraints if decision is not None else None),
         booked=[await _booked(sources, item) for item in stored],
+        trail=trail_of(decision),
     )
     now = sources.clock.now_ms()
     bare_ms = now - row.unprotected_since_ms if row.unprotected_since_ms else 0

@@ -26,6 +26,7 @@ from livespot.rules.exit_requests import (
 )
 from livespot.rules.position import position_id
 from livespot.rules.requests import Mutation, StopPrices
+from livespot.rules.trailing import Above
 
 _SLOW_RETRY_MS = 10_000
 _FINAL = {
@@ -88,7 +89,7 @@ class WantDesk:
         draft = self._draft(message, attempt)
         stop = StopPrices(trigger_price=message.sl_price, limit_price=message.stop_limit_price)
         mutation = (
-            oco_mutation(draft, tp_price=message.tp_price, stop=stop)
+            oco_mutation(draft, above=_above(message), stop=stop)
             if role is IntentRole.LIST
             else stop_mutation(draft, stop=stop)
         )
@@ -286,3 +287,12 @@ class WantDesk:
         owner = want.target or want.intent_id
         tracked = [t for t in self._shop.tracker.orders.values() if t.intent_id == owner]
         return tuple(t.view for t in tracked)
+
+
+def _above(message: ProtectWanted) -> Above:
+    return Above(
+        type=message.tp_type,
+        trigger_price=message.tp_price,
+        limit_price=message.tp_limit_price,
+        trailing_delta=message.trailing_delta,
+    )

@@ -169,7 +169,7 @@ STRAT_REGIME_TREND_OK | The market trends upwards clearly. | Nothing.
 STRAT_REGIME_WEAK | No regime is clear enough. | Nothing.
 STRAT_SPREAD_OPENING | The spread is widening. | Nothing.
 STRAT_SPREAD_TOO_WIDE | The spread is too wide. | Nothing.
-STRAT_TRAILING_ARM_ALLOWED | A trailing stop may be used. | Nothing.
+STRAT_TRAILING_ARM_ALLOWED | The profit trails: a take-profit that follows the price replaces the resting one and its maker fee. | Nothing.
 STRAT_TRAILING_ARM_BLOCKED | No trailing stop for this position; target and stop are fixed. | Nothing.
 STRAT_VOLUME_LOW | The last candle's volume is too low. | Nothing.
 STRAT_VOLUME_OK | The last candle's volume is high enough. | Nothing.
@@ -241,7 +241,6 @@ RESERVED: dict[ReasonCode, str] = {
         "A sleep of the machine shows as stale streams and a stuck loop instead."
     ),
     ReasonCode.MD_BOOK_GAP: "No local order book is kept; depth is read whole each time.",
-    ReasonCode.STRAT_TRAILING_ARM_ALLOWED: "No trailing stop is armed in this version.",
 }
 """Codes that no part of this version raises, and why they are kept."""
 

@@ -34,6 +34,7 @@ from livespot.rules.requests import (
     Mutation,
     Request,
     StopPrices,
+    above_leg,
     first_qty,
     leg_id,
     mutation_of,
@@ -41,6 +42,7 @@ from livespot.rules.requests import (
     refused,
     stop_leg,
 )
+from livespot.rules.trailing import Above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,8 @@ class SellDraft:
     now_ms: int
 
 
-def oco_mutation(draft: SellDraft, *, tp_price: Decimal, stop: StopPrices) -> Mutation:
-    """A sell OCO for what is held: LIMIT_MAKER above, a stop below."""
+def oco_mutation(draft: SellDraft, *, above: Above, stop: StopPrices) -> Mutation:
+    """A sell OCO for what is held: the target or a trailing take-profit above, a stop below."""
     intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.LIST, draft.attempt)
     tp_id = leg_id(draft.parent_intent_id, IntentRole.TP, draft.attempt)
     sl_id = leg_id(draft.parent_intent_id, IntentRole.SL, draft.attempt)
@@ -67,7 +69,7 @@ def oco_mutation(draft: SellDraft, *, tp_price: Decimal, stop: StopPrices) -> Mu
         list_client_order_id=ids.client_order_id(intent_id),
         side=Side.SELL,
         qty=draft.qty,
-        above=LegRequest(type=OrderType.LIMIT_MAKER, client_order_id=tp_id, price=tp_price),
+        above=above_leg(above, tp_id),
         below=stop_leg(stop, sl_id),
         recv_window_ms=draft.recv_window_ms,
     )
@@ -138,7 +140,12 @@ def check_sells(
         if not best:
             continue
         draft = OrderDraft(
-            type=leg.type, side=Side.SELL, qty=qty, price=leg.price, stop_price=leg.stop_price
+            type=leg.type,
+            side=Side.SELL,
+            qty=qty,
+            price=leg.price,
+            stop_price=leg.stop_price,
+            trailing_delta=leg.trailing_delta,
         )
         refusal = refused(draft, free, best)
         if refusal is not None:

@@ -1,8 +1,7 @@
 """Turns a wanted entry into quantised plans: price, size, exits, fallback.
 
-Trailing is resolved here and the result is what is persisted: this version cannot yet prove that a
-trailing stop is possible at the venue, so every policy but OFF resolves to OFF and the decision
-says so with `STRAT_TRAILING_ARM_BLOCKED`.
+Trailing arrives here resolved, and what is persisted is the resolved mode: the decision says with
+`STRAT_TRAILING_ARM_ALLOWED` or `STRAT_TRAILING_ARM_BLOCKED` what became of the policy.
 """
 
 from decimal import Decimal
@@ -16,6 +15,7 @@ from livespot.contracts.market import Constraints, Snapshot
 from livespot.contracts.settings import RiskSettings, Settings
 from livespot.contracts.vocabulary import EntryKind, ProtectionKind, TimeInForce, TrailingMode
 from livespot.rules.edge import Exits
+from livespot.rules.trailing import Trail, trigger_at
 
 # What cancelling, one look-up and the last send may take beyond the lives of all attempts.
 _FALLBACK_MARGIN_MS = 5000
@@ -106,25 +106,27 @@ def entry_plan(
     )
 
 
-def exit_plan(levels: Levels, *, tp_id: str, sl_id: str) -> ExitPlan:
-    """An OCO around the entry without trailing."""
+def exit_plan(levels: Levels, trail: Trail, constraints: Constraints) -> ExitPlan:
+    """An OCO around the entry, its upper leg trailing where that was resolved to."""
     return ExitPlan(
         tp_price=levels.tp_price,
         sl_price=levels.sl_price,
         protection_kind=ProtectionKind.OCO,
-        trailing_mode=TrailingMode.OFF,
-        trailing_trigger_price=ZERO,
-        trailing_distance_bps=0,
-        client_order_id_tp=tp_id,
-        client_order_id_sl=sl_id,
+        trailing_mode=trail.mode,
+        trailing_trigger_price=trigger_at(levels.price, trail, constraints),
+        trailing_distance_bps=trail.distance_bps,
+        client_order_id_tp="",
+        client_order_id_sl="",
     )
 
 
-def plan_codes(fallback: Fallback, settings: Settings) -> tuple[ReasonCode, ...]:
+def plan_codes(fallback: Fallback, trail: Trail, settings: Settings) -> tuple[ReasonCode, ...]:
     """How fallback and trailing were resolved."""
     codes = [
         ReasonCode.STRAT_FALLBACK_ALLOWED if fallback.enabled else ReasonCode.STRAT_FALLBACK_BLOCKED
     ]
-    if settings.exit.trailing_policy != TrailingMode.OFF:
+    if trail.mode is not TrailingMode.OFF:
+        codes.append(ReasonCode.STRAT_TRAILING_ARM_ALLOWED)
+    elif settings.exit.trailing_policy != TrailingMode.OFF:
         codes.append(ReasonCode.STRAT_TRAILING_ARM_BLOCKED)
     return tuple(codes)

@@ -5,10 +5,16 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from livespot.contracts.amounts import BPS, ZERO
-from livespot.contracts.decision import Decision
+from livespot.contracts.decision import Decision, ExitPlan
 from livespot.contracts.market import Constraints
 from livespot.contracts.orders import Fill, Position
-from livespot.contracts.vocabulary import ExitReason, IntentRole, PositionPhase, Side
+from livespot.contracts.vocabulary import (
+    ExitReason,
+    IntentRole,
+    PositionPhase,
+    Side,
+    TrailingMode,
+)
 from livespot.rules.pnl import Lot, apply_fill, booked_fee
 from livespot.rules.quantize import quantize_price
 
@@ -27,11 +33,20 @@ class BookedFill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTrail:
+    """A profit that trails natively: where it begins, as a multiple of the price paid."""
+
+    trigger_ratio: Decimal
+    distance_bps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """A position and what its fills say.
 
-    `sold_by_order` counts booked sales by order id. `entry_filled_qty` is what the entry's end
-    reported; fills may still be on their way while `bought_qty` is below it.
+    With a `trail`, `planned_tp` is the price at which it begins. `sold_by_order` counts booked
+    sales by order id. `entry_filled_qty` is what the entry's end reported; fills may still be on
+    their way while `bought_qty` is below it.
     """
 
     symbol: str
@@ -45,6 +60,7 @@ class Holding:
     opened_at_ms: int
     planned_tp: Decimal
     planned_sl: Decimal
+    trail: PlannedTrail | None = None
     attached: bool = False
     entry_open: bool = True
     entry_filled_qty: Decimal = ZERO
@@ -88,13 +104,39 @@ def opened(
         tp_bps=decision.tp_bps,
         sl_bps=decision.sl_bps,
         opened_at_ms=decision.ts_ms,
-        planned_tp=exit_plan.tp_price if exit_plan else ZERO,
+        planned_tp=_planned_tp(exit_plan),
         planned_sl=exit_plan.sl_price if exit_plan else ZERO,
+        trail=trail_of(decision),
     )
 
 
+def trail_of(decision: Decision | None) -> PlannedTrail | None:
+    """What a decision says of trailing, free of the price it was made at; None without NATIVE."""
+    if decision is None or decision.exit_plan is None or decision.entry_plan is None:
+        return None
+    exits = decision.exit_plan
+    if exits.trailing_mode is not TrailingMode.NATIVE:
+        return None
+    return PlannedTrail(
+        trigger_ratio=_PRICE.divide(exits.trailing_trigger_price, decision.entry_plan.limit_price),
+        distance_bps=exits.trailing_distance_bps,
+    )
+
+
+def _planned_tp(plan: ExitPlan | None) -> Decimal:
+    if plan is None:
+        return ZERO
+    native = plan.trailing_mode is TrailingMode.NATIVE
+    return plan.trailing_trigger_price if native else plan.tp_price
+
+
 def reopened(
-    row: Position, *, base_asset: str, constraints: Constraints | None, booked: Iterable[BookedFill]
+    row: Position,
+    *,
+    base_asset: str,
+    constraints: Constraints | None,
+    booked: Iterable[BookedFill],
+    trail: PlannedTrail | None = None,
 ) -> Holding:
     """The position of an earlier run: its identity from the row, its quantity from its fills."""
     holding = Holding(
@@ -109,6 +151,7 @@ def reopened(
         opened_at_ms=row.opened_at_ms,
         planned_tp=row.tp_price,
         planned_sl=row.sl_price,
+        trail=trail,
     )
     for item in booked:
         holding = book(holding, item)
@@ -152,13 +195,14 @@ def exit_prices(holding: Holding) -> tuple[Decimal, Decimal]:
     """Take profit and stop as they should stand.
 
     The plan's own for an attached exit, else the decision's distances from the average fill
-    price, floored to the tick.
+    price, floored to the tick. With a trail the first is the price at which it begins.
     """
     average = holding.average_fill_price
     if not average or (holding.attached and holding.planned_sl < average < holding.planned_tp):
         return holding.planned_tp, holding.planned_sl
+    reach = holding.trail.trigger_ratio if holding.trail else (BPS + holding.tp_bps) / BPS
     return (
-        _floored(average * (BPS + holding.tp_bps) / BPS, holding.constraints),
+        _floored(_PRICE.multiply(average, reach), holding.constraints),
         _floored(average * (BPS - holding.sl_bps) / BPS, holding.constraints),
     )
 

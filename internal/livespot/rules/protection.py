@@ -29,6 +29,7 @@ from livespot.rules.order_state import merge
 from livespot.rules.quantize import quantize_qty
 
 _STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
+_TRIGGERED_TARGETS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 _STANDING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 # An unanswered request counts as gone this long after it was made: engine wait plus read lag.
 FENCE_MS = 80_000
@@ -64,6 +65,17 @@ class Tracked:
     @property
     def is_stop(self) -> bool:
         return self.order.type in _STOPS
+
+    @property
+    def trails(self) -> bool:
+        """A take-profit of the trailing form that still waits for its turn."""
+        return self.live and self.order.type in _TRIGGERED_TARGETS and not self.order.is_working
+
+    @property
+    def fired(self) -> bool:
+        """A take-profit that was triggered and is on the book now: an exit under way."""
+        standing = self.order.status in _STANDING
+        return standing and self.order.type in _TRIGGERED_TARGETS and self.order.is_working
 
     @property
     def remaining(self) -> Decimal:
@@ -126,6 +138,7 @@ class Guard:
     leftover_since_ms: int | None = None
     level: SignalLevel = SignalLevel.CLEAR
     was_covered: bool = False
+    trailing: bool = False
     over: bool = False
 
 
@@ -135,6 +148,7 @@ class Scene:
 
     `qty` is the position from fills. `base_total` is free plus locked base as of a time after the
     last fill, or None when no such reading exists. `stop_market` tells which stop kind is used.
+    `tp_price` is the target or, with a `trail_form`, where that order begins to trail.
     """
 
     qty: Decimal
@@ -151,6 +165,8 @@ class Scene:
     exits: ExitSettings
     partial_grace_ms: int
     wall_ms: int
+    trail_form: OrderType | None = None
+    trailing_bps: int = 0
 
     @property
     def reference_price(self) -> Decimal:
@@ -166,6 +182,9 @@ class Protect:
     tp_price: Decimal
     sl_price: Decimal
     stop_limit_price: Decimal | None
+    tp_type: OrderType = OrderType.LIMIT_MAKER
+    tp_limit_price: Decimal | None = None
+    trailing_delta: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +329,7 @@ def phase_of(guard: Guard, scene: Scene, sizes: Sizes) -> PositionPhase:
     if naked(sizes, scene):
         return PositionPhase.UNPROTECTED
     if sizes.covered > 0:
-        return PositionPhase.PROTECTED
+        return PositionPhase.TRAILING if guard.trailing else PositionPhase.PROTECTED
     if scene.entry_open or scene.fills_missing:
         return PositionPhase.OPENING
     return PositionPhase.CLOSING

@@ -7,9 +7,9 @@ for base that no earlier rung can still hold.
 from dataclasses import replace
 from decimal import Decimal
 
-from livespot.contracts.amounts import BPS, ZERO
+from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.vocabulary import IntentRole, OrderType, Severity, SignalLevel
+from livespot.contracts.vocabulary import IntentRole, Severity, SignalLevel
 from livespot.rules.protection import (
     FENCE_MS,
     FENCE_NEGATIVES,
@@ -32,7 +32,14 @@ from livespot.rules.protection import (
     on_grid,
     tradable,
 )
-from livespot.rules.quantize import quantize_price, quantize_qty
+from livespot.rules.protection_prices import (
+    above,
+    bid_limit,
+    close_qty,
+    crossed,
+    jumped,
+    stop_limit_price,
+)
 
 _LOOK_EVERY_MS = 1000
 _CANCEL_AGAIN_MS = 2000
@@ -71,14 +78,15 @@ def _prune(guard: Guard, scene: Scene, now_ms: int) -> Guard:
 
 def _clocks(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
     lonely = lonely_sells(guard)
-    jumped = any(_jumped(t, scene) for t in guard.sells.values())
+    left_behind = any(jumped(t, scene) for t in guard.sells.values())
     leftover = sizes.held == 0 and any(t.live for t in guard.sells.values())
     guard = replace(
         guard,
         lonely_since_ms=_since(guard.lonely_since_ms, bool(lonely), now_ms),
-        jumped_since_ms=_since(guard.jumped_since_ms, jumped, now_ms),
+        jumped_since_ms=_since(guard.jumped_since_ms, left_behind, now_ms),
         leftover_since_ms=_since(guard.leftover_since_ms, leftover, now_ms),
         was_covered=guard.was_covered or sizes.covered > 0,
+        trailing=_trails(guard, scene),
     )
     guard = _naked_clock(guard, scene, sizes, now_ms)
     if guard.close in _ABANDONABLE and guard.naked_since_ms is None and sizes.covered > 0:
@@ -86,14 +94,23 @@ def _clocks(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
         guard = replace(guard, close=None, close_since_ms=None)
     if guard.jumped_since_ms is not None and now_ms - guard.jumped_since_ms >= _JUMPED_MS:
         guard = _closing(guard, CloseCause.STOP_JUMPED, now_ms)
-    filled = any(t.order.executed_qty > 0 for t in lonely)
+    selling = any(t.order.executed_qty > 0 or t.fired for t in lonely)
     if (
-        filled
+        selling
         and guard.lonely_since_ms is not None
         and now_ms - guard.lonely_since_ms >= scene.partial_grace_ms
     ):
         guard = _closing(guard, CloseCause.TP_REMAINDER, now_ms)
     return guard
+
+
+def _trails(guard: Guard, scene: Scene) -> bool:
+    """Whether the price has been where trailing begins, as far as the best bids have told."""
+    waiting = [t for t in guard.sells.values() if t.trails]
+    if not waiting:
+        return False
+    trigger = min(t.order.stop_price for t in waiting)
+    return guard.trailing or (scene.bid is not None and scene.bid >= trigger)
 
 
 def _naked_for(guard: Guard, now_ms: int) -> int:
@@ -260,7 +277,7 @@ def _rearm_due(guard: Guard, scene: Scene, now_ms: int) -> bool:
     if guard.lonely_since_ms is None:
         return False
     lonely = lonely_sells(guard)
-    if any(t.order.executed_qty > 0 for t in lonely):
+    if any(t.order.executed_qty > 0 or t.fired for t in lonely):
         return False
     groups = {t.group for t in lonely}
     ended = any(t.is_stop and t.group in groups for t in guard.sells.values())
@@ -274,10 +291,10 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if scene.fills_missing and _naked_for(guard, now_ms) < scene.exits.protection_deadline_ms // 2:
         return _look(guard, now_ms, "fills awaited")
     holding = now_ms < guard.hold_until_ms or _manual(guard)
-    crossed = _crossed(scene)
-    if crossed is not None and not holding:
-        return _close(_closing(guard, crossed, now_ms), scene, sizes, now_ms)
-    if crossed is not None or now_ms < guard.next_try_ms:
+    outside = crossed(scene)
+    if outside is not None and not holding:
+        return _close(_closing(guard, outside, now_ms), scene, sizes, now_ms)
+    if outside is not None or now_ms < guard.next_try_ms:
         return guard, ()
     rung = IntentRole.LIST if guard.refusals <= scene.exits.protection_retries else IntentRole.STOP
     if guard.stop_refused and _manual(guard) and now_ms >= guard.hold_until_ms:
@@ -302,12 +319,16 @@ def _protect(guard: Guard, scene: Scene, sizes: Sizes, rung: tuple[IntentRole, i
     if qty * lowest < limits.min_notional:
         return _close(_closing(guard, CloseCause.UNPROTECTABLE, now_ms), scene, sizes, now_ms)
     guard = _launch(guard, scene, role, qty, now_ms)
+    upper = above(scene, limits)
     command = Protect(
         role=role,
         qty=qty,
         tp_price=scene.tp_price,
         sl_price=scene.sl_price,
         stop_limit_price=stop_limit,
+        tp_type=upper.type,
+        tp_limit_price=upper.limit_price,
+        trailing_delta=upper.trailing_delta,
     )
     return guard, (command,)
 
@@ -329,8 +350,8 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return _look(guard, now_ms, "protection unknown")
     if now_ms < guard.next_try_ms:
         return guard, ()
-    limit = _bid_limit(guard, scene)
-    qty = _close_qty(scene, sizes, market=limit is None)
+    limit = bid_limit(guard, scene)
+    qty = close_qty(scene, sizes, market=limit is None)
     if not tradable(qty, scene):
         return _look(guard, now_ms, "base missing")
     return _launch(guard, scene, IntentRole.CLOSE, qty, now_ms), (
@@ -430,44 +451,6 @@ def _closing(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
 def _manual(guard: Guard) -> bool:
     """Every round of selling failed; from here on it is the operator's."""
     return guard.rounds >= _MAX_ROUNDS
-
-
-def _crossed(scene: Scene) -> CloseCause | None:
-    if scene.bid is None:
-        return None
-    if scene.bid >= scene.tp_price:
-        return CloseCause.TP_CROSSED
-    return CloseCause.SL_CROSSED if scene.bid <= scene.sl_price else None
-
-
-def _jumped(tracked: Tracked, scene: Scene) -> bool:
-    """A stop-limit whose limit the market has left behind cannot fill any more."""
-    order = tracked.order
-    if not tracked.live or order.type is not OrderType.STOP_LOSS_LIMIT or scene.bid is None:
-        return False
-    return scene.bid < order.price
-
-
-def _bid_limit(guard: Guard, scene: Scene) -> Decimal | None:
-    if guard.close_tries > 0 or scene.bid is None or scene.constraints is None:
-        return None
-    return quantize_price(scene.bid, scene.constraints)
-
-
-def _close_qty(scene: Scene, sizes: Sizes, *, market: bool) -> Decimal:
-    limits = scene.constraints
-    if limits is None:
-        return sizes.uncovered
-    most = limits.max_qty
-    if market and limits.market_max_qty:
-        most = min(most, limits.market_max_qty)
-    return quantize_qty(min(sizes.uncovered, most), limits, market=market)
-
-
-def stop_limit_price(scene: Scene) -> Decimal:
-    """The limit of a STOP_LOSS_LIMIT: the configured offset below its trigger, on the tick."""
-    raw = scene.sl_price * (BPS - scene.exits.stop_limit_offset_bps) / BPS
-    return quantize_price(raw, scene.constraints) if scene.constraints is not None else raw
 
 
 def _since(known: int | None, holds: bool, now_ms: int) -> int | None:  # noqa: FBT001

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from livespot.contracts.amounts import BPS, ONE
+from livespot.contracts.amounts import BPS, ONE, ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
-from livespot.contracts.vocabulary import DecisionIntent, Mode, Side, Stage
-from livespot.rules import edge, planning
+from livespot.contracts.vocabulary import DecisionIntent, Mode, Side, Stage, TrailingMode
+from livespot.rules import edge, planning, trailing
 from livespot.rules.decision_ids import identified
 from livespot.rules.pullback_checks import Assessment, assess
 from livespot.rules.strategy import Blocked, Reevaluation
@@ -100,6 +100,7 @@ class PullbackMaker:
             edge_bps_expected=min(
                 assessment.edge_bps, exits.tp_bps - exits.sl_bps - assessment.cost_bps
             ),
+            trailing_trigger_price=_trigger_again(decision, exits, assessment, levels, settings),
         )
 
     def _draft(
@@ -112,6 +113,9 @@ class PullbackMaker:
     ) -> Decision:
         """The decision without its id and those of its orders."""
         fallback = planning.fallback_of(snapshot, assessment.edge_bps, settings)
+        trail = trailing.resolve(
+            snapshot, assessment.label, assessment.exits, assessment.cost_bps, settings.exit
+        )
         return Decision(
             mode=cycle.mode,
             ts_ms=cycle.now_ms,
@@ -119,7 +123,7 @@ class PullbackMaker:
             side=Side.BUY,
             intent=DecisionIntent.ENTRY,
             entry_plan=planning.entry_plan(levels, fallback, settings, client_order_id=""),
-            exit_plan=planning.exit_plan(levels, tp_id="", sl_id=""),
+            exit_plan=planning.exit_plan(levels, trail, snapshot.constraints),
             regime=assessment.label,
             edge_score_x10000=assessment.score_x10000,
             edge_bps_expected=assessment.edge_bps,
@@ -128,7 +132,7 @@ class PullbackMaker:
             tp_bps=assessment.exits.tp_bps,
             reasons=(
                 *assessment.passed,
-                *planning.plan_codes(fallback, settings),
+                *planning.plan_codes(fallback, trail, settings),
                 ReasonCode.STRAT_ENTRY_MAKER_TTL,
                 ReasonCode.STRAT_OK,
             ),
@@ -161,6 +165,27 @@ def _no_looser(exits: edge.Exits, decision: Decision) -> edge.Exits:
         sl_bps=min(exits.sl_bps, decision.sl_bps),
         tp_bps=min(exits.tp_bps, decision.tp_bps),
     )
+
+
+def _trigger_again(
+    decision: Decision,
+    exits: edge.Exits,
+    assessment: Assessment,
+    levels: planning.Levels,
+    settings: Settings,
+) -> Decimal:
+    """Where this attempt's profit begins to trail; a trigger the gate moved keeps its distance."""
+    plan = decision.exit_plan
+    gated = decision.ai_gate is not None and decision.ai_gate.modify_applied
+    if plan is None or plan.trailing_mode is not TrailingMode.NATIVE or gated:
+        return ZERO
+    own = replace(exits, trailing_bps=plan.trailing_distance_bps)
+    trail = trailing.Trail(
+        mode=plan.trailing_mode,
+        activation_bps=trailing.activation_bps(own, assessment.cost_bps, settings.exit),
+        distance_bps=plan.trailing_distance_bps,
+    )
+    return trailing.trigger_at(levels.price, trail, decision.constraints)
 
 
 def _blocked(

@@ -10,7 +10,7 @@ from livespot.contracts.amounts import BPS
 from livespot.contracts.base import Message
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import Decision, ExitPlan
+from livespot.contracts.decision import Decision
 from livespot.contracts.market import Constraints, SymbolInfo
 from livespot.contracts.orders import (
     Alias,
@@ -31,7 +31,6 @@ from livespot.contracts.vocabulary import (
     OrderType,
     Side,
     TimeInForce,
-    TrailingMode,
 )
 from livespot.rules.intent_ids import derived_intent_id
 from livespot.rules.order_slots import check_slots
@@ -42,6 +41,7 @@ from livespot.rules.quantize import (
     quantize_price,
     sellable_after_fee,
 )
+from livespot.rules.trailing import Above, above_of, trailing_form
 
 Request: TypeAlias = OrderRequest | ListRequest | CancelRequest | CancelReplaceRequest
 
@@ -222,8 +222,15 @@ def _attached(
     qty = sellable_after_fee(draft.qty, constraints, draft.base_fee_bps)
     tp_id = leg_id(draft.intent_id, IntentRole.TP, ATTACHED_ATTEMPT)
     sl_id = leg_id(draft.intent_id, IntentRole.SL, ATTACHED_ATTEMPT)
-    above, below = _above_leg(exits, tp_id), stop_leg(stop, sl_id)
-    for leg in (above, below):
+    above = above_of(
+        exits,
+        working.price or exits.sl_price,
+        trailing_form(draft.info.order_types),
+        offset_bps=settings.stop_limit_offset_bps,
+        constraints=constraints,
+    )
+    legs = (above_leg(above, tp_id), stop_leg(stop, sl_id))
+    for leg in legs:
         refusal = refused(
             OrderDraft(
                 type=leg.type,
@@ -245,15 +252,15 @@ def _attached(
         list_client_order_id=list_id,
         side=Side.SELL,
         qty=qty if kind is ListKind.OTOCO else None,
-        above=above,
-        below=below,
+        above=legs[0],
+        below=legs[1],
         working=working,
         recv_window_ms=draft.recv_window_ms,
     )
     crowded = check_slots(request, draft.standing, constraints)
     if crowded is not None:
         return crowded
-    legs = tuple(
+    aliases = tuple(
         Alias(client_order_id=client_id, order_intent_id=draft.intent_id, role=role)
         for client_id, role in (
             (list_id, IntentRole.LIST),
@@ -261,19 +268,18 @@ def _attached(
             (sl_id, IntentRole.SL),
         )
     )
-    return _entry(draft, request, legs)
+    return _entry(draft, request, aliases)
 
 
-def _above_leg(exits: ExitPlan, client_id: str) -> LegRequest:
-    if exits.trailing_mode is not TrailingMode.NATIVE:
-        return LegRequest(
-            type=OrderType.LIMIT_MAKER, client_order_id=client_id, price=exits.tp_price
-        )
+def above_leg(above: Above, client_id: str) -> LegRequest:
+    """The upper leg of a sell list."""
     return LegRequest(
-        type=OrderType.TAKE_PROFIT,
+        type=above.type,
         client_order_id=client_id,
-        stop_price=exits.trailing_trigger_price,
-        trailing_delta=exits.trailing_distance_bps,
+        price=above.price,
+        stop_price=above.stop_price,
+        trailing_delta=above.trailing_delta,
+        time_in_force=above.time_in_force,
     )
 
 

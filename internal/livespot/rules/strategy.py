@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
@@ -34,7 +35,8 @@ class Reevaluation:
     """An entry looked at again for one more attempt at its own price.
 
     `reasons` is empty when the signal holds; then prices and quantity are quantised and `qty` is
-    at most what was approved before.
+    at most what was approved before. `trailing_trigger_price` is where this attempt's profit
+    would begin to trail, zero where the decision's own distance is to be kept.
     """
 
     holds: bool
@@ -47,6 +49,7 @@ class Reevaluation:
     tp_bps: int
     cost_bps: int
     edge_bps_expected: int
+    trailing_trigger_price: Decimal = ZERO
 
 
 class Strategy(Protocol):

@@ -176,7 +176,7 @@ def read_symbol(raw: msgspec.Raw) -> SymbolInfo:
         return _info(symbol, None, (), "the symbol's name is not plain ASCII")
     try:
         enforced, unknown, policy = _sort_filters(symbol.filters)
-        constraints = _constraints(symbol.status, enforced, policy)
+        constraints = _constraints(symbol, enforced, policy)
     except (PayloadInvalid, ValueError) as error:
         return _info(symbol, None, (), str(error))
     return _info(symbol, constraints, unknown, "")
@@ -233,7 +233,7 @@ def _sort_filters(
     return enforced, tuple(unknown), FilterPolicy.UNKNOWN if unknown else policy
 
 
-def _constraints(status: str, enforced: Enforced, policy: FilterPolicy) -> Constraints:
+def _constraints(symbol: _Symbol, enforced: Enforced, policy: FilterPolicy) -> Constraints:
     """Raises `ValueError` when a needed filter is missing or its numbers are absurd."""
     _require_sane(enforced)
     price: _PriceFilter = enforced["PRICE_FILTER"]
@@ -258,9 +258,9 @@ def _constraints(status: str, enforced: Enforced, policy: FilterPolicy) -> Const
         qty_decimals=decimals_of(lot.step_size),
         max_num_orders=orders.max_num_orders if orders else 0,
         max_num_algo_orders=algo.max_num_algo_orders if algo else 0,
-        trailing_delta_bounds=_trailing_bounds(enforced.get("TRAILING_DELTA")),
+        trailing_delta_bounds=_trailing_bounds(symbol, enforced.get("TRAILING_DELTA")),
         percent_price=_price_band(enforced),
-        filters_hash=_filters_hash(status, enforced),
+        filters_hash=_filters_hash(symbol.status, enforced),
         policy=policy,
     )
 
@@ -293,8 +293,10 @@ def _notional_bounds(enforced: Enforced) -> tuple[Decimal, Decimal | None]:
     return least, (both.max_notional or None) if both else None
 
 
-def _trailing_bounds(found: _TrailingDelta | None) -> TrailingDeltaBounds | None:
-    if found is None:
+def _trailing_bounds(symbol: _Symbol, found: _TrailingDelta | None) -> TrailingDeltaBounds | None:
+    """None unless the symbol also takes trailing orders and a take-profit that could be one."""
+    offered = any(kind in symbol.order_types for kind in ("TAKE_PROFIT", "TAKE_PROFIT_LIMIT"))
+    if found is None or not symbol.allow_trailing_stop or not offered:
         return None
     return TrailingDeltaBounds(
         min_above=found.min_trailing_above_delta,
