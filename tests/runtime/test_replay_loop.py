@@ -230,7 +230,7 @@ def test_a_doomed_life_passes_exactly_so_many_points(point: int) -> None:
 
     async def main() -> None:
         over = anyio.Event()
-        loop.doom(1, point, over.set)
+        loop.doom(1, lambda passed: passed >= point, over.set)
         _in_life(loop, 1, victim)
         await over.wait()
 

@@ -1,5 +1,6 @@
 """The course of one life: from its first callback to its orderly end or its sudden death."""
 
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
@@ -15,12 +16,15 @@ from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop
 class Death:
     """Kill a life after its `point`-th scheduling point, or `after_ms` from its birth.
 
-    The next life is born `down_ms` later.
+    `due` is asked at each of its points whether it is to die there. The next life is born
+    `down_ms` later. With `power_cut` the whole machine fails: what was not synced is lost.
     """
 
     point: int | None = None
     after_ms: int | None = None
+    due: Callable[[int], bool] | None = None
     down_ms: int = 1000
+    power_cut: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,8 +60,11 @@ class Course:
     def _expect(self, death: Death | None) -> None:
         if death is None:
             return
-        if death.point is not None:
-            self.loop.doom(self.number, death.point, self._over.set)
+        point = death.point
+        if death.due is not None:
+            self.loop.doom(self.number, death.due, self._over.set)
+        elif point is not None:
+            self.loop.doom(self.number, lambda passed: passed >= point, self._over.set)
         if death.after_ms is not None:
             at_ns = self.loop.now_ns + death.after_ms * NS_PER_MS
             self.loop.call_at_ns(at_ns, self._die, None)

@@ -1,8 +1,9 @@
 """One life of the whole runtime on virtual time: the same actors, with every seam inline."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from livespot.actors.audit import AuditWriter
 from livespot.contracts.errors import ExitCode
@@ -30,11 +31,25 @@ from livespot.venue.signing import load_signer
 _ROOM = 1 << 40
 
 
+async def _everything_was_synced(store: InlineDatabase | None) -> None:
+    """The usual disk of a replay is the machine's own, which nobody can make forget."""
+
+
+class OpenStore(Protocol):
+    """Opens the migrated audit database of one life."""
+
+    def __call__(
+        self, path: Path, *, run_id: str, redactor: Redactor, committed: Callable[[set[str]], None]
+    ) -> InlineDatabase: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What every life of one replay shares; `committed` hears of each durable transaction.
 
-    `gate` answers in place of the exchange's model, if given.
+    `gate` answers in place of the exchange's model, if given. `open_store` opens the audit database
+    of a life; `furnished` sees each life's system before it runs. `power_cut` makes the disk lose
+    what a life that just died had not synced; that life's store is passed, if it had one.
     """
 
     paths: Paths
@@ -46,6 +61,9 @@ class Surroundings:
     announce: Callable[[Alert], None]
     committed: Callable[[set[str]], None]
     gate: GateModel | None = None
+    open_store: OpenStore = field(default_factory=lambda: WitnessedDatabase)
+    furnished: Callable[[System], None] = lambda _: None
+    power_cut: Callable[[InlineDatabase | None], Awaitable[None]] = _everything_was_synced
 
 
 class WitnessedDatabase(InlineDatabase):
@@ -97,12 +115,12 @@ class Life:
         self._entropy = entropy
         self.run_id = ""
         self.system: System | None = None
-        self._store: WitnessedDatabase | None = None
+        self.store: InlineDatabase | None = None
 
     async def bury(self) -> None:
         """Close what a killed life left open; the last one to do so empties the WAL."""
-        if self._store is not None:
-            await self._store.close()
+        if self.store is not None:
+            await self.store.close()
 
     async def run(self) -> ExitCode:
         """Boot, trade until stopped, end. `run_id` and `system` are set once there is a run."""
@@ -121,13 +139,13 @@ class Life:
         )
         self.run_id = birth.run_id
         redactor = Redactor(secret.reveal() for secret in around.secrets.all())
-        self._store = WitnessedDatabase(
+        self.store = around.open_store(
             paths.database, run_id=birth.run_id, redactor=redactor, committed=around.committed
         )
         writer = AuditWriter(
             run_id=birth.run_id,
             mode=birth.mode,
-            store=self._store,
+            store=self.store,
             trail=trail,
             clock=clock,
             settings=settings.audit,
@@ -143,6 +161,7 @@ class Life:
             account_label="replay",
         )
         self.system = System(plan, self._seams(writer, ledger))
+        around.furnished(self.system)
         return await self.system.run()
 
     def _seams(self, writer: AuditWriter, ledger: LedgerQueries) -> Seams:

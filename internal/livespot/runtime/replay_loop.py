@@ -88,7 +88,7 @@ class VirtualLoop(BaseEventLoop):
         self._dead: set[int] = set()
         # Whether any life is dead or doomed; where none is, nobody has to ask.
         self._mortal = False
-        self._doom: dict[int, tuple[int, Callable[[], object]]] = {}
+        self._doom: dict[int, tuple[Callable[[int], bool], Callable[[], object]]] = {}
         self._too_many_points = _MOST_POINTS_AT_ONE_INSTANT
         self.set_task_factory(_numbered)
         self.set_exception_handler(_remember)
@@ -126,12 +126,13 @@ class VirtualLoop(BaseEventLoop):
         timer = _Timer(at_ns / _NS_PER_SECOND, callback, (), self, context)
         return self._set(at_ns, timer)
 
-    def doom(self, life: int, point: int, then: Callable[[], object]) -> None:
-        """Kill a life as soon as it has passed its `point`-th scheduling point, then call `then`.
+    def doom(self, life: int, due: Callable[[int], bool], then: Callable[[], object]) -> None:
+        """Kill a life as soon as `due` says so of the points it has passed, then call `then`.
 
-        `then` runs between two callbacks, in no life's context.
+        `due` is asked before each callback of the life, `then` runs between two callbacks; both
+        run in no life's context.
         """
-        self._doom[life] = (point, then)
+        self._doom[life] = (due, then)
         self._mortal = True
 
     def kill(self, life: int) -> None:
@@ -197,7 +198,7 @@ class VirtualLoop(BaseEventLoop):
     def _lives(self, life: int) -> bool:
         """Whether this life may pass one more point."""
         passed = self.points_of.get(life, 0)
-        if life in self._doom and passed >= self._doom[life][0]:
+        if life in self._doom and self._doom[life][0](passed):
             _, then = self._doom.pop(life)
             self.kill(life)
             then()

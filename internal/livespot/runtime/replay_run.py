@@ -57,7 +57,8 @@ class ReplayOrder:
     one more runs to the end of the span; until then a life that ends by itself is followed by
     another, as under a service manager.
 
-    `gate` answers in place of a model: the attempts of a recorded run. `watch` is told every ten
+    `gate` answers in place of a model: the attempts of a recorded run. `dress` may put something
+    else in place of any part of the surroundings. `watch` is told every ten
     virtual seconds how many milliseconds of the span are over; when it returns false, the life of
     that moment is stopped in order.
     """
@@ -73,6 +74,7 @@ class ReplayOrder:
     deaths: tuple[Death, ...] = ()
     restart_at_ms: int | None = None
     gate: tuple[GateEventRow, ...] | None = None
+    dress: Callable[[Surroundings, VirtualLoop], Surroundings] | None = None
     watch: Callable[[int], bool] | None = None
 
 
@@ -196,6 +198,8 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
             committed=lambda rows: told.commits.append(_commit(loop, rows)),
             gate=RecordedGate(order.gate, clock) if order.gate is not None else None,
         )
+        if order.dress is not None:
+            around = order.dress(around, loop)
         async with anyio.create_task_group() as outside:
             await outside.start(wire.run)
             outside.start_soon(pump.run)
@@ -265,6 +269,8 @@ async def _live_and_die(
                 if end_ms == order.span_ms:
                     return
             else:
+                if death is not None and death.power_cut:
+                    await around.power_cut(life.store)
                 graves.push_async_callback(life.bury)
             around.wire.cut()
             down_ms = death.down_ms if death is not None and code is None else _RESTART_MS

@@ -38,6 +38,14 @@ class Wire:
         ](float("inf"))
         self._open: dict[int, _Call | _Line] = {}
         self._opened = 0
+        self._told: Callable[[], None] = _nobody_asked
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call `told` whenever a request leaves, arrives, is done or answered.
+
+        What a client says on a WebSocket, and what it hears on one it also speaks on, counts too.
+        """
+        self._told = told
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Whatever the application raises ends it."""
@@ -73,9 +81,11 @@ class Wire:
         """
         call = _Call(_scope("http", url, headers, method), content)
         self._start(call, self._serve_call)
+        self._told()
         try:
             with self._clock.fail_after(timeout_seconds):
                 await call.answered.wait()
+            self._told()
         except TimeoutError as error:
             what = f"{method} {url.partition('?')[0]}"
             raise Unreachable(f"{what}: no answer within {timeout_seconds} s") from error
@@ -94,7 +104,7 @@ class Wire:
         self._start(line, self._serve_line)
         try:
             await self._await_answer(line, url)
-            yield _ClientSocket(line)
+            yield _ClientSocket(line, self._told)
         finally:
             line.up.close()
 
@@ -128,7 +138,9 @@ class Wire:
 
     async def _serve_call(self, call: "_Call") -> None:
         await self._travel()
+        self._told()
         await self._app(call.scope, call.receive, call.send)
+        self._told()
         await self._travel()
         if not call.status:
             call.cut()
@@ -248,17 +260,28 @@ class _Line:
 class _ClientSocket:
     """The same WebSocket as the runtime sees it."""
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _Line, told: Callable[[], None]) -> None:
         self._line = line
+        self._told = told
+        self._speaks = False
 
     async def send(self, text: str) -> None:
         await self._line.up.put(text)
+        self._speaks = True
+        self._told()
 
     async def receive(self) -> bytes:
-        return await self._line.down.get()
+        frame = await self._line.down.get()
+        if self._speaks:
+            self._told()
+        return frame
 
     def receive_nowait(self) -> bytes | None:
         return self._line.down.get_nowait()
+
+
+def _nobody_asked() -> None:
+    """For a wire nobody watches."""
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:

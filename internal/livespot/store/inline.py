@@ -15,6 +15,8 @@ from livespot.store.schema import require_current
 from livespot.store.sql import SqlValue
 from livespot.store.statements import StoreRow
 
+_FULL = 2
+
 
 class InlineDatabase:
     """Behaves like `Database`; every call runs to its end without giving way."""
@@ -32,6 +34,8 @@ class InlineDatabase:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         for name, value, _ in PRAGMAS:
             self._connection.execute(f"PRAGMA {name} = {value}")
+        # What the rules above ask for, whatever is done about it below.
+        self.syncs_commits = self._pragma("synchronous") == _FULL
         if not survives_power_cut:
             self._connection.execute("PRAGMA synchronous = OFF")
 
@@ -62,6 +66,11 @@ class InlineDatabase:
     def image(self) -> bytes:
         """The database as it would be found after a power cut right now."""
         return self._connection.serialize()
+
+    def _pragma(self, name: str) -> int | str:
+        row = self._connection.execute(f"PRAGMA {name}").fetchone()
+        value: int | str = row[0]
+        return value
 
     def _roll_back(self) -> None:
         try:

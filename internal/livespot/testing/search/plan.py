@@ -17,11 +17,15 @@ from livespot.runtime.replay_run import ReplayOrder
 
 
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first."""
+    """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first.
+
+    With `power_cut` whatever was not synced is lost with it.
+    """
 
     after_ms: Millis
     point: int | None = None
     down_ms: Millis = 1000
+    power_cut: bool = False
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +96,12 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
         source=source,
         shuffled=plan.shuffled,
         deaths=tuple(
-            Death(point=death.point, after_ms=death.after_ms, down_ms=death.down_ms)
+            Death(
+                point=death.point,
+                after_ms=death.after_ms,
+                down_ms=death.down_ms,
+                power_cut=death.power_cut,
+            )
             for death in plan.deaths
         ),
         restart_at_ms=plan.safety_ms + plan.liveness_ms,

@@ -14,7 +14,7 @@ from livespot.evidence.findings import Finding, judged
 from livespot.exchange.data_sets import DataOrder, open_market
 from livespot.exchange.journal import OrderRow
 from livespot.exchange.sources import MarketSource
-from livespot.runtime.replay_run import RunResult, run_virtual
+from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.judging import judge
 from livespot.testing.search.plan import RunPlan, encoded, order_of
@@ -78,12 +78,17 @@ def _judged(plan: RunPlan, directory: Path) -> Outcome:
     directory.mkdir(parents=True)
     (directory / PLAN_FILE).write_text(encoded(plan), encoding="utf-8")
     source = market_of(plan.symbols, plan.start_ms)
+    return run_order(plan, order_of(plan, directory, source))[0]
+
+
+def run_order(plan: RunPlan, order: ReplayOrder) -> tuple[Outcome, Witness | None]:
+    """Run an order that stands for the plan and judge it; no witness where the run broke."""
     try:
-        result = run_virtual(order_of(plan, directory, source))
+        result = run_virtual(order)
     except (LivespotError, RuntimeError, ExceptionGroup) as error:
-        return _broken(plan, error)
+        return _broken(plan, error), None
     witness = read_witness(plan, result)
-    return _outcome(witness, result, judge(witness))
+    return _outcome(witness, result, judge(witness)), witness
 
 
 def _broken(plan: RunPlan, error: Exception) -> Outcome:
