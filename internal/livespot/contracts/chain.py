@@ -43,11 +43,15 @@ class ChainBreak(Message, frozen=True):
 
 
 class Link(Message, frozen=True):
-    """One stored event as read back: every column but the hashes, then the hashes."""
+    """One stored event as read back: every column but the hashes, then the hashes.
+
+    `row` is its number in the table, 0 where it comes from elsewhere.
+    """
 
     envelope: dict[str, Any]
     prev_hash: str
     hash: str
+    row: int = 0
 
     @property
     def run_id(self) -> str:

@@ -73,8 +73,7 @@ class Redactor:
     def __init__(self, secret_values: Iterable[str] = ()) -> None:
         forms: set[str] = set()
         for value in secret_values:
-            if len(value) >= _SHORTEST_SECRET:
-                forms |= _forms_of(value)
+            forms |= forms_of(value)
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
     def __repr__(self) -> str:
@@ -150,7 +149,13 @@ def is_sensitive(key: str) -> bool:
     return name in _EXACT_KEYS or any(part in name for part in _KEY_PARTS)
 
 
-def _forms_of(value: str) -> set[str]:
+def forms_of(value: str) -> set[str]:
+    """How a secret may be written: raw, reversed, URL, hex, base64 at any offset, inside JSON.
+
+    Empty for a value too short to be one.
+    """
+    if len(value) < _SHORTEST_SECRET:
+        return set()
     raw = value.encode()
     forms = {value, value[::-1], quote(value, safe=""), quote_plus(value)}
     forms |= {raw.hex(), raw.hex().upper()}

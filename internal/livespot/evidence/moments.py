@@ -35,8 +35,15 @@ class Span(Message, frozen=True):
 def instant(at_ms: int) -> str:
     """UTC with milliseconds, as in `2021-04-22T00:05:00.069Z`."""
     whole, milliseconds = divmod(at_ms, 1000)
-    stamp = datetime.fromtimestamp(whole, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{milliseconds:03d}Z"
+    moment = datetime.fromtimestamp(whole, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{milliseconds:03d}Z"
+
+
+def stamp(at_ms: int) -> str:
+    """UTC as part of a file's name, as in `20210422_000500_069`."""
+    whole, milliseconds = divmod(at_ms, 1000)
+    moment = datetime.fromtimestamp(whole, tz=UTC).strftime("%Y%m%d_%H%M%S")
+    return f"{moment}_{milliseconds:03d}"
 
 
 def parse_instant(text: str) -> int | None:

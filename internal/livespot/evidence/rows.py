@@ -214,7 +214,8 @@ class TrailCheck(Message, frozen=True):
     """One walk along every event and its line in the trail.
 
     `problems` names what broke the sequence or the chain; the counts below compare the files with
-    the database line by line, day by day.
+    the database line by line, day by day, and `places` names the first line of each file that is
+    not as the database has it.
     """
 
     events: int
@@ -224,6 +225,7 @@ class TrailCheck(Message, frozen=True):
     lines: int
     missing: int
     unknown: int
+    places: tuple[str, ...] = ()
 
 
 class FileCheck(Message, frozen=True):

@@ -29,6 +29,16 @@ class Paths:
         return self.var / "backups"
 
     @property
+    def runs(self) -> Path:
+        """The evidence of each run, a folder each."""
+        return self.var / "runs"
+
+    @property
+    def receipts(self) -> Path:
+        """What the verify gates answered."""
+        return self.var / "receipts"
+
+    @property
     def lock(self) -> Path:
         return self.var / "livespot.lock"
 

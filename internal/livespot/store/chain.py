@@ -6,7 +6,8 @@ import msgspec
 
 from livespot.contracts.base import Message
 from livespot.contracts.chain import ChainBreak, Link, problem_with
-from livespot.store.reader import Reader
+from livespot.contracts.errors import AuditUnwritable, PayloadInvalid
+from livespot.store.reader import Reader, Row
 from livespot.store.sql import SqlValue
 
 _PAGE = 1000
@@ -17,6 +18,7 @@ _COLUMNS = (
 )  # fmt: skip
 _SELECT = f"SELECT id, hash, {', '.join(_COLUMNS)} FROM audit_events "  # noqa: S608
 _AS_JSON = ("reasons", "data")
+_INTEGERS = frozenset({"seq", "ts_ms", "exchange_time_ms", "local_received_ms"})
 
 
 class ChainReport(Message, frozen=True):
@@ -44,22 +46,42 @@ async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainRep
 async def links(
     reader: Reader, *, from_ms: int = 0, until_ms: int | None = None
 ) -> AsyncIterator[Link]:
-    """Stored events in the order written, optionally only those stamped in [from_ms, until_ms)."""
-    after = 0
+    """Stored events in the order written, optionally only those stamped in [from_ms, until_ms).
+
+    Raises `PayloadInvalid` at an event no writer can have stored, and `AuditUnwritable` at one
+    that cannot be read; every event before it was yielded.
+    """
+    after, size = 0, _PAGE
     while True:
-        page = await reader.rows(*_page(after, from_ms, until_ms))
+        try:
+            page = await reader.rows(*_page(after, size, from_ms, until_ms))
+        except AuditUnwritable:
+            if size == 1:
+                raise
+            # One by one up to the damaged row, so that the place is known.
+            size = 1
+            continue
         for row in page:
-            envelope = dict(zip(_COLUMNS, row[2:], strict=True))
-            for name in _AS_JSON:
-                envelope[name] = msgspec.Raw(str(envelope[name]).encode())
-            yield Link(envelope=envelope, prev_hash=str(envelope["prev_hash"]), hash=str(row[1]))
-        if len(page) < _PAGE:
+            yield _link(row)
+        if len(page) < size:
             return
         after = int(page[-1][0])
 
 
-def _page(after: int, from_ms: int, until_ms: int | None) -> tuple[str, tuple[SqlValue, ...]]:
+def _link(row: Row) -> Link:
+    envelope = dict(zip(_COLUMNS, row[2:], strict=True))
+    for name, value in (("hash", row[1]), *envelope.items()):
+        if type(value) is not (int if name in _INTEGERS else str):
+            raise PayloadInvalid(f"row {row[0]} of the events holds {value!r} as its {name}")
+    for name in _AS_JSON:
+        envelope[name] = msgspec.Raw(envelope[name].encode())
+    return Link(envelope=envelope, prev_hash=envelope["prev_hash"], hash=row[1], row=row[0])
+
+
+def _page(
+    after: int, size: int, from_ms: int, until_ms: int | None
+) -> tuple[str, tuple[SqlValue, ...]]:
     if until_ms is None:
-        return _SELECT + f"WHERE id > ? ORDER BY id LIMIT {_PAGE}", (after,)
+        return _SELECT + f"WHERE id > ? ORDER BY id LIMIT {size}", (after,)
     where = "WHERE id > ? AND ts_ms >= ? AND ts_ms < ? "
-    return _SELECT + where + f"ORDER BY id LIMIT {_PAGE}", (after, from_ms, until_ms)
+    return _SELECT + where + f"ORDER BY id LIMIT {size}", (after, from_ms, until_ms)

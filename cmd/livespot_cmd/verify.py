@@ -1,0 +1,90 @@
+"""`livespot verify`: six gates, each able to fail, over what a run left."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from livespot_cmd.options import config_option, var_option
+
+if TYPE_CHECKING:
+    from livespot.contracts.secret import Secret
+    from livespot.runtime.paths import Paths
+    from livespot.runtime.verify_run import Judged
+
+_ALL = "all"
+_GATES = ("contracts", "determinism", "persistence", "execution", "events", "secrets")
+
+
+@click.command(
+    epilog="Example: livespot verify all; livespot verify events --run LAST. Exit codes: 0 every "
+    "gate passed, 1 one failed, 2 wrong usage, 3 no such run, or a gate that could not look."
+)
+@click.argument("gate", type=click.Choice((*_GATES, _ALL)), default=_ALL)
+@click.option(
+    "--run", default="LAST", show_default=True, help="A run's id, its beginning, or LAST."
+)
+@click.option("--json", "as_json", is_flag=True, help="The verdicts as one JSON document.")
+@var_option
+@config_option
+def verify(
+    gate: str,
+    run: str,
+    as_json: bool,  # noqa: FBT001  a flag
+    var: Path | None,
+    config_path: Path | None,
+) -> int:
+    """Hold a run against what it promised: PASS, FAIL, or NEEDS_DATA where it could not look."""
+    import anyio
+    import msgspec
+
+    from livespot.runtime.verify_run import VerifyOrder
+    from livespot.runtime.verify_run import verify as judge
+    from livespot_cmd.recorded import recorded
+
+    paths = recorded(var)
+    order = VerifyOrder(
+        paths=paths,
+        run=run,
+        gates=_GATES if gate == _ALL else (gate,),
+        secrets=_secrets(paths),
+        config_path=config_path,
+    )
+    judged = anyio.run(judge, order, _silent if as_json else _tell)
+    if as_json:
+        verdicts = [one.verdict for one in judged]
+        click.echo(msgspec.json.encode(verdicts).decode())
+    return _exit_code(judged)
+
+
+def _secrets(paths: "Paths") -> "tuple[Secret, ...]":
+    """The live ones of this environment, and the demo account's where there is an exchange."""
+    from livespot.runtime.environment import read_secrets
+    from livespot.runtime.simulation import demo_secrets
+
+    found = read_secrets(paths.dotenv).all()
+    return (*found, *demo_secrets().all()) if paths.exchange_journal.exists() else found
+
+
+def _silent(judged: "Judged") -> None:
+    del judged
+
+
+def _tell(judged: "Judged") -> None:
+    verdict = judged.verdict
+    why = f"  {', '.join(verdict.reasons)}" if verdict.reasons else ""
+    click.echo(f"{verdict.outcome:<10} {verdict.gate:<12} {verdict.looked_at} looked at{why}")
+    for detail in verdict.details:
+        click.echo(f"             {detail}")
+    if verdict.next_action:
+        click.echo(f"  Next: {verdict.next_action}")
+    click.echo(f"             receipt {judged.receipt}", err=True)
+
+
+def _exit_code(judged: "tuple[Judged, ...]") -> int:
+    from livespot.contracts.errors import ExitCode
+
+    outcomes = {one.verdict.outcome.value for one in judged}
+    if "FAIL" in outcomes:
+        return ExitCode.DIFFERENT
+    return ExitCode.PREFLIGHT if "NEEDS_DATA" in outcomes else ExitCode.CLEAN

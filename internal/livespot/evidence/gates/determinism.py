@@ -1,0 +1,50 @@
+"""The gate `determinism`: the same inputs give the same decisions, ids and bytes again."""
+
+from livespot.evidence.gates.results import Looked, Subject, Verdict, Why, needs_data
+from livespot.evidence.recompute import Compared, recompute
+
+GATE = "determinism"
+_DECISIONS = """
+SELECT decision_id FROM decisions WHERE outcome <> 'BLOCKED' AND run_id = ?
+GROUP BY decision_id ORDER BY min(id)
+"""
+
+
+async def determinism(subject: Subject) -> Verdict:
+    """Recompute every decision of the run, then hold two replays of one data set together."""
+    looked = Looked(gate=GATE)
+    found = await subject.reader.rows(_DECISIONS, (subject.run_id,))
+    for (decision_id,) in found:
+        told = await recompute(subject.reader, str(decision_id))
+        looked.looked_at += len(told.compared)
+        for item in told.compared:
+            if not item.identical:
+                why = Why.DECISION_DIFFERS if item.subject != "snapshot" else Why.SNAPSHOT_CHANGED
+                looked.met(why, f"{decision_id}: {_told(item)}")
+    rehearsal = await subject.rehearse()
+    if rehearsal.failure:
+        looked.met(Why.REPLAY_FAILED, rehearsal.failure)
+    elif rehearsal.difference:
+        looked.met(Why.REPLAY_DIFFERS, f"two replays of one data set: {rehearsal.difference}")
+    else:
+        looked.notes.append(f"two replays end in {rehearsal.audit_hash}")
+        looked.looked_at += rehearsal.summary.counts.events if rehearsal.summary else 0
+    if not found and not looked.problems:
+        return needs_data(
+            GATE,
+            Why.NO_DECISIONS,
+            f"{subject.run_id} proposed nothing, so none of its decisions can be recomputed; "
+            "the two replays are identical",
+            "livespot sim --for 3m",
+        )
+    return looked.verdict(
+        good="",
+        bad="livespot explain DECISION_ID --recompute for a decision; livespot replay --check for "
+        "a replay",
+    )
+
+
+def _told(item: Compared) -> str:
+    if item.problem:
+        return f"{item.subject} cannot be recomputed, {item.problem}"
+    return f"{item.subject} differs in {item.field}"

@@ -1,0 +1,38 @@
+"""What a gate answered, kept beside the runs: one file for each answer, never written twice."""
+
+from pathlib import Path
+
+import msgspec
+
+from livespot import __version__
+from livespot.contracts.base import Message
+from livespot.evidence.gates.results import Verdict
+from livespot.evidence.moments import stamp
+from livespot.runtime.disk import Disk
+
+
+class Receipt(Message, frozen=True):
+    """Who judged which run when, by which version, and where its chain of events ended then."""
+
+    run_id: str
+    at_ms: int
+    version: str
+    last_hash: str
+    verdict: Verdict
+
+
+def keep(disk: Disk, folder: Path, receipt: Receipt) -> Path:
+    """Store one receipt under `folder/<run_id>/`. Raises `OSError`."""
+    directory = folder / receipt.run_id
+    disk.make_directory(directory)
+    path = directory / f"{receipt.verdict.gate}-{stamp(receipt.at_ms)}.json"
+    encoded = msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=2)
+    disk.write_atomic(path, encoded + b"\n")
+    return path
+
+
+def receipt_of(run_id: str, verdict: Verdict, *, at_ms: int, last_hash: str) -> Receipt:
+    """A receipt by the program that runs now; `at_ms` is wall time."""
+    return Receipt(
+        run_id=run_id, at_ms=at_ms, version=__version__, last_hash=last_hash, verdict=verdict
+    )
