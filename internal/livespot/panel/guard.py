@@ -16,7 +16,8 @@ from livespot.contracts.ports import Clock
 
 AuditRequest = Callable[[str, str, int], bool]
 
-_REQUESTS_PER_SECOND = 20
+# The page is made of some thirty small files, and two may be opened at once.
+_REQUESTS_PER_SECOND = 60
 _STREAMS = 8
 _IN_FLIGHT = 24
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
