@@ -410,7 +410,7 @@ class RiskOfficer:
         memory: RiskMemory,
         message: Marks | AccountObserved | BalancesChanged | LatencySeen | ModeChanged,
     ) -> None:
-        quote = self.settings.venue.quote_asset
+        quote, before = self.settings.venue.quote_asset, memory.cash.free
         match message:
             case Marks():
                 memory.bids.update(message.bids)
@@ -436,6 +436,8 @@ class RiskOfficer:
                 memory.mode = message.mode
             case _:
                 assert_never(message)
+        # What is free belongs in the record too, in time and not with every view of it.
+        memory.dirty = memory.dirty or memory.cash.free != before
 
     async def _mark(self, memory: RiskMemory) -> None:
         before = memory.counters

@@ -193,7 +193,11 @@ def memory_entry(
             event_type=EventType.RISK_VERDICT,
             stage=Stage.RISK_VERDICT,
             ts_ms=now_ms,
-            data={"change": cause, "reserved_quote": reserves.held_quote(memory.book)},
+            data={
+                "change": cause,
+                "reserved_quote": reserves.held_quote(memory.book),
+                **_cash_told(memory.cash),
+            },
         ),
         records=(
             RiskCounters(
@@ -202,6 +206,13 @@ def memory_entry(
             *records,
         ),
     )
+
+
+def _cash_told(cash: Cash) -> dict[str, object]:
+    """What may be spent before reserves; nothing before the account was seen."""
+    if not cash.seen_at_ms:
+        return {}
+    return {"free_quote": cash.spendable, "free_at_ms": cash.seen_at_ms}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

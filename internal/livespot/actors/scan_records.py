@@ -5,10 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.market import SymbolInfo, Ticker24h
+from livespot.contracts.market import Returns, SymbolInfo, Ticker24h
 from livespot.contracts.records import CycleRanking, CycleSelection, UniverseScan
 from livespot.contracts.vocabulary import EventType, Stage
+from livespot.rules.correlation import correlation_x10000
 from livespot.rules.selection import Choice, Eligibility, Ranked
+
+# Enough for the watch list and those behind it, and a millisecond of sums per selection.
+_CORRELATED = 12
 
 
 def filters_entry(infos: Mapping[str, SymbolInfo], cause: str, at_ms: int) -> AuditEntry:
@@ -117,16 +121,23 @@ def ranking_entry(
 
 
 def selection_entry(
-    choices: Sequence[Choice], cycle_id: str, config_hash: str, at_ms: int
+    choices: Sequence[Choice],
+    cycle_id: str,
+    config_hash: str,
+    at_ms: int,
+    returns: Mapping[str, Returns] | None = None,
 ) -> AuditEntry:
-    """The watch list, and who was kept off it."""
+    """The watch list, who was kept off it, and how alike the best of them move."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.TOPK_SELECTION,
             stage=Stage.WATCHLIST_ATTACH,
             ts_ms=at_ms,
             cycle_id=cycle_id,
-            data={"chosen": [choice.symbol for choice in choices if choice.chosen]},
+            data={
+                "chosen": [choice.symbol for choice in choices if choice.chosen],
+                "correlations": _correlations([item.symbol for item in choices], returns or {}),
+            },
         ),
         records=tuple(
             CycleSelection(
@@ -144,6 +155,20 @@ def selection_entry(
             for choice in choices
         ),
     )
+
+
+def _correlations(symbols: Sequence[str], returns: Mapping[str, Returns]) -> dict[str, object]:
+    """The upper triangle of the matrix, row by row, of the first symbols that have returns."""
+    known = [symbol for symbol in symbols if symbol in returns][:_CORRELATED]
+    series = [returns[symbol].log_return_bps for symbol in known]
+    return {
+        "symbols": known,
+        "missing": [returns[symbol].missing_count for symbol in known],
+        "x10000": [
+            [correlation_x10000(left, right) for right in series[row + 1 :]]
+            for row, left in enumerate(series)
+        ],
+    }
 
 
 def _day(ticker: Ticker24h | None) -> dict[str, object]:

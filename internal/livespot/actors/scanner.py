@@ -5,15 +5,17 @@ Writes: reference data to everybody; attachments to the feed; the watch list to 
 Owns: the universe, the ranking, the watch list and how long each symbol has been on it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import assert_never
+from functools import partial
+from typing import TypeVar, assert_never
 
 import anyio
 from anyio.abc import TaskStatus
 
 from livespot.actors import scan_records
+from livespot.actors.heart import while_beating
 from livespot.actors.mail import (
     AttachmentWanted,
     CommissionLearned,
@@ -43,10 +45,12 @@ from livespot.rules.thresholds import config_hash
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox, Reply
 
+T = TypeVar("T")
+
 _TICK_SECONDS = 0.5
 _ASK_SECONDS = 5.0
 _DAY_MS = 86_400_000
-_INFO_EVERY_MS = 3_600_000
+_INFO_EVERY_MS = 900_000
 _RETRY_MS = 5000
 _LINGER_MS = 300_000
 _SOURCE = "scanner"
@@ -117,7 +121,8 @@ class Scanner:
                 await self._read_succeeded(scan)
         except _READ_FAILED as error:
             await self._read_failed(scan, error)
-        if (scan.topn or scan.watched or scan.held) and now >= scan.deep_due_ms:
+        # Also with nothing to choose from: what waits for cycles to pass must not wait for symbols.
+        if (scan.tickers or scan.watched or scan.held) and now >= scan.deep_due_ms:
             scan.deep_due_ms = now + self.settings.timing.selection_cycle_ms
             await self._learn_commission(scan)
             await self._select(scan)
@@ -139,17 +144,21 @@ class Scanner:
             case _:
                 assert_never(message)
 
+    async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A read of the exchange, which may take several tries."""
+        return await while_beating(self.clock, self.beat, call)
+
     async def _learn_symbols(self, scan: _Scan) -> None:
-        infos = await self.reader.exchange_info()
+        infos = await self._read(self.reader.exchange_info)
         changed = {name: info for name, info in infos.items() if scan.infos.get(name) != info}
         at_boot = not scan.infos
         scan.infos = infos
         if changed:
-            await self._tell_symbols(changed, "boot" if at_boot else "hourly refresh")
+            await self._tell_symbols(changed, "BOOT" if at_boot else "PERIODIC")
 
     async def _refresh(self, scan: _Scan, wanted: FiltersRefreshWanted) -> None:
         try:
-            info = await self.reader.symbol_info(wanted.symbol)
+            info = await self._read(lambda: self.reader.symbol_info(wanted.symbol))
         except _READ_FAILED as error:
             await self._alert(f"cannot refresh the filters of {wanted.symbol}: {error}")
             return
@@ -165,7 +174,7 @@ class Scanner:
             await sink.send(learned)
 
     async def _scan_universe(self, scan: _Scan) -> None:
-        scan.tickers = await self.reader.tickers_24h()
+        scan.tickers = await self._read(self.reader.tickers_24h)
         now_ms = self.clock.now_ms()
         await self.state.send(TickersLearned(tickers=scan.tickers, at_ms=now_ms))
         quarantined = {s for s, row in scan.health.items() if row.quarantined_until_ms > now_ms}
@@ -214,7 +223,7 @@ class Scanner:
         digest = config_hash(self.settings)
         await self.audit.record(
             scan_records.ranking_entry(ranked, "DEEP", cycle_id, digest, now_ms),
-            scan_records.selection_entry(choices, cycle_id, digest, now_ms),
+            scan_records.selection_entry(choices, cycle_id, digest, now_ms, returns),
         )
         scan.watched = {symbol: scan.watched.get(symbol, 0) + 1 for symbol in chosen}
         await self._attach(scan)
@@ -248,10 +257,10 @@ class Scanner:
         now = self.clock.monotonic_ms()
         due = [s for s in scan.topn if now >= scan.commission_due_ms.get(s, 0)]
         try:
-            balances = await self.account.account() if due else None
+            balances = await self._read(self.account.account) if due else None
             for symbol in due if balances is not None else ():
                 scan.commission_due_ms[symbol] = now + _RETRY_MS
-                rates = await self.account.commission(symbol)
+                rates = await self._read(partial(self.account.commission, symbol))
                 free = balances.free(rates.discount_asset) if balances is not None else None
                 usable = free is not None and discount_is_usable(
                     rates,

@@ -1,11 +1,10 @@
 """Builds the dashboard from the audit database alone, in one short read transaction."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import msgspec
 
-from livespot.contracts.settings import AuditSettings, ChurnSettings, PanelSettings, RiskSettings
+from livespot.contracts.settings import PanelSettings
 from livespot.panel import system_queries, trade_queries
 from livespot.panel.advice import next_step
 from livespot.panel.dashboard import (
@@ -14,12 +13,18 @@ from livespot.panel.dashboard import (
     Dashboard,
     ExecutionView,
     HeaderView,
-    HealthView,
     PnlView,
     ProcessView,
 )
 from livespot.panel.database import PanelDatabase, PanelUnreadable
-from livespot.panel.system_queries import RunFacts
+from livespot.panel.gate_queries import gate
+from livespot.panel.limits import limits_of
+from livespot.panel.market_queries import market
+from livespot.panel.risk_queries import risk
+from livespot.panel.run_queries import run_tab
+from livespot.panel.selection_queries import selection
+from livespot.panel.system_queries import RunFacts, unsampled
+from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionTab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,28 +42,6 @@ class Vantage:
     settings: PanelSettings = field(default_factory=PanelSettings)
 
 
-class _Churn(msgspec.Struct, frozen=True):
-    max_cancel_replace_10s: int = 3
-    max_cancel_10s: int = 5
-    max_new_orders_10s: int = 5
-
-
-class _Risk(msgspec.Struct, frozen=True):
-    max_daily_loss: Decimal = RiskSettings().max_daily_loss
-
-
-class _Audit(msgspec.Struct, frozen=True):
-    writer_max_lag_ms: int = AuditSettings().writer_max_lag_ms
-
-
-class _Limits(msgspec.Struct, frozen=True):
-    """The part of a run's recorded configuration the panel compares with; the rest is ignored."""
-
-    churn: _Churn = _Churn()
-    risk: _Risk = _Risk()
-    audit: _Audit = _Audit()
-
-
 async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard:
     """One consistent snapshot. Raises `PanelUnreadable`."""
     try:
@@ -72,17 +55,18 @@ async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard
 
 
 async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Dashboard:
-    now, settings, limits = vantage.now_ms, vantage.settings, _limits(run.config_json)
+    now, settings, limits = vantage.now_ms, vantage.settings, limits_of(run.config_json)
     spans = await system_queries.stages(database, run)
     header = await system_queries.header(database, run, spans[0].stage if spans else "BOOT")
     execution = await trade_queries.execution(
         database,
-        ChurnSettings(**msgspec.structs.asdict(limits.churn)),
+        limits.churn,
         now,
         intents=settings.intents_recent_limit,
         diffs=settings.reconcile_diffs_recent_limit,
     )
     positions = await trade_queries.positions(database)
+    pnl = await trade_queries.pnl(database, positions, limits.risk.max_daily_loss, now)
     process = _process(run, vantage)
     return Dashboard(
         schema_version=SCHEMA_VERSION,
@@ -99,8 +83,13 @@ async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Das
         watchlist=await trade_queries.watchlist(database, settings.market_symbols_limit),
         orders=await trade_queries.orders(database),
         positions=positions,
-        pnl=await trade_queries.pnl(database, positions, limits.risk.max_daily_loss, now),
+        pnl=pnl,
         fills=await trade_queries.fills(database),
+        market=await market(database, settings.market_symbols_limit),
+        risk=await risk(database, limits, positions, pnl, now),
+        gate=await gate(database),
+        selection=await selection(database, limits.selection),
+        run=await run_tab(database, run, limits),
     )
 
 
@@ -117,15 +106,24 @@ def empty_dashboard(vantage: Vantage, note: str = "No run is recorded yet.") -> 
         next=next_step(process, header, execution, (), vantage.now_ms),
         alerts=AlertsView(),
         stages=(),
-        health=HealthView(),
+        health=unsampled(),
         execution=execution,
         decisions=(),
         watchlist=(),
         orders=(),
         positions=(),
-        pnl=PnlView(),
+        pnl=PnlView(unknown=_nothing("unrealised_quote", "max_daily_loss_quote")),
         fills=(),
+        market=MarketView(unknown=_nothing("symbols")),
+        risk=RiskTab(unknown=_nothing("gauges", "balance", "curve", "streaks", "fired")),
+        gate=GateTab(unknown=_nothing("failure_rate_x10000", "latency_p50_ms", "latency_p90_ms")),
+        selection=SelectionTab(unknown=_nothing("choices")),
+        run=RunTab(unknown=_nothing("manifest", "config")),
     )
+
+
+def _nothing(*names: str) -> dict[str, str]:
+    return dict.fromkeys(names, "nothing has run in this database yet")
 
 
 def _process(run: RunFacts, vantage: Vantage) -> ProcessView:
@@ -145,11 +143,3 @@ def _standing(run: RunFacts, *, running: bool | None) -> tuple[str, str]:
     if running:
         return "RUNNING", ""
     return "CRASHED", "The run has not ended, but no process holds its lock: it died."
-
-
-def _limits(config_json: str) -> _Limits:
-    try:
-        return msgspec.json.decode(config_json, type=_Limits)
-    except msgspec.MsgspecError:
-        # A configuration of another version is no reason to show nothing; the defaults stand in.
-        return _Limits()

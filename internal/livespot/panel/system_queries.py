@@ -277,8 +277,7 @@ async def health(
     per_minute = events[0] if events is not None else 0
     row = await database.first(_SAMPLE)
     if row is None or row[0] != run.run_id:
-        unsampled = dict.fromkeys(_MEASURED, "this run has not sampled itself yet")
-        return HealthView(events_per_minute=per_minute, unknown=unsampled)
+        return unsampled(per_minute)
     sample = msgspec.json.decode(row[2], type=_Sample)
     figures: dict[str, Any] = msgspec.structs.asdict(sample)
     boxes = tuple(MailboxView(**msgspec.structs.asdict(box)) for box in sample.mailboxes)
@@ -297,6 +296,14 @@ async def health(
             if figures[name] is None
         },
         **figures,
+    )
+
+
+def unsampled(events_per_minute: int = 0) -> HealthView:
+    """What is known before the first sample: nothing that is measured."""
+    return HealthView(
+        events_per_minute=events_per_minute,
+        unknown=dict.fromkeys(_MEASURED, "no sample of this run has been recorded yet"),
     )
 
 

@@ -25,7 +25,7 @@ class MarkView(Message, frozen=True):
 
 
 class LevelView(Message, frozen=True):
-    """A level that held for a time; `kind` is STOP, TARGET, TRAIL or ENTRY.
+    """A level that held for a time; `kind` is STOP, TARGET or TRAIL (where trailing begins).
 
     `to_ms` is null while the level is in force.
     """
@@ -34,6 +34,7 @@ class LevelView(Message, frozen=True):
     price: str
     from_ms: int
     to_ms: int | None = None
+    detail: str = ""
 
 
 class ChartView(Message, frozen=True):
@@ -83,7 +84,7 @@ class SymbolView(Message, frozen=True):
 
 
 class MarketView(Message, frozen=True):
-    """`price_symbols` of the watch list have a chart; the others only readings."""
+    """What is held first, then the watch list by rank; the first few are drawn."""
 
     symbols: tuple[SymbolView, ...] = ()
     unknown: Unknown = msgspec.field(default_factory=dict)

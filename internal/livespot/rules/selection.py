@@ -40,7 +40,7 @@ class Ranked:
     rank: int
     score_x10000: int
     reasons: tuple[ReasonCode, ...]
-    features: dict[str, int | Decimal]
+    features: dict[str, int | str | Decimal]
 
     @property
     def dropped(self) -> bool:
@@ -288,7 +288,12 @@ def _deep(item: DeepFeatures, settings: SelectionSettings) -> Ranked:
             "edge_estimate_bps": edge,
             "atr14_5m_bps": item.atr14_5m_bps,
             "spread_current_bps": spread,
+            "spread_p50_bps": micro.spread_bps_p50_60s,
+            "spread_p90_bps": micro.spread_bps_p90_60s,
+            "delta_spread_p90_bps": micro.delta_spread_bps_p90_10s,
             "imbalance_x10000": balance,
+            "regime": regime.label.value,
+            "direction": regime.direction.value,
             "trend_score_x10000": regime.trend_score_x10000,
             "range_score_x10000": regime.range_score_x10000,
         },
