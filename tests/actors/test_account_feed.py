@@ -55,6 +55,7 @@ class Connection:
     scripts: deque[list[UserEvent | Exception] | Exception]
     probes: int = 0
     opened: int = 0
+    doubtful: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
 
     @asynccontextmanager
@@ -164,10 +165,12 @@ async def test_a_silent_connection_is_probed_and_replaced_when_it_does_not_answe
     assert played.demands()[-1] is SignalLevel.DEGRADE
 
 
-async def test_a_rejected_key_pauses() -> None:
+async def test_a_rejected_key_is_a_loss_that_names_its_cause() -> None:
     played = await play(KeyRefused(-2015, "Invalid API-key, IP, or permissions for action."))
 
-    assert played.demands(SignalKind.KEY) == [SignalLevel.PAUSE]
+    demands = [m for m in played.boxes["governor"] if isinstance(m, HealthSignal)]
+    assert [d.level for d in demands] == [SignalLevel.DEGRADE, SignalLevel.DEGRADE]
+    assert "Invalid API-key" in demands[-1].detail
 
 
 async def test_a_moved_balance_makes_the_reconciler_read_all_of_it() -> None:

@@ -32,14 +32,18 @@ class _Measured:
 
     def __post_init__(self) -> None:
         self.at_ms: list[int] = []
+        self._over = False
 
     def server_now_ms(self) -> int:
         return self.clock.now_ms() + self.offset_ms
 
     async def resync(self) -> int:
+        if self._over:
+            self.done()
+            return 0
         self.at_ms.append(self.clock.monotonic_ms())
         if not self.answers:
-            self.done()
+            self._over = True
             return 0
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import FilterRefused, KeyRefused, Throttled
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
 from livespot.contracts.system import Alert, HealthSignal
@@ -260,14 +261,14 @@ async def test_a_new_life_withdraws_what_the_last_one_asked_for_by_time(tmp_path
         } <= kinds
 
 
-async def test_a_rejected_key_pauses(tmp_path: Path) -> None:
+async def test_a_rejected_key_is_cried_out(tmp_path: Path) -> None:
     async with bench(fresh(tmp_path)) as b:
         b.venue.script = [KeyRefused(-2015, "Invalid API-key")]
 
         await b.approve(a_decision())
 
-        signals = b.heard(b.actor.governor, HealthSignal)
-        assert (SignalKind.KEY, SignalLevel.PAUSE) in [(s.kind, s.level) for s in signals]
+        alerts = b.heard(b.actor.governor, Alert)
+        assert [a.severity for a in alerts if a.code is ReasonCode.API_KEY_REJECTED] == ["CRIT"]
 
 
 async def test_a_filter_rejection_asks_for_fresh_filters(tmp_path: Path) -> None:

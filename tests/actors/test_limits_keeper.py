@@ -11,7 +11,7 @@ import pytest
 from livespot.actors.limits_keeper import KeptSilence, LimitsKeeper
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import Throttled
+from livespot.contracts.errors import KeyRefused, Throttled
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.venue import BanState
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel
@@ -19,11 +19,12 @@ from livespot.runtime.mailboxes import Mailbox
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
 from livespot.testing.server_clock import FixedOffset
+from livespot.venue.key_state import KeyState
 from livespot.venue.weights import Priority, WeightBudget
 
 _NOW_MS = 1_700_000_040_000
 _OFFSET_MS = 7_000
-_SOURCES = {"ban", "throttle", "order count", "request weight"}
+_SOURCES = {"ban", "throttle", "order count", "request weight", "api key"}
 
 
 @dataclass
@@ -31,6 +32,7 @@ class _Bench:
     clock: ManualClock
     audit: RecordingAudit
     budget: WeightBudget
+    key: KeyState
     governor: Mailbox[GovernorInbox]
 
     async def heard(self, source: str) -> HealthSignal:
@@ -39,7 +41,6 @@ class _Bench:
             while True:
                 message = await self.governor.receive()
                 assert isinstance(message, HealthSignal)
-                assert message.kind is SignalKind.RATE_LIMIT
                 if message.source == source:
                     return message
 
@@ -57,6 +58,7 @@ async def _watched() -> AsyncIterator[_Bench]:
         clock=clock,
         audit=audit,
         budget=WeightBudget(server.server_now_ms),
+        key=KeyState(clock),
         governor=Mailbox("governor", 64, clock),
     )
     keeper = LimitsKeeper(
@@ -65,6 +67,7 @@ async def _watched() -> AsyncIterator[_Bench]:
         audit=audit,
         governor=bench.governor,
         budget=bench.budget,
+        key=bench.key,
         beat=lambda: None,
     )
     async with anyio.create_task_group() as tasks:
@@ -111,6 +114,7 @@ async def test_a_silence_met_by_any_request_is_told_until_its_time_is_over(
         bench.clock.advance(refusal.retry_after_ms)
         over = await bench.heard(source)
 
+    assert begun.kind is SignalKind.RATE_LIMIT
     assert (begun.level, begun.reason, begun.value) == (level, reason, refusal.retry_after_ms)
     assert over.level is SignalLevel.CLEAR
 
@@ -153,6 +157,18 @@ async def test_just_below_80_percent_nobody_is_alarmed() -> None:
         rest = [bench.governor.receive_nowait() for _ in range(3)]
 
     assert rest == [None, None, None]
+
+
+async def test_a_rejected_key_holds_pause_until_a_signed_request_is_taken_again() -> None:
+    async with _watched() as bench:
+        bench.key.note(KeyRefused(-2015, "Invalid API-key"), mutation=True)
+        rejected = await bench.heard("api key")
+        bench.key.note(None, mutation=False)
+        taken = await bench.heard("api key")
+
+    assert (rejected.kind, rejected.level) == (SignalKind.KEY, SignalLevel.PAUSE)
+    assert "stops that stand at the exchange" in rejected.detail
+    assert taken.level is SignalLevel.CLEAR
 
 
 def test_a_restored_ban_lets_nothing_through_not_even_a_new_connection() -> None:

@@ -6,13 +6,14 @@ connection's life.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 import anyio
 from anyio.abc import TaskStatus
 
+from livespot.actors.heart import Heart
 from livespot.actors.mail import (
     ExecutionInbox,
     GovernorInbox,
@@ -24,7 +25,7 @@ from livespot.actors.mail import (
 )
 from livespot.actors.sending import tell
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import KeyRefused, PayloadInvalid, Refused, Transient, Unreachable
+from livespot.contracts.errors import PayloadInvalid, Refused, Transient, Unreachable
 from livespot.contracts.orders import BalancesChanged, ListView, OrderUpdate
 from livespot.contracts.ports import Clock
 from livespot.contracts.streams import (
@@ -52,6 +53,11 @@ class UserConnection(Protocol):
 
     def open(self) -> AbstractAsyncContextManager[UserEvents]:
         """Entering raises `Transient` when it cannot be had, `Refused` when it was declined."""
+        ...
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a request on it stayed unanswered and nothing has arrived since."""
         ...
 
     async def probe(self) -> None:
@@ -82,6 +88,12 @@ class AccountFeed:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Connect, forward, reconnect; until cancelled."""
         task_status.started()
+        heart = Heart(self.clock, self.beat)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heart.run)
+            await self._follow(heart)
+
+    async def _follow(self, heart: Heart) -> None:
         await self._demand(SignalLevel.DEGRADE, "connecting")
         told_lost = False
         while True:
@@ -89,12 +101,9 @@ class AccountFeed:
             opened_ms: list[int] = []
             cause: Transient = Unreachable("the connection ended")
             try:
-                await self._serve(opened_ms)
+                await self._serve(heart, opened_ms)
             except Transient as error:
                 cause = error
-            except KeyRefused as error:
-                await self._key_rejected(error)
-                cause = Unreachable(f"the subscription was declined: {error}")
             except (Refused, PayloadInvalid) as error:
                 cause = Unreachable(f"the subscription failed: {error}")
             if opened_ms or not told_lost:
@@ -103,9 +112,11 @@ class AccountFeed:
             lived = self.clock.monotonic_ms() - opened_ms[0] if opened_ms else 0
             await self._wait(self.pauses.seconds(lived_ms=lived, cause=cause))
 
-    async def _serve(self, opened_ms: list[int]) -> None:
+    async def _serve(self, heart: Heart, opened_ms: list[int]) -> None:
         """One connection's life; always ends by an error that says why."""
-        async with self.connection.open() as events:
+        async with AsyncExitStack() as stack:
+            with heart.awaiting():
+                events = await stack.enter_async_context(self.connection.open())
             opened_ms.append(self.clock.monotonic_ms())
             await self._live()
             heard_ms = self.clock.monotonic_ms()
@@ -119,9 +130,10 @@ class AccountFeed:
                 if event is not None:
                     heard_ms = now
                     await self._forward(event)
-                elif now - heard_ms >= _PROBE_EVERY_MS:
+                elif now - heard_ms >= _PROBE_EVERY_MS or self.connection.doubtful:
                     # Silence is normal on a quiet account, and looks just like a dead connection.
-                    await self.connection.probe()
+                    with heart.awaiting():
+                        await self.connection.probe()
                     heard_ms = self.clock.monotonic_ms()
 
     async def _forward(self, event: UserEvent) -> None:
@@ -163,17 +175,6 @@ class AccountFeed:
             reason=ReasonCode.USER_STREAM_LOST,
             source="account_feed",
             detail=detail[:300],
-            at_ms=self.clock.now_ms(),
-        )
-        await tell(self.governor, signal)
-
-    async def _key_rejected(self, error: KeyRefused) -> None:
-        signal = HealthSignal(
-            kind=SignalKind.KEY,
-            level=SignalLevel.PAUSE,
-            reason=ReasonCode.API_KEY_REJECTED,
-            source="account_feed",
-            detail=error.message[:300],
             at_ms=self.clock.now_ms(),
         )
         await tell(self.governor, signal)

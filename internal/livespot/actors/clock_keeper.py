@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskStatus
 
+from livespot.actors.heart import while_beating
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.codes import ReasonCode
@@ -48,7 +49,7 @@ class ClockKeeper:
             if self.clock.monotonic_ms() < due_ms:
                 continue
             try:
-                moved = await self.server_clock.resync()
+                moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
             except (Transient, Refused, PayloadInvalid) as error:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
                 await self._say(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))

@@ -159,13 +159,9 @@ class AnswerBook:
         if outcome.filter_name:
             await tell(ports.scanner, FiltersRefreshWanted(symbol=symbol, cause="REJECT"))
         if outcome.key_refused:
-            await ports.demand(
-                SignalKind.KEY,
-                SignalLevel.PAUSE,
-                ReasonCode.API_KEY_REJECTED,
-                source="execution",
-                detail=f"code {outcome.code}",
-            )
+            # PAUSE is asked for, and withdrawn, where every signed request passes.
+            text = f"{intent.role} {intent.order_intent_id}: {outcome.message}"
+            await ports.alert(Severity.CRIT, ReasonCode.API_KEY_REJECTED, text, symbol=symbol)
         if outcome.clock is not None:
             self._check_clock(after_refusal=True)
         if outcome.throttled is not None:

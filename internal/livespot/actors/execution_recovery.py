@@ -4,11 +4,13 @@ Re-entrant: a crash at any point leaves work that the next boot does again in th
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
 from livespot.actors.entry_desk import EntryDesk
 from livespot.actors.execution_work import Shop
+from livespot.actors.heart import while_beating
 from livespot.actors.mail import RecoverySummary
 from livespot.actors.order_reading import read_order
 from livespot.actors.order_tracker import Change
@@ -136,8 +138,13 @@ class Recovery:
             for intent in self._shop.resolver.cases():
                 case = self._shop.resolver.claim(intent.order_intent_id)
                 if case is not None:
-                    self._ports.beat()
-                    await self._apply_findings(await self._shop.resolver.investigate(case))
+                    # A round is several reads, and each may take its whole limit.
+                    findings = await while_beating(
+                        self._ports.clock,
+                        self._ports.beat,
+                        partial(self._shop.resolver.investigate, case),
+                    )
+                    await self._apply_findings(findings)
 
     async def _wind_down(self, unknown: list[OrderIntent]) -> None:
         open_entries = {

@@ -1,7 +1,7 @@
 """Watches what the exchange allows, keeps its silences over a restart, and tells the governor.
 
-Reads: the request budget. Writes: RATE_LIMIT events, from which the next run restores a ban;
-`HealthSignal` RATE_LIMIT. Owns: nothing but what it last told.
+Reads: the request budget, the state of the key. Writes: RATE_LIMIT events, from which the next run
+restores a ban; `HealthSignal`s RATE_LIMIT and KEY. Owns: nothing but what it last told.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from livespot.actors.mail import GovernorInbox
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.base import Message
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import KeyRefused
 from livespot.contracts.ports import Clock
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.venue import BanState, ServerClock
@@ -24,6 +25,10 @@ from livespot.runtime.mailboxes import Mailbox
 
 _TICK_SECONDS = 0.25
 _WEIGHT_DEGRADE_PCT = 80
+_NO_KEY = (
+    "the exchange rejects the API key with {code}: nothing can be sent or cancelled, positions are "
+    "guarded only by the stops that stand at the exchange"
+)
 
 
 class KeptSilence(Message, frozen=True):
@@ -51,6 +56,15 @@ class Budget(Protocol):
         ...
 
 
+class KeyHealth(Protocol):
+    """What is known of the API key."""
+
+    @property
+    def rejection(self) -> KeyRefused | None:
+        """The refusal that still stands."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Course:
     """One of the silences: its source's name, the level it asks for, and why."""
@@ -62,9 +76,7 @@ class _Course:
 
 
 _COURSES = (
-    _Course(
-        "ban", SignalLevel.PAUSE, ReasonCode.RATE_LIMIT_418, lambda bans: bans.banned_until_ms
-    ),
+    _Course("ban", SignalLevel.PAUSE, ReasonCode.RATE_LIMIT_418, lambda bans: bans.banned_until_ms),
     _Course(
         "throttle",
         SignalLevel.DEGRADE,
@@ -87,6 +99,7 @@ class LimitsKeeper:
     audit: AuditPort
     governor: Mailbox[GovernorInbox]
     budget: Budget
+    key: KeyHealth
     beat: Callable[[], None]
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -103,7 +116,7 @@ class LimitsKeeper:
             if bans != kept and (kept is not None or bans != BanState()):
                 await self._keep(bans)
             kept = bans
-            for signal in self._signals(bans):
+            for signal in (*self._signals(bans), self._key()):
                 if told.get(signal.source) is not signal.level:
                     told[signal.source] = signal.level
                     await self.governor.send(signal)
@@ -149,6 +162,18 @@ class LimitsKeeper:
             )
         )
         return signals
+
+    def _key(self) -> HealthSignal:
+        """Ends by itself once a signed request is taken again; PAUSE stays until a resume."""
+        rejection = self.key.rejection
+        return HealthSignal(
+            kind=SignalKind.KEY,
+            level=SignalLevel.CLEAR if rejection is None else SignalLevel.PAUSE,
+            reason=ReasonCode.API_KEY_REJECTED,
+            source="api key",
+            detail="" if rejection is None else _NO_KEY.format(code=rejection.code),
+            at_ms=self.clock.now_ms(),
+        )
 
     def _silence(self, course: _Course, left_ms: int) -> HealthSignal:
         silent = left_ms > 0

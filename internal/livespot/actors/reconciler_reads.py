@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
+from livespot.actors.heart import while_beating
 from livespot.actors.mail import AccountObserved, ExecutionInbox, PositionInbox, RiskInbox
 from livespot.actors.sending import tell
 from livespot.contracts.errors import NoSuchOrder, Unreachable
@@ -56,7 +57,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The exchange's side of the comparison. Every read is bounded and beats the heart first."""
+    """The exchange's side of the comparison. Every read is bounded; the heart beats meanwhile."""
 
     settings: Settings
     clock: Clock
@@ -69,12 +70,16 @@ class Reading:
 
     async def bounded(self, call: Callable[[], Awaitable[T]]) -> T:
         """One read within its time limit. Raises what the read raises, or `Unreachable`."""
-        self.beat()
-        try:
-            with self.clock.fail_after(self.settings.intents.rest_query_timeout_ms / 1000):
-                return await call()
-        except TimeoutError as error:
-            raise Unreachable("a read took longer than its limit") from error
+        limit_seconds = self.settings.intents.rest_query_timeout_ms / 1000
+
+        async def read() -> T:
+            try:
+                with self.clock.fail_after(limit_seconds):
+                    return await call()
+            except TimeoutError as error:
+                raise Unreachable("a read took longer than its limit") from error
+
+        return await while_beating(self.clock, self.beat, read)
 
     async def symbol(
         self, watch: Watch, symbol: str, believed: Iterable[StoredOrder]

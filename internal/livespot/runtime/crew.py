@@ -330,6 +330,7 @@ def _limits_keeper(seams: Seams, house: House) -> Actor:
         audit=seams.writer,
         governor=house.wires.governor,
         budget=seams.venue.budget,
+        key=seams.venue.key,
         beat=house.heartbeats.beat_of("limits keeper"),
     )
 

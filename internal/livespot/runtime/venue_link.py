@@ -7,6 +7,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.transport import HttpTransport, SocketTransport
 from livespot.contracts.venue import OrderTransport
 from livespot.venue.caller import RestCaller
+from livespot.venue.key_state import KeyState
 from livespot.venue.market_stream import MarketStream
 from livespot.venue.rest import BinanceRest
 from livespot.venue.rest_orders import RestOrders
@@ -26,6 +27,7 @@ class VenueLink:
     market_stream: MarketStream
     server_clock: TimeSync
     budget: WeightBudget
+    key: KeyState
 
 
 def link_venue(
@@ -44,18 +46,21 @@ def link_venue(
         signer=signer,
         read_timeout_seconds=settings.intents.rest_query_timeout_ms / 1000,
     )
+    connection = WsApiConnection(
+        transport=sockets,
+        url=settings.venue.ws_api_url,
+        clock=clock,
+        server_clock=caller.server_clock,
+        signer=signer,
+        budget=caller.budget,
+    )
+    connection.key = caller.key
     return VenueLink(
         reads=BinanceRest(caller),
         orders=RestOrders(caller, timeout_seconds=settings.timing.mutation_timeout_ms / 1000),
-        account_events=WsApiConnection(
-            transport=sockets,
-            url=settings.venue.ws_api_url,
-            clock=clock,
-            server_clock=caller.server_clock,
-            signer=signer,
-            budget=caller.budget,
-        ),
+        account_events=connection,
         market_stream=MarketStream(sockets, settings.venue.ws_url, clock, caller.budget),
         server_clock=caller.server_clock,
         budget=caller.budget,
+        key=caller.key,
     )

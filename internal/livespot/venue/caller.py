@@ -17,8 +17,9 @@ from livespot.contracts.errors import (
 from livespot.contracts.ports import Clock
 from livespot.contracts.transport import HttpAnswer, HttpTransport
 from livespot.venue.codec_market import decode_time
+from livespot.venue.key_state import KeyState
 from livespot.venue.params import Params
-from livespot.venue.refusals import HALVES_CODES, Forbidden, classify, rest_answer
+from livespot.venue.refusals import HALVES_CODES, Failure, Forbidden, classify, rest_answer
 from livespot.venue.signing import Signer, query_string, signed_query
 from livespot.venue.time_sync import TimeSync
 from livespot.venue.weights import Priority, WeightBudget
@@ -62,7 +63,7 @@ _DEFAULT_TOLERANCE = ReadTolerance()
 class RestCaller:
     """The one way to speak REST to one exchange with one key.
 
-    Owns the measured server clock and the request budget.
+    Owns the measured server clock, the request budget and what is known of the key.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class RestCaller:
     ) -> None:
         self.server_clock = TimeSync(clock, self._sample_time, max_rtt_ms=tolerance.max_rtt_ms)
         self.budget = WeightBudget(self.server_clock.server_now_ms)
+        self.key = KeyState(clock)
         self.clock = clock
         self._transport = transport
         self._base_url = base_url.rstrip("/")
@@ -134,6 +136,8 @@ class RestCaller:
             raise Unreachable(str(error)) from error
 
     async def _send(self, call: Call, timeout_seconds: float) -> HttpAnswer:
+        if call.signed:
+            self.key.require_usable(mutation=call.mutation_id is not None)
         window = self.budget.spend(call.weight, call.priority, places_orders=call.places_orders)
         url, headers = self._address(call)
         answer = await self._transport.request(
@@ -141,14 +145,20 @@ class RestCaller:
         )
         self.budget.observe(answer.headers, window)
         if 200 <= answer.status < 300:
+            self._note_key(call, None)
             return answer
         read = rest_answer(answer, self.server_clock.server_now_ms())
         failure = classify(read, mutation_id=call.mutation_id)
+        self._note_key(call, failure)
         if isinstance(failure, Throttled):
             self.budget.silence(failure)
         elif read.code in HALVES_CODES and not isinstance(failure, OutcomeUnknown):
             return answer
         raise failure
+
+    def _note_key(self, call: Call, failure: Failure | None) -> None:
+        if call.signed:
+            self.key.note(failure, mutation=call.mutation_id is not None)
 
     def _address(self, call: Call) -> tuple[str, dict[str, str]]:
         url = f"{self._base_url}{call.path}"

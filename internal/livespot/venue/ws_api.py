@@ -21,6 +21,7 @@ from livespot.contracts.streams import UserEvent, UserEvents
 from livespot.contracts.transport import Socket, SocketTransport
 from livespot.contracts.venue import ServerClock
 from livespot.venue.codec_info import rate_limits
+from livespot.venue.key_state import KeyState
 from livespot.venue.params import Params
 from livespot.venue.refusals import HALVES_CODES, Answer, banned_ms, classify
 from livespot.venue.signing import Signer, signed_params
@@ -109,13 +110,21 @@ class WsApiConnection:
         self._server_clock = server_clock
         self._signer = signer
         self._budget = budget
+        # Replaced by whoever lets another adapter sign with the same key.
+        self.key = KeyState(clock)
         self._socket: Socket | None = None
         self._waiting: dict[int, _Waiting] = {}
         self._next_id = 1
+        self._doubtful = False
 
     @property
     def connected(self) -> bool:
         return self._socket is not None
+
+    @property
+    def doubtful(self) -> bool:
+        """A request stayed unanswered and nothing has arrived since: it may be half open."""
+        return self._doubtful
 
     @asynccontextmanager
     async def open(self, *, user_events: bool = True) -> AsyncIterator[UserEvents]:
@@ -127,6 +136,8 @@ class WsApiConnection:
         """
         if self._socket is not None:
             raise RuntimeError("the connection is open already")
+        if user_events:
+            self.key.require_room()
         self._budget.spend(_CONNECT_WEIGHT, Priority.QUERY)
         send, receive = anyio.create_memory_object_stream[UserEvent](_MOST_EVENTS)
         failure: LivespotError | None = None
@@ -135,7 +146,7 @@ class WsApiConnection:
                 open_socket(self._transport, self._url, self._budget) as socket,
                 anyio.create_task_group() as tasks,
             ):
-                self._socket = socket
+                self._socket, self._doubtful = socket, False
                 events = _Events(receive)
                 tasks.start_soon(self._read, socket, send, events)
                 try:
@@ -163,6 +174,9 @@ class WsApiConnection:
         socket = self._socket
         if socket is None:
             raise NotSent("the WebSocket API is not connected")
+        mutation = call.mutation_id is not None
+        if call.method != "session.status":
+            self.key.require_usable(mutation=mutation)
         window = self._budget.spend(call.weight, call.priority, places_orders=call.places_orders)
         try:
             frame = await self._exchange(socket, call, timeout_seconds)
@@ -172,6 +186,8 @@ class WsApiConnection:
             raise OutcomeUnknown(call.mutation_id, str(error)) from error
         self._budget.observe_limits(rate_limits(frame.rate_limits), window)
         if frame.status == 200 and not given(frame.error):
+            if call.method != "session.status":
+                self.key.accepted(mutation=mutation)
             return SocketReply(bytes(frame.result), failed=False)
         return self._failed(frame, call)
 
@@ -191,6 +207,7 @@ class WsApiConnection:
                 await socket.send(msgspec.json.encode(request).decode())
                 await waiting.settled.wait()
         except TimeoutError as error:
+            self._doubtful = True
             raise Unreachable(f"{call.method}: no reply in {timeout_seconds} s") from error
         finally:
             self._waiting.pop(number, None)
@@ -208,6 +225,7 @@ class WsApiConnection:
         body = frame.error
         answer = _answer(frame.status, body, self._server_clock.server_now_ms())
         failure = classify(answer, mutation_id=call.mutation_id)
+        self.key.note(failure, mutation=call.mutation_id is not None)
         if isinstance(failure, Throttled):
             self._budget.silence(failure)
         elif answer.code in HALVES_CODES and not isinstance(failure, OutcomeUnknown):
@@ -238,6 +256,7 @@ class WsApiConnection:
         try:
             while True:
                 frame = read(_FRAME, await socket.receive(), "WebSocket API frame")
+                self._doubtful = False
                 if given(frame.event):
                     self._take_event(frame.event, send)
                 else:
