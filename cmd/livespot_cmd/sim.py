@@ -58,4 +58,4 @@ def sim(  # noqa: PLR0913  one parameter per option
         data=data,
         resume=resume,
     )
-    return run_loop(simulate, order, LiveConsole())
+    return run_loop(simulate, order, LiveConsole(sound=order.loaded.settings.alerts.sound))

@@ -3,11 +3,13 @@
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from livespot.contracts.errors import ExitCode
 from livespot.testing.two_books import disagreements
-from livespot.testing.workshop import workshop
+from livespot.testing.webhook_catcher import catching
+from livespot.testing.workshop import PATIENT, workshop
 
 _OUTCOMES = "SELECT action, reason, outcome <> '' FROM operator_commands ORDER BY at_ms, nonce"
 _RELEASE = "SELECT outcome FROM operator_commands WHERE action = 'RELEASE'"
@@ -82,3 +84,32 @@ async def test_a_stop_file_ends_the_run(tmp_path: Path) -> None:
         assert mode == "EXIT"
         assert "KILL_SWITCH_FILE" in reasons
         assert await disagreements(shop.paths) == []
+
+
+@pytest.mark.slow
+async def test_alerts_reach_a_webhook_and_its_address_reaches_nothing_else(tmp_path: Path) -> None:
+    token = "T" * 40
+    alerts = '[alerts]\nwebhook = "hook"\nwebhook_min_severity = "INFO"\n'
+    async with catching() as catcher, workshop(tmp_path, PATIENT + alerts) as shop:
+        hook = tmp_path / "hook"
+        hook.write_text(f"{catcher.url}/{token}\n", encoding="ascii")
+        hook.chmod(0o600)
+        await shop.exchange()
+        run = shop.sim("--resume")
+        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.call("halt", "--reason", "rehearsal", "--var", str(shop.paths.var))
+
+        assert await run.ended() == ExitCode.CLEAN
+        bodies = [msgspec.json.decode(it.body) for it in catcher.caught]
+        assert {it.target for it in catcher.caught} == {f"/hook/{token}"}
+        assert "a test by livespot doctor: alerts reach you here" in [it["text"] for it in bodies]
+        codes = [it["code"] for it in bodies]
+        assert codes[-1] == "ENTER_EXIT"
+        assert {"ENTER_DEGRADE", "ENTER_NORMAL"} <= set(codes)
+        written = [p for p in shop.paths.var.rglob("*") if p.is_file()]
+        assert [p.name for p in written if token.encode() in p.read_bytes()] == []
+        assert token not in run.output + run.errors
+        [(reason, outcome)] = shop.rows(
+            "SELECT reason, outcome FROM operator_commands WHERE action = 'HALT'"
+        )
+        assert (reason, outcome) == ("rehearsal", "accepted")

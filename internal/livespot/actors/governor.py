@@ -14,6 +14,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskStatus
 
+from livespot.actors.alert_records import alert_entry
 from livespot.actors.mail import ExposureWanted, GovernorInbox, ReleaseWanted
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
@@ -22,7 +23,7 @@ from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.ports import Clock
-from livespot.contracts.records import AlertRow, SysModeRow
+from livespot.contracts.records import SysModeRow
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import (
     ActiveReason,
@@ -256,7 +257,7 @@ class Governor:
                     ),
                 ),
             ),
-            _alert_entry(alert, _STAGES[mode], count=1),
+            alert_entry(alert, _STAGES[mode], count=1),
         )
         alerts.note(alert, self.clock.monotonic_ms())
         if not tightening:
@@ -279,7 +280,7 @@ class Governor:
         )
         count = alerts.note(stamped, self.clock.monotonic_ms())
         if count == 1:
-            await self._commit(_alert_entry(stamped, Stage.STATE_UPDATE, count=count))
+            await self._commit(alert_entry(stamped, Stage.STATE_UPDATE, count=count))
             self.announce(stamped)
 
     async def _commit(self, *entries: AuditEntry) -> bool:
@@ -397,20 +398,6 @@ def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason])
     more = f" and {len(active) - 1} more" if len(active) > 1 else ""
     detail = f": {first.detail}" if first.detail else ""
     return f"{move} because of {first.code}{measured}{detail}{more}"
-
-
-def _alert_entry(alert: Alert, stage: Stage, *, count: int) -> AuditEntry:
-    return AuditEntry(
-        draft=AuditDraft(
-            event_type=EventType.ALERT_RAISED,
-            stage=stage,
-            ts_ms=alert.at_ms,
-            reasons=(alert.code, *alert.reasons),
-            symbol=alert.symbol,
-            data={"severity": alert.severity, "text": alert.text, "count": count},
-        ),
-        records=(AlertRow(alert=alert),),
-    )
 
 
 def _unreached(name: str, now_ms: int) -> Alert:

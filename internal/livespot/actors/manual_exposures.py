@@ -2,6 +2,7 @@
 
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.contracts.audit import AuditEntry, AuditPort
+from livespot.contracts.ports import Clock
 from livespot.contracts.records import ManualExposureRow
 from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import Severity, Stage
@@ -12,12 +13,13 @@ async def obey_exposure(
     command: OperatorCommand,
     exposures: dict[str, ManualExposureRow],
     audit: AuditPort,
-    now_ms: int,
+    clock: Clock,
 ) -> Alert:
     """Keep `exposures` as the command asks, once row and outcome are durable; what to tell.
 
     Raises `AuditUnwritable`, and then nothing has changed.
     """
+    now_ms = clock.now_ms()
     row, outcome = manual_exposure.obeyed(command, exposures, now_ms)
     entry = command_entry(command, outcome, stage=Stage.RISK_VERDICT, now_ms=now_ms)
     if row is not None:

@@ -74,7 +74,6 @@ from livespot.contracts.system import Alert, ModeChanged, OperatorCommand
 from livespot.contracts.venue import OrderCounts
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
-from livespot.rules.manual_exposure import is_exposed
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Reserve
 from livespot.rules.risk import RiskView, assess, held_elsewhere
@@ -136,8 +135,8 @@ class RiskOfficer:
             case ReleaseWanted():
                 await self._release(memory, message.command)
             case ExposureWanted(command=command):
-                now_ms, own = self.clock.now_ms(), memory.exposures
-                await self.governor.send(await obey_exposure(command, own, self.audit, now_ms))
+                told = await obey_exposure(command, memory.exposures, self.audit, self.clock)
+                await self.governor.send(told)
             case MutationCounted():
                 await self._count_mutation(memory, message)
             case Marks() | AccountObserved() | BalancesChanged() | LatencySeen() | ModeChanged():
@@ -228,7 +227,7 @@ class RiskOfficer:
             returns=returns,
             recheck=recheck,
             order_cap=self.order_cap,
-            manual_exposure=is_exposed(memory.exposures, decision.symbol),
+            manual_exposure=memory.is_exposed(decision.symbol),
         )
         verdict = assess(decision, snapshot, view)
         return Judged(decision=decision, snapshot=snapshot, view=view, verdict=verdict)

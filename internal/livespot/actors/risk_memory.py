@@ -36,7 +36,7 @@ from livespot.contracts.vocabulary import (
     Stage,
     SysMode,
 )
-from livespot.rules import pnl, quarantine, reserves, risk_counters
+from livespot.rules import manual_exposure, pnl, quarantine, reserves, risk_counters
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Cash, Reserve
 from livespot.rules.risk import RiskView
@@ -66,6 +66,9 @@ class RiskMemory:
 
     def faults_of(self, symbol: str) -> SymbolFaults:
         return self.faults.get(symbol) or SymbolFaults(symbol=symbol)
+
+    def is_exposed(self, symbol: str) -> bool:
+        return manual_exposure.is_exposed(self.exposures, symbol)
 
 
 async def restored(ledger: LedgerReader, settings: Settings, now_ms: int) -> RiskMemory:

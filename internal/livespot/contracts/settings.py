@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from livespot.contracts.base import Message, require
-from livespot.contracts.vocabulary import FallbackKind
+from livespot.contracts.vocabulary import FallbackKind, Severity, WebhookShape
 
 Ms = Annotated[int, Meta(ge=1, le=604_800_000)]
 Bps = Annotated[int, Meta(ge=0, le=10_000)]
@@ -333,8 +333,23 @@ class LiveSettings(Message, frozen=True):
 
 
 class AlertSettings(Message, frozen=True):
+    """`webhook` names the private file that holds the address; empty means off."""
+
     sound: bool = False
     webhook: str = ""
+    webhook_shape: WebhookShape = WebhookShape.JSON
+    webhook_min_severity: Severity = Severity.WARN
+    webhook_timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5000
+    webhook_max_per_minute: Annotated[int, Meta(ge=1, le=60)] = 10
+
+    def __post_init__(self) -> None:
+        # An address may be a secret, and this file is stored with every run: it is not quoted.
+        require(
+            "://" not in self.webhook,
+            "webhook",
+            "***",
+            "must name a private file with the address in it, not be the address",
+        )
 
 
 class Settings(Message, frozen=True):

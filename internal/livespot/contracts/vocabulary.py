@@ -327,3 +327,12 @@ class OperatorAction(StrEnum):
     HALT = "HALT"
     EXPOSURE_OPEN = "EXPOSURE_OPEN"
     EXPOSURE_CLOSE = "EXPOSURE_CLOSE"
+
+
+class WebhookShape(StrEnum):
+    """How a webhook wants an alert."""
+
+    JSON = "JSON"
+    TELEGRAM = "TELEGRAM"
+    NTFY = "NTFY"
+    SLACK = "SLACK"

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 
 from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Severity
 from livespot.evidence.summary import RunSummary
 from livespot.evidence.telling import lines, render
 from livespot.panel.console import plain_line, render_live
@@ -32,8 +33,9 @@ class _Console(Console):
 class LiveConsole:
     """Shows one run. Machine-readable output never comes here; this is for people."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sound: bool = False) -> None:
         self._console = _Console(stderr=False, soft_wrap=False)
+        self._sound = sound
         self._told_panel = False
 
     def say(self, text: str) -> None:
@@ -53,6 +55,8 @@ class LiveConsole:
             markup=False,
             soft_wrap=True,
         )
+        if self._sound and alert.severity is not Severity.INFO and self._console.is_terminal:
+            self._console.bell()
 
     def summarise(self, summary: RunSummary) -> None:
         """The last thing a simulation says."""

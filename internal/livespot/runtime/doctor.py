@@ -15,6 +15,7 @@ from livespot.runtime.disk import RealDisk
 from livespot.runtime.doctor_checks_account import account_probes
 from livespot.runtime.doctor_checks_gate import gate_probes
 from livespot.runtime.doctor_checks_local import local_probes
+from livespot.runtime.doctor_checks_operator import operator_probes
 from livespot.runtime.doctor_checks_store import store_probes
 from livespot.runtime.doctor_checks_venue import (
     Venue,
@@ -56,6 +57,9 @@ async def examine(plan: DoctorPlan) -> tuple[Check, ...]:
         for probe in (*local_probes(plan), *store_probes(plan)):
             rows.extend(await looked_at(probe, plan))
     rows.extend(await _outside(plan))
+    if Need.LOCAL in plan.needs:
+        for probe in operator_probes(plan):
+            rows.extend(await looked_at(probe, plan))
     redactor = Redactor(secret.reveal() for secret in plan.secrets.all())
     return tuple(_masked(row, redactor) for row in rows)
 
@@ -80,7 +84,14 @@ async def examine_simulation(
     The panel's port is left out: the panel says itself when it is taken, and nothing depends on it.
     """
     return await _examine_connected(
-        paths, loaded, secrets, clock, check_port=False, check_live_lock=False, speed=speed
+        paths,
+        loaded,
+        secrets,
+        clock,
+        check_port=False,
+        check_live_lock=False,
+        check_standing=False,
+        speed=speed,
     )
 
 

@@ -38,7 +38,7 @@ class DoctorPlan:
     `speed` is how many market seconds pass in one second of the machine, so that an impatient
     clock does not make a healthy answer look late. A run that holds the instance lock or serves the
     panel itself switches off `check_instance` and `check_port`; one that sends no real order needs
-    no `check_live_lock`.
+    no `check_live_lock`, and one that only just begins no `check_standing`.
     """
 
     paths: Paths
@@ -53,6 +53,7 @@ class DoctorPlan:
     check_port: bool = True
     check_instance: bool = True
     check_live_lock: bool = True
+    check_standing: bool = True
     speed: int = 1
     prompts: Path = field(default_factory=prompts_directory)
 

@@ -3,24 +3,30 @@
 import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.secret import Secret
+from livespot.contracts.settings import AlertSettings
+from livespot.rules.alert_webhook import address_problem, hidden_parts
 
 NAMES = ("BINANCE_API_KEY", "BINANCE_API_SECRET", "OPENAI_API_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What the environment carried; an absent one is an empty `Secret`, which is false."""
+    """What the environment carried; an absent one is an empty `Secret`, which is false.
+
+    `webhook` is the address alerts go to, read from a private file of its own.
+    """
 
     binance_api_key: Secret
     binance_api_secret: Secret
     openai_api_key: Secret
+    webhook: Secret = field(default_factory=lambda: Secret(""))
 
     def missing(self) -> tuple[str, ...]:
         """Names of the variables that are not set."""
@@ -28,9 +34,10 @@ class Secrets:
         return tuple(name for name, value in zip(NAMES, values, strict=True) if not value)
 
     def all(self) -> tuple[Secret, ...]:
-        """Every secret that is set, for the masking filters."""
+        """Every secret that is set, and the telling parts of the webhook, for masking."""
         values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)
-        return tuple(value for value in values if value)
+        parts = hidden_parts(self.webhook.reveal()) if self.webhook else ()
+        return (*(value for value in values if value), *(Secret(part) for part in parts))
 
 
 def read_secrets(dotenv: Path) -> Secrets:
@@ -50,6 +57,29 @@ def read_secrets(dotenv: Path) -> Secrets:
         binance_api_secret=Secret(_key_text(values["BINANCE_API_SECRET"].strip())),
         openai_api_key=Secret(values["OPENAI_API_KEY"].strip()),
     )
+
+
+def webhook_file(settings: AlertSettings, beside: Path) -> Path:
+    """Where the address is kept; `beside` is the path of the `.env` file."""
+    return beside.parent / Path(settings.webhook).expanduser()
+
+
+def read_webhook(settings: AlertSettings, beside: Path) -> Secret:
+    """The address in the file that `alerts.webhook` names; empty when there is none named.
+
+    A relative name is looked for beside the `.env` file. Raises `ConfigInvalid` for a file that is
+    missing, that others can read, or that holds no usable address, never quoting what is in it.
+    """
+    if not settings.webhook:
+        return Secret("")
+    path = webhook_file(settings, beside)
+    if not path.is_file():
+        raise ConfigInvalid([f"alerts.webhook names {path}, which is no file"])
+    address = _private_text(path, "ascii").strip()
+    problem = address_problem(settings.webhook_shape, address)
+    if problem:
+        raise ConfigInvalid([f"the file alerts.webhook names ({path.name}) {problem}"])
+    return Secret(address)
 
 
 def environment_of_a_child() -> dict[str, str]:

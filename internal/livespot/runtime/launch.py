@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,12 +23,14 @@ from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
+from livespot.rules.alert_webhook import Origin
+from livespot.runtime.alerting import courier_on, webhook_line
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SystemEntropy
-from livespot.runtime.environment import Secrets
+from livespot.runtime.environment import Secrets, read_webhook
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.paths import Paths, prompts_directory
@@ -85,11 +87,13 @@ class Running:
 async def run_launch(launch: Launch) -> ExitCode:
     """Run until stopped; the process's exit code.
 
-    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
-    written or sent.
+    Raises `ConfigInvalid`, `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed`
+    before anything was written or sent.
     """
     disk = RealDisk()
     paths = launch.paths
+    webhook = read_webhook(launch.loaded.settings.alerts, paths.dotenv)
+    launch = replace(launch, secrets=replace(launch.secrets, webhook=webhook))
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
     with disk.lock(paths.lock, _note(launch)):
@@ -128,6 +132,7 @@ async def _built(
         sockets = WebsocketsTransport(clock)
         signer = load_signer(launch.secrets.binance_api_key, launch.secrets.binance_api_secret)
         prompt = _prompt()
+        courier, announce = None, launch.announce
         store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
         writer = AuditWriter(
             run_id=birth.run_id,
@@ -139,6 +144,14 @@ async def _built(
             redactor=redactor,
             prev_hash=birth.last.last_hash if birth.last is not None else "",
         )
+        if launch.secrets.webhook:
+            origin = Origin(run_id=birth.run_id, mode=birth.mode)
+            line = await stack.enter_async_context(
+                webhook_line(
+                    launch.secrets.webhook, settings.alerts, origin=origin, redactor=redactor
+                )
+            )
+            courier, announce = courier_on(line, audit=writer, market=clock, tell=announce)
         running = Running(run_id=birth.run_id, paths=paths, clock=clock, gate=SendGate())
         panel = PanelServer(
             database=paths.database,
@@ -173,9 +186,10 @@ async def _built(
                 ledger=ledger,
                 control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
                 host=Host(paths.database),
-                announce=launch.announce,
+                announce=announce,
                 watchdog=_watchdog(launch),
                 panel=panel,
+                courier=courier,
             ),
         )
         running.gate = system.house.gate

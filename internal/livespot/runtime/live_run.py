@@ -22,7 +22,7 @@ def run_live(
 
     The limit is lifted by setting it, in the configuration, to what the operator wants.
     """
-    console = LiveConsole()
+    console = LiveConsole(sound=loaded.settings.alerts.sound)
     launch = Launch(
         mode=Mode.LIVE,
         paths=paths,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.audit import AuditWriter
 from livespot.actors.governor import ControlFiles
 from livespot.actors.health import HostFigures
@@ -43,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """The world. `watchdog` and `panel` are None where nobody watches or looks."""
+    """The world. `watchdog`, `panel` and `courier` are None where nobody needs them."""
 
     clock: Clock
     entropy: Entropy
@@ -56,6 +57,7 @@ class Seams:
     announce: Callable[[Alert], None]
     watchdog: Callable[[Heartbeats, SendGate], Watchdog] | None = None
     panel: Actor | None = None
+    courier: AlertCourier | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

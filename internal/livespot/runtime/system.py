@@ -7,11 +7,19 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
+from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked, SymbolsLearned
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import ExitCode, Fatal, PayloadInvalid, Refused, Transient
+from livespot.contracts.errors import (
+    ExitCode,
+    Fatal,
+    LivespotError,
+    PayloadInvalid,
+    Refused,
+    Transient,
+)
 from livespot.contracts.market import SymbolInfo
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
@@ -94,10 +102,14 @@ class System:
             async with anyio.create_task_group() as infra:
                 await infra.start(self.seams.writer.run)
                 infra.start_soon(self._tick)
+                if self.seams.courier is not None:
+                    infra.start_soon(self._carry_alerts, self.seams.courier)
                 await self.seams.writer.commit(*self._birth())
                 try:
                     await self._live(watchdog, task_status)
                 finally:
+                    if self.seams.courier is not None:
+                        await self.seams.courier.finish()
                     await self._say_goodbye()
                     self.seams.writer.close()
                     infra.cancel_scope.cancel()
@@ -225,6 +237,13 @@ class System:
                     text=f"there is no panel: {error}",
                 )
             )
+
+    async def _carry_alerts(self, courier: AlertCourier) -> None:
+        """Under its own guard like the panel: alerts that stay here end nothing."""
+        try:
+            await courier.run()
+        except (OSError, LivespotError) as error:
+            _log.error("alert_courier_ended", cause=str(error))
 
     async def _stop_trading(self) -> None:
         """Execution first (no new entries, working ones cancelled), then position, then silence."""

@@ -1,0 +1,47 @@
+"""Opens the way of alerts out of the process: the webhook with a client of its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from livespot.actors.alert_courier import AlertCourier, WebhookLine
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.ports import Clock
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.secret import Secret
+from livespot.contracts.settings import AlertSettings
+from livespot.contracts.system import Alert
+from livespot.rules.alert_webhook import Origin
+from livespot.runtime.clock import SystemClock
+from livespot.venue.http_client import HttpxTransport
+
+_POOL = 2
+
+
+@asynccontextmanager
+async def webhook_line(
+    address: Secret, settings: AlertSettings, *, origin: Origin, redactor: Redactor
+) -> AsyncIterator[WebhookLine]:
+    """A line on its own connections, so that a slow webhook never stands in an order's way."""
+    clock = SystemClock()
+    async with HttpxTransport(clock, pool=_POOL) as http:
+        yield WebhookLine(
+            address=address,
+            settings=settings,
+            origin=origin,
+            http=http,
+            clock=clock,
+            redactor=redactor,
+        )
+
+
+def courier_on(
+    line: WebhookLine, *, audit: AuditPort, market: Clock, tell: Callable[[Alert], None]
+) -> tuple[AlertCourier, Callable[[Alert], None]]:
+    """A courier, and the way of announcing that tells the console first and then the courier."""
+    courier = AlertCourier(line, audit=audit, market=market, tell=tell)
+
+    def announce(alert: Alert) -> None:
+        tell(alert)
+        courier.offer(alert)
+
+    return courier, announce
