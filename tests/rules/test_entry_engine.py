@@ -109,7 +109,7 @@ def test_a_verdict_that_is_too_old_places_nothing() -> None:
 def test_the_ttl_ends_with_a_cancel_that_spares_a_partial_fill() -> None:
     state, commands = step(working(), engine.Ticked(), T0 + 30_000)
 
-    assert commands == (engine.Cancel(order_id=1, only_new=True, tries=1),)
+    assert commands == (engine.Cancel(order_id=1, only_new=True, tries=1, attempt=0),)
     assert state.phase is Phase.CANCELLING
 
 
@@ -162,7 +162,7 @@ def test_restricted_cancels_take_the_path_of_a_partial_fill() -> None:
     assert commands == ()
 
     _, commands = step(state, engine.Ticked(), T0 + 31_700)
-    assert commands == (engine.Cancel(order_id=1, only_new=False, tries=1),)
+    assert commands == (engine.Cancel(order_id=1, only_new=False, tries=1, attempt=0),)
 
 
 def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
@@ -170,7 +170,7 @@ def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
 
     assert step(state, engine.Ticked(), T0 + 29_999)[1] == ()
     assert step(state, engine.Ticked(), T0 + 30_000)[1] == (
-        engine.Cancel(order_id=1, only_new=False, tries=1),
+        engine.Cancel(order_id=1, only_new=False, tries=1, attempt=0),
     )
 
 
@@ -184,7 +184,7 @@ def test_a_lost_cancel_is_repeated_after_a_second_and_reported_after_five() -> N
         assert step(state, engine.Ticked(), now + 999)[1] == ()
         now += 1000
         state, again = step(state, engine.Ticked(), now)
-        assert again == (engine.Cancel(order_id=1, only_new=True, tries=tries),)
+        assert again == (engine.Cancel(order_id=1, only_new=True, tries=tries, attempt=0),)
 
     assert isinstance(commands[0], engine.CancelStuck)
     assert state.phase is Phase.QUERYING
@@ -252,7 +252,7 @@ def test_an_execution_of_an_earlier_attempt_stops_the_present_one() -> None:
 
     _, commands = step(state, seen(OrderStatus.CANCELED, "2"), T0 + 31_300)
 
-    assert commands == (engine.Cancel(order_id=2, only_new=True, tries=1),)
+    assert commands == (engine.Cancel(order_id=2, only_new=True, tries=1, attempt=1),)
 
 
 def _wants_more(commands: tuple[engine.Command, ...]) -> bool:
@@ -289,6 +289,8 @@ class AgainstAnExchange(RuleBasedStateMachine):
                     self.cancel = command
                 case engine.Finish():
                     self.finished = True
+                case engine.Replace():
+                    raise AssertionError("this entry reprices by cancel and place")
                 case engine.QueryOrder() | engine.Weigh() | engine.CancelStuck():
                     pass
 

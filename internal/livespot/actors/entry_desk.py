@@ -4,11 +4,15 @@
 through the desk. *Owns* the running entries.
 """
 
-from dataclasses import dataclass, field
-from decimal import Decimal
-
 import msgspec
 
+from livespot.actors.entry_case import (
+    EntryCase,
+    base_fee_bps,
+    ended_without,
+    part_is_protectable,
+    place_event,
+)
 from livespot.actors.entry_weighing import weigh
 from livespot.actors.execution_work import Answered, AttemptWeighed, OrderRead, Shop, Work
 from livespot.actors.mail import ApprovedEntry, EntryEnded, EntryOpened, ProposalEnded
@@ -19,7 +23,7 @@ from livespot.actors.sending import tell
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
-from livespot.contracts.market import Snapshot, SymbolInfo
+from livespot.contracts.market import SymbolInfo
 from livespot.contracts.orders import ListRequest, OrderIntent
 from livespot.contracts.vocabulary import (
     IntentAction,
@@ -31,36 +35,19 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.rules import entry_engine as engine
-from livespot.rules.exit_requests import cancel_mutation
+from livespot.rules.exit_requests import cancel_mutation, replacing
 from livespot.rules.intent_ids import entry_intent_id
-from livespot.rules.quantize import OrderRefused, protectable
+from livespot.rules.quantize import OrderRefused
 from livespot.rules.requests import (
     EntryDraft,
     Mutation,
+    attached_kind,
     entry_mutation,
     request_of,
 )
 
 # A finished entry waits this long for the fills of its last execution before it is announced.
 _FILLS_WAIT_MS = 1000
-
-
-@dataclass(slots=True)
-class EntryCase:
-    """One entry. `attempts` maps each attempt's intent to its number."""
-
-    decision: Decision
-    snapshot: Snapshot | None
-    info: SymbolInfo | None
-    state: engine.EntryState
-    attempt_decision: Decision
-    weighed_ms: int
-    attempts: dict[str, int] = field(default_factory=dict)
-    cancels: dict[str, str] = field(default_factory=dict)
-    current: str = ""
-    opened: bool = False
-    finish: engine.Finish | None = None
-    finished_ms: int = 0
 
 
 class EntryDesk:
@@ -94,6 +81,7 @@ class EntryDesk:
             approved_ms=message.approved_at_ms,
             now_ms=now,
             max_age_ms=self._ports.settings.timing.decision_max_age_ms,
+            replaces=self._replaces(info),
         )
         case = EntryCase(
             decision=decision,
@@ -113,8 +101,11 @@ class EntryDesk:
         """
         if self.owns(intent.order_intent_id):
             return True
-        if decision.entry_plan is None or decision.symbol in self._cases:
+        if decision.entry_plan is None:
             return False
+        known = self._cases.get(decision.symbol)
+        if known is not None:
+            return self._join(known, decision, intent)
         tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
         unknown = intent.state is IntentState.SENT_UNKNOWN
         qty = decision.risk_verdict.approved_qty if decision.risk_verdict else ZERO
@@ -146,6 +137,18 @@ class EntryDesk:
             await self.order_changed(tracked)
         return True
 
+    def _join(self, case: EntryCase, decision: Decision, intent: OrderIntent) -> bool:
+        """An unanswered cancel-replace outlived its engine: its older order joins the newer."""
+        tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
+        state = case.state
+        awaited = state.phase is engine.Phase.UNRESOLVED and state.old is None
+        same = case.decision.decision_id == decision.decision_id
+        if tracked is None or not (same and awaited and intent.attempt < state.attempt):
+            return False
+        case.attempts[intent.order_intent_id] = intent.attempt
+        case.state = engine.beside(state, tracked.view, intent.attempt)
+        return True
+
     def _refusal(self, symbol: str, info: SymbolInfo | None) -> ReasonCode | None:
         if self.stopping or not self._ports.gate.entries_open:
             return ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
@@ -159,7 +162,8 @@ class EntryDesk:
 
     async def _decline(self, decision: Decision, reason: ReasonCode) -> None:
         now = self._ports.clock.now_ms()
-        await tell(self._ports.risk, _ended(decision, "", engine_reasons=(reason,), at_ms=now))
+        ended = ended_without(decision, "", engine_reasons=(reason,), at_ms=now)
+        await tell(self._ports.risk, ended)
         await self._release_proposal(decision, (reason,))
 
     async def _release_proposal(self, decision: Decision, reasons: tuple[ReasonCode, ...]) -> None:
@@ -211,7 +215,7 @@ class EntryDesk:
         event = engine.OrderSeen(
             order=tracked.view,
             attempt=case.attempts[tracked.intent_id],
-            protectable=self._protectable(case, tracked.view.executed_qty),
+            protectable=part_is_protectable(case, tracked.view.executed_qty, self._ports.settings),
             answers_cancel=answers_cancel,
         )
         await self._feed(case, event)
@@ -225,7 +229,7 @@ class EntryDesk:
         if intent_id in case.cancels:
             await self._cancel_answered(case, intent_id, done.outcome)
             return
-        event = _place_event(done.outcome)
+        event = place_event(done.outcome)
         if event is not None:
             await self._feed(case, event)
 
@@ -245,7 +249,7 @@ class EntryDesk:
         if case is None or case.decision.decision_id != done.decision_id:
             return
         plan = done.decision.entry_plan if done.decision is not None else None
-        if done.decision is None or plan is None or done.attempt != case.state.attempt + 1:
+        if done.decision is None or plan is None or done.attempt != case.state.next_attempt:
             await self._feed(case, engine.WeighedAway(reason=done.reason))
             return
         case.attempt_decision = done.decision
@@ -259,12 +263,19 @@ class EntryDesk:
             return
         await self._send_cancel(case, order_id=0, only_new=False)
 
+    def _replaces(self, info: SymbolInfo) -> bool:
+        """Whether a reprice may cancel and place at once: only an entry without a list can."""
+        attached = attached_kind(info, self._ports.settings.exit)
+        return attached is None and info.cancel_replace_allowed
+
     async def _cancel_answered(self, case: EntryCase, intent_id: str, outcome: Outcome) -> None:
-        if case.cancels[intent_id] != case.current:
+        target, old = case.cancels[intent_id], case.state.old
+        awaited = case.state.attempt if old is None else old.attempt
+        if case.attempts.get(target) != awaited:
             return
         match outcome.ending:
             case Ending.ACCEPTED:
-                tracked = self._shop.tracker.order_of(case.current, IntentRole.ENTRY)
+                tracked = self._shop.tracker.order_of(target, IntentRole.ENTRY)
                 if tracked is None or not tracked.view.status.is_terminal:
                     await self._feed(case, engine.CancelFoundNothing())
             case Ending.REFUSED if "cancel restrictions" in outcome.message:
@@ -283,6 +294,7 @@ class EntryDesk:
             now_ms=self._ports.clock.now_ms(),
             settings=self._ports.settings.entry,
         )
+        case.current = case.intent_of(case.state.attempt) or case.current
         await self._carry_out(case, commands)
 
     async def _carry_out(self, case: EntryCase, commands: tuple[engine.Command, ...]) -> None:
@@ -290,9 +302,12 @@ class EntryDesk:
             match command:
                 case engine.Place():
                     await self._place(case, command)
+                case engine.Replace():
+                    await self._replace(case, command)
                 case engine.Cancel():
+                    target = case.intent_of(command.attempt)
                     await self._send_cancel(
-                        case, order_id=command.order_id, only_new=command.only_new
+                        case, order_id=command.order_id, only_new=command.only_new, target=target
                     )
                 case engine.QueryOrder():
                     self._query(case, command.order_id)
@@ -312,6 +327,34 @@ class EntryDesk:
                     await self._announce(case)
 
     async def _place(self, case: EntryCase, command: engine.Place) -> None:
+        mutation = self._attempt(case, command)
+        if isinstance(mutation, OrderRefused):
+            refused = engine.PlaceRefused(crossed=False, reason=mutation.reason)
+            await self._feed(case, refused)
+            return
+        self._launch(case, mutation, command.attempt)
+
+    async def _replace(self, case: EntryCase, command: engine.Replace) -> None:
+        placement = self._attempt(case, command)
+        if isinstance(placement, OrderRefused):
+            refused = engine.PlaceRefused(crossed=False, reason=placement.reason)
+            await self._feed(case, refused)
+            return
+        target = case.intent_of(command.replaced)
+        cancel = await self._cancel_of(target, command.order_id, only_new=True)
+        case.cancels[cancel.intent.order_intent_id] = target
+        self._launch(case, replacing(cancel, placement), command.attempt)
+
+    def _launch(self, case: EntryCase, mutation: Mutation, attempt: int) -> None:
+        intent_id = mutation.intent.order_intent_id
+        case.attempts[intent_id] = attempt
+        case.current = intent_id
+        self._shop.dispatch(mutation)
+
+    def _attempt(
+        self, case: EntryCase, command: engine.Place | engine.Replace
+    ) -> Mutation | OrderRefused:
+        """The request of one attempt with its row, not sent yet."""
         if case.info is None:
             raise ValueError(f"{case.decision.decision_id!r} is wound down and may not place")
         market = command.order_type is OrderType.MARKET
@@ -330,24 +373,26 @@ class EntryDesk:
             attempt=command.attempt,
             order_type=command.order_type,
             info=case.info,
-            base_fee_bps=self._base_fee_bps(case),
+            base_fee_bps=base_fee_bps(case, self._ports.settings),
             recv_window_ms=self._shop.desk.entry_recv_window_ms(),
             now_ms=self._ports.clock.now_ms(),
             not_after_ms=case.weighed_ms + self._ports.settings.timing.decision_max_age_ms,
             standing=self._shop.tracker.standing(case.decision.symbol, but=case.attempts),
         )
-        mutation = entry_mutation(draft, self._ports.settings.exit)
-        if isinstance(mutation, OrderRefused):
-            refused = engine.PlaceRefused(crossed=False, reason=mutation.reason)
-            await self._feed(case, refused)
-            return
-        case.attempts[intent_id] = command.attempt
-        case.current = intent_id
+        return entry_mutation(draft, self._ports.settings.exit)
+
+    async def _send_cancel(
+        self, case: EntryCase, *, order_id: int, only_new: bool, target: str = ""
+    ) -> None:
+        """Cancel the order of an attempt's intent; the present one's unless told otherwise."""
+        owner = target or case.current
+        mutation = await self._cancel_of(owner, order_id, only_new=only_new)
+        case.cancels[mutation.intent.order_intent_id] = owner
         self._shop.dispatch(mutation)
 
-    async def _send_cancel(self, case: EntryCase, *, order_id: int, only_new: bool) -> None:
-        target = self._shop.tracker.intents[case.current]
-        mutation = cancel_mutation(
+    async def _cancel_of(self, intent_id: str, order_id: int, *, only_new: bool) -> Mutation:
+        target = self._shop.tracker.intents[intent_id]
+        return cancel_mutation(
             target,
             order_id=order_id,
             orig_client_order_id=target.client_order_id,
@@ -357,8 +402,6 @@ class EntryDesk:
             ),
             now_ms=self._ports.clock.now_ms(),
         )
-        case.cancels[mutation.intent.order_intent_id] = case.current
-        self._shop.dispatch(mutation)
 
     def _query(self, case: EntryCase, order_id: int) -> None:
         ports, symbol = self._ports, case.decision.symbol
@@ -381,10 +424,10 @@ class EntryDesk:
 
     async def _announce(self, case: EntryCase) -> None:
         """Tell everybody once the fills of the last order are booked, or after a short wait."""
-        finish, tracker = case.finish, self._shop.tracker
+        finish = case.finish
         if finish is None:
             return
-        tracked = tracker.order_of(case.current, IntentRole.ENTRY)
+        tracked = self._bought(case)
         waited = self._ports.clock.monotonic_ms() - case.finished_ms
         if (
             finish.executed > 0
@@ -396,7 +439,7 @@ class EntryDesk:
         del self._cases[case.decision.symbol]
         now = self._ports.clock.now_ms()
         await self._withdraw_demands(case)
-        ended = _ended(case.decision, case.current, engine_reasons=finish.reasons, at_ms=now)
+        ended = ended_without(case.decision, case.current, engine_reasons=finish.reasons, at_ms=now)
         if tracked is not None and finish.executed > 0:
             ended = self._with_fill(case, ended, tracked)
         await tell(self._ports.risk, ended)
@@ -414,13 +457,21 @@ class EntryDesk:
                 detail="the entry is over",
             )
 
+    def _bought(self, case: EntryCase) -> Tracked | None:
+        """The order of the attempt that executed, else that of the last one."""
+        orders = [self._shop.tracker.order_of(i, IntentRole.ENTRY) for i in case.attempts]
+        bought = [order for order in orders if order is not None and order.view.executed_qty > 0]
+        return bought[-1] if bought else self._shop.tracker.order_of(case.current, IntentRole.ENTRY)
+
     def _with_fill(self, case: EntryCase, ended: EntryEnded, tracked: Tracked) -> EntryEnded:
         view = tracked.view
-        legs = {a.role: a.client_order_id for a in self._shop.tracker.aliases_of(case.current)}
-        request = request_of(self._shop.tracker.intents[case.current].payload)
+        owner = tracked.intent_id
+        legs = {a.role: a.client_order_id for a in self._shop.tracker.aliases_of(owner)}
+        request = request_of(self._shop.tracker.intents[owner].payload)
         armed = isinstance(request, ListRequest) and view.status is OrderStatus.FILLED
         return msgspec.structs.replace(
             ended,
+            order_intent_id=owner,
             filled_qty=view.executed_qty,
             filled_quote=view.cumulative_quote,
             attached_list_id=view.order_list_id if armed else -1,
@@ -439,55 +490,3 @@ class EntryDesk:
             ),
             None,
         )
-
-    def _base_fee_bps(self, case: EntryCase) -> int:
-        if case.snapshot is not None:
-            return case.snapshot.cost_inputs.base_fee_bps
-        return self._ports.settings.venue.taker_bps
-
-    def _protectable(self, case: EntryCase, executed: Decimal) -> bool:
-        exits, constraints = case.attempt_decision.exit_plan, case.decision.constraints
-        if exits is None or executed <= 0:
-            return False
-        lowest = exits.sl_price * (10_000 - self._ports.settings.exit.stop_limit_offset_bps)
-        return protectable(
-            executed,
-            constraints,
-            self._base_fee_bps(case),
-            lowest / 10_000,
-            self._ports.settings.risk.max_dust_bps,
-        )
-
-
-def _place_event(outcome: Outcome) -> engine.Event | None:
-    match outcome.ending:
-        case Ending.ACCEPTED:
-            return None
-        case Ending.UNKNOWN:
-            return engine.PlaceUnknown()
-        case _:
-            crossed = "would immediately match" in outcome.message
-            reason = ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK if crossed else outcome.reason
-            return engine.PlaceRefused(crossed=crossed, reason=reason)
-
-
-def _ended(
-    decision: Decision,
-    intent_id: str,
-    *,
-    engine_reasons: tuple[ReasonCode, ...],
-    at_ms: int,
-) -> EntryEnded:
-    """An entry that bought nothing."""
-    return EntryEnded(
-        decision_id=decision.decision_id,
-        symbol=decision.symbol,
-        order_intent_id=intent_id,
-        filled_qty=ZERO,
-        filled_quote=ZERO,
-        attached_list_id=-1,
-        tp_client_id="",
-        sl_client_id="",
-        reasons=engine_reasons,
-        at_ms=at_ms,
-    )

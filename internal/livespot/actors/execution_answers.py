@@ -9,7 +9,7 @@ from livespot.actors.mail import (
     SubmitAnswered,
     SubmitTimedOut,
 )
-from livespot.actors.mutation_desk import Ending, Outcome
+from livespot.actors.mutation_desk import NOT_ATTEMPTED, Ending, Outcome
 from livespot.actors.order_tracker import Change
 from livespot.actors.sending import tell
 from livespot.contracts.audit import AuditDraft, AuditEntry
@@ -18,6 +18,7 @@ from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Transi
 from livespot.contracts.orders import OrderIntent
 from livespot.contracts.vocabulary import (
     EventType,
+    IntentAction,
     IntentRole,
     IntentState,
     Severity,
@@ -111,8 +112,9 @@ class AnswerBook:
             reasons = (ReasonCode.ORDER_SUBMIT_TIMEOUT, ReasonCode.INTENT_SENT_UNKNOWN)
         elif outcome.ending is not Ending.ACCEPTED:
             reasons = (self._reason(intent, outcome),)
+        plain = EventType.ORDER_CANCEL if cancel else EventType.ORDER_SUBMIT
         draft = AuditDraft(
-            event_type=EventType.ORDER_CANCEL if cancel else EventType.ORDER_SUBMIT,
+            event_type=EventType.ORDER_CANCEL_REPLACE if intent.request_id else plain,
             stage=Stage.EXECUTE_INTENT,
             ts_ms=self._ports.clock.now_ms(),
             reasons=reasons,
@@ -133,14 +135,14 @@ class AnswerBook:
 
     async def _tell_counters(self, intent: OrderIntent, outcome: Outcome) -> None:
         ports, now = self._ports, self._ports.clock.now_ms()
+        counted = _counted_as(intent, outcome)
+        if counted is not None:
+            told = MutationCounted(
+                symbol=intent.symbol, action=counted, role=intent.role, at_ms=now
+            )
+            await tell(ports.risk, told)
         if outcome.ending not in _LEFT:
             return
-        await tell(
-            ports.risk,
-            MutationCounted(
-                symbol=intent.symbol, action=intent.action, role=intent.role, at_ms=now
-            ),
-        )
         if outcome.ending is Ending.UNKNOWN:
             await tell(ports.risk, SubmitTimedOut(symbol=intent.symbol, at_ms=now))
         else:
@@ -258,3 +260,13 @@ class AnswerBook:
             source="execution",
             detail=detail,
         )
+
+
+def _counted_as(intent: OrderIntent, outcome: Outcome) -> IntentAction | None:
+    """What a request counts as against churn: a cancel-replace once, attempted or not."""
+    if not intent.request_id:
+        return intent.action if outcome.ending in _LEFT else None
+    if intent.role is IntentRole.CANCEL:
+        return None
+    left = outcome.ending in _LEFT or outcome.message == NOT_ATTEMPTED
+    return IntentAction.CANCEL_REPLACE if left else None

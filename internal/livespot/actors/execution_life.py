@@ -200,7 +200,11 @@ class ExecutionLife:
 
     # ---- results of jobs
 
-    async def _answered(self, done: Answered) -> None:
+    async def _answered(self, answer: Answered) -> None:
+        for half in answer.halves:
+            await self._half_answered(half)
+
+    async def _half_answered(self, done: Answered) -> None:
         change = await self._answers.record(done)
         await self._apply(change)
         mutation, outcome = done.mutation, done.outcome

@@ -153,7 +153,8 @@ class Recovery:
             if stored.role == IntentRole.ENTRY.value
         }
         open_entries |= {i.order_intent_id for i in unknown if i.role is IntentRole.ENTRY}
-        for intent_id in sorted(open_entries):
-            intent = self._shop.tracker.intents[intent_id]
+        found = [self._shop.tracker.intents[intent_id] for intent_id in sorted(open_entries)]
+        # Of an unanswered cancel-replace the newer attempt leads, the older joins it.
+        for intent in sorted(found, key=lambda intent: -intent.attempt):
             if intent.state not in (IntentState.FAILED_TERMINAL, IntentState.NOT_FOUND):
                 await self.adopt(intent)

@@ -1,6 +1,6 @@
 """What the parts of execution hand to its one loop, and the counters of attempts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -34,6 +34,19 @@ class Created:
 class Answered:
     mutation: Mutation
     outcome: Outcome
+
+    @property
+    def halves(self) -> "tuple[Answered, ...]":
+        """One answer for each row; without a word of its own the first half shares the other's."""
+        halves = self.mutation.halves
+        if len(halves) == 1:
+            return (self,)
+        cancel, placement = halves
+        first = self.outcome.cancelled or self.outcome
+        return (
+            Answered(mutation=cancel, outcome=first),
+            Answered(mutation=placement, outcome=replace(self.outcome, cancelled=None)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +136,13 @@ class Shop:
 
     def dispatch(self, mutation: Mutation) -> None:
         """Let a mutation go its way; its answer comes back as `Answered`."""
-        if not self.tracker.register(mutation):
+        halves = mutation.halves
+        known = [half for half in halves if half.intent.order_intent_id in self.tracker.intents]
+        if known:
             self.crew.put(Answered(mutation=mutation, outcome=REUSED))
             return
+        for half in halves:
+            self.tracker.register(half)
 
         async def job() -> Work:
             outcome = await self.desk.send(

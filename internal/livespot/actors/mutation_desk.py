@@ -4,9 +4,10 @@
 round trip times from which an entry's time to live is derived.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -28,6 +29,7 @@ from livespot.contracts.errors import (
 )
 from livespot.contracts.ids import is_accepted_client_order_id
 from livespot.contracts.orders import (
+    CancelReplaceAnswer,
     CancelReplaceRequest,
     CancelRequest,
     ListRequest,
@@ -45,6 +47,9 @@ UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _SHUTTING_DOWN = -1016
 # The matching engine's words for a symbol that takes no orders, or not of this kind, just now.
 _HALTED = ("Market is closed", "in this trading phase", "for this phase")
+NOT_ATTEMPTED = "not attempted: the order to be replaced was not cancelled"
+_UNKNOWN_ORDER = -2011
+_FILTER_FAILURE = re.compile(r"Filter failure: (\w+)")
 _ENTRY_WINDOW_MS = (1500, 5000)
 _ROUND_TRIPS = 100
 _LEDGER_SLACK_S = 10.0
@@ -62,7 +67,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is known after a call; the last members classify a refusal for those who react."""
+    """What is known after a call; the last members classify a refusal for those who react.
+
+    `cancelled` is the end of a cancel-replace's first half, where the two ended differently.
+    """
 
     ending: Ending
     code: int = 0
@@ -75,6 +83,7 @@ class Outcome:
     clock: ClockRefused | None = None
     key_refused: bool = False
     throttled: Throttled | None = None
+    cancelled: "Outcome | None" = None
 
 
 class MutationDesk:
@@ -105,10 +114,12 @@ class MutationDesk:
         ports = self._ports
         limit_s = ports.settings.timing.mutation_timeout_ms / 1000
         with ports.clock.move_on_after(limit_s + _LEDGER_SLACK_S, shield=True):
-            intent = mutation.intent
             try:
                 await ports.audit.commit(
-                    ledger.creation(intent, mutation.aliases, cycle_id=ports.cycles.next())
+                    *(
+                        ledger.creation(half.intent, half.aliases, cycle_id=ports.cycles.next())
+                        for half in mutation.halves
+                    )
                 )
             except LedgerViolation as error:
                 return Outcome(
@@ -116,7 +127,8 @@ class MutationDesk:
                     message=str(error),
                     reason=ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK,
                 )
-            self._intents[intent.order_intent_id] = intent
+            for half in mutation.halves:
+                self._intents[half.intent.order_intent_id] = half.intent
             created()
             closed = self._closed(mutation)
             if closed is not None:
@@ -166,6 +178,9 @@ class MutationDesk:
 
     async def _call(self, mutation: Mutation) -> Outcome:
         orders, request = self._ports.orders, mutation.request
+        if mutation.cancel is not None:
+            answer = await orders.cancel_replace(_one_request(mutation, mutation.cancel))
+            return _of_both(answer)
         match request:
             case OrderRequest():
                 placed = await orders.place(request)
@@ -196,12 +211,13 @@ class MutationDesk:
         return None
 
     async def _move(self, mutation: Mutation, step: ledger.Step) -> None:
-        intent_id = mutation.intent.order_intent_id
-        moved, entry = ledger.transition(
-            self._intents[intent_id], step, cycle_id=self._ports.cycles.next()
-        )
-        await self._ports.audit.commit(entry)
-        self._intents[intent_id] = moved
+        ids = [half.intent.order_intent_id for half in mutation.halves]
+        moves = [
+            ledger.transition(self._intents[one], step, cycle_id=self._ports.cycles.next())
+            for one in ids
+        ]
+        await self._ports.audit.commit(*(entry for _, entry in moves))
+        self._intents.update((moved.order_intent_id, moved) for moved, _ in moves)
 
 
 def _unsent(reason: ReasonCode, at_ms: int) -> ledger.Step:
@@ -215,6 +231,36 @@ def _unsent(reason: ReasonCode, at_ms: int) -> ledger.Step:
 
 def _accepted(updates: tuple[OrderUpdate, ...], order_list: ListView | None) -> Outcome:
     return Outcome(ending=Ending.ACCEPTED, updates=updates, order_list=order_list)
+
+
+def _one_request(placement: Mutation, cancel: Mutation) -> CancelReplaceRequest:
+    if not isinstance(placement.request, OrderRequest):
+        raise LedgerViolation("only a single order can take another's place")
+    if not isinstance(cancel.request, CancelRequest):
+        raise LedgerViolation("the first half of a cancel-replace is a cancel")
+    return CancelReplaceRequest(cancel=cancel.request, order=placement.request)
+
+
+def _of_both(answer: CancelReplaceAnswer) -> Outcome:
+    """Each half of a cancel-replace by its own result."""
+    ended = (*((answer.cancelled,) if answer.cancelled else ()), *answer.also_ended)
+    first = _accepted(ended, None)
+    if answer.cancel_error is not None:
+        first = _refusal(_typed(*answer.cancel_error))
+    if not answer.place_attempted:
+        return Outcome(ending=Ending.NOT_SENT, message=NOT_ATTEMPTED, cancelled=first)
+    if answer.place_error is not None:
+        return replace(_refusal(_typed(*answer.place_error)), cancelled=first)
+    placed = (answer.placed,) if answer.placed is not None else ()
+    return replace(_accepted(placed, None), cancelled=first)
+
+
+def _typed(code: int, message: str) -> Refused:
+    """The refusal of one half, as specific as that of a whole request."""
+    if code == _UNKNOWN_ORDER and "Unknown order" in message:
+        return NoSuchOrder(code, message)
+    found = _FILTER_FAILURE.match(message)
+    return FilterRefused(code, message, filter_name=found[1]) if found else Refused(code, message)
 
 
 def _reason_of(error: Refused) -> ReasonCode:

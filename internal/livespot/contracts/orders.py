@@ -170,13 +170,17 @@ class PlaceAnswer(Message, frozen=True):
 
 
 class CancelReplaceAnswer(Message, frozen=True):
-    """Both halves, each accepted (an update) or refused (code and message)."""
+    """Both halves, each accepted (an update) or refused (code and message).
+
+    `also_ended` are the other orders of a list that the cancelled one took with it.
+    """
 
     cancelled: OrderUpdate | None
     cancel_error: tuple[int, str] | None
     placed: OrderUpdate | None
     place_error: tuple[int, str] | None
     place_attempted: bool
+    also_ended: tuple[OrderUpdate, ...] = ()
 
 
 class Balance(Message, frozen=True):

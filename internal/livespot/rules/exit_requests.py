@@ -226,3 +226,18 @@ def _sell_intent(
         created_at_ms=draft.now_ms,
         updated_at_ms=draft.now_ms,
     )
+
+
+def replacing(cancel: Mutation, placement: Mutation) -> Mutation:
+    """One cancel-replace: the placement goes out only when the cancel was done.
+
+    Both rows name the request by the new order's client id.
+    """
+    request_id = placement.intent.client_order_id
+    return msgspec.structs.replace(
+        placement,
+        intent=msgspec.structs.replace(placement.intent, request_id=request_id),
+        cancel=msgspec.structs.replace(
+            cancel, intent=msgspec.structs.replace(cancel.intent, request_id=request_id)
+        ),
+    )

@@ -56,6 +56,7 @@ def creation(intent: OrderIntent, aliases: tuple[Alias, ...], *, cycle_id: str) 
         "attempt": intent.attempt,
         "client_order_id": intent.client_order_id,
         "parent": intent.parent_order_intent_id,
+        "request_id": intent.request_id,
     }
     return AuditEntry(
         draft=_draft(intent, intent.created_at_ms, cycle_id, (), data),

@@ -61,17 +61,26 @@ class StoredRequest(Message, frozen=True):
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     """One request with the ledger row that precedes it.
 
-    `not_after_ms` (wall time, 0 for none) is when the verdict behind an entry becomes void.
+    `not_after_ms` (wall time, 0 for none) is when the verdict behind an entry becomes void. With a
+    `cancel` both travel as one cancel-replace: two rows, one request, each resolved alone.
     """
 
     intent: OrderIntent
     aliases: tuple[Alias, ...]
     request: Request
     not_after_ms: int = 0
+    cancel: "Mutation | None" = None
 
     @property
     def is_entry(self) -> bool:
         return self.intent.role is IntentRole.ENTRY
+
+    @property
+    def halves(self) -> "tuple[Mutation, ...]":
+        """Every row of it, in the order in which the exchange takes them up."""
+        if self.cancel is None:
+            return (self,)
+        return (self.cancel, msgspec.structs.replace(self, cancel=None))
 
 
 class EntryDraft(msgspec.Struct, frozen=True, kw_only=True):

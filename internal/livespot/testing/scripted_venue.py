@@ -37,6 +37,15 @@ def refused(code: int, message: str) -> Refused:
     return Refused(code, message)
 
 
+class PlacementRefused(Exception):
+    """The second half of a cancel-replace is refused after the first was done."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 @dataclass(slots=True)
 class ScriptedVenue:
     """`script` holds what happens to the next mutations, in order; then everything is accepted.
@@ -100,6 +109,13 @@ class ScriptedVenue:
         happens, answers = await self._begin(request, request.client_order_id)
         if not happens:
             raise OutcomeUnknown(request.client_order_id, "scripted")
+        ended = self._end(request)
+        if not answers:
+            raise OutcomeUnknown(request.client_order_id, "scripted")
+        return tuple(self.update(view.order_id, "REPLY") for view in ended)
+
+    def _end(self, request: CancelRequest) -> list[OrderView]:
+        """Cancel an order with its whole list; the asked one first. Raises what refuses it."""
         wanted = (request.order_id, request.orig_client_order_id)
         target = next(
             (
@@ -113,7 +129,8 @@ class ScriptedVenue:
             raise NoSuchOrder(-2011, "Unknown order sent.")
         if request.only_new and target.executed_qty > 0:
             raise Refused(-2011, "Order was not canceled due to cancel restrictions.")
-        ended = [v for v in self.orders_by_id.values() if self._same_list(v, target)]
+        whole = [v for v in self.orders_by_id.values() if self._same_list(v, target)]
+        ended = sorted(whole, key=lambda view: view.order_id != target.order_id)
         for view in ended:
             self.change(
                 view.order_id,
@@ -121,12 +138,41 @@ class ScriptedVenue:
                 orig_client_order_id=view.client_order_id,
                 client_order_id=request.client_order_id,
             )
-        if not answers:
-            raise OutcomeUnknown(request.client_order_id, "scripted")
-        return tuple(self.update(view.order_id, "REPLY") for view in ended)
+        return ended
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer:
-        raise Refused(-1020, "not offered here")
+        """Both halves; `PlacementRefused` in the script lets the first one happen alone."""
+        refusal = None
+        try:
+            happens, answers = await self._begin(request, request.order.client_order_id)
+        except PlacementRefused as error:
+            happens, answers, refusal = True, True, (error.code, error.message)
+        if not happens:
+            raise OutcomeUnknown(request.order.client_order_id, "scripted")
+        try:
+            ended = self._end(request.cancel)
+        except Refused as error:
+            return CancelReplaceAnswer(
+                cancelled=None,
+                cancel_error=(error.code, error.message),
+                placed=None,
+                place_error=None,
+                place_attempted=False,
+            )
+        placed = None
+        if refusal is None:
+            placed = self.update(self._add(request.order, OrderStatus.NEW, -1).order_id, "REPLY")
+        if not answers:
+            raise OutcomeUnknown(request.order.client_order_id, "scripted")
+        first, *others = [self.update(view.order_id, "REPLY") for view in ended]
+        return CancelReplaceAnswer(
+            cancelled=first,
+            cancel_error=None,
+            placed=placed,
+            place_error=refusal,
+            place_attempted=True,
+            also_ended=tuple(others),
+        )
 
     async def _begin(self, request: object, client_id: str) -> tuple[bool, bool]:
         self.on_mutation(client_id)

@@ -123,8 +123,10 @@ def decode_cancel_replace(
         else read(_HALVES, body, "cancel-replace")
     )
     cancelled = cancel_error = placed = place_error = None
+    also_ended: tuple[OrderUpdate, ...] = ()
     if halves.cancel_result == "SUCCESS":
-        cancelled = decode_cancelled(halves.cancel_response, request.cancel, received_ms)[0]
+        cancelled, *others = decode_cancelled(halves.cancel_response, request.cancel, received_ms)
+        also_ended = tuple(others)
     else:
         cancel_error = _half_error(halves.cancel_response, request.cancel.client_order_id)
     if halves.new_order_result == "SUCCESS":
@@ -139,6 +141,7 @@ def decode_cancel_replace(
         placed=placed,
         place_error=place_error,
         place_attempted=halves.new_order_result != "NOT_ATTEMPTED",
+        also_ended=also_ended,
     )
 
 

@@ -1,0 +1,92 @@
+"""One running entry as its desk keeps it, and the plain values made of it."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from livespot.actors.mail import EntryEnded
+from livespot.actors.mutation_desk import Ending, Outcome
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.decision import Decision
+from livespot.contracts.market import Snapshot, SymbolInfo
+from livespot.contracts.settings import Settings
+from livespot.rules import entry_engine as engine
+from livespot.rules.quantize import protectable
+
+
+@dataclass(slots=True)
+class EntryCase:
+    """One entry. `attempts` maps each attempt's intent to its number, `cancels` to its target."""
+
+    decision: Decision
+    snapshot: Snapshot | None
+    info: SymbolInfo | None
+    state: engine.EntryState
+    attempt_decision: Decision
+    weighed_ms: int
+    attempts: dict[str, int] = field(default_factory=dict)
+    cancels: dict[str, str] = field(default_factory=dict)
+    current: str = ""
+    opened: bool = False
+    finish: engine.Finish | None = None
+    finished_ms: int = 0
+
+    def intent_of(self, attempt: int) -> str:
+        """The intent an attempt was placed with; empty when it never became one."""
+        return next((i for i, number in self.attempts.items() if number == attempt), "")
+
+
+def place_event(outcome: Outcome) -> engine.Event | None:
+    match outcome.ending:
+        case Ending.ACCEPTED:
+            return None
+        case Ending.UNKNOWN:
+            return engine.PlaceUnknown()
+        case _:
+            crossed = "would immediately match" in outcome.message
+            reason = ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK if crossed else outcome.reason
+            return engine.PlaceRefused(crossed=crossed, reason=reason)
+
+
+def ended_without(
+    decision: Decision,
+    intent_id: str,
+    *,
+    engine_reasons: tuple[ReasonCode, ...],
+    at_ms: int,
+) -> EntryEnded:
+    """An entry that bought nothing."""
+    return EntryEnded(
+        decision_id=decision.decision_id,
+        symbol=decision.symbol,
+        order_intent_id=intent_id,
+        filled_qty=ZERO,
+        filled_quote=ZERO,
+        attached_list_id=-1,
+        tp_client_id="",
+        sl_client_id="",
+        reasons=engine_reasons,
+        at_ms=at_ms,
+    )
+
+
+def base_fee_bps(case: EntryCase, settings: Settings) -> int:
+    """What the buy may cost in base; the taker's rate where no snapshot tells."""
+    if case.snapshot is not None:
+        return case.snapshot.cost_inputs.base_fee_bps
+    return settings.venue.taker_bps
+
+
+def part_is_protectable(case: EntryCase, executed: Decimal, settings: Settings) -> bool:
+    """Whether what is bought so far could carry a protection of its own."""
+    exits, constraints = case.attempt_decision.exit_plan, case.decision.constraints
+    if exits is None or executed <= 0:
+        return False
+    lowest = exits.sl_price * (10_000 - settings.exit.stop_limit_offset_bps)
+    return protectable(
+        executed,
+        constraints,
+        base_fee_bps(case, settings),
+        lowest / 10_000,
+        settings.risk.max_dust_bps,
+    )
