@@ -116,7 +116,7 @@ class Stage:
         if self.dice.percent(10):
             return self._entry_ms - self.dice.scaled(10, 30_000)
         if self.dice.percent(60):
-            return self._entry_ms + self.dice.scaled(10, 60_000)
+            return min(self._entry_ms + self.dice.scaled(10, 60_000), self._safety_ms - 2000)
         return self.dice.between(self._entry_ms, self._safety_ms - 2000)
 
 
