@@ -1,10 +1,18 @@
 """There is always exactly one next step, and the most urgent one wins."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livespot.panel.advice import next_step
-from livespot.panel.dashboard import ExecutionView, HeaderView, ProcessView
+from livespot.panel.advice import next_step, step_line
+from livespot.panel.dashboard import (
+    ExecutionView,
+    HeaderView,
+    IntentView,
+    NextStep,
+    ProcessView,
+    ReasonView,
+)
 
 PROCESSES = st.sampled_from(["RUNNING", "DOWN", "CRASHED", "UNKNOWN", "NEVER_RAN"])
 MODES = st.sampled_from(["NORMAL", "DEGRADE", "PAUSE", "EXIT", ""])
@@ -42,3 +50,81 @@ def test_a_pause_without_reasons_waits_for_the_operator() -> None:
     )
 
     assert "livespot resume" in step.action
+
+
+def _down(exit_code: int, *codes: str, mode: str = "LIVE") -> NextStep:
+    reasons = tuple(
+        ReasonView(
+            code=code,
+            meaning="",
+            action="",
+            level="EXIT",
+            source="",
+            since_ms=0,
+            value=0,
+            threshold=0,
+            unit="",
+            detail="",
+            count=1,
+        )
+        for code in codes
+    )
+    header = HeaderView(mode=mode, sysmode="EXIT", exit_code=exit_code, reasons=reasons)
+    return next_step(ProcessView(state="DOWN"), header, ExecutionView(), (), 0)
+
+
+def test_a_halted_run_asks_for_its_stop_file_first() -> None:
+    step = _down(0, "KILL_SWITCH_FILE")
+
+    assert "STOP file" in step.action
+    assert "KILL_SWITCH_FILE" in step.why
+
+
+@pytest.mark.parametrize(("exit_code", "what"), [(20, "crash-notes"), (30, "disk")])
+def test_a_run_that_could_not_go_on_is_not_called_orderly(exit_code: int, what: str) -> None:
+    step = _down(exit_code)
+
+    assert what in step.action
+    assert "in order" not in step.why
+    assert step.urgency == "NOW"
+
+
+@pytest.mark.parametrize(
+    ("sysmode", "age_ms", "first"),
+    [
+        ("NORMAL", 120_000, "Look for"),
+        ("DEGRADE", 120_000, "Look for"),
+        ("DEGRADE", 119_999, "Wait"),
+        ("PAUSE", 120_000, "Look at the panel"),
+    ],
+)
+def test_an_order_unknown_for_two_minutes_comes_before_waiting(
+    sysmode: str, age_ms: int, first: str
+) -> None:
+    intent = IntentView(
+        order_intent_id="oi_1",
+        decision_id="dec_1",
+        action="SUBMIT",
+        role="ENTRY",
+        symbol="SOLUSDT",
+        side="BUY",
+        state="SENT_UNKNOWN",
+        attempts=1,
+        last_error_code="",
+        created_ms=0,
+        updated_ms=0,
+        age_ms=age_ms,
+    )
+    step = next_step(
+        ProcessView(state="RUNNING"),
+        HeaderView(sysmode=sysmode),
+        ExecutionView(unknown=(intent,)),
+        (),
+        0,
+    )
+
+    assert step.action.startswith(first)
+
+
+def test_the_step_fits_one_line() -> None:
+    assert step_line(NextStep(action="Do\nit.", why="So.")) == "Do it. (So.)"

@@ -12,7 +12,7 @@ from livespot.panel.console import plain_line, render_live
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import opened
 from livespot.panel.snapshot import Vantage, empty_dashboard, read_dashboard
-from livespot.panel.words import age, amount, limited, signed, size
+from livespot.panel.words import age, amount, limited, measured, printable, signed, size
 from livespot.testing import ledger_rows as rows
 from livespot.testing import panel_story as story
 
@@ -57,6 +57,31 @@ async def test_markup_in_a_message_is_shown_as_it_is(tmp_path: Path) -> None:
     assert hostile in text(await snapshot(path))
 
 
+@pytest.mark.parametrize("char", ["\x1b[2J", "\x07", "\x9b31m", "\u202e", "\r"])
+async def test_nothing_a_terminal_would_obey_reaches_it(tmp_path: Path, char: str) -> None:
+    path = rows.fresh(tmp_path)
+    hostile = f"before{char}after"
+    alert = story.alert(Severity.CRIT, ReasonCode.ALERT_RAISED, hostile)
+    reason = story.reason(ReasonCode.REST_STALE_DEGRADE, hostile)
+    await story.write(path, rows.run_started(), story.mode(SysMode.DEGRADE, [reason]), alert)
+    dashboard = await snapshot(path)
+
+    for shown in (text(dashboard), plain_line(dashboard)):
+        assert char[0] not in shown
+    assert "before\N{REPLACEMENT CHARACTER}" in text(dashboard)
+
+
+def test_line_ends_become_blanks() -> None:
+    assert printable("a\nb\tc") == "a b c"
+
+
+async def test_one_plain_line_says_what_is_urgent(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.write(path, rows.run_started(), story.mode(SysMode.PAUSE, []))
+
+    assert "next: Look at the panel" in plain_line(await snapshot(path))
+
+
 async def test_a_reason_is_shown_with_its_measurement(tmp_path: Path) -> None:
     path = rows.fresh(tmp_path)
     reasons = [story.reason(ReasonCode.REST_STALE_DEGRADE, "4 calls unanswered")]
@@ -64,7 +89,7 @@ async def test_a_reason_is_shown_with_its_measurement(tmp_path: Path) -> None:
 
     shown = text(await snapshot(path))
 
-    assert "REST_STALE_DEGRADE  12000 ms, limit 10000" in shown
+    assert "REST_STALE_DEGRADE  12 s, limit 10 s" in shown
     assert "4 calls unanswered" in shown
 
 
@@ -109,6 +134,9 @@ def test_before_the_first_run_both_views_say_how_to_start() -> None:
         (amount("12.5000"), "12.5"),
         (signed("3.10"), "+3.1"),
         (signed(""), "—"),
+        (measured(536_870_912, "bytes"), "512.0 MiB"),
+        (measured(80, "%"), "80 %"),
+        (measured(3, ""), "3"),
         (limited(["a", "b", "c", "d"], 3), "a, b, c +1"),
     ],
 )

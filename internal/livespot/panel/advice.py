@@ -11,9 +11,17 @@ from livespot.panel.dashboard import (
 )
 from livespot.panel.words import age
 
-_UNKNOWN_TOO_LONG_MS = 60_000
+_UNKNOWN_TOO_LONG_MS = 120_000
 _UNPROTECTED_TOO_LONG_MS = 5000
 _NONE, _SOON, _NOW = "NONE", "SOON", "NOW"
+
+# Where a person need not act at once, so that an order unknown for long comes first.
+_CALM = ("NORMAL", "DEGRADE", "")
+_STOP_FILE = "KILL_SWITCH_FILE"
+_BROKEN = {
+    20: "Keep logs/crash-notes.log and livespot.error.log, then start it again",
+    30: "Free space on the disk, then start it again",
+}
 
 _START = {"SIM": "livespot sim", "LIVE": "livespot live --live"}
 
@@ -29,8 +37,9 @@ def next_step(
     return (
         _of_process(process, header, positions)
         or _of_positions(positions, now_ms)
-        or _of_mode(header)
+        or (_of_mode(header) if header.sysmode not in _CALM else None)
         or _of_unknown(execution)
+        or _of_mode(header)
         or NextStep(
             action="Nothing to do.",
             why="The system is in NORMAL: entries are allowed, "
@@ -66,16 +75,32 @@ def _of_process(
                 urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
             )
         case "DOWN":
-            # A simulated exchange ends with an ordered run, and its positions with it.
-            real = bool(positions) and header.mode == "LIVE"
-            held = "A position is still open on the exchange. " if real else ""
-            return NextStep(
-                action=f"Start it when you are ready: {_START.get(header.mode, _START['SIM'])}",
-                why=f"{held}The run ended in order with exit code {header.exit_code}.",
-                urgency=_SOON if real else _NONE,
-            )
+            return _of_end(header, positions)
         case _:
             return None
+
+
+def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
+    if any(reason.code == _STOP_FILE for reason in header.reasons):
+        return NextStep(
+            action="Remove the STOP file once its cause is over, then start it.",
+            why=f"{_STOP_FILE}: it ended the run, and none starts while it stands.",
+            urgency=_SOON,
+        )
+    if header.exit_code in _BROKEN:
+        return NextStep(
+            action=f"{_BROKEN[header.exit_code]}: {_again(header.mode)}",
+            why=f"The run could not go on and ended with exit code {header.exit_code}.",
+            urgency=_NOW if header.mode == "LIVE" else _SOON,
+        )
+    # A simulated exchange ends with an ordered run, and its positions with it.
+    real = bool(positions) and header.mode == "LIVE"
+    held = "A position is still open on the exchange. " if real else ""
+    return NextStep(
+        action=f"Start it when you are ready: {_START.get(header.mode, _START['SIM'])}",
+        why=f"{held}The run ended in order with exit code {header.exit_code}.",
+        urgency=_SOON if real else _NONE,
+    )
 
 
 def _again(mode: str) -> str:

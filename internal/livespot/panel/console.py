@@ -1,5 +1,8 @@
 """The first fold in a terminal: a rich view, and one plain line. Pure."""
 
+from typing import Any
+
+import msgspec
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -7,7 +10,7 @@ from rich.text import Text
 
 from livespot.panel.codes import CodeView
 from livespot.panel.dashboard import Dashboard, DecisionView, PositionLine
-from livespot.panel.words import age, amount, limited, signed, size
+from livespot.panel.words import age, amount, limited, measured, printable, signed, size
 
 # Shape and word carry the state; colour only repeats it.
 _MODES = {
@@ -26,6 +29,7 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
 
     An empty `panel_url` leaves the address out.
     """
+    dashboard = _harmless(dashboard)
     parts: list[RenderableType] = [_headline(dashboard), _next(dashboard)]
     parts += _reasons(dashboard)
     if dashboard.process.state != "NEVER_RAN":
@@ -38,7 +42,8 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
 
 
 def plain_line(dashboard: Dashboard) -> str:
-    """One line for a log or a pipe."""
+    """One line for a log or a pipe; what is to be done only when it is urgent."""
+    dashboard = _harmless(dashboard)
     header, pnl = dashboard.header, dashboard.pnl
     if dashboard.process.state == "NEVER_RAN":
         return f"livespot has not run yet; next: {dashboard.next.action}"
@@ -53,8 +58,26 @@ def plain_line(dashboard: Dashboard) -> str:
         _positions_line(dashboard),
         f"pnl {signed(pnl.realised_quote)} realised, {signed(pnl.unrealised_quote)} open",
         f"alerts {dashboard.alerts.crit} crit {dashboard.alerts.warn} warn",
+        f"next: {dashboard.next.action}" if dashboard.next.urgency == "NOW" else "",
     ]
     return " | ".join(part for part in parts if part)
+
+
+def _harmless(dashboard: Dashboard) -> Dashboard:
+    """The same with every text made plain: symbols and reasons may come from the other side."""
+    return msgspec.convert(_plain(msgspec.to_builtins(dashboard)), Dashboard)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value
 
 
 def _headline(dashboard: Dashboard) -> Text:
@@ -85,7 +108,8 @@ def _reasons(dashboard: Dashboard) -> list[RenderableType]:
     for reason in dashboard.header.reasons:
         line = Text("why   ", style="dim").append(reason.code, style="bold")
         if reason.unit:
-            line.append(f"  {reason.value} {reason.unit}, limit {reason.threshold}")
+            value, limit = (measured(it, reason.unit) for it in (reason.value, reason.threshold))
+            line.append(f"  {value}, limit {limit}")
         line.append(f"  since {age(dashboard.now_ms - reason.since_ms)}", style="dim")
         lines.append(line.append(f"\n      {reason.detail or reason.meaning}", style="dim"))
     return lines

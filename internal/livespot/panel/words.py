@@ -30,6 +30,28 @@ def size(count: int | None) -> str:
     return f"{count} B" if unit == 0 else f"{tenths // 10}.{tenths % 10} {_UNITS[unit]}"
 
 
+def measured(value: int, unit: str) -> str:
+    """A measurement with its unit, spans and sizes as people read them."""
+    match unit:
+        case "ms":
+            return age(value)
+        case "bytes":
+            return size(value)
+        case _:
+            return f"{value} {unit}".rstrip()
+
+
+# Control characters, and the ones that turn the direction of what follows.
+_OBEYED = (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_PLAIN: dict[int, str] = dict.fromkeys(_OBEYED, "\N{REPLACEMENT CHARACTER}")
+_PLAIN |= dict.fromkeys(map(ord, "\t\n"), " ")
+
+
+def printable(text: str) -> str:
+    """Text from outside without what a terminal would obey."""
+    return text.translate(_PLAIN)
+
+
 def amount(text: str | None, decimals: int = 4) -> str:
     """Decimal text cut (never rounded) to some decimals; a dash for an unknown amount."""
     if not text:

@@ -15,6 +15,7 @@ from livespot.panel.console import plain_line, render_live
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
 from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.panel.words import printable
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.launch import Running
 
@@ -51,8 +52,9 @@ class LiveConsole:
     def _announce(self, alert: Alert) -> None:
         symbol = f" {alert.symbol}" if alert.symbol else ""
         self._console.print(
-            f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}",
+            printable(f"ALERT {alert.severity} {alert.code}{symbol} {alert.text}"),
             markup=False,
+            highlight=False,
             soft_wrap=True,
         )
         if self._sound and alert.severity is not Severity.INFO and self._console.is_terminal:
