@@ -28,6 +28,13 @@ _SHRINK_BUDGET = 40
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave the run's files here.")
 @click.option("--shrink", is_flag=True, help="Make a failing plan smaller; print it.")
 @click.option("--coverage", is_flag=True, help="Print what fired and what the checks saw.")
+@click.option("--scenario", multiple=True, help="kills: only this scenario.")
+@click.option("--at", type=click.Choice(["every", "commits"]), default="every", show_default=True,
+              help="kills: every point, or those at commits and socket awaits.")  # fmt: skip
+@click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True,
+              help="kills: every n-th of these points.")  # fmt: skip
+@click.option("--point", type=click.IntRange(min=0), help="kills: this point alone.")
+@click.option("--power-cut", is_flag=True, help="kills: with --point, the power fails too.")
 def main(**options: Any) -> None:
     """Search for runs that break an invariant. Exit code 0: none did, and enough runs said so."""
     wanted = Wanted(**options)

@@ -109,10 +109,13 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
 
 
 def loaded_for(overrides: Mapping[str, str | int]) -> LoadedSettings:
-    """The default settings with some keys changed. Raises `ConfigInvalid` for an unknown key."""
+    """The default settings with some keys changed. Raises `ConfigInvalid` for an unknown key.
+
+    Orders go by REST unless the plan says otherwise: that is where its faults look for them.
+    """
     loaded = load_settings(None, path="defaults")
     settings = loaded.settings
-    for key, value in overrides.items():
+    for key, value in {"venue.order_transport": "REST", **overrides}.items():
         section, _, field = key.partition(".")
         values: Any = getattr(settings, section, None)
         if not hasattr(values, field):

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+from livespot.testing.search.kills import search_kills
 from livespot.testing.search.seeds import search_seeds
 from livespot.testing.search.wanted import Wanted
 
 # 0: no violation, and as many runs as were asked for said something.
 PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "short": search_seeds,
+    "kills": search_kills,
 }

@@ -22,6 +22,8 @@ from livespot.testing.search.record_checks import same_history, verbs_fired
 from livespot.testing.search.witness import Witness, read_witness
 
 PLAN_FILE = "plan.json"
+# What a run raises that could not go on.
+BROKEN = (LivespotError, RuntimeError, ExceptionGroup)
 _TWICE_EVERY = 20
 
 
@@ -85,13 +87,18 @@ def run_order(plan: RunPlan, order: ReplayOrder) -> tuple[Outcome, Witness | Non
     """Run an order that stands for the plan and judge it; no witness where the run broke."""
     try:
         result = run_virtual(order)
-    except (LivespotError, RuntimeError, ExceptionGroup) as error:
-        return _broken(plan, error), None
+    except BROKEN as error:
+        return broken(plan, error), None
+    return judged_result(plan, result)
+
+
+def judged_result(plan: RunPlan, result: RunResult) -> tuple[Outcome, Witness]:
+    """What a finished run of the plan showed."""
     witness = read_witness(plan, result)
     return _outcome(witness, result, judge(witness)), witness
 
 
-def _broken(plan: RunPlan, error: Exception) -> Outcome:
+def broken(plan: RunPlan, error: Exception) -> Outcome:
     """A run that could not go on: the runtime or the exchange raised."""
     finding = judged("RUN", "The run goes to its end", 1, [_innermost(error)])
     return Outcome(

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The command's options. With `seed_only` or `plan` one run is made, whatever the profile."""
+    """The command's options. With `seed_only` or `plan` one run is made, whatever the profile.
+
+    `scenario` (all, if empty), `at`, `stride`, `point` and `power_cut` are of the profile that
+    kills; there `first` is the first point of each scenario.
+    """
 
     profile: str
     first: int
@@ -17,3 +22,8 @@ class Wanted:
     keep: Path | None
     shrink: bool
     coverage: bool
+    scenario: tuple[str, ...] = ()
+    at: Literal["every", "commits"] = "every"
+    stride: int = 1
+    point: int | None = None
+    power_cut: bool = False
