@@ -5,12 +5,12 @@ import hashlib
 import pytest
 
 from livespot.exchange.candle import MINUTE_MS
-from livespot.exchange.data_sets import WARM_UP_MINUTES
 from livespot.exchange.ladder import ladder
 from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.pump import Player
 from livespot.exchange.recorded import load_recorded, packaged_data
+from livespot.exchange.sources import WARM_UP_MINUTES
 from livespot.exchange.tape import Scale
 
 # 2021-04-22T00:01 UTC, with which `livespot sim` begins, and the seed it uses.

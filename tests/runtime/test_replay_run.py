@@ -182,7 +182,9 @@ def test_killed_with_a_position_open_the_next_life_takes_over(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_restarted_in_order_after_a_death_one_more_life_runs_to_the_end(tmp_path: Path) -> None:
-    order = _order(tmp_path, span_ms=40_000, deaths=(Death(after_ms=10_000),), restart_at_ms=25_000)
+    order = _order(
+        tmp_path, span_ms=40_000, deaths=(Death(after_ms=10_000),), restarts_at_ms=(25_000,)
+    )
     result = run_virtual(order)
     born = [life.born_ms - _START_MS for life in result.lives]
 

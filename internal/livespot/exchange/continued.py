@@ -12,6 +12,7 @@ from livespot.exchange.klines import Bar, join
 from livespot.exchange.market import Backdrop, MarketEvent, minute_events
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.recorded import RecordedMarket, Series, series_of
+from livespot.exchange.sources import usual_warm_up
 
 LOOP_DAYS = 7
 _DAY_MINUTES = 1440
@@ -158,6 +159,10 @@ class ContinuedMarket:
     series: Mapping[str, ContinuedSeries]
     symbols: tuple[SymbolSpec, ...]
     end_ms: int | None = None
+
+    @property
+    def warm_up_minutes(self) -> int:
+        return usual_warm_up(len(self.series))
 
     def warm(self, now_ms: int, step: int) -> bool:
         """Work out the continuation of one symbol once the record is about to end."""

@@ -23,15 +23,13 @@ from livespot.exchange.recorded import (
 from livespot.exchange.replayed import FORMAT as REPLAYED_FORMAT
 from livespot.exchange.replayed import ReplayedMarket, load_replayed
 from livespot.exchange.scenario import Scenario, read_scenario
-from livespot.exchange.sources import MarketSource
+from livespot.exchange.sources import WARM_UP_MINUTES, MarketSource
 from livespot.exchange.synthetic_market import SyntheticMarket, SyntheticOrder, open_synthetic
 
-WARM_UP_MINUTES = 5
 _DAY_MS = 86_400_000
 # How much of a record lies before the present when it is moved to the present.
 _PAST_DAYS = 5
 _MADE_UP_SYMBOLS = 12
-_FULL_WARM_UP = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def live_from(source: MarketSource, now_ms: int) -> int:
 
     Raises `RecordedDataInvalid` when the present is not in the data.
     """
-    warm_up = _warm_up(source) * MINUTE_MS
+    warm_up = source.warm_up_minutes * MINUTE_MS
     first = now_ms // MINUTE_MS * MINUTE_MS - warm_up
     if source.start_ms <= first and (source.end_ms is None or now_ms < source.end_ms):
         return first
@@ -101,13 +99,6 @@ def live_from(source: MarketSource, now_ms: int) -> int:
         f"the recorded data plays from {iso(source.start_ms + warm_up)} to {until}, "
         f"not at {iso(now_ms)}"
     )
-
-
-def _warm_up(source: MarketSource) -> int:
-    """Minutes to play at once before the present; the more symbols, the longer each takes."""
-    if isinstance(source, ReplayedMarket):
-        return 0
-    return WARM_UP_MINUTES if len(source.series) <= _FULL_WARM_UP else 1
 
 
 def _named(name: str) -> DataSet | None:

@@ -19,6 +19,7 @@ from livespot.exchange.candle import LARGEST, MINUTE_MS, USUAL, Candle, flaw_of
 from livespot.exchange.klines import Bar
 from livespot.exchange.market import Backdrop, MarketEvent, minute_events
 from livespot.exchange.model import SymbolSpec
+from livespot.exchange.sources import usual_warm_up
 from livespot.exchange.specs import symbol_spec
 from livespot.exchange.split import split_candle
 
@@ -132,6 +133,10 @@ class RecordedMarket:
     end_ms: int
     series: Mapping[str, Series]
     symbols: tuple[SymbolSpec, ...]
+
+    @property
+    def warm_up_minutes(self) -> int:
+        return usual_warm_up(len(self.series))
 
     def warm(self, now_ms: int, step: int) -> bool:
         """Everything is in memory already."""

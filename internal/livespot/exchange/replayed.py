@@ -85,6 +85,8 @@ class ReplayedMarket:
     end_ms: int
     series: Mapping[str, ReplayedSeries]
     symbols: tuple[SymbolSpec, ...]
+    # Before what was recorded there is nothing.
+    warm_up_minutes: int = 0
 
     def warm(self, now_ms: int, step: int) -> bool:
         """Everything is in memory already."""

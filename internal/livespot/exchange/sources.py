@@ -8,6 +8,9 @@ from livespot.exchange.market import MarketEvent
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.tape import History
 
+WARM_UP_MINUTES = 5
+_FULL_WARM_UP = 40
+
 
 @dataclass(frozen=True, slots=True)
 class StatusTurn:
@@ -49,6 +52,11 @@ class MarketSource(Protocol):
         ...
 
     @property
+    def warm_up_minutes(self) -> int:
+        """Minutes to play at once before the present, so that averages have a past."""
+        ...
+
+    @property
     def series(self) -> Mapping[str, PlayedHistory]:
         """The minutes of each symbol."""
         ...
@@ -61,3 +69,8 @@ class MarketSource(Protocol):
     def warm(self, now_ms: int, step: int) -> bool:
         """Work out one piece of what will soon be asked for; false from the last step on."""
         ...
+
+
+def usual_warm_up(symbols: int) -> int:
+    """For so many symbols; the more there are, the longer each minute takes."""
+    return WARM_UP_MINUTES if symbols <= _FULL_WARM_UP else 1

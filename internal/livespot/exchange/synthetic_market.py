@@ -10,6 +10,7 @@ from livespot.exchange.listings import listed
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.random_path import RandomPath
 from livespot.exchange.scenario import Phase, Scenario, Weather, weather
+from livespot.exchange.sources import usual_warm_up
 from livespot.exchange.specs import symbol_spec
 from livespot.exchange.synthetic import SyntheticSeries
 
@@ -45,6 +46,10 @@ class SyntheticMarket:
             return 10_000
         loadings = [self.series[name].character.loading for name in (one, other)]
         return loadings[0] * loadings[1] // 100
+
+    @property
+    def warm_up_minutes(self) -> int:
+        return usual_warm_up(len(self.series))
 
     def warm(self, now_ms: int, step: int) -> bool:
         """Work out a little of the last day, which tickers need; false when no step is left."""

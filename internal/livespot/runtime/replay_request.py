@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.exchange.candle import MINUTE_MS
-from livespot.exchange.data_sets import WARM_UP_MINUTES, DataOrder, live_from, open_market
+from livespot.exchange.data_sets import DataOrder, live_from, open_market
 from livespot.exchange.recorded import RecordedDataInvalid
-from livespot.exchange.sources import MarketSource
+from livespot.exchange.sources import WARM_UP_MINUTES, MarketSource
 
 _MOST_NAMED = 12
 

@@ -53,9 +53,9 @@ class ReplayOrder:
     `shuffled` draws among ready callbacks instead of taking them in order. The n-th life dies the
     n-th death; the life after the last death runs to the end of the span.
 
-    With `restart_at_ms`, counted from the start, the life of that moment is stopped in order and
-    one more runs to the end of the span; until then a life that ends by itself is followed by
-    another, as under a service manager.
+    At each of `restarts_at_ms`, counted from the start, the life of that moment is stopped in
+    order; the life after the last of them runs to the end of the span. Until the first, a life
+    that ends by itself is followed by another, as under a service manager.
 
     `gate` answers in place of a model: the attempts of a recorded run. `dress` may put something
     else in place of any part of the surroundings. `watch` is told every ten
@@ -72,7 +72,7 @@ class ReplayOrder:
     source: MarketSource | None = None
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
-    restart_at_ms: int | None = None
+    restarts_at_ms: tuple[int, ...] = ()
     gate: tuple[GateEventRow, ...] | None = None
     dress: Callable[[Surroundings, VirtualLoop], Surroundings] | None = None
     watch: Callable[[int], bool] | None = None
@@ -251,10 +251,10 @@ async def _live_and_die(
     deaths, clock = iter(order.deaths), around.clock
     async with AsyncExitStack() as graves:
         while loop.now_ns < order.span_ms * NS_PER_MS:
-            restart_ms = order.restart_at_ms
-            restarted = restart_ms is not None and loop.now_ns >= restart_ms * NS_PER_MS
-            end_ms = order.span_ms if restart_ms is None or restarted else restart_ms
-            death = None if restarted else next(deaths, None)
+            ends = [ms for ms in order.restarts_at_ms if loop.now_ns < ms * NS_PER_MS]
+            end_ms = ends[0] if ends else order.span_ms
+            unscathed = len(ends) == len(order.restarts_at_ms)
+            death = next(deaths, None) if unscathed else None
             number = len(told.lives) + 1
             life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
             born_ms = clock.now_ms()

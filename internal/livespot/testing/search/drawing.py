@@ -7,8 +7,12 @@ from livespot.exchange.faults.plan import Fault
 from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
+from livespot.testing.search.scenes import ENTRY_MS, drawn_scene
 
 LIVENESS_MS = 120_000
+# The lives after the restarts of a short run, and how long faults may go on after its story.
+_SHORT_SETTLE_MS = 12_000
+_AFTER_STORY_MS = 12_000
 SETTLE_MS = 40_000
 _LEAD_MS = 110_000
 _MEAN_FAULTS = 6
@@ -103,4 +107,29 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
     return tuple(deaths)
 
 
-DRAWS: Mapping[str, Callable[[int], RunPlan]] = {"short": _recorded}
+def _staged(seed: int) -> RunPlan:
+    """One trade in a market that was made up for it."""
+    dice = Dice(f"run {seed}")
+    after_ms = LIVENESS_MS + 2 * _SHORT_SETTLE_MS + _AFTER_STORY_MS
+    scene = drawn_scene(seed, after_ms=after_ms)
+    safety_ms = scene.story_ms + dice.between(1000, _AFTER_STORY_MS)
+    symbols = tuple(staged.symbol for staged in scene.stage.symbols)
+    stage = Stage(Dice(f"faults {seed}"), entry_ms=ENTRY_MS, safety_ms=safety_ms, symbols=symbols)
+    quiet = dice.percent(_WITHOUT_FAULT_PERCENT)
+    return RunPlan(
+        seed=seed,
+        start_ms=scene.start_ms,
+        safety_ms=safety_ms,
+        liveness_ms=LIVENESS_MS,
+        settle_ms=_SHORT_SETTLE_MS,
+        restarts=2,
+        symbols=symbols,
+        stage=scene.stage,
+        shuffled=dice.percent(50),
+        settings=_settings(dice),
+        faults=() if quiet else _faults(stage),
+        deaths=() if quiet else _deaths(dice, safety_ms),
+    )
+
+
+DRAWS: Mapping[str, Callable[[int], RunPlan]] = {"short": _staged, "recorded": _recorded}

@@ -98,16 +98,21 @@ def _intent(request: JournalRequest, intents: dict[str, IntentFact]) -> IntentFa
 
 
 def restart_changes_nothing(witness: Witness) -> Finding:
-    """I28: the life after an orderly stop sends nothing of its own accord for an old decision."""
-    last = witness.lives[-1]
-    if last.born_ms < witness.plan.restart_ms or len(witness.lives) == 1:
+    """I28: no life after an orderly stop sends anything of its own accord for an old decision."""
+    pairs = [
+        (before, after)
+        for before, after in pairwise(witness.lives)
+        if after.born_ms >= witness.plan.restart_ms
+    ]
+    if not pairs:
         return judged("I28", "Restart is idempotent", 0, (), note="there was no orderly restart")
-    before = witness.lives[-2]
-    problems = []
-    if before.code not in (ExitCode.CLEAN, ExitCode.PAUSED):
-        problems.append(f"the life before ended with {before.code!r}")
-    problems += _unasked(witness, last.born_ms)
-    return judged("I28", "Restart is idempotent", 1, problems)
+    problems = [
+        f"the life before ended with {before.code!r}"
+        for before, _ in pairs
+        if before.code not in (ExitCode.CLEAN, ExitCode.PAUSED)
+    ]
+    problems += _unasked(witness, pairs[0][1].born_ms)
+    return judged("I28", "Restart is idempotent", len(pairs), problems)
 
 
 def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from livespot.runtime.config import LoadedSettings, load_settings, rehashed
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
 from livespot.runtime.replay_run import ReplayOrder
+from livespot.testing.search.stage import StagePlan
 
 
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,11 +30,11 @@ class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run in four phases: faults, two quiet minutes or so, an orderly restart, a short last life.
+    """A run in four phases: faults, two quiet minutes or so, orderly restarts, short last lives.
 
     `safety_ms` is how long faults and deaths may happen, `liveness_ms` how long the runtime then
-    has to recover, `settle_ms` how long the life after the restart lasts. `settings` overrides
-    defaults by dotted key.
+    has to recover, `settle_ms` how long the life after each of the `restarts` lasts. The market is
+    `stage`, or without one the recorded days. `settings` overrides defaults by dotted key.
     """
 
     seed: int
@@ -42,6 +43,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     liveness_ms: Millis
     settle_ms: Millis
     symbols: tuple[str, ...]
+    stage: StagePlan | None = None
+    restarts: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
     shuffled: bool = False
     settings: dict[str, str | int] = {}
     faults: tuple[Fault, ...] = ()
@@ -59,12 +62,20 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def span_ms(self) -> int:
-        return self.safety_ms + self.liveness_ms + self.settle_ms
+        return self.safety_ms + self.liveness_ms + self.restarts * self.settle_ms
+
+    @property
+    def restarts_at_ms(self) -> tuple[int, ...]:
+        """When lives are stopped in order, counted from the start."""
+        first = self.safety_ms + self.liveness_ms
+        return tuple(first + number * self.settle_ms for number in range(self.restarts))
 
 
 def encoded(plan: RunPlan) -> str:
     """The plan as indented JSON, for a file; what a fault does not say is left out."""
     rows = msgspec.to_builtins(plan)
+    if plan.stage is None:
+        del rows["stage"]
     for fault in rows["faults"]:
         for part in ("match", "when"):
             said = {name: value for name, value in fault.pop(part).items() if value or value == 0}
@@ -104,7 +115,7 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
             )
             for death in plan.deaths
         ),
-        restart_at_ms=plan.safety_ms + plan.liveness_ms,
+        restarts_at_ms=plan.restarts_at_ms,
     )
 
 

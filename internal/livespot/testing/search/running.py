@@ -19,6 +19,7 @@ from livespot.testing.search.drawing import draw
 from livespot.testing.search.judging import judge
 from livespot.testing.search.plan import RunPlan, encoded, order_of
 from livespot.testing.search.record_checks import same_history, verbs_fired
+from livespot.testing.search.staged_market import open_stage
 from livespot.testing.search.witness import Witness, read_witness
 
 PLAN_FILE = "plan.json"
@@ -55,6 +56,13 @@ def market_of(symbols: tuple[str, ...], now_ms: int) -> MarketSource:
     return open_market(DataOrder(name="recorded", seed=0, now_ms=now_ms, only=frozenset(symbols)))
 
 
+def market_for(plan: RunPlan) -> MarketSource:
+    """What a plan's run is played on."""
+    if plan.stage is not None:
+        return open_stage(plan.stage, plan.start_ms)
+    return market_of(plan.symbols, plan.start_ms)
+
+
 def run_seed(profile: str, seed: int) -> Outcome:
     """Draw a seed's plan and run it, a sample of the seeds twice."""
     return run_plan(draw(profile, seed), twice=seed % _TWICE_EVERY == 0)
@@ -79,7 +87,7 @@ def _judged(plan: RunPlan, directory: Path) -> Outcome:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     (directory / PLAN_FILE).write_text(encoded(plan), encoding="utf-8")
-    source = market_of(plan.symbols, plan.start_ms)
+    source = market_for(plan)
     return run_order(plan, order_of(plan, directory, source))[0]
 
 

@@ -1,0 +1,142 @@
+"""Draws a made-up market: how the first entry is filled, and what the price does afterwards."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from livespot.testing.search.dice import Dice
+from livespot.testing.search.stage import Leg, StagedSymbol, StagePlan
+from livespot.testing.search.staged_market import BILLS
+
+# A minute of samples and a decision: the default strategy enters about this long after its boot.
+ENTRY_MS = 66_000
+_AFTER_MS = 60_000
+# Variants of the past whose trend and range were found clear enough.
+_VARIANTS = {"rising": (4, 5, 6), "ranging": (0, 1, 2)}
+_EVENING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A drawn market and how long its story lasts; the rest of the run stands still."""
+
+    stage: StagePlan
+    story_ms: int
+    start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """How an entry fares: where the price goes meanwhile, and what is traded there."""
+
+    legs: tuple[Leg, ...]
+    noise_x100: int
+    top_quote: int
+    print_quote: int
+
+
+def drawn_scene(seed: int, *, after_ms: int) -> Scene:
+    """The market of a seed's run; `after_ms` is how long the run goes on after the story."""
+    dice = Dice(f"scene {seed}")
+    pair = dice.percent(15)
+    names = _picked(dice, 2 if pair else 1)
+    symbols, ends = zip(*(_symbol(dice, name) for name in names), strict=True)
+    story_ms = max(ends)
+    start_ms = _begin(dice)
+    stage = StagePlan(seed=seed, end_ms=story_ms + after_ms, symbols=symbols)
+    return Scene(stage=stage, story_ms=story_ms, start_ms=start_ms)
+
+
+def _begin(dice: Dice) -> int:
+    """Just after a candle of an even hour began, sometimes just before a day ends."""
+    day = dice.between(19_700, 20_400) * 86_400_000
+    at = 86_100_000 if dice.percent(_EVENING) else dice.between(0, 11) * 7_200_000
+    return day + at + dice.between(1000, 20_000)
+
+
+def _picked(dice: Dice, count: int) -> list[str]:
+    left = list(BILLS)
+    return [left.pop(dice.between(0, len(left) - 1)) for _ in range(count)]
+
+
+def _symbol(dice: Dice, name: str) -> tuple[StagedSymbol, int]:
+    """A symbol and when its story ends."""
+    shape = dice.pick(("rising", "ranging"))
+    filling = _FILLINGS[dice.pick(tuple(_FILLINGS))](dice)
+    lead = Leg(ms=dice.between(ENTRY_MS - 6000, ENTRY_MS + 4000), bps=0)
+    legs = (lead, *filling.legs, *_sequels(dice))
+    staged = StagedSymbol(
+        symbol=name,
+        shape="rising" if shape == "rising" else "ranging",
+        variant=dice.pick(_VARIANTS[shape]),
+        plain_stops=dice.percent(50),
+        below_bps=dice.between(28, 60),
+        spread_x100=dice.between(100, 600),
+        noise_x100=filling.noise_x100,
+        buyers_percent=dice.between(62, 80),
+        top_quote=filling.top_quote,
+        print_quote=filling.print_quote,
+        quote_ms=dice.between(350, 600),
+        print_ms=dice.between(1000, 3000),
+        legs=legs,
+    )
+    return staged, sum(leg.ms for leg in legs)
+
+
+def _at_once(dice: Dice) -> _Filling:
+    """The price comes down through the bid."""
+    legs = (Leg(ms=dice.between(500, 8000), bps=-dice.between(3, 10)),)
+    return _Filling(legs, dice.between(0, 300), dice.scaled(200, 50_000), dice.scaled(50, 5000))
+
+
+def _in_crumbs(dice: Dice) -> _Filling:
+    """The price stands, small trades eat through a short queue, then it leaves."""
+    legs = (
+        Leg(ms=dice.between(8000, 30_000), bps=0),
+        Leg(ms=dice.between(500, 4000), bps=dice.pick((-8, 6, 12))),
+    )
+    return _Filling(legs, 0, dice.between(20, 120), dice.between(20, 120))
+
+
+def _never(dice: Dice) -> _Filling:
+    """The price climbs away from every order, until one takes it."""
+    step = dice.between(2, 6)
+    legs = tuple(Leg(ms=dice.between(20_000, 30_000), bps=step) for _ in range(4))
+    return _Filling(legs, dice.between(0, 60), dice.scaled(2000, 50_000), dice.scaled(20, 500))
+
+
+def _after_a_reprice(dice: Dice) -> _Filling:
+    """The price climbs away from the first order and falls upon the second or third."""
+    away = dice.between(25_000, 65_000)
+    legs = (
+        Leg(ms=away // 2, bps=dice.between(4, 9)),
+        Leg(ms=away - away // 2, bps=dice.between(1, 3)),
+        Leg(ms=dice.between(2000, 10_000), bps=-dice.between(8, 16)),
+    )
+    return _Filling(legs, dice.between(0, 60), dice.scaled(500, 50_000), dice.scaled(50, 2000))
+
+
+_FILLINGS: Mapping[str, Callable[[Dice], _Filling]] = {
+    "at once": _at_once,
+    "at once, more often": _at_once,
+    "in crumbs": _in_crumbs,
+    "never": _never,
+    "after a reprice": _after_a_reprice,
+}
+
+
+def _sequels(dice: Dice) -> Iterator[Leg]:
+    """What happens to the position: nothing, a little, its stop, its target, or a turn."""
+    yield Leg(ms=dice.between(2000, 25_000), bps=dice.between(-5, 5))
+    kind = dice.pick(("quiet", "stopped", "stopped", "targeted", "targeted", "turned", "fallen"))
+    match kind:
+        case "stopped":
+            yield Leg(ms=dice.between(5000, 40_000), bps=-dice.between(140, 260))
+        case "targeted":
+            yield Leg(ms=dice.between(5000, 40_000), bps=dice.between(200, 330))
+        case "turned":
+            yield Leg(ms=dice.between(5000, 20_000), bps=dice.between(60, 150))
+            yield Leg(ms=dice.between(5000, 20_000), bps=-dice.between(80, 260))
+        case "fallen":
+            yield Leg(ms=dice.between(200, 1500), bps=-dice.between(150, 600))
+        case _:
+            yield Leg(ms=dice.between(5000, 30_000), bps=dice.between(-15, 15))
