@@ -17,6 +17,7 @@ _NONE, _SOON, _NOW = "NONE", "SOON", "NOW"
 
 # Where a person need not act at once, so that an order unknown for long comes first.
 _CALM = ("NORMAL", "DEGRADE", "")
+_HELD = ' PAUSE holds until you say: livespot resume --reason "..."'
 _STOP_FILE = "KILL_SWITCH_FILE"
 _BROKEN = {
     20: "Keep logs/crash-notes.log and livespot.error.log, then start it again",
@@ -129,7 +130,8 @@ def _of_mode(header: HeaderView) -> NextStep | None:
         first = header.reasons[0]
         return NextStep(
             action=first.action or "Read the reason beside the mode.",
-            why=f"{header.sysmode} because of {first.code}: {first.detail or first.meaning}",
+            why=f"{header.sysmode} because of {first.code}: {first.detail or first.meaning}"
+            + (_HELD if header.sysmode == "PAUSE" else ""),
             urgency=urgency,
         )
     if header.sysmode == "PAUSE":

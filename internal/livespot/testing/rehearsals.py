@@ -12,12 +12,15 @@ from pathlib import Path
 import msgspec
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.records import PositionRow, Record, RunStarted
+from livespot.contracts.records import IntentCreated, PositionRow, Record, RunStarted
 from livespot.contracts.vocabulary import (
+    IntentAction,
+    IntentRole,
     IntentState,
     Mode,
     PositionPhase,
     Severity,
+    Side,
     SignalKind,
     SignalLevel,
     SysMode,
@@ -27,6 +30,8 @@ from livespot.testing import ledger_rows as rows
 from livespot.testing import panel_story as story
 
 _FOUND_MS = story.NOW_MS - 9_000
+_ASKED_MS = story.NOW_MS - 180_000
+_LITTLE_BYTES = 209_715_200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +69,17 @@ def _run() -> RunStarted:
     return msgspec.structs.replace(rows.run_started(), mode=Mode.LIVE, account_label="rehearsal")
 
 
-def _ordinary() -> tuple[Record, ...]:
-    """What goes on around it and is not to blame."""
+def _ordinary(*, free_bytes: int = 0) -> tuple[Record, ...]:
+    """What goes on around it and is not to blame; with `free_bytes` the disk has shrunk to that."""
+    samples = story.samples()
+    if free_bytes:
+        figures = msgspec.json.decode(samples[-1].sample_json) | {"disk_free_bytes": free_bytes}
+        last = msgspec.structs.replace(
+            samples[-1], sample_json=msgspec.json.encode(figures).decode()
+        )
+        samples = [*samples[:-1], last]
     return (
-        *story.samples(),
+        *samples,
         *story.watchlist(("BTCUSDT", "ETHUSDT", "ADAUSDT")),
         *story.decisions(),
         story.candle("101.40"),
@@ -75,8 +87,8 @@ def _ordinary() -> tuple[Record, ...]:
     )
 
 
-def _mode(mode: SysMode, *active: dict[str, object]) -> Record:
-    return story.mode(mode, active, at_ms=_FOUND_MS)
+def _mode(mode: SysMode, *active: dict[str, object], at_ms: int = _FOUND_MS) -> Record:
+    return story.mode(mode, active, at_ms=at_ms)
 
 
 def _reason(
@@ -117,8 +129,19 @@ def _bare_position() -> Sequence[Record]:
         threshold=5_000,
         unit="ms",
     )
+    refused = msgspec.structs.replace(
+        rows.intent("a"),
+        action=IntentAction.OCO_CREATE,
+        role=IntentRole.LIST,
+        side=Side.SELL,
+        created_at_ms=_FOUND_MS,
+        updated_at_ms=_FOUND_MS,
+    )
+    answer = rows.moved(IntentState.CREATED, IntentState.FAILED_TERMINAL)
     return (
         *_ordinary(),
+        IntentCreated(intent=refused, aliases=()),
+        msgspec.structs.replace(answer, last_error_code="-2010", at_ms=_FOUND_MS + 80),
         _position(PositionPhase.UNPROTECTED, bare_since_ms=_FOUND_MS),
         _mode(SysMode.PAUSE, bare),
         story.alert(Severity.CRIT, code, "BTCUSDT has no live stop"),
@@ -140,11 +163,16 @@ def _unknown_order() -> Sequence[Record]:
         threshold=3,
         unit="queries",
     )
+    unknown["since_ms"] = _ASKED_MS + 8_000
+    entry = msgspec.structs.replace(
+        rows.intent("a"), created_at_ms=_ASKED_MS, updated_at_ms=_ASKED_MS
+    )
+    sent = rows.moved(IntentState.CREATED, IntentState.SENT_UNKNOWN)
     return (
         *_ordinary(),
-        rows.created("a"),
-        rows.moved(IntentState.CREATED, IntentState.SENT_UNKNOWN, "a"),
-        _mode(SysMode.DEGRADE, unknown),
+        IntentCreated(intent=entry, aliases=()),
+        msgspec.structs.replace(sent, at_ms=_ASKED_MS + 5),
+        _mode(SysMode.DEGRADE, unknown, at_ms=_ASKED_MS + 8_000),
         story.alert(Severity.WARN, code, "an order of BTCUSDT is unknown"),
     )
 
@@ -156,12 +184,12 @@ def _full_disk() -> Sequence[Record]:
         SignalKind.DISK_LOW,
         SignalLevel.PAUSE,
         "",
-        value=209_715_200,
+        value=_LITTLE_BYTES,
         threshold=536_870_912,
         unit="bytes",
     )
     return (
-        *_ordinary(),
+        *_ordinary(free_bytes=_LITTLE_BYTES),
         _position(PositionPhase.PROTECTED),
         _mode(SysMode.PAUSE, low),
         story.alert(Severity.CRIT, code, "NORMAL -> PAUSE because of DISK_LOW_PAUSE"),
