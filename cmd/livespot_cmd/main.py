@@ -7,7 +7,7 @@ import sys
 import click
 
 from livespot import __version__
-from livespot_cmd.options import SuggestingGroup, name_code
+from livespot_cmd.options import SuggestingGroup
 
 _COMMANDS = {
     "sim": ("livespot_cmd.sim", "sim", "Trade recorded real market data on an embedded exchange."),
@@ -18,6 +18,8 @@ _COMMANDS = {
     "migrate": ("livespot_cmd.migrate", "migrate", "Create or upgrade the database."),
     "status": ("livespot_cmd.status", "status", "Show the first fold of the panel here."),
     "verify": ("livespot_cmd.verify", "verify", "Hold a run against what it promised."),
+    "report": ("livespot_cmd.report", "report", "Tell of a recorded run."),
+    "triage": ("livespot_cmd.report", "triage", "Look at a finished run first."),
     "next": ("livespot_cmd.next_step", "next_step", "Say the one thing to do now, and why."),
     "explain": ("livespot_cmd.explain", "explain", "Say why: a code, a decision, a symbol."),
     "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
@@ -66,7 +68,8 @@ def livespot() -> None:
 
 def main() -> int:
     """Run a command; every expected error becomes a sentence and an exit code."""
-    from livespot.contracts.errors import ConfigInvalid, ExitCode, Fatal, LivespotError
+    from livespot.contracts.errors import ExitCode, LivespotError
+    from livespot_cmd.failing import tell, tell_system
 
     # Whatever a command or its child writes is for its owner alone.
     os.umask(0o077)
@@ -78,22 +81,10 @@ def main() -> int:
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         return 130
-    except ConfigInvalid as error:
-        for problem in error.problems:
-            click.echo(problem, err=True)
-        name_code(error.reason_code)
-        return ExitCode.USAGE
-    except Fatal as error:
-        click.echo(f"Error: {error}", err=True)
-        name_code(error.reason_code)
-        return error.exit_code
     except LivespotError as error:
-        click.echo(f"Error: {error}", err=True)
-        name_code(error.reason_code)
-        return ExitCode.PREFLIGHT
+        return tell(error)
     except OSError as error:
-        click.echo(f"Error: {error}\nNext: livespot doctor --offline", err=True)
-        return ExitCode.PREFLIGHT
+        return tell_system(error)
     return result if isinstance(result, int) else 0
 
 

@@ -1,0 +1,50 @@
+"""How an expected error ends a command: cause, consequence, next step, and an exit code."""
+
+import click
+
+from livespot.contracts import errors
+from livespot.contracts.errors import ExitCode, Fatal, LivespotError
+from livespot_cmd.options import name_code
+
+# From the particular to the general; the first that fits speaks.
+_TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
+    (errors.ConfigInvalid, "Nothing was started or changed.", "livespot config check"),
+    (errors.SecondInstance, "Nothing was started; the other one goes on.", "livespot status"),
+    (errors.LockMissing, "Nothing was sent to anybody.", "livespot doctor --offline"),
+    (errors.SchemaMismatch, "Nothing was read or written.", "livespot migrate --status"),
+    (errors.AuditUnwritable, "Without its audit nothing is traded.", "livespot doctor --offline"),
+    (errors.StoreBusy, "Nothing was changed.", "try again; then livespot status"),
+    (errors.PreflightFailed, "Nothing was started.", "livespot doctor"),
+    (Fatal, "The process ended; protections stay on the exchange.", "livespot status"),
+    (LivespotError, "The command ended there.", "livespot doctor"),
+)
+
+
+def tell(error: LivespotError) -> int:
+    """Say it on standard error; the exit code of the process.
+
+    A text that names its own next step keeps it.
+    """
+    text = str(error)
+    if isinstance(error, errors.ConfigInvalid):
+        for problem in error.problems:
+            click.echo(problem, err=True)
+    else:
+        click.echo(f"Error: {text}", err=True)
+    if "Next:" not in text:
+        consequence, step = next(
+            (said, step) for kind, said, step in _TOLD if isinstance(error, kind)
+        )
+        click.echo(f"{consequence}\nNext: {step}", err=True)
+    name_code(error.reason_code)
+    if isinstance(error, Fatal):
+        return error.exit_code
+    return ExitCode.USAGE if isinstance(error, errors.ConfigInvalid) else ExitCode.PREFLIGHT
+
+
+def tell_system(error: OSError) -> int:
+    """The same for what the operating system refused."""
+    click.echo(
+        f"Error: {error}\nThe command ended there.\nNext: livespot doctor --offline", err=True
+    )
+    return ExitCode.PREFLIGHT

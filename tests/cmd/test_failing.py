@@ -1,0 +1,57 @@
+"""Every expected error tells its cause, what it means and what comes next."""
+
+import re
+
+import pytest
+
+from livespot.contracts import errors
+from livespot.contracts.errors import ExitCode, LivespotError
+from livespot_cmd.failing import tell, tell_system
+from livespot_cmd.main import livespot
+
+_SAMPLES: list[LivespotError] = [
+    errors.Unreachable("no answer"),
+    errors.Throttled(retry_after_ms=5, banned=False),
+    errors.StoreBusy("held"),
+    errors.OutcomeUnknown("X_1", "timeout"),
+    errors.NotSent("no route"),
+    errors.KeyRefused(-2015, "no"),
+    errors.ConfigInvalid(["a is wrong", "b is wrong"]),
+    errors.PayloadInvalid("what?"),
+    errors.LedgerViolation("twice"),
+    errors.PreflightFailed("not ready"),
+    errors.LockMissing("no flag"),
+    errors.SecondInstance("held"),
+    errors.SchemaMismatch("too old"),
+    errors.AuditUnwritable("full"),
+]
+
+
+@pytest.mark.parametrize("error", _SAMPLES, ids=lambda error: type(error).__name__)
+def test_cause_consequence_and_next_step_are_all_told(
+    error: LivespotError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = tell(error)
+    told = capsys.readouterr()
+
+    assert code in set(ExitCode) - {ExitCode.CLEAN}
+    assert told.out == ""
+    causes = error.problems if isinstance(error, errors.ConfigInvalid) else (str(error),)
+    assert all(cause in told.err for cause in causes)
+    consequence, step = told.err.splitlines()[len(causes) : len(causes) + 2]
+    assert consequence.endswith(".")
+    assert step.startswith("Next: ")
+    for name in re.findall(r"livespot ([a-z]+)", step):
+        context = livespot.make_context("livespot", [], resilient_parsing=True)
+        assert livespot.get_command(context, name) is not None
+
+
+def test_a_text_that_names_its_next_step_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(errors.PreflightFailed("no data.\nNext: name another"))
+
+    assert capsys.readouterr().err == "Error: no data.\nNext: name another\n"
+
+
+def test_what_the_system_refuses_is_told_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell_system(OSError("no room")) == ExitCode.PREFLIGHT
+    assert "Next: livespot doctor --offline" in capsys.readouterr().err
