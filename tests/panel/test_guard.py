@@ -18,7 +18,8 @@ def guarded(app: ASGIApp, *, send_seconds: float = 10.0) -> Guard:
     return Guard(
         app=app,
         hosts=frozenset({"127.0.0.1:1"}),
-        routes=frozenset({"/x"}),
+        template=lambda path: path if path == "/x" else "",
+        is_open=lambda _route: False,
         stream="/x",
         wall=SystemClock(),
         audit_request=lambda _route, _method, _status: True,

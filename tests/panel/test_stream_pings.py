@@ -1,15 +1,21 @@
 """A stream without news still shows that it lives."""
 
+from pathlib import Path
+
 import anyio
 from starlette.types import Message
 
 from livespot.contracts.settings import PanelSettings
+from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.panel.app import panel_app
+from livespot.panel.database import opened
 from livespot.panel.hub import Hub
+from livespot.panel.pages import Pages
+from livespot.testing import ledger_rows as rows
 from livespot.testing.clock import ManualClock
 
 
-async def test_a_silent_stream_pings_every_fifteen_seconds() -> None:
+async def test_a_silent_stream_pings_every_fifteen_seconds(tmp_path: Path) -> None:
     wall = ManualClock()
     hub = Hub(clock=ManualClock(), wall=wall, settings=PanelSettings())
     sent: list[bytes] = []
@@ -40,7 +46,9 @@ async def test_a_silent_stream_pings_every_fifteen_seconds() -> None:
         "headers": [],
     }
     with anyio.fail_after(5):
-        await panel_app(hub, wall)(scope, receive, send)
+        async with opened(rows.fresh(tmp_path)) as database:
+            pages = Pages(database, wall, DatabaseTraces())
+            await panel_app(hub, wall, pages)(scope, receive, send)
 
     assert sent[0].startswith(b"retry:")
     assert sent[1:] == [b"event: ping\ndata: {}\n\n"] * 2

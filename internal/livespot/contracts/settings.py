@@ -126,6 +126,7 @@ class PanelSettings(Message, frozen=True):
     reconcile_diffs_recent_limit: Annotated[int, Meta(ge=1, le=500)] = 50
     market_symbols_limit: Annotated[int, Meta(ge=1, le=500)] = 50
 
+    token: bool = False
     def __post_init__(self) -> None:
         require(self.host in ("127.0.0.1", "::1"), "host", self.host, "must be loopback")
 

@@ -43,13 +43,13 @@ _TRANSITIONS = _Query(
 )
 _ORDERS = _Query(
     "o.symbol, o.order_id, o.client_order_id, o.role, o.side, o.type, o.status, o.price, "
-    "o.stop_price, o.orig_qty, o.executed_qty, o.exchange_time_ms, o.source",
+    "o.stop_price, o.orig_qty, o.executed_qty, o.exchange_time_ms, o.source, o.order_intent_id",
     "orders o JOIN order_intents i ON i.order_intent_id = o.order_intent_id "
     "WHERE i.decision_id = ? ORDER BY o.order_id",
 )
 _FILLS = _Query(
     "symbol, trade_id, order_id, side, price, qty, commission, commission_asset, fee_quote, "
-    "fee_unpriced, is_maker, exchange_time_ms, source",
+    "fee_unpriced, is_maker, exchange_time_ms, source, order_intent_id",
     "fills WHERE decision_id = ? ORDER BY exchange_time_ms, trade_id",
 )
 _GATE = _Query(

@@ -1,21 +1,29 @@
-"""The panel's routes: fixed files and ready-made bytes, nothing that computes."""
+"""The panel's routes: fixed files, ready-made bytes, and bounded looks into the database."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from livespot.contracts.base import Message
 from livespot.contracts.ports import Clock
+from livespot.panel.bundle import bundled
+from livespot.panel.database import PanelUnreadable
 from livespot.panel.hub import Hub
+from livespot.panel.metrics import CONTENT_TYPE, metrics_text
+from livespot.panel.pages import Pages
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _PING_SECONDS = 15
 _PING = b"event: ping\ndata: {}\n\n"
 STREAM = "/api/stream"
+METRICS = "/metrics"
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -23,53 +31,118 @@ _KINDS = {
     ".svg": "image/svg+xml",
 }
 _PAGE = "dashboard.html"
+_SCRIPT = "/static/panel.js"
+_LIMIT, _MOST = 100, 500
+_ID = r"[A-Za-z0-9_.-]{1,128}"
+_NOT_YET = "no snapshot has been built yet"
 
 
-def _static_files() -> dict[str, tuple[str, str]]:
-    """Name and content type of every file of the page, by the only address it answers to."""
-    found = {}
+def _static_files() -> dict[str, tuple[bytes, str]]:
+    """Every file of the page with its content type, by the only address it answers to."""
+    found: dict[str, tuple[bytes, str]] = {}
+    scripts: dict[str, str] = {}
     for entry in sorted((files("livespot.panel") / "static").iterdir(), key=lambda e: e.name):
         kind = _KINDS.get(f".{entry.name.rpartition('.')[2]}")
-        if kind is not None:
-            address = "/dashboard" if entry.name == _PAGE else f"/static/{entry.name}"
-            found[address] = (entry.name, kind)
+        address = "/dashboard" if entry.name == _PAGE else f"/static/{entry.name}"
+        if entry.name.endswith(".js"):
+            scripts[address] = entry.read_text(encoding="utf-8")
+        elif kind is not None:
+            found[address] = (entry.read_bytes(), kind)
+    found[_SCRIPT] = (bundled(scripts, _SCRIPT).encode(), _KINDS[".js"])
     return found
 
 
-# The only files that exist, listed once: no path of a request ever reaches the file system.
+# The only files that exist, read once: no path of a request ever reaches the file system.
 _FILES = _static_files()
-ROUTES = frozenset({*_FILES, "/api/dashboard", STREAM, "/healthz"})
+ROUTES = frozenset(
+    {*_FILES, "/api/dashboard", "/api/orders", "/api/alerts", STREAM, "/healthz", METRICS}
+)
+_BY_ID = {
+    "/api/decisions/{id}": re.compile(rf"/api/decisions/{_ID}"),
+    "/api/intents/{id}": re.compile(rf"/api/intents/{_ID}"),
+}
 
 
-def panel_app(hub: Hub, wall: Clock) -> Starlette:
+class Complaint(Message, frozen=True):
+    """Why a request of the page got no answer."""
+
+    error: str
+
+
+def template(path: str) -> str:
+    """The route an address belongs to, "" for none."""
+    if path in ROUTES:
+        return path
+    return next((route for route, form in _BY_ID.items() if form.fullmatch(path)), "")
+
+
+def is_open(route: str) -> bool:
+    """Whether a route shows nothing but the empty page."""
+    return route in _FILES
+
+
+def panel_app(hub: Hub, wall: Clock, pages: Pages) -> Starlette:
     """The application without its guard; `wall` times the pings."""
-    routes = [_file_route(path, name, kind) for path, (name, kind) in _FILES.items()]
-    routes += [
-        Route("/api/dashboard", _dashboard(hub), methods=["GET"]),
-        Route("/healthz", _healthz(hub), methods=["GET"]),
-        Route(STREAM, _stream(hub, wall), methods=["GET"]),
-    ]
+    routes = [_file_route(path, body, kind) for path, (body, kind) in _FILES.items()]
+    for path, serve in (
+        ("/api/dashboard", _dashboard(hub)),
+        ("/api/orders", _page(pages.orders)),
+        ("/api/alerts", _page(pages.alerts)),
+        ("/api/decisions/{id}", _trace(pages.decision)),
+        ("/api/intents/{id}", _trace(pages.intent)),
+        ("/healthz", _healthz(hub)),
+        (METRICS, _metrics(hub)),
+        (STREAM, _stream(hub, wall)),
+    ):
+        routes.append(Route(path, serve, methods=["GET"]))
     app = Starlette(debug=False, routes=routes)
     app.router.redirect_slashes = False
     return app
 
 
-def _file_route(path: str, name: str, kind: str) -> Route:
-    body = (files("livespot.panel") / "static" / name).read_bytes()
-
+def _file_route(path: str, body: bytes, kind: str) -> Route:
     async def serve(_: Request) -> Response:
         return Response(body, headers={"content-type": kind})
 
     return Route(path, serve, methods=["GET"])
 
 
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
+
+
+def _complaint(status: int, error: str) -> Response:
+    return _json(msgspec.json.encode(Complaint(error=error)), status)
+
+
 def _dashboard(hub: Hub) -> Endpoint:
     async def serve(_: Request) -> Response:
-        if hub.frame is None:
-            return Response(
-                b'{"error":"no snapshot has been built yet"}', 503, media_type="application/json"
-            )
-        return Response(hub.frame.body, media_type="application/json")
+        return _complaint(503, _NOT_YET) if hub.frame is None else _json(hub.frame.body)
+
+    return serve
+
+
+def _page(read: Callable[[int], Awaitable[bytes]]) -> Endpoint:
+    async def serve(request: Request) -> Response:
+        text = request.query_params.get("limit", str(_LIMIT))
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len("500") else 0
+        if not 1 <= limit <= _MOST:
+            return _complaint(400, f"limit is a whole number from 1 to {_MOST}")
+        try:
+            return _json(await read(limit))
+        except PanelUnreadable as error:
+            return _complaint(503, str(error))
+
+    return serve
+
+
+def _trace(read: Callable[[str], Awaitable[bytes | None]]) -> Endpoint:
+    async def serve(request: Request) -> Response:
+        try:
+            body = await read(request.path_params["id"])
+        except PanelUnreadable as error:
+            return _complaint(503, str(error))
+        return _complaint(404, "this database does not hold it") if body is None else _json(body)
 
     return serve
 
@@ -77,7 +150,16 @@ def _dashboard(hub: Hub) -> Endpoint:
 def _healthz(hub: Hub) -> Endpoint:
     async def serve(_: Request) -> Response:
         status, body = hub.healthz()
-        return Response(body, status, media_type="application/json")
+        return _json(body, status)
+
+    return serve
+
+
+def _metrics(hub: Hub) -> Endpoint:
+    async def serve(_: Request) -> Response:
+        if hub.frame is None:
+            return _complaint(503, _NOT_YET)
+        return Response(metrics_text(hub.frame.dashboard), headers={"content-type": CONTENT_TYPE})
 
     return serve
 

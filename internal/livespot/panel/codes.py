@@ -9,11 +9,15 @@ from livespot.contracts.catalogue import CATALOGUE, CodeEntry
 
 
 class CodeView(Message, frozen=True):
-    """A reason code with its catalogue entry; both texts are empty for an unknown code."""
+    """A reason code with its catalogue entry; the texts are empty for an unknown code.
+
+    `by_itself` is what the system does without being asked.
+    """
 
     code: str
     meaning: str = ""
     action: str = ""
+    by_itself: str = ""
 
 
 _BY_TEXT: dict[str, CodeEntry] = {code.value: entry for code, entry in CATALOGUE.items()}
@@ -23,7 +27,9 @@ def code_view(code: str) -> CodeView:
     entry = _BY_TEXT.get(code)
     if entry is None:
         return CodeView(code=code)
-    return CodeView(code=code, meaning=entry.meaning, action=entry.action)
+    return CodeView(
+        code=code, meaning=entry.meaning, action=entry.action, by_itself=entry.by_itself
+    )
 
 
 def code_views(codes: Iterable[str]) -> tuple[CodeView, ...]:

@@ -30,6 +30,7 @@ class ReasonView(Message, frozen=True):
     unit: str
     detail: str
     count: int
+    by_itself: str = ""
 
 
 class ProcessView(Message, frozen=True):

@@ -1,8 +1,8 @@
 """The panel's own read-only connection: short transactions with a bounded amount of work."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import aiosqlite
 import anyio
 
 from livespot.contracts.errors import Transient
+from livespot.contracts.ports import Clock, Scope
 
 Row = tuple[Any, ...]
 Value = str | int
@@ -18,6 +19,7 @@ _BUSY_TIMEOUT_S = 1.0
 # One refresh needs some hundred thousand steps of the database's machine; a runaway query is cut.
 _STEPS_BETWEEN_LOOKS = 100_000
 _LOOKS_PER_TRANSACTION = 200
+_OLDEST_MS = 2000
 
 
 class PanelUnreadable(Transient):
@@ -25,16 +27,32 @@ class PanelUnreadable(Transient):
 
 
 class PanelDatabase:
-    """One connection that can only read, never checkpoints and serves one reader at a time."""
+    """One connection that can only read, never checkpoints and serves one reader at a time.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    With a `wall` clock no transaction grows older than two seconds, so that none can hold back the
+    truncation of the write-ahead log.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, wall: Clock | None = None) -> None:
         self._connection = connection
+        self._wall = wall
+        self._one_reader = anyio.Lock()
         self._looks = 0
+        self._until_ms: int | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """All reads inside see one state of the database. Raises `PanelUnreadable`."""
-        self._looks = 0
+        async with self._one_reader:
+            self._looks = 0
+            with self._bounded() as scope:
+                async with self._begun():
+                    yield
+            if scope is not None and scope.cancelled_caught:
+                raise PanelUnreadable(f"a read took longer than {_OLDEST_MS} ms and was cut")
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[None]:
         try:
             await self._connection.execute("BEGIN")
             try:
@@ -44,6 +62,15 @@ class PanelDatabase:
                     await self._connection.rollback()
         except sqlite3.Error as e:
             raise PanelUnreadable(f"the audit database cannot be read: {e}") from e
+
+    @contextmanager
+    def _bounded(self) -> Iterator[Scope | None]:
+        if self._wall is None:
+            yield None
+            return
+        self._until_ms = self._wall.monotonic_ms() + _OLDEST_MS
+        with self._wall.move_on_after(_OLDEST_MS / 1000) as scope:
+            yield scope
 
     async def rows(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
         return [tuple(row) for row in await self._connection.execute_fetchall(sql, values)]
@@ -55,11 +82,16 @@ class PanelDatabase:
     def look(self) -> int:
         """Called by the database while it works; anything but 0 interrupts the statement."""
         self._looks += 1
-        return int(self._looks > _LOOKS_PER_TRANSACTION)
+        late = (
+            self._wall is not None
+            and self._until_ms is not None
+            and self._wall.monotonic_ms() >= self._until_ms
+        )
+        return int(late or self._looks > _LOOKS_PER_TRANSACTION)
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[PanelDatabase]:
+async def opened(path: Path, wall: Clock | None = None) -> AsyncIterator[PanelDatabase]:
     """Open an existing database for reading only. Raises `PanelUnreadable`."""
     uri = _read_only_uri(path)
     try:
@@ -69,7 +101,7 @@ async def opened(path: Path) -> AsyncIterator[PanelDatabase]:
     except sqlite3.Error as e:
         raise PanelUnreadable(f"the audit database {path} cannot be opened: {e}") from e
     try:
-        database = PanelDatabase(connection)
+        database = PanelDatabase(connection, wall)
         await connection.execute("PRAGMA query_only = ON")
         await connection.set_progress_handler(database.look, _STEPS_BETWEEN_LOOKS)
         yield database

@@ -5,10 +5,12 @@ the same headers.
 """
 
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,8 +18,9 @@ from livespot.contracts.ports import Clock
 
 AuditRequest = Callable[[str, str, int], bool]
 
-# The page is made of some thirty small files, and two may be opened at once.
-_REQUESTS_PER_SECOND = 60
+_HEADER_BYTES = 16_384
+_PIECE_BYTES = 16_384
+_REQUESTS_PER_SECOND = 20
 _STREAMS = 8
 _IN_FLIGHT = 24
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -44,6 +47,7 @@ _TEXTS = {
     404: b"not found\n",
     421: b"misdirected request\n",
     429: b"too many requests\n",
+    431: b"header too large\n",
     503: b"too many viewers\n",
 }
 
@@ -56,18 +60,21 @@ class SlowViewer(OSError):
 class Guard:
     """Wraps the application. `hosts` are the exact values the Host header may have.
 
-    `audit_request(route_template, method, status)` returns False when the audit has no room; the
-    request is then answered 429. Requests over the limit are counted and audited once a round by
-    `flush_refused`. A viewer that needs longer than `send_seconds` (wall time) for one piece loses
-    its connection.
+    `template(path)` is the route an address belongs to, "" for none. With a `token` the routes for
+    which `is_open` is false answer only to whoever knows it. `audit_request(route, method, status)`
+    returns False when the audit has no room; the request is then answered 429. Requests over the
+    limit are counted and audited once a second by `flush_refused`. A viewer that needs longer than
+    `send_seconds` (wall time) for one piece loses its connection.
     """
 
     app: ASGIApp
     hosts: frozenset[str]
-    routes: frozenset[str]
+    template: Callable[[str], str]
+    is_open: Callable[[str], bool]
     stream: str
     wall: Clock
     audit_request: AuditRequest
+    token: str = ""
     send_seconds: float = 10.0
     _recent: deque[int] = field(default_factory=deque)
     _streams: int = 0
@@ -93,10 +100,19 @@ class Guard:
         if self._refused and self.audit_request(f"over-limit x{self._refused}", "ANY", 429):
             self._refused = 0
 
-    def template(self, scope: Scope) -> str:
-        """What the audit keeps of an address: a known route, never what was asked."""
-        path = scope["path"]
-        return path if path in self.routes else "unmatched"
+    def refused_early(self, status: int) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Audit a request that could not even be read; its status, headers and body."""
+        if self._over_limit():
+            self._refused += 1
+            status = 429
+        elif not self.audit_request("unreadable", "OTHER", status):
+            status = 429
+        return status, _refusal_headers(status), _TEXTS[status]
+
+    @property
+    def viewers(self) -> int:
+        """Streams that are open now."""
+        return self._streams
 
     async def _pass(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         streaming = scope["path"] == self.stream and scope["method"] == "GET"
@@ -124,8 +140,10 @@ class Guard:
         return False
 
     def _judge(self, scope: Scope) -> int:
-        """0 when the request may pass, else the status of its refusal. Host comes first."""
+        """0 when the request may pass, else the status of its refusal. Host comes before routes."""
         headers = scope["headers"]
+        if _size(scope) > _HEADER_BYTES:
+            return 431
         given = _all(headers, b"host")
         if len(given) != 1 or given[0].lower() not in self.hosts:
             return 421
@@ -133,7 +151,22 @@ class Guard:
             return 403
         if scope["method"] not in ("GET", "HEAD") or _all(headers, b"upgrade"):
             return 403
-        return 0 if scope["path"] in self.routes else 404
+        if _has_body(headers):
+            return 400
+        route = self.template(scope["path"])
+        if not route:
+            return 404
+        return 0 if self.is_open(route) or self._knows_token(scope) else 403
+
+    def _knows_token(self, scope: Scope) -> bool:
+        if not self.token:
+            return True
+        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get("token", [])
+        bearer = [
+            value.removeprefix("Bearer ") for value in _all(scope["headers"], b"authorization")
+        ]
+        tried = [*given, *bearer]
+        return len(tried) == 1 and compare_digest(tried[0].encode(), self.token.encode())
 
     def _is_same_site(self, headers: list[tuple[bytes, bytes]], host: str) -> bool:
         origins = _all(headers, b"origin")
@@ -162,29 +195,61 @@ class _Answer:
                 return
             message = {**message, "headers": _with_fixed(message)}
         with self.guard.wall.move_on_after(self.guard.send_seconds) as scope:
-            await self.send(message)
+            for piece in _pieces(message):
+                await self.send(piece)
         if scope.cancelled_caught:
             raise SlowViewer("the viewer does not read")
 
     async def refuse(self, status: int, *, audited: bool = True) -> None:
         if audited and not self._audit(status):
             status = 429
-        body = _TEXTS[status]
-        headers = [
-            *_HEADERS,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        if status in (429, 503):
-            headers.append((b"retry-after", b"1"))
+        body, headers = _TEXTS[status], _refusal_headers(status)
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     def _audit(self, status: int) -> bool:
         method = self.scope["method"]
         known = method if method in _METHODS else "OTHER"
-        return self.guard.audit_request(self.guard.template(self.scope), known, status)
+        route = self.guard.template(self.scope["path"]) or "unmatched"
+        return self.guard.audit_request(route, known, status)
+
+
+def _refusal_headers(status: int) -> list[tuple[bytes, bytes]]:
+    headers = [
+        *_HEADERS,
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(_TEXTS[status])).encode()),
+        (b"connection", b"close"),
+    ]
+    if status in (429, 503):
+        headers.append((b"retry-after", b"1"))
+    return headers
+
+
+def _pieces(message: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
+    """A large body bit by bit, so that never more than a buffer of it waits for its reader."""
+    body = message.get("body", b"")
+    if message["type"] != "http.response.body" or len(body) <= _PIECE_BYTES:
+        yield message
+        return
+    for at in range(0, len(body), _PIECE_BYTES):
+        last = at + _PIECE_BYTES >= len(body)
+        yield {
+            **message,
+            "body": body[at : at + _PIECE_BYTES],
+            "more_body": message.get("more_body", False) or not last,
+        }
+
+
+def _size(scope: Scope) -> int:
+    """The bytes of the request line's address and of all headers."""
+    address = len(scope["raw_path"]) + len(scope["query_string"])
+    return address + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+
+
+def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    lengths = _all(headers, b"content-length")
+    return bool(_all(headers, b"transfer-encoding")) or any(text != "0" for text in lengths)
 
 
 def _with_fixed(message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:

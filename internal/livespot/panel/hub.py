@@ -63,13 +63,12 @@ class Hub:
     _alerts: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
     _next: anyio.Event = field(default_factory=anyio.Event)
 
-    async def run(self, database: PanelDatabase, each: Callable[[], None]) -> None:
-        """Build for ever; `each` is called once per round."""
+    async def run(self, database: PanelDatabase) -> None:
+        """Build for ever."""
         interval_ms = self.settings.stream_snapshot_interval_ms
         while True:
             begun = self.wall.monotonic_ms()
             await self.build(database)
-            each()
             await self.clock.sleep(interval_ms / 1000)
             rest_ms = _SHORTEST_WALL_MS - (self.wall.monotonic_ms() - begun)
             if rest_ms > 0:

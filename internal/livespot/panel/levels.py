@@ -94,6 +94,7 @@ def _stand(drawn: _Drawn, wanted: _Wanted, at_ms: int) -> None:
             kind="TRAIL" if trails else "TARGET",
             price=str(wanted.tp_price),
             from_ms=at_ms,
+            trailing_bps=wanted.trailing_delta if trails else None,
             detail=f"follows {wanted.trailing_delta} bps behind once reached" if trails else "",
         )
     )

@@ -15,16 +15,24 @@ _CHARTS = 6
 _CANDLES = 120
 _CANDLE_MS = 60_000
 _FILLS = 200
+_LATELY = 20
 _CHANGES = 200
 
-_SYMBOLS = """
+# Held, watched, lately traded, then whatever the last deep scan looked at.
+_SYMBOLS = f"""
 SELECT symbol, 1 FROM positions WHERE phase NOT IN ('FLAT', 'DUST')
 UNION ALL
 SELECT symbol, 0 FROM (SELECT symbol FROM cycle_selections
     WHERE chosen = 1
       AND cycle_id = (SELECT cycle_id FROM cycle_selections ORDER BY at_ms DESC LIMIT 1)
-    ORDER BY rank LIMIT ?)
-"""
+    ORDER BY rank LIMIT ?1)
+UNION ALL
+SELECT symbol, 0 FROM (SELECT symbol FROM fills ORDER BY exchange_time_ms DESC LIMIT {_LATELY})
+UNION ALL
+SELECT symbol, 0 FROM (SELECT symbol FROM cycle_rankings
+    WHERE kind = 'DEEP' AND cycle_id = (SELECT cycle_id FROM audit_events
+        WHERE event_type = 'DEEP_SCAN' ORDER BY id DESC LIMIT 1) ORDER BY rank LIMIT ?1)
+"""  # noqa: S608
 _DEEP = """
 SELECT symbol, features_json, at_ms FROM cycle_rankings
 WHERE kind = 'DEEP' AND cycle_id = (SELECT cycle_id FROM audit_events

@@ -19,14 +19,16 @@ from livespot.contracts.errors import Transient
 from livespot.contracts.ports import Clock
 from livespot.contracts.settings import PanelSettings
 from livespot.contracts.vocabulary import SysMode
-from livespot.panel.app import ROUTES, STREAM, panel_app
+from livespot.panel.app import STREAM, is_open, panel_app, template
+from livespot.panel.connections import HEADER_BYTES, SEND_BUFFER_BYTES, Yard
 from livespot.panel.database import opened
 from livespot.panel.guard import AuditRequest, Guard
 from livespot.panel.hub import Hub
+from livespot.panel.pages import Pages
+from livespot.panel.traces import Traces
 
-_HEADER_BYTES = 16_384
 _KEEP_ALIVE_SECONDS = 5
-_CONNECTIONS = 64
+_FLUSH_SECONDS = 1.0
 
 
 class PanelUnavailable(Transient):
@@ -46,7 +48,8 @@ class PanelServer:
     """The panel as an actor.
 
     `clock` is market time and paces the snapshots; `wall` is the machine's time for everything
-    that concerns connections. `listening` is told the page's address, as soon as it is open.
+    that concerns connections. `listening` is told the page's address, as soon as it is open; with
+    a `token` the address carries it, and nothing but the empty page is shown without it.
     """
 
     database: Path
@@ -55,31 +58,39 @@ class PanelServer:
     wall: Clock
     audit_request: AuditRequest
     listening: Callable[[str], None]
+    traces: Traces
+    token: str = ""
     mode_now: Callable[[], SysMode] | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Raises `PanelUnavailable` or `PanelUnreadable`."""
         with listen(self.settings.host, self.settings.port) as listener:
-            async with opened(self.database) as database:
+            async with (
+                opened(self.database, self.wall) as database,
+                opened(self.database, self.wall) as asked,
+            ):
                 hub = Hub(
                     clock=self.clock, wall=self.wall, settings=self.settings, mode_now=self.mode_now
                 )
                 await hub.build(database)
                 port = int(listener.getsockname()[1])
                 guard = Guard(
-                    app=panel_app(hub, self.wall),
+                    app=panel_app(hub, self.wall, Pages(asked, self.clock, self.traces)),
                     hosts=_hosts(port),
-                    routes=ROUTES,
+                    template=template,
+                    is_open=is_open,
                     stream=STREAM,
                     wall=self.wall,
                     audit_request=self.audit_request,
+                    token=self.token,
                 )
                 server = _server(guard)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_serve, server, listener)
-                    tasks.start_soon(hub.run, database, guard.flush_refused)
+                    tasks.start_soon(hub.run, database)
+                    tasks.start_soon(self._flush, guard)
                     try:
-                        self.listening(page_address(self.settings.host, port))
+                        self.listening(page_address(self.settings.host, port, self.token))
                         task_status.started()
                         await anyio.sleep_forever()
                     finally:
@@ -88,10 +99,17 @@ class PanelServer:
                         server.should_exit = True
                         hub.close()
 
+    async def _flush(self, guard: Guard) -> None:
+        """One row a second, at most, for all requests that were refused for their number."""
+        while True:
+            await self.wall.sleep(_FLUSH_SECONDS)
+            guard.flush_refused()
 
-def page_address(host: str, port: int) -> str:
-    """The address of the page for a person to open."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/dashboard"
+
+def page_address(host: str, port: int, token: str = "") -> str:
+    """The address of the page for a person to open; a fragment never leaves the browser."""
+    fragment = f"#token={token}" if token else ""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/dashboard{fragment}"
 
 
 @contextmanager
@@ -105,6 +123,8 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
             f"the panel cannot listen on {host} port {port}: {e.strerror or e}. "
             "Trading goes on without it; free the port or set panel.port, then restart"
         ) from e
+    # Connections inherit it: what a viewer does not take fills this and one buffer of ours.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     with listener:
         yield listener
 
@@ -122,12 +142,11 @@ def _server(guard: Guard) -> _Embedded:
             lifespan="off",
             ws="none",
             loop="none",
-            http="h11",
+            http=Yard(refused=guard.refused_early).protocol,
             interface="asgi3",
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS,
-            h11_max_incomplete_event_size=_HEADER_BYTES,
+            h11_max_incomplete_event_size=HEADER_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=1,
         )

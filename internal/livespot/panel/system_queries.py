@@ -79,10 +79,10 @@ SELECT coalesce((SELECT cycle_id FROM audit_events WHERE run_id = ? AND seq > ?
 _SYSMODE = """
 SELECT mode, previous, active_json, at_ms FROM sysmodes WHERE run_id = ? ORDER BY id DESC LIMIT 1
 """
-_ALERT_ROWS = f"""
+_ALERT_ROWS = """
 SELECT id, severity, code, reasons, text, symbol, at_ms FROM alerts
-ORDER BY id DESC LIMIT {_ALERTS}
-"""  # noqa: S608
+ORDER BY id DESC LIMIT ?
+"""
 _ALERT_COUNTS = f"""
 SELECT severity, count(*) FROM
     (SELECT severity, at_ms FROM alerts ORDER BY id DESC LIMIT {_ALERTS_COUNTED})
@@ -212,6 +212,7 @@ def _reasons(active_json: str) -> tuple[ReasonView, ...]:
             code=item.code,
             meaning=(known := code_view(item.code)).meaning,
             action=known.action,
+            by_itself=known.by_itself,
             level=item.level,
             source=item.source,
             since_ms=item.since_ms,
@@ -244,7 +245,9 @@ async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...
     return tuple(spans)
 
 
-async def alerts(database: PanelDatabase, run: RunFacts, now_ms: int) -> AlertsView:
+async def alerts(
+    database: PanelDatabase, run: RunFacts, now_ms: int, limit: int = _ALERTS
+) -> AlertsView:
     """The newest alerts, and counts of this run over at most a day and a thousand alerts."""
     since = max(run.started_ms, now_ms - _DAY_MS)
     counts: dict[str, int] = dict(await database.rows(_ALERT_COUNTS, (since,)))
@@ -258,7 +261,9 @@ async def alerts(database: PanelDatabase, run: RunFacts, now_ms: int) -> AlertsV
             symbol=symbol,
             at_ms=at_ms,
         )
-        for number, severity, code, reasons, text, symbol, at_ms in await database.rows(_ALERT_ROWS)
+        for number, severity, code, reasons, text, symbol, at_ms in await database.rows(
+            _ALERT_ROWS, (limit,)
+        )
     )
     return AlertsView(
         since_ms=since,

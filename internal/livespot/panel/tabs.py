@@ -27,13 +27,14 @@ class MarkView(Message, frozen=True):
 class LevelView(Message, frozen=True):
     """A level that held for a time; `kind` is STOP, TARGET or TRAIL (where trailing begins).
 
-    `to_ms` is null while the level is in force.
+    `to_ms` is null while the level is in force; `trailing_bps` is how far a stop follows behind.
     """
 
     kind: str
     price: str
     from_ms: int
     to_ms: int | None = None
+    trailing_bps: int | None = None
     detail: str = ""
 
 
@@ -84,7 +85,7 @@ class SymbolView(Message, frozen=True):
 
 
 class MarketView(Message, frozen=True):
-    """What is held first, then the watch list by rank; the first few are drawn."""
+    """Held, watched, lately traded and scanned symbols, in that order; the first few are drawn."""
 
     symbols: tuple[SymbolView, ...] = ()
     unknown: Unknown = msgspec.field(default_factory=dict)

@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from livespot.contracts.base import Message
+from livespot.contracts.schemas import schema_text
 from livespot.panel.codes import CodeView
 
-# The order of the steps; a course that did not get so far has fewer lines, never fewer steps.
-STEPS = (
-    "snapshot",
-    "regime",
-    "decision",
-    "gate",
-    "risk",
-    "intents",
-    "orders",
-    "fills",
-    "protection",
-    "reconcile",
-    "result",
-)
+TRACE_VERSION = 1
+SqlValue = str | int
 
 
 class IdView(Message, frozen=True):
@@ -30,7 +21,7 @@ class IdView(Message, frozen=True):
 
 
 class StepView(Message, frozen=True):
-    """One step of the course.
+    """One step of the course; every course has all steps, in the same order.
 
     `state` is DONE, STOPPED (the course ended here), NONE (nothing was recorded, `lines` say
     why) or WAITING (its outcome is not known yet). `facts` are the rows behind the words.
@@ -45,7 +36,7 @@ class StepView(Message, frozen=True):
 
 
 class TraceView(Message, frozen=True):
-    """`kind` is DECISION or INTENT; `focus` are the rows of the intent among those told of."""
+    """A whole course; `kind` is DECISION or INTENT, `related` can be asked for in the same way."""
 
     schema_version: int
     kind: str
@@ -61,7 +52,7 @@ class TraceView(Message, frozen=True):
 class RowReader(Protocol):
     """How a trace reads: every call within one state of the database."""
 
-    async def rows(self, sql: str, values: Sequence[str | int] = ()) -> list[tuple[Any, ...]]: ...
+    async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[tuple[Any, ...]]: ...
 
 
 class Traces(Protocol):
@@ -70,3 +61,8 @@ class Traces(Protocol):
     async def decision(self, reader: RowReader, decision_id: str) -> TraceView | None: ...
 
     async def intent(self, reader: RowReader, order_intent_id: str) -> TraceView | None: ...
+
+
+def trace_schema() -> str:
+    """The published JSON Schema of a trace, as the text of its file."""
+    return schema_text(msgspec.json.schema(TraceView))

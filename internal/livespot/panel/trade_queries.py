@@ -91,16 +91,20 @@ _ORDERS = f"""
 WHERE o.status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED', 'UNKNOWN')
 ORDER BY o.symbol, o.order_id LIMIT {_LINES}
 """
-_POSITIONS = f"""
+_NEWEST_ORDERS = f"{_ORDER} ORDER BY o.rowid DESC LIMIT ?"
+_POSITION = """
 SELECT p.symbol, p.position_id, p.decision_id, p.phase, p.qty, p.avg_price, p.cost_quote,
        p.tp_price, p.sl_price, p.tp_bps, p.sl_bps, p.protected_qty, p.unprotected_since_ms,
        p.unprotected_ms, p.realised_quote, p.fees_quote, p.fee_unpriced, p.opened_at_ms,
-       c.close, c.open_time_ms
+       c.close, c.open_time_ms, p.closed_at_ms, p.exit_reason,
+       (SELECT json_extract(decision_json, '$.exit_plan.trailing_mode') FROM decisions
+        WHERE decision_id = p.decision_id AND outcome <> 'BLOCKED' ORDER BY id DESC LIMIT 1)
 FROM positions p LEFT JOIN candles c ON c.symbol = p.symbol AND c.interval = '1m'
     AND c.open_time_ms = (SELECT max(open_time_ms) FROM candles
                           WHERE symbol = p.symbol AND interval = '1m')
-WHERE p.phase NOT IN ('FLAT', 'DUST') ORDER BY p.symbol LIMIT {_LINES}
-"""  # noqa: S608
+"""
+_POSITIONS = f"{_POSITION} WHERE p.phase NOT IN ('FLAT', 'DUST') ORDER BY p.symbol LIMIT {_LINES}"
+_NEWEST_POSITIONS = f"{_POSITION} ORDER BY p.rowid DESC LIMIT ?"
 _CLOSED = """
 SELECT realised_quote, fees_quote, fee_unpriced FROM positions WHERE closed_at_ms >= ? LIMIT 2000
 """
@@ -259,11 +263,31 @@ def _churn(sent: Sequence[Row], limits: ChurnSettings) -> tuple[ChurnView, ...]:
     return tuple(views)
 
 
+async def recent_intents(
+    database: PanelDatabase, now_ms: int, limit: int
+) -> tuple[IntentView, ...]:
+    """The newest intents, newest first."""
+    return _intents(await database.rows(_RECENT, (limit,)), now_ms)
+
+
 async def orders(database: PanelDatabase) -> tuple[OrderLine, ...]:
+    """What rests at the exchange."""
+    return _orders(await database.rows(_ORDERS))
+
+
+async def recent_orders(database: PanelDatabase, limit: int) -> tuple[OrderLine, ...]:
+    """The newest orders, newest first, whatever became of them."""
+    return _orders(await database.rows(_NEWEST_ORDERS, (limit,)))
+
+
+def _orders(rows: Sequence[Row]) -> tuple[OrderLine, ...]:
     names = [field.name for field in msgspec.structs.fields(OrderLine)]
-    return tuple(
-        OrderLine(**dict(zip(names, row, strict=True))) for row in await database.rows(_ORDERS)
-    )
+    return tuple(OrderLine(**dict(zip(names, row, strict=True))) for row in rows)
+
+
+async def recent_positions(database: PanelDatabase, limit: int) -> tuple[PositionLine, ...]:
+    """The newest positions, newest first, open or closed."""
+    return tuple(_position(row) for row in await database.rows(_NEWEST_POSITIONS, (limit,)))
 
 
 async def positions(database: PanelDatabase) -> tuple[PositionLine, ...]:
@@ -273,7 +297,11 @@ async def positions(database: PanelDatabase) -> tuple[PositionLine, ...]:
 
 def _position(row: Row) -> PositionLine:
     qty, protected = Decimal(row[4]), Decimal(row[11])
-    mark = row[18]
+    mark = None if row[20] else row[18]
+    silent = "the position is closed" if row[20] else "no candle of this symbol is recorded yet"
+    unknown = {} if mark else dict.fromkeys(_OF_MARK, silent)
+    if row[22] is None:
+        unknown["trailing_mode"] = "its decision is not stored with a plan"
     return PositionLine(
         symbol=row[0],
         position_id=row[1],
@@ -295,10 +323,13 @@ def _position(row: Row) -> PositionLine:
         fees_quote=_short(row[15]),
         fee_unpriced=bool(row[16]),
         opened_ms=row[17],
+        closed_ms=row[20],
+        exit_reason=row[21] if row[20] else "",
+        trailing_mode=row[22],
         mark_price=mark,
         mark_at_ms=row[19],
         unrealised_quote=_money(Decimal(mark) * qty - Decimal(row[6])) if mark else None,
-        unknown={} if mark else dict.fromkeys(_OF_MARK, "no candle of this symbol is recorded yet"),
+        unknown=unknown,
     )
 
 

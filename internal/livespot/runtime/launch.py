@@ -21,6 +21,8 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
 from livespot.gate.client import GateClient
+from livespot.evidence.manifest import Birthmarks, RunInputs
+from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
 from livespot.rules.alert_webhook import Origin
@@ -52,6 +54,8 @@ from livespot.venue.sockets import WebsocketsTransport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+_TOKEN_DIGITS = 32
+
 class Launch:
     """What to bring up. `span_seconds` is wall time; None means until somebody stops it.
 
@@ -164,6 +168,8 @@ async def _built(
         )
         system = System(
             Plan(
+            traces=DatabaseTraces(),
+            token=launch.entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
                 birth=birth,
                 settings=settings,
                 config_hash=launch.loaded.config_hash,

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from livespot.contracts.settings import PanelSettings
+from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.panel.server import PanelServer
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.disk import RealDisk
@@ -43,6 +44,7 @@ async def staged(
             wall=wall,
             audit_request=lambda *_: True,
             listening=heard.append,
+            traces=DatabaseTraces(),
         )
         await tasks.start(panel.run)
         yield rehearsal, heard[0]
