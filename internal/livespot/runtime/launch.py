@@ -21,7 +21,6 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
 from livespot.gate.client import GateClient
-from livespot.evidence.manifest import Birthmarks, RunInputs
 from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
