@@ -28,6 +28,7 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
 from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.runtime.simulation_journal import read_rows
+from livespot.testing.search.plan import loaded_for
 
 _START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
 _MINUTE_MS = 60_000
@@ -156,7 +157,12 @@ def test_when_the_answer_to_the_entry_is_lost_the_order_is_found_and_not_repeate
         match=Match(method="POST", path="/api/v3/orderList*"),
         when=When(count=1),
     )
-    order = _order(tmp_path, start_ms=_START_MS + _MINUTE_MS, span_ms=100_000)
+    order = _order(
+        tmp_path,
+        start_ms=_START_MS + _MINUTE_MS,
+        span_ms=100_000,
+        loaded=loaded_for({"venue.order_transport": "REST"}),
+    )
     exchange = replace(order.exchange, plan=FaultPlan(faults=(lost,)))
     result = run_virtual(replace(order, exchange=exchange))
     summary = _judged(result)

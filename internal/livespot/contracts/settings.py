@@ -53,6 +53,7 @@ class VenueSettings(Message, frozen=True):
     rest_url: str = "https://api.binance.com"
     ws_url: str = "wss://stream.binance.com:9443"
     ws_api_url: str = "wss://ws-api.binance.com:443/ws-api/v3"
+    order_transport: Annotated[str, Meta(pattern=r"^(WS_API|REST)$")] = "WS_API"
     maker_bps: Bps = 10
     taker_bps: Bps = 10
 
@@ -125,8 +126,8 @@ class PanelSettings(Message, frozen=True):
     intents_recent_limit: Annotated[int, Meta(ge=1, le=500)] = 50
     reconcile_diffs_recent_limit: Annotated[int, Meta(ge=1, le=500)] = 50
     market_symbols_limit: Annotated[int, Meta(ge=1, le=500)] = 50
-
     token: bool = False
+
     def __post_init__(self) -> None:
         require(self.host in ("127.0.0.1", "::1"), "host", self.host, "must be loopback")
 

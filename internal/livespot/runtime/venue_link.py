@@ -7,6 +7,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.transport import HttpTransport, SocketTransport
 from livespot.contracts.venue import OrderTransport
 from livespot.venue.caller import RestCaller
+from livespot.venue.chosen_orders import SocketFirstOrders
 from livespot.venue.key_state import KeyState
 from livespot.venue.market_stream import MarketStream
 from livespot.venue.rest import BinanceRest
@@ -15,11 +16,12 @@ from livespot.venue.signing import Signer
 from livespot.venue.time_sync import TimeSync
 from livespot.venue.weights import WeightBudget
 from livespot.venue.ws_api import WsApiConnection
+from livespot.venue.ws_orders import WsApiOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueLink:
-    """One exchange. Orders leave by REST; the account's events arrive on the WebSocket API."""
+    """One exchange. The WebSocket API brings the account's events and, as set, takes the orders."""
 
     reads: BinanceRest
     orders: OrderTransport
@@ -57,10 +59,19 @@ def link_venue(
     connection.key = caller.key
     return VenueLink(
         reads=BinanceRest(caller),
-        orders=RestOrders(caller, timeout_seconds=settings.timing.mutation_timeout_ms / 1000),
+        orders=_orders(settings, caller, connection),
         account_events=connection,
         market_stream=MarketStream(sockets, settings.venue.ws_url, clock, caller.budget),
         server_clock=caller.server_clock,
         budget=caller.budget,
         key=caller.key,
     )
+
+
+def _orders(settings: Settings, caller: RestCaller, connection: WsApiConnection) -> OrderTransport:
+    seconds = settings.timing.mutation_timeout_ms / 1000
+    rest = RestOrders(caller, timeout_seconds=seconds)
+    if settings.venue.order_transport == "REST":
+        return rest
+    socket = WsApiOrders(connection, timeout_seconds=seconds)
+    return SocketFirstOrders(connection, socket=socket, rest=rest)

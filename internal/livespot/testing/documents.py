@@ -24,6 +24,7 @@ ACTORS = {
     "reconciler": "reconciler",
     "account feed": "account_feed",
     "clock keeper": "clock_keeper",
+    "limits keeper": "limits_keeper",
     "health": "health",
     "governor": "governor",
     "recovery": "recovery",

@@ -207,10 +207,11 @@ class WsApiConnection:
                 await socket.send(msgspec.json.encode(request).decode())
                 await waiting.settled.wait()
         except TimeoutError as error:
-            self._doubtful = True
             raise Unreachable(f"{call.method}: no reply in {timeout_seconds} s") from error
         finally:
             self._waiting.pop(number, None)
+            # Also when whoever asked stopped waiting before we did.
+            self._doubtful = self._doubtful or waiting.frame is None
         if waiting.frame is None:
             raise Unreachable(f"{call.method}: the connection was lost before the reply")
         return waiting.frame
