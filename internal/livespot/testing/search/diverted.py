@@ -47,7 +47,7 @@ class Script:
     """
 
     from_ms: int
-    displayed_steps: int = 20
+    displayed_steps: int = 1000
     moves: tuple[Move, ...] = ()
     deals: tuple[Deal, ...] = ()
 
@@ -167,6 +167,10 @@ class DivertedMarket:
     @property
     def symbols(self) -> tuple[SymbolSpec, ...]:
         return self.record.symbols
+
+    @property
+    def warm_up_minutes(self) -> int:
+        return self.record.warm_up_minutes
 
     def warm(self, now_ms: int, step: int) -> bool:
         """Everything is in memory already."""

@@ -41,7 +41,7 @@ class Scenario:
     shows: Callable[[Witness], bool]
     moves: tuple[Move, ...] = ()
     deals: tuple[Deal, ...] = ()
-    displayed_steps: int = 20
+    displayed_steps: int = 1000
     settings: Mapping[str, str | int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     deaths: tuple[DeathPlan, ...] = ()
@@ -160,14 +160,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         from_ms=6100,
         until_ms=7500,
         settings=_IMPATIENT,
-        displayed_steps=4000,
         shows=lambda witness: _bought(witness, "LIMIT"),
     ),
     Scenario(
         name="partial-fill",
         from_ms=700,
         until_ms=3500,
-        deals=(Deal(at_ms=770, steps=400),),
+        deals=(Deal(at_ms=770, steps=1400),),
         shows=_partly,
     ),
     Scenario(name="attached-list", from_ms=0, until_ms=1500, deals=_FILLED, shows=_attached),
@@ -185,7 +184,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         until_ms=20_000,
         deals=_FILLED,
         moves=(Move(2000, 0), Move(12_000, 120), Move(60_000, 120)),
-        settings={**_SEPARATE, "exit.trailing_trend_min": 0},
+        settings={**_SEPARATE, "exit.trailing_trend_min": 0, "strategy.trend_threshold": 2000},
         shows=lambda witness: _stops(witness) > 1,
     ),
     Scenario(
