@@ -142,7 +142,11 @@ async def test_a_busy_panel_port_is_found(tmp_path: Path) -> None:
             loaded = dataclasses.replace(plan.loaded, settings=settings)
             rows = await local_rows(dataclasses.replace(plan, loaded=loaded))
             ignored = await local_rows(dataclasses.replace(plan, loaded=loaded, check_port=False))
+            with held_by_another_process(plan.paths.lock):
+                beside = await local_rows(dataclasses.replace(plan, loaded=loaded))
 
+    assert beside["panel_port"].outcome is Outcome.WARN
+    assert "the livespot that runs here" in beside["panel_port"].detail
     assert failures(rows) == {"panel_port"}
     assert rows["panel_port"].next_command == f"ss -ltnp 'sport = :{port}'"
     assert "panel_port" not in ignored
@@ -155,16 +159,17 @@ async def test_a_second_instance_is_found_in_another_process(tmp_path: Path) -> 
         after = await local_rows(plan)
 
     assert failures(rows) == {"instance"}
-    assert rows["instance"].next_command == f"livespot stop --var {plan.paths.var}"
+    assert rows["instance"].next_command == f"livespot status --var {plan.paths.var}"
     assert failures(after) == set()
 
 
 async def test_a_stop_file_is_a_failure_with_its_removal(tmp_path: Path) -> None:
     async with doctor_plan(tmp_path / "var") as plan:
-        plan.paths.stop_file.write_text("")
+        plan.paths.stop_file.write_text("the key leaked\n")
         rows = await local_rows(plan)
 
     assert failures(rows) == {"stop_file"}
+    assert rows["stop_file"].measured == "present: the key leaked"
     assert rows["stop_file"].next_command == f"rm {plan.paths.stop_file}"
 
 

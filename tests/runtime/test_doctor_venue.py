@@ -47,7 +47,7 @@ async def test_a_whole_installation_in_front_of_a_healthy_exchange_has_no_failur
         rows = await rows_of(plan, frozenset(Need))
 
     assert failed(rows) == set()
-    assert list(rows)[-12:] == [
+    assert list(rows)[-14:] == [
         "rest",
         "clock",
         "market_stream",
@@ -60,6 +60,8 @@ async def test_a_whole_installation_in_front_of_a_healthy_exchange_has_no_failur
         "open_orders",
         "rate_limits",
         "ai_gate",
+        "alerts",
+        "next",
     ]
     assert rows["account"].measured == "can trade, 10000.00000000 USDT free"
     assert rows["key_rights"].outcome is Outcome.PASS

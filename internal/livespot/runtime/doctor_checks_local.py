@@ -10,6 +10,7 @@ from importlib import metadata
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.settings import LiveSettings
 from livespot.gate.prompts import load_prompt
+from livespot.panel.words import printable
 from livespot.rules.doctor import (
     Check,
     Outcome,
@@ -25,6 +26,7 @@ from livespot.runtime.paths import project_root
 from livespot.venue.signing import load_signer
 
 _OLDEST_PYTHON = (3, 11)
+_REASON_BYTES = 200
 _PEM = "-----BEGIN"
 
 
@@ -156,11 +158,13 @@ def check_prompts(plan: DoctorPlan) -> Check:
 
 def check_stop_file(plan: DoctorPlan) -> Check:
     present = plan.disk.exists(plan.paths.stop_file)
+    words = plan.disk.read(plan.paths.stop_file)[:_REASON_BYTES] if present else b""
+    reason = printable(words.decode("utf-8", "replace")).strip()
     return Check(
         id="stop_file",
         title="STOP file",
         outcome=Outcome.FAIL if present else Outcome.PASS,
-        measured="present" if present else "none",
+        measured=f"present: {reason or 'no reason in it'}" if present else "none",
         limit="none",
         next_command=f"rm {quoted(plan.paths.stop_file)}" if present else "",
         detail="every run ends while it is there; remove it when you mean to trade"

@@ -63,8 +63,11 @@ def check_instance(plan: DoctorPlan) -> Check:
         outcome=Outcome.FAIL if held else Outcome.PASS,
         measured="a livespot is running here" if held else "none",
         limit="none",
-        next_command=plan.command("livespot stop") if held else "",
-        detail=f"it holds {plan.paths.lock}; a second one is refused" if held else "",
+        next_command=plan.command("livespot status") if held else "",
+        detail=f"it holds {plan.paths.lock}, so a second one is refused; all is well with it if "
+        "its status says so"
+        if held
+        else "",
     )
 
 
@@ -125,14 +128,20 @@ def check_port(plan: DoctorPlan) -> Check:
             cause = ""
     except OSError as error:
         cause = os.strerror(error.errno or 0)
+    ours = bool(cause) and plan.disk.is_locked(plan.paths.lock)
+    remedy = (
+        "most likely the panel of the livespot that runs here"
+        if ours
+        else "end what listens there, or set panel.port to another"
+    )
     return Check(
         id="panel_port",
         title="Panel port",
-        outcome=Outcome.FAIL if cause else Outcome.PASS,
+        outcome=(Outcome.WARN if ours else Outcome.FAIL) if cause else Outcome.PASS,
         measured=f"{place}: {cause}" if cause else f"{place} is free",
         limit="free",
         next_command=f"ss -ltnp 'sport = :{panel.port}'" if cause else "",
-        detail="end what listens there, or set panel.port to another" if cause else "",
+        detail=remedy if cause else "",
     )
 
 
