@@ -21,9 +21,10 @@ from livespot.contracts.errors import (
     Transient,
 )
 from livespot.contracts.market import SymbolInfo
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged
-from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
+from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
+from livespot.runtime.aside import Aside
 from livespot.runtime.mailboxes import Reply
 from livespot.runtime.plan import House, Plan, Seams, furnish
 from livespot.runtime.run_records import ended, started
@@ -155,7 +156,10 @@ class System:
         for name, actor in crew.crew(self.plan, self.seams, self.house, worst):
             await domain.start(self._supervised(name, actor).run)
         if self.seams.panel is not None:
-            domain.start_soon(self._show, self.seams.panel)
+            panel = Aside(
+                name="panel", actor=self.seams.panel, governor=self.house.wires.governor
+            )
+            domain.start_soon(panel.run)
         for name, actor in (
             ("recovery", crew.recovery(self.plan, self.seams, self.house)),
             ("checklist", crew.checklist(self.plan, self.seams, self.house)),
@@ -222,21 +226,6 @@ class System:
         while True:
             beat()
             await self.seams.clock.sleep(_TICK_SECONDS)
-
-    async def _show(self, panel: Actor) -> None:
-        """The panel under its own guard: whatever breaks there is reported, never raised."""
-        try:
-            await panel.run()
-        except (OSError, Transient, Fatal) as error:
-            _log.error("panel_ended", cause=str(error))
-            await self.house.wires.governor.send(
-                Alert(
-                    severity=Severity.WARN,
-                    code=ReasonCode.ALERT_RAISED,
-                    reasons=(),
-                    text=f"there is no panel: {error}",
-                )
-            )
 
     async def _carry_alerts(self, courier: AlertCourier) -> None:
         """Under its own guard like the panel: alerts that stay here end nothing."""
