@@ -97,9 +97,10 @@ def stop(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a fl
 @yes_option
 @var_option
 def halt(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
-    """Write the STOP file: a running process shuts down safely, and none starts again.
+    """Write the STOP file: a running process shuts down safely, and none trades again.
 
-    Protections stay on the exchange. Works without a running process as well.
+    Protections stay on the exchange. Works without a running process as well. Only a new
+    simulation sets the file aside, with everything else of the last one.
     """
     import shlex
 

@@ -1,5 +1,6 @@
 """There is always exactly one next step, and the most urgent one wins."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +129,35 @@ def test_an_order_unknown_for_two_minutes_comes_before_waiting(
 
 def test_the_step_fits_one_line() -> None:
     assert step_line(NextStep(action="Do\nit.", why="So.")) == "Do it. (So.)"
+
+
+def test_a_pause_names_the_command_that_ends_it_exactly_once() -> None:
+    reason = ReasonView(
+        code="OPERATOR_PAUSE",
+        meaning="You paused it.",
+        action='Resume when you are ready: livespot resume --reason "...".',
+        level="PAUSE",
+        source="command",
+        since_ms=0,
+        value=0,
+        threshold=0,
+        unit="",
+        detail="news",
+        count=1,
+    )
+    disk = msgspec.structs.replace(reason, code="DISK_LOW_PAUSE", action="Free space.", detail="")
+    lines = [
+        step_line(
+            next_step(
+                ProcessView(state="RUNNING"),
+                HeaderView(sysmode="PAUSE", reasons=(first,)),
+                ExecutionView(),
+                (),
+                0,
+            )
+        )
+        for first in (reason, disk)
+    ]
+
+    assert [line.count("livespot resume") for line in lines] == [1, 1]
+    assert all(".." not in line.replace("...", "") for line in lines)

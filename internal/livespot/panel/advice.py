@@ -82,7 +82,9 @@ def _of_process(
 
 
 def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
-    if any(reason.code == _STOP_FILE for reason in header.reasons):
+    # A new simulation sets the file aside with everything else of the last one.
+    halted = any(reason.code == _STOP_FILE for reason in header.reasons)
+    if halted and header.mode != "SIM":
         return NextStep(
             action="Remove the STOP file once its cause is over, then start it.",
             why=f"{_STOP_FILE}: it ended the run, and none starts while it stands.",
@@ -128,10 +130,11 @@ def _of_mode(header: HeaderView) -> NextStep | None:
     urgency = _SOON if header.sysmode == "DEGRADE" else _NOW
     if header.reasons:
         first = header.reasons[0]
+        told = f"{header.sysmode} because of {first.code}: {first.detail or first.meaning}"
+        held = header.sysmode == "PAUSE" and "livespot resume" not in first.action
         return NextStep(
             action=first.action or "Read the reason beside the mode.",
-            why=f"{header.sysmode} because of {first.code}: {first.detail or first.meaning}"
-            + (_HELD if header.sysmode == "PAUSE" else ""),
+            why=f"{told.rstrip('.')}.{_HELD if held else ''}",
             urgency=urgency,
         )
     if header.sysmode == "PAUSE":
