@@ -87,7 +87,9 @@ async def test_a_stop_file_ends_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_alerts_reach_a_webhook_and_its_address_reaches_nothing_else(tmp_path: Path) -> None:
+async def test_what_the_operator_set_up_beforehand_holds_and_his_webhook_stays_secret(
+    tmp_path: Path,
+) -> None:
     token = "T" * 40
     alerts = '[alerts]\nwebhook = "hook"\nwebhook_min_severity = "INFO"\n'
     async with catching() as catcher, workshop(tmp_path, PATIENT + alerts) as shop:
@@ -95,6 +97,8 @@ async def test_alerts_reach_a_webhook_and_its_address_reaches_nothing_else(tmp_p
         hook.write_text(f"{catcher.url}/{token}\n", encoding="ascii")
         hook.chmod(0o600)
         await shop.exchange()
+        own = ("SOLUSDT", "BUY", "2.5", "--reason", "mine", "--var", str(shop.paths.var))
+        await shop.call("exposure", "open", *own)
         run = shop.sim("--resume")
         await shop.mode("NORMAL", by=run, seconds=30)
         await shop.call("halt", "--reason", "rehearsal", "--var", str(shop.paths.var))
@@ -113,3 +117,15 @@ async def test_alerts_reach_a_webhook_and_its_address_reaches_nothing_else(tmp_p
             "SELECT reason, outcome FROM operator_commands WHERE action = 'HALT'"
         )
         assert (reason, outcome) == ("rehearsal", "accepted")
+        # What was left while nothing ran was taken before the first entry could be.
+        [(qty, noted)] = shop.rows("SELECT qty, note FROM manual_exposures WHERE closed_at_ms = 0")
+        assert (qty, noted) == ("2.5", "mine")
+        [(taken,)] = shop.rows(
+            "SELECT id FROM audit_events WHERE event_type = 'OPERATOR_COMMAND' "
+            "AND symbol = 'SOLUSDT'"
+        )
+        [(normal,)] = shop.rows(
+            "SELECT min(id) FROM audit_events WHERE event_type = 'SYSMODE_CHANGED' "
+            "AND json_extract(data, '$.to') = 'NORMAL'"
+        )
+        assert taken < normal
