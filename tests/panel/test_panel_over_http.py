@@ -95,6 +95,12 @@ async def test_unknown_paths_are_not_found_and_audited_without_their_text(
         "2130706433:{port}",
         "0.0.0.0:{port}",
         "[::]:{port}",
+        "[::1]:{port}",
+        "127.0.0.1:{port}.",
+        "localhost:{port}, evil.example",
+        "localhost:0{port}",
+        "0x7f.1:{port}",
+        "localhost%00:{port}",
         "127.0.0.1:{port}@evil.example",
         "localhost:{port}.evil.example",
         "",
@@ -110,7 +116,7 @@ async def test_a_foreign_host_is_misdirected_before_anything_else(told: Path, ho
     assert served.audited == [("/api/dashboard", "GET", 421)]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
 async def test_loopback_names_with_our_port_are_served(told: Path, host: str) -> None:
     async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
         answer = await client.get("/healthz", headers={"host": f"{host}:{served.port}"})

@@ -7,10 +7,13 @@ are done here, below the application.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+# Where an application finds the way to end its connection without a goodbye.
+ABORT = "livespot.abort"
 HEADER_BYTES = 16_384
 SEND_BUFFER_BYTES = 65_536
 _HEADER_SECONDS = 5.0
@@ -86,6 +89,13 @@ class PanelConnection(H11Protocol):
         self.yard.leave(self)
         self._disarm()
         super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """The guard may end a connection at once; closing would wait for a reader that is stuck."""
+        super().handle_events()
+        scope = cast("dict[str, object] | None", self.scope)
+        if scope is not None:
+            scope[ABORT] = self.transport.abort
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livespot.contracts.ports import Clock
+from livespot.panel.connections import ABORT
 
 AuditRequest = Callable[[str, str, int], bool]
 
@@ -50,6 +51,10 @@ _TEXTS = {
     431: b"header too large\n",
     503: b"too many viewers\n",
 }
+
+
+def _nothing() -> None:
+    """Where no connection stands behind a request."""
 
 
 class SlowViewer(OSError):
@@ -124,8 +129,8 @@ class Guard:
         try:
             await self.app(scope, receive, answer)
         except SlowViewer:
-            # Its response is over; the server closes the connection of an unfinished answer.
-            return
+            # Closing in order would keep what it never read, and wait for it for ever.
+            scope.get(ABORT, _nothing)()
         finally:
             self._in_flight -= 1
             self._streams -= streaming

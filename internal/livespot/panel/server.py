@@ -49,7 +49,8 @@ class PanelServer:
 
     `clock` is market time and paces the snapshots; `wall` is the machine's time for everything
     that concerns connections. `listening` is told the page's address, as soon as it is open; with
-    a `token` the address carries it, and nothing but the empty page is shown without it.
+    a `token` the address carries it, and nothing but the empty page is shown without it. A viewer
+    has `send_seconds` to take a piece of an answer, and `header_seconds` to send a whole header.
     """
 
     database: Path
@@ -61,6 +62,8 @@ class PanelServer:
     traces: Traces
     token: str = ""
     mode_now: Callable[[], SysMode] | None = None
+    send_seconds: float = 10.0
+    header_seconds: float = 5.0
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Raises `PanelUnavailable` or `PanelUnreadable`."""
@@ -76,15 +79,18 @@ class PanelServer:
                 port = int(listener.getsockname()[1])
                 guard = Guard(
                     app=panel_app(hub, self.wall, Pages(asked, self.clock, self.traces)),
-                    hosts=_hosts(port),
+                    hosts=_hosts(self.settings.host, port),
                     template=template,
                     is_open=is_open,
                     stream=STREAM,
                     wall=self.wall,
                     audit_request=self.audit_request,
                     token=self.token,
+                    send_seconds=self.send_seconds,
                 )
-                server = _server(guard)
+                server = _server(
+                    guard, Yard(refused=guard.refused_early, header_seconds=self.header_seconds)
+                )
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_serve, server, listener)
                     tasks.start_soon(hub.run, database)
@@ -129,11 +135,13 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _hosts(port: int) -> frozenset[str]:
-    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+def _hosts(host: str, port: int) -> frozenset[str]:
+    """What a browser on this machine calls us; the IPv6 name only where that is listened to."""
+    own = f"[{host}]" if ":" in host else host
+    return frozenset(f"{name}:{port}" for name in (own, "localhost"))
 
 
-def _server(guard: Guard) -> _Embedded:
+def _server(guard: Guard, yard: Yard) -> _Embedded:
     return _Embedded(
         uvicorn.Config(
             guard,
@@ -142,7 +150,7 @@ def _server(guard: Guard) -> _Embedded:
             lifespan="off",
             ws="none",
             loop="none",
-            http=Yard(refused=guard.refused_early).protocol,
+            http=yard.protocol,
             interface="asgi3",
             server_header=False,
             proxy_headers=False,

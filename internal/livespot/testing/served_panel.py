@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import httpx
+import psutil
 
 from livespot.contracts.settings import PanelSettings
 from livespot.contracts.vocabulary import SysMode
@@ -50,6 +51,13 @@ class Served:
     audit_full: bool = False
     counted: anyio.Event = field(default_factory=anyio.Event)
 
+    def connections(self) -> int:
+        """How many connections to the port are established, seen from the server's side."""
+        return sum(
+            connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == self.port
+            for connection in psutil.Process().net_connections("tcp")
+        )
+
     def audit(self, route: str, method: str, status: int) -> bool:
         self.audited.append((route, method, status))
         if route.startswith("over-limit"):
@@ -64,6 +72,8 @@ async def panel(
     wall: ManualClock | None = None,
     mode: SysMode | None = None,
     token: str = "",
+    send_seconds: float = 10.0,
+    header_seconds: float = 5.0,
 ) -> AsyncIterator[Served]:
     served = Served(base="", port=0)
 
@@ -80,6 +90,8 @@ async def panel(
         listening=listening,
         traces=DatabaseTraces(),
         token=token,
+        send_seconds=send_seconds,
+        header_seconds=header_seconds,
         mode_now=None if mode is None else lambda: mode,
     )
     async with anyio.create_task_group() as tasks:
