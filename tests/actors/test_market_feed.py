@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 
 import anyio
 import msgspec
@@ -25,7 +26,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.streams import HEARTBEAT_STREAM, streams_of
-from livespot.runtime.clock import SystemClock
+from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
 from livespot.testing.market_values import a_candle
 from livespot.testing.market_wire import ScriptedReader, ScriptedStream
@@ -87,8 +88,8 @@ class _Desk:
 
 
 @asynccontextmanager
-async def _running() -> AsyncIterator[_Desk]:
-    clock = SystemClock()
+async def _running(*, speed: int = 1) -> AsyncIterator[_Desk]:
+    clock = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=speed))
     desk = _Desk(
         stream=ScriptedStream(),
         reader=ScriptedReader(),
@@ -379,3 +380,94 @@ async def test_a_shutdown_notice_is_followed_by_a_new_connection_that_counts_as_
 
         assert desk.age.disconnects == 0
         assert desk.risk.receive_nowait() is None
+
+
+async def test_an_old_connection_goes_on_until_its_heir_delivers() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+        await _until(lambda: "solusdt@bookTicker" in first.subscribed)
+        first.put(_frame("!serverShutdown", {"E": 1}))
+        with anyio.fail_after(5):
+            second = await desk.stream.opened(2)
+            await _until(lambda: second.subscribed == _everything_of("SOLUSDT"))
+            first.put(_book(7))
+            [before] = await desk.books.receive_all()
+
+            second.put(_book(8))
+            [after] = await desk.books.receive_all()
+            first.put(_book(8), _book(9))
+            [overlap] = await desk.books.receive_all()
+            await _until(lambda: desk.age.late_books["SOLUSDT"] == 1)
+            await _until(lambda: first.closed)
+
+        assert (before.update_id, after.update_id, overlap.update_id) == (7, 8, 9)
+        assert not second.closed
+        assert desk.age.disconnects == 0
+        assert desk.risk.receive_nowait() is None
+
+
+async def test_when_the_old_connection_ends_first_its_heir_is_the_connection() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        first.put(_frame("!serverShutdown", {"E": 1}))
+        with anyio.fail_after(5):
+            second = await desk.stream.opened(2)
+            first.lose()
+            await _until(lambda: first.closed)
+            await desk.attach("SOLUSDT")
+            await _until(lambda: second.subscribed == _everything_of("SOLUSDT"))
+            second.put(_book(1))
+            [book] = await desk.books.receive_all()
+
+        assert book.update_id == 1
+        assert len(desk.stream.connections) == 2
+        assert desk.risk.receive_nowait() is None
+
+
+async def test_an_heir_that_is_lost_leaves_the_old_connection_alone() -> None:
+    async with _running() as desk:
+        first = await desk.stream.opened(1)
+        first.put(_frame("!serverShutdown", {"E": 1}))
+        with anyio.fail_after(5):
+            second = await desk.stream.opened(2)
+            second.lose()
+            await _until(lambda: second.closed)
+            first.put(_book(3))
+            [book] = await desk.books.receive_all()
+
+        assert book.update_id == 3
+        assert not first.closed
+        assert desk.age.disconnects == 0
+
+
+async def test_a_held_symbol_whose_stream_is_silent_is_asked_for_by_rest() -> None:
+    async with _running(speed=20) as desk:
+        await desk.stream.opened(1)
+        desk.reader.tickers_of["SOLUSDT"] = BookTicker(
+            symbol="SOLUSDT",
+            update_id=0,
+            bid=Decimal("99.5"),
+            bid_qty=Decimal(1),
+            ask=Decimal("99.6"),
+            ask_qty=Decimal(1),
+            local_received_ms=0,
+        )
+        await desk.inbox.send(
+            AttachmentWanted(symbols=("SOLUSDT", "ADAUSDT"), watched=(), held=("SOLUSDT",))
+        )
+        with anyio.fail_after(5):
+            [book] = await desk.books.receive_all()
+
+        assert (book.symbol, book.bid) == ("SOLUSDT", Decimal("99.5"))
+
+
+async def test_a_held_symbol_that_ticks_costs_no_request() -> None:
+    async with _running(speed=20) as desk:
+        connection = await desk.stream.opened(1)
+        await desk.inbox.send(AttachmentWanted(symbols=("SOLUSDT",), watched=(), held=("SOLUSDT",)))
+        for update_id in range(1, 20):
+            connection.put(_book(update_id))
+            await anyio.sleep(0.05)
+
+        assert desk.reader.calls["book_ticker"] == 0

@@ -81,10 +81,11 @@ class Marks(Message, frozen=True):
 
 
 class AttachmentWanted(Message, frozen=True):
-    """All symbols that must be streamed from now on; `watched` of them need depth."""
+    """All symbols that must be streamed from now on; `watched` need depth, `held` are positions."""
 
     symbols: tuple[str, ...]
     watched: tuple[str, ...]
+    held: tuple[str, ...] = ()
 
 
 class SymbolDropped(Message, frozen=True):

@@ -4,6 +4,9 @@ Reads: attachments from the scanner, gaps from market state, frames from the exc
 Writes: books (conflated), trades, candles and depth to market state; lost connections and symbols
 with insane prices to risk.
 Owns: the subscription set, the reconnects, the queue of REST reads.
+
+A connection that has to be left (too old, or about to be shut down) is left only once its heir
+delivers: for a second both are read, and what comes twice is recognised by its ids.
 """
 
 from collections import deque
@@ -12,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from livespot.actors.history import HistoryQueue, HistoryReader
 from livespot.actors.mail import (
@@ -53,6 +56,13 @@ _STABLE_MS = 30_000
 _ROTATE_MS = 23 * 3_600_000
 _FIRST_FRAME_MS = 15_000
 _ALERT_EVERY_MS = 60_000
+_OVERLAP_SECONDS = 1.0
+_HEIR_RETRY_MS = 5_000
+# The exchange allows one connection a second and more; a longer pause would only cost the market.
+_LONGEST_PAUSE_SECONDS = 5.0
+# A held symbol whose book has not moved for so long is asked for by REST.
+_HELD_SILENT_MS = 10_000
+_HELD_PROBE_SECONDS = 2.0
 
 
 DecodeFrame = Callable[[bytes, int], MarketMessage | None]
@@ -60,16 +70,36 @@ _Slow = AggTrade | KlineUpdate | DepthBook
 
 
 @dataclass(slots=True, kw_only=True)
+class _Session:
+    """One connection from its opening to its end; `wait_seconds` is what the other side asked."""
+
+    opened_ms: int
+    connection: MarketConnection | None = None
+    scope: Scope | None = None
+    leaving: bool = False
+    wait_seconds: float = 0.0
+    over: anyio.Event = field(default_factory=anyio.Event)
+    succeeds: anyio.Event = field(default_factory=anyio.Event)
+
+    def cut(self) -> None:
+        if self.scope is not None:
+            self.scope.cancel()
+
+
+@dataclass(slots=True, kw_only=True)
 class _Link:
-    """What the tasks of one feed share: what is wanted, and the connection of the moment."""
+    """What the tasks of one feed share: what is wanted, and the connections of the moment.
+
+    `heir` is opened while `session` still delivers, and takes its place once it delivers itself.
+    """
 
     symbols: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
-    connection: MarketConnection | None = None
-    scope: Scope | None = None
-    opened_ms: int = 0
-    planned: bool = False
-    leaving: bool = False
+    held: tuple[str, ...] = ()
+    session: _Session
+    heir: _Session | None = None
+    heir_due_ms: int = 0
+    heard_ms: dict[str, int] = field(default_factory=dict)
     last_ids: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, int] = field(default_factory=dict)
     blamed: set[str] = field(default_factory=set)
@@ -102,7 +132,7 @@ class MarketFeed:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Stream until cancelled."""
-        link = _Link()
+        link = _Link(session=_Session(opened_ms=self.clock.monotonic_ms()))
         history = HistoryReader(
             settings=self.settings,
             clock=self.clock,
@@ -114,11 +144,12 @@ class MarketFeed:
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._serve, link)
-            tasks.start_soon(self._tend, link)
+            tasks.start_soon(self._tend, link, tasks)
+            tasks.start_soon(self._probe_held, link)
             tasks.start_soon(history.run, link.history)
             tasks.start_soon(history.poll_depth, lambda: link.watched)
             task_status.started()
-            await self._stream_for_ever(link)
+            await self._stream_for_ever(link, tasks)
 
     async def _serve(self, link: _Link) -> None:
         async for message in self.inbox:
@@ -134,80 +165,130 @@ class MarketFeed:
         """Stream exactly these symbols; asking for what is already streamed changes nothing."""
         added = [symbol for symbol in wanted.symbols if symbol not in link.symbols]
         removed = [symbol for symbol in link.symbols if symbol not in wanted.symbols]
-        link.symbols, link.watched = wanted.symbols, wanted.watched
+        link.symbols, link.watched, link.held = wanted.symbols, wanted.watched, wanted.held
         for symbol in removed:
             link.unseen.pop(symbol, None)
             link.last_ids.pop(symbol, None)
+            link.heard_ms.pop(symbol, None)
             link.insane_due_ms.pop(symbol, None)
             link.history.forget(symbol)
             self.age.late_books.pop(symbol, None)
         for symbol in added:
             link.unseen[symbol] = self.clock.monotonic_ms() + _FIRST_FRAME_MS
             link.history.want_all(symbol)
-        connection = link.connection
-        if connection is not None:
-            try:
-                if added:
-                    await connection.subscribe(frozenset(streams_of(added)))
-                if removed:
-                    await connection.unsubscribe(frozenset(streams_of(removed)))
-            except Transient:
-                # The reading task meets the same loss; its next connection asks for everything.
-                self._cut(link)
-            except Refused as error:
-                self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
+        for session in (link.session, link.heir):
+            if session is not None:
+                await self._change(session, added, removed)
         for symbol in removed:
             await self.state.send(SymbolDropped(symbol=symbol))
 
-    async def _stream_for_ever(self, link: _Link) -> None:
-        failures = 0
-        while True:
-            link.planned = link.leaving = False
-            wait_seconds = await self._session(link)
-            lived = self.clock.monotonic_ms() - link.opened_ms
-            if link.planned:
-                continue
-            failures = 0 if lived >= _STABLE_MS else failures + 1
-            self.age.disconnects += 1
-            link.last_ids.clear()
-            self.risk.offer(StreamDropped(symbols=link.symbols, at_ms=self.clock.now_ms()))
-            await self.clock.sleep(max(wait_seconds, self.backoff(failures)))
-
-    async def _session(self, link: _Link) -> float:
-        """One connection from opening to loss; returns the seconds the other side asked for."""
-        link.opened_ms = self.clock.monotonic_ms()
+    async def _change(self, session: _Session, added: list[str], removed: list[str]) -> None:
+        connection = session.connection
+        if connection is None:
+            return
         try:
-            with self.clock.move_on_after(None) as scope:
-                link.scope = scope
-                async with self.stream.connect() as connection:
-                    await connection.subscribe(
-                        frozenset((HEARTBEAT_STREAM, *streams_of(link.symbols)))
-                    )
-                    due = self.clock.monotonic_ms() + _FIRST_FRAME_MS
-                    link.unseen = dict.fromkeys(link.symbols, due)
-                    link.connection = connection
-                    self.age.connected = True
-                    await self._consume(connection, link)
-        except Throttled as error:
-            return error.retry_after_ms / 1000
+            if added:
+                await connection.subscribe(frozenset(streams_of(added)))
+            if removed:
+                await connection.unsubscribe(frozenset(streams_of(removed)))
         except Transient:
-            return 0.0
+            # The reading task meets the same loss; its next connection asks for everything.
+            session.cut()
         except Refused as error:
             self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
-            return 0.0
-        finally:
-            link.connection, link.scope = None, None
-            self.age.connected = False
-        return 0.0
 
-    async def _consume(self, connection: MarketConnection, link: _Link) -> None:
+    async def _stream_for_ever(self, link: _Link, tasks: TaskGroup) -> None:
+        failures = 0
+        self._begin(link, link.session, tasks)
+        while True:
+            session = link.session
+            await session.over.wait()
+            if link.session is not session:
+                continue
+            if link.heir is not None:
+                # It went before its time; what was opened in its place is all there is now.
+                link.session, link.heir = link.heir, None
+                self._expect_everything(link)
+                continue
+            now = self.clock.monotonic_ms()
+            if not session.leaving:
+                failures = 0 if now - session.opened_ms >= _STABLE_MS else failures + 1
+                self.age.disconnects += 1
+                link.last_ids.clear()
+                self.risk.offer(StreamDropped(symbols=link.symbols, at_ms=self.clock.now_ms()))
+                pause = min(self.backoff(failures), _LONGEST_PAUSE_SECONDS)
+                await self.clock.sleep(max(session.wait_seconds, pause))
+            link.session = _Session(opened_ms=self.clock.monotonic_ms())
+            self._begin(link, link.session, tasks)
+
+    def _begin(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
+        session.opened_ms = self.clock.monotonic_ms()
+        tasks.start_soon(self._live, link, session)
+
+    async def _live(self, link: _Link, session: _Session) -> None:
+        """One connection from opening to loss."""
+        try:
+            with self.clock.move_on_after(None) as scope:
+                session.scope = scope
+                async with self.stream.connect() as connection:
+                    await connection.subscribe(_wanted(link))
+                    if link.session is session:
+                        self._expect_everything(link)
+                    session.connection = connection
+                    self.age.connected = True
+                    await self._consume(connection, link, session)
+        except Throttled as error:
+            session.wait_seconds = error.retry_after_ms / 1000
+        except Transient:
+            session.wait_seconds = 0.0
+        except Refused as error:
+            self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
+        finally:
+            session.connection = session.scope = None
+            if link.heir is session:
+                link.heir = None
+                link.heir_due_ms = self.clock.monotonic_ms() + _HEIR_RETRY_MS
+            others = (link.session, link.heir)
+            self.age.connected = any(s is not None and s.connection is not None for s in others)
+            session.succeeds.set()
+            session.over.set()
+
+    def _expect_everything(self, link: _Link) -> None:
+        due = self.clock.monotonic_ms() + _FIRST_FRAME_MS
+        link.unseen = dict.fromkeys(link.symbols, due)
+
+    async def _succeed(self, link: _Link, heir: _Session) -> None:
+        """Once the heir delivers it is the session, and the old one ends a little later."""
+        await heir.succeeds.wait()
+        if link.heir is not heir:
+            return
+        old, link.session, link.heir = link.session, heir, None
+        self._expect_everything(link)
+        await self.clock.sleep(_OVERLAP_SECONDS)
+        old.cut()
+
+    async def _probe_held(self, link: _Link) -> None:
+        """A position must be marked even where its symbol's stream has gone silent."""
+        while True:
+            await self.clock.sleep(_HELD_PROBE_SECONDS)
+            now = self.clock.monotonic_ms()
+            for symbol in link.held:
+                if now - link.heard_ms.setdefault(symbol, now) < _HELD_SILENT_MS:
+                    continue
+                try:
+                    self.books.put(symbol, await self.reader.book_ticker(symbol))
+                except (Transient, Refused, PayloadInvalid) as error:
+                    text = f"{symbol} is held, its stream is silent and REST says: {error}"
+                    self._alert(ReasonCode.WS_STALE_DEGRADE, text)
+
+    async def _consume(self, connection: MarketConnection, link: _Link, session: _Session) -> None:
         """Drain without yielding while frames are here, in bounded bursts."""
         slow: deque[_Slow] = deque()
         while True:
             raw: bytes | None = await connection.receive()
             taken, malformed = 0, self.age.malformed
             while raw is not None:
-                self.take(raw, link, slow)
+                self.take(raw, link, slow, session)
                 taken += 1
                 if taken >= _BURST:
                     break
@@ -215,12 +296,14 @@ class MarketFeed:
             if self.age.malformed - malformed < taken:
                 # Noise alone is silence: a stream that cannot be read goes stale.
                 self.age.consumed(self.clock.monotonic_ms())
+                if link.heir is session and connection.subscribed >= _wanted(link):
+                    session.succeeds.set()
             while slow:
                 await self._forward(slow.popleft())
             if taken >= _BURST:
                 await anyio.lowlevel.checkpoint()
 
-    def take(self, raw: bytes, link: _Link, slow: deque[_Slow]) -> None:
+    def take(self, raw: bytes, link: _Link, slow: deque[_Slow], session: _Session) -> None:
         """Deal with one frame: books go on at once, the rest waits in `slow`."""
         try:
             message = self.decode(raw, self.clock.now_ms())
@@ -233,6 +316,7 @@ class MarketFeed:
                 self.age.late_books[symbol] += 1
                 return
             link.last_ids[symbol] = message.update_id
+            link.heard_ms[symbol] = self.clock.monotonic_ms()
             self.books.put(symbol, message)
             if symbol in link.unseen:
                 del link.unseen[symbol]
@@ -240,7 +324,7 @@ class MarketFeed:
             link.unseen.pop(message.symbol, None)
             slow.append(message)
         elif isinstance(message, ServerShutdown):
-            link.leaving = True
+            session.leaving = True
 
     async def _forward(self, message: _Slow) -> None:
         """A closed candle must arrive; trades and forming candles are samples."""
@@ -249,27 +333,34 @@ class MarketFeed:
         else:
             self.state.offer(message)
 
-    async def _tend(self, link: _Link) -> None:
-        """Cut a connection that is silent, too old, or does not deliver what was asked."""
+    async def _tend(self, link: _Link, tasks: TaskGroup) -> None:
+        """Cut a connection that is silent or delivers less than asked; replace an old one."""
         silent_ms = self.settings.health.ws_stale_ms_pause // 2
         while True:
             self.beat()
             now = self.clock.monotonic_ms()
-            if link.scope is not None:
-                open_ms = now - link.opened_ms
+            session = link.session
+            if session.scope is not None:
+                open_ms = now - session.opened_ms
                 age = self.age.age_ms(now)
                 quiet = open_ms if age is None else min(age, open_ms)
                 overdue = [s for s, due in link.unseen.items() if now >= due]
                 fresh_blame = [s for s in overdue if s not in link.blamed]
                 link.blamed.update(fresh_blame)
-                link.planned = link.leaving or open_ms >= _ROTATE_MS
-                if link.planned or quiet >= silent_ms or (link.connection and fresh_blame):
-                    self._cut(link)
+                if quiet >= silent_ms or (session.connection and fresh_blame):
+                    session.cut()
+                elif session.leaving or open_ms >= _ROTATE_MS:
+                    self._replace(link, session, tasks)
             await self.clock.sleep(_TEND_SECONDS)
 
-    def _cut(self, link: _Link) -> None:
-        if link.scope is not None:
-            link.scope.cancel()
+    def _replace(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
+        """Open the heir of a session that has to be left, unless one is on its way."""
+        session.leaving = True
+        now = self.clock.monotonic_ms()
+        if link.heir is None and now >= link.heir_due_ms:
+            link.heir = _Session(opened_ms=now)
+            self._begin(link, link.heir, tasks)
+            tasks.start_soon(self._succeed, link, link.heir)
 
     def _malformed(self, link: _Link, error: PayloadInvalid) -> None:
         """A frame that cannot be believed is dropped; one alert a minute says so."""
@@ -301,3 +392,7 @@ class MarketFeed:
                 at_ms=self.clock.now_ms(),
             )
         )
+
+
+def _wanted(link: _Link) -> frozenset[str]:
+    return frozenset((HEARTBEAT_STREAM, *streams_of(link.symbols)))

@@ -241,7 +241,11 @@ class Scanner:
         scan.lingering.update(dict.fromkeys(wanted, now + _LINGER_MS))
         scan.lingering = {s: until for s, until in scan.lingering.items() if now < until}
         symbols = dict.fromkeys((*wanted, *scan.lingering))
-        await self.feed.send(AttachmentWanted(symbols=tuple(symbols), watched=watched))
+        await self.feed.send(
+            AttachmentWanted(
+                symbols=tuple(symbols), watched=watched, held=tuple(sorted(scan.held))
+            )
+        )
 
     async def _features(self, symbols: tuple[str, ...]) -> tuple[DeepFeatures, ...] | None:
         reply: Reply[tuple[DeepFeatures, ...]] = Reply()

@@ -22,6 +22,7 @@ class ScriptedConnection:
         self.asked: list[str] = []
         self.subscribed: frozenset[str] = frozenset()
         self.lost = False
+        self.closed = False
         self._frames: list[bytes] = []
         self._arrived = anyio.Event()
 
@@ -76,7 +77,10 @@ class ScriptedStream:
         connection = ScriptedConnection()
         self.connections.append(connection)
         self._opened.set()
-        yield connection
+        try:
+            yield connection
+        finally:
+            connection.closed = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class ScriptedReader:
     tickers: tuple[Ticker24h, ...] = ()
     candles: dict[tuple[str, Interval], tuple[Candle, ...]] = field(default_factory=dict)
     books: dict[str, DepthBook] = field(default_factory=dict)
+    tickers_of: dict[str, BookTicker] = field(default_factory=dict)
     asked: list[tuple[str, Interval, int]] = field(default_factory=list)
     failure: Exception | None = None
     calls: Counter[str] = field(default_factory=Counter)
@@ -132,4 +137,6 @@ class ScriptedReader:
 
     async def book_ticker(self, symbol: str) -> BookTicker:
         self._answer("book_ticker")
-        raise Unreachable(f"no book of {symbol!r} was scripted")
+        if symbol not in self.tickers_of:
+            raise Unreachable(f"no book of {symbol!r} was scripted")
+        return self.tickers_of[symbol]
