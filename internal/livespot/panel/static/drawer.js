@@ -84,7 +84,7 @@ function outside() {
 }
 
 function wrap(event) {
-  const stops = [...drawer.querySelectorAll(STOPS)].filter((node) => !node.disabled && node.offsetParent !== null);
+  const stops = [...drawer.querySelectorAll(STOPS)].filter((node) => !node.disabled && node.checkVisibility());
   const [first, last] = [stops[0], stops[stops.length - 1]];
   const inside = drawer.contains(document.activeElement);
   if (event.shiftKey && (!inside || document.activeElement === first)) { event.preventDefault(); last.focus(); }

@@ -1,0 +1,381 @@
+"""The states the panel's page is designed for, each as a database to put a panel before.
+
+They grow out of three minutes that the whole runtime really lived through in virtual time: it has
+decided, bought, protected and reconciled, and its rows are its own. Added to it are what the hours
+before would have left, recorded minutes and closed trades; a state then adds only what its trouble
+would have written.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.records import (
+    AlertRow,
+    CandleRow,
+    IntentCreated,
+    IntentMoved,
+    PositionRow,
+    Record,
+    SysModeRow,
+)
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.settings import PanelSettings
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import (
+    IntentState,
+    Interval,
+    PositionPhase,
+    Severity,
+    SysMode,
+)
+from livespot.evidence.panel_traces import DatabaseTraces
+from livespot.exchange.settings import ExchangeSettings
+from livespot.panel.server import PanelServer
+from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
+from livespot.runtime.config import load_settings
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_run import ReplayOrder, run_virtual
+from livespot.store.connection import Database
+from livespot.testing import ledger_rows as rows
+from livespot.testing.market_values import recorded_minutes
+
+_START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
+_MINUTE_MS = 60_000
+_SYMBOLS = frozenset({"SOLUSDT", "MATICUSDT", "ETHUSDT", "BNBUSDT"})
+HELD = "SOLUSDT"
+_BOUGHT = "SELECT decision_id FROM positions WHERE decision_id <> ''"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A database and the market time at which it is looked at."""
+
+    database: Path
+    now_ms: int
+
+    @property
+    def run_id(self) -> str:
+        with closing(sqlite3.connect(self.database)) as connection:
+            return str(connection.execute("SELECT run_id FROM runs").fetchone()[0])
+
+    @property
+    def decision_id(self) -> str:
+        """The decision that was bought."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return str(connection.execute(_BOUGHT).fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One active reason of a mode, as the governor stores it, `ago_ms` old."""
+
+    code: ReasonCode
+    level: str
+    source: str
+    ago_ms: int
+    value: int
+    threshold: int
+    unit: str
+    detail: str
+    count: int = 1
+
+
+def lived(directory: Path, *, minutes: int = 3) -> Scene:
+    """NORMAL with one protected position: the database of a run in the middle of its life."""
+    database = directory / "lived.sqlite"
+    order = ReplayOrder(
+        paths=Paths(var=directory / "var"),
+        loaded=load_settings(None, path="defaults"),
+        start_ms=_START_MS,
+        span_ms=(minutes + 1) * _MINUTE_MS,
+        seed=7,
+        exchange=ExchangeSettings(symbols=_SYMBOLS),
+        watch=lambda over_ms: not _kept(over_ms >= minutes * _MINUTE_MS, source, database),
+    )
+    source = Paths(var=directory / "var").database
+    run_virtual(order)
+    with closing(sqlite3.connect(database)) as connection:
+        # It is looked at as the simulation it was, at the pace of a person.
+        connection.execute("UPDATE runs SET mode = 'SIM', account_label = 'simulation'")
+        connection.commit()
+    scene = Scene(database=database, now_ms=_last_ms(database))
+    anyio.run(write, scene, *_hours_before(scene))
+    return scene
+
+
+def _hours_before(scene: Scene) -> Iterator[Record]:
+    """Recorded minutes of two hours, and six trades that were closed in them."""
+    for symbol in sorted(_SYMBOLS):
+        for minute in recorded_minutes(symbol):
+            if scene.now_ms - 120 * _MINUTE_MS <= minute.open_time_ms < _START_MS:
+                yield CandleRow(symbol=symbol, interval=Interval.M1, candle=minute)
+    results = ("2.1840", "-1.0310", "3.2251", "-2.4408", "-1.3102", "4.0719")
+    for number, result in enumerate(results):
+        closed_ms = _START_MS - (len(results) - number) * 17 * _MINUTE_MS
+        opened = rows.position(f"pos_before_{number}").position
+        yield PositionRow(
+            position=msgspec.structs.replace(
+                opened,
+                symbol=HELD,
+                decision_id="",
+                phase=PositionPhase.FLAT,
+                qty=Decimal(0),
+                realised_quote=Decimal(result),
+                opened_at_ms=closed_ms - 9 * _MINUTE_MS,
+                closed_at_ms=closed_ms,
+                updated_at_ms=closed_ms,
+            )
+        )
+
+
+def _kept(due: bool, source: Path, database: Path) -> bool:  # noqa: FBT001
+    """Copy the database as it is now, while its run lives."""
+    if due:
+        _copy(source, database)
+    return due
+
+
+def _copy(source: Path, database: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(database)) as new:
+        old.backup(new)
+
+
+def _last_ms(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as connection:
+        return int(connection.execute("SELECT max(ts_ms) FROM audit_events").fetchone()[0])
+
+
+def copied(scene: Scene, directory: Path) -> Scene:
+    """The same scene in a file of its own, so that a test may write into it."""
+    database = directory / "scene.sqlite"
+    _copy(scene.database, database)
+    return Scene(database=database, now_ms=scene.now_ms)
+
+
+def first_boot(directory: Path) -> Scene:
+    """A migrated database in which nothing has ever run."""
+    return Scene(database=rows.fresh(directory), now_ms=_START_MS)
+
+
+async def degraded(scene: Scene) -> Scene:
+    """DEGRADE with three reasons, and one order whose outcome nobody knows yet."""
+    troubles = (
+        Trouble(
+            code=ReasonCode.REST_STALE_DEGRADE,
+            level="DEGRADE",
+            source="rest",
+            ago_ms=42_000,
+            value=41_870,
+            threshold=10_000,
+            unit="ms",
+            detail="no REST answer since 41.9 s",
+            count=3,
+        ),
+        Trouble(
+            code=ReasonCode.DISK_LOW_DEGRADE,
+            level="DEGRADE",
+            source="disk",
+            ago_ms=31_000,
+            value=1_870,
+            threshold=2_048,
+            unit="MiB",
+            detail="1870 MiB are free on the volume of the audit database",
+        ),
+        Trouble(
+            code=ReasonCode.DB_WRITER_BACKPRESSURE,
+            level="DEGRADE",
+            source="writer",
+            ago_ms=12_000,
+            value=2_310,
+            threshold=1_000,
+            unit="ms",
+            detail="the oldest waiting row is 2310 ms old",
+        ),
+    )
+    await write(
+        scene,
+        _mode(scene, SysMode.DEGRADE, SysMode.NORMAL, troubles),
+        _alert(scene, Severity.WARN, troubles[0].code, troubles[0].detail, 42_000),
+        _alert(scene, Severity.WARN, troubles[1].code, troubles[1].detail, 31_000),
+        _alert(scene, Severity.WARN, troubles[2].code, troubles[2].detail, 12_000),
+        *_unanswered(scene),
+    )
+    return scene
+
+
+async def unprotected(scene: Scene) -> Scene:
+    """PAUSE because a position has had no live stop for too long."""
+    since = 38_000
+    with closing(sqlite3.connect(scene.database)) as connection:
+        connection.execute(
+            "UPDATE positions SET phase = 'UNPROTECTED', protected_qty = '0.00', "
+            "protection_list_id = -1, unprotected_since_ms = ? WHERE symbol = ? "
+            "AND closed_at_ms = 0",
+            (scene.now_ms - since, HELD),
+        )
+        connection.execute("UPDATE orders SET status = 'CANCELED' WHERE side = 'SELL'")
+        connection.commit()
+    bare = f"{HELD} has had no live stop for 30 s; three ways of protecting it failed"
+    await write(
+        scene,
+        _mode(
+            scene,
+            SysMode.PAUSE,
+            SysMode.NORMAL,
+            (
+                Trouble(
+                    code=ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION,
+                    level="PAUSE",
+                    source=HELD,
+                    ago_ms=8_000,
+                    value=30_000,
+                    threshold=30_000,
+                    unit="ms",
+                    detail=bare,
+                ),
+            ),
+        ),
+        _alert(
+            scene,
+            Severity.WARN,
+            ReasonCode.PROTECTION_INSTALL_FAILED,
+            "the list of stop and target was refused: -2010",
+            37_000,
+        ),
+        _alert(scene, Severity.CRIT, ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION, bare, 8_000),
+    )
+    return scene
+
+
+async def hostile(scene: Scene, text: str) -> Scene:
+    """The same text wherever words of others could reach the page."""
+    trouble = Trouble(
+        code=ReasonCode.REST_STALE_DEGRADE,
+        level="DEGRADE",
+        source=text,
+        ago_ms=5000,
+        value=1,
+        threshold=1,
+        unit=text,
+        detail=text,
+    )
+    created, moved = _unanswered(scene)
+    strange = msgspec.structs.replace(created.intent, symbol=text)
+    await write(
+        scene,
+        _mode(scene, SysMode.DEGRADE, SysMode.NORMAL, (trouble,)),
+        _alert(scene, Severity.CRIT, ReasonCode.ENTER_PAUSE, text, 1000, symbol=text),
+        msgspec.structs.replace(created, intent=strange),
+        msgspec.structs.replace(moved, last_error_code=text),
+    )
+    with closing(sqlite3.connect(scene.database)) as connection:
+        connection.execute("UPDATE cycle_selections SET symbol = ? WHERE rank = 2", (text,))
+        connection.execute("UPDATE decisions SET symbol = ? WHERE symbol = 'ETHUSDT'", (text,))
+        connection.execute(
+            "UPDATE ai_gate_events SET verdict = 'ERROR', model = ?1, error_code = ?1, "
+            "error_detail_redacted = ?1, patch_redacted = ?1",
+            (text,),
+        )
+        connection.commit()
+    return scene
+
+
+async def write(scene: Scene, *records: Record) -> None:
+    """Put rows into a scene's database, in one transaction."""
+    database = await Database.open(scene.database, run_id=scene.run_id, redactor=Redactor())
+    try:
+        await database.transaction(list(records))
+    finally:
+        await database.close()
+
+
+def _mode(
+    scene: Scene, mode: SysMode, previous: SysMode, troubles: Sequence[Trouble]
+) -> SysModeRow:
+    active = [
+        {
+            "code": trouble.code,
+            "kind": trouble.code,
+            "level": trouble.level,
+            "source": trouble.source,
+            "since_ms": scene.now_ms - trouble.ago_ms,
+            "value": trouble.value,
+            "threshold": trouble.threshold,
+            "unit": trouble.unit,
+            "detail": trouble.detail,
+            "count": trouble.count,
+        }
+        for trouble in troubles
+    ]
+    return SysModeRow(
+        run_id=scene.run_id,
+        mode=mode,
+        previous=previous,
+        reasons=tuple(trouble.code for trouble in troubles),
+        active_json=msgspec.json.encode(active).decode(),
+        at_ms=scene.now_ms - max(trouble.ago_ms for trouble in troubles),
+    )
+
+
+def _alert(
+    scene: Scene, severity: Severity, code: ReasonCode, text: str, ago_ms: int, symbol: str = ""
+) -> AlertRow:
+    return AlertRow(
+        alert=Alert(
+            severity=severity,
+            code=code,
+            reasons=(),
+            text=text,
+            symbol=symbol,
+            at_ms=scene.now_ms - ago_ms,
+        )
+    )
+
+
+def _unanswered(scene: Scene) -> tuple[IntentCreated, IntentMoved]:
+    """A second entry that was sent and never answered."""
+    at_ms = scene.now_ms - 44_000
+    created = rows.created("unanswered")
+    intent = msgspec.structs.replace(
+        created.intent, symbol="MATICUSDT", created_at_ms=at_ms, updated_at_ms=at_ms
+    )
+    moved = msgspec.structs.replace(
+        rows.moved(IntentState.CREATED, IntentState.SENT_UNKNOWN, "unanswered"),
+        sent_at_ms=at_ms,
+        at_ms=at_ms + 3,
+        last_error_code="TIMEOUT",
+    )
+    return msgspec.structs.replace(created, intent=intent), moved
+
+
+@asynccontextmanager
+async def served(
+    scene: Scene, *, port: int = 0, interval_ms: int = 1000, token: str = ""
+) -> AsyncIterator[str]:
+    """A panel before the scene, whose market clock runs on from there; gives the page's address."""
+    addresses: list[str] = []
+    wall = SystemClock()
+    anchor = ClockAnchor(wall_ms=wall.now_ms(), market_ms=scene.now_ms, speed=1)
+    server = PanelServer(
+        database=scene.database,
+        settings=PanelSettings(port=port, stream_snapshot_interval_ms=interval_ms),
+        clock=ScaledClock(anchor),
+        wall=wall,
+        audit_request=lambda *_: True,
+        listening=addresses.append,
+        traces=DatabaseTraces(),
+        token=token,
+    )
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.run)
+        yield addresses[0]
+        tasks.cancel_scope.cancel()
