@@ -1,6 +1,7 @@
 """The lanes in front of the audit writer: who waits, who is refused, what goes next."""
 
 from collections import deque
+from collections.abc import Callable
 from itertools import count
 
 import anyio
@@ -84,13 +85,9 @@ class Lanes:
 
     async def batch_due(self) -> bool:
         """Wait for the next batch, but no longer than a heartbeat; False when none is due."""
-        with self._clock.move_on_after(HEARTBEAT_SECONDS):
-            while not self.depth and not self._closing:
-                await self._next_arrival()
+        await self._until(HEARTBEAT_SECONDS, lambda: self.depth > 0 or self._closing)
         if self.depth and not self._urgent:
-            with self._clock.move_on_after(BATCH_SECONDS):
-                while not self._urgent:
-                    await self._next_arrival()
+            await self._until(BATCH_SECONDS, lambda: self._urgent)
         return self.depth > 0 and not self._closing
 
     def take(self) -> list[Unit]:
@@ -167,9 +164,21 @@ class Lanes:
             )
         )
 
-    async def _next_arrival(self) -> None:
-        self._work = anyio.Event()
-        await self._work.wait()
+    async def _until(self, seconds: float, enough: Callable[[], bool]) -> None:
+        """Wait until enough has arrived, but no longer than so many seconds."""
+        over = anyio.Event()
+
+        def ring() -> None:
+            over.set()
+            self._work.set()
+
+        alarm = self._clock.alarm(seconds, ring)
+        try:
+            while not enough() and not over.is_set():
+                self._work = anyio.Event()
+                await self._work.wait()
+        finally:
+            alarm.cancel()
 
     async def _wait_for_room(self) -> None:
         self.waiting += 1

@@ -107,11 +107,10 @@ class Governor:
         while True:
             self.beat()
             state = await self._poll(state, alerts)
-            with self.clock.move_on_after(_POLL_SECONDS):
-                message = await self.inbox.receive()
+            message = await self.inbox.receive_within(_POLL_SECONDS)
+            while message is not None:
                 state = await self._take(state, message, alerts)
-                while (more := self.inbox.receive_nowait()) is not None:
-                    state = await self._take(state, more, alerts)
+                message = self.inbox.receive_nowait()
             state = await self._weigh(chart, state, alerts)
 
     async def _poll(self, state: Weighing, alerts: "AlertLog") -> Weighing:

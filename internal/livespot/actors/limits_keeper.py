@@ -122,8 +122,11 @@ class LimitsKeeper:
                     await self.governor.send(signal)
             silenced[0] = anyio.Event()
             if self.budget.bans == kept:
-                with self.clock.move_on_after(_TICK_SECONDS):
+                alarm = self.clock.alarm(_TICK_SECONDS, silenced[0].set)
+                try:
                     await silenced[0].wait()
+                finally:
+                    alarm.cancel()
 
     async def _keep(self, bans: BanState) -> None:
         """Durable before anything else: a process killed now must not ask again too early."""

@@ -131,9 +131,7 @@ class PositionKeeper:
         if message is not None:
             return message
         awake = desk.stop is not None or any(c.resting is None for c in desk.cases.values())
-        with self.clock.move_on_after((self.tick_ms if awake else _BEAT_MS) / 1000):
-            return await self.inbox.receive()
-        return None
+        return await self.inbox.receive_within((self.tick_ms if awake else _BEAT_MS) / 1000)
 
     async def _take(self, desk: Desk, message: PositionInbox) -> Iterable[str]:
         """Fold one message in; returns the symbols to look at again."""

@@ -130,9 +130,7 @@ class Reconciler:
         due_ms = max(agenda.not_before_ms, 0 if agenda.wanted else agenda.orders_ms)
         left_ms = due_ms - self.clock.monotonic_ms()
         wait_ms = min(max(left_ms, self.listen_ms), _MOST_LISTENS * self.listen_ms)
-        with self.clock.move_on_after(wait_ms / 1000):
-            return await self.inbox.receive()
-        return None
+        return await self.inbox.receive_within(wait_ms / 1000)
 
     async def _take(self, state: State, message: ReconcilerInbox) -> None:
         agenda = state.agenda

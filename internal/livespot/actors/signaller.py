@@ -91,8 +91,7 @@ class Signaller:
         message = self.inbox.receive_nowait()
         wait_ms = watch.due_ms - self.clock.monotonic_ms()
         if message is None and wait_ms > 0:
-            with self.clock.move_on_after(min(wait_ms / 1000, _HEARTBEAT_SECONDS)):
-                message = await self.inbox.receive()
+            message = await self.inbox.receive_within(min(wait_ms / 1000, _HEARTBEAT_SECONDS))
         while message is not None:
             self._take(watch, message)
             message = self.inbox.receive_nowait()

@@ -1,5 +1,6 @@
 """The injected seams: time and chance, as the rest of the program sees them."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -43,6 +44,20 @@ class Clock(Protocol):
     ) -> AbstractContextManager[Scope]:
         """Like `move_on_after`, but raises `TimeoutError` when the limit is reached."""
         ...
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> "Alarm":
+        """Call `ring` once after a span of market time, unless cancelled before.
+
+        For whoever waits for the next of several things again and again: a fraction of a
+        scope's cost.
+        """
+        ...
+
+
+class Alarm(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None: ...
 
 
 class Entropy(Protocol):

@@ -115,6 +115,15 @@ class MarketHub:
                 for channel in channels.values():
                     channel.beat(now_ms)
 
+    def next_turn_ms(self, now_ms: int) -> int:
+        """When the next stream's turn comes; a minute from now where none has turns."""
+        turns = (
+            (now_ms // period_ms + 1) * period_ms
+            for period_ms, channels in self._turning.items()
+            if channels
+        )
+        return min(turns, default=now_ms + MINUTE_MS)
+
     def day(self, symbol: str, now_ms: int) -> Day | None:
         """The 24 hour figures of a symbol; None before its first trade."""
         bar = self._tapes[symbol].day(now_ms)

@@ -11,7 +11,9 @@ from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
 
-_QUANTUM_SECONDS = 0.05
+_QUANTUM_MS = 50
+# No stream that somebody asks for meanwhile may wait longer for its first turn.
+_MOST_QUANTA = 5
 _AHEAD_MS = 20_000
 _WARM_STEPS = 48
 
@@ -33,6 +35,14 @@ class Player:
         self.next_minute_ms += MINUTE_MS
         self.waiting.extend(self.history.events(self.key, minute_ms))
         return True
+
+    def next_ms(self, ahead_ms: int) -> int | None:
+        """When there is something to do: an event, or a minute to prepare `ahead_ms` before it."""
+        minute_ms = self.next_minute_ms - ahead_ms if self.next_minute_ms <= self.last_ms else None
+        if not self.waiting:
+            return minute_ms
+        event_ms = self.waiting[0].t_ms
+        return event_ms if minute_ms is None else min(event_ms, minute_ms)
 
     @property
     def last_ms(self) -> int:
@@ -64,6 +74,7 @@ class MarketPump:
             for symbol, history in core.source.series.items()
         }
         self._warmed = 0
+        self._is_warm = False
         self._seeds = {symbol: SplitMix(f"{seed}:{symbol}").bits() for symbol in core.tapes}
 
     def catch_up(self) -> None:
@@ -83,7 +94,7 @@ class MarketPump:
     async def run(self) -> None:
         """Keep the market moving until cancelled. After a record's end it stands still."""
         while True:
-            await self._clock.sleep(_QUANTUM_SECONDS)
+            await self._clock.sleep(self._idle_quanta() * _QUANTUM_MS / 1000)
             self.step()
 
     def step(self) -> None:
@@ -97,19 +108,33 @@ class MarketPump:
         # A little at a time, ahead of need, so that no step is long.
         for _ in range(self._share):
             if not any(player.prepare(now_ms + _AHEAD_MS) for player in self._players.values()):
-                self._warm(now_ms)
+                self._is_warm = not self._warm(now_ms)
                 return
+
+    def _idle_quanta(self) -> int:
+        """For how many quanta there is nothing to do but wait, this one included."""
+        if not self._is_warm:
+            return 1
+        now_ms = self._clock.now_ms()
+        until_ms = self._core.market.next_turn_ms(now_ms)
+        for player in self._players.values():
+            next_ms = player.next_ms(_AHEAD_MS)
+            if next_ms is not None and next_ms < until_ms:
+                until_ms = next_ms
+        return min(max(1, -(-(until_ms - now_ms) // _QUANTUM_MS)), _MOST_QUANTA)
 
     @property
     def _share(self) -> int:
         """How many minutes to prepare in one step, so that all symbols get their turn in time."""
         return 1 + len(self._players) // 100
 
-    def _warm(self, now_ms: int) -> None:
+    def _warm(self, now_ms: int) -> bool:
+        """Work out a few pieces ahead of need; false once none is left."""
         for _ in range(_WARM_STEPS):
             if not self._core.source.warm(now_ms, self._warmed):
-                return
+                return False
             self._warmed += 1
+        return True
 
     def _apply(self, symbol: str, event: Happening) -> None:
         engine, scale = self._core.engine, self._core.tapes[symbol].scale

@@ -1,12 +1,14 @@
 """The time seam: the one module that reads the machine's clocks and sleeps."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import anyio
 
-from livespot.contracts.ports import Scope
+from livespot.contracts.ports import Alarm, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,9 @@ class SystemClock:
     ) -> AbstractContextManager[Scope]:
         return anyio.fail_after(seconds, shield=shield)
 
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds, ring)
+
 
 class ScaledClock:
     """Market time runs `speed` times as fast as the machine's, from a stated start."""
@@ -73,3 +78,6 @@ class ScaledClock:
     ) -> AbstractContextManager[Scope]:
         wall = None if seconds is None else seconds / self.anchor.speed
         return anyio.fail_after(wall, shield=shield)
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds / self.anchor.speed, ring)

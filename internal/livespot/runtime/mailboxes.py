@@ -75,6 +75,24 @@ class Mailbox(Generic[T]):
             await self._arrived.wait()
         return self._take()
 
+    async def receive_within(self, seconds: float) -> T | None:
+        """The oldest message, or None when none came within so many seconds of market time.
+
+        Raises `anyio.EndOfStream` once closed and drained.
+        """
+        if not self._items and not self._closed:
+            self._arrived = anyio.Event()
+            alarm = self._clock.alarm(seconds, self._arrived.set)
+            try:
+                await self._arrived.wait()
+            finally:
+                alarm.cancel()
+        if self._items:
+            return self._take()
+        if self._closed:
+            raise anyio.EndOfStream
+        return None
+
     def receive_nowait(self) -> T | None:
         """The oldest message, or None when there is none."""
         return self._take() if self._items else None

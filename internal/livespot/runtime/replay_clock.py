@@ -2,11 +2,12 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import anyio
 
-from livespot.contracts.ports import Scope
+from livespot.contracts.ports import Alarm, Scope
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
 
@@ -31,10 +32,27 @@ class VirtualClock(SystemClock):
     # What the usual clock does by way of the library, without asking each time for the loop.
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)  # noqa: TID251  this is a clock
+        if seconds <= 0:
+            await asyncio.sleep(0)  # noqa: TID251  this is a clock
+            return
+        loop = self._loop
+        over = loop.create_future()
+        timer = loop.call_at(loop.now_s + seconds, _finish, over)
+        try:
+            await over
+        finally:
+            timer.cancel()
 
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
         deadline = math.inf if seconds is None else self._loop.now_s + seconds
         return anyio.CancelScope(deadline=deadline, shield=shield)
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return self._loop.call_at(self._loop.now_s + seconds, ring)
+
+
+def _finish(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)

@@ -15,6 +15,7 @@ import anyio
 from anyio._backends._asyncio import CancelScope
 
 from livespot.contracts.ports import Entropy
+from livespot.exchange.prng import SplitMix
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -80,7 +81,7 @@ class VirtualLoop(BaseEventLoop):
         self.points = 0
         self.points_of: dict[int, int] = {}
         self.broken: list[dict[str, Any]] = []
-        self._entropy = entropy
+        self._dice = None if entropy is None else SplitMix(entropy.hex(16))
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._timer_number = 0
         self._stale = 0
@@ -179,19 +180,19 @@ class VirtualLoop(BaseEventLoop):
             self._jump()
         elif timers and timers[0][0] <= self.now_ns:
             self._release_due()
-        shuffled = self._entropy is not None
         passed = self.points_of
+        take = ready.popleft if self._dice is None else self._draw
         for _ in range(len(ready)):
-            handle = self._draw() if shuffled else ready.popleft()
-            if handle.cancelled():
+            handle: Any = take()
+            if handle._cancelled:  # noqa: SLF001  what the stock loop asks, here and below
                 continue
-            life = handle._context.get(LIFE, 0)  # type: ignore[attr-defined]  # noqa: SLF001
+            life = handle._context.get(LIFE, 0)  # noqa: SLF001
             if life:
                 if self._mortal and not self._lives(life):
                     continue
                 passed[life] = passed.get(life, 0) + 1
             self.points += 1
-            handle._run()  # noqa: SLF001  what the stock loop does
+            handle._run()  # noqa: SLF001
         if self.points > self._too_many_points:
             raise VirtualLivelock(f"time stands still at {self.now_s} s")
 
@@ -240,9 +241,10 @@ class VirtualLoop(BaseEventLoop):
 
     def _draw(self) -> asyncio.Handle:
         ready = self._ready
-        if self._entropy is not None and len(ready) > 1:
-            drawn = min(int(self._entropy.uniform(0, len(ready))), len(ready) - 1)
-            ready[0], ready[drawn] = ready[drawn], ready[0]
+        if self._dice is not None and len(ready) > 1:
+            drawn = self._dice.below(len(ready))
+            if drawn:
+                ready[0], ready[drawn] = ready[drawn], ready[0]
         return ready.popleft()
 
 

@@ -1,10 +1,12 @@
 """A clock that moves only when told to, for tests of actors and adapters."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import anyio
 
-from livespot.contracts.ports import Scope
+from livespot.contracts.ports import Alarm, Scope
 
 
 class ManualClock:
@@ -43,3 +45,6 @@ class ManualClock:
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
         return anyio.fail_after(seconds, shield=shield)
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return asyncio.get_running_loop().call_later(seconds, ring)

@@ -1,7 +1,7 @@
 """The execution actor on a real ledger, with time that moves only when the test says so."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from livespot.actors.mail import (
     SymbolsLearned,
 )
 from livespot.contracts.decision import Costs, Decision, RiskVerdict
-from livespot.contracts.ports import Scope
+from livespot.contracts.ports import Alarm, Scope
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import AuditSettings, Settings
 from livespot.contracts.vocabulary import Mode, SysMode, Verdict
@@ -84,6 +84,9 @@ class StepClock:
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
         return SystemClock().fail_after(seconds, shield=shield)
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return SystemClock().alarm(seconds, ring)
 
 
 @dataclass(slots=True)

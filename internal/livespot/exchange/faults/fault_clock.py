@@ -1,8 +1,9 @@
 """The time the exchange believes in: the market's, unless a fault moved it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from livespot.contracts.ports import Clock, Scope
+from livespot.contracts.ports import Alarm, Clock, Scope
 
 _MILLION = 1_000_000
 
@@ -56,3 +57,6 @@ class FaultClock:
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
         return self._true.fail_after(seconds, shield=shield)
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return self._true.alarm(seconds, ring)
