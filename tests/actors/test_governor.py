@@ -9,10 +9,16 @@ import msgspec
 import pytest
 
 from livespot.actors.governor import Governor
-from livespot.actors.mail import ExposureWanted, GovernorInbox, ReleaseWanted
+from livespot.actors.mail import GovernorInbox, ReleaseWanted
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.settings import HealthSettings
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
+from livespot.contracts.system import (
+    Alert,
+    ExposureWanted,
+    HealthSignal,
+    ModeChanged,
+    OperatorCommand,
+)
 from livespot.contracts.vocabulary import (
     EventType,
     OperatorAction,

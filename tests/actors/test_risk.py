@@ -17,7 +17,6 @@ from livespot.actors.mail import (
     EntryEnded,
     EntryOpened,
     ExecutionInbox,
-    ExposureWanted,
     FeaturesAsked,
     FillBooked,
     GatedProposal,
@@ -42,7 +41,13 @@ from livespot.contracts.orders import AccountView, Balance, Fill
 from livespot.contracts.records import OperatorCommandRow, ReserveRow, RiskVerdictRow, SymbolHealth
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import QuarantineSettings, Settings
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
+from livespot.contracts.system import (
+    Alert,
+    ExposureWanted,
+    HealthSignal,
+    ModeChanged,
+    OperatorCommand,
+)
 from livespot.contracts.vocabulary import (
     IntentAction,
     IntentRole,

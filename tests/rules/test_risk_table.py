@@ -360,6 +360,11 @@ _STATED: list[tuple[str, Callable[[], Case], ReasonCode]] = [
         for mode in SysMode
         if mode is not SysMode.NORMAL
     ),
+    (
+        "a position of the operator's own",
+        lambda: a_case(manual_exposure=True),
+        Code.MANUAL_EXPOSURE_ACTIVE,
+    ),
     ("symbol unknown", lambda: a_case(info=None), Code.FILTERS_DRIFT_DETECTED),
     (
         "filters inconsistent",
@@ -463,11 +468,13 @@ def test_all_that_stands_against_an_entry_is_told_in_the_order_of_the_checks() -
         free_quote=Decimal(0),
         latency_p90_ms=1001,
         unfilled_orders_pct=95,
+        manual_exposure=True,
     )
 
     assert case.reasons == (
         Code.RISK_SYSMODE_BLOCKS_ENTRY,
         Code.SYMBOL_QUARANTINED,
+        Code.MANUAL_EXPOSURE_ACTIVE,
         Code.SYMBOL_NOT_TRADING,
         Code.AIGATE_BLOCKED,
         Code.PROTECTION_INVALID_FILTER,

@@ -15,7 +15,7 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from livespot.actors.alert_records import alert_entry
-from livespot.actors.mail import ExposureWanted, GovernorInbox, ReleaseWanted
+from livespot.actors.mail import GovernorInbox, ReleaseWanted
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
@@ -28,6 +28,7 @@ from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import (
     ActiveReason,
     Alert,
+    ExposureWanted,
     HealthSignal,
     ModeChanged,
     OperatorCommand,

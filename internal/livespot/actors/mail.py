@@ -35,7 +35,13 @@ from livespot.contracts.orders import (
 )
 from livespot.contracts.queries import StoredOrder
 from livespot.contracts.records import SymbolHealth
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged, OperatorCommand
+from livespot.contracts.system import (
+    Alert,
+    ExposureWanted,
+    HealthSignal,
+    ModeChanged,
+    OperatorCommand,
+)
 from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, OrderType, SignalLevel
 from livespot.runtime.mailboxes import Reply
 
@@ -287,20 +293,15 @@ class ReleaseWanted(Message, frozen=True):
     command: OperatorCommand
 
 
-class ExposureWanted(Message, frozen=True):
-    """The operator opens or closes a position of his own; risk acts and audits it. To risk."""
-
-    command: OperatorCommand
-
-
 # ---- position and execution
 
 
 class ProtectWanted(Message, frozen=True):
-    """Install protection: role LIST for an OCO, STOP for a single stop. To execution.
+    """Install protection: an OCO (role LIST), a stop (STOP), or a raised stop (TRAIL).
 
-    Amounts are quantised. `stop_limit_price` is set where only STOP_LOSS_LIMIT exists. `tp_price`
-    is the target, or where a trailing take-profit of `tp_type` begins to follow.
+    The last takes the place of an order of intent `replaces`. Amounts are quantised.
+    `stop_limit_price` is set where only STOP_LOSS_LIMIT exists. `tp_price` is the target, or where
+    a trailing take-profit of `tp_type` begins to follow.
     """
 
     position_id: str
@@ -315,6 +316,8 @@ class ProtectWanted(Message, frozen=True):
     tp_type: OrderType = OrderType.LIMIT_MAKER
     tp_limit_price: Decimal | None = None
     trailing_delta: int | None = None
+    replaces: str = ""
+    replaces_order_id: int = 0
 
 
 class CloseWanted(Message, frozen=True):
@@ -362,9 +365,10 @@ class MutationSettled(Message, frozen=True):
 
 
 class AccountObserved(Message, frozen=True):
-    """Balances read by REST; to risk and position."""
+    """Balances read by REST; to risk and position. `offset_ms`: the exchange's time minus ours."""
 
     account: AccountView
+    offset_ms: int = 0
 
 
 class UserStreamChanged(Message, frozen=True):

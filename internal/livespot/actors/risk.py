@@ -22,7 +22,6 @@ from livespot.actors.mail import (
     EntryEnded,
     EntryOpened,
     ExecutionInbox,
-    ExposureWanted,
     FeaturesAsked,
     FillBooked,
     GatedProposal,
@@ -70,7 +69,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import Record, SymbolHealth
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, ModeChanged, OperatorCommand
+from livespot.contracts.system import Alert, ExposureWanted, ModeChanged, OperatorCommand
 from livespot.contracts.venue import OrderCounts
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
@@ -418,7 +417,8 @@ class RiskOfficer:
             case AccountObserved():
                 account = message.account
                 # A read may lag, but not for ever: after that long it shows every earlier fill.
-                settled_ms = account.local_received_ms - self.settings.timing.read_lag_ms
+                received_ms = account.local_received_ms + message.offset_ms
+                settled_ms = received_ms - self.settings.timing.read_lag_ms
                 memory.cash = reserves.cash_seen(
                     memory.cash, account.free(quote), max(account.update_time_ms, settled_ms)
                 )

@@ -85,6 +85,12 @@ class OperatorCommand(Message, frozen=True):
     exposure_id: str = ""
 
 
+class ExposureWanted(Message, frozen=True):
+    """The operator opens or closes a position of his own; risk acts and audits it. To risk."""
+
+    command: OperatorCommand
+
+
 class ReconcileDiff(Message, frozen=True):
     """One difference between belief and the exchange; `before` is ours, `after` is REST's."""
 
