@@ -9,6 +9,7 @@ from livespot.actors.position_case import entry_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import Position
 from livespot.contracts.vocabulary import PositionPhase
+from livespot.rules.protection import Guard
 from livespot.testing.ledger_rows import position
 
 _HELD: Position = msgspec.structs.replace(
@@ -32,4 +33,4 @@ def test_only_a_position_left_bare_has_lost_its_protection(
 ) -> None:
     after = msgspec.structs.replace(_HELD, phase=phase, qty=Decimal(qty), protected_qty=Decimal(0))
 
-    assert entry_of(after, _HELD, (), None).draft.reasons == reasons
+    assert entry_of(after, _HELD, (), Guard()).draft.reasons == reasons

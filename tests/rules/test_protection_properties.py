@@ -7,7 +7,7 @@ from itertools import cycle
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from livespot.contracts.amounts import ZERO
@@ -339,6 +339,7 @@ class Run:
     luck=st.lists(st.integers(0, 119), min_size=5, max_size=60),
     extra=st.sampled_from([D(0), D("0.4"), D("1.5"), D(7)]),
 )
+@example(luck=[29, 0, 99, 69, 0, 0, 77, 0, 117, 0, 13, 0, 6, 6], extra=D("1.5"))
 def test_whatever_the_exchange_does_the_position_ends_safe_and_nothing_else_is_sold(
     luck: list[int], extra: Decimal
 ) -> None:

@@ -65,6 +65,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import (
+    IntentRole,
     Mode,
     OrderStatus,
     Severity,
@@ -74,7 +75,16 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import protection
 from livespot.rules.position import opened
-from livespot.rules.protection import Cancel, Close, Command, Look, Notify, Protect, Signal
+from livespot.rules.protection import (
+    Cancel,
+    Close,
+    Command,
+    Look,
+    Notify,
+    Protect,
+    Signal,
+    Swap,
+)
 from livespot.rules.protection_ladder import advance
 from livespot.runtime.mailboxes import Mailbox
 
@@ -309,10 +319,10 @@ class PositionKeeper:
         scene, before = self._scene(desk, case_), case_.guard
         case_.guard, commands = advance(case_.guard, scene, self.clock.monotonic_ms())
         row = present_row(case_, scene)
-        acts = any(isinstance(c, Protect | Close | Cancel) for c in commands)
+        acts = any(isinstance(c, Protect | Swap | Close | Cancel) for c in commands)
         changed = differs(row, case_.row)
         if changed or acts:
-            await self.audit.commit(entry_of(row, case_.row, commands, case_.guard.close))
+            await self.audit.commit(entry_of(row, case_.row, commands, case_.guard))
             case_.row = row
         for command in commands:
             await self._do(case_, command)
@@ -349,7 +359,7 @@ class PositionKeeper:
 
     async def _do(self, case_: Case, command: Command) -> None:
         match command:
-            case Protect() | Close() | Cancel():
+            case Protect() | Swap() | Close() | Cancel():
                 await tell(self.execution, _want(case_, command))
             case Look():
                 symbol = case_.holding.symbol
@@ -386,7 +396,7 @@ class PositionKeeper:
 
 
 def _want(
-    case_: Case, command: Protect | Close | Cancel
+    case_: Case, command: Protect | Swap | Close | Cancel
 ) -> ProtectWanted | CloseWanted | CancelWanted:
     holding = case_.holding
     match command:
@@ -404,6 +414,20 @@ def _want(
                 tp_type=command.tp_type,
                 tp_limit_price=command.tp_limit_price,
                 trailing_delta=command.trailing_delta,
+            )
+        case Swap():
+            return ProtectWanted(
+                position_id=holding.position_id,
+                decision_id=holding.decision_id,
+                entry_intent_id=holding.entry_intent_id,
+                symbol=holding.symbol,
+                role=IntentRole.TRAIL,
+                qty=command.qty,
+                tp_price=ZERO,
+                sl_price=command.sl_price,
+                stop_limit_price=command.stop_limit_price,
+                replaces=command.intent_id,
+                replaces_order_id=command.order_id,
             )
         case Close():
             return CloseWanted(

@@ -22,9 +22,18 @@ from livespot.contracts.vocabulary import (
     PositionPhase,
     SignalLevel,
     Stage,
+    TrailingMode,
 )
 from livespot.rules import protection
-from livespot.rules.position import BookedFill, Cover, Holding, book, exit_prices, row_of
+from livespot.rules.position import (
+    BookedFill,
+    Cover,
+    Holding,
+    book,
+    exit_prices,
+    row_of,
+    swap_from,
+)
 from livespot.rules.protection import (
     Cancel,
     Close,
@@ -35,8 +44,10 @@ from livespot.rules.protection import (
     Protect,
     Scene,
     Settlement,
+    Swap,
 )
 from livespot.rules.protection_answers import settled
+from livespot.rules.protection_prices import swap_gap_ms
 from livespot.rules.trailing import trailing_form
 
 _REASONS = {
@@ -51,6 +62,7 @@ _CLOSE_REASONS = {
     CloseCause.SL_CROSSED: ExitReason.STOP_LOSS,
     CloseCause.STOP_JUMPED: ExitReason.STOP_LOSS,
 }
+_TEN_SECONDS_MS = 10_000
 _SETTLED_PHASES = frozenset(
     {PositionPhase.FLAT, PositionPhase.DUST, PositionPhase.PROTECTED, PositionPhase.TRAILING}
 )
@@ -154,6 +166,7 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
     tp_price, sl_price = exit_prices(holding)
     stop_market = info is None or OrderType.STOP_LOSS in info.order_types
     trail = holding.trail
+    native = trail is not None and trail.mode is TrailingMode.NATIVE
     return Scene(
         qty=holding.lot.qty,
         booked_sales=holding.sold_by_order,
@@ -169,8 +182,10 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         exits=settings.exit,
         partial_grace_ms=settings.entry.partial_fill_grace_ms,
         wall_ms=now_ms,
-        trail_form=trailing_form(info.order_types) if trail and info else None,
+        trail_form=trailing_form(info.order_types) if native and info else None,
         trailing_bps=trail.distance_bps if trail else 0,
+        swap_from=swap_from(holding) if info and info.cancel_replace_allowed else None,
+        swap_every_ms=_TEN_SECONDS_MS // max(1, settings.churn.max_cancel_replace_10s) + 1,
     )
 
 
@@ -202,6 +217,9 @@ def depends_on_time(case: Case) -> bool:
     )
     unsettled = guard.flights or guard.close is not None or case.holding.fills_missing
     if unsettled or guard.level is not SignalLevel.CLEAR or any(c is not None for c in clocks):
+        return True
+    if swap_from(case.holding) is not None and not guard.over:
+        # The next raise may wait for nothing but its turn.
         return True
     covered = row is not None and row.phase in (PositionPhase.PROTECTED, PositionPhase.TRAILING)
     whole = all(sell.order.executed_qty == 0 for sell in guard.sells.values())
@@ -280,7 +298,8 @@ def exit_reason(case: Case) -> ExitReason:
             if cause
             else (ExitReason.CLOSE_SAFELY)
         )
-    if role is IntentRole.TP and case.holding.trail is not None:
+    trail = case.holding.trail
+    if role is IntentRole.TP and trail is not None and trail.mode is TrailingMode.NATIVE:
         return ExitReason.TRAILING
     return _REASONS.get(role, ExitReason.CLOSE_SAFELY)
 
@@ -319,10 +338,10 @@ def differs(row: Position, known: Position | None) -> bool:
 
 
 def entry_of(
-    row: Position, known: Position | None, commands: tuple[Command, ...], cause: CloseCause | None
+    row: Position, known: Position | None, commands: tuple[Command, ...], guard: Guard
 ) -> AuditEntry:
     """One event and the row: about protection when it or a request changed, else the position."""
-    wanted = [_told(c) for c in commands if isinstance(c, Protect | Close | Cancel)]
+    wanted = [_told(c) for c in commands if isinstance(c, Protect | Swap | Close | Cancel)]
     covers = known is not None and (
         (known.protected_qty, known.protection_list_id, known.protection_intent_id)
         != (row.protected_qty, row.protection_list_id, row.protection_intent_id)
@@ -348,15 +367,24 @@ def entry_of(
             "dust_qty": row.dust_qty,
             "unprotected_ms": row.unprotected_ms,
             "exit_reason": row.exit_reason.value,
-            "close_cause": cause.value if cause is not None else "",
+            "close_cause": guard.close.value if guard.close is not None else "",
+            "swap_gap_ms": swap_gap_ms(guard),
             "wanted": wanted,
         },
     )
     return AuditEntry(draft=draft, records=(PositionRow(position=row),))
 
 
-def _told(command: Protect | Close | Cancel) -> dict[str, Any]:
+def _told(command: Protect | Swap | Close | Cancel) -> dict[str, Any]:
     match command:
+        case Swap():
+            return {
+                "want": "SWAP",
+                "order_id": command.order_id,
+                "qty": command.qty,
+                "sl_price": command.sl_price,
+                "stop_limit_price": command.stop_limit_price,
+            }
         case Protect():
             return {
                 "want": command.role.value,

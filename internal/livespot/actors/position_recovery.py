@@ -20,7 +20,7 @@ from livespot.rules.position import BookedFill, Holding, book, opened, reopened,
 from livespot.rules.protection import Flight
 
 _ENTRY_ROLES = frozenset({IntentRole.ENTRY, IntentRole.LIST})
-_SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.CLOSE})
+_SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.TRAIL, IntentRole.CLOSE})
 _UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
 _READ_ERRORS = (Transient, Refused, PayloadInvalid, TimeoutError)
 _READ_TRIES = 3

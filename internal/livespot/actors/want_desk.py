@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from livespot.actors.execution_ports import Reference
 from livespot.actors.execution_work import Answered, OrderRead, Shop, Work
-from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
+from livespot.actors.mail import (
+    CancelWanted,
+    CloseWanted,
+    MutationSettled,
+    ProtectWanted,
+)
 from livespot.actors.mutation_desk import Ending, Outcome
 from livespot.actors.order_reading import read_order
 from livespot.actors.sending import tell
@@ -22,6 +27,7 @@ from livespot.rules.exit_requests import (
     check_sells,
     close_mutation,
     oco_mutation,
+    replacing,
     stop_mutation,
 )
 from livespot.rules.position import position_id
@@ -88,11 +94,18 @@ class WantDesk:
         attempt = await self._shop.attempts.next(message.decision_id, parent, role)
         draft = self._draft(message, attempt)
         stop = StopPrices(trigger_price=message.sl_price, limit_price=message.stop_limit_price)
-        mutation = (
-            oco_mutation(draft, above=_above(message), stop=stop)
-            if role is IntentRole.LIST
-            else stop_mutation(draft, stop=stop)
-        )
+        if role is IntentRole.LIST:
+            mutation = oco_mutation(draft, above=_above(message), stop=stop)
+        else:
+            mutation = stop_mutation(draft, stop=stop, role=role)
+        if message.replaces_order_id:
+            target = await self._intent(message.replaces)
+            if target is None:
+                want = _want_of(mutation, message.position_id)
+                await self._settle(want, "NOT_SENT", message="the order is not in the ledger")
+                return
+            cancel = await self._cancel_of(target, message.replaces_order_id)
+            mutation = replacing(cancel, mutation)
         await self._sell(mutation, message.position_id)
 
     async def close(self, message: CloseWanted) -> None:
@@ -132,13 +145,7 @@ class WantDesk:
 
     async def _sell(self, mutation: Mutation, owner: str) -> None:
         intent = mutation.intent
-        want = Want(
-            position_id=owner,
-            decision_id=intent.decision_id,
-            symbol=intent.symbol,
-            role=intent.role,
-            intent_id=intent.order_intent_id,
-        )
+        want = _want_of(mutation, owner)
         info = self._reference.infos.get(intent.symbol)
         refusal = (
             check_sells(mutation, info.constraints, self._shop.tracker.standing(intent.symbol))
@@ -158,15 +165,26 @@ class WantDesk:
         return list(self._wants.values())
 
     async def _send_cancel(self, want: Want) -> None:
-        target = self._shop.tracker.intents.get(want.target)
-        if target is None:
-            target = await self._ports.ledger.intent(want.target)
+        target = await self._intent(want.target)
         if target is None:
             await self._settle(want, "REFUSED", message="the order is not in the ledger")
             return
-        mutation = cancel_mutation(
+        mutation = await self._cancel_of(target, want.order_id)
+        # Of several tries only the latest is waited for; the order's end settles them all.
+        self._wants.pop(want.intent_id, None)
+        want.intent_id = mutation.intent.order_intent_id
+        want.in_flight = True
+        self._wants[want.intent_id] = want
+        self._shop.dispatch(mutation)
+
+    async def _intent(self, intent_id: str) -> OrderIntent | None:
+        known = self._shop.tracker.intents.get(intent_id)
+        return known if known is not None else await self._ports.ledger.intent(intent_id)
+
+    async def _cancel_of(self, target: OrderIntent, order_id: int) -> Mutation:
+        return cancel_mutation(
             target,
-            order_id=want.order_id,
+            order_id=order_id,
             orig_client_order_id=target.client_order_id,
             only_new=False,
             attempt=await self._shop.attempts.next(
@@ -174,12 +192,6 @@ class WantDesk:
             ),
             now_ms=self._ports.clock.now_ms(),
         )
-        # Of several tries only the latest is waited for; the order's end settles them all.
-        self._wants.pop(want.intent_id, None)
-        want.intent_id = mutation.intent.order_intent_id
-        want.in_flight = True
-        self._wants[want.intent_id] = want
-        self._shop.dispatch(mutation)
 
     # ---- answers
 
@@ -287,6 +299,17 @@ class WantDesk:
         owner = want.target or want.intent_id
         tracked = [t for t in self._shop.tracker.orders.values() if t.intent_id == owner]
         return tuple(t.view for t in tracked)
+
+
+def _want_of(mutation: Mutation, owner: str) -> Want:
+    intent = mutation.intent
+    return Want(
+        position_id=owner,
+        decision_id=intent.decision_id,
+        symbol=intent.symbol,
+        role=intent.role,
+        intent_id=intent.order_intent_id,
+    )
 
 
 def _above(message: ProtectWanted) -> Above:

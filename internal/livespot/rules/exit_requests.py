@@ -81,9 +81,11 @@ def oco_mutation(draft: SellDraft, *, above: Above, stop: StopPrices) -> Mutatio
     return mutation_of(intent, request, legs)
 
 
-def stop_mutation(draft: SellDraft, *, stop: StopPrices) -> Mutation:
-    """A single protective stop, the lesser protection."""
-    intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.STOP, draft.attempt)
+def stop_mutation(
+    draft: SellDraft, *, stop: StopPrices, role: IntentRole = IntentRole.STOP
+) -> Mutation:
+    """A single protective stop: the lesser protection, or as TRAIL one that was raised."""
+    intent_id = derived_intent_id(draft.parent_intent_id, role, draft.attempt)
     limited = stop.limit_price is not None
     request = OrderRequest(
         symbol=draft.symbol,
@@ -96,7 +98,9 @@ def stop_mutation(draft: SellDraft, *, stop: StopPrices) -> Mutation:
         time_in_force=TimeInForce.GTC if limited else None,
         recv_window_ms=draft.recv_window_ms,
     )
-    intent = _sell_intent(draft, intent_id, IntentAction.SUBMIT, IntentRole.STOP, request)
+    raised = role is IntentRole.TRAIL
+    action = IntentAction.TRAILING_ACTIVATE if raised else IntentAction.SUBMIT
+    intent = _sell_intent(draft, intent_id, action, role, request)
     return mutation_of(intent, request)
 
 

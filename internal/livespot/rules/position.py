@@ -34,8 +34,9 @@ class BookedFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrail:
-    """A profit that trails natively: where it begins, as a multiple of the price paid."""
+    """A profit that trails: how, and where it begins as a multiple of the price paid."""
 
+    mode: TrailingMode
     trigger_ratio: Decimal
     distance_bps: int
 
@@ -44,9 +45,9 @@ class PlannedTrail:
 class Holding:
     """A position and what its fills say.
 
-    With a `trail`, `planned_tp` is the price at which it begins. `sold_by_order` counts booked
-    sales by order id. `entry_filled_qty` is what the entry's end reported; fills may still be on
-    their way while `bought_qty` is below it.
+    With a native `trail`, `planned_tp` is the price at which it begins. `sold_by_order` counts
+    booked sales by order id. `entry_filled_qty` is what the entry's end reported; fills may still
+    be on their way while `bought_qty` is below it.
     """
 
     symbol: str
@@ -111,13 +112,14 @@ def opened(
 
 
 def trail_of(decision: Decision | None) -> PlannedTrail | None:
-    """What a decision says of trailing, free of the price it was made at; None without NATIVE."""
+    """What a decision says of trailing, free of the price it was made at; None for OFF."""
     if decision is None or decision.exit_plan is None or decision.entry_plan is None:
         return None
     exits = decision.exit_plan
-    if exits.trailing_mode is not TrailingMode.NATIVE:
+    if exits.trailing_mode is TrailingMode.OFF:
         return None
     return PlannedTrail(
+        mode=exits.trailing_mode,
         trigger_ratio=_PRICE.divide(exits.trailing_trigger_price, decision.entry_plan.limit_price),
         distance_bps=exits.trailing_distance_bps,
     )
@@ -195,16 +197,26 @@ def exit_prices(holding: Holding) -> tuple[Decimal, Decimal]:
     """Take profit and stop as they should stand.
 
     The plan's own for an attached exit, else the decision's distances from the average fill
-    price, floored to the tick. With a trail the first is the price at which it begins.
+    price, floored to the tick. With a native trail the first is the price at which it begins.
     """
     average = holding.average_fill_price
     if not average or (holding.attached and holding.planned_sl < average < holding.planned_tp):
         return holding.planned_tp, holding.planned_sl
-    reach = holding.trail.trigger_ratio if holding.trail else (BPS + holding.tp_bps) / BPS
+    reach = (BPS + holding.tp_bps) / BPS
+    if holding.trail is not None and holding.trail.mode is TrailingMode.NATIVE:
+        reach = holding.trail.trigger_ratio
     return (
         _floored(_PRICE.multiply(average, reach), holding.constraints),
         _floored(average * (BPS - holding.sl_bps) / BPS, holding.constraints),
     )
+
+
+def swap_from(holding: Holding) -> Decimal | None:
+    """The price from which the stop itself is raised, where that is how the profit trails."""
+    trail, average = holding.trail, holding.average_fill_price
+    if trail is None or trail.mode is not TrailingMode.VIRTUAL or not average:
+        return None
+    return _floored(_PRICE.multiply(average, trail.trigger_ratio), holding.constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,11 @@ class Tracked:
         return self.live and self.order.type in _TRIGGERED_TARGETS and not self.order.is_working
 
     @property
+    def is_raised_stop(self) -> bool:
+        """The single stop that a swap left standing, raised as the price rises."""
+        return self.live and self.is_stop and self.role is IntentRole.TRAIL
+
+    @property
     def fired(self) -> bool:
         """A take-profit that was triggered and is on the book now: an exit under way."""
         standing = self.order.status in _STANDING
@@ -139,6 +144,8 @@ class Guard:
     level: SignalLevel = SignalLevel.CLEAR
     was_covered: bool = False
     trailing: bool = False
+    next_swap_ms: int = 0
+    swap_failed: bool = False
     over: bool = False
 
 
@@ -148,7 +155,9 @@ class Scene:
 
     `qty` is the position from fills. `base_total` is free plus locked base as of a time after the
     last fill, or None when no such reading exists. `stop_market` tells which stop kind is used.
-    `tp_price` is the target or, with a `trail_form`, where that order begins to trail.
+    `tp_price` is the target or, with a `trail_form`, where that order begins to trail. With a
+    `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
+    below the bid and not more often than every `swap_every_ms`.
     """
 
     qty: Decimal
@@ -167,6 +176,8 @@ class Scene:
     wall_ms: int
     trail_form: OrderType | None = None
     trailing_bps: int = 0
+    swap_from: Decimal | None = None
+    swap_every_ms: int = 10_000
 
     @property
     def reference_price(self) -> Decimal:
@@ -185,6 +196,17 @@ class Protect:
     tp_type: OrderType = OrderType.LIMIT_MAKER
     tp_limit_price: Decimal | None = None
     trailing_delta: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """Cancel one sale (and its list) and place a higher stop, in one request."""
+
+    intent_id: str
+    order_id: int
+    qty: Decimal
+    sl_price: Decimal
+    stop_limit_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +247,7 @@ class Notify:
     text: str
 
 
-Command = Protect | Close | Cancel | Look | Signal | Notify
+Command = Protect | Swap | Close | Cancel | Look | Signal | Notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,8 +377,9 @@ def order_seen(guard: Guard, order: OrderView, role: IntentRole, intent_id: str)
         if before is not None
         else Tracked(order=merged, role=role, intent_id=intent_id)
     )
-    flights = tuple(f for f in guard.flights if not _shows(tracked, f))
-    return replace(guard, sells={**guard.sells, order.order_id: tracked}, flights=flights)
+    guard = replace(guard, sells={**guard.sells, order.order_id: tracked})
+    flights = tuple(f for f in guard.flights if not _shows(guard, tracked, f))
+    return replace(guard, flights=flights)
 
 
 def sale_booked(guard: Guard, order_id: int, booked: Decimal) -> Guard:
@@ -372,9 +395,24 @@ def sale_booked(guard: Guard, order_id: int, booked: Decimal) -> Guard:
     return replace(guard, sells={**guard.sells, order_id: replace(tracked, order=order)})
 
 
-def _shows(tracked: Tracked, flight: Flight) -> bool:
-    """Whether this order settles what was in doubt; a pending leg says nothing yet."""
-    if tracked.order.status is OrderStatus.PENDING_NEW:
+def tells_of(guard: Guard, tracked: Tracked) -> bool:
+    """Whether an order says what became of its whole request.
+
+    A pending leg says nothing yet. A leg that ended unfilled says nothing of the other, which may
+    just have been filled: of a list both must then be known.
+    """
+    order = tracked.order
+    if order.status is OrderStatus.PENDING_NEW:
+        return False
+    if order.order_list_id < 0 or not order.status.is_terminal or order.executed_qty > 0:
+        return True
+    legs = (t for t in guard.sells.values() if t.order.order_list_id == order.order_list_id)
+    return sum(t.order.status is not OrderStatus.PENDING_NEW for t in legs) > 1
+
+
+def _shows(guard: Guard, tracked: Tracked, flight: Flight) -> bool:
+    """Whether this order settles what was in doubt."""
+    if not tells_of(guard, tracked):
         return False
     by_intent = bool(flight.intent_id) and flight.intent_id == tracked.intent_id
     return by_intent or (flight.attached and tracked.order.order_list_id >= 0)
@@ -403,8 +441,8 @@ def leg_role(order: OrderView, wanted: IntentRole) -> IntentRole:
 
 def legs_expected(guard: Guard, flight: Flight) -> Guard:
     """The entry filled with an attached exit: both legs should show within the deadline."""
-    shown = (t for t in guard.sells.values() if t.order.status is not OrderStatus.PENDING_NEW)
-    if any(t.intent_id == flight.intent_id for t in shown):
+    mine = (t for t in guard.sells.values() if t.intent_id == flight.intent_id)
+    if any(tells_of(guard, tracked) for tracked in mine):
         return guard
     return replace(guard, flights=(*guard.flights, replace(flight, attached=True)))
 

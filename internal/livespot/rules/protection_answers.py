@@ -10,6 +10,7 @@ from livespot.rules.protection import (
     Scene,
     Settlement,
     orders_seen,
+    tells_of,
 )
 
 ACCEPTED = "ACCEPTED"
@@ -80,8 +81,8 @@ def _swap(guard: Guard, old: Flight, new: Flight) -> Guard:
 def _accepted(guard: Guard, flight: Flight, settlement: Settlement, now_ms: int) -> Guard:
     if flight.role is IntentRole.CLOSE:
         guard = replace(guard, close_tries=guard.close_tries + 1, next_try_ms=now_ms)
-    shown = any(t.intent_id == settlement.intent_id for t in guard.sells.values())
-    if shown or settlement.orders:
+    mine = [t for t in guard.sells.values() if t.intent_id == settlement.intent_id]
+    if any(tells_of(guard, tracked) for tracked in mine):
         return _without(guard, flight)
     # Accepted without saying what became of it: it counts as standing until an order shows.
     return _swap(guard, flight, replace(flight, intent_id=settlement.intent_id, negatives=0))
@@ -108,6 +109,9 @@ def _declined(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -
         return _close_declined(guard, scene, settlement)
     if refused and any(text in settlement.message for text in _CROSSED_TEXTS):
         return _sell(guard, _crossed_cause(scene), now_ms)
+    if settlement.role is IntentRole.TRAIL:
+        # Whatever still stands protects; what the swap took away is put back at once.
+        return replace(guard, swap_failed=refused, next_try_ms=now_ms)
     if settlement.role is IntentRole.STOP:
         if not refused:
             return guard

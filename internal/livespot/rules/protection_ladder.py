@@ -25,11 +25,13 @@ from livespot.rules.protection import (
     Scene,
     Signal,
     Sizes,
+    Swap,
     Tracked,
     lonely_sells,
     measure,
     naked,
     on_grid,
+    standing_stops,
     tradable,
 )
 from livespot.rules.protection_prices import (
@@ -38,7 +40,9 @@ from livespot.rules.protection_prices import (
     close_qty,
     crossed,
     jumped,
+    raised_stop,
     stop_limit_price,
+    swap_due,
 )
 
 _LOOK_EVERY_MS = 1000
@@ -106,6 +110,8 @@ def _clocks(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
 
 def _trails(guard: Guard, scene: Scene) -> bool:
     """Whether the price has been where trailing begins, as far as the best bids have told."""
+    if any(t.is_raised_stop for t in guard.sells.values()):
+        return True
     waiting = [t for t in guard.sells.values() if t.trails]
     if not waiting:
         return False
@@ -205,6 +211,8 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return _cancel_all(guard, lonely_sells(guard), now_ms, "REARM")
     if tradable(sizes.uncovered, scene):
         return _install(guard, scene, sizes, now_ms)
+    if swap_due(guard, scene, sizes, now_ms):
+        return _swap(guard, scene, sizes, now_ms)
     return _look(guard, now_ms, "fills awaited") if scene.fills_missing else (guard, ())
 
 
@@ -331,6 +339,24 @@ def _protect(guard: Guard, scene: Scene, sizes: Sizes, rung: tuple[IntentRole, i
         trailing_delta=upper.trailing_delta,
     )
     return guard, (command,)
+
+
+def _swap(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
+    """One request takes the standing stop, with its list, for a single higher one."""
+    (stop,) = standing_stops(guard)
+    price = raised_stop(scene, stop.order.stop_price)
+    if price is None:
+        return guard, ()
+    qty = min(sizes.covered, sizes.sellable)
+    guard = _launch(guard, scene, IntentRole.TRAIL, qty, now_ms)
+    command = Swap(
+        intent_id=stop.intent_id,
+        order_id=stop.order.order_id,
+        qty=qty,
+        sl_price=price,
+        stop_limit_price=None if scene.stop_market else stop_limit_price(scene, price),
+    )
+    return replace(guard, next_swap_ms=now_ms + scene.swap_every_ms), (command,)
 
 
 def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:

@@ -4,10 +4,20 @@ from decimal import Decimal
 
 from livespot.contracts.amounts import BPS
 from livespot.contracts.market import Constraints
-from livespot.contracts.vocabulary import OrderType
-from livespot.rules.protection import CloseCause, Guard, Scene, Sizes, Tracked
+from livespot.contracts.vocabulary import OrderStatus, OrderType
+from livespot.rules.protection import (
+    CloseCause,
+    Guard,
+    Scene,
+    Sizes,
+    Tracked,
+    standing_stops,
+)
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.trailing import Above, resting, trailing_above
+
+# A stop is raised only by as much as is worth a request.
+_RAISE_BPS = 10
 
 
 def above(scene: Scene, limits: Constraints) -> Above:
@@ -55,7 +65,43 @@ def close_qty(scene: Scene, sizes: Sizes, *, market: bool) -> Decimal:
     return quantize_qty(min(sizes.uncovered, most), limits, market=market)
 
 
-def stop_limit_price(scene: Scene) -> Decimal:
+def swap_gap_ms(guard: Guard) -> int:
+    """How long the last swap left nothing standing, by the exchange's own times; -1 without one."""
+    raised = [t for t in guard.sells.values() if t.is_raised_stop]
+    ended = [
+        t.order.exchange_time_ms
+        for t in guard.sells.values()
+        if t.order.status is OrderStatus.CANCELED
+    ]
+    if not raised or not ended:
+        return -1
+    return max(0, raised[-1].order.exchange_time_ms - max(ended))
+
+
+def raised_stop(scene: Scene, standing: Decimal) -> Decimal | None:
+    """A stop that far below the bid, when it is enough better than the one that stands."""
+    limits = scene.constraints
+    if scene.swap_from is None or scene.bid is None or limits is None:
+        return None
+    wanted = quantize_price(scene.bid * (BPS - scene.trailing_bps) / BPS, limits)
+    step = max(2 * limits.tick_size, standing * _RAISE_BPS / BPS)
+    return wanted if standing + step <= wanted < scene.bid else None
+
+
+def stop_limit_price(scene: Scene, trigger: Decimal | None = None) -> Decimal:
     """The limit of a STOP_LOSS_LIMIT: the configured offset below its trigger, on the tick."""
-    raw = scene.sl_price * (BPS - scene.exits.stop_limit_offset_bps) / BPS
+    stop = scene.sl_price if trigger is None else trigger
+    raw = stop * (BPS - scene.exits.stop_limit_offset_bps) / BPS
     return quantize_price(raw, scene.constraints) if scene.constraints is not None else raw
+
+
+def swap_due(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> bool:
+    """Whether the stop may be swapped now: all behind one stop, in profit, nothing unsure."""
+    if scene.swap_from is None or scene.bid is None or guard.swap_failed:
+        return False
+    stops = standing_stops(guard)
+    armed = scene.bid >= scene.swap_from or any(t.is_raised_stop for t in stops)
+    sold = any(t.order.executed_qty > 0 for t in guard.sells.values() if t.live)
+    whole = len(stops) == 1 and sizes.covered >= sizes.held and not sold
+    calm = not guard.flights and guard.close is None and now_ms >= guard.next_swap_ms
+    return armed and whole and calm and raised_stop(scene, stops[0].order.stop_price) is not None

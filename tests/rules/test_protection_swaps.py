@@ -1,0 +1,257 @@
+"""A stop that is raised by swaps: when, how far, and what follows when a swap goes wrong."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livespot.contracts.market import Constraints
+from livespot.contracts.orders import OrderView
+from livespot.contracts.settings import ExitSettings
+from livespot.contracts.vocabulary import (
+    FilterPolicy,
+    IntentRole,
+    OrderStatus,
+    OrderType,
+    PositionPhase,
+    Side,
+)
+from livespot.rules import protection as rule
+from livespot.rules.protection import Close, Command, Guard, Protect, Scene, Settlement, Swap
+from livespot.rules.protection_answers import settled
+from livespot.rules.protection_ladder import advance
+from livespot.rules.protection_prices import swap_gap_ms
+
+D = Decimal
+LIMITS = Constraints(
+    tick_size=D("0.01"),
+    step_size=D("0.001"),
+    min_qty=D("0.001"),
+    max_qty=D(9000),
+    min_notional=D(5),
+    max_notional=None,
+    market_step_size=None,
+    market_min_qty=None,
+    market_max_qty=None,
+    min_price=D("0.01"),
+    max_price=D(1000000),
+    price_decimals=2,
+    qty_decimals=3,
+    max_num_orders=200,
+    max_num_algo_orders=5,
+    trailing_delta_bounds=None,
+    percent_price=None,
+    filters_hash="h",
+    policy=FilterPolicy.ENFORCED,
+)
+SCENE = Scene(
+    qty=D(1),
+    booked_sales={},
+    fills_missing=False,
+    entry_open=False,
+    base_total=D(1),
+    bid=D(100),
+    average_price=D(100),
+    constraints=LIMITS,
+    stop_market=True,
+    tp_price=D(105),
+    sl_price=D(99),
+    exits=ExitSettings(),
+    partial_grace_ms=1500,
+    wall_ms=1_000_000,
+    swap_from=D(102),
+    trailing_bps=100,
+    swap_every_ms=3334,
+)
+
+
+def sale(order_id: int, kind: OrderType, stop: str, list_id: int, at_ms: int = 1) -> OrderView:
+    return OrderView(
+        symbol="BTCUSDT",
+        order_id=order_id,
+        order_list_id=list_id,
+        client_order_id=f"c{order_id}",
+        orig_client_order_id="",
+        side=Side.SELL,
+        type=kind,
+        status=OrderStatus.NEW,
+        raw_status="NEW",
+        price=D(105) if kind is OrderType.LIMIT_MAKER else D(0),
+        stop_price=D(stop),
+        orig_qty=D(1),
+        executed_qty=D(0),
+        cumulative_quote=D(0),
+        exchange_time_ms=at_ms,
+        local_received_ms=1,
+    )
+
+
+def told(
+    role: IntentRole, outcome: str, *orders: OrderView, message: str = "", code: int = -2010
+) -> Settlement:
+    return Settlement(
+        role=role, intent_id=role.value, outcome=outcome, code=code, message=message, orders=orders
+    )
+
+
+def at(bid: str) -> Scene:
+    return replace(SCENE, bid=D(bid))
+
+
+def standing() -> Guard:
+    guard, _ = advance(Guard(), SCENE, 0)
+    legs = sale(1, OrderType.STOP_LOSS, "99", 7), sale(2, OrderType.LIMIT_MAKER, "0", 7)
+    guard = settled(guard, SCENE, told(IntentRole.LIST, "ACCEPTED", *legs), 10)
+    return advance(guard, SCENE, 10)[0]
+
+
+def swaps(commands: tuple[Command, ...]) -> list[Swap]:
+    return [c for c in commands if isinstance(c, Swap)]
+
+
+def cancelled(guard: Guard, at_ms: int = 1000) -> Guard:
+    """The whole list was ended by the first half of the swap."""
+    for tracked in tuple(guard.sells.values()):
+        ended = msgspec.structs.replace(
+            tracked.order,
+            status=OrderStatus.CANCELED,
+            raw_status="CANCELED",
+            exchange_time_ms=at_ms,
+        )
+        guard = rule.order_seen(guard, ended, tracked.role, tracked.intent_id)
+    return guard
+
+
+def swapped(bid: str = "102", now_ms: int = 1000) -> Guard:
+    guard, _ = advance(standing(), at(bid), now_ms)
+    price = str((D(bid) * D("0.99")).quantize(D("0.01")))
+    new = sale(3, OrderType.STOP_LOSS, price, -1, at_ms=1007)
+    guard = settled(cancelled(guard), at(bid), told(IntentRole.TRAIL, "ACCEPTED", new), now_ms + 50)
+    return advance(guard, at(bid), now_ms + 50)[0]
+
+
+def test_below_the_profit_it_begins_at_nothing_is_swapped() -> None:
+    assert swaps(advance(standing(), at("101.99"), 1000)[1]) == []
+
+
+def test_in_profit_one_request_takes_the_leg_for_a_higher_stop_of_the_whole_size() -> None:
+    _, commands = advance(standing(), at("102"), 1000)
+
+    assert commands == (
+        Swap(intent_id="LIST", order_id=1, qty=D(1), sl_price=D("100.98"), stop_limit_price=None),
+    )
+
+
+def test_a_limit_form_follows_its_own_trigger() -> None:
+    scene = replace(at("102"), stop_market=False)
+
+    (swap,) = swaps(advance(standing(), scene, 1000)[1])
+
+    assert swap.stop_limit_price == D("99.97")
+
+
+def test_a_fixed_exit_is_never_swapped() -> None:
+    scene = replace(at("104"), swap_from=None)
+
+    assert advance(standing(), scene, 1000)[1] == ()
+
+
+def test_while_an_answer_is_awaited_no_second_swap_goes_out() -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+
+    assert swaps(advance(guard, at("104"), 1900)[1]) == []
+
+
+def test_a_done_swap_is_trailing_and_its_gap_is_measured_by_the_exchange() -> None:
+    guard = swapped()
+
+    assert swap_gap_ms(guard) == 7
+    assert guard.naked_since_ms is None
+    assert rule.phase_of(guard, SCENE, rule.measure(guard, SCENE)) is PositionPhase.TRAILING
+
+
+@pytest.mark.parametrize(
+    ("bid", "after_ms", "price"),
+    [
+        pytest.param("102.11", 10_000, None, id="less-than-ten-bps"),
+        pytest.param("102.12", 10_000, "101.09", id="ten-bps"),
+        pytest.param("103", 3000, None, id="too-soon"),
+        pytest.param("103", 3334, "101.97", id="in-time"),
+        pytest.param("101", 10_000, None, id="price-fell"),
+    ],
+)
+def test_it_is_raised_when_enough_is_gained_and_not_too_often(
+    bid: str, after_ms: int, price: str | None
+) -> None:
+    _, commands = advance(swapped(), at(bid), 1000 + after_ms)
+
+    assert [str(s.sl_price) for s in swaps(commands)] == ([] if price is None else [price])
+    assert all(s.order_id == 3 for s in swaps(commands))
+
+
+def test_cancelled_but_would_trigger_is_sold_at_once() -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    text = "Stop price would trigger immediately."
+    guard = settled(
+        cancelled(guard), at("100.90"), told(IntentRole.TRAIL, "REFUSED", message=text), 1050
+    )
+
+    _, commands = advance(guard, at("100.90"), 1050)
+
+    assert [c for c in commands if isinstance(c, Close)] == [
+        Close(qty=D(1), limit_price=D("100.90"))
+    ]
+
+
+def test_cancelled_but_refused_otherwise_is_reinstalled_at_once_and_never_swapped_again() -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    refusal = told(IntentRole.TRAIL, "REFUSED", message="Account has insufficient balance")
+    guard = settled(cancelled(guard), at("102"), refusal, 1050)
+
+    guard, commands = advance(guard, at("102"), 1050)
+    legs = sale(5, OrderType.STOP_LOSS, "99", 8), sale(6, OrderType.LIMIT_MAKER, "0", 8)
+    guard = settled(guard, at("102"), told(IntentRole.LIST, "ACCEPTED", *legs), 1100)
+    guard, _ = advance(guard, at("102"), 1100)
+
+    assert [c.role for c in commands if isinstance(c, Protect)] == [IntentRole.LIST]
+    assert guard.naked_total_ms <= 1000
+    assert advance(guard, at("104"), 60_000)[1] == ()
+
+
+def test_a_swap_that_never_left_keeps_what_stands_and_is_tried_again_later() -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    guard = settled(guard, at("102"), told(IntentRole.TRAIL, "NOT_SENT", code=0), 1050)
+
+    assert advance(guard, at("102"), 2000)[1] == ()
+    assert len(swaps(advance(guard, at("102"), 1000 + 3334)[1])) == 1
+
+
+def test_an_unanswered_swap_whose_old_stop_is_gone_waits_for_one_negative_round() -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    guard = settled(cancelled(guard), at("102"), told(IntentRole.TRAIL, "UNKNOWN"), 1050)
+
+    guard, commands = advance(guard, at("102"), 1100)
+
+    assert [c for c in commands if isinstance(c, Protect | Swap | Close)] == []
+
+
+@given(st.lists(st.integers(-300, 300), min_size=1, max_size=60))
+def test_whatever_the_price_does_the_stop_only_rises_and_stays_below_the_bid(
+    moves: list[int],
+) -> None:
+    guard, bid, stop, number, now = standing(), D(101), D(99), 10, 1000
+    for move in moves:
+        now += 1000
+        bid = max(D(50), bid + D(move) / 100)
+        if bid <= stop:
+            return
+        guard, commands = advance(guard, replace(SCENE, bid=bid), now)
+        for swap in swaps(commands):
+            assert stop + max(2 * LIMITS.tick_size, stop / 1000) <= swap.sl_price < bid
+            stop, number = swap.sl_price, number + 1
+            new = sale(number, OrderType.STOP_LOSS, str(stop), -1)
+            done = told(IntentRole.TRAIL, "ACCEPTED", new)
+            guard = settled(cancelled(guard), replace(SCENE, bid=bid), done, now)
