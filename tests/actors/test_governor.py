@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from livespot.actors.governor import Governor
-from livespot.actors.mail import GovernorInbox, ReleaseWanted
+from livespot.actors.mail import GovernorInbox
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import (
@@ -18,6 +18,7 @@ from livespot.contracts.system import (
     HealthSignal,
     ModeChanged,
     OperatorCommand,
+    ReleaseWanted,
 )
 from livespot.contracts.vocabulary import (
     EventType,

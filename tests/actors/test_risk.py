@@ -27,7 +27,6 @@ from livespot.actors.mail import (
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
-    ReleaseWanted,
     RiskInbox,
     SignalInbox,
     SymbolsLearned,
@@ -47,6 +46,7 @@ from livespot.contracts.system import (
     HealthSignal,
     ModeChanged,
     OperatorCommand,
+    ReleaseWanted,
 )
 from livespot.contracts.vocabulary import (
     IntentAction,

@@ -15,7 +15,7 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from livespot.actors.alert_records import alert_entry
-from livespot.actors.mail import GovernorInbox, ReleaseWanted
+from livespot.actors.mail import GovernorInbox
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
@@ -32,6 +32,7 @@ from livespot.contracts.system import (
     HealthSignal,
     ModeChanged,
     OperatorCommand,
+    ReleaseWanted,
 )
 from livespot.contracts.vocabulary import (
     EventType,

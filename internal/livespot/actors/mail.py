@@ -41,6 +41,7 @@ from livespot.contracts.system import (
     HealthSignal,
     ModeChanged,
     OperatorCommand,
+    ReleaseWanted,
 )
 from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, OrderType, SignalLevel
 from livespot.runtime.mailboxes import Reply
@@ -285,12 +286,6 @@ class SubmitAnswered(Message, frozen=True):
 
     symbol: str
     at_ms: int
-
-
-class ReleaseWanted(Message, frozen=True):
-    """The operator wants a symbol out of quarantine; risk acts and audits the outcome. To risk."""
-
-    command: OperatorCommand
 
 
 # ---- position and execution

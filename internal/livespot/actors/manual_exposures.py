@@ -4,13 +4,13 @@ from livespot.actors.operator_records import command_code, command_entry
 from livespot.contracts.audit import AuditEntry, AuditPort
 from livespot.contracts.ports import Clock
 from livespot.contracts.records import ManualExposureRow
-from livespot.contracts.system import Alert, OperatorCommand
+from livespot.contracts.system import Alert, ExposureWanted
 from livespot.contracts.vocabulary import Severity, Stage
 from livespot.rules import manual_exposure
 
 
 async def obey_exposure(
-    command: OperatorCommand,
+    wanted: ExposureWanted,
     exposures: dict[str, ManualExposureRow],
     audit: AuditPort,
     clock: Clock,
@@ -19,7 +19,7 @@ async def obey_exposure(
 
     Raises `AuditUnwritable`, and then nothing has changed.
     """
-    now_ms = clock.now_ms()
+    command, now_ms = wanted.command, clock.now_ms()
     row, outcome = manual_exposure.obeyed(command, exposures, now_ms)
     entry = command_entry(command, outcome, stage=Stage.RISK_VERDICT, now_ms=now_ms)
     if row is not None:

@@ -33,7 +33,6 @@ from livespot.actors.mail import (
     ProposalEnded,
     RecheckAsked,
     RejectSeen,
-    ReleaseWanted,
     RiskInbox,
     SignalInbox,
     StreamDropped,
@@ -69,7 +68,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import Record, SymbolHealth
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, ExposureWanted, ModeChanged, OperatorCommand
+from livespot.contracts.system import Alert, ExposureWanted, ModeChanged, ReleaseWanted
 from livespot.contracts.venue import OrderCounts
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
@@ -132,9 +131,9 @@ class RiskOfficer:
             case SymbolsLearned():
                 await self._learn_symbols(memory, message)
             case ReleaseWanted():
-                await self._release(memory, message.command)
-            case ExposureWanted(command=command):
-                told = await obey_exposure(command, memory.exposures, self.audit, self.clock)
+                await self._release(memory, message)
+            case ExposureWanted():
+                told = await obey_exposure(message, memory.exposures, self.audit, self.clock)
                 await self.governor.send(told)
             case MutationCounted():
                 await self._count_mutation(memory, message)
@@ -353,9 +352,10 @@ class RiskOfficer:
                 symbol=faults.symbol,
             )
 
-    async def _release(self, memory: RiskMemory, command: OperatorCommand) -> None:
+    async def _release(self, memory: RiskMemory, wanted: ReleaseWanted) -> None:
         """Take a symbol back for the operator; what changes and the answer are durable together."""
-        now_ms, before = self.clock.now_ms(), memory.faults_of(command.symbol)
+        command, now_ms = wanted.command, self.clock.now_ms()
+        before = memory.faults_of(command.symbol)
         after, outcome = symbol_faults.released_by(command, before, now_ms)
         entry = command_entry(command, outcome, stage=Stage.RISK_VERDICT, now_ms=now_ms)
         severity = Severity.INFO if after != before else Severity.WARN

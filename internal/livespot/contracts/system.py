@@ -85,6 +85,12 @@ class OperatorCommand(Message, frozen=True):
     exposure_id: str = ""
 
 
+class ReleaseWanted(Message, frozen=True):
+    """The operator wants a symbol out of quarantine; risk acts and audits the outcome. To risk."""
+
+    command: OperatorCommand
+
+
 class ExposureWanted(Message, frozen=True):
     """The operator opens or closes a position of his own; risk acts and audits it. To risk."""
 
