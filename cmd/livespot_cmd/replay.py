@@ -18,6 +18,14 @@ _USUAL_SPAN_MS = 12 * 60_000
     "clean, 1 the repetition differs, 2 wrong usage, 3 no such data or a broken invariant, 10 "
     "ended in PAUSE, 30 audit unwritable. More: docs/replay.md."
 )
+@click.argument("run", default="", metavar="[RUN]")
+@click.option(
+    "--of",
+    "of_var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="State directory of the RUN to play again (default: the one livespot status reads).",
+)
+@click.option("--once", is_flag=True, help="Play a RUN again without holding it against anything.")
 @click.option(
     "--data",
     default="recorded",
@@ -58,6 +66,9 @@ _USUAL_SPAN_MS = 12 * 60_000
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document.")
 @config_option
 def replay(  # noqa: PLR0913  one parameter per option
+    run: str,
+    of_var: Path | None,
+    once: bool,  # noqa: FBT001  a flag
     data: str,
     from_ms: int | None,
     to_ms: int | None,
@@ -71,13 +82,21 @@ def replay(  # noqa: PLR0913  one parameter per option
     as_json: bool,  # noqa: FBT001  a flag
     config_path: Path | None,
 ) -> int:
-    """Replay a stored market: same data, seed and arguments give the same bytes."""
+    """Replay a stored market: same data, seed and arguments give the same bytes.
+
+    RUN, an id or LAST, plays the market of a recorded run again with its own settings, seed and
+    plan. A replay is held to the bytes it had. A simulation ran on wall time, and no two of those
+    have the same timings: its decisions are reached again from what is stored, and its market is
+    played twice on virtual time, which must come out the same.
+    """
+    if run:
+        return _again(run, of_var, var, once=once, as_json=as_json)
     if to_ms is not None and span_ms is not None:
         raise click.UsageError("--to and --for both say when it ends; give one of them.")
     from livespot.runtime.files import load_config
     from livespot.runtime.paths import Paths
     from livespot.runtime.replay_command import ReplayCommand
-    from livespot.runtime.replay_command import replay as run
+    from livespot.runtime.replay_command import replay as play
     from livespot.runtime.replay_place import named, numbered, replays
     from livespot.runtime.replay_request import Wish
     from livespot.runtime.replay_screen import ReplayScreen
@@ -109,7 +128,22 @@ def replay(  # noqa: PLR0913  one parameter per option
     def place() -> Paths:
         return numbered(shared.var) if var is None else named(var)
 
-    return run(command, place, ReplayScreen(as_json=as_json))
+    return play(command, place, ReplayScreen(as_json=as_json))
+
+
+def _again(run: str, of_var: Path | None, var: Path | None, *, once: bool, as_json: bool) -> int:
+    from livespot.runtime.replay_command import replay as play
+    from livespot.runtime.replay_place import named, numbered, replays
+    from livespot.runtime.replay_recorded import command_for
+    from livespot.runtime.replay_screen import ReplayScreen
+    from livespot_cmd.recorded import recorded
+
+    command = command_for(recorded(of_var), run, once=once)
+    return play(
+        command,
+        lambda: numbered(replays().var) if var is None else named(var),
+        ReplayScreen(as_json=as_json),
+    )
 
 
 def _plan(path: Path) -> "FaultPlan":

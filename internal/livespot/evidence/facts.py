@@ -39,7 +39,12 @@ _Fact = TypeVar("_Fact", bound=Message)
 
 _JSON = frozenset({"reasons", "end_reasons", "data"})
 # Columns that are not stored under the name of the field they fill.
-_EXPRESSIONS = {"diffs": "json_array_length(diffs_json)"}
+_EXPRESSIONS = {
+    "diffs": "json_array_length(diffs_json)",
+    "corrected": "(SELECT count(*) FROM json_each(diffs_json) WHERE value ->> 'corrected')",
+    "last_event_ms": "coalesce((SELECT ts_ms FROM audit_events e WHERE e.run_id = runs.run_id "
+    "ORDER BY seq DESC LIMIT 1), 0)",
+}
 _LOOKED_INTO = (
     "INTENT_STATE_CHANGED",
     "SYSMODE_CHANGED",

@@ -16,6 +16,7 @@ class RunFact(Message, frozen=True):
     exit_code: int
     end_reasons: tuple[str, ...]
     clean: bool
+    last_event_ms: int = 0
 
 
 class IntentFact(Message, frozen=True):
@@ -96,6 +97,7 @@ class FillFact(Message, frozen=True):
     run_id: str
     order_intent_id: str
     decision_id: str
+    source: str = ""
 
 
 class PositionFact(Message, frozen=True):
@@ -155,6 +157,7 @@ class ReconcileFact(Message, frozen=True):
     drift_score_x10000: int
     label: str
     diffs: int
+    corrected: int = 0
 
 
 class DecisionFact(Message, frozen=True):

@@ -14,14 +14,16 @@ from anyio.abc import TaskGroup
 
 from livespot.actors.audit import AuditWriter
 from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode, PreflightFailed
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
-from livespot.gate.client import GateClient
+from livespot.evidence.manifest import Birthmarks, RunInputs
 from livespot.evidence.panel_traces import DatabaseTraces
+from livespot.gate.client import GateClient
 from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
 from livespot.rules.alert_webhook import Origin
@@ -35,7 +37,9 @@ from livespot.runtime.environment import Secrets, read_webhook
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.rehearsal import proven_only
 from livespot.runtime.plan import Plan, Seams
+from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
 from livespot.runtime.run_records import Birth, begin
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.system import System
@@ -51,10 +55,10 @@ from livespot.venue.http_client import HttpxTransport
 from livespot.venue.signing import load_signer
 from livespot.venue.sockets import WebsocketsTransport
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 _TOKEN_DIGITS = 32
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """What to bring up. `span_seconds` is wall time; None means until somebody stops it.
 
@@ -73,6 +77,7 @@ class Launch:
     manage_only: tuple[str, ...] = ()
     order_cap: Decimal | None = None
     span_seconds: float | None = None
+    inputs: RunInputs | None = None
     entropy: Entropy = field(default_factory=SystemEntropy)
 
 
@@ -97,6 +102,7 @@ async def run_launch(launch: Launch) -> ExitCode:
     paths = launch.paths
     webhook = read_webhook(launch.loaded.settings.alerts, paths.dotenv)
     launch = replace(launch, secrets=replace(launch.secrets, webhook=webhook))
+    launch = replace(launch, loaded=proven_only(launch.loaded, launch.mode, paths.rehearsals))
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
     with disk.lock(paths.lock, _note(launch)):
@@ -135,6 +141,7 @@ async def _built(
         sockets = WebsocketsTransport(clock)
         signer = load_signer(launch.secrets.binance_api_key, launch.secrets.binance_api_secret)
         prompt = _prompt()
+        begin_own(paths, _marks(launch, birth, prompt), launch.inputs)
         courier, announce = None, launch.announce
         store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
         writer = AuditWriter(
@@ -163,12 +170,12 @@ async def _built(
             wall=SystemClock(),
             audit_request=_web_audit(writer, clock),
             listening=lambda url: setattr(running, "panel_url", url),
+            traces=DatabaseTraces(),
+            token=launch.entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
             mode_now=lambda: _mode(running),
         )
         system = System(
             Plan(
-            traces=DatabaseTraces(),
-            token=launch.entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
                 birth=birth,
                 settings=settings,
                 config_hash=launch.loaded.config_hash,
@@ -206,6 +213,8 @@ async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen_for_signals, system)
         tasks.start_soon(launch.watch, running)
+        tasks.start_soon(complete_killed, running.paths, system.house.wires.governor.offer)
+        tasks.start_soon(bundle_incidents, running.paths, running.run_id, system.house.gate)
         if launch.span_seconds is not None:
             tasks.start_soon(_end_after, launch.span_seconds, system)
         code = await _system(tasks, system)
@@ -237,6 +246,19 @@ async def _end_after(seconds: float, system: System) -> None:
 def _note(launch: Launch) -> str:
     """What the lock file says of its holder."""
     return f"{launch.mode} of {launch.account_label or 'no account'}, process {os.getpid()}"
+
+
+def _marks(launch: Launch, birth: Birth, prompt: Prompt) -> Birthmarks:
+    return Birthmarks(
+        run_id=birth.run_id,
+        mode=birth.mode,
+        started_at_ms=birth.at_ms,
+        account_label=launch.account_label,
+        config_json=canonical_json(launch.loaded.settings).decode(),
+        config_hash=launch.loaded.config_hash,
+        prompt_hash=prompt.hash,
+        previous_run=birth.last.run_id if birth.last is not None else "",
+    )
 
 
 def _prompt() -> Prompt:

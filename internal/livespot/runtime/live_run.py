@@ -1,13 +1,15 @@
 """`livespot live` after every lock is open: the same system on the real exchange."""
 
+from livespot.contracts.errors import ExitCode
 from livespot.contracts.vocabulary import Mode
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.console import LiveConsole
 from livespot.runtime.environment import Secrets
-from livespot.runtime.launch import Launch, run_launch
+from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.loops import run_loop
 from livespot.runtime.paths import Paths
+from livespot.runtime.run_evidence import finish
 
 
 def run_live(
@@ -23,6 +25,12 @@ def run_live(
     The limit is lifted by setting it, in the configuration, to what the operator wants.
     """
     console = LiveConsole(sound=loaded.settings.alerts.sound)
+    run_ids: list[str] = []
+
+    async def watch(running: Running) -> None:
+        run_ids.append(running.run_id)
+        await console.watch(running)
+
     launch = Launch(
         mode=Mode.LIVE,
         paths=paths,
@@ -31,8 +39,16 @@ def run_live(
         clock=SystemClock(),
         account_label=account_label,
         announce=console.announce,
-        watch=console.watch,
+        watch=watch,
         manage_only=manage_only,
         order_cap=loaded.settings.live.first_day_max_notional,
     )
-    return run_loop(run_launch, launch)
+    return run_loop(_run, launch, run_ids)
+
+
+async def _run(launch: Launch, run_ids: list[str]) -> ExitCode:
+    """To the end, however it ends, and then the evidence of it."""
+    try:
+        return await run_launch(launch)
+    finally:
+        await finish(launch.paths, run_ids)

@@ -14,6 +14,7 @@ import msgspec
 
 from livespot.contracts.errors import ExitCode, PreflightFailed
 from livespot.contracts.records import GateEventRow
+from livespot.evidence.manifest import RunInputs
 from livespot.evidence.summary import summarise
 from livespot.exchange.faults.plan import FaultPlan
 from livespot.exchange.settings import ExchangeSettings
@@ -33,6 +34,7 @@ from livespot.runtime.replay_report import (
 from livespot.runtime.replay_request import Planned, Wish, planned, utc
 from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.runtime.replay_screen import Interruption, ReplayScreen
+from livespot.runtime.run_evidence import complete_replayed
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
@@ -44,7 +46,10 @@ _HASH_SEED = "4242"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCommand:
-    """What was asked for. The paths exist to tell a second process the same."""
+    """What was asked for. The paths exist to tell a second process the same.
+
+    `source` is the recorded run that is played again, if it is one.
+    """
 
     wish: Wish
     loaded: LoadedSettings
@@ -53,6 +58,21 @@ class ReplayCommand:
     plan_path: Path | None
     gate_path: Path | None
     check: bool
+    source: "Recording | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A recorded run and where it lies; with `repeats` a replay of it must be its very bytes.
+
+    `recomputed` says how its decisions came out when they were reached again.
+    """
+
+    paths: Paths
+    run_id: str
+    repeats: bool
+    gate: tuple[GateEventRow, ...] | None
+    recomputed: str
 
 
 def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScreen) -> ExitCode:
@@ -63,7 +83,8 @@ def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScr
         VirtualDeadlock, VirtualLivelock, RuntimeError: the run broke; this is a defect.
     """
     plan = planned(command.wish)
-    gate = _recorded_gate(command.gate_path)
+    source = command.source
+    gate = _recorded_gate(command.gate_path) if source is None else source.gate
     paths = place()
     interruption = Interruption()
     with (
@@ -72,11 +93,16 @@ def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScr
         _repeating(command, plan, paths) as repetition,
     ):
         report, code = _run(command, plan, gate, paths, screen, interruption)
+        if source is not None:
+            report = msgspec.structs.replace(report, recomputed=source.recomputed)
         if repetition is not None:
-            check = _checked(repetition, paths, interruption)
-            report = msgspec.structs.replace(report, check=check)
-            if check.verdict == DIFFERENT and code is ExitCode.CLEAN:
-                code = ExitCode.DIFFERENT
+            report = msgspec.structs.replace(
+                report, check=_checked(repetition, paths, interruption)
+            )
+        elif source is not None and source.repeats:
+            report = msgspec.structs.replace(report, check=_held_to(source, paths))
+        if report.check.verdict == DIFFERENT and code is ExitCode.CLEAN:
+            code = ExitCode.DIFFERENT
     screen.conclude(report)
     return code
 
@@ -111,6 +137,7 @@ def _run(
                 watch=watch,
             )
         )
+    anyio.run(complete_replayed, paths, result.run_ids, _inputs(command, plan))
     journal = read_rows(result.journal)
     summary = anyio.run(summarise, result.database, result.logs, result.run_ids[-1], journal)
     report = reported(
@@ -123,6 +150,32 @@ def _run(
     )
     broken = bool(summary.violations) and result.exit_code is ExitCode.CLEAN
     return report, ExitCode.PREFLIGHT if broken else result.exit_code
+
+
+def _inputs(command: ReplayCommand, plan: Planned) -> RunInputs:
+    path = command.plan_path
+    return RunInputs(
+        data=command.wish.data,
+        data_set_id=plan.source.data_id,
+        data_set_sha256=plan.source.sha256,
+        symbols=tuple(sorted(command.wish.symbols)),
+        seed=command.wish.seed,
+        start_ms=plan.start_ms,
+        span_ms=plan.span_ms,
+        speed=1,
+        virtual=True,
+        faults="" if path is None else RealDisk().read(path).decode(),
+        faults_name="" if path is None else path.name,
+        gate="" if command.gate_path is None else "recorded",
+    )
+
+
+def _held_to(source: Recording, paths: Paths) -> Check:
+    """The replay of a recorded replay against what was recorded."""
+    found = first_difference(source.paths, paths)
+    if found is None:
+        return Check(verdict=IDENTICAL, detail=f"every byte of {source.run_id} came out again")
+    return Check(verdict=DIFFERENT, detail=found)
 
 
 def _recorded_gate(path: Path | None) -> tuple[GateEventRow, ...] | None:
@@ -156,20 +209,24 @@ def _repeating(
     if not command.check:
         yield None
         return
-    wish = command.wish
+    wish, source = command.wish, command.source
     files = (
         ("--config", command.config_path),
         ("--faults", command.plan_path),
         ("--gate", command.gate_path),
     )
+    var = str(paths.var / _REPETITION)
+    # -P: a file in the working directory must not stand in for a module of ours.
+    program = (sys.executable, "-P", "-m", "livespot_cmd.main", "replay", "--json", "--var", var)
     arguments = [
-        # -P: a file in the working directory must not stand in for a module of ours.
-        *(sys.executable, "-P", "-m", "livespot_cmd.main", "replay", "--json"),
-        *("--data", wish.data, "--seed", str(wish.seed), "--var", str(paths.var / _REPETITION)),
+        *program,
+        *("--data", wish.data, "--seed", str(wish.seed)),
         *("--from", utc(plan.start_ms), "--to", utc(plan.start_ms + plan.span_ms)),
         *(("--symbols", ",".join(sorted(wish.symbols))) if wish.symbols else ()),
         *(text for name, path in files if path is not None for text in (name, str(path))),
     ]
+    if source is not None:
+        arguments = [*program, source.run_id, "--of", str(source.paths.var), "--once"]
     RealDisk().make_directory(paths.logs)
     with (paths.logs / "repetition.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  the arguments are those of this command

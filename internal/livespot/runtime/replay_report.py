@@ -28,7 +28,8 @@ class ReplayReport(Message, frozen=True):
 
     `faults` counts what each planned fault hit, those that never came up included.
     `audit_hash` ends the audit's chain. Two replays of one order have equal hashes; figures of
-    processor time differ.
+    processor time differ. `recomputed` tells of the decisions of the recorded run that this plays
+    again, if it is one.
     """
 
     data_id: str
@@ -46,6 +47,7 @@ class ReplayReport(Message, frozen=True):
     journal_sha256: str
     check: Check
     summary: RunSummary
+    recomputed: str = ""
 
 
 def reported(

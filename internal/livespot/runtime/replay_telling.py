@@ -19,6 +19,8 @@ def told(report: ReplayReport) -> Iterator[Line]:
     yield "faults fired", _faults(report), _PLAIN
     yield "audit hash", report.audit_hash, _PLAIN
     yield "journal", f"sha256 {report.journal_sha256}", _PLAIN
+    if report.recomputed:
+        yield "decisions", report.recomputed, _BAD if "DIFFER" in report.recomputed else _GOOD
     if report.check.verdict != NOT_ASKED:
         yield "check", *_check(report)
 
@@ -44,7 +46,8 @@ def _faults(report: ReplayReport) -> str:
 def _check(report: ReplayReport) -> tuple[str, str]:
     check = report.check
     if check.verdict == IDENTICAL:
-        return "a second process repeated it: every event, row and journal line is the same", _GOOD
+        usual = "a second process repeated it: every event, row and journal line is the same"
+        return check.detail or usual, _GOOD
     if check.verdict == DIFFERENT:
         return f"THE REPETITION DIFFERS first at {check.detail}", _BAD
     return f"not done: {check.detail}", _DOUBT

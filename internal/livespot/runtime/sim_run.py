@@ -5,6 +5,7 @@ from pathlib import Path
 
 from livespot.contracts.errors import ExitCode, PreflightFailed, SecondInstance
 from livespot.contracts.vocabulary import Mode
+from livespot.evidence.manifest import RunInputs
 from livespot.evidence.summary import summarise
 from livespot.rules.doctor import Outcome, summarize
 from livespot.runtime.clock import SystemClock
@@ -14,6 +15,7 @@ from livespot.runtime.disk import RealDisk
 from livespot.runtime.doctor import examine_simulation
 from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.paths import Paths
+from livespot.runtime.run_evidence import finish
 from livespot.runtime.simulation import (
     Simulation,
     demo_secrets,
@@ -59,6 +61,7 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
         if run_ids or not order.resume:
             stop_exchange(paths)
             await exchange_ended(paths)
+        await finish(paths, run_ids)
     return await _judged(paths, run_ids, code, console)
 
 
@@ -89,7 +92,25 @@ async def _traded(
             # What stands on the exchange must be managed, however ill the installation is.
             manage_only=failing,
             span_seconds=order.span_ms / 1000,
+            inputs=_inputs(order, found),
         )
+    )
+
+
+def _inputs(order: SimOrder, found: Simulation) -> RunInputs:
+    """What the exchange plays, as it says itself."""
+    state = found.state
+    return RunInputs(
+        data=str(order.data) if order.data is not None else "recorded",
+        data_set_id=state.data_id,
+        data_set_sha256=state.data_sha256,
+        symbols=(),
+        seed=state.seed,
+        # Taken up again, the market goes on from where it is by now.
+        start_ms=order.start_ms if found.started else found.clock.now_ms(),
+        span_ms=order.span_ms * (state.clock.speed if state.clock is not None else 1),
+        speed=state.clock.speed if state.clock is not None else 1,
+        virtual=False,
     )
 
 

@@ -1,0 +1,138 @@
+"""How well a run, or all runs together, survived: for audit only, never for a decision."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from livespot.contracts.base import Message
+from livespot.evidence.rows import Count, Facts, RunFact
+from livespot.evidence.summary import UnknownIntent, unknown_intents
+
+# What the process does to itself; what the exchange or the network does to it is no failure here.
+_FAILURES = frozenset(
+    {"ACTOR_FAILED", "AUDIT_WRITE_FAILED", "DB_INTEGRITY_FAIL", "LOOP_STUCK_PAUSE", "WATCHDOG_KILL"}
+)
+_FATAL = frozenset({20, 30})
+_SEEN_LIVE = "STREAM"
+
+
+class Failure(NamedTuple):
+    """One internal failure."""
+
+    at_ms: int
+    reason: str
+
+
+class Survival(Message, frozen=True):
+    """Times in ms of the runs' own clock. None is unknown, and `unknown` says why by field.
+
+    `restart_ms` is the longest way from a start to NORMAL, `between_failures_ms` the uptime for
+    each internal failure. `missed_fills` came by query, not by the stream.
+    """
+
+    runs: int
+    uptime_ms: int
+    internal_failures: int
+    between_failures_ms: int | None
+    restart_ms: int | None
+    modes_ms: tuple[Count, ...]
+    unprotected_max_ms: int | None
+    unprotected_total_ms: int | None
+    unknown_intents: int
+    unresolved_intents: int
+    resolve_max_ms: int | None
+    missed_fills: int | None
+    drift_corrections: int | None
+    unknown: dict[str, str]
+
+
+def of_run(facts: Facts) -> Survival:
+    """The figures of the one run that the facts are about."""
+    return _figures(facts, (facts.run(),), unknown_intents(facts))
+
+
+def over_runs(facts: Facts) -> Survival:
+    """The figures of every run in the database together."""
+    doubts: dict[str, UnknownIntent] = {}
+    for run in facts.runs:
+        one = replace(facts, run_id=run.run_id)
+        doubts |= {doubt.order_intent_id: doubt for doubt in unknown_intents(one)}
+    return _figures(facts, facts.runs, tuple(doubts.values()))
+
+
+def failures(facts: Facts, run: RunFact) -> tuple[Failure, ...]:
+    """What went wrong inside the process during a run, in order of time."""
+    found = [
+        Failure(alert.at_ms, alert.code)
+        for alert in facts.alerts
+        if alert.run_id == run.run_id and alert.code in _FAILURES
+    ]
+    if run.ended_at_ms and not run.clean:
+        found.append(Failure(run.last_event_ms or run.started_at_ms, "UNCLEAN_SHUTDOWN"))
+    elif run.exit_code in _FATAL and run.ended_at_ms and not found:
+        found.append(Failure(run.ended_at_ms, f"exit code {run.exit_code}"))
+    return tuple(sorted(found))
+
+
+def end_of(run: RunFact) -> int:
+    """When a run was last alive; the end of a killed one was only noticed by the next."""
+    last = run.last_event_ms or run.started_at_ms
+    return run.ended_at_ms if run.ended_at_ms and run.clean else last
+
+
+def first_normal_ms(facts: Facts, run: RunFact) -> int | None:
+    """How long a run took to NORMAL; None when it never got there."""
+    for mode in facts.modes:
+        if mode.run_id == run.run_id and mode.mode == "NORMAL":
+            return mode.at_ms - run.started_at_ms
+    return None
+
+
+def modes_ms(facts: Facts, runs: Iterable[RunFact]) -> tuple[Count, ...]:
+    """Time in each mode, longest first."""
+    spent: Counter[str] = Counter()
+    for run in runs:
+        steps = [mode for mode in facts.modes if mode.run_id == run.run_id]
+        ends = [step.at_ms for step in steps[1:]] + [end_of(run)]
+        for step, end in zip(steps, ends, strict=False):
+            spent[step.mode] += max(0, end - step.at_ms)
+    ordered = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Count(name=name, count=count) for name, count in ordered)
+
+
+def _figures(facts: Facts, runs: Sequence[RunFact], doubts: Sequence[UnknownIntent]) -> Survival:
+    ids = {run.run_id for run in runs}
+    uptime = sum(end_of(run) - run.started_at_ms for run in runs)
+    failed = sum(len(failures(facts, run)) for run in runs)
+    starts = [ms for run in runs if (ms := first_normal_ms(facts, run)) is not None]
+    bare = [p.unprotected_ms for p in facts.positions if p.run_id in ids]
+    fills = [fill for fill in facts.fills if fill.run_id in ids]
+    passes = [report for report in facts.reconciles if report.run_id in ids]
+    resolved = [doubt.after_ms for doubt in doubts if doubt.after_ms >= 0]
+    known: dict[str, tuple[int | None, str]] = {
+        "between_failures_ms": (uptime // failed if failed else None, "nothing failed inside"),
+        "restart_ms": (max(starts, default=None), "NORMAL was never reached"),
+        "unprotected_max_ms": (max(bare, default=None), "no position was held"),
+        "unprotected_total_ms": (sum(bare) if bare else None, "no position was held"),
+        "resolve_max_ms": (max(resolved, default=None), "no intent in doubt was resolved"),
+        "missed_fills": (
+            sum(fill.source != _SEEN_LIVE for fill in fills) if fills else None,
+            "nothing was filled",
+        ),
+        "drift_corrections": (
+            sum(report.corrected for report in passes) if passes else None,
+            "nothing was reconciled",
+        ),
+    }
+    return Survival(
+        runs=len(runs),
+        uptime_ms=uptime,
+        internal_failures=failed,
+        modes_ms=modes_ms(facts, runs),
+        unknown_intents=len(doubts),
+        unresolved_intents=sum(not doubt.resolved for doubt in doubts),
+        unknown={name: why for name, (value, why) in known.items() if value is None},
+        **{name: value for name, (value, _) in known.items()},
+    )

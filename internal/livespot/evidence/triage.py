@@ -1,0 +1,119 @@
+"""The first look at a finished run: is it sound enough to be read, and what to do if not."""
+
+from livespot.contracts.base import Message
+from livespot.evidence.rows import Facts
+from livespot.evidence.summary import RunSummary
+
+_LEAST_EVENTS = 100
+_ERROR_SHARE_BPS = 500
+# What is done, in the order of what outweighs what.
+_LEAVE = "nothing to do; livespot report {} tells of the run"
+
+
+class Look(Message, frozen=True):
+    """One thing looked at: whether it is in order, and what was found."""
+
+    name: str
+    good: bool
+    found: str
+    next_action: str
+
+
+class Triage(Message, frozen=True):
+    """Everything looked at, one verdict and one next action."""
+
+    run_id: str
+    verdict: str
+    looks: tuple[Look, ...]
+    next_action: str
+
+
+def triage(facts: Facts, summary: RunSummary) -> Triage:
+    """Status, invariants and the scan of events, weighed."""
+    looks = (
+        _complete(summary),
+        _enough(summary),
+        _no_crit(facts),
+        _errors(facts, summary),
+        _invariants(summary),
+        _in_doubt(summary),
+    )
+    bad = [look for look in looks if not look.good]
+    return Triage(
+        run_id=facts.run_id,
+        verdict="sound" if not bad else f"look at {bad[0].name}",
+        looks=looks,
+        next_action=bad[0].next_action if bad else _LEAVE.format(facts.run_id),
+    )
+
+
+def _complete(summary: RunSummary) -> Look:
+    if not summary.ended_at_ms:
+        found = "the run has not ended"
+    elif not summary.clean:
+        found = "the run was killed"
+    else:
+        found = f"ended with exit code {summary.exit_code}"
+    return Look(
+        name="the end of the run",
+        good=bool(summary.ended_at_ms) and summary.clean and summary.exit_code == 0,
+        found=found,
+        next_action="livespot status",
+    )
+
+
+def _enough(summary: RunSummary) -> Look:
+    return Look(
+        name="the number of events",
+        good=summary.counts.events > _LEAST_EVENTS,
+        found=f"{summary.counts.events} events, more than {_LEAST_EVENTS} are wanted",
+        next_action="livespot sim --for 3m",
+    )
+
+
+def _no_crit(facts: Facts) -> Look:
+    crit = [a.code for a in facts.alerts if a.run_id == facts.run_id and a.severity == "CRIT"]
+    code = crit[0] if crit else ""
+    return Look(
+        name="critical alerts",
+        good=not crit,
+        found=f"{len(crit)} critical alerts" + (f", the first {code}" if crit else ""),
+        next_action=f"livespot explain {code}",
+    )
+
+
+def _errors(facts: Facts, summary: RunSummary) -> Look:
+    bad = sum(
+        alert.run_id == facts.run_id
+        and alert.severity != "INFO"
+        and not alert.code.startswith("ENTER_")
+        for alert in facts.alerts
+    )
+    share = bad * 10_000 // max(1, summary.counts.events)
+    return Look(
+        name="the share of errors",
+        good=share < _ERROR_SHARE_BPS,
+        found=f"{share / 100:.2f} % of all events are warnings or worse, less than 5 % is wanted",
+        next_action=f"livespot report {facts.run_id}",
+    )
+
+
+def _invariants(summary: RunSummary) -> Look:
+    broken = summary.violations
+    first = f", the first {broken[0].id}: {broken[0].detail}" if broken else ""
+    return Look(
+        name="the invariants",
+        good=not broken,
+        found=f"{len(broken)} of {len(summary.findings)} are violated{first}",
+        next_action="livespot verify events",
+    )
+
+
+def _in_doubt(summary: RunSummary) -> Look:
+    open_ones = sum(not doubt.resolved for doubt in summary.unknown_intents)
+    return Look(
+        name="intents in doubt",
+        good=not open_ones,
+        found=f"{open_ones} intents have no answer yet",
+        next_action="start it again: the boot asks the exchange for each of them",
+    )

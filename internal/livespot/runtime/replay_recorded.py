@@ -1,0 +1,119 @@
+"""Plays a recorded run again from its own evidence: inputs, settings, and the model's answers."""
+
+import tempfile
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from livespot.contracts.errors import PreflightFailed
+from livespot.contracts.settings import Settings
+from livespot.evidence.manifest import RunInputs
+from livespot.evidence.recompute import recompute
+from livespot.evidence.run_choice import chosen_run
+from livespot.evidence.run_folder import manifest_of
+from livespot.exchange.faults.loader import load_plan
+from livespot.exchange.faults.plan import FaultPlan
+from livespot.rules.thresholds import config_hash
+from livespot.runtime.config import LoadedSettings
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_command import Recording, ReplayCommand
+from livespot.runtime.replay_request import Wish
+from livespot.store.queries import LedgerQueries
+from livespot.store.reader import Reader, ReadOnlyDatabase
+
+_DECISIONS = """
+SELECT decision_id FROM decisions WHERE outcome <> 'BLOCKED' AND run_id = ?
+GROUP BY decision_id ORDER BY min(id)
+"""
+_SETTINGS = "SELECT config_json FROM runs WHERE run_id = ?"
+
+
+def command_for(paths: Paths, wanted: str, *, once: bool) -> ReplayCommand:
+    """The replay that plays a recorded run again; with `once` it is compared with nothing.
+
+    A run on virtual time is held to its very bytes. One on wall time never has the same timings
+    twice: its market is played twice on virtual time instead, and the two are held together.
+
+    Raises:
+        PreflightFailed: no such run, or it says nothing of what it played.
+    """
+    return anyio.run(_command, paths, wanted, once)
+
+
+async def _command(paths: Paths, wanted: str, once: bool) -> ReplayCommand:  # noqa: FBT001
+    reader = ReadOnlyDatabase(paths.database)
+    run_id = await chosen_run(reader, wanted)
+    inputs = _inputs(paths, run_id)
+    (row,) = await reader.rows(_SETTINGS, (run_id,))
+    settings = msgspec.json.decode(row[0], type=Settings)
+    gate = None
+    if inputs.gate:
+        gate = await LedgerQueries(reader).gate_events(run_id)
+    return ReplayCommand(
+        wish=Wish(
+            data=inputs.data,
+            symbols=frozenset(inputs.symbols),
+            seed=inputs.seed,
+            from_ms=inputs.start_ms,
+            to_ms=inputs.start_ms + inputs.span_ms,
+            span_ms=None,
+            usual_ms=inputs.start_ms,
+            usual_span_ms=inputs.span_ms,
+        ),
+        loaded=LoadedSettings(
+            settings=settings,
+            config_hash=config_hash(settings),
+            from_file=frozenset(),
+            path=f"the settings of {run_id}",
+        ),
+        config_path=None,
+        plan=_faults(inputs),
+        plan_path=None,
+        gate_path=None,
+        check=not inputs.virtual and not once,
+        source=Recording(
+            paths=paths,
+            run_id=run_id,
+            repeats=inputs.virtual and not once,
+            gate=gate,
+            recomputed=await _recomputed(reader, run_id),
+        ),
+    )
+
+
+def _inputs(paths: Paths, run_id: str) -> RunInputs:
+    manifest = manifest_of(RealDisk(), paths.runs, run_id)
+    if manifest is None or manifest.inputs is None:
+        raise PreflightFailed(
+            f"{run_id} kept no market of its own to play again, as simulations and replays do; "
+            "its decisions can still be reached again.\nNext: livespot verify determinism"
+        )
+    return manifest.inputs
+
+
+def _faults(inputs: RunInputs) -> FaultPlan | None:
+    if not inputs.faults:
+        return None
+    with tempfile.TemporaryDirectory(prefix="livespot-plan-") as folder:
+        path = Path(folder) / inputs.faults_name
+        RealDisk().write_atomic(path, inputs.faults.encode())
+        return load_plan(path)
+
+
+async def _recomputed(reader: Reader, run_id: str) -> str:
+    """One line on the run's decisions, each reached again from its stored inputs."""
+    rows = await reader.rows(_DECISIONS, (run_id,))
+    compared = [
+        (str(row[0]), item)
+        for row in rows
+        for item in (await recompute(reader, str(row[0]))).compared
+    ]
+    parted = [f"{name}: {item.subject}" for name, item in compared if not item.identical]
+    if parted:
+        return f"{len(parted)} of {len(compared)} parts DIFFER, first {parted[0]}"
+    return (
+        f"{len(rows)} proposed, reached again with the recorded answers of the model: all "
+        f"{len(compared)} parts have their recorded hashes"
+    )
