@@ -44,6 +44,7 @@ from livespot.testing.execution_bench import SYMBOL, Bench, StepClock, a_decisio
 from livespot.testing.inline_store import InlineReader
 from livespot.testing.ledger_rows import fresh
 from livespot.testing.scripted_venue import ScriptedVenue
+from livespot.testing.server_clock import FixedOffset
 
 D = Decimal
 
@@ -123,6 +124,7 @@ async def reconcile_bench(path: Path) -> AsyncIterator[ReconcileBench]:
             mode=inner.actor.mode,
             settings=inner.settings,
             clock=clock,
+            server_clock=FixedOffset(clock),
             audit=audit,
             ledger=LedgerQueries(InlineReader(path)),
             reads=venue,
@@ -205,6 +207,7 @@ async def test_fills_of_a_sweep_that_broke_off_are_swept_again(
         source = Reading(
             settings=inner.settings,
             clock=clock,
+            server_clock=FixedOffset(clock),
             ledger=LedgerQueries(InlineReader(inner.path)),
             reads=venue,
             execution=told,
@@ -398,3 +401,33 @@ async def test_a_clean_account_recovers_clean(tmp_path: Path) -> None:
 
         assert (summary.drift, summary.unresolved) == (SignalLevel.CLEAR, 0)
         assert summary.detail == "0 differences"
+
+
+@pytest.mark.parametrize(("offset_ms", "counted"), [(0, 0), (3_600_000, 1), (-3_600_000, 0)])
+async def test_how_long_ago_an_order_moved_is_told_by_the_exchanges_clock(
+    tmp_path: Path, offset_ms: int, counted: int
+) -> None:
+    """The exchange stamps orders with the local time here: an hour ahead, that is an hour ago."""
+    clock = StepClock()
+    venue, told = FlakyVenue(clock), Mailbox[ExecutionInbox]("told", 10, clock)
+    async with bench(fresh(tmp_path), clock=clock, venue=venue) as inner:
+        await inner.approve(a_decision())
+        believed = await LedgerQueries(InlineReader(inner.path)).open_orders()
+        order = venue.working_buys()[0]
+        venue.fill(order.order_id, str(order.orig_qty))
+        source = Reading(
+            settings=inner.settings,
+            clock=clock,
+            server_clock=FixedOffset(clock, offset_ms),
+            ledger=LedgerQueries(InlineReader(inner.path)),
+            reads=venue,
+            execution=told,
+            risk=inner.actor.risk,
+            position=inner.actor.position,
+            beat=lambda: None,
+        )
+        clock.step(1500)
+        diffs = await source.symbol(Watch(), SYMBOL, believed)
+
+    moved = [diff for diff in diffs if diff.subject == f"order {order.order_id}"]
+    assert len(moved) == counted

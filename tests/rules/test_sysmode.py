@@ -156,3 +156,18 @@ def test_the_mode_is_never_looser_than_any_active_signal_demands(
 
         demanded = sysmode.demanded(state.active.values())
         assert STRICTNESS[mode] >= STRICTNESS[demanded]
+
+
+def test_a_clear_from_every_source_withdraws_all_demands_of_its_kind_and_no_other() -> None:
+    state = _running()
+    for kind, source in (
+        (SignalKind.PROTECTION, "SOLUSDT"),
+        (SignalKind.PROTECTION, "ADAUSDT"),
+        (SignalKind.DRIFT, "reconciler"),
+    ):
+        state = sysmode.absorb(state, _signal(SignalLevel.PAUSE, kind=kind, source=source))
+
+    everybody = _signal(SignalLevel.CLEAR, kind=SignalKind.PROTECTION, source=sysmode.EVERY_SOURCE)
+    left = sysmode.absorb(state, everybody)
+
+    assert list(left.active) == [(SignalKind.DRIFT, "reconciler")]

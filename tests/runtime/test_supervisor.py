@@ -1,6 +1,6 @@
 """A failing actor is restarted within limits, and everybody hears of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
@@ -9,7 +9,8 @@ from anyio.abc import TaskStatus
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.system import Alert, HealthSignal
-from livespot.contracts.vocabulary import SignalLevel
+from livespot.contracts.vocabulary import SignalKind, SignalLevel
+from livespot.rules.sysmode import EVERY_SOURCE
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.supervisor import ActorKeptFailing, Supervised, describe
 from livespot.testing.clock import ManualClock
@@ -100,3 +101,19 @@ def test_the_innermost_cause_is_described() -> None:
     nested = ExceptionGroup("outer", [ExceptionGroup("inner", [ValueError("the cause")])])
 
     assert describe(nested) == "ValueError: the cause"
+
+
+async def test_what_only_a_dead_life_asked_for_is_withdrawn_before_its_successor_is_rebuilt() -> (
+    None
+):
+    supervised, governor, _ = _watched(_Flaky([KeyError("x")]), critical=True)
+    rebuilt: list[list[HealthSignal]] = []
+
+    async def rebuild() -> None:
+        rebuilt.append(_signals(governor))
+
+    await replace(supervised, rebuild=rebuild, demands=(SignalKind.PROTECTION,)).run()
+
+    told = [(signal.kind, signal.level, signal.source) for signal in rebuilt[0]]
+    assert told[-1] == (SignalKind.PROTECTION, SignalLevel.CLEAR, EVERY_SOURCE)
+    assert told[0][:2] == (SignalKind.ACTOR, SignalLevel.PAUSE)

@@ -43,7 +43,7 @@ from livespot.contracts.system import (
     ReconcileDiff,
     ReconcileReport,
 )
-from livespot.contracts.venue import AccountReader
+from livespot.contracts.venue import AccountReader, ServerClock
 from livespot.contracts.vocabulary import (
     EventType,
     Mode,
@@ -93,6 +93,7 @@ class Reconciler:
     mode: Mode
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     audit: AuditPort
     ledger: LedgerReader
     reads: AccountReader
@@ -275,6 +276,7 @@ class Reconciler:
         return Reading(
             settings=self.settings,
             clock=self.clock,
+            server_clock=self.server_clock,
             ledger=self.ledger,
             reads=self.reads,
             execution=self.execution,

@@ -24,7 +24,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader, StoredOrder
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import ReconcileDiff
-from livespot.contracts.venue import AccountReader
+from livespot.contracts.venue import AccountReader, ServerClock
 from livespot.rules import drift
 from livespot.runtime.mailboxes import Mailbox
 
@@ -61,6 +61,7 @@ class Reading:
 
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     ledger: LedgerReader
     reads: AccountReader
     execution: Mailbox[ExecutionInbox]
@@ -136,8 +137,9 @@ class Reading:
 
     async def account(self, watch: Watch) -> list[ReconcileDiff]:
         account = await self.bounded(self.reads.account)
-        await tell(self.risk, AccountObserved(account=account))
-        await tell(self.position, AccountObserved(account=account))
+        observed = AccountObserved(account=account, offset_ms=self.server_clock.offset_ms)
+        await tell(self.risk, observed)
+        await tell(self.position, observed)
         return self._balances(watch, account)
 
     async def sweep(self, watch: Watch, symbol: str) -> list[ReconcileDiff]:
@@ -165,7 +167,8 @@ class Reading:
     async def _trades_after(self, symbol: str, trade_id: int) -> tuple[Fill, ...]:
         if trade_id:
             return await self.reads.trades(symbol, from_id=trade_id + 1)
-        return await self.reads.trades(symbol, start_ms=self.clock.now_ms() - _FIRST_SWEEP_MS)
+        since_ms = self.server_clock.server_now_ms() - _FIRST_SWEEP_MS
+        return await self.reads.trades(symbol, start_ms=since_ms)
 
     async def _money(self, watch: Watch, symbol: str, fills: Iterable[Fill]) -> list[ReconcileDiff]:
         position = watch.positions.get(symbol)
@@ -183,7 +186,7 @@ class Reading:
         if differs is not None:
             missed = view.executed_qty > known.order.executed_qty
             await self._pass_on(view, fetch_fills=missed)
-            if self.clock.now_ms() - view.exchange_time_ms >= _SETTLING_MS:
+            if self.server_clock.server_now_ms() - view.exchange_time_ms >= _SETTLING_MS:
                 diffs.append(differs)
         return [diff for diff in diffs if diff is not None]
 

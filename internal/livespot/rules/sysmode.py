@@ -24,6 +24,7 @@ _DEMANDED = {
     SignalLevel.PAUSE: SysMode.PAUSE,
     SignalLevel.EXIT: SysMode.EXIT,
 }
+EVERY_SOURCE = "*"
 # Which reason is named first when several hold; the rest follow in order of their beginning.
 _PRIORITY = (
     ReasonCode.DISK_LOW_PAUSE,
@@ -86,7 +87,13 @@ class Weighing:
 
 
 def absorb(state: Weighing, signal: HealthSignal) -> Weighing:
-    """Take one signal in. A repeated one updates value and count and keeps its `since`."""
+    """Take one signal in. A repeated one updates value and count and keeps its `since`.
+
+    A CLEAR from `EVERY_SOURCE` withdraws all demands of its kind: whoever made them is gone.
+    """
+    if signal.source == EVERY_SOURCE and signal.level is SignalLevel.CLEAR:
+        kept = {key: reason for key, reason in state.active.items() if key[0] is not signal.kind}
+        return replace(state, active=kept)
     key = (signal.kind, signal.source)
     active = dict(state.active)
     known = active.pop(key, None)

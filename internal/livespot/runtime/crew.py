@@ -284,6 +284,7 @@ def _reconciler(plan: Plan, seams: Seams, house: House) -> Actor:
         mode=plan.birth.mode,
         settings=plan.settings,
         clock=seams.clock,
+        server_clock=seams.venue.server_clock,
         audit=seams.writer,
         ledger=seams.ledger,
         reads=seams.venue.reads,

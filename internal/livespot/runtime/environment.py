@@ -12,6 +12,7 @@ from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.secret import Secret
 from livespot.contracts.settings import AlertSettings
 from livespot.rules.alert_webhook import address_problem, hidden_parts
+from livespot.runtime.core_dumps import forbid_core_dumps
 
 NAMES = ("BINANCE_API_KEY", "BINANCE_API_SECRET", "OPENAI_API_KEY")
 
@@ -47,6 +48,7 @@ def read_secrets(dotenv: Path) -> Secrets:
     for a `.env` or key file that others can read, that cannot be read or (a key) does not exist,
     never quoting what is in it.
     """
+    forbid_core_dumps()
     from_file = _read_dotenv(dotenv)
     values: dict[str, str] = {}
     for name in NAMES:

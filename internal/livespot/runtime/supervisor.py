@@ -14,6 +14,7 @@ from livespot.contracts.errors import Fatal
 from livespot.contracts.ports import Clock
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel
+from livespot.rules.sysmode import EVERY_SOURCE
 from livespot.runtime.mailboxes import Mailbox
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +40,9 @@ class Supervised:
     """One actor under supervision.
 
     A `critical` actor (execution, position, reconciler) restarts in PAUSE, because what it believed
-    is gone and `rebuild` must restore it from the ledger; the others in DEGRADE.
+    is gone and `rebuild` must restore it from the ledger; the others in DEGRADE. `demands` are the
+    kinds of signal that only this actor sends: what a dead life still asks for, nobody withdraws,
+    so it is withdrawn before the rebuild, which asks anew for what holds.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Supervised:
     clock: Clock
     governor: Mailbox[GovernorInbox]
     rebuild: Callable[[], Awaitable[None]] = nothing_to_rebuild
+    demands: tuple[SignalKind, ...] = ()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the actor returns. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
@@ -77,6 +81,8 @@ class Supervised:
         async with anyio.create_task_group() as group:
             await group.start(self._run_actor)
             if restarted:
+                for kind in self.demands:
+                    await self.governor.send(self._withdrawn(kind))
                 await self.rebuild()
                 await self.governor.send(
                     self._signal(SignalLevel.CLEAR, ReasonCode.ACTOR_RESTARTED)
@@ -105,6 +111,16 @@ class Supervised:
                 reasons=(),
                 text=f"{self.name} failed and is restarted: {cause}",
             )
+        )
+
+    def _withdrawn(self, kind: SignalKind) -> HealthSignal:
+        return HealthSignal(
+            kind=kind,
+            level=SignalLevel.CLEAR,
+            reason=ReasonCode.ACTOR_RESTARTED,
+            source=EVERY_SOURCE,
+            detail=f"{self.name} begins anew",
+            at_ms=self.clock.now_ms(),
         )
 
     def _signal(self, level: SignalLevel, code: ReasonCode, detail: str = "") -> HealthSignal:

@@ -38,6 +38,7 @@ _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+_DEMANDS = {"position": (SignalKind.PROTECTION,)}
 
 
 @dataclass(slots=True)
@@ -188,6 +189,7 @@ class System:
             clock=self.seams.clock,
             governor=self.house.wires.governor,
             rebuild=rebuilds.get(name, nothing_to_rebuild),
+            demands=_DEMANDS.get(name, ()),
         )
 
     def _rebuild(
