@@ -64,6 +64,11 @@ class Paths:
         return self.logs / "crash-notes.log"
 
     @property
+    def rehearsals(self) -> Path:
+        """Where swaps of stops were rehearsed, when, and what came of it."""
+        return self.var / "swap-rehearsals.json"
+
+    @property
     def exchange_state(self) -> Path:
         """Written by an embedded exchange, read by the runtime that trades on it."""
         return self.var / "exchange.json"
