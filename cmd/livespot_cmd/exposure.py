@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _SHOWN = 50
 _MOST_DECIMALS = 18
 _CODES = (
-    " Exit codes: 0 done, or waiting for the process; 1 you said no; 2 wrong usage; 3 refused, or "
-    "no database this program can read."
+    " Exit codes: 0 done, or waiting for the process; 2 wrong usage; 3 refused, you said no, or no "
+    "database this program can read."
 )
 
 
@@ -97,13 +97,14 @@ def open_(symbol: str, side: str, qty: Decimal, reason: str, var: Path | None) -
 @var_option
 def close(which: str, reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     """Close a registration, so that entries in its symbol are judged as usual again."""
+    from livespot.contracts.errors import ExitCode
     from livespot.contracts.vocabulary import OperatorAction
     from livespot.runtime.control import CommandFile
 
     paths = chosen_paths(var)
     row = _chosen(which, [row for row in _stored(paths) if not row.closed_at_ms])
     if not confirmed(f"livespot may buy {row.symbol} again. Is your own position gone?", yes=yes):
-        return 1
+        return ExitCode.PREFLIGHT
     return _hand_over(
         paths,
         CommandFile(

@@ -18,13 +18,14 @@ from livespot_cmd.asking import (
 from livespot_cmd.options import var_option
 
 _CODES = (
-    ". Exit codes: 0 done, or left for a process that has not answered yet; 1 you said no; "
-    "2 wrong usage; 3 no process runs, or it refused."
+    ". Exit codes: 0 done, or left for a process that has not answered yet; 2 wrong usage; 3 no "
+    "process runs, it refused, or you said no."
 )
 
 
 def _send(var: Path | None, action: str, reason: str, *, symbol: str = "", ask: str = "") -> int:
     """Ask when `ask` has a question, then leave the command; an exit code."""
+    from livespot.contracts.errors import ExitCode
     from livespot.contracts.vocabulary import OperatorAction
     from livespot.runtime.control import CommandFile
 
@@ -34,7 +35,7 @@ def _send(var: Path | None, action: str, reason: str, *, symbol: str = "", ask: 
     if symbol:
         require_known(paths, symbol)
     if ask and not confirmed(ask, yes=False):
-        return 1
+        return ExitCode.PREFLIGHT
     return leave(paths, CommandFile(action=OperatorAction(action), reason=reason, symbol=symbol))
 
 
@@ -89,7 +90,7 @@ def stop(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a fl
 
 @click.command(
     epilog='Example: livespot halt --reason "somebody else uses the key". Exit codes: 0 the STOP '
-    "file stands, 1 you said no, 2 wrong usage."
+    "file stands, 2 wrong usage, 3 you said no."
 )
 @click.option(
     "--reason", required=True, callback=stated, help="Why; it goes into the audit and the file."
@@ -115,9 +116,8 @@ def halt(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a fl
         f"{paths.stop_file} is removed. Halt?",
         yes=yes,
     ):
-        return 1
+        return ExitCode.PREFLIGHT
     # The command first: the reason is in the audit before the file ends what could write it.
-    code = ExitCode.CLEAN
     if running:
         leave(paths, CommandFile(action=OperatorAction.HALT, reason=reason))
     leave_stop_file(paths.stop_file, reason)
@@ -126,4 +126,4 @@ def halt(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a fl
         + ("the process is ending, and none starts again." if running else "no process starts.")
     )
     click.echo(f"Lift it with: rm {shlex.quote(str(paths.stop_file))}", err=True)
-    return code
+    return ExitCode.CLEAN

@@ -11,7 +11,6 @@ from livespot_cmd.options import var_option
 
 if TYPE_CHECKING:
     from livespot.panel.dashboard import Dashboard
-    from livespot.panel.database import PanelDatabase
     from livespot.runtime.paths import Paths
 
 _WATCH_SECONDS = 1.0
@@ -54,18 +53,16 @@ def has_database(paths: "Paths") -> bool:
 
 
 async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
-    from livespot.panel.database import opened
-    from livespot.runtime.standing import read_standing
+    from livespot.runtime.standing import standing
 
-    async with opened(paths.database) as database:
-        dashboard = await read_standing(paths, database)
-        if not watch:
-            _print(dashboard, as_json=as_json)
-        elif as_json or not sys.stdout.isatty():
-            await _repeat(paths, database, as_json=as_json)
-        else:
-            await _live(paths, database, dashboard)
-        return exit_code(dashboard)
+    dashboard = await standing(paths)
+    if not watch:
+        _print(dashboard, as_json=as_json)
+    elif as_json or not sys.stdout.isatty():
+        await _repeat(paths, as_json=as_json)
+    else:
+        await _live(paths, dashboard)
+    return exit_code(dashboard)
 
 
 def _print(dashboard: "Dashboard", *, as_json: bool) -> None:
@@ -80,31 +77,51 @@ def _print(dashboard: "Dashboard", *, as_json: bool) -> None:
     Console(highlight=False, soft_wrap=False).print(render_live(dashboard, ""))
 
 
-async def _repeat(paths: "Paths", database: "PanelDatabase", *, as_json: bool) -> None:
+async def _repeat(paths: "Paths", *, as_json: bool) -> None:
     import msgspec
 
     from livespot.panel.console import plain_line
     from livespot.runtime.clock import SystemClock
-    from livespot.runtime.standing import read_standing
 
     while True:
-        dashboard = await read_standing(paths, database)
-        text = msgspec.json.encode(dashboard).decode() if as_json else plain_line(dashboard)
-        click.echo(text)
+        dashboard, cause = await _now(paths)
+        if dashboard is None:
+            click.echo(cause, err=True)
+        else:
+            encoded = msgspec.json.encode(dashboard).decode() if as_json else None
+            click.echo(encoded or plain_line(dashboard))
         await SystemClock().sleep(_WATCH_SECONDS)
 
 
-async def _live(paths: "Paths", database: "PanelDatabase", dashboard: "Dashboard") -> None:
+async def _live(paths: "Paths", dashboard: "Dashboard") -> None:
+    from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     from livespot.panel.console import render_live
     from livespot.runtime.clock import SystemClock
-    from livespot.runtime.standing import read_standing
 
     with Live(render_live(dashboard, ""), auto_refresh=False, screen=True) as live:
         while True:
             await SystemClock().sleep(_WATCH_SECONDS)
-            live.update(render_live(await read_standing(paths, database), ""), refresh=True)
+            newer, cause = await _now(paths)
+            dashboard = newer or dashboard
+            note = Text(cause, style="bold red")
+            live.update(Group(note, render_live(dashboard, "")), refresh=True)
+
+
+async def _now(paths: "Paths") -> "tuple[Dashboard | None, str]":
+    """The present first fold, over a connection of its own: a new run may replace the database.
+
+    None with the cause when it cannot be read at this moment.
+    """
+    from livespot.panel.database import PanelUnreadable
+    from livespot.runtime.standing import standing
+
+    try:
+        return await standing(paths), ""
+    except PanelUnreadable as error:
+        return None, f"this is not the present state, the database cannot be read: {error}"
 
 
 def exit_code(dashboard: "Dashboard") -> int:

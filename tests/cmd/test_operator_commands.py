@@ -211,7 +211,7 @@ def test_at_a_terminal_what_matters_is_asked_first(
 
     assert bool(taking.take_commands(5)) is done
     assert taking.stop_file_present() is (done and command is halt)
-    assert result.return_value == (ExitCode.CLEAN if done else 1)
+    assert result.return_value == (ExitCode.CLEAN if done else ExitCode.PREFLIGHT)
     assert ("Nothing was done." in result.stderr) is not done
 
 

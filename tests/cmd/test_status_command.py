@@ -1,5 +1,7 @@
 """`livespot status` as an operator meets it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -68,7 +70,7 @@ def test_json_is_the_whole_snapshot_and_nothing_else(tmp_path: Path) -> None:
 
     dashboard = msgspec.json.decode(result.stdout.encode(), type=Dashboard)
     assert dashboard.process.state == "DOWN"
-    assert dashboard.process.silent_ms >= 0
+    assert dashboard.process.silent_ms is not None
     assert dashboard.now_ms == dashboard.process.last_event_ms
 
 
@@ -81,3 +83,27 @@ def test_a_file_that_is_no_database_is_refused_without_a_traceback(tmp_path: Pat
 
     assert result.return_value == ExitCode.PREFLIGHT
     assert "livespot migrate --status" in result.stderr
+
+
+def test_watching_goes_on_while_the_database_is_replaced(tmp_path: Path) -> None:
+    path = Paths(var=told(tmp_path, story.ended(clean=True))).database
+    aside = path.with_name("aside")
+    with subprocess.Popen(
+        [sys.executable, "-m", "livespot_cmd.main", "status", "--watch", "--var", tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        first = watching.stdout.readline()
+        path.rename(aside)
+        gone = watching.stderr.readline()
+        aside.rename(path)
+        # What was already on its way may be one line more.
+        again = [watching.stdout.readline() for _ in range(2)]
+        watching.terminate()
+
+    assert "SIM | DOWN" in first
+    assert "this is not the present state" in gone
+    assert "SIM | DOWN" in again[1]
