@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from livespot.actors.audit import AuditWriter
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.ports import Clock, Entropy
@@ -28,6 +30,7 @@ from livespot.store.statements import StoreRow
 from livespot.store.trail import JsonlTrail
 from livespot.venue.signing import load_signer
 
+_log = structlog.get_logger(__name__)
 _ROOM = 1 << 40
 
 
@@ -129,14 +132,19 @@ class Life:
         reader = InlineReader(paths.database)
         ledger = LedgerQueries(reader)
         trail = JsonlTrail(around.disk, paths.logs, reader)
-        birth = await begin(
-            Mode.REPLAY,
-            settings=settings,
-            clock=clock,
-            entropy=self._entropy,
-            ledger=ledger,
-            trail=trail,
-        )
+        try:
+            birth = await begin(
+                Mode.REPLAY,
+                settings=settings,
+                clock=clock,
+                entropy=self._entropy,
+                ledger=ledger,
+                trail=trail,
+            )
+        except OSError as error:
+            # What the program itself does with a disk it cannot begin on.
+            _log.critical("cannot_begin", cause=str(error))
+            return ExitCode.PREFLIGHT
         self.run_id = birth.run_id
         redactor = Redactor(secret.reveal() for secret in around.secrets.all())
         self.store = around.open_store(

@@ -15,6 +15,8 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
 from livespot.runtime.replay_run import ReplayOrder
 from livespot.testing.search.stage import StagePlan
+from livespot.testing.search.troubles import Trouble
+from livespot.testing.search.troubling import Troubler
 
 
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +51,18 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     settings: dict[str, str | int] = {}
     faults: tuple[Fault, ...] = ()
     deaths: tuple[DeathPlan, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def mishaps(self) -> list[tuple[str, str]]:
+        """(id, verb) of everything that goes wrong on either side, deaths left out."""
+        theirs = [(fault.id, fault.verb) for fault in self.faults]
+        return theirs + [(trouble.id, trouble.verb) for trouble in self.troubles]
+
+    @property
+    def hurts_at_home(self) -> bool:
+        """Whether anything goes wrong on the runtime's own machine but sudden deaths."""
+        return bool(self.troubles) or any(death.power_cut for death in self.deaths)
 
     @property
     def healed_ms(self) -> int:
@@ -106,6 +120,7 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
         ),
         source=source,
         shuffled=plan.shuffled,
+        dress=Troubler(plan.troubles, plan.safety_ms).dress if plan.hurts_at_home else None,
         deaths=tuple(
             Death(
                 point=death.point,

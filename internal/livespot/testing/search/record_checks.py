@@ -81,7 +81,7 @@ def money_adds_up(witness: Witness) -> Finding:
 
 def faults_fired(witness: Witness) -> Finding:
     """I38: something of the plan happened; what did not is named and proves nothing."""
-    planned = [fault.id for fault in witness.plan.faults]
+    planned = [name for name, _ in witness.plan.mishaps]
     fired = witness.fired()
     idle = [name for name in planned if not fired[name]]
     note = f"never fired: {', '.join(idle)}" if idle else ""
@@ -109,7 +109,7 @@ def output_is_bounded(witness: Witness) -> Finding:
 def verbs_fired(witness: Witness) -> Counter[str]:
     """How often each verb of the plan hit something."""
     fired = witness.fired()
-    return Counter(
-        {verb: sum(fired[f.id] for f in witness.plan.faults if f.verb == verb)
-         for verb in {f.verb for f in witness.plan.faults}}
-    )  # fmt: skip
+    hits: Counter[str] = Counter()
+    for name, verb in witness.plan.mishaps:
+        hits[verb] += fired[name]
+    return hits

@@ -149,4 +149,4 @@ def _outcome(witness: Witness, result: RunResult, findings: tuple[Finding, ...])
 
 
 def _planned(plan: RunPlan) -> dict[str, int]:
-    return dict(Counter(fault.verb for fault in plan.faults))
+    return dict(Counter(verb for _, verb in plan.mishaps))

@@ -33,6 +33,8 @@ def simpler(plan: RunPlan) -> Iterator[RunPlan]:
         yield replace(plan, faults=plan.faults[half:])
     for number in range(len(plan.faults)):
         yield replace(plan, faults=plan.faults[:number] + plan.faults[number + 1 :])
+    for number in range(len(plan.troubles)):
+        yield replace(plan, troubles=plan.troubles[:number] + plan.troubles[number + 1 :])
     for number in range(len(plan.deaths)):
         yield replace(plan, deaths=plan.deaths[:number] + plan.deaths[number + 1 :])
     if plan.shuffled:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from livespot.exchange.faults.plan import VERBS
 from livespot.testing.search.running import Outcome
+from livespot.testing.search.troubles import TROUBLES
 
 _MS_PER_MINUTE = 60_000
 
@@ -59,7 +60,7 @@ class Tally:
     def coverage(self) -> Iterator[str]:
         """Two tables: verbs (planned faults, runs in which they hit, hits) and checks."""
         yield f"{'verb':20} {'planned':>8} {'runs hit':>8} {'hits':>10}"
-        for verb in VERBS:
+        for verb in (*VERBS, *TROUBLES):
             yield f"{verb:20} {self.planned[verb]:8} {self.active[verb]:8} {self.fired[verb]:10}"
         yield f"{'check':20} {'runs that had something to look at':>36} {'violated':>8}"
         for name in sorted(self.seen.keys() | self.violations.keys()):

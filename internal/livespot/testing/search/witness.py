@@ -5,7 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
 from livespot.testing.search.plan import RunPlan
+from livespot.testing.search.troubling import LOG_FILE, read_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class Witness:
     executed: tuple[tuple[str, int, str], ...]
     volume: Volume
     offsets: tuple[int, ...]
+    troubled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def clock_moved(self) -> bool:
@@ -71,14 +73,13 @@ class Witness:
         return [(n, row) for n, row in enumerate(self.rows, 1) if isinstance(row, RequestRow)]
 
     def fired(self) -> Counter[str]:
-        """How often each fault of the plan hit something or took effect."""
-        return Counter(
-            {
-                row.fault: row.fired
-                for row in self.rows
-                if isinstance(row, ModeRow) and row.event in ("fire", "end") and row.fired
-            }
-        )
+        """How often each fault or trouble of the plan hit something or took effect."""
+        faults = {
+            row.fault: row.fired
+            for row in self.rows
+            if isinstance(row, ModeRow) and row.event in ("fire", "end") and row.fired
+        }
+        return Counter({**faults, **self.troubled})
 
     def at(self, place: int, exchange_ms: int) -> int:
         """Market time of an instant that the exchange stamped in the row of this place."""
@@ -104,6 +105,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             executed=_executed(database),
             volume=_volume(result, database),
             offsets=offsets_of(plan, rows),
+            troubled=read_log(result.journal.with_name(LOG_FILE)),
         )
 
 
