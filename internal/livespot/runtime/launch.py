@@ -38,10 +38,10 @@ from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.paths import Paths, prompts_directory
 from livespot.runtime.plan import Plan, Seams
-from livespot.runtime.rehearsal import proven_only
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
 from livespot.runtime.run_records import Birth, begin
 from livespot.runtime.send_gate import SendGate
+from livespot.runtime.swap_rehearsal import proven_only
 from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
 from livespot.runtime.watchdog import Heartbeats, Watchdog

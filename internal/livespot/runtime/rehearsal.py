@@ -1,240 +1,82 @@
-"""Proves on one venue that a stop can be swapped without first freeing the base by hand.
+"""One recorded trade replayed in two processes at once, for the gates that want to see it."""
 
-The exchange's documents leave open whether the new stop's balance is checked before the cancel
-frees it. A rehearsal buys the least that can be protected, swaps a leg of its list for a higher
-stop and sells again; what it found is kept with its date, and only that lets a stop be swapped.
-"""
-
-from dataclasses import dataclass
-from decimal import Decimal
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 
-from livespot.contracts.base import Message
-from livespot.contracts.errors import LocalRefusal, Refused
-from livespot.contracts.market import BookTicker, Constraints, SymbolInfo
-from livespot.contracts.orders import (
-    CancelReplaceAnswer,
-    CancelReplaceRequest,
-    CancelRequest,
-    LegRequest,
-    ListRequest,
-    OrderRequest,
-    OrderUpdate,
-)
-from livespot.contracts.ports import Clock
-from livespot.contracts.settings import ExitSettings, Settings
-from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport
-from livespot.contracts.vocabulary import (
-    ListKind,
-    Mode,
-    OrderType,
-    Side,
-    TimeInForce,
-    TrailingMode,
-)
-from livespot.rules.quantize import quantize_price, quantize_qty
-from livespot.rules.requests import StopPrices, stop_leg, stop_prices, stop_type
-from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.evidence.gates.results import Rehearsal
+from livespot.runtime.environment import environment_of_a_child
+from livespot.runtime.paths import Paths
+from livespot.runtime.replay_difference import first_difference
+from livespot.runtime.replay_report import ReplayReport
 
-EMBEDDED = "embedded exchange"
-# A swap that leaves nothing standing for longer proves nothing.
-LONGEST_GAP_MS = 1000
-_WORTH = Decimal(3)
+# From before an entry to after the stop that ends it, and the reconciliation that follows.
+_SPAN = ("--from", "2021-04-22T00:03", "--for", "7m", "--symbols", "SOLUSDT", "--seed", "7")
+_PATIENCE_SECONDS = 240
+# Two orders of hashes: what depends on one cannot be the same in both.
+_HASH_SEEDS = {"first": "1", "second": "4242"}
 
 
-class Rehearsal(Message, frozen=True):
-    """What one rehearsal found. `gap_ms` is by the exchange's own times, -1 when none was done."""
+class Rehearsals:
+    """Plays once, however many gates ask."""
 
-    venue: str
-    symbol: str
-    at_ms: int
-    proven: bool
-    gap_ms: int
-    detail: str
+    def __init__(self, scratch: Path, config_path: Path | None) -> None:
+        self._scratch = scratch
+        self._config = config_path
+        self._played: Rehearsal | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Where a rehearsal takes place. No run may be under way on the same account."""
-
-    venue: str
-    orders: OrderTransport
-    account: AccountReader
-    market: MarketReader
-    clock: Clock
+    async def __call__(self) -> Rehearsal:
+        """The two replays held together. Blocks meanwhile: a gate has nothing else to do."""
+        if self._played is None:
+            self._played = _play(self._scratch, self._config)
+        return self._played
 
 
-async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
-    """Buy, protect, swap, and sell again whatever happened in between.
-
-    Raises `LocalRefusal` when the symbol cannot be used for it, and what the venue's calls raise.
-    """
-    info = await stage.market.symbol_info(symbol)
-    limits, form = info.constraints, stop_type(info, exits)
-    if limits is None or form is None or not (info.cancel_replace_allowed and info.oco_allowed):
-        raise LocalRefusal(f"{symbol} offers no list, stop or cancel-replace to rehearse with")
-    book = await stage.market.book_ticker(symbol)
-    name = f"rehearsal-{stage.clock.now_ms()}"
-    held = await _buy(stage, info, book, name)
+def _play(scratch: Path, config_path: Path | None) -> Rehearsal:
+    started = {
+        name: _start(scratch / name, seed, config_path) for name, seed in _HASH_SEEDS.items()
+    }
+    said: dict[str, bytes] = {}
     try:
-        answer = await _swap(stage, (symbol, held, name), book, (limits, form, exits))
+        for name, process in started.items():
+            said[name], error = process.communicate(timeout=_PATIENCE_SECONDS)
+            if process.returncode:
+                last = error.decode(errors="replace").strip().splitlines()[-1:]
+                return Rehearsal(summary=None, failure=f"the replay did not end well: {last}")
+    except subprocess.TimeoutExpired:
+        return Rehearsal(summary=None, failure=f"no end within {_PATIENCE_SECONDS} s")
     finally:
-        await _leave(stage, symbol, held, name)
-    return _found(stage, symbol, answer)
+        for process in started.values():
+            process.kill()
+            process.communicate()
+    return _compared(scratch, msgspec.json.decode(said["first"], type=ReplayReport))
 
 
-def venue_name(mode: Mode, settings: Settings) -> str:
-    """Under what name a rehearsal on this run's venue is kept."""
-    return EMBEDDED if mode is Mode.SIM else settings.venue.rest_url
-
-
-def keep(path: Path, rehearsal: Rehearsal) -> None:
-    """Add a result to the file; the newest of a venue counts."""
-    kept = [*read(path), rehearsal]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
-
-
-def read(path: Path) -> list[Rehearsal]:
-    """Every result, oldest first; a file that cannot be read proves nothing."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Rehearsal])
-    except (OSError, msgspec.MsgspecError):
-        return []
-
-
-def is_proven(path: Path, venue: str) -> bool:
-    """Whether the newest rehearsal on this venue went well."""
-    mine = [rehearsal for rehearsal in read(path) if rehearsal.venue == venue]
-    return bool(mine) and mine[-1].proven
-
-
-def proven_only(loaded: LoadedSettings, mode: Mode, path: Path) -> LoadedSettings:
-    """Settings in which VIRTUAL stands only where a rehearsal has proved it, else OFF."""
-    exits = loaded.settings.exit
-    unproven = exits.trailing_policy == TrailingMode.VIRTUAL and not is_proven(
-        path, venue_name(mode, loaded.settings)
-    )
-    if not unproven:
-        return loaded
-    fixed = msgspec.structs.replace(exits, trailing_policy=TrailingMode.OFF.value)
-    return rehashed(loaded, msgspec.structs.replace(loaded.settings, exit=fixed))
-
-
-async def _buy(stage: Stage, info: SymbolInfo, book: BookTicker, name: str) -> Decimal:
-    """The base that is there to be sold afterwards, on the grid."""
-    limits = info.constraints
-    if limits is None:
-        raise LocalRefusal(f"{info.symbol} has no filters")
-    wanted = quantize_qty(limits.min_notional * _WORTH / book.ask, limits)
-    request = OrderRequest(
-        symbol=info.symbol,
-        side=Side.BUY,
-        type=OrderType.MARKET,
-        qty=max(wanted, limits.min_qty),
-        client_order_id=f"{name}-buy",
-    )
-    (bought,) = (await stage.orders.place(request)).updates
-    fee = sum(
-        (f.commission for f in bought.fills if f.commission_asset == info.base_asset), Decimal(0)
-    )
-    return quantize_qty(bought.order.executed_qty - fee, limits)
-
-
-async def _swap(
-    stage: Stage,
-    position: tuple[str, Decimal, str],
-    book: BookTicker,
-    rules: tuple[Constraints, OrderType, ExitSettings],
-) -> CancelReplaceAnswer:
-    symbol, held, name = position
-    limits, form, exits = rules
-
-    def stop_at(share: str) -> StopPrices:
-        price = quantize_price(book.bid * Decimal(share), limits)
-        return stop_prices(price, form, exits, limits)
-
-    placed = await stage.orders.place_list(
-        ListRequest(
-            kind=ListKind.OCO,
-            symbol=symbol,
-            list_client_order_id=f"{name}-list",
-            side=Side.SELL,
-            qty=held,
-            above=LegRequest(
-                type=OrderType.LIMIT_MAKER,
-                client_order_id=f"{name}-tp",
-                price=quantize_price(book.ask * Decimal("1.04"), limits),
-            ),
-            below=stop_leg(stop_at("0.94"), f"{name}-sl"),
-        )
-    )
-    leg = next(u.order for u in placed.updates if u.order.own_id == f"{name}-sl")
-    raised = stop_leg(stop_at("0.96"), f"{name}-raised")
-    return await stage.orders.cancel_replace(
-        CancelReplaceRequest(
-            cancel=CancelRequest(
-                symbol=symbol, client_order_id=f"{name}-cancel", order_id=leg.order_id
-            ),
-            order=OrderRequest(
-                symbol=symbol,
-                side=Side.SELL,
-                type=raised.type,
-                qty=held,
-                client_order_id=raised.client_order_id,
-                price=raised.price,
-                stop_price=raised.stop_price,
-                time_in_force=TimeInForce.GTC if raised.price is not None else None,
-            ),
-        )
-    )
-
-
-async def _leave(stage: Stage, symbol: str, held: Decimal, name: str) -> None:
-    """Take our orders off the book and sell what was bought."""
-    mine = [
-        order for order in await stage.account.open_orders(symbol) if order.own_id.startswith(name)
+def _start(var: Path, hash_seed: str, config_path: Path | None) -> "subprocess.Popen[bytes]":
+    arguments = [
+        # -P: a file in the working directory must not stand in for a module of ours.
+        *(sys.executable, "-P", "-m", "livespot_cmd.main", "replay", "--json", *_SPAN),
+        *("--var", str(var)),
+        *(("--config", str(config_path)) if config_path is not None else ()),
     ]
-    for number, order in enumerate(mine):
-        cancel = CancelRequest(
-            symbol=symbol, client_order_id=f"{name}-end{number}", order_id=order.order_id
-        )
-        try:
-            await stage.orders.cancel(cancel)
-        except Refused:
-            # The other leg of a list goes with the first.
-            continue
-    if held > 0:
-        sale = OrderRequest(
-            symbol=symbol,
-            side=Side.SELL,
-            type=OrderType.MARKET,
-            qty=held,
-            client_order_id=f"{name}-sell",
-        )
-        await stage.orders.place(sale)
-
-
-def _found(stage: Stage, symbol: str, answer: CancelReplaceAnswer) -> Rehearsal:
-    gap_ms, detail = -1, ""
-    if answer.cancelled is None:
-        detail = f"the cancel was refused: {answer.cancel_error}"
-    elif answer.placed is None:
-        detail = f"cancelled, but the new stop was refused: {answer.place_error}"
-    else:
-        gap_ms = _gap(answer.cancelled, answer.placed)
-        detail = "the list was swapped for a single stop of the same size"
-    return Rehearsal(
-        venue=stage.venue,
-        symbol=symbol,
-        at_ms=stage.clock.now_ms(),
-        proven=0 <= gap_ms < LONGEST_GAP_MS,
-        gap_ms=gap_ms,
-        detail=detail,
+    return subprocess.Popen(  # noqa: S603  the arguments are those above
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**environment_of_a_child(), "PYTHONHASHSEED": hash_seed},
     )
 
 
-def _gap(cancelled: OrderUpdate, placed: OrderUpdate) -> int:
-    return max(0, placed.order.exchange_time_ms - cancelled.order.exchange_time_ms)
+def _compared(scratch: Path, report: ReplayReport) -> Rehearsal:
+    places = [Paths(var=scratch / name) for name in _HASH_SEEDS]
+    try:
+        difference = first_difference(*places)
+    except (sqlite3.Error, OSError) as error:
+        return Rehearsal(summary=report.summary, failure=f"nothing to compare: {error}")
+    return Rehearsal(
+        summary=report.summary, audit_hash=report.audit_hash, difference=difference or ""
+    )

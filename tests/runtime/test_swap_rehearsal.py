@@ -19,7 +19,7 @@ from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET, ApiKey, ExchangeSe
 from livespot.exchange.state_file import ExchangeAddress
 from livespot.runtime.clock import ClockAnchor, ScaledClock
 from livespot.runtime.config import load_settings, rehashed
-from livespot.runtime.rehearsal import (
+from livespot.runtime.swap_rehearsal import (
     EMBEDDED,
     Rehearsal,
     Stage,
