@@ -80,10 +80,18 @@ async def _play(var: Path, number: int, panel_port: int) -> None:
         begun_ms = clock.monotonic_ms()
         if sys.stdin.isatty():
             click.echo("Press Enter when you know.")
-        await anyio.wait_readable(sys.stdin)
-        sys.stdin.readline()
+        await _enter()
         click.echo(f"{(clock.monotonic_ms() - begun_ms) / 1000:.0f} s (the goal is below 60)")
         _print_answer(rehearsal.answer)
+
+
+async def _enter() -> None:
+    """A line on standard input; where nothing can be waited for there, until interrupted."""
+    try:
+        await anyio.wait_readable(sys.stdin)
+    except PermissionError:
+        await anyio.sleep_forever()
+    sys.stdin.readline()
 
 
 def _print_answer(answer: Answer) -> None:
