@@ -36,7 +36,7 @@ def _watched(
     clock = ManualClock()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     supervised = Supervised(
-        name="risk", actor=actor, critical=critical, clock=clock, governor=governor
+        name="risk", actor=actor, critical=critical, clock=clock, governor=governor, ends=True
     )
     return supervised, governor, clock
 
@@ -55,6 +55,14 @@ async def test_a_failed_actor_is_restarted_and_reported() -> None:
     await supervised.run()
 
     assert [s.level for s in _signals(governor)] == [SignalLevel.DEGRADE, SignalLevel.CLEAR]
+
+
+async def test_an_actor_that_returns_unasked_has_failed() -> None:
+    supervised, governor, _ = _watched(_Flaky([]), critical=False)
+
+    with pytest.raises(ActorKeptFailing, match="nobody had asked it to end"):
+        await replace(supervised, ends=False).run()
+    assert _signals(governor)[0].level is SignalLevel.DEGRADE
 
 
 async def test_a_critical_actor_restarts_in_pause() -> None:

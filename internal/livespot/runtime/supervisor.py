@@ -31,6 +31,10 @@ class ActorKeptFailing(Fatal):
     """Three failures in ten minutes: only a new process can help."""
 
 
+class ActorReturned(RuntimeError):
+    """An actor left its work as if that were done."""
+
+
 async def nothing_to_rebuild() -> None:
     """For actors whose state is rebuilt by their own traffic."""
 
@@ -42,7 +46,8 @@ class Supervised:
     A `critical` actor (execution, position, reconciler) restarts in PAUSE, because what it believed
     is gone and `rebuild` must restore it from the ledger; the others in DEGRADE. `demands` are the
     kinds of signal that only this actor sends: what a dead life still asks for, nobody withdraws,
-    so it is withdrawn before the rebuild, which asks anew for what holds.
+    so it is withdrawn before the rebuild, which asks anew for what holds. An actor that returns has
+    failed, unless it `ends` when its work is done.
     """
 
     name: str
@@ -52,9 +57,10 @@ class Supervised:
     governor: Mailbox[GovernorInbox]
     rebuild: Callable[[], Awaitable[None]] = nothing_to_rebuild
     demands: tuple[SignalKind, ...] = ()
+    ends: bool = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until the actor returns. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
+        """Serve for ever, or until done. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
         failures: list[int] = []
         ready = task_status
         while True:
@@ -91,6 +97,8 @@ class Supervised:
 
     async def _run_actor(self, *, task_status: TaskStatus[None]) -> None:
         await self.actor.run(task_status=task_status)
+        if not self.ends:
+            raise ActorReturned("it returned although nobody had asked it to end")
 
     async def _report(self, failures: list[int], error: Exception) -> None:
         now = self.clock.monotonic_ms()

@@ -38,7 +38,7 @@ _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
-_DEMANDS = {"position": (SignalKind.PROTECTION,)}
+_DEMANDS = {"position": (SignalKind.PROTECTION,), "scanner": (SignalKind.EXCHANGE,)}
 
 
 @dataclass(slots=True)
@@ -165,7 +165,7 @@ class System:
             ("recovery", crew.recovery(self.plan, self.seams, self.house)),
             ("checklist", crew.checklist(self.plan, self.seams, self.house)),
         ):
-            domain.start_soon(self._supervised(name, actor).run)
+            domain.start_soon(self._supervised(name, actor, ends=True).run)
 
     async def _measure_time(self) -> None:
         """The first measurement; when it fails the clock keeper goes on trying."""
@@ -174,7 +174,7 @@ class System:
         except (Transient, Refused, PayloadInvalid) as error:
             _log.warning("first_time_sync_failed", cause=str(error))
 
-    def _supervised(self, name: str, actor: Actor) -> Supervised:
+    def _supervised(self, name: str, actor: Actor, *, ends: bool = False) -> Supervised:
         wires = self.house.wires
         rebuilds = {
             "execution": self._rebuild(wires.execution, wires.execution),
@@ -190,6 +190,7 @@ class System:
             governor=self.house.wires.governor,
             rebuild=rebuilds.get(name, nothing_to_rebuild),
             demands=_DEMANDS.get(name, ()),
+            ends=ends,
         )
 
     def _rebuild(
