@@ -34,6 +34,7 @@ from livespot.contracts.vocabulary import (
     ExitReason,
     Interval,
     PositionPhase,
+    SignalKind,
     SignalLevel,
 )
 from livespot.runtime.cycles import CycleIds
@@ -356,3 +357,64 @@ async def test_a_symbol_that_left_the_ranking_is_streamed_a_little_longer() -> N
 
         assert isinstance(attachments[-1], AttachmentWanted)
         assert "AUSDT" in attachments[-1].symbols
+
+
+async def _said(desk: _Desk, source: str) -> HealthSignal:
+    """The next demand this source makes on the mode."""
+    with anyio.fail_after(5):
+        while True:
+            message = await desk.governor.receive()
+            if isinstance(message, HealthSignal) and message.source == source:
+                return message
+
+
+async def test_a_held_symbol_on_halt_degrades_until_it_trades_again() -> None:
+    async with _running(_held("BUSDT", PositionPhase.PROTECTED)) as desk:
+        halted = msgspec.structs.replace(desk.reader.infos["BUSDT"], status="BREAK")
+        desk.reader.infos = {**desk.reader.infos, "BUSDT": halted}
+        stopped = await _said(desk, "BUSDT")
+        desk.reader.infos = {**desk.reader.infos, "BUSDT": a_symbol("BUSDT")}
+        resumed = await _said(desk, "BUSDT")
+
+    assert (stopped.kind, stopped.level) == (SignalKind.EXCHANGE, SignalLevel.DEGRADE)
+    assert resumed.level is SignalLevel.CLEAR
+
+
+async def test_a_held_symbol_that_leaves_the_list_pauses() -> None:
+    async with _running(_held("BUSDT", PositionPhase.PROTECTED)) as desk:
+        desk.reader.infos = {s: info for s, info in desk.reader.infos.items() if s != "BUSDT"}
+        gone = await _said(desk, "BUSDT")
+
+    assert (gone.kind, gone.level) == (SignalKind.EXCHANGE, SignalLevel.PAUSE)
+
+
+async def test_an_order_turned_away_for_the_symbols_state_degrades_for_a_minute() -> None:
+    async with _running(FiltersRefreshWanted(symbol="CUSDT", cause="STATUS")) as desk:
+        turned_away = await _said(desk, "CUSDT")
+        over = await _said(desk, "CUSDT")
+
+    assert turned_away.reason is ReasonCode.EXCHANGE_HALTED
+    assert over.level is SignalLevel.CLEAR
+    assert 55_000 <= over.at_ms - turned_away.at_ms <= 70_000
+
+
+async def test_cycles_go_on_with_nothing_to_choose_from() -> None:
+    """Two full cycles end a DEGRADE; they must not wait for a symbol to become eligible."""
+    async with _running() as desk:
+        desk.reader.infos = {name: a_symbol(name, status="BREAK") for name in desk.reader.infos}
+        with anyio.fail_after(5):
+            while (await desk.watchlist()).symbols:
+                pass
+        empty = [(await desk.watchlist()).symbols for _ in range(3)]
+
+    assert empty == [(), (), ()]
+
+
+async def test_the_symbols_rules_are_read_every_quarter_of_an_hour() -> None:
+    async with _running() as desk:
+        with anyio.fail_after(5):
+            while desk.reader.calls["exchange_info"] < 3:
+                await desk.signal.receive()
+        tickers = desk.reader.calls["tickers_24h"]
+
+    assert 29 <= tickers <= 32

@@ -29,6 +29,7 @@ from livespot.contracts.vocabulary import (
 from livespot.rules import ledger
 
 _LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
+_TAKES_NO_ORDERS = (ReasonCode.EXCHANGE_HALTED, ReasonCode.EXCHANGE_MAINTENANCE)
 _TEXT_LIMIT = 300
 _MEASURE_AGAIN_MS = 30_000
 
@@ -160,6 +161,8 @@ class AnswerBook:
         ports, symbol = self._ports, intent.symbol
         if outcome.filter_name:
             await tell(ports.scanner, FiltersRefreshWanted(symbol=symbol, cause="REJECT"))
+        if outcome.reason in _TAKES_NO_ORDERS:
+            await tell(ports.scanner, FiltersRefreshWanted(symbol=symbol, cause="STATUS"))
         if outcome.key_refused:
             # PAUSE is asked for, and withdrawn, where every signed request passes.
             text = f"{intent.role} {intent.order_intent_id}: {outcome.message}"

@@ -39,8 +39,9 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader, MarketReader
 from livespot.contracts.vocabulary import PositionPhase, Severity, SignalKind, SignalLevel
-from livespot.rules import selection
+from livespot.rules import halts, selection
 from livespot.rules.discount import discount_is_usable
+from livespot.rules.halts import Trouble
 from livespot.rules.thresholds import config_hash
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox, Reply
@@ -49,9 +50,14 @@ T = TypeVar("T")
 
 _TICK_SECONDS = 0.5
 _ASK_SECONDS = 5.0
+_HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 _INFO_EVERY_MS = 900_000
 _RETRY_MS = 5000
+# How long an order turned away for the symbol's state speaks for that state.
+_REFUSED_MS = 60_000
+# While something is not open for trading its rules are read this often.
+_HALTED_INFO_MS = 60_000
 _LINGER_MS = 300_000
 _SOURCE = "scanner"
 _READ_FAILED = (Transient, Refused, Invalid)
@@ -71,6 +77,9 @@ class _Scan:
     lingering: dict[str, int] = field(default_factory=dict)
     health: dict[str, SymbolHealth] = field(default_factory=dict)
     commission_due_ms: dict[str, int] = field(default_factory=dict)
+    refused_until_ms: dict[str, int] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    eyes_due_ms: dict[str, int] = field(default_factory=dict)
     info_due_ms: int = 0
     universe_due_ms: int = 0
     deep_due_ms: int = 0
@@ -104,6 +113,7 @@ class Scanner:
             while (message := self.inbox.receive_nowait()) is not None:
                 await self._take(scan, message)
             await self._work(scan)
+            await self._watch_halts(scan)
             await self.clock.sleep(_TICK_SECONDS)
 
     async def _work(self, scan: _Scan) -> None:
@@ -135,6 +145,9 @@ class Scanner:
                 else:
                     scan.held.add(message.symbol)
             case FiltersRefreshWanted():
+                if message.cause == "STATUS":
+                    until_ms = self.clock.monotonic_ms() + _REFUSED_MS
+                    scan.refused_until_ms[message.symbol] = until_ms
                 await self._refresh(scan, message)
             case SymbolHealth():
                 scan.health[message.symbol] = message
@@ -253,6 +266,46 @@ class Scanner:
             await self.state.send(FeaturesAsked(symbols=symbols, reply=reply))
             return await reply.wait()
         return None
+
+    async def _watch_halts(self, scan: _Scan) -> None:
+        """Tell the mode of symbols that cannot be traded, and the operator of held ones, hourly."""
+        now = self.clock.monotonic_ms()
+        refused = {s: until for s, until in scan.refused_until_ms.items() if now < until}
+        scan.refused_until_ms = refused
+        found = halts.troubles(scan.infos, scan.held, refused.keys())
+        for source in scan.troubles.keys() - found.keys():
+            await self.governor.send(self._halt(source, None))
+            scan.eyes_due_ms.pop(source, None)
+        for source, trouble in found.items():
+            if scan.troubles.get(source) != trouble:
+                await self.governor.send(self._halt(source, trouble))
+            if trouble.needs_eyes and now >= scan.eyes_due_ms.get(source, 0):
+                scan.eyes_due_ms[source] = now + _HOUR_MS
+                await self.governor.send(self._eyes(source, trouble))
+        scan.troubles = found
+        if found:
+            scan.info_due_ms = min(scan.info_due_ms, now + _HALTED_INFO_MS)
+
+    def _halt(self, source: str, trouble: Trouble | None) -> HealthSignal:
+        return HealthSignal(
+            kind=SignalKind.EXCHANGE,
+            level=SignalLevel.CLEAR if trouble is None else trouble.level,
+            reason=ReasonCode.EXCHANGE_HALTED if trouble is None else trouble.reason,
+            source=source,
+            detail="" if trouble is None else trouble.detail,
+            at_ms=self.clock.now_ms(),
+        )
+
+    def _eyes(self, symbol: str, trouble: Trouble) -> Alert:
+        pausing = trouble.level is SignalLevel.PAUSE
+        return Alert(
+            severity=Severity.CRIT if pausing else Severity.WARN,
+            code=ReasonCode.PAUSE_NEEDS_MANUAL if pausing else ReasonCode.SYMBOL_NOT_TRADING,
+            reasons=(trouble.reason,),
+            text=trouble.detail,
+            symbol=symbol,
+            at_ms=self.clock.now_ms(),
+        )
 
     async def _learn_commission(self, scan: _Scan) -> None:
         """Commission of every attached symbol, at attach and daily."""
