@@ -58,12 +58,10 @@ def verify(
 
 
 def _secrets(paths: "Paths") -> "tuple[Secret, ...]":
-    """The live ones of this environment, and the demo account's where there is an exchange."""
+    """The live ones of this environment."""
     from livespot.runtime.environment import read_secrets
-    from livespot.runtime.simulation import demo_secrets
 
-    found = read_secrets(paths.dotenv).all()
-    return (*found, *demo_secrets().all()) if paths.exchange_journal.exists() else found
+    return read_secrets(paths.dotenv).all()
 
 
 def _silent(judged: "Judged") -> None:

@@ -79,3 +79,14 @@ def test_an_intent_that_was_in_doubt_says_how_long(facts: Facts) -> None:
     assert (figures.unknown_intents, figures.unresolved_intents) == (1, 0)
     assert figures.resolve_max_ms is not None
     assert figures.resolve_max_ms > 0
+
+
+def test_the_time_without_a_stop_is_told_by_its_ranks_over_the_positions(facts: Facts) -> None:
+    (one,) = facts.positions[:1]
+    spans = [*range(0, 1000, 10), 4000]
+    many = replace(facts, positions=tuple(replace(one, unprotected_ms=span) for span in spans))
+
+    figures = of_run(many)
+
+    assert (figures.unprotected_p50_ms, figures.unprotected_p99_ms) == (500, 990)
+    assert figures.unprotected_max_ms == 4000

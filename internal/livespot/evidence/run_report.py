@@ -218,6 +218,8 @@ def _survival(survival: Survival) -> Section:
         "internal_failures",
         "between_failures_ms",
         "restart_ms",
+        "unprotected_p50_ms",
+        "unprotected_p99_ms",
         "unprotected_max_ms",
         "unprotected_total_ms",
         "unknown_intents",

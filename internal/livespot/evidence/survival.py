@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from livespot.contracts.amounts import nearest_rank
 from livespot.contracts.base import Message
 from livespot.evidence.rows import Count, Facts, RunFact
 from livespot.evidence.summary import UnknownIntent, unknown_intents
@@ -38,6 +39,8 @@ class Survival(Message, frozen=True):
     between_failures_ms: int | None
     restart_ms: int | None
     modes_ms: tuple[Count, ...]
+    unprotected_p50_ms: int | None
+    unprotected_p99_ms: int | None
     unprotected_max_ms: int | None
     unprotected_total_ms: int | None
     unknown_intents: int
@@ -114,6 +117,8 @@ def _figures(facts: Facts, runs: Sequence[RunFact], doubts: Sequence[UnknownInte
     known: dict[str, tuple[int | None, str]] = {
         "between_failures_ms": (uptime // failed if failed else None, "nothing failed inside"),
         "restart_ms": (max(starts, default=None), "NORMAL was never reached"),
+        "unprotected_p50_ms": (_rank(bare, 50), "no position was held"),
+        "unprotected_p99_ms": (_rank(bare, 99), "no position was held"),
         "unprotected_max_ms": (max(bare, default=None), "no position was held"),
         "unprotected_total_ms": (sum(bare) if bare else None, "no position was held"),
         "resolve_max_ms": (max(resolved, default=None), "no intent in doubt was resolved"),
@@ -136,3 +141,8 @@ def _figures(facts: Facts, runs: Sequence[RunFact], doubts: Sequence[UnknownInte
         unknown={name: why for name, (value, why) in known.items() if value is None},
         **{name: value for name, (value, _) in known.items()},
     )
+
+
+def _rank(spans: Sequence[int], percent: int) -> int | None:
+    """The nearest rank over positions: how long one of them was bare, all gaps together."""
+    return int(nearest_rank(spans, percent)) if spans else None

@@ -24,6 +24,7 @@ from livespot.runtime.clock import SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths, prompts_directory
 from livespot.runtime.rehearsal import Rehearsals
+from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
@@ -110,6 +111,7 @@ async def _subject(
         facts=facts,
         journal=read_rows(journal) if journal.is_file() else None,
         secrets=order.secrets,
+        demo_secrets=demo_secrets().all() if journal.is_file() else (),
         schemas=prompts_directory() / "schemas",
         rehearse=Rehearsals(scratch, order.config_path),
         scratch=scratch,

@@ -13,6 +13,7 @@ from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths, prompts_directory
 from livespot.runtime.replay_run import ReplayOrder, run_virtual
+from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.reader import ReadOnlyDatabase
 
@@ -63,6 +64,7 @@ def subject_of(recorded: Recorded, place: Paths, tmp_path: Path) -> SubjectOf:
             facts=anyio.run(read_facts, reader, place.logs, recorded.run_id),
             journal=read_rows(place.exchange_journal),
             secrets=(Secret(CANARY),),
+            demo_secrets=demo_secrets().all(),
             schemas=prompts_directory() / "schemas",
             rehearse=rehearse,
             scratch=tmp_path,

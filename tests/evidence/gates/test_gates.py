@@ -19,6 +19,7 @@ from livespot.evidence.gates.persistence import persistence
 from livespot.evidence.gates.results import Outcome, Rehearsal, Subject, Verdict, Why
 from livespot.evidence.gates.secret_values import secrets
 from livespot.runtime.paths import Paths
+from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.verify_run import Gate
 
 pytestmark = pytest.mark.slow
@@ -199,6 +200,17 @@ def test_a_leaked_secret_is_found_and_its_place_named(
     assert CANARY not in str(verdict)
 
 
+def test_the_demo_key_may_be_in_the_exchanges_files_only(
+    subject_of: SubjectOf, place: Paths
+) -> None:
+    demo = demo_secrets().binance_api_key.reveal()
+    (place.logs / "exchange.log").write_text(f"key {demo}")
+    assert judged(secrets, subject_of()).outcome is Outcome.PASS
+
+    (place.logs / "livespot.log").write_text(f"key {demo}")
+    assert judged(secrets, subject_of()).details[0].startswith("SECRET_LEAKED: logs/livespot.log")
+
+
 def test_a_secret_on_a_free_page_of_the_database_is_found(
     subject_of: SubjectOf, place: Paths
 ) -> None:
@@ -247,7 +259,7 @@ def test_a_gate_that_could_not_look_says_so(subject_of: SubjectOf) -> None:
         "no runs": judged(contracts, _with(subject, facts=empty)),
         "no events": judged(events, _with(subject, facts=empty)),
         "nothing to apply": judged(persistence, _with(subject, facts=empty)),
-        "no secrets": judged(secrets, _with(subject, secrets=())),
+        "no secrets": judged(secrets, _with(subject, secrets=(), demo_secrets=())),
         "still running": judged(events, _with(subject, ended=False)),
         "no decisions": judged(determinism, _with(subject, run_id="run_of_nobody")),
     }

@@ -89,7 +89,11 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The run to judge and everything it left. `ended` is false while a process works on it."""
+    """The run to judge and everything it left. `ended` is false while a process works on it.
+
+    `secrets` may be nowhere; `demo_secrets`, which the embedded exchange publishes, may be in
+    the files of that exchange only.
+    """
 
     run_id: str
     ended: bool
@@ -99,6 +103,7 @@ class Subject:
     facts: Facts
     journal: JournalRows | None
     secrets: tuple[Secret, ...]
+    demo_secrets: tuple[Secret, ...]
     schemas: Path
     rehearse: Callable[[], Awaitable[Rehearsal]]
     scratch: Path
