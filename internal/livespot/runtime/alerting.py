@@ -2,19 +2,47 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from livespot.actors.alert_courier import AlertCourier, WebhookLine
 from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.secret import Secret
 from livespot.contracts.settings import AlertSettings
 from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Severity
 from livespot.rules.alert_webhook import Origin
 from livespot.runtime.clock import SystemClock
+from livespot.runtime.environment import read_webhook
 from livespot.venue.http_client import HttpxTransport
 
 _POOL = 2
+
+
+def usable_webhook(
+    settings: AlertSettings, beside: Path, *, tell: Callable[[Alert], None], clock: Clock
+) -> Secret:
+    """The webhook's address; empty, after saying why, when it cannot be used.
+
+    The doctor refuses an ordinary start for that. One that takes up an unfinished run goes on: its
+    positions matter more than who hears of them.
+    """
+    try:
+        return read_webhook(settings, beside)
+    except ConfigInvalid as error:
+        tell(
+            Alert(
+                severity=Severity.WARN,
+                code=ReasonCode.ALERT_RAISED,
+                reasons=(),
+                text=f"alerts stay here: {error}",
+                at_ms=clock.now_ms(),
+            )
+        )
+        return Secret("")
 
 
 @asynccontextmanager

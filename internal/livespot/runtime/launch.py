@@ -27,13 +27,13 @@ from livespot.gate.client import GateClient
 from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
 from livespot.rules.alert_webhook import Origin
-from livespot.runtime.alerting import courier_on, webhook_line
+from livespot.runtime.alerting import courier_on, usable_webhook, webhook_line
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SystemEntropy
-from livespot.runtime.environment import Secrets, read_webhook
+from livespot.runtime.environment import Secrets
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.paths import Paths, prompts_directory
@@ -95,12 +95,13 @@ class Running:
 async def run_launch(launch: Launch) -> ExitCode:
     """Run until stopped; the process's exit code.
 
-    Raises `ConfigInvalid`, `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed`
-    before anything was written or sent.
+    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
+    written or sent.
     """
     disk = RealDisk()
     paths = launch.paths
-    webhook = read_webhook(launch.loaded.settings.alerts, paths.dotenv)
+    alerts = launch.loaded.settings.alerts
+    webhook = usable_webhook(alerts, paths.dotenv, tell=launch.announce, clock=launch.clock)
     launch = replace(launch, secrets=replace(launch.secrets, webhook=webhook))
     launch = replace(launch, loaded=proven_only(launch.loaded, launch.mode, paths.rehearsals))
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
