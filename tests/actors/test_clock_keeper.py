@@ -175,3 +175,32 @@ async def test_a_constant_offset_is_a_warning_and_never_a_signal(
     assert all(alert.severity is Severity.WARN for alert in alerts)
     assert all(f"by {offset_ms} ms" in alert.text for alert in alerts)
     assert not outcome.signals
+
+
+@pytest.mark.parametrize(
+    ("stepped_ms", "moved_ms", "slept"),
+    [(90_000, 3, True), (90_000, 90_000, False), (-90_000, 90_000, False), (4_000, 3, False)],
+    ids=["slept", "clock set forward", "clock set back", "a hiccup"],
+)
+async def test_a_step_of_the_wall_clock_is_measured_at_once_and_told_from_a_sleep(
+    stepped_ms: int, moved_ms: int, *, slept: bool
+) -> None:
+    clock, audit = ManualClock(), RecordingAudit()
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
+    async with anyio.create_task_group() as tasks:
+        server = _Measured(clock, [moved_ms], tasks.cancel_scope.cancel)
+        keeper = ClockKeeper(
+            settings=TimeSettings(),
+            clock=clock,
+            server_clock=server,
+            audit=audit,
+            governor=governor,
+            beat=lambda: None,
+        )
+        await tasks.start(keeper.run)
+        clock.wall_ms += stepped_ms
+
+    told = list(iter(governor.receive_nowait, None))
+    sleeps = [m for m in told if isinstance(m, Alert) and m.code is ReasonCode.SUSPEND_DETECTED]
+    assert server.at_ms[0] <= 2_000
+    assert bool(sleeps) is slept

@@ -1,7 +1,8 @@
 """Keeps the exchange's time: measures at an interval and says when the offset moves.
 
-Reads: the exchange's time. Writes: TIME_SYNC events, `HealthSignal` CLOCK, a warning about a
-constant offset. Owns: nothing but when it last measured.
+Reads: the exchange's time, both clocks of the machine. Writes: TIME_SYNC events, `HealthSignal`
+CLOCK, warnings about a constant offset and about a machine that slept. Owns: nothing but when it
+last measured.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,26 @@ from livespot.runtime.mailboxes import Mailbox
 
 _BEAT_SECONDS = 1.0
 _RETRY_MS = 5_000
+# More than this between the wall clock's seconds and the steady ones, and the time is read at once.
+_STEP_MS = 200
+_SLEPT_MS = 5_000
+
+
+class _Steps:
+    """By how much the wall clock has run away from the steady one since it was last asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._apart_ms = self._now()
+
+    def ms(self) -> int:
+        return self._now() - self._apart_ms
+
+    def forget(self) -> None:
+        self._apart_ms = self._now()
+
+    def _now(self) -> int:
+        return self._clock.now_ms() - self._clock.monotonic_ms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +63,26 @@ class ClockKeeper:
         due_ms = self.clock.monotonic_ms() + patience_ms
         # Also after a restart: the governor may still hold the complaint of the life before.
         unsure = True
+        steps = _Steps(self.clock)
         task_status.started()
         while True:
             self.beat()
             await self.clock.sleep(_BEAT_SECONDS)
-            if self.clock.monotonic_ms() < due_ms:
+            if self.clock.monotonic_ms() < due_ms and abs(steps.ms()) <= _STEP_MS:
                 continue
+            known = self.server_clock.synced
             try:
                 moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
             except (Transient, Refused, PayloadInvalid) as error:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
+                steps.forget()
                 await self._say(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
                 unsure = True
                 continue
             due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
+            if known:
+                await self._tell_sleep(steps.ms(), moved)
+            steps.forget()
             jumped = abs(moved) > self.settings.clock_drift_max_ms
             if jumped:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
@@ -64,6 +91,20 @@ class ClockKeeper:
                 await self._say(SignalLevel.CLEAR, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
             unsure = jumped
             await self._record(moved)
+
+    async def _tell_sleep(self, stepped_ms: int, moved: int) -> None:
+        """The wall went on and the offset did not move: the clock is right, the machine slept."""
+        if stepped_ms < _SLEPT_MS or abs(moved) >= stepped_ms // 2:
+            return
+        await self.governor.send(
+            Alert(
+                severity=Severity.WARN,
+                code=ReasonCode.SUSPEND_DETECTED,
+                reasons=(),
+                text=f"this machine slept for {stepped_ms // 1000} s; nobody watched meanwhile",
+                at_ms=self.clock.now_ms(),
+            )
+        )
 
     async def _record(self, moved: int) -> None:
         offset = self.server_clock.offset_ms

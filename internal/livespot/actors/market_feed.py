@@ -4,9 +4,6 @@ Reads: attachments from the scanner, gaps from market state, frames from the exc
 Writes: books (conflated), trades, candles and depth to market state; lost connections and symbols
 with insane prices to risk.
 Owns: the subscription set, the reconnects, the queue of REST reads.
-
-A connection that has to be left (too old, or about to be shut down) is left only once its heir
-delivers: for a second both are read, and what comes twice is recognised by its ids.
 """
 
 from collections import deque
@@ -113,6 +110,9 @@ class MarketFeed:
     """`decode` reads a raw frame received at a local time in ms and raises `PayloadInvalid`.
 
     `backoff` gives the seconds to wait after so many failures in a row.
+
+    A connection that has to be left (too old, or about to be shut down) is left only once its heir
+    delivers: for a second both are read, and what comes twice is recognised by its ids.
     """
 
     settings: Settings

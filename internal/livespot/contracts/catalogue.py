@@ -61,7 +61,7 @@ BOOT_RECOVERY | The run before is being checked against the exchange. | Wait; it
 DB_INTEGRITY_FAIL | The database is damaged. | Restore the last verified backup; do not trade on this file.
 DB_ROLLBACK_DETECTED | The database is older than the audit trail says it should be. | Find out who restored an old file before you resume.
 SECOND_INSTANCE | Another process works with this database or account. | Stop one of the two.
-SUSPEND_DETECTED | The machine slept and time jumped. | Turn off suspend on this machine; check positions, then resume.
+SUSPEND_DETECTED | The machine slept and time jumped. | Turn off suspend on this machine; check positions.
 WATCHDOG_KILL | The event loop was blocked for so long that the watchdog ended the process. | Keep the crash note; check the machine; the next start recovers.
 OPERATOR_RELEASE | You asked for a quarantined symbol to be released. | Nothing, or read in the alert why it was refused.
 AIGATE_MODIFY_INVALID | The model tried to change something it may not change. | Nothing; the entry was blocked.
@@ -237,9 +237,6 @@ RESERVED: dict[ReasonCode, str] = {
     ReasonCode.REGIME_WEAK: _A_MODEL_MAY_SAY_IT,
     ReasonCode.SPREAD_BAD_VS_NORMAL: _A_MODEL_MAY_SAY_IT,
     ReasonCode.SPREAD_OPENING: _A_MODEL_MAY_SAY_IT,
-    ReasonCode.SUSPEND_DETECTED: (
-        "A sleep of the machine shows as stale streams and a stuck loop instead."
-    ),
     ReasonCode.MD_BOOK_GAP: "No local order book is kept; depth is read whole each time.",
 }
 """Codes that no part of this version raises, and why they are kept."""
