@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from livespot.runtime.paths import Paths
 
 _SHOWN = 50
-_MOST_DECIMALS = 18
 _CODES = (
     " Exit codes: 0 done, or waiting for the process; 2 wrong usage; 3 refused, you said no, or no "
     "database this program can read."
@@ -41,13 +40,14 @@ class Amount(click.ParamType[Decimal]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
+        from livespot.rules.manual_exposure import is_amount
+
         try:
             amount = Decimal(str(value))
         except InvalidOperation:
             self.fail(f"{value!r} is no amount; write 0.25", param, ctx)
-        exponent = amount.as_tuple().exponent
-        if not isinstance(exponent, int) or amount <= 0 or exponent < -_MOST_DECIMALS:
-            self.fail(f"{value!r} is no amount above zero", param, ctx)
+        if not is_amount(amount):
+            self.fail(f"{value!r} is no amount: above zero, at most 8 decimals", param, ctx)
         return amount
 
 
@@ -199,6 +199,7 @@ def _line(row: "ManualExposureRow") -> str:
     from datetime import UTC, datetime
 
     from livespot.contracts.amounts import decimal_text
+    from livespot.panel.words import printable
 
     def at(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
@@ -206,5 +207,5 @@ def _line(row: "ManualExposureRow") -> str:
     told = f"{row.symbol} {row.side} {decimal_text(row.qty)} since {at(row.opened_at_ms)} UTC"
     if row.closed_at_ms:
         told = f"{told}, closed {at(row.closed_at_ms)}: {row.close_note}"
-        return f"CLOSED   {row.exposure_id}  {told}"
-    return f"OPEN     {row.exposure_id}  {told}: {row.note}"
+        return printable(f"CLOSED   {row.exposure_id}  {told}")
+    return printable(f"OPEN     {row.exposure_id}  {told}: {row.note}")

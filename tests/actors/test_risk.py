@@ -550,6 +550,10 @@ async def test_a_position_of_the_operators_own_keeps_entries_out_across_a_restar
     [
         _exposure(OperatorAction.EXPOSURE_OPEN, reason=" "),
         _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal(0)),
+        _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal("NaN")),
+        _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal("Infinity")),
+        _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal("1E+900")),
+        _exposure(OperatorAction.EXPOSURE_OPEN, qty=Decimal("1E-9")),
         _exposure(OperatorAction.EXPOSURE_OPEN, side=None),
         _exposure(OperatorAction.EXPOSURE_OPEN, symbol=""),
         _exposure(OperatorAction.EXPOSURE_CLOSE),

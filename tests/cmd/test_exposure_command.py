@@ -66,7 +66,8 @@ def test_a_registration_waits_for_the_next_process(tmp_path: Path) -> None:
     [
         ("SOLUSDT", "BUY", "0", "--reason", "x"),
         ("SOLUSDT", "BUY", "NaN", "--reason", "x"),
-        ("SOLUSDT", "BUY", "1e-19", "--reason", "x"),
+        ("SOLUSDT", "BUY", "1e-9", "--reason", "x"),
+        ("SOLUSDT", "BUY", "1e900", "--reason", "x"),
         ("SOLUSDT", "BUY", "ten", "--reason", "x"),
         ("SOLUSDT", "HOLD", "1", "--reason", "x"),
         ("SOL/USDT", "BUY", "1", "--reason", "x"),

@@ -1,12 +1,16 @@
 """Positions the operator took by hand: what a command makes of those that are open. Pure."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import msgspec
 
 from livespot.contracts.records import ManualExposureRow
 from livespot.contracts.system import OperatorCommand
 from livespot.contracts.vocabulary import OperatorAction
+
+_TOO_MUCH = Decimal(10) ** 15
+_DECIMALS = 8
 
 OpenExposures = Mapping[str, ManualExposureRow]
 """By exposure id."""
@@ -25,8 +29,8 @@ def obeyed(
         return None, "refused: a manual exposure needs a reason"
     if command.action is OperatorAction.EXPOSURE_CLOSE:
         return _closed(command, exposures, now_ms)
-    if not command.symbol or command.side is None or command.qty <= 0:
-        return None, "refused: a manual exposure needs a symbol, a side and an amount above zero"
+    if not command.symbol or command.side is None or not is_amount(command.qty):
+        return None, "refused: a manual exposure needs a symbol, a side and an amount"
     row = ManualExposureRow(
         exposure_id=f"exp_{command.nonce}",
         symbol=command.symbol,
@@ -36,6 +40,11 @@ def obeyed(
         opened_at_ms=now_ms,
     )
     return row, f"done: {row.exposure_id} is open, {row.symbol} takes no entries"
+
+
+def is_amount(qty: Decimal) -> bool:
+    """A finite amount above zero that stays short when it is written out."""
+    return qty.is_finite() and 0 < qty < _TOO_MUCH and qty == round(qty, _DECIMALS)
 
 
 def _closed(
