@@ -12,15 +12,20 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import anyio
 import msgspec
 
+from livespot.contracts.audit import AuditDraft
+from livespot.contracts.chain import Place, SealedEvent, seal
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import Candle
 from livespot.contracts.records import (
     AlertRow,
     CandleRow,
+    HealthSample,
     IntentCreated,
     IntentMoved,
     PositionRow,
@@ -31,10 +36,14 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import PanelSettings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import (
+    EventType,
     IntentState,
     Interval,
+    Mode,
     PositionPhase,
     Severity,
+    Side,
+    Stage,
     SysMode,
 )
 from livespot.evidence.panel_traces import DatabaseTraces
@@ -52,6 +61,7 @@ _START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
 _MINUTE_MS = 60_000
 _SYMBOLS = frozenset({"SOLUSDT", "MATICUSDT", "ETHUSDT", "BNBUSDT"})
 HELD = "SOLUSDT"
+_SAMPLE = "SELECT sample_json FROM health_samples ORDER BY id DESC LIMIT 1"
 _BOUGHT = "SELECT decision_id FROM positions WHERE decision_id <> ''"
 
 
@@ -108,7 +118,7 @@ def lived(directory: Path, *, minutes: int = 3) -> Scene:
         connection.execute("UPDATE runs SET mode = 'SIM', account_label = 'simulation'")
         connection.commit()
     scene = Scene(database=database, now_ms=_last_ms(database))
-    anyio.run(write, scene, *_hours_before(scene))
+    anyio.run(write, scene, *chain(_hours_before(scene), _measured(scene)))
     return scene
 
 
@@ -134,6 +144,27 @@ def _hours_before(scene: Scene) -> Iterator[Record]:
                 closed_at_ms=closed_ms,
                 updated_at_ms=closed_ms,
             )
+        )
+
+
+def _measured(scene: Scene) -> Iterator[Record]:
+    """Samples of a process on a machine; virtual time has neither memory nor a disk to measure."""
+    with closing(sqlite3.connect(scene.database)) as connection:
+        newest = connection.execute(_SAMPLE).fetchone()[0]
+    for number in range(60):
+        wave = (number * 37) % 11
+        figures = msgspec.json.decode(newest) | {
+            "disk_free_bytes": 83_098_382_080 - number * 6_000_000,
+            "db_bytes": 6_000_000 + number * 140_000,
+            "wal_bytes": 400_000 + wave * 180_000,
+            "rss_bytes": 84_000_000 + number * 40_000 + wave * 90_000,
+            "cpu_percent_x100": 700 + wave * 110,
+            "stream_age_ms": 30 + wave * 9,
+            "rest_age_ms": 400 + wave * 300,
+        }
+        yield HealthSample(
+            at_ms=scene.now_ms - (59 - number) * 5000,
+            sample_json=msgspec.json.encode(figures).decode(),
         )
 
 
@@ -177,7 +208,7 @@ async def degraded(scene: Scene) -> Scene:
             value=41_870,
             threshold=10_000,
             unit="ms",
-            detail="no REST answer since 41.9 s",
+            detail="no REST answer for 41.9 s",
             count=3,
         ),
         Trouble(
@@ -256,6 +287,55 @@ async def unprotected(scene: Scene) -> Scene:
     return scene
 
 
+async def trailed(scene: Scene) -> Scene:
+    """Five minutes on: a part was sold, and the exchange trails the stop of the rest."""
+    later = Scene(database=scene.database, now_ms=scene.now_ms + 5 * _MINUTE_MS)
+    first_ms = scene.now_ms // _MINUTE_MS * _MINUTE_MS
+    closes = ("32.70", "32.95", "33.30", "33.10", "33.40")
+    sold = rows.fill(990_001)
+    for number, close in enumerate(closes):
+        price = Decimal(close)
+        minute = Candle(
+            open_time_ms=first_ms + number * _MINUTE_MS,
+            open=price,
+            high=price + Decimal("0.08"),
+            low=price - Decimal("0.10"),
+            close=price,
+            volume=Decimal(900),
+        )
+        await write(later, CandleRow(symbol=HELD, interval=Interval.M1, candle=minute))
+    fill = msgspec.structs.replace(
+        sold.fill,
+        symbol=HELD,
+        side=Side.SELL,
+        price=Decimal("33.20"),
+        exchange_time_ms=first_ms + 4 * _MINUTE_MS,
+    )
+    await write(later, msgspec.structs.replace(sold, fill=fill, decision_id=scene.decision_id))
+    await write(later, _stop(later, "31.9849", trailing=0, at_ms=scene.now_ms))
+    at_ms = first_ms + 2 * _MINUTE_MS
+    await write(later, _stop(later, "32.2000", trailing=60, at_ms=at_ms))
+    return later
+
+
+def _stop(scene: Scene, price: str, *, trailing: int, at_ms: int) -> SealedEvent:
+    """The next event of the run's chain: a stop asked for, with a profit that may trail."""
+    with closing(sqlite3.connect(scene.database)) as connection:
+        seq, prev = connection.execute(
+            "SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+    draft = AuditDraft(
+        event_type=EventType.PROTECTION_CHANGED,
+        stage=Stage.POSITION_MANAGE,
+        ts_ms=at_ms,
+        symbol=HELD,
+    )
+    wanted = {"sl_price": price, "tp_price": "33.0000", "trailing_delta": trailing}
+    data = {"phase": "TRAILING", "wanted": [wanted]}
+    place = Place(run_id=scene.run_id, mode=Mode.SIM, seq=seq + 1, ts_ms=at_ms, prev_hash=prev)
+    return seal(draft, msgspec.json.encode(data), place)
+
+
 async def hostile(scene: Scene, text: str) -> Scene:
     """The same text wherever words of others could reach the page."""
     trouble = Trouble(
@@ -289,7 +369,7 @@ async def hostile(scene: Scene, text: str) -> Scene:
     return scene
 
 
-async def write(scene: Scene, *records: Record) -> None:
+async def write(scene: Scene, *records: Record | SealedEvent) -> None:
     """Put rows into a scene's database, in one transaction."""
     database = await Database.open(scene.database, run_id=scene.run_id, redactor=Redactor())
     try:

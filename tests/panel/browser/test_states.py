@@ -49,6 +49,23 @@ async def test_a_normal_run_shows_its_protected_position_and_its_price(
         await expect(chart.locator("path.target")).not_to_have_count(0)
 
 
+async def test_a_stop_that_moved_and_trails_is_drawn_with_the_sale(
+    visit: Visiting, scene: Scene
+) -> None:
+    async with served(await panel_states.trailed(scene)) as address:
+        page = await (await visit()).open(address)
+        chart = page.get_by_role("img", name=re.compile(rf"Price of {HELD}"))
+
+        await expect(chart.locator("path.sell")).to_have_count(1)
+        await expect(chart.locator("path.buy")).to_have_count(1)
+        await expect(chart.locator("path.trail-from")).to_have_count(1)
+        # The stop, the riser to the one it was moved to, that one, and the course of the trail.
+        await expect(chart.locator("path.stop")).to_have_count(4)
+        course = await chart.locator("path.stop.trail").get_attribute("d")
+        assert course is not None
+        assert course.count("V") >= 2
+
+
 async def test_every_tab_of_a_normal_run_is_filled(visit: Visiting, scene: Scene) -> None:
     async with served(scene) as address:
         page = await (await visit()).open(address)
@@ -81,7 +98,7 @@ async def test_degrade_names_its_three_reasons_with_measure_deed_and_advice(
         first = reasons.first
         await expect(first).to_contain_text("REST_STALE_DEGRADE")
         await expect(first).to_contain_text("41 870 ms, limit 10 000")
-        await expect(first).to_contain_text(re.compile(r"since 4\d s, 3 times"))
+        await expect(first).to_contain_text(re.compile(r"for 4\d s, 3 times"))
         await expect(first).to_contain_text("Stops new entries and keeps asking.")
         await expect(first).to_contain_text("Check the network")
         await expect(page.locator("#alerts")).to_contain_text("3 warnings")

@@ -4,13 +4,15 @@ import { el, svg } from "/static/dom.js";
 import { amount, clock } from "/static/format.js";
 
 const [LEFT, TOP, BOTTOM] = [6, 14, 26];
-const KINDS = { STOP: ["stop", "stop"], TRAIL: ["stop", "trailing stop"], TARGET: ["target", "target"], ENTRY: ["entry-line", "entry"] };
+// The room on the right in which levels in force are still to be met.
+const AHEAD_MS = 240_000;
+const KINDS = { STOP: ["stop", "stop"], TRAIL: ["trail-from", "trail begins"], TARGET: ["target", "target"], ENTRY: ["entry-line", "entry"] };
 
 export function priceChart(symbol, chart, W) {
   const H = W < 600 ? 240 : 320;
   const RIGHT = W < 600 ? 96 : 148;
   const times = chart.at_ms;
-  const [first, last] = [times[0], Math.max(times[times.length - 1] + 60_000, ...chart.trades.map((trade) => trade.at_ms))];
+  const [first, last] = [times[0], Math.max(times[times.length - 1], ...chart.trades.map((trade) => trade.at_ms), ...chart.levels.map((level) => level.from_ms)) + AHEAD_MS];
   const levels = chart.levels.filter((level) => level.to_ms === null || level.to_ms >= first);
   const trades = chart.trades.filter((trade) => trade.at_ms >= first);
   const prices = [...chart.high, ...chart.low, ...levels.map((level) => level.price), ...trades.map((trade) => trade.price)].map(Number);
@@ -21,7 +23,7 @@ export function priceChart(symbol, chart, W) {
       grid(y, prices, W - RIGHT), hours(x, first, last, H - 8),
       chart.high.map((high, i) => svg("line", { class: "wick", x1: x(times[i]), x2: x(times[i]), y1: y(Number(high)), y2: y(Number(chart.low[i])) })),
       close.length > 1 ? svg("path", { class: "line", d: `M${close.join("L")}` }) : null,
-      levels.map((level) => levelLine(level, x, y, first, last)), risers(levels, x, y, first),
+      levels.map((level) => levelLine(level, x, y, first, last)), risers(levels, x, y, first), levels.map((level) => trailed(level, chart, x, y)),
       trades.map((trade) => marker(trade, x, y)),
       labels(chart, levels, y, W - RIGHT + 8)),
     legend());
@@ -58,9 +60,22 @@ function levelLine(level, x, y, first, last) {
 
 // Where one stop takes over from another, a riser joins them: a trailing stop is a staircase.
 function risers(levels, x, y, first) {
-  const stops = levels.filter((level) => level.kind === "STOP" || level.kind === "TRAIL").sort((a, b) => a.from_ms - b.from_ms);
+  const stops = levels.filter((level) => level.kind === "STOP").sort((a, b) => a.from_ms - b.from_ms);
   return stops.slice(1).map((level, i) => (stops[i].to_ms === level.from_ms && level.from_ms >= first
     ? svg("path", { class: "stop", d: `M${x(level.from_ms).toFixed(1)} ${y(Number(stops[i].price)).toFixed(1)}V${y(Number(level.price)).toFixed(1)}` }) : null));
+}
+
+// The exchange moves a trailing stop itself; its course follows from the highs since the trail began.
+function trailed(level, chart, x, y) {
+  if (level.kind !== "TRAIL" || !level.trailing_bps) return null;
+  let best = 0;
+  const steps = [];
+  chart.at_ms.forEach((at, i) => {
+    if (at < level.from_ms || (level.to_ms !== null && at > level.to_ms)) return;
+    best = Math.max(best, Number(chart.high[i]));
+    if (best >= Number(level.price)) steps.push(`${steps.length ? "H" : "M"}${x(at).toFixed(1)}${steps.length ? "V" : " "}${y(best * (1 - level.trailing_bps / 10_000)).toFixed(1)}`);
+  });
+  return steps.length ? svg("path", { class: "stop trail", d: `${steps.join("")}h6` }) : null;
 }
 
 // A purchase points up from below its price, a sale down from above it: shape and place say it, colour only repeats it.
@@ -90,7 +105,7 @@ function legend() {
   const key = (kind, d) => svg("svg", { class: "chart", viewBox: "0 0 24 12", "aria-hidden": "true" }, svg("path", { class: kind, d }));
   return el("figcaption", { class: "legend" },
     el("span", {}, key("line", "M0 8L8 4L16 7L24 3"), "close, with high and low"), el("span", {}, key("buy", "M12 0L6 11H18Z"), "bought"), el("span", {}, key("sell", "M12 12L6 1H18Z"), "sold"),
-    el("span", {}, key("stop", "M0 6H24"), "stop, as it trails"), el("span", {}, key("target", "M0 6H24"), "target"), el("span", {}, key("entry-line", "M0 6H24"), "entry"));
+    el("span", {}, key("stop", "M0 6H24"), "stop, as it moves"), el("span", {}, key("target", "M0 6H24"), "target"), el("span", {}, key("trail-from", "M0 6H24"), "where trailing begins"));
 }
 
 function described(symbol, chart, levels, trades) {

@@ -37,7 +37,7 @@ export function hero({ process, header, next }) {
     header.reasons.length ? el("ul", { class: "reasons", "aria-label": "Active reasons" }, header.reasons.map(reason)) : null,
     known ? el("dl", { class: "facts" },
       fact("Run", copyable(header.run_id)), fact("Cycle", copyable(header.cycle_id)),
-      fact("Decision", [copyable(header.decision_id), header.decision_id ? [" ", opener("decision", header.decision_id, "trace", "Latest decision")] : null])) : null,
+      fact("Decision", [copyable(header.decision_id), header.decision_id ? [opener("decision", header.decision_id, "trace", "Latest decision")] : null])) : null,
   ];
 }
 
@@ -51,7 +51,7 @@ function reason(item) {
   const measured = item.unit ? `${number(item.value)} ${item.unit}, limit ${number(item.threshold)}` : "";
   return el("li", {},
     el("div", { class: "row" }, el("span", { class: "meaning" }, item.detail || item.meaning || item.code),
-      el("span", { class: "soft small" }, "since ", since(item.since_ms), item.count > 1 ? `, ${item.count} times` : "")),
+      el("span", { class: "soft small" }, "for ", since(item.since_ms), item.count > 1 ? `, ${item.count} times` : "")),
     el("div", { class: "small" }, el("span", { class: "code mono" }, item.code), el("span", { class: "soft num" }, measured ? ` · ${measured}` : "", item.source ? ` · ${item.source}` : "")),
     item.by_itself ? line("Done", item.by_itself) : null,
     line("To do", item.action || "No entry in the catalogue; read the audit trail.", "accent"));

@@ -13,7 +13,7 @@ function figures({ gate }) {
   if (!gate.counted) return [empty("The gate was not asked yet", "It sees only proposals that passed every rule, and can only say no or less."), unknowns(gate.unknown)];
   const errors = Object.entries(gate.errors);
   return [el("div", { class: "numbers" },
-    pair("Calls", `${gate.counted}`, gate.since_ms ? ["since ", since(gate.since_ms)] : null),
+    pair("Calls", `${gate.counted}`, gate.since_ms ? ["over ", since(gate.since_ms)] : null),
     pair("Verdicts", el("span", { class: "counts" }, Object.entries(gate.verdicts).map(([name, many]) => el("span", { class: "keep" }, verdict(name), ` ${many}`)))),
     pair("Latency, half below", age(gate.latency_p50_ms)), pair("Latency, nine of ten below", age(gate.latency_p90_ms)),
     pair("Failed", share(gate.failure_rate_x10000)),

@@ -19,7 +19,8 @@ export function trace(view) {
 
 function tone(steps) {
   if (steps.some((one) => one.state === "STOPPED")) return "bad";
-  return steps.some((one) => one.state === "WAITING") ? "warn" : "good";
+  // An open position has no result yet, which is no trouble.
+  return steps.some((one) => one.state === "WAITING" && one.name !== "result") ? "warn" : "good";
 }
 
 function identified(id) {
@@ -36,8 +37,13 @@ function step(one) {
   return el("li", { class: one.state === "NONE" ? "absent" : kind },
     el("h3", {}, one.title, badge(kind, mark, word)),
     one.lines.map((line) => el("p", {}, line)),
-    one.codes.length ? el("div", { class: "why" }, codes(one.codes, 12)) : null,
+    unsaid(one).length ? el("div", { class: "why" }, codes(unsaid(one), 12)) : null,
     one.facts.length ? el("details", {}, el("summary", {}, one.facts.length === 1 ? "The row behind it" : `The ${one.facts.length} rows behind it`), one.facts.map(row)) : null);
+}
+
+// Codes the words of the step already name are not said twice.
+function unsaid(one) {
+  return one.codes.filter((code) => !one.lines.some((line) => line.includes(code.code)));
 }
 
 function row(facts) {
