@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import msgspec
 from starlette.applications import Starlette
@@ -37,23 +38,33 @@ _ID = r"[A-Za-z0-9_.-]{1,128}"
 _NOT_YET = "no snapshot has been built yet"
 
 
-def _static_files() -> dict[str, tuple[bytes, str]]:
-    """Every file of the page with its content type, by the only address it answers to."""
-    found: dict[str, tuple[bytes, str]] = {}
-    scripts: dict[str, str] = {}
-    for entry in sorted((files("livespot.panel") / "static").iterdir(), key=lambda e: e.name):
-        kind = _KINDS.get(f".{entry.name.rpartition('.')[2]}")
+def _page_files() -> dict[str, Traversable]:
+    """Every file of the page, by the only address it answers to; of the scripts only the whole."""
+    found = {}
+    for entry in (files("livespot.panel") / "static").iterdir():
         address = "/dashboard" if entry.name == _PAGE else f"/static/{entry.name}"
-        if entry.name.endswith(".js"):
-            scripts[address] = entry.read_text(encoding="utf-8")
-        elif kind is not None:
-            found[address] = (entry.read_bytes(), kind)
-    found[_SCRIPT] = (bundled(scripts, _SCRIPT).encode(), _KINDS[".js"])
+        if _kind(entry.name) and (address == _SCRIPT or not entry.name.endswith(".js")):
+            found[address] = entry
     return found
 
 
-# The only files that exist, read once: no path of a request ever reaches the file system.
-_FILES = _static_files()
+def _kind(name: str) -> str:
+    return _KINDS.get(f".{name.rpartition('.')[2]}", "")
+
+
+def _script() -> bytes:
+    """All scripts as one. Raises `ValueError` for one that cannot be joined."""
+    folder = files("livespot.panel") / "static"
+    scripts = {
+        f"/static/{entry.name}": entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".js")
+    }
+    return bundled(scripts, _SCRIPT).encode()
+
+
+# The only files that exist: no path of a request ever reaches the file system.
+_FILES = _page_files()
 ROUTES = frozenset(
     {*_FILES, "/api/dashboard", "/api/orders", "/api/alerts", STREAM, "/healthz", METRICS}
 )
@@ -83,7 +94,10 @@ def is_open(route: str) -> bool:
 
 def panel_app(hub: Hub, wall: Clock, pages: Pages) -> Starlette:
     """The application without its guard; `wall` times the pings."""
-    routes = [_file_route(path, body, kind) for path, (body, kind) in _FILES.items()]
+    routes = [
+        _file_route(path, _script() if path == _SCRIPT else entry.read_bytes(), _kind(entry.name))
+        for path, entry in _FILES.items()
+    ]
     for path, serve in (
         ("/api/dashboard", _dashboard(hub)),
         ("/api/orders", _page(pages.orders)),

@@ -29,6 +29,8 @@ from livespot.panel.traces import Traces
 
 _KEEP_ALIVE_SECONDS = 5
 _FLUSH_SECONDS = 1.0
+# The loop accepts all that wait in one turn; an unbounded storm would hold an order up for long.
+_ACCEPTED_AT_ONCE = 8
 
 
 class PanelUnavailable(Transient):
@@ -123,7 +125,7 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     """A listening loopback socket, closed at the end. Raises `PanelUnavailable`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family, backlog=_ACCEPTED_AT_ONCE)
     except OSError as e:
         raise PanelUnavailable(
             f"the panel cannot listen on {host} port {port}: {e.strerror or e}. "
@@ -155,6 +157,7 @@ def _server(guard: Guard, yard: Yard) -> _Embedded:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=HEADER_BYTES,
+            backlog=_ACCEPTED_AT_ONCE,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=1,
         )
