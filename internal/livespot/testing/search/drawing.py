@@ -8,6 +8,7 @@ from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.scenes import ENTRY_MS, drawn_scene
+from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
 # The lives after the restarts of a short run, and how long faults may go on after its story.
@@ -41,7 +42,8 @@ HOURS = (
 
 def draw(profile: str, seed: int) -> RunPlan:
     """The plan of a seed in a profile; the same for ever as long as this code stands."""
-    return DRAWS[profile](seed)
+    plan = DRAWS[profile](seed)
+    return with_troubles(plan, entry_ms=_LEAD_MS if plan.stage is None else ENTRY_MS)
 
 
 def _recorded(seed: int) -> RunPlan:

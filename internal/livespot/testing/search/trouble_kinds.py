@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import get_args
 
+from msgspec.structs import replace
+
 from livespot.testing.search.dice import Dice
+from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.troubles import (
     ActorName,
     ActorRaises,
@@ -18,6 +21,11 @@ from livespot.testing.search.troubles import (
 )
 
 _ACTORS: tuple[ActorName, ...] = get_args(ActorName)
+# A governor that is restarted loses its place; until it does not, it is only held up.
+_MORTAL = tuple(name for name in _ACTORS if name != "governor")
+# Whoever protects must not be held up for longer than a position may be bare.
+_URGENT = ("execution", "position")
+_LONGEST_URGENT_MS = 3500
 # Runs with troubles of their own among those that have faults at all.
 _TROUBLED_PERCENT = 40
 # A database that is held for longer leaves a new position bare: nothing may be sent meanwhile.
@@ -25,6 +33,14 @@ _LONGEST_BUSY_MS = 3000
 _LONGEST_FULL_MS = 12_000
 _LONGEST_SLOW_MS = 60_000
 _LATEST_MS = 60_000
+
+
+def _stalled(dice: Dice) -> tuple[What, int]:
+    actor = dice.pick(_ACTORS)
+    longest_ms = _LONGEST_URGENT_MS if actor in _URGENT else 20_000
+    ms = dice.scaled(500, longest_ms)
+    return ActorStalls(actor=actor, ms=ms, nth=dice.between(1, 20)), 1
+
 
 TROUBLE_KINDS: Mapping[str, Callable[[Dice], tuple[What, int]]] = {
     "disk-full": lambda dice: (DiskFull(), dice.scaled(200, _LONGEST_FULL_MS)),
@@ -36,18 +52,27 @@ TROUBLE_KINDS: Mapping[str, Callable[[Dice], tuple[What, int]]] = {
     ),
     "database-held": lambda dice: (DiskBusy(), dice.scaled(20, _LONGEST_BUSY_MS)),
     "actor-raises": lambda dice: (
-        ActorRaises(actor=dice.pick(_ACTORS), nth=dice.between(1, 50)),
+        ActorRaises(actor=dice.pick(_MORTAL), nth=dice.between(1, 50)),
         1,
     ),
     "actor-returns": lambda dice: (
-        ActorReturns(actor=dice.pick(_ACTORS), nth=dice.between(1, 50)),
+        ActorReturns(actor=dice.pick(_MORTAL), nth=dice.between(1, 50)),
         1,
     ),
-    "actor-stalls": lambda dice: (
-        ActorStalls(actor=dice.pick(_ACTORS), ms=dice.scaled(500, 20_000), nth=dice.between(1, 20)),
-        1,
-    ),
+    "actor-stalls": _stalled,
 }
+
+
+def with_troubles(plan: RunPlan, *, entry_ms: int) -> RunPlan:
+    """The plan with troubles and power cuts of its own; one without any fault stays as it is."""
+    if not plan.faults:
+        return plan
+    deaths = zip(plan.deaths, power_cuts(plan.seed, len(plan.deaths)), strict=True)
+    return replace(
+        plan,
+        troubles=drawn_troubles(plan.seed, entry_ms=entry_ms, safety_ms=plan.safety_ms),
+        deaths=tuple(replace(death, power_cut=cut) for death, cut in deaths),
+    )
 
 
 def drawn_troubles(seed: int, *, entry_ms: int, safety_ms: int) -> tuple[Trouble, ...]:

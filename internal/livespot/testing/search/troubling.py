@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -180,22 +180,40 @@ class Troubler:
             self._trouble_mailbox(name, getattr(wires, name), board)
 
     def _trouble_mailbox(self, name: str, mailbox: Mailbox[T], board: Board) -> None:
+        """Every way in which an actor takes a message passes by the board."""
+
         def about(what: ActorRaises | ActorReturns | ActorStalls) -> bool:
             return what.actor == name
 
-        receive: Callable[[], Awaitable[T]] = mailbox.receive
-
-        async def troubled() -> T:
-            message = await receive()
-            for stall in board.reached(ActorStalls, about):
-                await board.clock.sleep(stall.ms / 1000)
+        def taken(message: T) -> T:
             for _ in board.reached(ActorRaises, about):
                 raise BrokenOnPurpose(f"{name} breaks at a message")
             for _ in board.reached(ActorReturns, about):
                 raise anyio.EndOfStream
             return message
 
-        mailbox.receive = troubled  # type: ignore[method-assign]
+        async def held_up(message: T) -> T:
+            for stall in board.reached(ActorStalls, about):
+                await board.clock.sleep(stall.ms / 1000)
+            return taken(message)
+
+        receive, within = mailbox.receive, mailbox.receive_within
+        nowait = mailbox.receive_nowait
+
+        async def receive_troubled() -> T:
+            return await held_up(await receive())
+
+        async def within_troubled(seconds: float) -> T | None:
+            message = await within(seconds)
+            return None if message is None else await held_up(message)
+
+        def nowait_troubled() -> T | None:
+            message = nowait()
+            return None if message is None else taken(message)
+
+        mailbox.receive = receive_troubled  # type: ignore[method-assign]
+        mailbox.receive_within = within_troubled  # type: ignore[method-assign]
+        mailbox.receive_nowait = nowait_troubled  # type: ignore[method-assign]
 
 
 def read_log(path: Path) -> dict[str, int]:
