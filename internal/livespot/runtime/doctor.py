@@ -12,6 +12,7 @@ from livespot.contracts.redaction import Redactor
 from livespot.rules.doctor import Check, Outcome
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.disk import RealDisk
+from livespot.runtime.doctor_ban import ban_left_ms
 from livespot.runtime.doctor_checks_account import account_probes
 from livespot.runtime.doctor_checks_gate import gate_probes
 from livespot.runtime.doctor_checks_local import local_probes
@@ -142,8 +143,15 @@ async def _outside(plan: DoctorPlan) -> list[Check]:
 
 async def _exchange(plan: DoctorPlan) -> list[Check]:
     venue = open_venue(plan)
-    rows = await _together(reaching_probes(plan, venue), plan)
-    market = list(market_probes(plan, venue))
+    reaching, market = list(reaching_probes(plan, venue)), list(market_probes(plan, venue))
+    left_ms = await ban_left_ms(plan)
+    if left_ms:
+        why = f"the exchange has banned this address (418) for {left_ms // 1000 + 1} s more"
+        return [
+            *(not_looked_at(probe, why) for probe in (*reaching, *market)),
+            *(_no_account(why) if Need.ACCOUNT in plan.needs else ()),
+        ]
+    rows = await _together(reaching, plan)
     answered = all(row.outcome is not Outcome.FAIL for row in rows if row.id == "rest")
     if not answered:
         why = "the exchange did not answer by REST"
