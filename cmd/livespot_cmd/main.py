@@ -21,6 +21,8 @@ _COMMANDS = {
     "report": ("livespot_cmd.report", "report", "Tell of a recorded run."),
     "triage": ("livespot_cmd.report", "triage", "Look at a finished run first."),
     "next": ("livespot_cmd.next_step", "next_step", "Say the one thing to do now, and why."),
+    "backup": ("livespot_cmd.backup", "backup", "Copy a state directory, with hashes."),
+    "restore": ("livespot_cmd.backup", "restore", "Put a proven backup in place."),
     "explain": ("livespot_cmd.explain", "explain", "Say why: a code, a decision, a symbol."),
     "config": ("livespot_cmd.config", "config", "Show, check and explain the configuration."),
     "pause": ("livespot_cmd.operator_commands", "pause", "Stop entries until you resume."),

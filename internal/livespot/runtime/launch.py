@@ -107,6 +107,7 @@ async def run_launch(launch: Launch) -> ExitCode:
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
     with disk.lock(paths.lock, _note(launch)):
+        _refuse_moved(paths)
         require_current(status(paths.database))
         ledger = LedgerQueries(ReadOnlyDatabase(paths.database))
         trail = JsonlTrail(disk, paths.logs, ReadOnlyDatabase(paths.database))
@@ -242,6 +243,16 @@ async def _listen_for_signals(system: System) -> None:
 async def _end_after(seconds: float, system: System) -> None:
     await SystemClock().sleep(seconds)
     system.stop(ReasonCode.OPERATOR_STOP, "the asked span is over")
+
+
+def _refuse_moved(paths: Paths) -> None:
+    """Two places with one account and one ledger would each send orders the other does not know."""
+    if paths.moved.exists():
+        where = RealDisk().read(paths.moved).decode(errors="replace").strip()
+        raise PreflightFailed(
+            f"the state in {paths.var} was {where}, and must not run in two places.\n"
+            "Next: start it there; or bring it back: livespot restore BACKUP"
+        )
 
 
 def _note(launch: Launch) -> str:

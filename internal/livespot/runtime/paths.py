@@ -39,6 +39,11 @@ class Paths:
         return self.var / "receipts"
 
     @property
+    def moved(self) -> Path:
+        """Present when this state lives elsewhere now and must not start here again."""
+        return self.var / "MOVED"
+
+    @property
     def lock(self) -> Path:
         return self.var / "livespot.lock"
 

@@ -14,7 +14,7 @@ from livespot.runtime.replay_difference import first_difference
 from livespot.runtime.replay_report import ReplayReport
 
 # From before an entry to after the stop that ends it, and the reconciliation that follows.
-_SPAN = ("--from", "2021-04-22T00:03", "--for", "7m", "--symbols", "SOLUSDT", "--seed", "7")
+_SPAN = ("--from", "2021-04-22T00:04", "--for", "330s", "--symbols", "SOLUSDT", "--seed", "7")
 _PATIENCE_SECONDS = 240
 # Two orders of hashes: what depends on one cannot be the same in both.
 _HASH_SEEDS = {"first": "1", "second": "4242"}

@@ -1,0 +1,69 @@
+"""`livespot backup` and `livespot restore`: carry a state directory to another place."""
+
+from pathlib import Path
+
+import click
+
+from livespot_cmd.options import var_option
+from livespot_cmd.recorded import recorded
+
+
+@click.command(
+    epilog="Example: livespot backup --to /mnt/usb/livespot --move. Exit codes: 0 written, 2 wrong "
+    "usage, 3 nothing to back up or the target exists, 5 --move while a process runs."
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    help="New directory (default: the next one in backups/ of the state directory).",
+)
+@click.option("--move", is_flag=True, help="This place will refuse to start again afterwards.")
+@var_option
+def backup(target: Path | None, move: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
+    """Write a consistent copy of database, trail, settings and evidence, with their hashes."""
+    from contextlib import nullcontext
+
+    from livespot import __version__
+    from livespot.evidence.moments import stamp
+    from livespot.runtime.clock import SystemClock
+    from livespot.runtime.disk import RealDisk
+    from livespot.store.archive import pack
+
+    paths, disk, now_ms = recorded(var), RealDisk(), SystemClock().now_ms()
+    chosen = target if target is not None else paths.backups / f"backup-{stamp(now_ms)}"
+    # A running process may be copied, but what it does afterwards would be lost by a move.
+    with disk.lock(paths.lock, "backup --move") if move else nullcontext():
+        packed = pack(paths.var, chosen, version=__version__, at_ms=now_ms)
+        if move:
+            disk.write_atomic(paths.moved, f"moved to {packed.path}\n".encode())
+    click.echo(f"{packed.files} files in {packed.path}")
+    click.echo(f"Next: livespot restore {packed.path} --var DIR, at the new place")
+    return 0
+
+
+@click.command(
+    epilog="Example: livespot restore /mnt/usb/livespot --var var. Exit codes: 0 restored, 2 wrong "
+    "usage, 3 the backup is not whole, 5 a process runs there."
+)
+@click.argument("source", metavar="BACKUP", type=click.Path(file_okay=False, path_type=Path))
+@var_option
+def restore(source: Path, var: Path | None) -> int:
+    """Prove a backup, then put it in place of what is there, which is kept aside."""
+    from livespot.evidence.moments import stamp
+    from livespot.runtime.clock import SystemClock
+    from livespot.runtime.disk import RealDisk
+    from livespot.runtime.paths import Paths, default_var
+    from livespot.store.archive import unpack
+
+    paths, disk = Paths(var=var if var is not None else default_var()), RealDisk()
+    disk.make_directory(paths.var)
+    with disk.lock(paths.lock, "restore"):
+        aside = f"replaced-{stamp(SystemClock().now_ms())}"
+        moved = unpack(source, paths.var, aside=aside)
+        disk.remove(paths.moved)
+    click.echo(f"restored {source} to {paths.var}")
+    if moved:
+        click.echo(f"What was there ({', '.join(moved)}) is in {paths.var / aside}")
+    click.echo("Next: livespot doctor --offline, then start as before")
+    return 0

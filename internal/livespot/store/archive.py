@@ -1,0 +1,129 @@
+"""A state directory packed for another host: a consistent database, files beside it, and hashes."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from livespot.contracts.base import Message
+from livespot.contracts.errors import AuditUnwritable, PreflightFailed
+from livespot.store.backup import backup_database, integrity_problems
+from livespot.store.migrate import status
+from livespot.store.schema import require_current
+
+MANIFEST = "backup-manifest.json"
+DATABASE = Path("data") / "audit.sqlite"
+# Beside the database: what a run's settings, trail and evidence are.
+_KEPT = ("livespot.toml", "runs", "receipts")
+_TRAIL = "logs/audit-*.jsonl*"
+
+
+class BackupManifest(Message, frozen=True):
+    """What a backup holds, by path below it; `at_ms` is wall time."""
+
+    version: str
+    at_ms: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A finished backup."""
+
+    path: Path
+    files: int
+
+
+def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
+    """Write a backup of a state directory that may be in use. Blocking.
+
+    Raises `StoreBusy`, `AuditUnwritable`, `PreflightFailed` when the target exists, and `OSError`.
+    """
+    if target.exists():
+        raise PreflightFailed(f"{target} exists already; name another directory")
+    backup_database(var / DATABASE, target / DATABASE)
+    for source in _beside(var):
+        place = target / source.relative_to(var)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(source, place)
+    files = {path.relative_to(target).as_posix(): _sha256(path) for path in _files(target)}
+    manifest = BackupManifest(version=version, at_ms=at_ms, files=files)
+    encoded = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+    (target / MANIFEST).write_bytes(encoded + b"\n")
+    return Packed(path=target, files=len(files))
+
+
+def proven(backup: Path) -> BackupManifest:
+    """The manifest of a backup that is whole. Blocking.
+
+    Raises `PreflightFailed` when it is none or any file of it is not as it was written,
+    `SchemaMismatch` when its database is older or newer than this program.
+    """
+    path = backup / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=BackupManifest)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise PreflightFailed(f"{backup} is no backup: {error}") from error
+    present = {found.relative_to(backup).as_posix() for found in _files(backup)} - {MANIFEST}
+    odd = sorted(present ^ manifest.files.keys())
+    odd += [n for n in sorted(present & manifest.files.keys()) if _differs(backup, manifest, n)]
+    if odd:
+        raise PreflightFailed(
+            f"{backup} is not as it was written ({', '.join(odd[:3])}), so nothing was restored"
+        )
+    problems = integrity_problems(backup / DATABASE)
+    if problems:
+        raise AuditUnwritable(f"the database in {backup} is damaged: {problems[0]}")
+    require_current(status(backup / DATABASE))
+    return manifest
+
+
+def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
+    """Put a proven backup in place of what is there, which moves to `var/<aside>`. Blocking.
+
+    Everything is copied beside its place first, so that only renames are left. Returns the names
+    that were set aside. Raises what `proven` raises, and `OSError`.
+    """
+    manifest = proven(backup)
+    staging = var / ".restoring"
+    if staging.exists():
+        shutil.rmtree(staging)
+    for name in manifest.files:
+        place = staging / name
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(backup / name, place)
+        if _sha256(place) != manifest.files[name]:
+            raise PreflightFailed(f"the copy of {name} is not whole, so nothing was replaced")
+    incoming = sorted(path.name for path in staging.iterdir())
+    moved = [name for name in (*_KEPT, "data", "logs") if (var / name).exists()]
+    if moved:
+        (var / aside).mkdir(mode=0o700)
+    for name in moved:
+        (var / name).replace(var / aside / name)
+    for name in incoming:
+        (staging / name).replace(var / name)
+    staging.rmdir()
+    return tuple(moved)
+
+
+def _beside(var: Path) -> Iterator[Path]:
+    for name in _KEPT:
+        path = var / name
+        yield from _files(path) if path.is_dir() else [path] if path.is_file() else []
+    yield from sorted(var.glob(_TRAIL))
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (path for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def _differs(backup: Path, manifest: BackupManifest, name: str) -> bool:
+    return _sha256(backup / name) != manifest.files[name]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
