@@ -52,3 +52,22 @@ async def test_a_silent_stream_pings_every_fifteen_seconds(tmp_path: Path) -> No
 
     assert sent[0].startswith(b"retry:")
     assert sent[1:] == [b"event: ping\ndata: {}\n\n"] * 2
+
+
+async def test_a_viewer_that_was_away_gets_the_newest_snapshot_and_no_burst(
+    tmp_path: Path,
+) -> None:
+    hub = Hub(clock=ManualClock(), wall=ManualClock(), settings=PanelSettings())
+    async with opened(rows.fresh(tmp_path)) as database:
+        await hub.build(database)
+        first = await hub.changed(0, 1)
+        for _ in range(5):
+            await hub.build(database)
+
+        then = await hub.changed(1, 1)
+        nothing_more = await hub.changed(6, 0)
+
+    assert first is not None
+    assert then is not None
+    assert (first.number, then.number) == (1, 6)
+    assert nothing_more is None

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 # Where an application finds the way to end its connection without a goodbye.
@@ -112,13 +111,9 @@ class PanelConnection(H11Protocol):
         wanted = 431 if self._unread > HEADER_BYTES else 400
         status, headers, body = self.yard.refused(wanted)
         self._disarm()
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            for event in (
-                h11.Response(status_code=status, headers=headers, reason=b""),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
+        if self.is_idle:
+            lines = [b"HTTP/1.1 %d " % status, *(name + b": " + value for name, value in headers)]
+            self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
     def _arm(self) -> None:

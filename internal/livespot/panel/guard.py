@@ -114,11 +114,6 @@ class Guard:
             status = 429
         return status, _refusal_headers(status), _TEXTS[status]
 
-    @property
-    def viewers(self) -> int:
-        """Streams that are open now."""
-        return self._streams
-
     async def _pass(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         streaming = scope["path"] == self.stream and scope["method"] == "GET"
         if self._in_flight >= _IN_FLIGHT or (streaming and self._streams >= _STREAMS):
@@ -166,7 +161,7 @@ class Guard:
     def _knows_token(self, scope: Scope) -> bool:
         if not self.token:
             return True
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get("token", [])
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         bearer = [
             value.removeprefix("Bearer ") for value in _all(scope["headers"], b"authorization")
         ]

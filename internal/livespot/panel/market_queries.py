@@ -25,13 +25,13 @@ UNION ALL
 SELECT symbol, 0 FROM (SELECT symbol FROM cycle_selections
     WHERE chosen = 1
       AND cycle_id = (SELECT cycle_id FROM cycle_selections ORDER BY at_ms DESC LIMIT 1)
-    ORDER BY rank LIMIT ?1)
+    ORDER BY rank LIMIT ?)
 UNION ALL
 SELECT symbol, 0 FROM (SELECT symbol FROM fills ORDER BY exchange_time_ms DESC LIMIT {_LATELY})
 UNION ALL
 SELECT symbol, 0 FROM (SELECT symbol FROM cycle_rankings
     WHERE kind = 'DEEP' AND cycle_id = (SELECT cycle_id FROM audit_events
-        WHERE event_type = 'DEEP_SCAN' ORDER BY id DESC LIMIT 1) ORDER BY rank LIMIT ?1)
+        WHERE event_type = 'DEEP_SCAN' ORDER BY id DESC LIMIT 1) ORDER BY rank LIMIT ?)
 """  # noqa: S608
 _DEEP = """
 SELECT symbol, features_json, at_ms FROM cycle_rankings
@@ -126,7 +126,7 @@ _Seen = tuple[
 async def market(database: PanelDatabase, limit: int) -> MarketView:
     """What is held first, then the watch list by rank; the first few with a chart."""
     standing: dict[str, bool] = {}
-    for symbol, held in await database.rows(_SYMBOLS, (limit,)):
+    for symbol, held in await database.rows(_SYMBOLS, (limit, limit)):
         standing.setdefault(symbol, bool(held))
     if not standing:
         return MarketView(unknown={"symbols": "no selection has been made yet"})
