@@ -33,8 +33,9 @@ async def take(directory: Path) -> None:
             browser = await launched(playwright, chromium)
             for state, scene in (await _scenes(place, lived)).items():
                 await _state(browser, directory, state, scene)
-            later = await panel_states.trailed(_copied(place, lived, "details"))
-            await _details(browser, directory, later)
+            await _details(browser, directory, _copied(place, lived, "details"))
+            later = await panel_states.trailed(_copied(place, lived, "trailed"))
+            await _trailing(browser, directory, later)
             await _gone(browser, directory, _copied(place, lived, "gone"))
             await browser.close()
 
@@ -79,6 +80,14 @@ async def _details(browser: Browser, directory: Path, scene: Scene) -> None:
 
     async with served(scene) as address:
         await _looked_at(browser, address, (1280, "light"), shots)
+
+
+async def _trailing(browser: Browser, directory: Path, scene: Scene) -> None:
+    async def shot(page: Page, look: str) -> None:
+        await page.locator("#price").screenshot(path=directory / f"panel-price-{look}.png")
+
+    async with served(scene) as address:
+        await _looked_at(browser, address, (1280, "light"), shot)
 
 
 async def _gone(browser: Browser, directory: Path, scene: Scene) -> None:

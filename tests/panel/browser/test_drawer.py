@@ -31,7 +31,7 @@ async def test_the_course_of_a_bought_decision_is_told_from_snapshot_to_result(
         await page.locator("#standing button.open").click()
         drawer = page.get_by_role("dialog")
 
-        await expect(drawer.locator(".verdict")).to_contain_text(f"{HELD} was wanted")
+        await expect(drawer.locator(".verdict.good")).to_contain_text(f"{HELD} was wanted")
         titles = await drawer.locator(".steps h3").all_inner_texts()
         assert [title.splitlines()[0] for title in titles] == list(_STEPS)
         await expect(drawer.locator(".steps li.good")).not_to_have_count(0)

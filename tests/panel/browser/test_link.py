@@ -70,6 +70,18 @@ async def test_a_ninth_viewer_still_sees_the_truth(visit: Visiting, scene: Scene
         await expect(late.page.locator("#hero .word")).to_have_text("NORMAL")
 
 
+async def test_a_token_is_sent_where_one_is_asked_for(visit: Visiting, scene: Scene) -> None:
+    async with served(scene, token="AbC-123") as address:
+        page = await (await visit()).open(address)
+        await page.locator("#standing button.open").click()
+        await expect(page.locator("#drawer .steps")).to_be_visible()
+
+        stranger = await visit()
+        await stranger.page.goto(address.partition("#")[0])
+        await expect(stranger.page.locator("#lost")).to_contain_text("asks for its token")
+        stranger.complaints[:] = [said for said in stranger.complaints if "403" not in said]
+
+
 async def test_a_mode_that_changes_is_redrawn_and_spoken(visit: Visiting, scene: Scene) -> None:
     async with served(scene, interval_ms=250) as address:
         page = await (await visit()).open(address)

@@ -15,6 +15,7 @@ let latest = null;
 let stream = null;
 let tried = 0;
 let shown = "";
+let refused = false;
 let heard = () => {};
 
 export function open(onSnapshot, onAlert) {
@@ -44,6 +45,7 @@ async function poll(onAlert) {
   tried = performance.now();
   try {
     const answer = await asked("/api/dashboard");
+    refused = answer.status === 403;
     if (answer.ok) {
       const snapshot = await answer.json();
       if (!latest || snapshot.now_ms !== latest.now_ms) heard(snapshot);
@@ -73,8 +75,9 @@ function banner(state, quiet) {
   box.hidden = !lost;
   box.classList.toggle("gone", state === "gone");
   // Spoken once per state; the running age is not announced again every second.
-  if (shown !== state) {
-    shown = state;
+  const key = `${state} ${refused}`;
+  if (shown !== key) {
+    shown = key;
     box.querySelector(".inner").replaceChildren(...(lost ? said(state) : []));
   }
   const old = box.querySelector(".old");
@@ -83,6 +86,7 @@ function banner(state, quiet) {
 
 function said(state) {
   const old = el("span", { class: "old num", "aria-live": "off" });
+  if (refused) return [el("strong", {}, "This panel asks for its token. "), "Open the address the process printed when it started; the token stands behind its #."];
   if (state === "quiet") return [el("strong", {}, "Connection lost: no new data. "), "What you see is ", old, " old. The process holds the line but sends nothing."];
   if (state === "lost") return [el("strong", {}, "Connection lost. "), arrived ? ["What you see is ", old, " old. Trying again."] : "Nothing has arrived yet. Trying again."].flat();
   if (!latest) return [el("strong", {}, "The process does not answer."), el("div", {}, "No snapshot has arrived for ", old, ". In a terminal: ", el("code", {}, "livespot status"))];

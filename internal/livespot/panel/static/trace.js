@@ -19,8 +19,8 @@ export function trace(view) {
 
 function tone(steps) {
   if (steps.some((one) => one.state === "STOPPED")) return "bad";
-  // An open position has no result yet, which is no trouble.
-  return steps.some((one) => one.state === "WAITING" && one.name !== "result") ? "warn" : "good";
+  // An order that rests and a position that is open have no outcome yet, which is no trouble.
+  return steps.some((one) => one.state === "WAITING" && one.name === "intents") ? "warn" : "good";
 }
 
 function identified(id) {
