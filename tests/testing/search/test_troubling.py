@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from livespot.contracts.errors import AuditUnwritable, StoreBusy
 from livespot.contracts.redaction import Redactor
+from livespot.evidence.findings import judged
 from livespot.store.migrate import migrate
 from livespot.testing.clock import ManualClock
 from livespot.testing.search.plan import RunPlan, encoded, read_plan
-from livespot.testing.search.running import run_plan
+from livespot.testing.search.running import Outcome, run_plan
+from livespot.testing.search.tally import Tally
 from livespot.testing.search.trouble_kinds import TROUBLE_KINDS, drawn_troubles, power_cuts
 from livespot.testing.search.troubles import (
     TROUBLES,
@@ -153,3 +155,24 @@ def test_a_plan_with_troubles_survives_its_file(quiet_plan: RunPlan, tmp_path: P
     (tmp_path / "plan.json").write_text(encoded(plan), encoding="utf-8")
 
     assert read_plan(tmp_path / "plan.json") == plan
+
+
+def test_what_was_planned_and_never_hit_is_missing_from_the_tally() -> None:
+    looked = judged("I10", "Protected", 3, [])
+    idle = judged("I06", "Absence", 0, [])
+    tally = Tally()
+    tally.add(
+        Outcome(
+            seed=1,
+            findings=(looked, idle),
+            vacuous=False,
+            digest="",
+            planned={"disk.slow": 1, "actor.raise": 2},
+            fired={"disk.slow": 4, "actor.raise": 0},
+            kills=(),
+            cpu_ms=1,
+            virtual_ms=1,
+        )
+    )
+
+    assert tally.missing() == ["actor.raise never hit", "I06 saw nothing"]

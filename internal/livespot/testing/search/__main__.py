@@ -28,6 +28,8 @@ _SHRINK_BUDGET = 40
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave the run's files here.")
 @click.option("--shrink", is_flag=True, help="Make a failing plan smaller; print it.")
 @click.option("--coverage", is_flag=True, help="Print what fired and what the checks saw.")
+@click.option("--complete", is_flag=True,
+              help="Fail when what was planned never hit, or a check saw nothing.")  # fmt: skip
 @click.option("--scenario", multiple=True, help="kills: only this scenario.")
 @click.option("--at", type=click.Choice(["every", "commits"]), default="every", show_default=True,
               help="kills: every point, or those at commits and socket awaits.")  # fmt: skip

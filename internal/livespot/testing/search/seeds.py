@@ -28,8 +28,11 @@ def search_seeds(wanted: Wanted) -> int:
         click.echo("interrupted: what follows is what was done until then")
     if wanted.coverage:
         click.echo("\n".join(tally.coverage()))
+    missing = tally.missing() if wanted.complete else []
+    for what in missing:
+        click.echo(f"incomplete: {what}")
     click.echo(tally.last_line())
-    return 1 if tally.failed or tally.counted < wanted.seeds else 0
+    return 1 if tally.failed or missing or tally.counted < wanted.seeds else 0
 
 
 def _outcomes(wanted: Wanted, tally: Tally) -> Iterator[Outcome]:

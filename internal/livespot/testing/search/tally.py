@@ -23,6 +23,7 @@ class Tally:
     fired: Counter[str] = field(default_factory=Counter)
     active: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
+    known: set[str] = field(default_factory=set)
     kills: set[int] = field(default_factory=set)
     deaths: int = 0
     cpu_ms: int = 0
@@ -42,6 +43,7 @@ class Tally:
         self.planned.update(outcome.planned)
         self.fired.update({verb: count for verb, count in outcome.fired.items() if count})
         self.active.update(verb for verb, count in outcome.fired.items() if count)
+        self.known.update(finding.id for finding in outcome.findings)
         if not outcome.vacuous:
             self.seen.update(f.id for f in outcome.findings if f.looked_at)
         if outcome.violations:
@@ -56,6 +58,12 @@ class Tally:
             f"{sum(self.active.values())} verbs, once per run ({sum(self.fired.values())} hits), "
             f"kill points {len(self.kills)} (deaths {self.deaths})"
         )
+
+    def missing(self) -> list[str]:
+        """What was planned and never hit anything, and checks that never had anything to see."""
+        verbs = [f"{verb} never hit" for verb in sorted(self.planned) if not self.active[verb]]
+        checks = [f"{name} saw nothing" for name in sorted(self.known) if not self.seen[name]]
+        return verbs + checks
 
     def coverage(self) -> Iterator[str]:
         """Two tables: verbs (planned faults, runs in which they hit, hits) and checks."""

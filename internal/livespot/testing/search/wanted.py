@@ -22,6 +22,7 @@ class Wanted:
     keep: Path | None
     shrink: bool
     coverage: bool
+    complete: bool = False
     scenario: tuple[str, ...] = ()
     at: Literal["every", "commits"] = "every"
     stride: int = 1
