@@ -129,3 +129,27 @@ async def test_a_failed_reply_raises_at_the_asker() -> None:
 
     with pytest.raises(MailboxClosed):
         await reply.wait()
+
+
+async def test_waiting_for_a_while_ends_with_a_message_with_time_or_with_the_end() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 2, ManualClock())
+
+    assert await box.receive_within(0.01) is None
+    async with anyio.create_task_group() as group:
+        group.start_soon(box.send, 7)
+        assert await box.receive_within(30) == 7
+    await box.send(8)
+    assert await box.receive_within(0) == 8
+    box.close()
+    with pytest.raises(anyio.EndOfStream):
+        await box.receive_within(30)
+
+
+async def test_what_comes_after_a_wait_that_was_cancelled_is_not_lost() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 2, ManualClock())
+
+    with anyio.move_on_after(0.01):
+        await box.receive_within(30)
+    await box.send(1)
+
+    assert await box.receive_within(30) == 1

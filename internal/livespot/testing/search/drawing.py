@@ -7,13 +7,21 @@ from livespot.exchange.faults.plan import Fault
 from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
-from livespot.testing.search.scenes import ENTRY_MS, drawn_scene
+from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
 # The lives after the restarts of a short run, and how long faults may go on after its story.
 _SHORT_SETTLE_MS = 12_000
 _AFTER_STORY_MS = 12_000
+_LONG_STORY_MS = 960_000
+_RECORDED_PERCENT = 25
+# Otherwise a symbol would wait for five minutes after each trade.
+_EAGER: dict[str, str | int] = {
+    "risk.cooldown_seconds": 10,
+    "risk.max_trades_per_window": 20,
+    "risk.max_consecutive_losses": 20,
+}
 SETTLE_MS = 40_000
 _LEAD_MS = 110_000
 _MEAN_FAULTS = 6
@@ -109,11 +117,23 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
     return tuple(deaths)
 
 
-def _staged(seed: int) -> RunPlan:
-    """One trade in a market that was made up for it."""
-    dice = Dice(f"run {seed}")
+def _short(seed: int) -> RunPlan:
+    """One trade in a market that was made up for it: about five minutes in all."""
     after_ms = LIVENESS_MS + 2 * _SHORT_SETTLE_MS + _AFTER_STORY_MS
-    scene = drawn_scene(seed, after_ms=after_ms)
+    return _staged(seed, drawn_scene(seed, after_ms=after_ms), {})
+
+
+def _long(seed: int) -> RunPlan:
+    """Some ten trades of three symbols in twenty minutes; every fourth run is a recorded hour."""
+    if Dice(f"long {seed}").percent(_RECORDED_PERCENT):
+        return _recorded(seed)
+    after_ms = LIVENESS_MS + 2 * _SHORT_SETTLE_MS + _AFTER_STORY_MS
+    scene = drawn_play(seed, story_ms=_LONG_STORY_MS, after_ms=after_ms)
+    return _staged(seed, scene, _EAGER)
+
+
+def _staged(seed: int, scene: Scene, always: dict[str, str | int]) -> RunPlan:
+    dice = Dice(f"run {seed}")
     safety_ms = scene.story_ms + dice.between(1000, _AFTER_STORY_MS)
     symbols = tuple(staged.symbol for staged in scene.stage.symbols)
     stage = Stage(Dice(f"faults {seed}"), entry_ms=ENTRY_MS, safety_ms=safety_ms, symbols=symbols)
@@ -128,10 +148,10 @@ def _staged(seed: int) -> RunPlan:
         symbols=symbols,
         stage=scene.stage,
         shuffled=dice.percent(50),
-        settings=_settings(dice),
+        settings=always | _settings(dice),
         faults=() if quiet else _faults(stage),
         deaths=() if quiet else _deaths(dice, safety_ms),
     )
 
 
-DRAWS: Mapping[str, Callable[[int], RunPlan]] = {"short": _staged, "recorded": _recorded}
+DRAWS: Mapping[str, Callable[[int], RunPlan]] = {"short": _short, "long": _long}

@@ -9,5 +9,6 @@ from livespot.testing.search.wanted import Wanted
 # 0: no violation, and as many runs as were asked for said something.
 PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "short": search_seeds,
+    "long": search_seeds,
     "kills": search_kills,
 }

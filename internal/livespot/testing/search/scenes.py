@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from livespot.testing.search.dice import Dice
-from livespot.testing.search.stage import Leg, StagedSymbol, StagePlan
+from livespot.testing.search.stage import Leg, Shape, StagedSymbol, StagePlan
 from livespot.testing.search.staged_market import BILLS
 
 # A minute of samples and a decision: the default strategy enters about this long after its boot.
 ENTRY_MS = 66_000
-_AFTER_MS = 60_000
 # Variants of the past whose trend and range were found clear enough.
-_VARIANTS = {"rising": (4, 5, 6), "ranging": (0, 1, 2)}
+VARIANTS: Mapping[Shape, tuple[int, ...]] = {"rising": (4, 5, 6), "ranging": (0, 1, 2)}
 _EVENING = 20
 
 
@@ -35,15 +36,48 @@ class _Filling:
 
 
 def drawn_scene(seed: int, *, after_ms: int) -> Scene:
-    """The market of a seed's run; `after_ms` is how long the run goes on after the story."""
+    """One trade, seldom two; `after_ms` is how long the run goes on after the story."""
     dice = Dice(f"scene {seed}")
-    pair = dice.percent(15)
-    names = _picked(dice, 2 if pair else 1)
-    symbols, ends = zip(*(_symbol(dice, name) for name in names), strict=True)
-    story_ms = max(ends)
-    start_ms = _begin(dice)
+    names = _picked(dice, 2 if dice.percent(15) else 1)
+    symbols = tuple(_symbol(dice, name, _lead(dice)) for name in names)
+    return _scene(dice, seed, symbols, after_ms)
+
+
+def drawn_play(seed: int, *, story_ms: int, after_ms: int) -> Scene:
+    """Three symbols whose prices come back again and again, so that each is traded several times.
+
+    The last act begins before `story_ms`.
+    """
+    dice = Dice(f"play {seed}")
+    symbols = tuple(_long_symbol(dice, name, story_ms) for name in _picked(dice, 3))
+    return _scene(dice, seed, symbols, after_ms)
+
+
+def _scene(dice: Dice, seed: int, symbols: tuple[StagedSymbol, ...], after_ms: int) -> Scene:
+    story_ms = max(_length(staged.legs) for staged in symbols)
     stage = StagePlan(seed=seed, end_ms=story_ms + after_ms, symbols=symbols)
-    return Scene(stage=stage, story_ms=story_ms, start_ms=start_ms)
+    return Scene(stage=stage, story_ms=story_ms, start_ms=_begin(dice))
+
+
+def _long_symbol(dice: Dice, name: str, story_ms: int) -> StagedSymbol:
+    staged = _symbol(dice, name, _lead(dice))
+    legs = staged.legs
+    while _length(legs) < story_ms:
+        back = -sum(leg.bps for leg in legs)
+        pause = Leg(ms=dice.between(10_000, 60_000), bps=0)
+        another = _FILLINGS[dice.pick(tuple(_FILLINGS))](dice).legs
+        returned = Leg(ms=dice.between(10_000, 30_000), bps=back)
+        legs = (*legs, returned, pause, *another, *_sequels(dice))
+    return msgspec.structs.replace(staged, legs=legs)
+
+
+def _length(legs: tuple[Leg, ...]) -> int:
+    return sum(leg.ms for leg in legs)
+
+
+def _lead(dice: Dice) -> Leg:
+    """Until about the first entry."""
+    return Leg(ms=dice.between(ENTRY_MS - 6000, ENTRY_MS + 4000), bps=0)
 
 
 def _begin(dice: Dice) -> int:
@@ -58,16 +92,14 @@ def _picked(dice: Dice, count: int) -> list[str]:
     return [left.pop(dice.between(0, len(left) - 1)) for _ in range(count)]
 
 
-def _symbol(dice: Dice, name: str) -> tuple[StagedSymbol, int]:
-    """A symbol and when its story ends."""
-    shape = dice.pick(("rising", "ranging"))
+def _symbol(dice: Dice, name: str, lead: Leg) -> StagedSymbol:
+    shape = dice.pick(tuple(VARIANTS))
     filling = _FILLINGS[dice.pick(tuple(_FILLINGS))](dice)
-    lead = Leg(ms=dice.between(ENTRY_MS - 6000, ENTRY_MS + 4000), bps=0)
     legs = (lead, *filling.legs, *_sequels(dice))
-    staged = StagedSymbol(
+    return StagedSymbol(
         symbol=name,
-        shape="rising" if shape == "rising" else "ranging",
-        variant=dice.pick(_VARIANTS[shape]),
+        shape=shape,
+        variant=dice.pick(VARIANTS[shape]),
         plain_stops=dice.percent(50),
         below_bps=dice.between(28, 60),
         spread_x100=dice.between(100, 600),
@@ -79,7 +111,6 @@ def _symbol(dice: Dice, name: str) -> tuple[StagedSymbol, int]:
         print_ms=dice.between(1000, 3000),
         legs=legs,
     )
-    return staged, sum(leg.ms for leg in legs)
 
 
 def _at_once(dice: Dice) -> _Filling:
@@ -137,6 +168,6 @@ def _sequels(dice: Dice) -> Iterator[Leg]:
             yield Leg(ms=dice.between(5000, 20_000), bps=dice.between(60, 150))
             yield Leg(ms=dice.between(5000, 20_000), bps=-dice.between(80, 260))
         case "fallen":
-            yield Leg(ms=dice.between(200, 1500), bps=-dice.between(150, 600))
+            yield Leg(ms=dice.between(200, 1500), bps=-dice.between(150, 400))
         case _:
             yield Leg(ms=dice.between(5000, 30_000), bps=dice.between(-15, 15))

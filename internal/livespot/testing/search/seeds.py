@@ -12,7 +12,7 @@ from livespot.testing.search.tally import Tally
 from livespot.testing.search.wanted import Wanted
 
 # A killed life keeps some megabytes until its process ends.
-_RUNS_PER_PROCESS = 50
+_RUNS_PER_PROCESS = 100
 # Seeds drawn for each run asked for before the search gives up finding runs that say anything.
 _PATIENCE = 4
 

@@ -20,6 +20,8 @@ _EMA_CANDLES, _EMA_PERIOD, _CANDLE = 40, 20, 5
 _UNIT = 1_000_000
 _RISE_PER_MINUTE, _RISING_MINUTES = 200, 36 * 60
 _RISE_BEFORE = 20
+# So that the day shows a rise even after the deepest fall: else nobody would listen any more.
+_STEP, _STEP_ENDED, _STEP_MINUTES = 70_000, 20 * 60, 3 * 60
 _DIP = (30, 17_000)
 # (amplitude, period in minutes): each frame sees as much up as down.
 _WAVES = ((6000, 120), (2500, 30), (2500, 10))
@@ -107,9 +109,10 @@ def _rising() -> Iterator[int]:
 
 
 def _ranging(end: int) -> Iterator[int]:
-    """Waves within waves around a nearly level price; the day must show a little rise."""
+    """Waves within waves around a level price, after a step up early in the day."""
     for left in range(MINUTES, -1, -1):
-        yield -left * 12 + sum(_wave(end - left, period, height) for height, period in _WAVES)
+        before = min(max(0, left - _STEP_ENDED), _STEP_MINUTES) * _STEP // _STEP_MINUTES
+        yield -before + sum(_wave(end - left, period, height) for height, period in _WAVES)
 
 
 def _wave(minute: int, period: int, height: int) -> int:
