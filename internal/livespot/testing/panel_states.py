@@ -361,9 +361,9 @@ async def hostile(scene: Scene, text: str) -> Scene:
         connection.execute("UPDATE cycle_selections SET symbol = ? WHERE rank = 2", (text,))
         connection.execute("UPDATE decisions SET symbol = ? WHERE symbol = 'ETHUSDT'", (text,))
         connection.execute(
-            "UPDATE ai_gate_events SET verdict = 'ERROR', model = ?1, error_code = ?1, "
-            "error_detail_redacted = ?1, patch_redacted = ?1",
-            (text,),
+            "UPDATE ai_gate_events SET verdict = 'ERROR', model = ?, error_code = ?, "
+            "error_detail_redacted = ?, patch_redacted = ?",
+            (text,) * 4,
         )
         connection.commit()
     return scene
