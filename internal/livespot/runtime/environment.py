@@ -15,6 +15,7 @@ from livespot.rules.alert_webhook import address_problem, hidden_parts
 from livespot.runtime.core_dumps import forbid_core_dumps
 
 NAMES = ("BINANCE_API_KEY", "BINANCE_API_SECRET", "OPENAI_API_KEY")
+_NOTIFY = "NOTIFY_SOCKET"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,11 @@ def read_secrets(dotenv: Path) -> Secrets:
     )
 
 
+def take_notify_address() -> str:
+    """Where a service manager listens, empty without one; no child process inherits it."""
+    return os.environ.pop(_NOTIFY, "")
+
+
 def webhook_file(settings: AlertSettings, beside: Path) -> Path:
     """Where the address is kept; `beside` is the path of the `.env` file."""
     return beside.parent / Path(settings.webhook).expanduser()
@@ -85,8 +91,8 @@ def read_webhook(settings: AlertSettings, beside: Path) -> Secret:
 
 
 def environment_of_a_child() -> dict[str, str]:
-    """What a process we start may inherit: everything except the three secrets."""
-    return {name: value for name, value in os.environ.items() if name not in NAMES}
+    """What a process we start may inherit: all but the secrets and the service manager's socket."""
+    return {name: value for name, value in os.environ.items() if name not in (*NAMES, _NOTIFY)}
 
 
 def _read_dotenv(path: Path) -> dict[str, str | None]:

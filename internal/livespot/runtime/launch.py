@@ -33,7 +33,7 @@ from livespot.runtime.config import LoadedSettings
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SystemEntropy
-from livespot.runtime.environment import Secrets
+from livespot.runtime.environment import Secrets, take_notify_address
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.paths import Paths, prompts_directory
@@ -41,6 +41,7 @@ from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
 from livespot.runtime.run_records import Birth, begin
 from livespot.runtime.send_gate import SendGate
+from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.swap_rehearsal import proven_only
 from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
@@ -56,6 +57,7 @@ from livespot.venue.signing import load_signer
 from livespot.venue.sockets import WebsocketsTransport
 
 _TOKEN_DIGITS = 32
+_NOTICE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class Launch:
     span_seconds: float | None = None
     inputs: RunInputs | None = None
     entropy: Entropy = field(default_factory=SystemEntropy)
+    notice: ServiceNotice = field(default_factory=lambda: ServiceNotice(""))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +109,8 @@ async def run_launch(launch: Launch) -> ExitCode:
     launch = replace(launch, loaded=proven_only(launch.loaded, launch.mode, paths.rehearsals))
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
-    with disk.lock(paths.lock, _note(launch)):
+    with ServiceNotice(take_notify_address()) as notice, disk.lock(paths.lock, _note(launch)):
+        launch = replace(launch, notice=notice)
         _refuse_moved(paths)
         require_current(status(paths.database))
         ledger = LedgerQueries(ReadOnlyDatabase(paths.database))
@@ -215,19 +219,34 @@ async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen_for_signals, system)
         tasks.start_soon(launch.watch, running)
+        tasks.start_soon(_tell_service_manager, launch.notice, system)
         tasks.start_soon(complete_killed, running.paths, system.house.wires.governor.offer)
         tasks.start_soon(bundle_incidents, running.paths, running.run_id, system.house.gate)
         if launch.span_seconds is not None:
             tasks.start_soon(_end_after, launch.span_seconds, system)
-        code = await _system(tasks, system)
+        code = await _system(tasks, system, launch.notice)
     return code  # noqa: RET504  the group may swallow its own cancellation
 
 
-async def _system(tasks: TaskGroup, system: System) -> ExitCode:
+async def _system(tasks: TaskGroup, system: System, notice: ServiceNotice) -> ExitCode:
     try:
-        return await system.run()
+        return await system.run(task_status=notice)
     finally:
         tasks.cancel_scope.cancel()
+
+
+async def _tell_service_manager(notice: ServiceNotice, system: System) -> None:
+    """Every change of mode, and that the end has begun."""
+    told, wanted = None, system.ending.wanted
+    while not wanted.is_set():
+        mode = system.house.gate.mode
+        if mode is not told:
+            notice.mode(mode)
+            told = mode
+        with SystemClock().move_on_after(_NOTICE_SECONDS):
+            await wanted.wait()
+    notice.mode(system.house.gate.mode)
+    notice.stopping()
 
 
 async def _listen_for_signals(system: System) -> None:
@@ -291,6 +310,7 @@ def _watchdog(launch: Launch) -> Callable[[Heartbeats, SendGate], Watchdog]:
             pause_ms=health.loop_stuck_ms_pause,
             kill_ms=health.watchdog_kill_ms,
             note=launch.paths.crash_note,
+            alive=launch.notice.alive,
         )
 
     return build

@@ -17,6 +17,8 @@ from livespot.contracts.vocabulary import SysMode
 from livespot.runtime.send_gate import SendGate
 
 _CHECK_SECONDS = 0.1
+# A manager that waits minutes needs no more than a word a second.
+_CHECKS_PER_WORD = 10
 
 
 class Heartbeats:
@@ -53,7 +55,8 @@ class Watchdog:
     """Watches one heartbeat, the loop's own tick.
 
     Past `pause_ms` it closes the send gate from outside; past `kill_ms` it writes a crash note with
-    every thread's stack and ends the process, so that the service manager restarts it.
+    every thread's stack and ends the process, so that the service manager restarts it. While the
+    loop is in time, `alive` is called about once a second.
     """
 
     heartbeats: Heartbeats
@@ -61,6 +64,7 @@ class Watchdog:
     pause_ms: int
     kill_ms: int
     note: Path
+    alive: Callable[[], None] = lambda: None
     worst_ms: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -81,11 +85,15 @@ class Watchdog:
 
     def _watch(self) -> None:
         shouted = False
+        checks = 0
         while not self._stop.wait(_CHECK_SECONDS):
             overdue = self.heartbeats.overdue_ms().get("loop", 0)
             self.worst_ms = max(self.worst_ms, overdue)
             if overdue < self.pause_ms:
                 shouted = False
+                checks += 1
+                if checks % _CHECKS_PER_WORD == 0:
+                    self.alive()
                 continue
             if self.gate.entries_open:
                 self.gate.set(SysMode.PAUSE)
