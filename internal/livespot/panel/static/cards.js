@@ -2,7 +2,7 @@
 
 import { el, freshness, since, svg } from "/static/dom.js";
 import { age, bytes, count, number, share, words } from "/static/format.js";
-import { badge, bar, codes, empty, intentState, labelled, opener, pair, severity, spark, table } from "/static/parts.js";
+import { badge, bar, empty, intentState, labelled, opener, severity, spark, table } from "/static/parts.js";
 
 const RANKS = { INFO: 0, WARN: 1, CRIT: 2 };
 // Samples come every ten seconds.

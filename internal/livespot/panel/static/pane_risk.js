@@ -2,7 +2,7 @@
 
 import { curves } from "/static/curves.js";
 import { drawingWidth, el, since } from "/static/dom.js";
-import { age, amount, number, share, signed, tone, words } from "/static/format.js";
+import { age, amount, number, signed, tone, words } from "/static/format.js";
 import { badge, bar, codes, empty, fact, pair, table, unknowns } from "/static/parts.js";
 
 const HOLDS = { COOLDOWN: "cool-down", STREAK: "losing streak", CHURN: "too many mutations", QUARANTINE: "quarantine" };
