@@ -96,7 +96,7 @@ function said(state) {
     el("div", {}, "No sign of life for ", old, `. Last one at ${utc(now)} UTC, in ${header.sysmode || "no mode"}${header.mode ? `, ${header.mode}` : ""}. Everything below is what it last said.`),
     el("ul", {}, held(latest.positions).map((line) => el("li", {}, line)),
       el("li", {}, "What happened: ", el("code", {}, "livespot status")),
-      el("li", {}, "Start it again: ", el("code", {}, RESTART[header.mode] || RESTART.SIM), ". The start checks every order before it trades; this page comes back by itself.")),
+      el("li", {}, "Start it again", RESTART[header.mode] ? [": ", el("code", {}, RESTART[header.mode])] : " the way you did before", ". The start checks every order before it trades; this page comes back by itself.")),
   ];
 }
 
