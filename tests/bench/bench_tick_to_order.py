@@ -192,6 +192,7 @@ class _Floor:
             raise ValueError("the recorded window knows its symbol")
         self.info = info
         self.link = market_feed._Link(symbols=(_SYMBOL,))
+        self.session = market_feed._Session(opened_ms=0)
         self.known = self.state.known
         self.known.windows[_SYMBOL] = self.window
         self.watch = signaller._Watch(mode=SysMode.NORMAL)
@@ -205,7 +206,7 @@ class _Floor:
     async def order_of(self, raw: bytes, group: TaskGroup) -> bytes:
         """One tick all the way; every step is the one the runtime takes."""
         slow: deque[market_feed._Slow] = deque()
-        self.feed.take(raw, self.link, slow)
+        self.feed.take(raw, self.link, slow, self.session)
         for book in await self.books.receive_all():
             self.window.take_book(book)
         built = self.state._snapshots(self.known, (_SYMBOL,))

@@ -39,6 +39,7 @@ class _Market:
     sha256: str = ""
     start_ms: int = RIG_MS
     end_ms: int | None = None
+    warm_up_minutes: int = 0
 
     def warm(self, now_ms: int, step: int) -> bool:
         return False
