@@ -191,8 +191,8 @@ class _Floor:
         if info is None:
             raise ValueError("the recorded window knows its symbol")
         self.info = info
-        self.link = market_feed._Link(symbols=(_SYMBOL,))
         self.session = market_feed._Session(opened_ms=0)
+        self.link = market_feed._Link(symbols=(_SYMBOL,), session=self.session)
         self.known = self.state.known
         self.known.windows[_SYMBOL] = self.window
         self.watch = signaller._Watch(mode=SysMode.NORMAL)
