@@ -255,9 +255,7 @@ class Scanner:
         scan.lingering = {s: until for s, until in scan.lingering.items() if now < until}
         symbols = dict.fromkeys((*wanted, *scan.lingering))
         await self.feed.send(
-            AttachmentWanted(
-                symbols=tuple(symbols), watched=watched, held=tuple(sorted(scan.held))
-            )
+            AttachmentWanted(symbols=tuple(symbols), watched=watched, held=tuple(sorted(scan.held)))
         )
 
     async def _features(self, symbols: tuple[str, ...]) -> tuple[DeepFeatures, ...] | None:

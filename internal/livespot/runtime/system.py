@@ -157,9 +157,7 @@ class System:
         for name, actor in crew.crew(self.plan, self.seams, self.house, worst):
             await domain.start(self._supervised(name, actor).run)
         if self.seams.panel is not None:
-            panel = Aside(
-                name="panel", actor=self.seams.panel, governor=self.house.wires.governor
-            )
+            panel = Aside(name="panel", actor=self.seams.panel, governor=self.house.wires.governor)
             domain.start_soon(panel.run)
         for name, actor in (
             ("recovery", crew.recovery(self.plan, self.seams, self.house)),
