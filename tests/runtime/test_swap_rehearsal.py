@@ -13,7 +13,6 @@ from livespot.contracts.errors import LocalRefusal
 from livespot.contracts.orders import CancelReplaceAnswer, CancelReplaceRequest
 from livespot.contracts.secret import Secret
 from livespot.contracts.settings import ExitSettings, Settings
-from livespot.contracts.vocabulary import Mode
 from livespot.exchange.service import serve_exchange
 from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET, ApiKey, ExchangeSettings
 from livespot.exchange.state_file import ExchangeAddress
@@ -147,7 +146,7 @@ def test_swaps_stand_in_the_settings_only_where_they_are_proven(
     wanted = Settings(exit=ExitSettings(trailing_policy=policy))
     loaded = rehashed(load_settings(None, path=""), wanted)
 
-    found = proven_only(loaded, Mode.SIM, path)
+    found = proven_only(loaded, EMBEDDED, path)
 
     assert found.settings.exit.trailing_policy == effective
     assert (found.config_hash == loaded.config_hash) == (effective == policy)

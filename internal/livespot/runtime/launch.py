@@ -42,7 +42,6 @@ from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_
 from livespot.runtime.run_records import Birth, begin
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.service_notice import ServiceNotice
-from livespot.runtime.swap_rehearsal import proven_only
 from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
 from livespot.runtime.watchdog import Heartbeats, Watchdog
@@ -106,7 +105,6 @@ async def run_launch(launch: Launch) -> ExitCode:
     alerts = launch.loaded.settings.alerts
     webhook = usable_webhook(alerts, paths.dotenv, tell=launch.announce, clock=launch.clock)
     launch = replace(launch, secrets=replace(launch.secrets, webhook=webhook))
-    launch = replace(launch, loaded=proven_only(launch.loaded, launch.mode, paths.rehearsals))
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
     with ServiceNotice(take_notify_address()) as notice, disk.lock(paths.lock, _note(launch)):

@@ -10,6 +10,7 @@ from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.loops import run_loop
 from livespot.runtime.paths import Paths
 from livespot.runtime.run_evidence import finish
+from livespot.runtime.swap_rehearsal import proven_only
 
 
 def run_live(
@@ -34,7 +35,7 @@ def run_live(
     launch = Launch(
         mode=Mode.LIVE,
         paths=paths,
-        loaded=loaded,
+        loaded=proven_only(loaded, loaded.settings.venue.rest_url, paths.rehearsals),
         secrets=secrets,
         clock=SystemClock(),
         account_label=account_label,

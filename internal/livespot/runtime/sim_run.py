@@ -27,6 +27,7 @@ from livespot.runtime.simulation import (
     stop_exchange,
 )
 from livespot.runtime.simulation_journal import read_rows
+from livespot.runtime.swap_rehearsal import EMBEDDED, proven_only
 from livespot.store.migrate import migrate
 
 
@@ -83,7 +84,7 @@ async def _traded(
         Launch(
             mode=Mode.SIM,
             paths=order.paths,
-            loaded=loaded,
+            loaded=proven_only(loaded, EMBEDDED, order.paths.rehearsals),
             secrets=demo_secrets(),
             clock=found.clock,
             account_label="simulation",

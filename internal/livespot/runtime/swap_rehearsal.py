@@ -24,11 +24,10 @@ from livespot.contracts.orders import (
     OrderUpdate,
 )
 from livespot.contracts.ports import Clock
-from livespot.contracts.settings import ExitSettings, Settings
+from livespot.contracts.settings import ExitSettings
 from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport
 from livespot.contracts.vocabulary import (
     ListKind,
-    Mode,
     OrderType,
     Side,
     TimeInForce,
@@ -85,11 +84,6 @@ async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
     return _found(stage, symbol, answer)
 
 
-def venue_name(mode: Mode, settings: Settings) -> str:
-    """Under what name a rehearsal on this run's venue is kept."""
-    return EMBEDDED if mode is Mode.SIM else settings.venue.rest_url
-
-
 def keep(path: Path, rehearsal: Rehearsal) -> None:
     """Add a result to the file; the newest of a venue counts."""
     kept = [*read(path), rehearsal]
@@ -111,12 +105,10 @@ def is_proven(path: Path, venue: str) -> bool:
     return bool(mine) and mine[-1].proven
 
 
-def proven_only(loaded: LoadedSettings, mode: Mode, path: Path) -> LoadedSettings:
+def proven_only(loaded: LoadedSettings, venue: str, path: Path) -> LoadedSettings:
     """Settings in which VIRTUAL stands only where a rehearsal has proved it, else OFF."""
     exits = loaded.settings.exit
-    unproven = exits.trailing_policy == TrailingMode.VIRTUAL and not is_proven(
-        path, venue_name(mode, loaded.settings)
-    )
+    unproven = exits.trailing_policy == TrailingMode.VIRTUAL and not is_proven(path, venue)
     if not unproven:
         return loaded
     fixed = msgspec.structs.replace(exits, trailing_policy=TrailingMode.OFF.value)
