@@ -170,3 +170,24 @@ def test_an_attached_list_carries_the_trailing_take_profit_above_and_a_plain_sto
     assert (request.above.price is None) == (request.above.type is OrderType.TAKE_PROFIT)
     assert request.below.stop_price == decision.exit_plan.sl_price
     assert request.below.trailing_delta is None
+
+
+@pytest.mark.parametrize(("slots", "fits"), [(1, False), (2, True)])
+def test_an_entry_without_a_list_needs_room_for_both_waiting_legs(slots: int, fits: bool) -> None:
+    decision = decided()
+    tight = msgspec.structs.replace(decision.constraints, max_num_algo_orders=slots)
+    draft = EntryDraft(
+        intent_id="oi_entry",
+        decision=decision,
+        qty=D("1.000"),
+        attempt=0,
+        order_type=OrderType.LIMIT_MAKER,
+        info=a_symbol(order_types=AT_MARKET, constraints=tight),
+        base_fee_bps=10,
+        recv_window_ms=1500,
+        now_ms=NOW_MS,
+    )
+
+    mutation = entry_mutation(draft, ExitSettings(attach="SEPARATE"))
+
+    assert isinstance(mutation, Mutation) is fits

@@ -15,14 +15,19 @@ from livespot.rules.quantize import (
 
 
 def check_slots(
-    request: OrderRequest | ListRequest, standing: Iterable[OrderView], constraints: Constraints
+    request: OrderRequest | ListRequest,
+    standing: Iterable[OrderView],
+    constraints: Constraints,
+    *,
+    algo_legs: int = 1,
 ) -> OrderRefused | None:
     """Count what stands on the symbol and what comes; None when the exchange has room for it.
 
-    A plain buy is counted with the two legs that will have to protect it.
+    A plain buy is counted with the two legs that will have to protect it, of which `algo_legs`
+    wait for a trigger: the stop, and the take-profit too where it trails.
     """
     living = [order for order in standing if not order.status.is_terminal]
-    orders, algo_orders = _needed(request)
+    orders, algo_orders = _needed(request, algo_legs)
     orders += len(living)
     algo_orders += sum(is_algo(order.type) for order in living)
     if orders_fit(constraints, orders=orders, algo_orders=algo_orders):
@@ -35,11 +40,11 @@ def check_slots(
     )
 
 
-def _needed(request: OrderRequest | ListRequest) -> tuple[int, int]:
+def _needed(request: OrderRequest | ListRequest, algo_legs: int) -> tuple[int, int]:
     if isinstance(request, ListRequest):
         legs = (request.above, request.below)
         working = 1 if request.working is not None else 0
         return len(legs) + working, sum(is_algo(leg.type) for leg in legs)
     if request.side is Side.BUY:
-        return PROTECTED_ENTRY_ORDERS, 1
+        return PROTECTED_ENTRY_ORDERS, algo_legs
     return 1, int(is_algo(request.type))

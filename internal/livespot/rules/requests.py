@@ -31,6 +31,7 @@ from livespot.contracts.vocabulary import (
     OrderType,
     Side,
     TimeInForce,
+    TrailingMode,
 )
 from livespot.rules.intent_ids import derived_intent_id
 from livespot.rules.order_slots import check_slots
@@ -195,7 +196,10 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
     )
     kind = attached_kind(draft.info, settings)
     if kind is None or draft.order_type is not OrderType.LIMIT_MAKER:
-        return check_slots(working, draft.standing, constraints) or _entry(draft, working, ())
+        native = draft.decision.exit_plan.trailing_mode is TrailingMode.NATIVE
+        legs = 2 if native else 1
+        crowded = check_slots(working, draft.standing, constraints, algo_legs=legs)
+        return crowded or _entry(draft, working, ())
     return _attached(draft, working, kind, settings)
 
 
