@@ -6,11 +6,7 @@ from pathlib import Path
 import msgspec
 
 from livespot.actors.mail import StopAsked
-from livespot.contracts.audit import AuditEntry
-from livespot.contracts.canonical import canonical_json
-from livespot.contracts.decision import Decision
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, Position
-from livespot.contracts.records import DecisionRow, SnapshotRow
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
@@ -22,9 +18,8 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.runtime.mailboxes import Reply
-from livespot.testing.execution_bench import Bench, a_decision, bench
-from livespot.testing.ledger_rows import draft, fresh
-from livespot.testing.market_values import a_snapshot
+from livespot.testing.execution_bench import a_decision, bench, remember
+from livespot.testing.ledger_rows import fresh
 from livespot.testing.position_bench import PositionBench, position_bench
 from livespot.testing.scripted_venue import DROP_REQUEST, refused
 
@@ -268,34 +263,6 @@ async def test_a_fill_booked_before_recovery_is_adopted_and_protected_only_once(
         assert position.qty == order.orig_qty - order.orig_qty / 1000
         assert position.phase is PositionPhase.PROTECTED
         assert len(own_lists(b)) == 1
-
-
-async def remember(b: Bench, decision: Decision) -> None:
-    """The signal actor's part: snapshot and decision are on disk before an entry is approved."""
-    snapshot = a_snapshot(b.settings)
-    stored = SnapshotRow(
-        snapshot_id=snapshot.snapshot_id,
-        snapshot_hash=snapshot.snapshot_hash,
-        symbol=snapshot.symbol,
-        cycle_id=decision.cycle_id,
-        exchange_time_ms=snapshot.exchange_time_ms,
-        snapshot_json=canonical_json(snapshot).decode(),
-        at_ms=1,
-    )
-    row = DecisionRow(
-        decision_id=decision.decision_id,
-        cycle_id=decision.cycle_id,
-        symbol=decision.symbol,
-        outcome="PROPOSED",
-        snapshot_id=decision.snapshot_id,
-        edge_score_x10000=decision.edge_score_x10000,
-        edge_bps_expected=decision.edge_bps_expected,
-        reasons=decision.reasons,
-        decision_json=canonical_json(decision).decode(),
-        original_decision_id="",
-        at_ms=1,
-    )
-    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(stored, row)))
 
 
 async def test_what_the_bid_does_not_take_goes_at_market_and_ends_as_a_stop_loss(

@@ -130,7 +130,12 @@ class EntryDesk:
             opened=True,
         )
         self._cases[decision.symbol] = case
-        opened = EntryOpened(decision=decision, order_intent_id=intent.order_intent_id, at_ms=now)
+        opened = EntryOpened(
+            decision=decision,
+            order_intent_id=intent.order_intent_id,
+            at_ms=now,
+            taken_over=True,
+        )
         await tell(self._ports.position, opened)
         await self._feed(case, engine.Halted(reason=ReasonCode.BOOT_RECOVERY))
         if tracked is not None:

@@ -210,11 +210,12 @@ class RecheckAsked:
 
 
 class EntryOpened(Message, frozen=True):
-    """The first intent of an entry is durable (CREATED); binds the reserve. To risk, position."""
+    """An entry's first intent is durable: binds the reserve; one `taken_over` may have fills."""
 
     decision: Decision
     order_intent_id: str
     at_ms: int
+    taken_over: bool = False
 
 
 class EntryEnded(Message, frozen=True):

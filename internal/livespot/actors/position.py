@@ -53,7 +53,7 @@ from livespot.actors.position_case import (
     take_fill,
     take_settlement,
 )
-from livespot.actors.position_recovery import RecoverySources, adopt, recover
+from livespot.actors.position_recovery import RecoverySources, adopt, recover, take_over
 from livespot.actors.sending import tell
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditPort
@@ -262,6 +262,9 @@ class PositionKeeper:
                     ),
                 )
             return ()
+        if message.taken_over:
+            desk.cases[decision.symbol] = await take_over(desk, self._sources(), message)
+            return (decision.symbol,)
         info = desk.infos.get(decision.symbol)
         desk.cases[decision.symbol] = Case(
             holding=replace(

@@ -164,7 +164,8 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
     info = desk.infos.get(holding.symbol)
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
     tp_price, sl_price = exit_prices(holding)
-    stop_market = info is None or OrderType.STOP_LOSS in info.order_types
+    # Not every symbol takes a stop at market; before its rules are known, the form all take.
+    stop_market = info is not None and OrderType.STOP_LOSS in info.order_types
     trail = holding.trail
     native = trail is not None and trail.mode is TrailingMode.NATIVE
     return Scene(

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from livespot.actors.mail import FillBooked, RecoverySummary
+from livespot.actors.mail import EntryOpened, FillBooked, RecoverySummary
 from livespot.actors.position_case import Case, Desk
 from livespot.contracts.decision import Decision
 from livespot.contracts.errors import LivespotError, NoSuchOrder, PayloadInvalid, Refused, Transient
@@ -49,7 +49,7 @@ async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
     for row in await sources.ledger.open_positions():
         known = desk.cases.get(row.symbol)
         if known is not None and known.holding.decision_id == row.decision_id:
-            # Already taken up, by a fill that arrived before the question: what it has asked for
+            # Already taken up, by news that arrived before the question: what it has asked for
             # since must not be forgotten.
             continue
         case = desk.cases[row.symbol] = await _from_row(desk, sources, row)
@@ -71,6 +71,19 @@ async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Ca
     case = await _from_decision(desk, sources, message.decision_id, message.order_intent_id)
     if case is not None:
         desk.cases[message.fill.symbol] = case
+    return case
+
+
+async def take_over(desk: Desk, sources: RecoverySources, message: EntryOpened) -> Case:
+    """An entry that outlived its process: with what it had bought, which nobody reports again."""
+    decision = message.decision
+    for row in await sources.ledger.open_positions():
+        if row.decision_id == decision.decision_id:
+            case = await _from_row(desk, sources, row)
+            break
+    else:
+        case = await _from_ledger(desk, sources, decision, message.order_intent_id)
+    await _verify(sources, case)
     return case
 
 
@@ -97,6 +110,15 @@ async def _from_decision(
     decision = await _decision(sources, decision_id)
     if decision is None:
         return None
+    case = await _from_ledger(desk, sources, decision, entry_intent_id)
+    await _verify(sources, case)
+    return case
+
+
+async def _from_ledger(
+    desk: Desk, sources: RecoverySources, decision: Decision, entry_intent_id: str
+) -> Case:
+    """A position without a row: as decided, with the fills that were booked."""
     info = desk.infos.get(decision.symbol)
     holding = opened(
         decision,
@@ -104,11 +126,9 @@ async def _from_decision(
         base_asset=desk.base_asset(decision.symbol, sources.quote_asset),
         constraints=info.constraints if info is not None else None,
     )
-    for item in await sources.ledger.fills_of_decision(decision_id):
+    for item in await sources.ledger.fills_of_decision(decision.decision_id):
         holding = book(holding, await _booked(sources, item))
-    case = Case(holding=holding, recovered=True)
-    await _verify(sources, case)
-    return case
+    return Case(holding=holding, recovered=True)
 
 
 async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:

@@ -22,8 +22,11 @@ from livespot.actors.mail import (
     SnapshotsBuilt,
     SymbolsLearned,
 )
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.canonical import canonical_json
 from livespot.contracts.decision import Costs, Decision, RiskVerdict
 from livespot.contracts.ports import Alarm, Scope
+from livespot.contracts.records import DecisionRow, SnapshotRow
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import AuditSettings, Settings
 from livespot.contracts.vocabulary import Mode, SysMode, Verdict
@@ -36,7 +39,7 @@ from livespot.runtime.send_gate import SendGate
 from livespot.store.queries import LedgerQueries
 from livespot.store.trail import JsonlTrail
 from livespot.testing.inline_store import InlineDatabase, InlineReader
-from livespot.testing.ledger_rows import RUN
+from livespot.testing.ledger_rows import RUN, draft
 from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
 from livespot.testing.risk_values import an_entry
 from livespot.testing.scripted_venue import ScriptedVenue
@@ -205,6 +208,34 @@ def an_approval(bench_: Bench) -> ApprovedEntry:
         snapshot=a_snapshot(bench_.settings),
         approved_at_ms=bench_.clock.now_ms(),
     )
+
+
+async def remember(b: Bench, decision: Decision) -> None:
+    """The signal actor's part: snapshot and decision are on disk before an entry is approved."""
+    snapshot = a_snapshot(b.settings)
+    stored = SnapshotRow(
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_hash=snapshot.snapshot_hash,
+        symbol=snapshot.symbol,
+        cycle_id=decision.cycle_id,
+        exchange_time_ms=snapshot.exchange_time_ms,
+        snapshot_json=canonical_json(snapshot).decode(),
+        at_ms=1,
+    )
+    row = DecisionRow(
+        decision_id=decision.decision_id,
+        cycle_id=decision.cycle_id,
+        symbol=decision.symbol,
+        outcome="PROPOSED",
+        snapshot_id=decision.snapshot_id,
+        edge_score_x10000=decision.edge_score_x10000,
+        edge_bps_expected=decision.edge_bps_expected,
+        reasons=decision.reasons,
+        decision_json=canonical_json(decision).decode(),
+        original_decision_id="",
+        at_ms=1,
+    )
+    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(stored, row)))
 
 
 @asynccontextmanager
