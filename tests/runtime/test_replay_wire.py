@@ -139,6 +139,34 @@ def test_a_refused_connection_names_its_reason() -> None:
     _World(refuses).run(client)
 
 
+def test_a_connection_cut_before_it_was_accepted_was_refused_by_nobody() -> None:
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()
+
+    async def client(world: _World) -> None:
+        world.loop.call_at_ns(50_000_000, world.wire.cut, None)
+        with pytest.raises(Unreachable, match="before it was accepted"):
+            async with world.wire.connect(_WS):
+                pass
+
+    _World(silent).run(client)
+
+
+def test_a_connection_closed_instead_of_accepted_is_throttled_like_a_403() -> None:
+    async def closes(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+
+    async def client(world: _World) -> None:
+        with pytest.raises(Throttled) as caught:
+            async with world.wire.connect(_WS):
+                pass
+        assert caught.value.retry_after_ms == 60_000
+
+    _World(closes).run(client)
+
+
 def test_a_cut_loses_what_is_on_its_way_on_both_sides() -> None:
     left: list[str] = []
 

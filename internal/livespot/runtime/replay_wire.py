@@ -203,13 +203,16 @@ class _Line:
         self.down: Pipe[bytes] = Pipe(loop, latency)
         self._greeted = False
         self._accepted = False
-        self._refusal = 403
+        # 0 until the server has declined: a connection that is lost before was refused by nobody.
+        self._refusal = 0
         self._retry_after = ""
 
     def require_accepted(self) -> None:
         """Raises `Throttled` or `Unreachable` when the server declined."""
         if self._accepted:
             return
+        if not self._refusal:
+            raise Unreachable("the connection was lost before it was accepted")
         if self._refusal not in _DEFAULT_RETRY_MS:
             raise Unreachable(f"the connection was refused with {self._refusal}")
         stated = int(self._retry_after) * 1000 if self._retry_after.isdigit() else 0
@@ -242,6 +245,8 @@ class _Line:
                 self._refusal = message["status"]
                 self._retry_after = _texts(message["headers"]).get("retry-after", "")
             case "websocket.close":
+                # Closing before accepting is how a server says 403.
+                self._refusal = self._refusal or 403
                 self.answered.set()
                 self.down.close()
             case _:
