@@ -6,8 +6,9 @@ Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged`
 Owns: the mode chart and the send gate.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 import anyio
@@ -78,6 +79,40 @@ class ModeReceiver(Protocol):
     async def send(self, message: ModeChanged) -> None: ...
 
 
+class AlertLog:
+    """Counts repeats, so that one condition alerts once per minute, not once per tick."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
+
+    def is_news(self, alert: Alert, now_ms: int) -> bool:
+        """Whether it should be heard: it has not come inside its window yet."""
+        return self._window(alert, now_ms)[1] == 0
+
+    def note(self, alert: Alert, now_ms: int) -> None:
+        """It has been said, or counts as repeated."""
+        first_ms, count = self._window(alert, now_ms)
+        self._seen[alert.code, alert.symbol] = (first_ms, count + 1)
+
+    def _window(self, alert: Alert, now_ms: int) -> tuple[int, int]:
+        first_ms, count = self._seen.get((alert.code, alert.symbol), (now_ms, 0))
+        return (first_ms, count) if now_ms - first_ms <= _ALERT_WINDOW_MS else (now_ms, 0)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one life of the governor leaves to the next in the same process.
+
+    Signals are told once, when they change: a restarted governor that had to hear them all anew
+    would stay in a mode without a cause, or leave one whose cause persists. `state` is None until
+    the first mode was entered; `commands` were taken from their files and not carried out yet.
+    """
+
+    state: Weighing | None = None
+    alerts: AlertLog = field(default_factory=AlertLog)
+    commands: deque[OperatorCommand] = field(default_factory=deque)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governor:
     run_id: str
@@ -94,38 +129,71 @@ class Governor:
     announce: Callable[[Alert], None]
     leave: Callable[[ModeChanged], None]
     beat: Callable[[], None]
+    memory: Memory = field(default_factory=Memory)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Govern until cancelled. Raises nothing of its own: an unwritable audit is a PAUSE."""
-        now = self.clock.now_ms()
-        chart: ModeChart = ModeChart(start_value=self.start_mode)
+        """Govern until cancelled. Raises nothing of its own: an unwritable audit is a PAUSE.
+
+        Whatever ends it closes the gate for entries; run again, it goes on from its memory.
+        """
+        memory = self.memory
+        try:
+            state = await (self._begin() if memory.state is None else self._take_over(memory.state))
+            chart: ModeChart = ModeChart(start_value=state.mode)
+            # That it broke is weighed before anybody can say that it is back.
+            memory.state = state = await self._weigh(chart, state, memory.alerts)
+            task_status.started()
+            message = self.inbox.unfinished()
+            while True:
+                while message is not None:
+                    memory.state = state = await self._take(state, message, memory.alerts)
+                    message = self.inbox.receive_nowait()
+                memory.state = state = await self._weigh(chart, state, memory.alerts)
+                self.beat()
+                memory.state = state = await self._poll(state, memory.alerts)
+                message = await self.inbox.receive_within(_POLL_SECONDS)
+        finally:
+            if self.gate.mode is SysMode.NORMAL:
+                self.gate.set(SysMode.DEGRADE)
+
+    async def _begin(self) -> Weighing:
         state = Weighing(mode=self.start_mode, held=self.start_mode is SysMode.PAUSE)
-        for signal in _boot_signals(now):
+        for signal in _boot_signals(self.clock.now_ms()):
             state = sysmode.absorb(state, signal)
         self.gate.set(self.start_mode)
-        alerts = AlertLog()
-        await self._enter(state, self.start_mode, self.start_mode, alerts)
-        task_status.started()
-        while True:
-            self.beat()
-            state = await self._poll(state, alerts)
-            message = await self.inbox.receive_within(_POLL_SECONDS)
-            while message is not None:
-                state = await self._take(state, message, alerts)
-                message = self.inbox.receive_nowait()
-            state = await self._weigh(chart, state, alerts)
+        await self._enter(state, self.start_mode, self.start_mode, self.memory.alerts)
+        return state
 
-    async def _poll(self, state: Weighing, alerts: "AlertLog") -> Weighing:
+    async def _take_over(self, left: Weighing) -> Weighing:
+        """The state as it was left, with its end as a reason; the mode is told again, unaudited.
+
+        A life may have broken between a change's audit and the last who had to hear of it.
+        """
         now = self.clock.now_ms()
-        for command in self.control.take_commands(now):
-            state = await self._obey(state, command, alerts)
+        change = ModeChanged(
+            mode=left.mode,
+            previous=left.mode,
+            reasons=(ReasonCode.ACTOR_RESTARTED,),
+            active=sysmode.ordered_reasons(left.active.values()),
+            at_ms=now,
+        )
+        await self._broadcast(change)
+        return sysmode.absorb(replace(left, booting=False), _broke_signal(now))
+
+    async def _poll(self, state: Weighing, alerts: AlertLog) -> Weighing:
+        now = self.clock.now_ms()
+        commands = self.memory.commands
+        commands.extend(self.control.take_commands(now))
+        while commands:
+            state = await self._obey(state, commands[0], alerts)
+            commands.popleft()
         if self.control.stop_file_present():
             key = (SignalKind.OPERATOR, "STOP file")
             if key not in state.active:
                 state = sysmode.absorb(state, _stop_signal(now))
         return state
 
-    async def _take(self, state: Weighing, message: GovernorInbox, alerts: "AlertLog") -> Weighing:
+    async def _take(self, state: Weighing, message: GovernorInbox, alerts: AlertLog) -> Weighing:
         match message:
             case HealthSignal():
                 stamped = (
@@ -142,9 +210,7 @@ class Governor:
             case _:
                 assert_never(message)
 
-    async def _obey(
-        self, state: Weighing, command: OperatorCommand, alerts: "AlertLog"
-    ) -> Weighing:
+    async def _obey(self, state: Weighing, command: OperatorCommand, alerts: AlertLog) -> Weighing:
         outcome = "accepted"
         now = self.clock.now_ms()
         match command.action:
@@ -187,7 +253,7 @@ class Governor:
             return "refused: the process is shutting down"
         return "refused: risk did not take it in time" if scope.cancelled_caught else ""
 
-    async def _weigh(self, chart: ModeChart, state: Weighing, alerts: "AlertLog") -> Weighing:
+    async def _weigh(self, chart: ModeChart, state: Weighing, alerts: AlertLog) -> Weighing:
         if state.mode is SysMode.PAUSE and not state.held:
             target = max(
                 SysMode.DEGRADE,
@@ -218,7 +284,7 @@ class Governor:
         return replace(moved, mode=SysMode.PAUSE, held=True)
 
     async def _enter(
-        self, state: Weighing, mode: SysMode, previous: SysMode, alerts: "AlertLog"
+        self, state: Weighing, mode: SysMode, previous: SysMode, alerts: AlertLog
     ) -> bool:
         """Audit the move, open the gate when it loosens, tell everybody; False if not durable."""
         now = self.clock.now_ms()
@@ -265,24 +331,29 @@ class Governor:
             self.announce(alert)
         if not durable and sysmode.STRICTNESS[mode] < sysmode.STRICTNESS[previous]:
             return False
+        self.memory.state = state
         self.gate.set(mode)
+        await self._broadcast(change)
+        return durable
+
+    async def _broadcast(self, change: ModeChanged) -> None:
         for receiver in self.receivers:
             with self.clock.move_on_after(_BROADCAST_SECONDS) as scope:
                 await receiver.send(change)
             if scope.cancelled_caught:
-                self.announce(_unreached(receiver.name, now))
-        if mode is SysMode.EXIT:
+                self.announce(_unreached(receiver.name, change.at_ms))
+        if change.mode is SysMode.EXIT:
             self.leave(change)
-        return durable
 
-    async def _raise(self, alert: Alert, alerts: "AlertLog") -> None:
+    async def _raise(self, alert: Alert, alerts: AlertLog) -> None:
         stamped = (
             alert if alert.at_ms else msgspec.structs.replace(alert, at_ms=self.clock.now_ms())
         )
-        count = alerts.note(stamped, self.clock.monotonic_ms())
-        if count == 1:
-            await self._commit(alert_entry(stamped, Stage.STATE_UPDATE, count=count))
+        now = self.clock.monotonic_ms()
+        if alerts.is_news(stamped, now):
+            await self._commit(alert_entry(stamped, Stage.STATE_UPDATE, count=1))
             self.announce(stamped)
+        alerts.note(stamped, now)
 
     async def _commit(self, *entries: AuditEntry) -> bool:
         try:
@@ -300,22 +371,6 @@ class Governor:
             self.gate.set(SysMode.PAUSE)
             return False
         return True
-
-
-class AlertLog:
-    """Counts repeats, so that one condition alerts once per minute, not once per tick."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
-
-    def note(self, alert: Alert, now_ms: int) -> int:
-        """How often this alert came inside its window; 1 means it should be heard."""
-        key = (alert.code, alert.symbol)
-        first_ms, count = self._seen.get(key, (now_ms, 0))
-        if now_ms - first_ms > _ALERT_WINDOW_MS:
-            first_ms, count = now_ms, 0
-        self._seen[key] = (first_ms, count + 1)
-        return count + 1
 
 
 _SEVERITIES = {
@@ -354,6 +409,18 @@ def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
             detail="the start checklist has not passed yet",
             at_ms=now_ms,
         ),
+    )
+
+
+def _broke_signal(now_ms: int) -> HealthSignal:
+    """As the supervisor says it, and withdraws it once this life governs."""
+    return HealthSignal(
+        kind=SignalKind.ACTOR,
+        level=SignalLevel.DEGRADE,
+        reason=ReasonCode.ACTOR_FAILED,
+        source="governor",
+        detail="the governor broke; it goes on from what it knew",
+        at_ms=now_ms,
     )
 
 

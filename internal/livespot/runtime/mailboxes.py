@@ -44,6 +44,7 @@ class Mailbox(Generic[T]):
         self.capacity = capacity
         self._clock = clock
         self._items: deque[tuple[int, T]] = deque()
+        self._in_hand: T | None = None
         self._arrived = anyio.Event()
         self._room = anyio.Event()
         self._closed = False
@@ -68,6 +69,7 @@ class Mailbox(Generic[T]):
 
     async def receive(self) -> T:
         """The oldest message. Raises `anyio.EndOfStream` once closed and drained."""
+        self._in_hand = None
         while not self._items:
             if self._closed:
                 raise anyio.EndOfStream
@@ -80,6 +82,7 @@ class Mailbox(Generic[T]):
 
         Raises `anyio.EndOfStream` once closed and drained.
         """
+        self._in_hand = None
         if not self._items and not self._closed:
             self._arrived = anyio.Event()
             alarm = self._clock.alarm(seconds, self._arrived.set)
@@ -95,7 +98,13 @@ class Mailbox(Generic[T]):
 
     def receive_nowait(self) -> T | None:
         """The oldest message, or None when there is none."""
+        self._in_hand = None
         return self._take() if self._items else None
+
+    def unfinished(self) -> T | None:
+        """The message taken last, if whoever took it has not come back for another; given once."""
+        message, self._in_hand = self._in_hand, None
+        return message
 
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""
@@ -134,6 +143,7 @@ class Mailbox(Generic[T]):
 
     def _take(self) -> T:
         _, message = self._items.popleft()
+        self._in_hand = message
         self._room.set()
         return message
 

@@ -47,7 +47,8 @@ class Supervised:
     is gone and `rebuild` must restore it from the ledger; the others in DEGRADE. `demands` are the
     kinds of signal that only this actor sends: what a dead life still asks for, nobody withdraws,
     so it is withdrawn before the rebuild, which asks anew for what holds. An actor that returns has
-    failed, unless it `ends` when its work is done.
+    failed, unless it `ends` when its work is done. Of the governor itself, which `governs`, nobody
+    reads the mailbox until it is back: what does not fit there now, nobody waits to say.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Supervised:
     rebuild: Callable[[], Awaitable[None]] = nothing_to_rebuild
     demands: tuple[SignalKind, ...] = ()
     ends: bool = False
+    governs: bool = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve for ever, or until done. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
@@ -111,8 +113,8 @@ class Supervised:
                 f"actor {self.name!r} failed {len(failures)} times in ten minutes: {cause}"
             ) from error
         level = SignalLevel.PAUSE if self.critical else SignalLevel.DEGRADE
-        await self.governor.send(self._signal(level, ReasonCode.ACTOR_FAILED, cause))
-        await self.governor.send(
+        await self._tell(self._signal(level, ReasonCode.ACTOR_FAILED, cause))
+        await self._tell(
             Alert(
                 severity=Severity.CRIT if self.critical else Severity.WARN,
                 code=ReasonCode.ACTOR_FAILED,
@@ -120,6 +122,12 @@ class Supervised:
                 text=f"{self.name} failed and is restarted: {cause}",
             )
         )
+
+    async def _tell(self, message: HealthSignal | Alert) -> None:
+        if self.governs:
+            self.governor.offer(message)
+        else:
+            await self.governor.send(message)
 
     def _withdrawn(self, kind: SignalKind) -> HealthSignal:
         return HealthSignal(

@@ -189,6 +189,7 @@ class System:
             rebuild=rebuilds.get(name, nothing_to_rebuild),
             demands=_DEMANDS.get(name, ()),
             ends=ends,
+            governs=name == "governor",
         )
 
     def _rebuild(

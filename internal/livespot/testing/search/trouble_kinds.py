@@ -21,8 +21,6 @@ from livespot.testing.search.troubles import (
 )
 
 _ACTORS: tuple[ActorName, ...] = get_args(ActorName)
-# A governor that is restarted loses its place; until it does not, it is only held up.
-_MORTAL = tuple(name for name in _ACTORS if name != "governor")
 # Whoever protects must not be held up for longer than a position may be bare.
 _URGENT = ("execution", "position")
 _LONGEST_URGENT_MS = 3500
@@ -52,11 +50,11 @@ TROUBLE_KINDS: Mapping[str, Callable[[Dice], tuple[What, int]]] = {
     ),
     "database-held": lambda dice: (DiskBusy(), dice.scaled(20, _LONGEST_BUSY_MS)),
     "actor-raises": lambda dice: (
-        ActorRaises(actor=dice.pick(_MORTAL), nth=dice.between(1, 50)),
+        ActorRaises(actor=dice.pick(_ACTORS), nth=dice.between(1, 50)),
         1,
     ),
     "actor-returns": lambda dice: (
-        ActorReturns(actor=dice.pick(_MORTAL), nth=dice.between(1, 50)),
+        ActorReturns(actor=dice.pick(_ACTORS), nth=dice.between(1, 50)),
         1,
     ),
     "actor-stalls": _stalled,
