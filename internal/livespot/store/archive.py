@@ -2,7 +2,9 @@
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +99,7 @@ def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
         shutil.copyfile(backup / name, place)
         if _sha256(place) != manifest.files[name]:
             raise PreflightFailed(f"the copy of {name} is not whole, so nothing was replaced")
+    _keep_log(staging / DATABASE)
     incoming = sorted(path.name for path in staging.iterdir())
     moved = [name for name in (*_KEPT, "data", "logs") if (var / name).exists()]
     if moved:
@@ -107,6 +110,12 @@ def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
         (staging / name).replace(var / name)
     staging.rmdir()
     return tuple(moved)
+
+
+def _keep_log(database: Path) -> None:
+    """A backup is one file without a write-ahead log; a run wants the log back, and doctor asks."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _beside(var: Path) -> Iterator[Path]:
