@@ -153,7 +153,9 @@ def venue_of(b: ReconcileBench) -> FlakyVenue:
     return venue
 
 
-def plant(b: ReconcileBench, client_id: str, order_id: int = 900) -> None:
+def plant(
+    b: ReconcileBench, client_id: str, order_id: int = 900, placed_ms: int | None = None
+) -> None:
     """An order on the account that this program's ledger knows nothing of."""
     now = b.inner.clock.now_ms()
     b.inner.venue.orders_by_id[order_id] = OrderView(
@@ -171,7 +173,7 @@ def plant(b: ReconcileBench, client_id: str, order_id: int = 900) -> None:
         orig_qty=D(1),
         executed_qty=D(0),
         cumulative_quote=D(0),
-        exchange_time_ms=now,
+        exchange_time_ms=now if placed_ms is None else placed_ms,
         local_received_ms=now,
     )
 
@@ -205,6 +207,7 @@ async def test_fills_of_a_sweep_that_broke_off_are_swept_again(
         order = venue.working_buys()[0]
         venue.fill(order.order_id, str(order.orig_qty))
         source = Reading(
+            begun_ms=0,
             settings=inner.settings,
             clock=clock,
             server_clock=FixedOffset(clock),
@@ -281,7 +284,7 @@ async def test_an_order_of_our_shape_without_a_row_pauses_on_the_second_read(
     tmp_path: Path,
 ) -> None:
     async with reconcile_bench(fresh(tmp_path)) as b:
-        plant(b, client_order_id("oi_lost"))
+        plant(b, client_order_id("oi_lost"), placed_ms=0)
         await b.look()
         assert b.demands() == []
         b.inner.clock.step(2500)
@@ -289,6 +292,35 @@ async def test_an_order_of_our_shape_without_a_row_pauses_on_the_second_read(
         await b.look()
 
         assert b.demands() == [SignalLevel.PAUSE]
+        assert b.diffs()[-1]["score_x10000"] == 50_000
+        (alert,) = [
+            a for a in b.inner.heard(b.actor.governor, Alert) if a.code == "DRIFT_LIMIT_EXCEEDED"
+        ]
+        assert alert.reasons == (
+            ReasonCode.DRIFT_LIMIT_EXCEEDED,
+            ReasonCode.FOREIGN_ORDER_DETECTED,
+        )
+        assert b.inner.venue.sent == []
+
+
+async def test_an_order_of_our_shape_placed_while_we_run_is_called_a_second_instance(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, client_order_id("oi_theirs"))
+        await b.look()
+        b.inner.clock.step(2500)
+
+        await b.look()
+
+        signals = b.inner.heard(b.actor.governor, HealthSignal)
+        assert SignalLevel.PAUSE in {s.level for s in signals if s.kind is SignalKind.DRIFT}
+        (alert,) = [
+            a for a in b.inner.heard(b.actor.governor, Alert) if a.code == "DRIFT_LIMIT_EXCEEDED"
+        ]
+        assert ReasonCode.SECOND_INSTANCE in alert.reasons
+        assert "another process" in alert.text
+        assert b.inner.venue.sent == []
 
 
 async def test_drift_that_ends_withdraws_its_demand(tmp_path: Path) -> None:
@@ -416,6 +448,7 @@ async def test_how_long_ago_an_order_moved_is_told_by_the_exchanges_clock(
         order = venue.working_buys()[0]
         venue.fill(order.order_id, str(order.orig_qty))
         source = Reading(
+            begun_ms=0,
             settings=inner.settings,
             clock=clock,
             server_clock=FixedOffset(clock, offset_ms),

@@ -3,6 +3,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.ids import client_order_id
 from livespot.contracts.orders import Balance, OrderView, Position
 from livespot.contracts.settings import ReconcileSettings
@@ -64,9 +65,31 @@ def test_more_executed_at_the_exchange_is_a_missing_fill() -> None:
 def test_a_stranger_counts_by_whose_it_seems_to_be(
     client_id: str, score: int, mismatch: str
 ) -> None:
-    found = drift.stranger(an_order(client_order_id=client_id, orig_client_order_id=""))
+    seen = an_order(client_order_id=client_id, orig_client_order_id="")
+    found = drift.stranger(seen, begun_ms=seen.exchange_time_ms + 1)
 
     assert (found.score_x10000, found.mismatch) == (score, mismatch)
+    assert found.reason is ReasonCode.FOREIGN_ORDER_DETECTED
+
+
+@pytest.mark.parametrize(
+    ("client_id", "executed", "reason"),
+    [
+        pytest.param(client_order_id("oi_x"), 0, ReasonCode.SECOND_INSTANCE, id="placed-now"),
+        pytest.param(
+            client_order_id("oi_x"), 1, ReasonCode.FOREIGN_ORDER_DETECTED, id="may-have-moved-now"
+        ),
+        pytest.param("web_abc", 0, ReasonCode.FOREIGN_ORDER_DETECTED, id="the-operators"),
+    ],
+)
+def test_an_unknown_order_of_our_shape_placed_while_we_run_is_another_processs(
+    client_id: str, executed: int, reason: ReasonCode
+) -> None:
+    seen = an_order(
+        client_order_id=client_id, orig_client_order_id="", executed_qty=Decimal(executed)
+    )
+
+    assert drift.stranger(seen, begun_ms=seen.exchange_time_ms).reason is reason
 
 
 def test_a_believed_stop_that_is_not_on_the_book_counts_fifty_thousand() -> None:

@@ -21,7 +21,7 @@ def _budget(limit: int = 100) -> tuple[ManualClock, WeightBudget]:
     ("priority", "ceiling"),
     [
         (Priority.SCAN, 80),
-        (Priority.ENTRY, 90),
+        (Priority.ENTRY, 95),
         (Priority.QUERY, 95),
         (Priority.PROTECTION, 100),
     ],
@@ -43,7 +43,7 @@ def test_spending_never_passes_the_ceiling_of_who_spends(
     spends: list[tuple[int, Priority]],
 ) -> None:
     _, budget = _budget()
-    ceilings = {Priority.SCAN: 80, Priority.ENTRY: 90, Priority.QUERY: 95, Priority.PROTECTION: 100}
+    ceilings = {Priority.SCAN: 80, Priority.ENTRY: 95, Priority.QUERY: 95, Priority.PROTECTION: 100}
 
     for weight, priority in spends:
         before = budget.used_weight

@@ -86,6 +86,7 @@ class State:
     told: set[tuple[str, str, str]] = field(default_factory=set)
     level: SignalLevel = SignalLevel.CLEAR
     failures: int = 0
+    begun_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Reconciler:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
-        state = State()
+        state = State(begun_ms=self.server_clock.server_now_ms())
         # What an earlier life complained of it would never withdraw; this one looks for itself.
         await self._tell_level(SignalLevel.CLEAR, 0)
         task_status.started()
@@ -227,9 +228,9 @@ class Reconciler:
         self, state: State, wanted: set[str], now: int
     ) -> tuple[list[ReconcileDiff], frozenset[str]]:
         agenda, watch = state.agenda, state.watch
-        source = self._source()
+        source = self._source(state)
         whole = "" in wanted or now >= agenda.orders_ms
-        believed = await self._believed()
+        believed = await self._believed(source)
         active = {s.order.symbol for s in believed} | set(watch.positions)
         agenda.active = bool(active)
         symbols = active if whole else active & wanted | (wanted - {""})
@@ -272,7 +273,7 @@ class Reconciler:
         base = self.settings.reconcile.rest_interval_ms
         return base * factor if agenda.stream_live else base
 
-    def _source(self) -> Reading:
+    def _source(self, state: State) -> Reading:
         return Reading(
             settings=self.settings,
             clock=self.clock,
@@ -283,12 +284,13 @@ class Reconciler:
             risk=self.risk,
             position=self.position,
             beat=self.beat,
+            begun_ms=state.begun_ms,
         )
 
-    async def _believed(self) -> tuple[StoredOrder, ...]:
+    async def _believed(self, source: Reading) -> tuple[StoredOrder, ...]:
         reply: Reply[tuple[StoredOrder, ...]] = Reply()
         await tell(self.execution, OrdersAsked(reply=reply))
-        return await self._source().bounded(reply.wait)
+        return await source.bounded(reply.wait)
 
     def _postpone(self, state: State, error: Exception) -> None:
         """Try everything again soon, later with each failure, never before the exchange allows."""
@@ -338,7 +340,7 @@ class Reconciler:
         )
         row = ReconcileRow(report=report, cycle_id="")
         await self.audit.record(AuditEntry(draft=draft, records=(row,)))
-        await self._demand(state, drift.level_of(findings.confirmed, limits), score)
+        await self._demand(state, findings.confirmed, score)
 
     async def _record_diffs(self, state: State, findings: drift.Findings) -> None:
         """Each difference is an event when it is first corrected, and when it first counts."""
@@ -356,7 +358,7 @@ class Reconciler:
                 stage=Stage.RECONCILE_REST,
                 ts_ms=self.clock.now_ms(),
                 symbol=diff.symbol,
-                reasons=(ReasonCode.RECONCILE_DIFF_DETECTED,),
+                reasons=tuple(dict.fromkeys((ReasonCode.RECONCILE_DIFF_DETECTED, diff.reason))),
                 data={
                     "mismatch": diff.mismatch,
                     "subject": diff.subject,
@@ -368,7 +370,8 @@ class Reconciler:
             )
             await self.audit.commit(AuditEntry(draft=draft))
 
-    async def _demand(self, state: State, level: SignalLevel, score: int) -> None:
+    async def _demand(self, state: State, diffs: tuple[ReconcileDiff, ...], score: int) -> None:
+        level = drift.level_of(diffs, self.settings.reconcile)
         if level is state.level:
             return
         state.level = level
@@ -378,8 +381,8 @@ class Reconciler:
         alert = Alert(
             severity=Severity.CRIT if level is SignalLevel.PAUSE else Severity.WARN,
             code=ReasonCode.DRIFT_LIMIT_EXCEEDED,
-            reasons=(ReasonCode.DRIFT_LIMIT_EXCEEDED, ReasonCode.RECONCILE_DIFF_DETECTED),
-            text=f"belief and exchange differ by a score of {score}",
+            reasons=drift.reasons_of(diffs),
+            text=_told(diffs, score),
             at_ms=at_ms,
         )
         await tell(self.governor, alert)
@@ -403,3 +406,10 @@ class Reconciler:
         )
         await tell(self.governor, signal)
         return signal.at_ms
+
+
+def _told(diffs: tuple[ReconcileDiff, ...], score: int) -> str:
+    text = f"belief and exchange differ by a score of {score}"
+    if any(diff.reason is ReasonCode.SECOND_INSTANCE for diff in diffs):
+        return f"{text}: another process is placing orders on this account"
+    return text

@@ -57,7 +57,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The exchange's side of the comparison. Every read is bounded; the heart beats meanwhile."""
+    """The exchange's side of the comparison. Every read is bounded; the heart beats meanwhile.
+
+    `begun_ms` is the exchange's time at which this life began.
+    """
 
     settings: Settings
     clock: Clock
@@ -68,6 +71,7 @@ class Reading:
     risk: Mailbox[RiskInbox]
     position: Mailbox[PositionInbox]
     beat: Callable[[], None]
+    begun_ms: int
 
     async def bounded(self, call: Callable[[], Awaitable[T]]) -> T:
         """One read within its time limit. Raises what the read raises, or `Unreachable`."""
@@ -112,7 +116,7 @@ class Reading:
             watch.strangers[key] = alias is None
         foreign = watch.strangers[key]
         await self._pass_on(view, fetch_fills=not foreign and view.executed_qty > 0)
-        return [drift.stranger(view)] if foreign else []
+        return [drift.stranger(view, begun_ms=self.begun_ms)] if foreign else []
 
     async def everything(
         self, watch: Watch, believed: Iterable[StoredOrder]

@@ -98,7 +98,10 @@ class ExposureWanted(Message, frozen=True):
 
 
 class ReconcileDiff(Message, frozen=True):
-    """One difference between belief and the exchange; `before` is ours, `after` is REST's."""
+    """One difference between belief and the exchange; `before` is ours, `after` is REST's.
+
+    `reason` says more than that they differ, where more is known.
+    """
 
     mismatch: str
     symbol: str
@@ -107,6 +110,7 @@ class ReconcileDiff(Message, frozen=True):
     after: str
     score_x10000: int
     corrected: bool
+    reason: ReasonCode = ReasonCode.RECONCILE_DIFF_DETECTED
 
 
 class ReconcileReport(Message, frozen=True):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from livespot.contracts.amounts import ZERO
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.ids import is_own_client_order_id
 from livespot.contracts.orders import Balance, Fill, OrderView, Position
 from livespot.contracts.settings import ReconcileSettings
 from livespot.contracts.system import ReconcileDiff
-from livespot.contracts.vocabulary import OrderType, PositionPhase, Side, SignalLevel
+from livespot.contracts.vocabulary import OrderStatus, OrderType, PositionPhase, Side, SignalLevel
 from livespot.rules.order_state import merge
 
 ORDER_STATE_DRIFT = "ORDER_STATE_DRIFT"
@@ -108,9 +109,16 @@ def order_missing(known: OrderView) -> ReconcileDiff:
     )
 
 
-def stranger(seen: OrderView) -> ReconcileDiff:
-    """An open order without a ledger row: the operator's, or one of ours that we cannot explain."""
+def stranger(seen: OrderView, *, begun_ms: int) -> ReconcileDiff:
+    """An open order without a ledger row: the operator's, or one of ours that we cannot explain.
+
+    Of our shape and placed after this run began, at `begun_ms` of the exchange's clock, it is
+    another process's; older ones are what a lost ledger leaves behind, and so may be those that
+    moved since.
+    """
     own = is_own_client_order_id(seen.own_id)
+    untouched = seen.status is OrderStatus.NEW and seen.executed_qty == 0
+    placed_since = untouched and seen.exchange_time_ms >= begun_ms
     return ReconcileDiff(
         mismatch=ORDER_STATE_DRIFT if own else FOREIGN_ORDER,
         symbol=seen.symbol,
@@ -119,6 +127,11 @@ def stranger(seen: OrderView) -> ReconcileDiff:
         after=f"{seen.side} {seen.orig_qty:f} {seen.status}",
         score_x10000=_UNKNOWN_OWN if own else _FOREIGN,
         corrected=False,
+        reason=(
+            ReasonCode.SECOND_INSTANCE
+            if own and placed_since
+            else ReasonCode.FOREIGN_ORDER_DETECTED
+        ),
     )
 
 
@@ -230,6 +243,12 @@ def level_of(diffs: Iterable[ReconcileDiff], limits: ReconcileSettings) -> Signa
     if score >= limits.drift_degrade_score_x10000:
         return SignalLevel.DEGRADE
     return SignalLevel.CLEAR
+
+
+def reasons_of(diffs: Iterable[ReconcileDiff]) -> tuple[ReasonCode, ...]:
+    """What a demand made of these differences is because of, the score itself first."""
+    told = (diff.reason for diff in diffs if diff.score_x10000)
+    return tuple(dict.fromkeys((ReasonCode.DRIFT_LIMIT_EXCEEDED, *told)))
 
 
 def _differs(

@@ -25,11 +25,11 @@ class Priority(IntEnum):
     SCAN = 3
 
 
-# Up to how much of the minute each may fill; entries give way before reads that guard positions.
+# Up to how much of the minute each may fill: the last twentieth is for protection alone.
 _CEILING_PCT = {
     Priority.PROTECTION: 100,
     Priority.QUERY: 95,
-    Priority.ENTRY: 90,
+    Priority.ENTRY: 95,
     Priority.SCAN: 80,
 }
 
