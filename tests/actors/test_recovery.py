@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import msgspec
+import pytest
 
 from livespot.actors.mail import OrdersAsked, PositionsAsked, RecoverAsked, RecoverySummary
 from livespot.actors.recovery import BootRecovery
@@ -44,6 +45,7 @@ class Theatre:
         *,
         previous: LastRun | None = None,
         positions: Callable[[int], tuple[Position, ...]] = lambda _: (),
+        held_by: tuple[ReasonCode, ...] = (),
         **summaries: RecoverySummary,
     ) -> None:
         self.clock = ManualClock()
@@ -68,6 +70,7 @@ class Theatre:
             reconciler=self._boxes["reconciler"],
             governor=self._boxes["governor"],
             beat=lambda: None,
+            held_by=held_by,
         )
 
     async def run(self) -> None:
@@ -157,3 +160,16 @@ async def test_an_exchange_that_contradicts_the_ledger_pauses(tmp_path: Path) ->
 
     assert levels(stage.told())[1] is SignalLevel.PAUSE
     assert stage.audit.entries[0].draft.data["choice"] == "AMBIGUOUS_PAUSE"
+
+
+@pytest.mark.parametrize("code", [ReasonCode.DB_ROLLBACK_DETECTED, ReasonCode.ACTOR_FAILED])
+async def test_a_run_begun_in_pause_says_why_a_person_should_look(
+    tmp_path: Path, code: ReasonCode
+) -> None:
+    stage = Theatre(fresh(tmp_path), held_by=(code,))
+
+    await stage.run()
+
+    crit = [m for m in stage.told() if isinstance(m, Alert) and m.severity == "CRIT"]
+    assert [alert.code for alert in crit] == [code]
+    assert crit[0].text

@@ -168,6 +168,31 @@ async def test_a_crash_loop_boots_in_pause(life: _Life) -> None:
     assert birth.start_mode is SysMode.PAUSE
 
 
+async def test_a_crash_loop_is_on_record_with_its_reason(life: _Life) -> None:
+    for _ in range(3):
+        await life.killed_run()
+
+    birth = await life.birth()
+
+    assert birth.held_by == (ReasonCode.ACTOR_FAILED,)
+    assert entries_of(birth)[-1].draft.reasons == (ReasonCode.ACTOR_FAILED,)
+
+
+async def test_a_database_put_back_to_an_earlier_state_boots_in_pause(life: _Life) -> None:
+    """It may have lost rows of orders that stand: nothing is bought until a person has looked."""
+    birth = await life.birth(TrailRepair(removed=3, unknown=2))
+
+    assert birth.held_by == (ReasonCode.DB_ROLLBACK_DETECTED,)
+    assert birth.start_mode is SysMode.PAUSE
+
+
+async def test_a_trail_that_only_lags_holds_nobody(life: _Life) -> None:
+    birth = await life.birth(TrailRepair(added=2))
+
+    assert birth.held_by == ()
+    assert birth.start_mode is SysMode.DEGRADE
+
+
 async def test_crashes_of_long_ago_are_no_crash_loop(life: _Life) -> None:
     for _ in range(3):
         await life.killed_run()

@@ -47,12 +47,24 @@ T = TypeVar("T")
 _ASK_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 2.0
 _BEAT_SECONDS = 0.25
+_HELD = {
+    ReasonCode.DB_ROLLBACK_DETECTED: (
+        "the audit trail holds events that the database has lost: it was put back to an earlier "
+        "state, and orders may stand that it does not know"
+    ),
+    ReasonCode.ACTOR_FAILED: (
+        "too many runs ended without saying so within ten minutes: find out why, then resume"
+    ),
+}
 _BARE = frozenset({PositionPhase.OPENING, PositionPhase.UNPROTECTED, PositionPhase.CLOSING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootRecovery:
-    """`previous` is the run before this one, read before this run's row was written."""
+    """`previous` is the run before this one, read before this run's row was written.
+
+    `held_by` is why this run was begun in PAUSE whatever is found.
+    """
 
     mode: Mode
     settings: Settings
@@ -65,10 +77,13 @@ class BootRecovery:
     reconciler: Mailbox[ReconcilerInbox]
     governor: Mailbox[GovernorInbox]
     beat: Callable[[], None]
+    held_by: tuple[ReasonCode, ...] = ()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Recover, decide, and watch until the recovery demand can be withdrawn; then return."""
         await self._demand(SignalLevel.DEGRADE, ReasonCode.BOOT_RECOVERY, "recovering")
+        for code in self.held_by:
+            await self._alert(Severity.CRIT, code, _HELD[code])
         task_status.started()
         facts = await self._recover()
         outcome = decide(facts)

@@ -87,6 +87,7 @@ def recovery(plan: Plan, seams: Seams, house: House) -> Actor:
         audit=seams.writer,
         ledger=seams.ledger,
         previous=plan.birth.last,
+        held_by=plan.birth.held_by,
         execution=house.wires.execution,
         position=house.wires.position,
         reconciler=house.wires.reconciler,

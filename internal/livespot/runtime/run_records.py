@@ -31,8 +31,8 @@ class RepairableTrail(Protocol):
 class Birth:
     """What a run knows when it begins: its name, its predecessor, and the mode it boots in.
 
-    `start_mode` is PAUSE when the last run was left in PAUSE, and when it is one of too many quick
-    crashes; else DEGRADE. `silence` is what the exchange asked of an earlier run.
+    `start_mode` is PAUSE when the last run was left in PAUSE, and when anything is `held_by`; else
+    DEGRADE. `silence` is what the exchange asked of an earlier run.
     """
 
     run_id: str
@@ -43,6 +43,12 @@ class Birth:
     start_mode: SysMode
     crash_loop: bool
     silence: KeptSilence = field(default_factory=KeptSilence)
+
+    @property
+    def held_by(self) -> tuple[ReasonCode, ...]:
+        """Why a person should look before this run trades: lost history, too many quick crashes."""
+        rollback = (ReasonCode.DB_ROLLBACK_DETECTED,) if self.repair.unknown else ()
+        return (*rollback, *((ReasonCode.ACTOR_FAILED,) if self.crash_loop else ()))
 
 
 async def begin(
@@ -62,13 +68,14 @@ async def begin(
     kept = await ledger.latest_event_data(EventType.RATE_LIMIT)
     crash_loop = crashes >= settings.live.crash_loop_max
     paused = last is not None and last.sysmode is SysMode.PAUSE
+    held = paused or crash_loop or repair.unknown > 0
     return Birth(
         run_id=run_id(now, entropy.hex(6)),
         mode=mode,
         at_ms=now,
         last=last,
         repair=repair,
-        start_mode=SysMode.PAUSE if paused or crash_loop else SysMode.DEGRADE,
+        start_mode=SysMode.PAUSE if held else SysMode.DEGRADE,
         crash_loop=crash_loop,
         silence=KeptSilence() if kept is None else _SILENCE.decode(kept),
     )
@@ -111,6 +118,8 @@ def started(
     ]
     if birth.last is not None and not birth.last.ended:
         entries.append(_unclean(birth, birth.last))
+    if birth.crash_loop:
+        entries.append(_note(birth, ReasonCode.ACTOR_FAILED, {"crash_loop": True}))
     if birth.repair.needed:
         code = (
             ReasonCode.DB_ROLLBACK_DETECTED
