@@ -122,3 +122,12 @@ def test_any_arrival_order_gives_the_series_and_indicators_of_the_right_order(
     scratch = wilder_of(_run(0, known + 10))
     assert series.wilder.atr == scratch.atr
     assert series.wilder.directional == scratch.directional
+
+
+def test_a_gap_is_told_in_minutes_of_the_day() -> None:
+    first = 1_619_049_780_000
+
+    one, three = (Gap(from_ms=first, to_ms=first + more * 60_000) for more in (0, 2))
+
+    assert str(one) == "2021-04-22 00:03"
+    assert str(three) == "2021-04-22 00:03 to 2021-04-22 00:05"

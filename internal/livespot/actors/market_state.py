@@ -50,7 +50,7 @@ from livespot.contracts.system import Alert
 from livespot.contracts.venue import ServerClock
 from livespot.contracts.vocabulary import Interval, Severity
 from livespot.rules import quarantine
-from livespot.rules.candles import Duplicate, Gap, Joined
+from livespot.rules.candles import Duplicate, Gap, Joined, opened_at
 from livespot.rules.costs import Fees, fees_of
 from livespot.rules.microstructure import LatencyWindow
 from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
@@ -226,7 +226,9 @@ class MarketState:
     ) -> None:
         """The signal actor decides anyway every cycle, so a full inbox loses nothing."""
         if isinstance(outcome, Duplicate):
-            text = f"{interval} candle of {outcome.open_time_ms} came again and was dropped"
+            text = (
+                f"{interval} candle of {opened_at(outcome.open_time_ms)} came again and was dropped"
+            )
             self._note(known, ReasonCode.DATA_DUPLICATE_TIMESTAMP, window.symbol, text)
         elif interval is Interval.M1 and isinstance(outcome, Joined):
             self.signal.offer(CandleClosed(symbol=window.symbol, candles=outcome.candles))
@@ -354,7 +356,7 @@ class MarketState:
             due, pause = known.asked.get(key, (0, _FIRST_ASK_MS))
             if now >= due:
                 known.asked[key] = (now + pause, min(2 * pause, _LAST_ASK_MS))
-                text = f"{interval} candles from {gap.from_ms} to {gap.to_ms} are missing"
+                text = f"{interval} candles of {gap} are missing"
                 self._note(known, ReasonCode.DATA_GAP_DETECTED, window.symbol, text)
                 self.feed.offer(
                     KlineGapFound(

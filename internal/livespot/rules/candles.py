@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from livespot.contracts.market import Candle
 from livespot.contracts.vocabulary import Interval
@@ -27,6 +28,11 @@ class Gap:
 
     from_ms: int
     to_ms: int
+
+    def __str__(self) -> str:
+        if self.from_ms == self.to_ms:
+            return opened_at(self.from_ms)
+        return f"{opened_at(self.from_ms)} to {opened_at(self.to_ms)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,3 +188,8 @@ class CandleSeries:
         self.version += 1
         self._candles.append(candle)
         self._wilder.update(float(candle.high), float(candle.low), float(candle.close))
+
+
+def opened_at(open_time_ms: int) -> str:
+    """When a candle opened, for people: UTC to the minute, as in `2021-04-22 00:03`."""
+    return datetime.fromtimestamp(open_time_ms // 1000, tz=UTC).strftime("%Y-%m-%d %H:%M")
