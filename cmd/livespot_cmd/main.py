@@ -14,6 +14,7 @@ _COMMANDS = {
     "replay": ("livespot_cmd.replay", "replay", "Replay a stored market on virtual time."),
     "live": ("livespot_cmd.live", "live", "Trade real money, behind every lock."),
     "exchange": ("livespot_cmd.exchange", "exchange", "Run the embedded exchange alone."),
+    "data": ("livespot_cmd.data", "data", "Make, check and record data sets."),
     "doctor": ("livespot_cmd.doctor", "doctor", "Check everything a run needs."),
     "migrate": ("livespot_cmd.migrate", "migrate", "Create or upgrade the database."),
     "status": ("livespot_cmd.status", "status", "Show the first fold of the panel here."),

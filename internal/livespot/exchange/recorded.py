@@ -27,7 +27,7 @@ FORMAT = "livespot-recorded-1"
 _BACKDROP_MINUTES = 20
 _MIX = 2_654_435_761
 _VOLUME_MIX = 40_503
-_HEADER = "minute,open,high,low,close,volume"
+CANDLE_HEADER = "minute,open,high,low,close,volume"
 
 
 class RecordedDataInvalid(PreflightFailed):
@@ -230,8 +230,8 @@ def symbol_rules(directory: Path, file: DataFile) -> dict[str, SymbolSpec]:
 def _series(directory: Path, symbol: str, manifest: _Manifest, shift_ms: int) -> Series:
     file = manifest.series[symbol]
     lines = unpacked(directory, file.file, file.sha256)
-    if not lines or lines[0] != _HEADER:
-        raise RecordedDataInvalid(f"{file.file}: the first line is not {_HEADER!r}")
+    if not lines or lines[0] != CANDLE_HEADER:
+        raise RecordedDataInvalid(f"{file.file}: the first line is not {CANDLE_HEADER!r}")
     if len(lines) - 1 != file.rows:
         raise RecordedDataInvalid(f"{file.file}: {len(lines) - 1} rows, not {file.rows}")
     first_minute = (manifest.start_ms + shift_ms) // MINUTE_MS

@@ -22,7 +22,15 @@ from livespot.exchange.recorded import (
 )
 
 FORMAT = "livespot-replayed-1"
-_HEADER = "kind,ms,price,other,qty,other_qty"
+TAPE_HEADER = "kind,ms,price,other,qty,other_qty"
+
+
+class TapePart(msgspec.Struct, frozen=True):
+    """A file that goes on where the one before it ended."""
+
+    file: str
+    sha256: str
+    rows: int
 
 
 class _TapeFile(msgspec.Struct, frozen=True):
@@ -31,6 +39,7 @@ class _TapeFile(msgspec.Struct, frozen=True):
     rows: int
     tick_size: Decimal
     step_size: Decimal
+    parts: tuple[TapePart, ...] = ()
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -126,19 +135,20 @@ def load_replayed(
 
 def _series(directory: Path, symbol: str, manifest: _Manifest, shift_ms: int) -> ReplayedSeries:
     file = manifest.tapes[symbol]
-    lines = unpacked(directory, file.file, file.sha256)
-    if not lines or lines[0] != _HEADER or len(lines) - 1 != file.rows:
-        raise RecordedDataInvalid(f"{file.file}: not {file.rows} rows below {_HEADER!r}")
     start_ms = manifest.start_ms + shift_ms
     span_ms = manifest.end_ms - manifest.start_ms
     happened: list[MarketEvent] = []
     last = 0
-    for number, line in enumerate(lines[1:], start=2):
-        event, at = _event(file.file, number, line, start_ms)
-        if not last <= at < span_ms:
-            raise RecordedDataInvalid(f"{file.file} line {number}: {at} ms is out of order")
-        last = at
-        happened.append(event)
+    for part in (TapePart(file.file, file.sha256, file.rows), *file.parts):
+        lines = unpacked(directory, part.file, part.sha256)
+        if not lines or lines[0] != TAPE_HEADER or len(lines) - 1 != part.rows:
+            raise RecordedDataInvalid(f"{part.file}: not {part.rows} rows below {TAPE_HEADER!r}")
+        for number, line in enumerate(lines[1:], start=2):
+            event, at = _event(part.file, number, line, start_ms)
+            if not last <= at < span_ms:
+                raise RecordedDataInvalid(f"{part.file} line {number}: {at} ms is out of order")
+            last = at
+            happened.append(event)
     times = [event.t_ms for event in happened]
     minutes = range(start_ms // MINUTE_MS, (start_ms + span_ms) // MINUTE_MS)
     starts = tuple(bisect_left(times, minute * MINUTE_MS) for minute in minutes)
