@@ -26,7 +26,7 @@ from livespot.testing.execution_bench import (
     bench,
 )
 from livespot.testing.ledger_rows import draft, fresh, order
-from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, ScriptedVenue
+from livespot.testing.scripted_venue import ACCEPT, DROP_ANSWER, DROP_REQUEST, ScriptedVenue
 
 
 async def remember(b: Bench, decision: Decision) -> None:
@@ -332,3 +332,29 @@ async def test_a_decision_of_another_version_stops_no_recovery(tmp_path: Path) -
         assert summary.unresolved == 0
         signals = b.heard(b.actor.governor, HealthSignal)
         assert SignalLevel.PAUSE in [s.level for s in signals]
+
+
+async def test_an_earlier_attempt_of_the_same_size_keeps_no_later_one_in_doubt_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    """Cancelled, it stands under its cancel's id; the ledger knows whose that is."""
+    path = fresh(tmp_path)
+    async with bench(path) as b:
+        await remember(b, a_decision())
+        b.venue.script = [ACCEPT, ACCEPT, DROP_REQUEST]
+        await b.approve(a_decision())
+        await b.advance(30_200)
+        assert b.states("ENTRY") == ["CONFIRMED", "SENT_UNKNOWN"]
+        first, venue, clock = b.venue.orders_by_id[100], b.venue, b.clock
+        lost = [r for r in b.venue.sent if isinstance(r, ListRequest)][-1]
+    assert lost.working is not None
+    assert first.status is OrderStatus.CANCELED
+    assert first.orig_qty == lost.working.qty
+
+    async with bench(path, venue=venue, clock=clock) as b:
+        await b.recover()
+        clock.step(90_000)
+        venue.traded_until_ms = clock.now_ms() - 30_000
+        await b.advance(25_000)
+
+        assert b.states("ENTRY") == ["CONFIRMED", "NOT_FOUND"]

@@ -217,9 +217,9 @@ class Resolver:
                 return _own(case, views), [], True
             case Endpoint.ALL_ORDERS:
                 views = await reads.all_orders(symbol, start_ms=since)
-                complete = len(views) < FULL_PAGE and not any(
-                    self._could_be(case, view) for view in views
-                )
+                complete = len(views) < FULL_PAGE
+                for view in views:
+                    complete = complete and not await self._could_be(case, view)
                 return _own(case, views), [], complete
             case Endpoint.TRADES:
                 fills = await reads.trades(symbol, start_ms=since)
@@ -241,18 +241,18 @@ class Resolver:
             if _is_of(case, order):
                 mine = tuple(fill for fill in fills if fill.order_id == order_id)
                 found.append(OrderUpdate(order=order, fills=mine, source="REST"))
-            elif self._could_be(case, order):
+            elif await self._could_be(case, order):
                 return found, False
         return found, True
 
-    def _could_be(self, case: Case, order: OrderView) -> bool:
+    async def _could_be(self, case: Case, order: OrderView) -> bool:
         """An order of nobody we know that looks like ours, its id overwritten by a cancel."""
-        return (
-            not self._is_known(order.symbol, order.order_id)
-            and not _is_of(case, order)
-            and order.side is case.side
-            and order.orig_qty == case.qty
-        )
+        alike = order.side is case.side and order.orig_qty == case.qty
+        if not alike or _is_of(case, order) or self._is_known(order.symbol, order.order_id):
+            return False
+        # One that ended in an earlier life is known to the ledger alone.
+        alias = await self._ports.ledger.alias(order.client_order_id)
+        return alias is None or alias.order_intent_id == case.intent_id
 
     async def _engine_progress(self, case: Case, horizon: int) -> int:
         """The open time of a candle that traded beyond the horizon: the engine has moved on."""

@@ -14,7 +14,8 @@ from livespot.exchange.recorded import RecordedMarket, Series
 
 # Often enough that no stream counts as stale, seldom enough to cost little.
 _QUOTE_EVERY_MS = 500
-_TRADE_EVERY_MS = 4000
+# Often enough that the whole market's ticker is a heartbeat, as it is where much is traded.
+_TRADE_EVERY_MS = 1000
 _TRADED_STEPS = 5
 _BPS = 10_000
 
@@ -117,7 +118,7 @@ class DivertedSeries:
         for t_ms in range(from_ms, until_ms, _QUOTE_EVERY_MS):
             quote = self._quote(last, t_ms)
             events.append(quote)
-            if (t_ms - begin_ms) % _TRADE_EVERY_MS == 0:
+            if t_ms // _QUOTE_EVERY_MS * _QUOTE_EVERY_MS % _TRADE_EVERY_MS == 0:
                 events.append(Print(t_ms, quote.ask, _TRADED_STEPS, buyer_is_maker=False))
         for deal in self.script.deals:
             t_ms = begin_ms + deal.at_ms
