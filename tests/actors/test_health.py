@@ -20,6 +20,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel
 from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.unprotected import Unprotected
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
 from livespot.testing.scripted_venue import ScriptedVenue
@@ -120,6 +121,8 @@ class _Bench:
         self.governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, self.clock)
         self.probe = _Probe(clock=self.clock)
         self.beats = 0
+        self.closed = 0
+        self.unprotected = Unprotected()
 
     def written(self, **changes: int | bool) -> None:
         """The writer's figures from now on."""
@@ -127,6 +130,9 @@ class _Bench:
 
     def _beat(self) -> None:
         self.beats += 1
+
+    def _close(self) -> None:
+        self.closed += 1
 
     async def passes(self, *steps: Callable[[], None]) -> list[list[HealthSignal]]:
         """What was told in each pass, less the CLEARs of the first; steps go between the passes."""
@@ -173,6 +179,8 @@ class _Bench:
             counts=_Counts(),
             host=self.host,
             beat=self._beat,
+            close_entries=self._close,
+            unprotected=self.unprotected,
         )
 
 
@@ -228,6 +236,42 @@ async def test_a_stuck_part_is_told_by_its_name(
 
     expected = [] if level is None else [(SignalKind.LOOP_STUCK, source, level, code)]
     assert shown(told) == expected
+
+
+@pytest.mark.parametrize("source", ["execution", "position"])
+async def test_who_protects_may_stand_still_for_5_s_while_something_may_be_bare(
+    source: str,
+) -> None:
+    bench = _Bench(overdue={source: 5_000})
+    bench.unprotected.set("dec_1", holds=True)
+
+    def protected() -> None:
+        bench.unprotected.set("dec_1", holds=False)
+
+    told = await bench.passes(protected)
+
+    assert [shown(signals) for signals in told] == [
+        [(SignalKind.LOOP_STUCK, source, PAUSE, ReasonCode.LOOP_STUCK_PAUSE)],
+        [(SignalKind.LOOP_STUCK, source, DEGRADE, ReasonCode.LOOP_STUCK_DEGRADE)],
+    ]
+
+
+async def test_who_protects_nothing_may_stand_still_for_15_s_all_the_same() -> None:
+    bench = _Bench(overdue={"scanner": 5_000})
+    bench.unprotected.set("dec_1", holds=True)
+
+    (told,) = await bench.passes()
+
+    assert [signal.level for signal in told] == [DEGRADE]
+
+
+@pytest.mark.parametrize(("age_ms", "closed"), [(4_999, 0), (5_000, 1)])
+async def test_entries_are_closed_while_the_governor_is_stuck(age_ms: int, closed: int) -> None:
+    bench = _Bench(overdue={"governor": age_ms})
+
+    await bench.passes()
+
+    assert bench.closed == closed
 
 
 async def test_the_loops_own_reading_is_the_watchdogs_worst_and_not_its_last_beat() -> None:

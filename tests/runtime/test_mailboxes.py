@@ -49,6 +49,22 @@ async def test_several_waiting_senders_all_get_through() -> None:
     assert sorted(taken) == list(range(6))
 
 
+async def test_a_message_is_unfinished_until_its_taker_asks_for_the_next() -> None:
+    clock = ManualClock()
+    box: Mailbox[int] = Mailbox("numbers", 8, clock)
+    await box.send(1)
+    await box.send(2)
+    untaken = box.busy_ms
+    await box.receive()
+    clock.advance(700)
+    busy = box.busy_ms
+
+    assert (untaken, busy) == (0, 700)
+    assert [box.unfinished(), box.unfinished()] == [1, None]
+    assert [box.receive_nowait(), box.receive_nowait()] == [2, None]
+    assert (box.unfinished(), box.busy_ms) == (None, 0)
+
+
 async def test_a_refused_offer_is_counted() -> None:
     box: Mailbox[int] = Mailbox("samples", 1, ManualClock())
 

@@ -13,7 +13,7 @@ from livespot.actors.execution_life import ExecutionLife
 from livespot.actors.execution_ports import Crew, ExecutionPorts
 from livespot.actors.execution_work import Received, Tick, Work
 
-_TICK_S = 0.1
+_TICK_MS = 100
 _MOST_SKIPPED = 5
 _LAST_WRITES_S = 5.0
 
@@ -33,8 +33,7 @@ class Execution(ExecutionPorts):
             async with anyio.create_task_group() as tasks:
                 crew: Crew[Work] = Crew(tasks)
                 life = ExecutionLife(self, crew)
-                tasks.start_soon(self._pump, crew)
-                tasks.start_soon(self._tick, crew, life)
+                tasks.start_soon(self._pump, crew, life)
                 task_status.started()
                 await life.serve()
                 tasks.cancel_scope.cancel()
@@ -43,20 +42,26 @@ class Execution(ExecutionPorts):
                 with self.clock.move_on_after(_LAST_WRITES_S, shield=True):
                     await life.finish()
 
-    async def _pump(self, crew: Crew[Work]) -> None:
+    async def _pump(self, crew: Crew[Work], life: ExecutionLife) -> None:
+        """Messages and ticks from one hand: when the inbox is not read, the heart must not beat.
+
+        Idle ticks would do nothing; some go through to show that the actor still answers.
+        """
+        skipped = 0
+        next_ms = self.clock.monotonic_ms() + _TICK_MS
         while True:
+            left_ms = max(0, next_ms - self.clock.monotonic_ms())
             try:
-                message = await self.inbox.receive()
+                message = await self.inbox.receive_within(left_ms / 1000)
             except anyio.EndOfStream:
                 crew.put(Received(message=None))
                 return
-            await crew.put_and_wait(Received(message=message))
-
-    async def _tick(self, crew: Crew[Work], life: ExecutionLife) -> None:
-        """Idle ticks would do nothing; some go through to show that the actor still answers."""
-        skipped = 0
-        while True:
-            await self.clock.sleep(_TICK_S)
+            if message is not None:
+                await crew.put_and_wait(Received(message=message))
+            now = self.clock.monotonic_ms()
+            if now < next_ms:
+                continue
+            next_ms = now + _TICK_MS
             skipped = skipped + 1 if life.idle else _MOST_SKIPPED
             if skipped >= _MOST_SKIPPED:
                 skipped = 0

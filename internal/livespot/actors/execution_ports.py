@@ -35,6 +35,7 @@ from livespot.rules.strategy import Strategy
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.send_gate import SendGate
+from livespot.runtime.unprotected import Unprotected
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class ExecutionPorts:
     scanner: Mailbox[ScannerInbox]
     market_state: Mailbox[MarketStateInbox]
     beat: Callable[[], None]
+    unprotected: Unprotected = field(default_factory=Unprotected)
 
     async def alert(
         self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""

@@ -144,10 +144,13 @@ class Shop:
         for half in halves:
             self.tracker.register(half)
 
+        def created() -> None:
+            if mutation.is_entry:
+                self.ports.unprotected.set(mutation.intent.decision_id, holds=True)
+            self.crew.put(Created(mutation=mutation))
+
         async def job() -> Work:
-            outcome = await self.desk.send(
-                mutation, created=lambda: self.crew.put(Created(mutation=mutation))
-            )
+            outcome = await self.desk.send(mutation, created=created)
             return Answered(mutation=mutation, outcome=outcome)
 
         self.crew.start(job)

@@ -153,8 +153,7 @@ class Governor:
                 memory.state = state = await self._poll(state, memory.alerts)
                 message = await self.inbox.receive_within(_POLL_SECONDS)
         finally:
-            if self.gate.mode is SysMode.NORMAL:
-                self.gate.set(SysMode.DEGRADE)
+            self.gate.close_entries()
 
     async def _begin(self) -> Weighing:
         state = Weighing(mode=self.start_mode, held=self.start_mode is SysMode.PAUSE)

@@ -2,11 +2,11 @@
 
 Reads: heartbeats, stream and REST ages, the writer's lanes, mailboxes, disk and process figures.
 Writes: `HealthSignal`s to the governor (only when their level changes); a sample every few seconds.
-Owns: nothing but the levels it last reported.
+Owns: nothing but the levels it last reported. Closes the send gate while the governor is stuck.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
@@ -25,12 +25,15 @@ from livespot.contracts.venue import MarketReader, OrderCounts, ServerClock
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel, Stage
 from livespot.rules.ages import Limits, Sustained, graded, graded_low
 from livespot.runtime.mailboxes import Mailbox, MailboxStats
+from livespot.runtime.unprotected import Unprotected
 
 _TICK_SECONDS = 0.25
 _DEPTH_SUSTAINED_MS = 2000
 _PROBE_SECONDS = 3.0
 _PROBE_EVERY_MS = 1000
 _SILENT_PERCENT = 30
+# Whoever must be alive for a position to get its stop.
+_PROTECTING = ("execution", "position")
 
 
 class StreamAge(Protocol):
@@ -126,6 +129,8 @@ class Health:
     counts: OrderCounts
     host: HostFigures
     beat: Callable[[], None]
+    close_entries: Callable[[], None]
+    unprotected: Unprotected = field(default_factory=Unprotected)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled."""
@@ -163,8 +168,16 @@ class Health:
             unit="ms",
         )
         overdue = {**self.overdue_ms(), "loop": self.loop_worst_ms()}
+        if overdue.get("governor", 0) >= limits.degrade_at:
+            # Nobody weighs what is reported here; the mode follows once it answers again.
+            self.close_entries()
+        # What may be bare must not stay so unsaid for as long as a mere delay may last.
+        urgent = replace(limits, pause_at=limits.degrade_at) if self.unprotected else limits
         now = self.clock.now_ms()
-        return [graded(limits, age, source=name, at_ms=now) for name, age in overdue.items()]
+        return [
+            graded(urgent if name in _PROTECTING else limits, age, source=name, at_ms=now)
+            for name, age in overdue.items()
+        ]
 
     def _rest(self) -> list[HealthSignal]:
         health = self.settings.health

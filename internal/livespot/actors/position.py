@@ -7,7 +7,7 @@ positions and the ladder of each.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import anyio
@@ -87,6 +87,7 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_ladder import advance
 from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.unprotected import Unprotected
 
 # A tenth of the silence at which a part of the program counts as stuck.
 _BEAT_MS = 500
@@ -112,6 +113,7 @@ class PositionKeeper:
     governor: Mailbox[GovernorInbox]
     beat: Callable[[], None]
     tick_ms: int = 100
+    unprotected: Unprotected = field(default_factory=Unprotected)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
@@ -133,6 +135,8 @@ class PositionKeeper:
                 touched = tuple(desk.cases)
             for symbol in touched:
                 await self._advance(desk, symbol)
+            for case_ in desk.cases.values():
+                self.unprotected.set(case_.holding.decision_id, holds=not case_.is_safe)
             self._answer_stop(desk)
 
     async def _next(self, desk: Desk) -> PositionInbox | None:

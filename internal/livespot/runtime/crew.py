@@ -119,6 +119,7 @@ def checklist(plan: Plan, seams: Seams, house: House) -> Actor:
             ),
         ],
         manage_only=plan.manage_only,
+        proven=plan.proven,
         clock=clock,
         audit=writer,
         governor=house.wires.governor,
@@ -149,6 +150,7 @@ def _execution(plan: Plan, seams: Seams, house: House) -> Actor:
         scanner=wires.scanner,
         market_state=wires.state,
         beat=house.heartbeats.beat_of("execution"),
+        unprotected=house.unprotected,
     )
 
 
@@ -169,6 +171,7 @@ def _position(plan: Plan, seams: Seams, house: House) -> Actor:
         reconciler=wires.reconciler,
         governor=wires.governor,
         beat=house.heartbeats.beat_of("position"),
+        unprotected=house.unprotected,
     )
 
 
@@ -344,7 +347,7 @@ def _health(plan: Plan, seams: Seams, house: House, loop_worst_ms: Callable[[], 
         audit=seams.writer,
         governor=house.wires.governor,
         mailboxes=house.wires.measured(),
-        overdue_ms=house.heartbeats.overdue_ms,
+        overdue_ms=lambda: _overdue_ms(house),
         loop_worst_ms=loop_worst_ms,
         writer_stats=seams.writer.stats,
         stream_age=house.stream_age,
@@ -354,4 +357,13 @@ def _health(plan: Plan, seams: Seams, house: House, loop_worst_ms: Callable[[], 
         counts=seams.venue.budget,
         host=seams.host,
         beat=house.heartbeats.beat_of("health"),
+        close_entries=house.gate.close_entries,
+        unprotected=house.unprotected,
     )
+
+
+def _overdue_ms(house: House) -> dict[str, int]:
+    """Also of those without a clock of their own: they are busy, or they wait for a message."""
+    wires = house.wires
+    busy = {"risk": wires.risk.busy_ms, "ai gate": wires.gate.busy_ms}
+    return house.heartbeats.overdue_ms() | busy

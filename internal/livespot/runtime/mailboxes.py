@@ -45,6 +45,7 @@ class Mailbox(Generic[T]):
         self._clock = clock
         self._items: deque[tuple[int, T]] = deque()
         self._in_hand: T | None = None
+        self._taken_ms = 0
         self._arrived = anyio.Event()
         self._room = anyio.Event()
         self._closed = False
@@ -106,6 +107,11 @@ class Mailbox(Generic[T]):
         message, self._in_hand = self._in_hand, None
         return message
 
+    @property
+    def busy_ms(self) -> int:
+        """For how long whoever took the last message has not come back; 0 while it waits."""
+        return 0 if self._in_hand is None else self._clock.monotonic_ms() - self._taken_ms
+
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""
         self._closed = True
@@ -143,7 +149,7 @@ class Mailbox(Generic[T]):
 
     def _take(self) -> T:
         _, message = self._items.popleft()
-        self._in_hand = message
+        self._in_hand, self._taken_ms = message, self._clock.monotonic_ms()
         self._room.set()
         return message
 

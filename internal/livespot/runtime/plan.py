@@ -20,6 +20,7 @@ from livespot.runtime.cycles import CycleIds
 from livespot.runtime.run_records import Birth
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.supervisor import Actor
+from livespot.runtime.unprotected import Unprotected
 from livespot.runtime.venue_link import VenueLink
 from livespot.runtime.watchdog import Heartbeats, Watchdog
 from livespot.runtime.wiring import Wires, lay_wires
@@ -29,8 +30,8 @@ from livespot.runtime.wiring import Wires, lay_wires
 class Plan:
     """What this run is: decided before anything starts, never changed.
 
-    `manage_only` names reasons why this run takes no entries at all; `order_cap` limits the quote
-    value of one order.
+    `manage_only` names reasons why this run takes no entries at all, `proven` what was shown before
+    it began; `order_cap` limits the quote value of one order.
     """
 
     birth: Birth
@@ -39,6 +40,7 @@ class Plan:
     prompt: Prompt
     account_label: str
     manage_only: tuple[str, ...] = ()
+    proven: tuple[str, ...] = ()
     order_cap: Decimal | None = None
 
 
@@ -62,7 +64,7 @@ class Seams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The shared inside of one run: mailboxes, life signs, the send gate."""
+    """The shared inside of one run: mailboxes, life signs, the send gate, what may be bare."""
 
     wires: Wires
     gate: SendGate
@@ -70,6 +72,7 @@ class House:
     heartbeats: Heartbeats
     rest_age: RestAge
     stream_age: StreamAge = field(default_factory=StreamAge)
+    unprotected: Unprotected = field(default_factory=Unprotected)
 
 
 def furnish(plan: Plan, clock: Clock) -> House:

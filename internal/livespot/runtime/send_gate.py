@@ -8,7 +8,10 @@ from livespot.contracts.vocabulary import SysMode
 
 
 class SendGate:
-    """Written by the governor alone, sealed by the system at the very end; others only read."""
+    """Written by the governor, sealed by the system at the very end; others only read.
+
+    Entries may also be closed by whoever notices that nobody governs; only the governor opens them.
+    """
 
     def __init__(self, mode: SysMode = SysMode.DEGRADE) -> None:
         self._mode = mode
@@ -32,6 +35,11 @@ class SendGate:
 
     def set(self, mode: SysMode) -> None:
         self._mode = mode
+
+    def close_entries(self) -> None:
+        """No entry leaves until the governor sets a mode that allows it."""
+        if self._mode is SysMode.NORMAL:
+            self._mode = SysMode.DEGRADE
 
     def seal(self) -> None:
         """Trading has been wound down; from here on nothing leaves this process any more."""

@@ -57,7 +57,7 @@ class StepClock:
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.wall_ms = now_ms
         self.mono_ms = 0
-        self._sleepers: list[tuple[int, anyio.Event]] = []
+        self._sleepers: list[_Sleeper] = []
 
     def now_ms(self) -> int:
         return self.wall_ms
@@ -67,16 +67,16 @@ class StepClock:
 
     async def sleep(self, seconds: float) -> None:
         event = anyio.Event()
-        self._sleepers.append((self.mono_ms + round(seconds * 1000), event))
+        self._sleepers.append(_Sleeper(self.mono_ms + round(seconds * 1000), event.set))
         await event.wait()
 
     def step(self, ms: int) -> None:
         self.wall_ms += ms
         self.mono_ms += ms
-        due = [s for s in self._sleepers if s[0] <= self.mono_ms]
-        self._sleepers = [s for s in self._sleepers if s[0] > self.mono_ms]
-        for _, event in due:
-            event.set()
+        due = [sleeper for sleeper in self._sleepers if sleeper.due_ms <= self.mono_ms]
+        self._sleepers = [s for s in self._sleepers if s.due_ms > self.mono_ms]
+        for sleeper in due:
+            sleeper.ring()
 
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
@@ -89,7 +89,21 @@ class StepClock:
         return SystemClock().fail_after(seconds, shield=shield)
 
     def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
-        return SystemClock().alarm(seconds, ring)
+        if seconds <= 0:
+            # No time has to pass for it.
+            return SystemClock().alarm(0, ring)
+        sleeper = _Sleeper(self.mono_ms + round(seconds * 1000), ring)
+        self._sleepers.append(sleeper)
+        return sleeper
+
+
+@dataclass(slots=True)
+class _Sleeper:
+    due_ms: int
+    ring: Callable[[], object]
+
+    def cancel(self) -> None:
+        self.ring = _silent
 
 
 @dataclass(slots=True)

@@ -12,13 +12,17 @@ from livespot.contracts.redaction import Redactor
 from livespot.evidence.findings import judged
 from livespot.store.migrate import migrate
 from livespot.testing.clock import ManualClock
-from livespot.testing.search.plan import RunPlan, encoded, read_plan
-from livespot.testing.search.running import Outcome, run_plan
+from livespot.testing.search.kill_scenarios import scenario_named
+from livespot.testing.search.plan import RunPlan, encoded, order_of, read_plan
+from livespot.testing.search.running import Outcome, run_order, run_plan
 from livespot.testing.search.tally import Tally
 from livespot.testing.search.trouble_kinds import TROUBLE_KINDS, drawn_troubles, power_cuts
 from livespot.testing.search.troubles import (
     TROUBLES,
+    ActorName,
     ActorRaises,
+    ActorReturns,
+    ActorStalls,
     DiskBusy,
     DiskError,
     DiskFull,
@@ -176,3 +180,55 @@ def test_what_was_planned_and_never_hit_is_missing_from_the_tally() -> None:
     )
 
     assert tally.missing() == ["actor.raise never hit", "I06 saw nothing"]
+
+
+def _modes_after(what: What, tmp_path: Path, *, after_ms: int) -> list[tuple[str, int]]:
+    """Modes and when, counted from the entry's minute, of a trade to which this happens."""
+    scenario = scenario_named("oco-install")
+    assert scenario is not None
+    quiet = scenario.plan()
+    entry_ms = scenario.window[0] - scenario.from_ms
+    trouble = Trouble(
+        id="x", what=what, after_ms=entry_ms - quiet.start_ms + after_ms, for_ms=10_000
+    )
+    plan = replace(quiet, troubles=(trouble,), safety_ms=quiet.safety_ms + 15_000)
+    outcome, witness = run_order(plan, order_of(plan, tmp_path, scenario.market()))
+
+    assert witness is not None
+    assert outcome.violations == ()
+    assert outcome.fired[trouble.verb] > 0
+    return [(mode.mode, mode.at_ms - entry_ms) for mode in witness.facts.modes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "after_ms"),
+    [
+        pytest.param(ActorStalls(actor="position", ms=20_000), 1, id="position-stalls"),
+        pytest.param(DiskBusy(), 700, id="database-held"),
+    ],
+)
+def test_what_keeps_a_stop_from_being_placed_pauses_before_a_bare_position_is_late(
+    what: What, after_ms: int, tmp_path: Path
+) -> None:
+    modes = _modes_after(what, tmp_path, after_ms=after_ms)
+
+    assert any(mode == "PAUSE" and 0 < at_ms < 7000 for mode, at_ms in modes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("actor", ["execution", "risk", "gate"])
+def test_an_actor_that_stalls_over_a_message_degrades_and_then_pauses(
+    actor: ActorName, tmp_path: Path
+) -> None:
+    modes = _modes_after(ActorStalls(actor=actor, ms=20_000), tmp_path, after_ms=1)
+
+    assert [mode for mode, at_ms in modes if 0 < at_ms < 20_000] == ["DEGRADE", "PAUSE"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [ActorRaises(actor="governor"), ActorReturns(actor="governor")])
+def test_a_governor_that_is_restarted_returns_to_normal(what: What, tmp_path: Path) -> None:
+    modes = _modes_after(what, tmp_path, after_ms=1)
+
+    assert [mode for mode, at_ms in modes if 0 < at_ms < 80_000] == ["DEGRADE", "NORMAL"]

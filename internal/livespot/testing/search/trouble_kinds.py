@@ -21,23 +21,17 @@ from livespot.testing.search.troubles import (
 )
 
 _ACTORS: tuple[ActorName, ...] = get_args(ActorName)
-# Whoever protects must not be held up for longer than a position may be bare.
-_URGENT = ("execution", "position")
-_LONGEST_URGENT_MS = 3500
 # Runs with troubles of their own among those that have faults at all.
 _TROUBLED_PERCENT = 40
-# A database that is held for longer leaves a new position bare: nothing may be sent meanwhile.
-_LONGEST_BUSY_MS = 3000
+_LONGEST_BUSY_MS = 12_000
 _LONGEST_FULL_MS = 12_000
 _LONGEST_SLOW_MS = 60_000
 _LATEST_MS = 60_000
 
 
 def _stalled(dice: Dice) -> tuple[What, int]:
-    actor = dice.pick(_ACTORS)
-    longest_ms = _LONGEST_URGENT_MS if actor in _URGENT else 20_000
-    ms = dice.scaled(500, longest_ms)
-    return ActorStalls(actor=actor, ms=ms, nth=dice.between(1, 20)), 1
+    ms = dice.scaled(500, 20_000)
+    return ActorStalls(actor=dice.pick(_ACTORS), ms=ms, nth=dice.between(1, 20)), 1
 
 
 TROUBLE_KINDS: Mapping[str, Callable[[Dice], tuple[What, int]]] = {
