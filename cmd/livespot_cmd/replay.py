@@ -56,6 +56,13 @@ _USUAL_SPAN_MS = 12 * 60_000
     help="A recorded run (state directory or database) whose model answers are given again.",
 )
 @click.option(
+    "--proof",
+    "proof_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What livespot rehearse-swap wrote; VIRTUAL trailing is OFF without (default: the file "
+    "in var/sim).",
+)
+@click.option(
     "--check", is_flag=True, help="Let a second process repeat it, and compare every byte of it."
 )
 @click.option(
@@ -77,6 +84,7 @@ def replay(  # noqa: PLR0913  one parameter per option
     seed: int,
     plan_path: Path | None,
     gate_path: Path | None,
+    proof_path: Path | None,
     check: bool,  # noqa: FBT001  a flag
     var: Path | None,
     as_json: bool,  # noqa: FBT001  a flag
@@ -94,7 +102,7 @@ def replay(  # noqa: PLR0913  one parameter per option
     if to_ms is not None and span_ms is not None:
         raise click.UsageError("--to and --for both say when it ends; give one of them.")
     from livespot.runtime.files import load_config
-    from livespot.runtime.paths import Paths
+    from livespot.runtime.paths import Paths, sim_var
     from livespot.runtime.replay_command import ReplayCommand
     from livespot.runtime.replay_command import replay as play
     from livespot.runtime.replay_place import named, numbered, replays
@@ -122,6 +130,7 @@ def replay(  # noqa: PLR0913  one parameter per option
         plan=None if plan_path is None else _plan(plan_path),
         plan_path=plan_path,
         gate_path=gate_path,
+        proof_path=proof_path or Paths(var=sim_var()).rehearsals,
         check=check,
     )
 

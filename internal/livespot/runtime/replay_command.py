@@ -36,6 +36,7 @@ from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.runtime.replay_screen import Interruption, ReplayScreen
 from livespot.runtime.run_evidence import complete_replayed
 from livespot.runtime.simulation_journal import read_rows
+from livespot.runtime.swap_rehearsal import EMBEDDED, is_proven
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
 
@@ -48,7 +49,8 @@ _HASH_SEED = "4242"
 class ReplayCommand:
     """What was asked for. The paths exist to tell a second process the same.
 
-    `source` is the recorded run that is played again, if it is one.
+    `source` is the recorded run that is played again, if it is one. `proof_path` is the file of
+    swap rehearsals that lets VIRTUAL trailing stand.
     """
 
     wish: Wish
@@ -58,7 +60,15 @@ class ReplayCommand:
     plan_path: Path | None
     gate_path: Path | None
     check: bool
+    proof_path: Path | None = None
     source: "Recording | None" = None
+
+    @property
+    def swap_proven(self) -> bool:
+        """Recorded settings are those that were in force: what was unproven is OFF in them."""
+        if self.source is not None:
+            return True
+        return self.proof_path is not None and is_proven(self.proof_path, EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +143,7 @@ def _run(
                     data=Path(wish.data), symbols=wish.symbols, plan=command.plan
                 ),
                 source=plan.source,
+                swap_proven=command.swap_proven,
                 gate=gate,
                 watch=watch,
             )
@@ -214,6 +225,7 @@ def _repeating(
         ("--config", command.config_path),
         ("--faults", command.plan_path),
         ("--gate", command.gate_path),
+        ("--proof", command.proof_path),
     )
     var = str(paths.var / _REPETITION)
     # -P: a file in the working directory must not stand in for a module of ours.

@@ -30,6 +30,7 @@ from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop, run_virtu
 from livespot.runtime.replay_pipe import Latency
 from livespot.runtime.replay_wire import Wire
 from livespot.runtime.simulation import demo_secrets, on_exchange
+from livespot.runtime.swap_rehearsal import only_if
 from livespot.store.inline import InlineReader
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
@@ -57,6 +58,9 @@ class ReplayOrder:
     order; the life after the last of them runs to the end of the span. Until the first, a life
     that ends by itself is followed by another, as under a service manager.
 
+    `swap_proven` says that a rehearsal on the embedded exchange swapped a stop without a gap:
+    without it a policy of VIRTUAL trailing is OFF, as everywhere.
+
     `gate` answers in place of a model: the attempts of a recorded run. `dress` may put something
     else in place of any part of the surroundings. `watch` is told every ten
     virtual seconds how many milliseconds of the span are over; when it returns false, the life of
@@ -73,6 +77,7 @@ class ReplayOrder:
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
     restarts_at_ms: tuple[int, ...] = ()
+    swap_proven: bool = False
     gate: tuple[GateEventRow, ...] | None = None
     dress: Callable[[Surroundings, VirtualLoop], Surroundings] | None = None
     watch: Callable[[int], bool] | None = None
@@ -189,7 +194,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
         wire = Wire(application(core), loop, clock, latency)
         around = Surroundings(
             paths=paths,
-            loaded=on_exchange(order.loaded, _ADDRESS),
+            loaded=only_if(on_exchange(order.loaded, _ADDRESS), proven=order.swap_proven),
             secrets=secrets,
             clock=clock,
             wire=wire,

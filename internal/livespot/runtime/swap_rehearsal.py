@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import msgspec
 
 from livespot.contracts.base import Message
@@ -80,7 +81,9 @@ async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
     try:
         answer = await _swap(stage, (symbol, held, name), book, (limits, form, exits))
     finally:
-        await _leave(stage, symbol, held, name)
+        # Interrupted or not, nothing may be left behind.
+        with anyio.CancelScope(shield=True):
+            await _leave(stage, symbol, held, name)
     return _found(stage, symbol, answer)
 
 
@@ -106,10 +109,14 @@ def is_proven(path: Path, venue: str) -> bool:
 
 
 def proven_only(loaded: LoadedSettings, venue: str, path: Path) -> LoadedSettings:
-    """Settings in which VIRTUAL stands only where a rehearsal has proved it, else OFF."""
+    """Settings in which VIRTUAL stands only where a rehearsal on the venue has proved it."""
+    return only_if(loaded, proven=is_proven(path, venue))
+
+
+def only_if(loaded: LoadedSettings, *, proven: bool) -> LoadedSettings:
+    """Settings in which VIRTUAL is OFF unless the swap it needs is proven."""
     exits = loaded.settings.exit
-    unproven = exits.trailing_policy == TrailingMode.VIRTUAL and not is_proven(path, venue)
-    if not unproven:
+    if proven or exits.trailing_policy != TrailingMode.VIRTUAL:
         return loaded
     fixed = msgspec.structs.replace(exits, trailing_policy=TrailingMode.OFF.value)
     return rehashed(loaded, msgspec.structs.replace(loaded.settings, exit=fixed))

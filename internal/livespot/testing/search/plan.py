@@ -36,7 +36,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `safety_ms` is how long faults and deaths may happen, `liveness_ms` how long the runtime then
     has to recover, `settle_ms` how long the life after each of the `restarts` lasts. The market is
-    `stage`, or without one the recorded days. `settings` overrides defaults by dotted key.
+    `stage`, or without one the recorded days. `settings` overrides defaults by dotted key;
+    `swap_proven` is the harness's word that a rehearsal has proved what VIRTUAL trailing needs.
     """
 
     seed: int
@@ -49,6 +50,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     restarts: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
     shuffled: bool = False
     settings: dict[str, str | int] = {}
+    swap_proven: bool = False
     faults: tuple[Fault, ...] = ()
     deaths: tuple[DeathPlan, ...] = ()
     troubles: tuple[Trouble, ...] = ()
@@ -90,6 +92,8 @@ def encoded(plan: RunPlan) -> str:
     rows = msgspec.to_builtins(plan)
     if plan.stage is None:
         del rows["stage"]
+    if not plan.swap_proven:
+        del rows["swap_proven"]
     for fault in rows["faults"]:
         for part in ("match", "when"):
             said = {name: value for name, value in fault.pop(part).items() if value or value == 0}
@@ -131,6 +135,7 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
             for death in plan.deaths
         ),
         restarts_at_ms=plan.restarts_at_ms,
+        swap_proven=plan.swap_proven,
     )
 
 
