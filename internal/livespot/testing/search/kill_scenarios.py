@@ -7,8 +7,11 @@ from functools import lru_cache
 from livespot.exchange.faults.plan import DropEvents, Fault, Match, Reply, When
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.exchange.recorded import RecordedMarket, load_recorded, packaged_data
+from livespot.exchange.sources import MarketSource
 from livespot.testing.search.diverted import Deal, DivertedMarket, Move, Script
 from livespot.testing.search.plan import DeathPlan, RunPlan
+from livespot.testing.search.stage import Leg, StagedSymbol, StagePlan
+from livespot.testing.search.staged_market import open_stage
 from livespot.testing.search.witness import Witness
 
 # A minute at whose close the default strategy buys this symbol.
@@ -16,6 +19,8 @@ _SYMBOL = "SOLUSDT"
 _ENTRY_MS = 1619049900000
 # The shortest run-up after which it still does.
 _LEAD_MS = 65_000
+# The made-up market begins when the first minute of some even hour has just begun.
+_STAGED_ENTRY_MS = 1749996005000 + _LEAD_MS
 # By then the decision is made and the order on its way; from here on the market is ours.
 _TURN_MS = 30
 # The longest doubt about an order: its window, the engine's and the reads' delays, rounds of reads.
@@ -32,7 +37,8 @@ class Scenario:
     """One trade and the span, counted from the entry's minute, in which a life may die.
 
     `shows` is whether an undisturbed run did what the scenario is named for. `life` is the life
-    that dies; `deaths` are those before it.
+    that dies; `deaths` are those before it. Its market is the recorded one that follows `moves`
+    and `deals` after the entry, or the made-up `stage`.
     """
 
     name: str
@@ -45,6 +51,12 @@ class Scenario:
     settings: Mapping[str, str | int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     deaths: tuple[DeathPlan, ...] = ()
+    stage: StagePlan | None = None
+
+    @property
+    def entry_ms(self) -> int:
+        """The minute at whose close the entry is decided."""
+        return _ENTRY_MS if self.stage is None else _STAGED_ENTRY_MS
 
     @property
     def life(self) -> int:
@@ -53,23 +65,27 @@ class Scenario:
     @property
     def window(self) -> tuple[int, int]:
         """Market time from which and until which the life dies."""
-        return _ENTRY_MS + self.from_ms, _ENTRY_MS + self.until_ms
+        return self.entry_ms + self.from_ms, self.entry_ms + self.until_ms
 
     def plan(self, *last: DeathPlan) -> RunPlan:
         """The run, with one more death if given."""
         return RunPlan(
             seed=_SEED,
-            start_ms=_ENTRY_MS - _LEAD_MS,
+            start_ms=self.entry_ms - _LEAD_MS,
             safety_ms=_LEAD_MS + self.until_ms + 4000,
             liveness_ms=_LIVENESS_MS,
             settle_ms=_SETTLE_MS,
             symbols=(_SYMBOL,),
+            stage=self.stage,
+            swap_proven=self.stage is not None,
             settings=dict(self.settings),
             faults=self.faults,
             deaths=(*self.deaths, *last),
         )
 
-    def market(self) -> DivertedMarket:
+    def market(self) -> MarketSource:
+        if self.stage is not None:
+            return open_stage(self.stage, self.entry_ms - _LEAD_MS)
         script = Script(
             from_ms=_ENTRY_MS + _TURN_MS,
             moves=self.moves,
@@ -136,6 +152,25 @@ def _closed(witness: Witness) -> bool:
 
 
 _FILLED = (Deal(at_ms=770),)
+# A trend, so that the stop may follow: the order is filled, then the price climbs twice.
+_CLIMB = StagePlan(
+    seed=_SEED,
+    end_ms=600_000,
+    symbols=(
+        StagedSymbol(
+            symbol=_SYMBOL,
+            shape="rising",
+            variant=4,
+            noise_x100=0,
+            legs=(
+                Leg(ms=66_000, bps=0),
+                Leg(ms=2000, bps=-8),
+                Leg(ms=12_000, bps=120),
+                Leg(ms=6000, bps=60),
+            ),
+        ),
+    ),
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -180,11 +215,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="swap-to-trailing",
-        from_ms=3000,
-        until_ms=20_000,
-        deals=_FILLED,
-        moves=(Move(2000, 0), Move(12_000, 120), Move(60_000, 120)),
-        settings={**_SEPARATE, "exit.trailing_trend_min": 0, "strategy.trend_threshold": 2000},
+        from_ms=16_900,
+        until_ms=20_800,
+        stage=_CLIMB,
+        settings={**_SEPARATE, "exit.trailing_policy": "VIRTUAL"},
         shows=lambda witness: _stops(witness) > 1,
     ),
     Scenario(
