@@ -73,6 +73,7 @@ def _code(name: str, *, as_json: bool) -> int:
             "meaning": entry.meaning,
             "action": entry.action,
             "by_itself": entry.by_itself,
+            "over": entry.over,
             "reserved": entry.reserved,
         }
         click.echo(msgspec.json.encode(told).decode())
@@ -82,6 +83,7 @@ def _code(name: str, *, as_json: bool) -> int:
     click.echo(f"  you        {entry.action}")
     if entry.by_itself:
         click.echo(f"  livespot   {entry.by_itself}")
+    click.echo(f"  over when  {entry.over}")
     if entry.reserved:
         click.echo(f"  reserved   This version never raises it. {entry.reserved}")
     return 0

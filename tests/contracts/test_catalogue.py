@@ -6,7 +6,7 @@ from pathlib import Path
 
 import livespot
 import livespot_cmd
-from livespot.contracts import errors
+from livespot.contracts import catalogue, errors
 from livespot.contracts.catalogue import CATALOGUE, RESERVED, number_of
 from livespot.contracts.codes import ReasonCode
 
@@ -45,12 +45,15 @@ def test_every_entry_is_a_sentence_with_an_action() -> None:
         assert entry.meaning.endswith(".")
         assert entry.action.endswith(".")
         assert entry.by_itself.endswith(".") or not entry.by_itself
+        assert entry.over.endswith(".")
         assert entry.reserved.endswith(".") or not entry.reserved
 
 
 def test_no_cell_of_the_catalogue_breaks_a_table() -> None:
     for entry in CATALOGUE.values():
-        assert "|" not in "".join((entry.meaning, entry.action, entry.by_itself, entry.reserved))
+        assert "|" not in "".join(
+            (entry.meaning, entry.action, entry.by_itself, entry.reserved, entry.over)
+        )
 
 
 def test_numbers_follow_the_blocks() -> None:
@@ -86,3 +89,15 @@ def test_a_refusal_of_the_command_line_has_a_code() -> None:
     assert errors.ConfigInvalid(["x"]).reason_code is ReasonCode.STRAT_CONFIG_INVALID
     assert errors.AuditUnwritable("x").reason_code is ReasonCode.AUDIT_WRITE_FAILED
     assert errors.Unreachable("x").reason_code is None
+
+
+def test_every_word_on_how_a_code_ends_is_about_a_code_there_is() -> None:
+    said = {row.partition(" | ")[0] for row in catalogue._OVER.strip().splitlines()}
+    by_kind = [*catalogue._CLEARS.split(), *catalogue._EVENTS.split()]
+
+    assert said | set(by_kind) <= set(ReasonCode)
+    assert len(said) + len(by_kind) == len(said | set(by_kind))
+
+
+def test_every_code_tells_how_to_know_that_it_is_over() -> None:
+    assert all(entry.over for entry in CATALOGUE.values())

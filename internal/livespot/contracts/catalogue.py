@@ -11,12 +11,14 @@ class CodeEntry:
 
     `by_itself` is what the system does about it without being asked, where that is more than to
     record it. `reserved` is why this version never raises the code; empty for one that it does.
+    `over` is how a person can tell that it is past.
     """
 
     meaning: str
     action: str
     by_itself: str = ""
     reserved: str = ""
+    over: str = ""
 
 
 def number_of(code: ReasonCode) -> int:
@@ -229,6 +231,74 @@ RISK_UNFILLED_ORDER_COUNT_RISK | Stops repricing, and at the critical share ever
 RISK_SIZE_CAPPED | Uses the smaller size.
 """
 
+_OVER = """
+CLOSE_SAFELY_FAILED | The position is gone from livespot status, and livespot resume is accepted.
+DRIFT_LIMIT_EXCEEDED | livespot resume is accepted, and the next reconciles say OK.
+DB_WRITER_QUEUE_FULL | livespot resume is accepted, and the writer's lag is back to milliseconds.
+DISK_LOW_PAUSE | livespot resume is accepted; the disk's figure is above the limit.
+ENTER_DEGRADE | ENTER_NORMAL follows.
+ENTER_EXIT | The process has ended; livespot status says how.
+ENTER_PAUSE | livespot resume is accepted; DEGRADE and then NORMAL follow.
+LOOP_STUCK_PAUSE | livespot resume is accepted, and it does not come back.
+PAUSE_NEEDS_MANUAL_PROTECTION | The position is PROTECTED or gone, and livespot resume is accepted.
+REST_STALE_PAUSE | livespot resume is accepted; the REST age is below its limit.
+WS_STALE_PAUSE | livespot resume is accepted; the stream's age is below its limit.
+PAUSE_NEEDS_MANUAL | livespot resume is accepted.
+OPERATOR_PAUSE | livespot resume is accepted; DEGRADE and then NORMAL follow.
+OPERATOR_RESUME | ENTER_NORMAL follows.
+OPERATOR_STOP | The process has ended with code 0, or 10 out of PAUSE.
+KILL_SWITCH_FILE | The file is gone and the next start succeeds.
+ACTOR_FAILED | ACTOR_RESTARTED follows and it does not come back within ten minutes.
+AUDIT_WRITE_FAILED | livespot doctor --offline is green and the next start reaches NORMAL.
+UNCLEAN_SHUTDOWN | The new run reaches NORMAL, or PAUSE with what it found.
+LIVE_LOCK_MISSING | livespot live no longer lists it.
+CHECKLIST_FAILED | ENTER_NORMAL follows.
+MANUAL_EXPOSURE_ACTIVE | livespot exposure list shows none open in this symbol.
+BOOT_RECOVERY | ENTER_NORMAL follows.
+DB_INTEGRITY_FAIL | livespot doctor --offline passes the database's integrity.
+DB_ROLLBACK_DETECTED | livespot resume is accepted, and you know who it was.
+SECOND_INSTANCE | One process is left, and livespot resume is accepted where it asked for PAUSE.
+SUSPEND_DETECTED | The mode is NORMAL again, and every position is PROTECTED.
+WATCHDOG_KILL | The next start reaches NORMAL, or PAUSE with what it found.
+INTENT_SENT_UNKNOWN | INTENT_CONFIRMED_BY_REST or INTENT_NOT_FOUND_BY_REST names the same order.
+ORDER_SUBMIT_TIMEOUT | INTENT_CONFIRMED_BY_REST or INTENT_NOT_FOUND_BY_REST names the same order.
+PROTECTION_INSTALL_FAILED | The position is PROTECTED or gone.
+BINANCE_TIMESTAMP_REJECTED | livespot doctor passes the clock.
+CLOCK_DRIFT_WARN | livespot doctor passes the clock.
+TIME_SYNC_FAIL | livespot doctor passes the clock.
+FILTERS_DRIFT_DETECTED | A version that knows the filter is installed.
+RATE_LIMIT_418 | Requests are answered again: the REST age is below its limit.
+RATE_LIMIT_429 | Requests are answered again: the REST age is below its limit.
+EXCHANGE_MAINTENANCE | The exchange takes orders again; its own page says when.
+EXCHANGE_HALTED | The symbol is traded again; the exchange's own page says when.
+API_KEY_REJECTED | livespot resume is accepted.
+USER_STREAM_LOST | The stream is back: the account's age is below its limit.
+ORDER_EXPIRED_BY_EXCHANGE | The position is PROTECTED or gone.
+FOREIGN_ORDER_DETECTED | The order is filled or cancelled, and the next reconcile says OK.
+SYMBOL_QUARANTINED | livespot explain SYMBOL@now no longer names it; an hour, or livespot release.
+DATA_GAP_DETECTED | livespot explain SYMBOL@now no longer names it.
+AIGATE_TIMEOUT | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
+AIGATE_HTTP_ERROR | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
+AIGATE_BUDGET | The next proposal is answered.
+AIGATE_DISABLED | ai_gate.ai_dec is above 0 in livespot config show.
+RISK_DAILY_LOSS_LIMIT | 00:00 UTC has passed.
+RISK_DRAWDOWN_LIMIT | 00:00 UTC has passed.
+RISK_MAX_TRADES_DAY | 00:00 UTC has passed.
+STRAT_CONFIG_INVALID | livespot config check finds nothing.
+"""
+_CLEARS = """
+DB_WRITER_BACKPRESSURE DB_WRITER_QUEUE_HIGH DISK_LOW_DEGRADE LOOP_STUCK_DEGRADE REST_STALE_DEGRADE WS_STALE_DEGRADE
+"""
+_WHEN_CLEAR = "It is gone from livespot status; NORMAL follows after the stability window."
+_JUDGED = "livespot explain SYMBOL@now no longer names it."
+_MOMENT = "At once: it tells of one moment."
+# Codes of these blocks are said of a symbol in a cycle, and judged anew in the next.
+_JUDGED_BLOCKS = frozenset({4, 5, 6})
+_EVENTS = """
+FILTERS_REFRESHED WS_OOO_EVENT DATA_DUPLICATE_TIMESTAMP MD_PRICE_INSANE RISK_OK RISK_SIZE_CAPPED
+RISK_DIVERSIFY_APPLIED
+"""
+
 _A_MODEL_MAY_SAY_IT = "Only a model behind the gate may give it as a reason."
 RESERVED: dict[ReasonCode, str] = {
     ReasonCode.AIGATE_ALLOWED: _A_MODEL_MAY_SAY_IT,
@@ -244,13 +314,24 @@ RESERVED: dict[ReasonCode, str] = {
 
 def _catalogue() -> dict[ReasonCode, CodeEntry]:
     by_itself = dict(row.split(" | ") for row in _BY_ITSELF.strip().splitlines())
+    over = dict(row.split(" | ") for row in _OVER.strip().splitlines())
+    over |= dict.fromkeys(_CLEARS.split(), _WHEN_CLEAR) | dict.fromkeys(_EVENTS.split(), _MOMENT)
     rows = (row.split(" | ") for row in _ROWS.strip().splitlines())
     return {
         (code := ReasonCode(name)): CodeEntry(
-            meaning, action, by_itself.pop(name, ""), RESERVED.get(code, "")
+            meaning,
+            action,
+            by_itself.pop(name, ""),
+            RESERVED.get(code, ""),
+            over.get(name) or _usually_over(code),
         )
         for name, meaning, action in rows
     }
+
+
+def _usually_over(code: ReasonCode) -> str:
+    """What most codes of its block need."""
+    return _JUDGED if number_of(code) // 1000 in _JUDGED_BLOCKS else _MOMENT
 
 
 CATALOGUE: dict[ReasonCode, CodeEntry] = _catalogue()

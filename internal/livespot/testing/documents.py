@@ -38,7 +38,7 @@ _BLOCKS = {
     5: "5000: risk",
     6: "6000: strategy and entry",
 }
-_CODE_HEAD = ("no.", "code", "what it means", "what you do", "what livespot does")
+_CODE_HEAD = ("no.", "code", "what it means", "what you do", "what livespot does", "over when")
 _PART = re.compile(r"\*?\b(Reads|Writes|Owns)\b\*?:? ")
 _MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
@@ -89,7 +89,7 @@ def _reason_codes() -> str:
 def _code_row(code: ReasonCode) -> tuple[str, ...]:
     entry = CATALOGUE[code]
     itself = f"*Reserved.* {entry.reserved}" if entry.reserved else entry.by_itself
-    return str(number_of(code)), f"`{code}`", entry.meaning, entry.action, itself
+    return str(number_of(code)), f"`{code}`", entry.meaning, entry.action, itself, entry.over
 
 
 def _actor(name: str, module: str) -> str:
