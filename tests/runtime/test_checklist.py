@@ -29,11 +29,14 @@ class _Boot:
     def after(self, ms: int) -> Callable[[], bool]:
         return lambda: self.clock.monotonic_ms() >= ms
 
-    async def run(self, *points: Point, manage_only: tuple[str, ...] = ()) -> list[GovernorInbox]:
+    async def run(
+        self, *points: Point, manage_only: tuple[str, ...] = (), proven: tuple[str, ...] = ()
+    ) -> list[GovernorInbox]:
         """Run to the end; what the governor was told, in order."""
         await Checklist(
             points=points,
             manage_only=manage_only,
+            proven=proven,
             clock=self.clock,
             audit=self.audit,
             governor=self.governor,
@@ -75,6 +78,15 @@ async def test_passing_is_audited_with_every_point_before_the_governor_hears_of_
     await boot.run(point)
     (entry,) = boot.audit.of(EventType.STAGE_CHANGED)
     assert entry.draft.data == {"checklist": ["stream"]}
+
+
+async def test_what_was_proven_before_the_start_goes_on_record_with_the_points() -> None:
+    boot = _Boot()
+
+    await boot.run(Point(name="stream", holds=lambda: True), proven=("drills passed",))
+
+    (entry,) = boot.audit.of(EventType.STAGE_CHANGED)
+    assert entry.draft.data == {"checklist": ["stream", "drills passed"]}
 
 
 async def test_a_point_that_breaks_again_before_the_others_hold_is_waited_for() -> None:

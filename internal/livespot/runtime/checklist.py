@@ -30,12 +30,15 @@ class Point:
 class Checklist:
     """Withdraws the boot signal once every point holds.
 
+    `proven` names what was shown before the start; it goes on record with the points.
+
     `manage_only` names reasons why entries stay closed for the whole run; then nothing is
     withdrawn.
     """
 
     points: Sequence[Point]
     manage_only: tuple[str, ...]
+    proven: tuple[str, ...] = ()
     clock: Clock
     audit: AuditPort
     governor: Mailbox[GovernorInbox]
@@ -63,7 +66,7 @@ class Checklist:
                     event_type=EventType.STAGE_CHANGED,
                     stage=Stage.DOCTOR_CHECKS,
                     ts_ms=now,
-                    data={"checklist": [point.name for point in self.points]},
+                    data={"checklist": [*(point.name for point in self.points), *self.proven]},
                 )
             )
         )
