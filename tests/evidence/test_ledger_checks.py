@@ -28,6 +28,15 @@ def test_buying_more_than_was_approved_is_named(facts: Facts) -> None:
     )
 
 
+def test_a_later_consent_neither_shrinks_nor_widens_what_the_first_one_allowed(
+    facts: Facts,
+) -> None:
+    smaller = tuple(replace(v, approved_qty=Decimal(9)) for v in facts.verdicts)
+
+    assert found("I02", replace(facts, verdicts=(*facts.verdicts, *smaller))).holds
+    assert not found("I02", replace(facts, verdicts=(*smaller, *facts.verdicts))).holds
+
+
 def test_two_entries_of_a_decision_at_once_are_named(facts: Facts, journal: JournalRows) -> None:
     standing = next(o for o in journal.orders if o.client_order_id == "X_b")
     second = replace(standing, order_id=22)

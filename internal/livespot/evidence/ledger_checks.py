@@ -16,9 +16,16 @@ _LEGAL = frozenset((left.value, right.value) for left, right in TRANSITIONS)
 
 
 def one_effect_per_decision(facts: Facts, journal: JournalRows | None) -> Finding:
-    """I02: a decision never bought more than it planned, and never with two orders at once."""
+    """I02: a decision never bought more than it planned, and never with two orders at once.
+
+    The first consent bounds it: a repriced attempt asks anew and for no more, and while it does the
+    attempt before it may still fill.
+    """
     planned = {d.decision_id: d.planned_qty for d in facts.decisions}
-    approved = {v.decision_id: v.approved_qty for v in facts.verdicts if v.verdict == "ALLOW"}
+    approved: dict[str, Decimal] = {}
+    for verdict in facts.verdicts:
+        if verdict.verdict == "ALLOW":
+            approved.setdefault(verdict.decision_id, verdict.approved_qty)
     bought: dict[str, Decimal] = defaultdict(Decimal)
     for fill in facts.fills:
         if fill.side == "BUY":
