@@ -33,13 +33,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveStart:
-    """A start with every lock open. Reasons in `manage_only` close entries for the whole run."""
+    """A start with every lock open. Reasons in `manage_only` close entries for the whole run.
+
+    `proven` says by which records it was shown that the start may be made.
+    """
 
     paths: "Paths"
     loaded: "LoadedSettings"
     secrets: "Secrets"
     account_label: str
     manage_only: tuple[str, ...]
+    proven: tuple[str, ...]
 
 
 @click.command(
@@ -80,6 +84,7 @@ def live(
         secrets=start.secrets,
         account_label=start.account_label,
         manage_only=start.manage_only,
+        proven=start.proven,
     )
 
 
@@ -118,6 +123,7 @@ def prepare(
         secrets=secrets,
         account_label=label,
         manage_only=manage_only,
+        proven=_proven(paths),
     )
 
 
@@ -156,6 +162,15 @@ def _facts(
     now_ms = SystemClock().now_ms()
     read = partial(read_live_facts, paths, loaded.settings, secrets, flag=flag, now_ms=now_ms)
     return anyio.run(read)
+
+
+def _proven(paths: "Paths") -> tuple[str, ...]:
+    """Where the crash drills were passed; nothing while no pass counts."""
+    from livespot.runtime.disk import RealDisk
+    from livespot.runtime.drill_record import proof
+
+    name = proof(RealDisk(), paths).name
+    return (name,) if name else ()
 
 
 def _word_problems(asked: Asked, label: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from livespot.runtime.config import load_settings
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths
 from livespot.store.connection import Database
-from livespot.testing.doctor_plans import config_text, installation, secrets_of
+from livespot.testing.doctor_plans import config_text, installation, pass_drills, secrets_of
 from livespot_cmd.live import Asked, LiveStart, prepare
 
 # Ends the child with a code of its own at the first attempt to reach anybody.
@@ -58,6 +58,7 @@ def unlocked(tmp_path: Path, place: str, *, age_hours: int = 0, gate: str = "") 
     paths.config.write_text(config_text(place, more=gate + LABELLED))
     moment = datetime.fromtimestamp(SystemClock().now_ms() // 1000 - 3600 * age_hours, UTC)
     paths.live_ok.write_text(f'account = "main"\ndate = {moment.isoformat()}\n')
+    pass_drills(paths)
     return paths
 
 
@@ -164,6 +165,29 @@ def test_a_second_instance_has_its_own_code(tmp_path: Path) -> None:
         assert started(paths) == ExitCode.SECOND_INSTANCE
 
 
+def test_without_a_pass_of_the_crash_drills_it_is_not_ready_and_says_how_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = unlocked(tmp_path, "127.0.0.1:9")
+    for record in paths.drills.iterdir():
+        record.unlink()
+
+    assert started(paths) == ExitCode.PREFLIGHT
+    assert f"never run here; run: livespot drill all --var {paths.var}" in capsys.readouterr().err
+
+
+def test_drills_passed_by_another_version_do_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = unlocked(tmp_path, "127.0.0.1:9")
+    for record in paths.drills.iterdir():
+        record.unlink()
+    pass_drills(paths, version="0.0.9")
+
+    assert started(paths) == ExitCode.PREFLIGHT
+    assert "0.0.9" in capsys.readouterr().err
+
+
 def test_a_lower_gate_is_not_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = unlocked(tmp_path, "127.0.0.1:9", gate="ai_dec = 1\n")
 
@@ -184,6 +208,8 @@ def test_with_every_lock_open_and_a_green_doctor_it_may_start(
     assert isinstance(start, LiveStart)
     assert start.account_label == "main"
     assert start.manage_only == ()
+    (passed,) = start.proven
+    assert passed.startswith("crash drills passed (drills/")
     assert "at most 25 USDT an order" in capsys.readouterr().out
 
 
@@ -206,10 +232,14 @@ def test_an_unfinished_live_run_is_taken_up_to_manage_only_whatever_the_doctor_s
     paths = unlocked(tmp_path, "127.0.0.1:9", age_hours=48)
     assert started(paths) == ExitCode.LOCK_MISSING
     leave_unfinished_run(paths)
+    for record in paths.drills.iterdir():
+        record.unlink()
 
     start = started(paths)
 
     assert isinstance(start, LiveStart)
+    assert start.proven == ()
+    assert any("livespot drill all" in reason for reason in start.manage_only)
     assert any("48 h old" in reason for reason in start.manage_only)
     assert any("REST" in reason for reason in start.manage_only)
 

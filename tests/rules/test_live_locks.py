@@ -57,7 +57,12 @@ def test_each_missing_lock_refuses_and_says_how_to_open_it(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"stop_file": True}, {"database_problem": "run livespot migrate"}]
+    "changed",
+    [
+        {"stop_file": True},
+        {"database_problem": "run livespot migrate"},
+        {"drill_problem": "run livespot drill all"},
+    ],
 )
 def test_an_unready_installation_refuses_without_being_locked(changed: dict[str, object]) -> None:
     verdict = judge_live(_facts(**changed))
@@ -73,6 +78,13 @@ def test_an_unfinished_live_run_is_taken_up_with_an_old_lock_but_without_entries
 
     assert verdict.may_start
     assert verdict.manage_only
+
+
+def test_an_unfinished_live_run_is_taken_up_without_drills_but_without_entries() -> None:
+    verdict = judge_live(_facts(drill_problem="never run", unfinished_run=True))
+
+    assert verdict.may_start
+    assert verdict.manage_only == ("never run",)
 
 
 def test_every_problem_is_said_at_once() -> None:

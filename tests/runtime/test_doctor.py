@@ -21,7 +21,7 @@ from livespot.runtime.doctor_plan import DoctorPlan, Need
 from livespot.runtime.environment import Secrets
 from livespot.store.migrate import migrate
 from livespot.store.schema import packaged_migrations
-from livespot.testing.doctor_plans import START_MS, doctor_plan, secrets_of
+from livespot.testing.doctor_plans import START_MS, doctor_plan, pass_drills, secrets_of
 
 LOCAL = frozenset({Need.LOCAL})
 
@@ -247,6 +247,27 @@ async def test_the_live_lock_is_judged_as_a_live_start_would(tmp_path: Path) -> 
     assert locked["live_lock"].outcome is Outcome.WARN
     assert locked["live_lock"].next_command.endswith(f"> {plan.paths.live_ok}")
     assert opened["live_lock"].measured == "open for main"
+
+
+async def test_crash_drills_are_wanted_of_this_version_and_these_settings(tmp_path: Path) -> None:
+    async with doctor_plan(tmp_path / "var") as plan:
+        never = await local_rows(plan)
+        pass_drills(plan.paths, config_hash="f" * 64)
+        elsewise = await local_rows(plan)
+        for record in plan.paths.drills.iterdir():
+            record.unlink()
+        pass_drills(plan.paths, config_hash=plan.loaded.config_hash)
+        passed = await local_rows(plan)
+        unasked = await local_rows(dataclasses.replace(plan, check_live_lock=False))
+
+    assert "drills" not in unasked
+    assert never["drills"].outcome is Outcome.WARN
+    assert never["drills"].next_command == (
+        f"livespot drill all --var {plan.paths.var} --config test.toml"
+    )
+    assert elsewise["drills"].detail == "they were passed with other settings"
+    assert passed["drills"].outcome is Outcome.PASS
+    assert passed["drills"].next_command == ""
 
 
 async def test_the_command_that_opens_the_live_lock_opens_it(tmp_path: Path) -> None:

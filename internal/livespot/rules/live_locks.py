@@ -12,7 +12,8 @@ class LiveFacts:
     """What a live start found before any network call.
 
     `lock_text` is the lock file's content, or None when there is none; `unfinished_run` tells that
-    the database holds a live run that never ended.
+    the database holds a live run that never ended. `drill_problem` is why no pass of the crash
+    drills counts, empty when one does.
     """
 
     flag: bool
@@ -24,6 +25,7 @@ class LiveFacts:
     unfinished_run: bool
     now_ms: int
     lock_path: str
+    drill_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ def judge_live(facts: LiveFacts) -> LiveVerdict:
         locked.append(problem)
     if stale:
         (manage_only if facts.unfinished_run else locked).append(stale)
-    unready = []
+    unready: list[str] = []
+    if facts.drill_problem:
+        (manage_only if facts.unfinished_run else unready).append(facts.drill_problem)
     if facts.stop_file:
         unready.append("the STOP file exists; remove it when you mean to trade")
     if facts.database_problem:

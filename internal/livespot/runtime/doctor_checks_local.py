@@ -9,6 +9,7 @@ from importlib import metadata
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.settings import LiveSettings
+from livespot.evidence.moments import instant
 from livespot.gate.prompts import load_prompt
 from livespot.panel.words import printable
 from livespot.rules.doctor import (
@@ -21,6 +22,7 @@ from livespot.rules.doctor import (
 )
 from livespot.rules.live_locks import judge_live
 from livespot.runtime.doctor_plan import DoctorPlan, Need, Probe, Rows, quoted
+from livespot.runtime.drill_record import COMMAND, proof
 from livespot.runtime.live_facts import lock_only_facts, missing_secrets
 from livespot.runtime.paths import project_root
 from livespot.venue.signing import load_signer
@@ -28,6 +30,8 @@ from livespot.venue.signing import load_signer
 _OLDEST_PYTHON = (3, 11)
 _REASON_BYTES = 200
 _PEM = "-----BEGIN"
+# Of interest to those who send real orders.
+_LIVE_ONLY = frozenset({"live_lock", "drills"})
 
 
 def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
@@ -40,9 +44,10 @@ def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
         ("prompts", "Prompt files", check_prompts),
         ("stop_file", "STOP file", check_stop_file),
         ("live_lock", "Live lock", check_live_lock),
+        ("drills", "Crash drills", check_drills),
     )
     for name, title, look in looks:
-        if name != "live_lock" or plan.check_live_lock:
+        if name not in _LIVE_ONLY or plan.check_live_lock:
             yield as_probe(plan, name, title, look)
 
 
@@ -192,6 +197,24 @@ def check_live_lock(plan: DoctorPlan) -> Check:
         limit="needed by livespot live only",
         next_command="" if not problems else write if live.account_label else config,
         detail="; ".join(problems),
+    )
+
+
+def check_drills(plan: DoctorPlan) -> Check:
+    """A pass of all drills by the version that runs now, best with the settings of now."""
+    found = proof(plan.disk, plan.paths)
+    other = not found.problem and found.config_hash != plan.loaded.config_hash
+    detail = found.problem or ("they were passed with other settings" if other else "")
+    path = plan.loaded.path
+    config = "" if path == str(plan.paths.config) else f" --config {shlex.quote(path)}"
+    return Check(
+        id="drills",
+        title="Crash drills",
+        outcome=Outcome.WARN if detail else Outcome.PASS,
+        measured="no pass" if found.problem else f"passed at {instant(found.at_ms)}",
+        limit="needed by livespot live only",
+        next_command=plan.command(COMMAND) + config if detail else "",
+        detail=detail,
     )
 
 

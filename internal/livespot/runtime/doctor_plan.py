@@ -38,7 +38,7 @@ class DoctorPlan:
     `speed` is how many market seconds pass in one second of the machine, so that an impatient
     clock does not make a healthy answer look late. A run that holds the instance lock or serves the
     panel itself switches off `check_instance` and `check_port`; one that sends no real order needs
-    no `check_live_lock`, and one that only just begins no `check_standing`.
+    no `check_live_lock` (nor crash drills), and one that only just begins no `check_standing`.
     """
 
     paths: Paths

@@ -76,6 +76,7 @@ class Launch:
     announce: Callable[[Alert], None]
     watch: Callable[["Running"], Coroutine[Any, Any, None]]
     manage_only: tuple[str, ...] = ()
+    proven: tuple[str, ...] = ()
     order_cap: Decimal | None = None
     span_seconds: float | None = None
     inputs: RunInputs | None = None
@@ -186,6 +187,7 @@ async def _built(
                 prompt=prompt,
                 account_label=launch.account_label,
                 manage_only=launch.manage_only,
+                proven=launch.proven,
                 order_cap=launch.order_cap,
             ),
             Seams(

@@ -1,11 +1,14 @@
 """Reads what a live start is judged by; touches files and the database, never the network."""
 
+import shlex
 from pathlib import Path
 
 from livespot.contracts.errors import LivespotError
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Mode
 from livespot.rules.live_locks import LiveFacts
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.drill_record import proof
 from livespot.runtime.environment import Secrets
 from livespot.runtime.paths import Paths
 from livespot.store.migrate import status
@@ -29,6 +32,15 @@ async def read_live_facts(
         unfinished_run=unfinished,
         now_ms=now_ms,
         lock_path=str(paths.live_ok),
+        drill_problem=drill_problem(paths),
+    )
+
+
+def drill_problem(paths: Paths) -> str:
+    """Why no pass of the crash drills counts here, and what to do; empty when one does."""
+    problem = proof(RealDisk(), paths).problem
+    return (
+        f"{problem}; run: livespot drill all --var {shlex.quote(str(paths.var))}" if problem else ""
     )
 
 

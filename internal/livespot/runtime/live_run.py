@@ -20,6 +20,7 @@ def run_live(
     secrets: Secrets,
     account_label: str,
     manage_only: tuple[str, ...],
+    proven: tuple[str, ...],
 ) -> int:
     """Trade until stopped; the exit code. Every order stays within the first day's limit.
 
@@ -42,6 +43,7 @@ def run_live(
         announce=console.announce,
         watch=watch,
         manage_only=manage_only,
+        proven=proven,
         order_cap=loaded.settings.live.first_day_max_notional,
     )
     return run_loop(_run, launch, run_ids)

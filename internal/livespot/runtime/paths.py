@@ -39,6 +39,11 @@ class Paths:
         return self.var / "receipts"
 
     @property
+    def drills(self) -> Path:
+        """What crash drills showed, a file each time they ran."""
+        return self.var / "drills"
+
+    @property
     def moved(self) -> Path:
         """Present when this state lives elsewhere now and must not start here again."""
         return self.var / "MOVED"

@@ -19,7 +19,7 @@ from livespot.store.schema import require_current
 MANIFEST = "backup-manifest.json"
 DATABASE = Path("data") / "audit.sqlite"
 # Beside the database: what a run's settings, trail and evidence are.
-_KEPT = ("livespot.toml", "runs", "receipts")
+_KEPT = ("livespot.toml", "runs", "receipts", "drills")
 _TRAIL = "logs/audit-*.jsonl*"
 
 
