@@ -4,6 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
+from typing import Protocol
 
 import msgspec
 
@@ -16,6 +17,21 @@ class Maker(msgspec.Struct, frozen=True, gc=False):
     price: Decimal
     qty: Decimal
     order: Order | None
+
+
+class House(Protocol):
+    """The house's side of a book at one instant; `reach` bounds the prices of all its levels."""
+
+    @property
+    def best_bid(self) -> Level: ...
+
+    @property
+    def best_ask(self) -> Level: ...
+
+    @property
+    def reach(self) -> tuple[Decimal, Decimal]: ...
+
+    def levels(self) -> tuple[Levels, Levels]: ...
 
 
 class _Level:
@@ -119,22 +135,81 @@ class Book:
     At one price an account order stands behind the house quantity that was displayed when it
     was placed; house quantity added later stands behind it. Of an iceberg only one part stands
     in the queue; the next part joins it at the back.
+
+    House levels that nobody looks at and no order can meet are not worked out: most quotes are
+    followed by another one before anybody does. What is seen of the book is the same.
     """
 
     def __init__(self) -> None:
         self.update_id = 0
+        self._deferred: House | None = None
+        self._moved = False
+        self._watched = False
+        self._resting: dict[int, Order] = {}
         bids, asks = _Half(descends=True), _Half(descends=False)
         self._halves: dict[Side, _Half] = {"BUY": bids, "SELL": asks}
         # What an order of a side trades with.
         self._facing: dict[Side, _Half] = {"BUY": asks, "SELL": bids}
 
+    def defer(self, house: House) -> bool:
+        """Take the house levels as set without working them out; false when they must be.
+
+        They must when somebody watches them, when they may touch an order, and when the best ones
+        stay: then nothing shows whether the book changes at all.
+        """
+        best_bid, best_ask = house.best_bid, house.best_ask
+        if self._watched or best_bid[1] <= 0 or best_ask[1] <= 0 or not self._is_clear_of(house):
+            return False
+        if self.best("BUY") == best_bid and self.best("SELL") == best_ask:
+            return False
+        self._deferred = house
+        self._moved = True
+        return True
+
+    def has_moved(self) -> bool:
+        """Whether levels were deferred since the last call."""
+        moved, self._moved = self._moved, False
+        return moved
+
+    def watch(self, *, watched: bool) -> None:
+        """While it is watched every level is worked out at once."""
+        self._work_out()
+        self._watched = watched
+
+    def _is_clear_of(self, house: House) -> bool:
+        """Whether every resting order lies beyond the house's levels, the old and the new."""
+        if not self._resting:
+            return True
+        lowest, highest = house.reach
+        for order in self._resting.values():
+            beyond = order.price < lowest if order.side == "BUY" else order.price > highest
+            if not beyond or self._halves[order.side].levels[order.price].house > 0:
+                return False
+        return True
+
+    def _work_out(self) -> None:
+        """Make the deferred levels those of the book; that they changed has been told.
+
+        An order that left meanwhile has not: that stays to be told.
+        """
+        house, self._deferred = self._deferred, None
+        if house is not None:
+            bids, asks = house.levels()
+            for half, levels in zip(self._halves.values(), (bids, asks), strict=True):
+                self._moved |= bool(half.changes())
+                half.replace_house(levels)
+                half.changes()
+
     def replace_house(self, bids: Levels, asks: Levels) -> None:
         """Set all house levels; a queue ahead of an order only ever shrinks."""
+        self._work_out()
         self._halves["BUY"].replace_house(bids)
         self._halves["SELL"].replace_house(asks)
 
     def rest(self, order: Order) -> None:
         """Put an order on the book behind everything at its price."""
+        self._work_out()
+        self._resting[order.order_id] = order
         level = self._halves[order.side].ensure(order.price)
         order.queue_ahead = level.house
         if order.iceberg_qty:
@@ -143,6 +218,8 @@ class Book:
 
     def remove(self, order: Order) -> None:
         """Take an order off the book; nothing happens when it is not there."""
+        if self._resting.pop(order.order_id, None) is None:
+            return
         half, price = self._halves[order.side], order.price
         level = half.levels.get(price)
         if level is not None and level.orders.pop(order.order_id, None) is not None:
@@ -166,8 +243,10 @@ class Book:
 
     def resting(self, side: Side, limit: Decimal | None = None) -> list[Order]:
         """Resting orders of a side, best first; with a limit those it reaches at their price."""
-        half = self._halves[side]
         found: list[Order] = []
+        if not self._resting:
+            return found
+        half = self._halves[side]
         for price in half.best_first():
             if limit is not None and not reaches(side, price, limit):
                 break
@@ -181,6 +260,7 @@ class Book:
 
     def best_maker(self, side: Side, limit: Decimal | None) -> Maker | None:
         """What a taker on `side` would trade with next, within its limit price."""
+        self._work_out()
         half = self._facing[side]
         price = half.top()
         if price is None or (limit is not None and not reaches(side, limit, price)):
@@ -196,6 +276,7 @@ class Book:
 
     def offers(self, side: Side, limit: Decimal | None) -> Iterator[Maker]:
         """Everything a taker could take within its limit, best price first, hidden parts too."""
+        self._work_out()
         half = self._facing[side]
         for price in half.best_first():
             if limit is not None and not reaches(side, limit, price):
@@ -213,6 +294,7 @@ class Book:
 
     def take_house(self, side: Side, price: Decimal, qty: Decimal) -> None:
         """Consume house quantity on a side; orders behind it move up."""
+        self._work_out()
         half = self._halves[side]
         level = half.levels[price]
         level.house = max(ZERO, level.house - qty)
@@ -227,6 +309,7 @@ class Book:
 
     def best_house(self, side: Side) -> Level | None:
         """The best house level of a side."""
+        self._work_out()
         half = self._halves[side]
         for price in half.best_first():
             if half.levels[price].house > 0:
@@ -235,12 +318,16 @@ class Book:
 
     def best(self, side: Side) -> Level | None:
         """Best price of a side with all that is shown there."""
+        house = self._deferred
+        if house is not None:
+            return house.best_bid if side == "BUY" else house.best_ask
         half = self._halves[side]
         price = half.top()
         return None if price is None else (price, half.levels[price].visible())
 
     def merged(self, side: Side, limit: int | None = None) -> list[Level]:
         """The levels of a side as shown, house and account orders together, best first."""
+        self._work_out()
         half = self._halves[side]
         prices = islice(half.best_first(), limit)
         return [(price, half.levels[price].visible()) for price in prices]

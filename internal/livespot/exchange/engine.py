@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from livespot.exchange import amending, cancelling, lists, matching, placing, queries, replies
+from livespot.exchange.book import House
 from livespot.exchange.funds import deposit
 from livespot.exchange.list_params import read_list
 from livespot.exchange.model import (
@@ -93,6 +94,20 @@ class Engine:
         market = self._at(symbol, now_ms)
         matching.replace_house(self._exchange, market, bids, asks)
         self._settle(market)
+
+    def set_house(self, symbol: str, house: House, now_ms: int) -> None:
+        """The same as `set_book`; deeper levels are worked out once somebody looks at them."""
+        market = self._at(symbol, now_ms)
+        if market.is_trading and market.book.defer(house):
+            self._exchange.house_takers += 1
+            market.held_book = None
+        else:
+            matching.replace_house(self._exchange, market, *house.levels())
+        self._settle(market)
+
+    def watch_book(self, symbol: str, *, watched: bool) -> None:
+        """While a book is watched every change of it is announced level by level."""
+        self._exchange.market(symbol).book.watch(watched=watched)
 
     def print_trade(
         self, symbol: str, price: Decimal, qty: Decimal, *, buyer_is_maker: bool, now_ms: int

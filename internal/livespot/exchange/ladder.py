@@ -1,5 +1,8 @@
 """Fills up the book below and above its best prices."""
 
+from dataclasses import dataclass
+from decimal import Decimal
+
 from livespot.exchange.market import Quote
 from livespot.exchange.model import Level
 from livespot.exchange.tape import Scale
@@ -10,13 +13,43 @@ _LIFE_MS = 10_000
 _MASK = (1 << 64) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A quote's house levels: the best two at once, the others once somebody looks at them."""
+
+    seed: int
+    quote: Quote
+    scale: Scale
+
+    @property
+    def best_bid(self) -> Level:
+        quote, scale = self.quote, self.scale
+        return quote.bid * scale.tick_size, quote.bid_qty * scale.step_size
+
+    @property
+    def best_ask(self) -> Level:
+        quote, scale = self.quote, self.scale
+        return quote.ask * scale.tick_size, quote.ask_qty * scale.step_size
+
+    @property
+    def reach(self) -> tuple[Decimal, Decimal]:
+        """No level lies below the first price or above the second."""
+        quote, tick = self.quote, self.scale.tick_size
+        width = _gap(quote) * _LEVELS
+        return (quote.bid - width) * tick, (quote.ask + width) * tick
+
+    def levels(self) -> tuple[list[Level], list[Level]]:
+        """All of them, bids and asks, best first."""
+        return ladder(self.seed, self.quote, self.scale)
+
+
 def ladder(seed: int, quote: Quote, scale: Scale) -> tuple[list[Level], list[Level]]:
     """Twenty levels a side, best first.
 
     Deeper levels sit on a fixed price grid and keep their size for about ten seconds, so that one
     update changes few of them.
     """
-    gap = max(1, quote.bid * _GAP_PER_MILLION // 1_000_000)
+    gap = _gap(quote)
     usual = max(1, (quote.bid_qty + quote.ask_qty) // 2)
     bids = [(quote.bid * scale.tick_size, quote.bid_qty * scale.step_size)]
     asks = [(quote.ask * scale.tick_size, quote.ask_qty * scale.step_size)]
@@ -29,6 +62,11 @@ def ladder(seed: int, quote: Quote, scale: Scale) -> tuple[list[Level], list[Lev
                 steps = max(1, base * _weight(seed, price, quote.t_ms) // 10_000)
                 side.append((price * scale.tick_size, steps * scale.step_size))
     return bids, asks
+
+
+def _gap(quote: Quote) -> int:
+    """Between two deeper levels, in ticks."""
+    return max(1, quote.bid * _GAP_PER_MILLION // 1_000_000)
 
 
 def _bucket(steps: int) -> int:

@@ -161,6 +161,7 @@ class MarketHub:
             self._turning.setdefault(topic.period_ms, {})[name] = turning
             if isinstance(turning, DepthChannel):
                 self._depths.setdefault(topic.symbol, []).append(turning)
+                self._engine.watch_book(topic.symbol, watched=True)
             return turning
         if topic.kind == "aggTrade":
             aggregates = self._aggregates[topic.symbol] = AggChannel(name, topic)
@@ -210,6 +211,7 @@ class MarketHub:
         match channel:
             case DepthChannel():
                 self._depths[symbol].remove(channel)
+                self._engine.watch_book(symbol, watched=bool(self._depths[symbol]))
             case AggChannel():
                 del self._aggregates[symbol]
                 self._grown.pop(channel, None)

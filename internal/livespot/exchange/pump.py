@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore
-from livespot.exchange.ladder import ladder
+from livespot.exchange.ladder import Ladder
 from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
@@ -140,8 +140,8 @@ class MarketPump:
         engine, scale = self._core.engine, self._core.tapes[symbol].scale
         match event:
             case Quote():
-                bids, asks = ladder(self._seeds[symbol], event, scale)
-                engine.set_book(symbol, bids, asks, event.t_ms)
+                house = Ladder(self._seeds[symbol], event, scale)
+                engine.set_house(symbol, house, event.t_ms)
             case Print():
                 engine.print_trade(
                     symbol,

@@ -385,8 +385,9 @@ class Exchange:
             self._flush_book(market.spec.symbol, market.book)
 
     def _flush_book(self, symbol: str, book: Book) -> None:
+        moved = book.has_moved()
         bids, asks = book.changes()
-        if bids or asks:
+        if moved or bids or asks:
             book.update_id += 1
             self.events.append(BookChanged(symbol, book.update_id, bids, asks, self.now_ms))
 

@@ -8,7 +8,7 @@ from asyncio.tasks import _unregister_task
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
@@ -52,14 +52,63 @@ class NumberedTask(asyncio.Task[Any]):
         return self.number
 
 
+class _Ready(asyncio.Handle):
+    """A callback that waits for its turn; what debugging would note of it is left out."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: "VirtualLoop",
+        context: Context,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
 class _Timer(asyncio.TimerHandle):
     """Whoever compares the time with the deadline it asked for finds that the deadline is met."""
 
+    __slots__ = ()
+
     _loop: "VirtualLoop"
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: "VirtualLoop",
+        context: Context | None,
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = self._scheduled = False
+        self._repr = None
+        self._source_traceback = None
+
+    def cancel(self) -> None:
+        if self._cancelled:
+            return
+        self._cancelled = True
+        # One that has fired already is in no heap any more.
+        self._loop.stale += self._scheduled
+        # As the stock handle does: whatever the callback holds may go.
+        self._callback = self._args = None  # type: ignore[assignment]
 
     def _run(self) -> None:
         loop = self._loop
-        loop.now_s = max(loop.now_s, self.when())
+        loop.now_s = max(loop.now_s, self._when)
         super()._run()
         loop.now_s = loop.now_ns / _NS_PER_SECOND
 
@@ -84,7 +133,7 @@ class VirtualLoop(BaseEventLoop):
         self._dice = None if entropy is None else SplitMix(entropy.hex(16))
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._timer_number = 0
-        self._stale = 0
+        self.stale = 0
         self._tasks_born = 0
         self._dead: set[int] = set()
         # Whether any life is dead or doomed; where none is, nobody has to ask.
@@ -107,6 +156,24 @@ class VirtualLoop(BaseEventLoop):
         """The next task's number."""
         self._tasks_born += 1
         return self._tasks_born
+
+    def call_soon(
+        self,
+        callback: Callable[[*Args], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        return self._call_soon(callback, args, context)
+
+    def _call_soon(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> asyncio.Handle:
+        handle = _Ready(callback, args, self, copy_context() if context is None else context)
+        self._ready.append(handle)
+        return handle
 
     def call_at(
         self,
@@ -151,10 +218,6 @@ class VirtualLoop(BaseEventLoop):
         self._timers.clear()
         super().close()
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        # One that has fired already is in no heap any more.
-        self._stale += handle._scheduled  # type: ignore[attr-defined]  # noqa: SLF001
-
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector here."""
 
@@ -174,7 +237,7 @@ class VirtualLoop(BaseEventLoop):
     def _run_once(self) -> None:
         """One round, as in the stock loop: due timers become ready, then what is ready runs."""
         ready, timers = self._ready, self._timers
-        if self._stale > _FEWEST_STALE and self._stale * 2 > len(timers):
+        if self.stale > _FEWEST_STALE and self.stale * 2 > len(timers):
             self._drop_stale()
         if not ready and not self._stopping:
             self._jump()
@@ -215,7 +278,7 @@ class VirtualLoop(BaseEventLoop):
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
-            self._stale -= 1
+            self.stale -= 1
         if not timers:
             raise VirtualDeadlock(f"nothing can happen any more at {self.time()} s")
         if timers[0][0] > self.now_ns:
@@ -229,15 +292,15 @@ class VirtualLoop(BaseEventLoop):
         while timers and timers[0][0] <= self.now_ns:
             timer = heapq.heappop(timers)[2]
             timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001  see _set
-            if timer.cancelled():
-                self._stale -= 1
+            if timer._cancelled:  # noqa: SLF001
+                self.stale -= 1
             else:
                 self._ready.append(timer)
 
     def _drop_stale(self) -> None:
         self._timers[:] = [entry for entry in self._timers if not entry[2].cancelled()]
         heapq.heapify(self._timers)
-        self._stale = 0
+        self.stale = 0
 
     def _draw(self) -> asyncio.Handle:
         ready = self._ready
