@@ -64,7 +64,7 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
     called = {
         found[1]
         for snippet in _snippets(page.read_text(encoding="utf-8"))
-        for found in re.finditer(r"(?:^|\s|/)livespot ([a-z]+)", snippet)
+        for found in re.finditer(r"(?:^|\s|/)livespot ([a-z]+(?:-[a-z]+)*)", snippet)
     }
 
     assert called <= COMMANDS
@@ -190,7 +190,7 @@ def test_the_first_page_of_the_runbook_explains_every_mode_and_every_exit_code()
 def test_the_readme_lists_exactly_the_commands_and_exit_codes_there_are() -> None:
     text = _text("README.md")
 
-    assert set(re.findall(r"^\| `livespot ([a-z]+)` \|", text, re.MULTILINE)) == COMMANDS
+    assert set(re.findall(r"^\| `livespot ([a-z-]+)` \|", text, re.MULTILINE)) == COMMANDS
     assert {int(n) for n in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == set(ExitCode)
 
 
@@ -198,7 +198,7 @@ def test_the_readme_promises_no_command_that_is_missing() -> None:
     """What is named as not there yet must indeed not be there."""
     absent = _text("README.md").partition("## What is not there yet")[2]
 
-    assert COMMANDS.isdisjoint(re.findall(r"`([a-z]+)`", absent))
+    assert COMMANDS.isdisjoint(re.findall(r"`([a-z-]+)`", absent))
 
 
 def test_the_architecture_names_every_way_a_boot_may_go_on() -> None:

@@ -37,6 +37,7 @@ from livespot.contracts.vocabulary import (
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.requests import StopPrices, stop_leg, stop_prices, stop_type
 from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.runtime.disk import RealDisk
 
 EMBEDDED = "embedded exchange"
 # A swap that leaves nothing standing for longer proves nothing.
@@ -90,8 +91,9 @@ async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
 def keep(path: Path, rehearsal: Rehearsal) -> None:
     """Add a result to the file; the newest of a venue counts."""
     kept = [*read(path), rehearsal]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
+    disk = RealDisk()
+    disk.make_directory(path.parent)
+    disk.write_atomic(path, msgspec.json.format(msgspec.json.encode(kept)))
 
 
 def read(path: Path) -> list[Rehearsal]:
