@@ -3,9 +3,12 @@
 from collections import Counter
 
 from livespot.exchange.faults.loader import contradictions
+from livespot.exchange.faults.matching import Subject, concerns
+from livespot.exchange.faults.plan import AcceptThen, DropResponse, Fault, Reset, When
 from livespot.testing.search.drawing import draw
-from livespot.testing.search.fault_kinds import KINDS
+from livespot.testing.search.fault_kinds import CANCELS, KINDS, ORDERS
 from livespot.testing.search.plan import RunPlan, encoded, loaded_for
+from livespot.testing.search.socket_orders import on_socket
 
 _MANY = range(400)
 
@@ -52,3 +55,31 @@ def test_the_mix_has_quiet_runs_runs_with_deaths_and_every_kind_of_fault() -> No
 
 def _is_quiet(plan: RunPlan) -> bool:
     return not plan.faults and not plan.deaths
+
+
+def test_about_two_in_five_runs_send_their_orders_on_the_socket_and_so_do_their_faults() -> None:
+    plans = [draw("short", seed) for seed in _MANY]
+    by_socket = [p for p in plans if p.settings.get("venue.order_transport") == "WS_API"]
+    aimed = [fault.match for plan in by_socket for fault in plan.faults]
+
+    assert 120 <= len(by_socket) <= 200
+    assert {"order*.place*", "order*.cancel*"} <= {match.method for match in aimed}
+    assert ORDERS not in aimed
+    assert CANCELS not in aimed
+
+
+def test_a_fault_of_an_order_meets_the_same_order_on_the_socket() -> None:
+    lost = AcceptThen(then=DropResponse(target="rest", then="reset"))
+    moved = on_socket(Fault(id="x", what=lost, match=CANCELS, when=When(nth=2)))
+    cancel = Subject(kind="ws_api", leg="request", method="orderList.cancel")
+    order = Subject(kind="ws_api", leg="request", method="order.place")
+
+    assert moved.what == AcceptThen(then=DropResponse(target="ws_api", then="reset"))
+    assert moved.when == When(nth=2)
+    assert (concerns(moved, cancel), concerns(moved, order)) == (True, False)
+
+
+def test_a_fault_of_something_else_stays_where_it_is() -> None:
+    fault = Fault(id="x", what=Reset(target="ws_md"))
+
+    assert on_socket(fault) is fault

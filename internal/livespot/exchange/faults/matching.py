@@ -86,11 +86,14 @@ def concerns(fault: Fault, subject: Subject) -> bool:
 def matches(match: Match, subject: Subject) -> bool:
     """True when every member that is not empty agrees."""
     plain = (
-        (match.method, subject.method),
         (match.symbol, subject.symbol),
         (match.event, subject.event),
     )
-    globs = ((match.path, subject.path), (match.stream, subject.stream))
+    globs = (
+        (match.method, subject.method),
+        (match.path, subject.path),
+        (match.stream, subject.stream),
+    )
     return (
         all(wanted in ("", found) for wanted, found in plain)
         and all(not wanted or fnmatchcase(found, wanted) for wanted, found in globs)

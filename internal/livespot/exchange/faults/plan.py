@@ -258,8 +258,8 @@ ACTS = ONCE + STATES
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which requests, frames or events a fault is about; what is left empty matches all.
 
-    `method` is an HTTP method or a WebSocket method; `path` may end in `*`; `params` compares
-    request parameters, or the members of an event; `stream` may hold one `*`.
+    `method` is an HTTP method or a WebSocket method; it, `path` and `stream` may hold `*`; `params`
+    compares request parameters, or the members of an event.
     """
 
     NOTHING: ClassVar["Match"]

@@ -8,6 +8,7 @@ from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
+from livespot.testing.search.socket_orders import with_socket_orders
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
@@ -50,7 +51,7 @@ HOURS = (
 
 def draw(profile: str, seed: int) -> RunPlan:
     """The plan of a seed in a profile; the same for ever as long as this code stands."""
-    plan = DRAWS[profile](seed)
+    plan = with_socket_orders(DRAWS[profile](seed))
     return with_troubles(plan, entry_ms=_LEAD_MS if plan.stage is None else ENTRY_MS)
 
 

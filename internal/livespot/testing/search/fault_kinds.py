@@ -41,8 +41,8 @@ from livespot.testing.search.dice import Dice
 
 Drawn: TypeAlias = tuple[Verb, Match, When]
 _ENDINGS: tuple[Ending, ...] = ("hang", "close", "reset")
-_ORDERS = Match(method="POST", path="/api/v3/order*")
-_CANCELS = Match(method="DELETE", path="/api/v3/order*")
+ORDERS = Match(method="POST", path="/api/v3/order*")
+CANCELS = Match(method="DELETE", path="/api/v3/order*")
 _READS = Match(method="GET", path="/api/v3/*")
 _SHORTEST_MS = 1500
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -122,42 +122,42 @@ class Stage:
 
 def _order_reply_lost(stage: Stage) -> Drawn:
     then = DropResponse(target="rest", then=stage.ending())
-    return AcceptThen(then=then), _ORDERS, stage.order()
+    return AcceptThen(then=then), ORDERS, stage.order()
 
 
 def _order_reply_unclear(stage: Stage) -> Drawn:
     then: AfterAccept = stage.dice.pick(_UNCLEAR)
-    return AcceptThen(then=then), _ORDERS, stage.order()
+    return AcceptThen(then=then), ORDERS, stage.order()
 
 
 def _order_reply_late(stage: Stage) -> Drawn:
     then = Delay(target="rest", ms=stage.dice.scaled(200, 12_000))
-    return AcceptThen(then=then), _ORDERS, stage.order()
+    return AcceptThen(then=then), ORDERS, stage.order()
 
 
 def _order_lost(stage: Stage) -> Drawn:
-    return DropRequest(target="rest", then=stage.ending()), _ORDERS, stage.order()
+    return DropRequest(target="rest", then=stage.ending()), ORDERS, stage.order()
 
 
 def _order_late(stage: Stage) -> Drawn:
-    return Delay(target="rest", ms=stage.dice.scaled(200, 9000)), _ORDERS, stage.order()
+    return Delay(target="rest", ms=stage.dice.scaled(200, 9000)), ORDERS, stage.order()
 
 
 def _order_answered_unclear(stage: Stage) -> Drawn:
-    return stage.dice.pick(_UNCLEAR), _ORDERS, stage.order()
+    return stage.dice.pick(_UNCLEAR), ORDERS, stage.order()
 
 
 def _order_refused(stage: Stage) -> Drawn:
-    return stage.dice.pick(_REFUSALS), _ORDERS, stage.order()
+    return stage.dice.pick(_REFUSALS), ORDERS, stage.order()
 
 
 def _cancel_reply_lost(stage: Stage) -> Drawn:
     then = DropResponse(target="rest", then=stage.ending())
-    return AcceptThen(then=then), _CANCELS, stage.order()
+    return AcceptThen(then=then), CANCELS, stage.order()
 
 
 def _cancel_lost(stage: Stage) -> Drawn:
-    return DropRequest(target="rest", then=stage.ending()), _CANCELS, stage.order()
+    return DropRequest(target="rest", then=stage.ending()), CANCELS, stage.order()
 
 
 def _reads_lost(stage: Stage) -> Drawn:
@@ -193,7 +193,7 @@ def _unanswered(target: Target) -> Callable[[Stage], Drawn]:
 def _throttled(stage: Stage) -> Drawn:
     seconds = stage.dice.scaled(1, 40)
     headers = {"Retry-After": str(seconds)}
-    match = stage.dice.pick((_ORDERS, _READS, Match.NOTHING))
+    match = stage.dice.pick((ORDERS, _READS, Match.NOTHING))
     what = Reply(status=429, code=-1003, msg="Too much request weight used.", headers=headers)
     return what, match, stage.few(2)
 
