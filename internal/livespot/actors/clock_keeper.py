@@ -1,7 +1,7 @@
 """Keeps the exchange's time: measures at an interval and says when the offset moves.
 
 Reads: the exchange's time, both clocks of the machine. Writes: TIME_SYNC events, `HealthSignal`
-CLOCK, warnings about a constant offset and about a machine that slept. Owns: nothing but when it
+CLOCK, a warning about a constant offset, a PAUSE after the machine slept. Owns: nothing but when it
 last measured.
 """
 
@@ -62,7 +62,7 @@ class ClockKeeper:
         patience_ms = self.settings.sync_interval_ms if self.server_clock.synced else 0
         due_ms = self.clock.monotonic_ms() + patience_ms
         # Also after a restart: the governor may still hold the complaint of the life before.
-        unsure = True
+        unsure = slept = True
         steps = _Steps(self.clock)
         task_status.started()
         while True:
@@ -81,30 +81,51 @@ class ClockKeeper:
                 continue
             due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
             if known:
-                await self._tell_sleep(steps.ms(), moved)
+                slept = await self._tell_sleep(steps.ms(), moved, told=slept)
             steps.forget()
             jumped = abs(moved) > self.settings.clock_drift_max_ms
-            if jumped:
+            if jumped or slept:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
+            if jumped:
                 await self._say(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
             elif unsure:
                 await self._say(SignalLevel.CLEAR, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
             unsure = jumped
             await self._record(moved)
 
-    async def _tell_sleep(self, stepped_ms: int, moved: int) -> None:
-        """The wall went on and the offset did not move: the clock is right, the machine slept."""
-        if stepped_ms < _SLEPT_MS or abs(moved) >= stepped_ms // 2:
-            return
-        await self.governor.send(
-            Alert(
-                severity=Severity.WARN,
-                code=ReasonCode.SUSPEND_DETECTED,
-                reasons=(),
-                text=f"this machine slept for {stepped_ms // 1000} s; nobody watched meanwhile",
-                at_ms=self.clock.now_ms(),
+    async def _tell_sleep(self, stepped_ms: int, moved: int, *, told: bool) -> bool:
+        """Whether the machine slept: the wall went on, and the offset to the exchange did not move.
+
+        Then nobody watched, and what was known is old: PAUSE, withdrawn by the next measurement,
+        so that only the operator ends it.
+        """
+        slept = stepped_ms >= _SLEPT_MS and abs(moved) < stepped_ms // 2
+        text = f"this machine slept for {stepped_ms // 1000} s; nobody watched meanwhile"
+        if slept or told:
+            await self.governor.send(
+                HealthSignal(
+                    kind=SignalKind.CLOCK,
+                    level=SignalLevel.PAUSE if slept else SignalLevel.CLEAR,
+                    reason=ReasonCode.SUSPEND_DETECTED,
+                    source="sleep",
+                    value=stepped_ms if slept else 0,
+                    threshold=_SLEPT_MS,
+                    unit="ms",
+                    detail=text if slept else "",
+                    at_ms=self.clock.now_ms(),
+                )
             )
-        )
+        if slept:
+            await self.governor.send(
+                Alert(
+                    severity=Severity.CRIT,
+                    code=ReasonCode.SUSPEND_DETECTED,
+                    reasons=(),
+                    text=text,
+                    at_ms=self.clock.now_ms(),
+                )
+            )
+        return slept
 
     async def _record(self, moved: int) -> None:
         offset = self.server_clock.offset_ms
