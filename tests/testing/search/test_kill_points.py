@@ -1,0 +1,30 @@
+"""Two deaths of each scenario, alone and with the power; the command goes through all of them."""
+
+from pathlib import Path
+
+import pytest
+
+from livespot.testing.search.dying import KillPoint, die_at, points_of
+from livespot.testing.search.forking import CAN_FORK, die_everywhere
+from livespot.testing.search.kill_scenarios import SCENARIOS, Scenario
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_scenario_happens_and_survives_a_death_early_and_late_in_it(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    points = points_of(scenario, tmp_path / "undisturbed", "commits")
+    chosen = [
+        KillPoint(scenario=scenario.name, point=points[place], power_cut=power_cut)
+        for place in (len(points) // 3, 2 * len(points) // 3)
+        for power_cut in (False, True)
+    ]
+    if CAN_FORK:
+        died = list(die_everywhere(scenario, chosen, tmp_path / "copies", 1))
+    else:
+        died = [die_at(point, scenario, tmp_path / "again") for point in chosen]
+
+    assert {one.at for one in died} == set(chosen)
+    assert [(one.at, one.outcome.violations) for one in died if one.outcome.violations] == []
