@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,9 @@ def test_a_report_tells_of_the_run_and_leaves_its_folder_alone(
 
     assert told.returncode == page.returncode == ExitCode.CLEAN
     assert "## Survival" in told.stdout
+    (bare,) = re.findall(r"^## Time without a stop\n\n(.*?)\n\n", told.stdout, re.S | re.M)
+    assert "by our clock" in bare
+    assert re.search(r"\d+ ms \| (\d+ ms \| the exchange|known once)", bare)
     assert "Changed since" not in told.stderr
     assert (tmp_path / "page.html").read_text().endswith("</html>\n")
     after = sorted((path.name, path.stat().st_mtime_ns) for path in recorded.rglob("runs/*/*"))

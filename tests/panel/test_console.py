@@ -4,6 +4,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from livespot.contracts.codes import ReasonCode
@@ -46,6 +47,18 @@ async def test_the_live_view_names_all_that_an_operator_looks_for(tmp_path: Path
         "http://127.0.0.1:8787/dashboard",
     ):
         assert wanted in shown
+
+
+async def test_each_position_says_how_long_it_had_no_stop(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+    dashboard = await snapshot(path)
+    (line,) = dashboard.positions
+    since_ms = story.NOW_MS - 3000
+    bare = structs.replace(line, protected=False, unprotected_since_ms=since_ms)
+
+    assert f"without a stop {line.unprotected_ms} ms" in text(dashboard)
+    assert "without a stop 3 s" in text(structs.replace(dashboard, positions=(bare,)))
 
 
 async def test_markup_in_a_message_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stops and targets as they stood in time, from what was asked of the exchange."""
 
+from dataclasses import replace
 from typing import Any
 
 from livespot.contracts.canonical import canonical_json
@@ -59,6 +60,38 @@ def test_wishes_without_prices_draw_nothing() -> None:
     none = {"want": "STOP", "sl_price": "0", "tp_price": None}
 
     assert levels_of([_change(10, "CLOSING", close, none)], None, 0) == ()
+
+
+def test_legs_that_came_with_the_entry_are_drawn_from_their_orders() -> None:
+    armed = replace(_change(10), attached_stop="98.00", attached_target="103.00")
+    trailing = replace(armed, attached_trail_bps=105)
+
+    fixed = levels_of([armed, _change(90, "FLAT")], None, 0)
+    native = levels_of([trailing, _change(90, "FLAT")], None, 0)
+
+    assert fixed == (
+        LevelView(kind="STOP", price="98.00", from_ms=10, to_ms=90),
+        LevelView(kind="TARGET", price="103.00", from_ms=10, to_ms=90),
+    )
+    assert [(level.kind, level.trailing_bps) for level in native] == [
+        ("STOP", None),
+        ("TRAIL", 105),
+    ]
+
+
+def test_a_swapped_stop_begins_where_the_first_one_ends_and_has_no_target_beside_it() -> None:
+    armed = replace(_change(10), attached_stop="98.00", attached_target="103.00")
+    asked = _change(50, "PROTECTED", {"want": "SWAP", "sl_price": "101.00"})
+    data = canonical_json({"phase": "TRAILING", "wanted": [], "swap_gap_ms": 0}).decode()
+    done = replace(asked, at_ms=51, data=data, attached_stop="98.00", attached_target="103.00")
+
+    levels = levels_of([armed, asked, done, _change(90, "FLAT")], None, 0)
+
+    assert [(level.kind, level.price, level.from_ms, level.to_ms) for level in levels] == [
+        ("STOP", "98.00", 10, 50),
+        ("TARGET", "103.00", 10, 51),
+        ("STOP", "101.00", 50, 90),
+    ]
 
 
 def test_a_position_older_than_the_changes_keeps_its_levels() -> None:

@@ -11,6 +11,7 @@ from livespot.evidence.fingerprint import Distribution, Fingerprint, answer_time
 from livespot.evidence.manifest import RunManifest
 from livespot.evidence.moments import instant
 from livespot.evidence.particulars import Particulars
+from livespot.evidence.round_trips import RoundTrip
 from livespot.evidence.rows import Count, Facts
 from livespot.evidence.summary import RunSummary
 from livespot.evidence.survival import Survival, end_of
@@ -97,6 +98,7 @@ def sections(report: Report) -> Iterator[Section]:
         chart=charts.steps(_drawdown(equity), quote, "no trade was closed"),
     )
     yield _trades(summary)
+    yield _bare(summary, facts)
     yield _blocks(summary)
     yield Section(
         title="Modes over time",
@@ -153,6 +155,34 @@ def _trades(summary: RunSummary) -> Section:
         ),
         nothing="no trade was closed",
     )
+
+
+def _bare(summary: RunSummary, facts: Facts) -> Section:
+    """Each position's time without a stop: what was known here, and what the exchange shows."""
+    trips = {trip.position_id: trip for trip in summary.trips}
+    held = [position for position in facts.positions if position.run_id == facts.run_id]
+    return Section(
+        title="Time without a stop",
+        columns=("opened", "symbol", "phase", "by our clock", "from fill to protection", "seen by"),
+        rows=tuple(
+            (
+                instant(position.opened_at_ms),
+                position.symbol,
+                position.phase,
+                f"{position.unprotected_ms} ms",
+                *_protected(trips.get(position.position_id)),
+            )
+            for position in held[-_MOST_TRADES:]
+        ),
+        nothing="no position was held",
+    )
+
+
+def _protected(trip: RoundTrip | None) -> tuple[str, str]:
+    if trip is None:
+        return "known once it is closed", ""
+    seen_by = {"journal": "the exchange", "ledger": "our ledger"}[trip.protection_source]
+    return (f"{trip.protected_after_ms} ms" if trip.protected else "never seen"), seen_by
 
 
 def _blocks(summary: RunSummary) -> Section:

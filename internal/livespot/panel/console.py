@@ -13,6 +13,7 @@ from livespot.panel.dashboard import Dashboard, DecisionView, PositionLine
 from livespot.panel.words import age, amount, limited, measured, printable, signed, size
 
 # Shape and word carry the state; colour only repeats it.
+_RIGHTS = {"SHADOW": "SHADOW (watches only, sends no order)"}
 _MODES = {
     "NORMAL": ("●", "bold green"),
     "DEGRADE": ("◆", "bold yellow"),
@@ -48,7 +49,7 @@ def plain_line(dashboard: Dashboard) -> str:
     if dashboard.process.state == "NEVER_RAN":
         return f"livespot has not run yet; next: {dashboard.next.action}"
     parts = [
-        header.mode,
+        _RIGHTS.get(header.mode, header.mode),
         header.sysmode if dashboard.process.state == "RUNNING" else dashboard.process.state,
         limited([reason.code for reason in header.reasons], 2),
         f"stage {header.stage}",
@@ -86,7 +87,7 @@ def _headline(dashboard: Dashboard) -> Text:
         return Text("○ NOT RUN YET", style="bold").append(f"  {process.note}", style="dim")
     shape, style = _MODES.get(header.sysmode, ("?", "bold"))
     line = Text(f"{shape} {header.sysmode}", style=style)
-    line.append(f"  {header.mode}", style="bold")
+    line.append(f"  {_RIGHTS.get(header.mode, header.mode)}", style="bold")
     line.append(f"  for {age(dashboard.now_ms - header.since_ms)}", style="dim")
     line.append(f"  up {age(dashboard.now_ms - header.started_ms)}", style="dim")
     line.append(f"  {header.run_id}", style="dim")
@@ -194,7 +195,14 @@ def _position(line: PositionLine, now_ms: int) -> RenderableType:
     text.append(f"  {amount(line.qty, 8)} at {amount(line.avg_price, 8)}")
     text.append(f"  stop {amount(line.sl_price, 8)}  target {amount(line.tp_price, 8)}")
     text.append(f"  now {amount(line.mark_price, 8)} ({signed(line.unrealised_quote)})")
+    text.append(f"  without a stop {age(_bare_ms(line, now_ms))}")
     return text.append(f"  open {age(now_ms - line.opened_ms)}", style="dim")
+
+
+def _bare_ms(line: PositionLine, now_ms: int) -> int:
+    """Without a stop since it was opened, the span that still lasts included."""
+    since_ms = line.unprotected_since_ms
+    return line.unprotected_ms + (max(0, now_ms - since_ms) if since_ms else 0)
 
 
 def _intents(dashboard: Dashboard) -> RenderableType:

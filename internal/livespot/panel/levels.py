@@ -14,11 +14,17 @@ _OVER = ("FLAT", "DUST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A change of what protects a position, with the event's data as stored."""
+    """A change of what protects a position, with the event's data as stored.
+
+    The prices of the legs that came with the entry, if any did: nobody asked for those later.
+    """
 
     symbol: str
     at_ms: int
     data: str
+    attached_stop: str | None = None
+    attached_target: str | None = None
+    attached_trail_bps: int | None = None
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -32,6 +38,7 @@ class _Wanted(msgspec.Struct, frozen=True):
 class _Change(msgspec.Struct, frozen=True):
     phase: str = ""
     wanted: tuple[_Wanted, ...] = ()
+    swap_gap_ms: int = -1
 
 
 @dataclass(slots=True)
@@ -72,6 +79,11 @@ def levels_of(
         if told.phase in _OVER:
             drawn.ends_all(change.at_ms)
             continue
+        if told.phase == "PROTECTED" and not told.wanted and not drawn.open:
+            _stand(drawn, _attached(change), change.at_ms)
+        if told.phase == "TRAILING" and told.swap_gap_ms >= 0:
+            # A swapped stop stands alone.
+            drawn.ends("TARGET", change.at_ms)
         for wanted in told.wanted:
             _stand(drawn, wanted, change.at_ms)
     if held is None:
@@ -80,6 +92,14 @@ def levels_of(
         stop, target, opened_ms = held
         _stand(drawn, _Wanted(sl_price=stop, tp_price=target), max(opened_ms, since_ms))
     return (*drawn.ended, *drawn.open.values())
+
+
+def _attached(change: StoredChange) -> _Wanted:
+    return _Wanted(
+        sl_price=change.attached_stop,
+        tp_price=change.attached_target,
+        trailing_delta=change.attached_trail_bps,
+    )
 
 
 def _stand(drawn: _Drawn, wanted: _Wanted, at_ms: int) -> None:

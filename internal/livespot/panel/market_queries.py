@@ -58,9 +58,19 @@ SELECT symbol, exchange_time_ms, side, price, qty, decision_id FROM fills
 WHERE exchange_time_ms >= ? ORDER BY exchange_time_ms DESC LIMIT {_FILLS}
 """  # noqa: S608
 _CHANGED = f"""
-SELECT symbol, ts_ms, data FROM (SELECT id, symbol, ts_ms, data FROM audit_events
+SELECT symbol, ts_ms, data,
+    (SELECT stop_price FROM orders
+     WHERE order_intent_id = e.order_intent_id AND order_intent_id <> '' AND role = 'SL' LIMIT 1),
+    (SELECT iif(type = 'LIMIT_MAKER', price, stop_price) FROM orders
+     WHERE order_intent_id = e.order_intent_id AND order_intent_id <> '' AND role = 'TP' LIMIT 1),
+    (SELECT json_extract(decision_json, '$.exit_plan.trailing_distance_bps') FROM decisions
+     WHERE decision_id = e.decision_id AND outcome <> 'BLOCKED' AND EXISTS
+         (SELECT 1 FROM orders WHERE order_intent_id = e.order_intent_id AND role = 'TP'
+              AND order_intent_id <> '' AND type LIKE 'TAKE_PROFIT%')
+     ORDER BY id DESC LIMIT 1)
+FROM (SELECT id, symbol, ts_ms, data, order_intent_id, decision_id FROM audit_events
     WHERE event_type = 'PROTECTION_CHANGED' AND json_type(data) = 'object'
-    ORDER BY id DESC LIMIT {_CHANGES})
+    ORDER BY id DESC LIMIT {_CHANGES}) AS e
 WHERE ts_ms >= ? ORDER BY id
 """  # noqa: S608
 _HELD = """
@@ -241,8 +251,15 @@ async def _charts(database: PanelDatabase, symbols: Sequence[str]) -> dict[str, 
     since = min(begins)
     trades = await database.rows(_TRADES, (since,))
     changes = [
-        StoredChange(symbol=symbol, at_ms=at_ms, data=data)
-        for symbol, at_ms, data in await database.rows(_CHANGED, (since,))
+        StoredChange(
+            symbol=symbol,
+            at_ms=at_ms,
+            data=data,
+            attached_stop=stop,
+            attached_target=target,
+            attached_trail_bps=distance,
+        )
+        for symbol, at_ms, data, stop, target, distance in await database.rows(_CHANGED, (since,))
     ]
     held = {row[0]: row[1:] for row in await database.rows(_HELD)}
     return {

@@ -10,11 +10,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from livespot.evidence.rows import PositionFact
 from livespot.exchange.faults.plan import Delay, DropResponse, Fault, Match, Verb, When
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
+from livespot.panel.database import opened
+from livespot.panel.market_queries import market
+from livespot.panel.tabs import LevelView
 from livespot.testing.search.plan import RunPlan, order_of
 from livespot.testing.search.protection_checks import gaps
 from livespot.testing.search.running import Outcome, market_for, run_order
@@ -205,6 +209,22 @@ def test_a_proven_swap_raises_one_stop_behind_the_price_until_it_sells(
     assert run.position.exit_reason == "TRAILING"
 
 
+def test_the_chart_of_a_trade_that_is_over_shows_its_first_levels_and_every_raise(
+    tmp_path: Path,
+) -> None:
+    settings = {"exit.trailing_policy": "VIRTUAL"}
+    run = played(tmp_path, _RISE, settings, swap_proven=True)
+    levels = anyio.run(_drawn, run.database)
+
+    drawn = [level for level in levels if level.kind == "STOP"]
+    stops = [row.stop for row in run.stops()]
+    (first,) = {row.stop for row in run.orders if row.list_cid and row.type == "STOP_LOSS"}
+    assert [Decimal(level.price) for level in drawn] == [first, *stops]
+    (target,) = [level for level in levels if level.kind == "TARGET"]
+    assert target.to_ms is not None
+    assert abs(target.to_ms - run.stops()[0].t_new) < 100
+
+
 def test_without_proof_nothing_is_swapped_and_the_target_stays_where_it_was(tmp_path: Path) -> None:
     run = played(tmp_path, _RISE, {"exit.trailing_policy": "VIRTUAL"})
 
@@ -278,6 +298,14 @@ def test_a_reprice_whose_answer_is_lost_buys_nothing_twice(tmp_path: Path) -> No
     assert run.outcome.violations == ()
     assert [row.status for row in _entries(run)] == ["CANCELED", "FILLED"]
     assert run.longest_gap_ms < 1000
+
+
+async def _drawn(path: Path) -> tuple[LevelView, ...]:
+    """The levels the panel draws for the one symbol."""
+    async with opened(path) as database:
+        (symbol,) = (await market(database, 5)).symbols
+    assert symbol.chart is not None
+    return symbol.chart.levels
 
 
 def _entries(run: Played) -> list[OrderRow]:

@@ -111,8 +111,8 @@ function closed() {
   if (!page) return [el("p", { class: "soft" }, `Loaded together with the last ${LONG} intents, above.`)];
   const shown = matching(page.positions.filter((line) => line.closed_ms), "symbol", "exit_reason", "decision_id", "position_id");
   if (!shown.length) return [empty("No closed position", "Nothing was opened and closed yet, or the filter hides it.")];
-  return [table("Closed positions", ["Position", "Result", "Fees", "Held for", "Why it ended"], [1, 2, 3], shown.map((line) => el("tr", {},
+  return [table("Closed positions", ["Position", "Result", "Fees", "Held for", "Without a stop", "Why it ended"], [1, 2, 3, 4], shown.map((line) => el("tr", {},
     el("td", { class: "keep" }, opener("decision", line.decision_id, line.symbol, `${line.symbol} position ${line.position_id}`), el("span", { class: "soft" }, ` ${utc(line.closed_ms, false)}`)),
     el("td", { class: `n ${tone(line.realised_quote) || ""}` }, signed(line.realised_quote)), el("td", { class: "n" }, line.fee_unpriced ? "unpriced" : amount(line.fees_quote)),
-    el("td", { class: "n" }, age(line.closed_ms - line.opened_ms)), el("td", { class: "why" }, line.exit_reason ? words(line.exit_reason) : "—"))))];
+    el("td", { class: "n" }, age(line.closed_ms - line.opened_ms)), el("td", { class: "n" }, age(line.unprotected_ms)), el("td", { class: "why" }, line.exit_reason ? words(line.exit_reason) : "—"))))];
 }
