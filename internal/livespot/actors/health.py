@@ -5,7 +5,7 @@ Writes: `HealthSignal`s to the governor (only when their level changes); a sampl
 Owns: nothing but the levels it last reported. Closes the send gate while the governor is stuck.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -141,7 +141,12 @@ class Health:
         task_status.started()
         while True:
             self.beat()
-            signals = [*self._stuck(), *self._rest(), await self._stream(probe), self._silence()]
+            signals = [
+                *self._stuck(reported),
+                *self._rest(),
+                await self._stream(probe),
+                self._silence(),
+            ]
             writer, deep = self._writer(deep)
             signals.extend(writer)
             now = self.clock.monotonic_ms()
@@ -157,7 +162,8 @@ class Health:
                     await self.governor.send(signal)
             await self.clock.sleep(_TICK_SECONDS)
 
-    def _stuck(self) -> list[HealthSignal]:
+    def _stuck(self, reported: Mapping[tuple[SignalKind, str], SignalLevel]) -> list[HealthSignal]:
+        """Whose heart is late, who recovered, and who has not been told of yet."""
         health = self.settings.health
         limits = Limits(
             kind=SignalKind.LOOP_STUCK,
@@ -177,6 +183,8 @@ class Health:
         return [
             graded(urgent if name in _PROTECTING else limits, age, source=name, at_ms=now)
             for name, age in overdue.items()
+            if age >= limits.degrade_at
+            or reported.get((SignalKind.LOOP_STUCK, name)) is not SignalLevel.CLEAR
         ]
 
     def _rest(self) -> list[HealthSignal]:

@@ -109,6 +109,7 @@ class LimitsKeeper:
         # A restored silence stands in the database already; one begun before this life may not.
         kept: BanState | None = None
         told: dict[str, SignalLevel] = {}
+        was_clear = False
         task_status.started()
         while True:
             self.beat()
@@ -116,7 +117,11 @@ class LimitsKeeper:
             if bans != kept and (kept is not None or bans != BanState()):
                 await self._keep(bans)
             kept = bans
-            for signal in (*self._signals(bans), self._key()):
+            clear = self._is_clear(bans)
+            # Where all was well and still is, there is nothing to tell.
+            signals = [] if clear and was_clear else [*self._signals(bans), self._key()]
+            was_clear = clear
+            for signal in signals:
                 if told.get(signal.source) is not signal.level:
                     told[signal.source] = signal.level
                     await self.governor.send(signal)
@@ -146,10 +151,21 @@ class LimitsKeeper:
         )
         await self.audit.commit(AuditEntry(draft=draft))
 
+    def _is_clear(self, bans: BanState) -> bool:
+        """Whether every signal would be CLEAR."""
+        now = self.server_clock.server_now_ms()
+        silent = any(course.until_ms(bans) > now for course in _COURSES)
+        return not (silent or self._percent >= _WEIGHT_DEGRADE_PCT or self.key.rejection)
+
+    @property
+    def _percent(self) -> int:
+        """How much of the weight a minute allows is used."""
+        return 100 * self.budget.used_weight // max(1, self.budget.weight_limit)
+
     def _signals(self, bans: BanState) -> list[HealthSignal]:
         now = self.server_clock.server_now_ms()
         signals = [self._silence(course, course.until_ms(bans) - now) for course in _COURSES]
-        percent = 100 * self.budget.used_weight // max(1, self.budget.weight_limit)
+        percent = self._percent
         busy = percent >= _WEIGHT_DEGRADE_PCT
         signals.append(
             HealthSignal(

@@ -26,6 +26,11 @@ class Player:
     history: PlayedHistory
     next_minute_ms: int
     waiting: deque[Happening] = field(default_factory=deque)
+    last_ms: int = 0
+
+    def __post_init__(self) -> None:
+        """`last_ms` is when the last minute there is opens."""
+        self.last_ms = self.history.minutes[-1] * MINUTE_MS
 
     def prepare(self, until_ms: int) -> bool:
         """Produce one minute that begins before `until_ms`; false when there was none to do."""
@@ -44,18 +49,14 @@ class Player:
         event_ms = self.waiting[0].t_ms
         return event_ms if minute_ms is None else min(event_ms, minute_ms)
 
-    @property
-    def last_ms(self) -> int:
-        """When the last minute there is opens."""
-        return self.history.minutes[-1] * MINUTE_MS
-
     def due(self, now_ms: int) -> list[Happening]:
         """Everything up to now, without quotes that a later one replaced before any trade."""
         while self.prepare(now_ms + 1):
             pass
         due: list[Happening] = []
-        while self.waiting and self.waiting[0].t_ms <= now_ms:
-            event = self.waiting.popleft()
+        waiting = self.waiting
+        while waiting and waiting[0].t_ms <= now_ms:
+            event = waiting.popleft()
             if due and isinstance(event, Quote) and isinstance(due[-1], Quote):
                 due[-1] = event
             else:

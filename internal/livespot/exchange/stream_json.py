@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import Bar, closes_at
 from livespot.exchange.model import Json, Level, PublicTrade
-from livespot.exchange.tape import DAY_MS, Scale, text_e8
+from livespot.exchange.tape import DAY_MS, Scale, quote_e8, text_e8
 from livespot.exchange.trade_log import AggTrade
+
+_ROWS_KEPT = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,20 +226,27 @@ def rolling_ticker(window: str, day: Day, unit: int = 1) -> Json:
 
 def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int) -> list[object]:
     """One row of the REST klines answer."""
-    return [
-        bar.open_ms,
-        scale.price(bar.open),
-        scale.price(bar.high),
-        scale.price(bar.low),
-        scale.price(bar.close),
-        scale.qty(bar.volume),
-        closes_at(bar.open_ms, interval, offset_ms),
-        scale.quote(bar.quote),
-        bar.trades,
-        scale.qty(bar.taker_base),
-        scale.quote(bar.taker_quote),
-        "0",
-    ]
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    sums = (bar.volume, bar.quote, bar.taker_base, bar.taker_quote)
+    texts = _row_texts(scale.tick_e8, scale.step_e8, prices, sums)
+    closes_ms = closes_at(bar.open_ms, interval, offset_ms)
+    return [bar.open_ms, *texts[:5], closes_ms, texts[5], bar.trades, *texts[6:], "0"]
+
+
+# Pages overlap: most bars somebody asks for were asked for before.
+@lru_cache(maxsize=_ROWS_KEPT)
+def _row_texts(
+    tick_e8: int, step_e8: int, prices: tuple[int, ...], sums: tuple[int, int, int, int]
+) -> tuple[str, ...]:
+    """The prices and sums of a row; they say nothing of when it opened."""
+    volume, quote, taker_base, taker_quote = sums
+    return (
+        *(text_e8(price * tick_e8) for price in prices),
+        text_e8(volume * step_e8),
+        text_e8(quote_e8(quote, tick_e8, step_e8)),
+        text_e8(taker_base * step_e8),
+        text_e8(quote_e8(taker_quote, tick_e8, step_e8)),
+    )
 
 
 def avg_price(symbol: str, price: Decimal, last_trade_ms: int, now_ms: int, unit: int = 1) -> Json:

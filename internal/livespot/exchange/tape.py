@@ -43,7 +43,12 @@ class Scale:
         return text_e8(steps * self.step_e8)
 
     def quote(self, ticks_times_steps: int) -> str:
-        return text_e8(ticks_times_steps * self.tick_e8 * self.step_e8 // _E8)
+        return text_e8(quote_e8(ticks_times_steps, self.tick_e8, self.step_e8))
+
+
+def quote_e8(ticks_times_steps: int, tick_e8: int, step_e8: int) -> int:
+    """A sum of quote currency in units of 1e-8."""
+    return ticks_times_steps * tick_e8 * step_e8 // _E8
 
 
 def text_e8(units: int) -> str:
