@@ -24,9 +24,10 @@ from livespot.contracts.vocabulary import Interval, OrderType, Side
 from livespot.testing.clock import ManualClock
 from livespot.testing.scripted_http import ScriptedHttp, answer
 from livespot.venue.caller import RestCaller
+from livespot.venue.query import query_string
 from livespot.venue.rest import BinanceRest
 from livespot.venue.rest_orders import RestOrders
-from livespot.venue.signing import HmacSigner, query_string
+from livespot.venue.signing import HmacSigner
 
 _CANARY = "canary-0d9f4e6b1c73"
 _NOW = 1_700_000_000_000

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.secret import Secret
+from livespot.venue.query import query_string
 from livespot.venue.signing import (
     Signer,
     load_signer,
-    query_string,
     signed_params,
     signed_query,
     socket_payload,

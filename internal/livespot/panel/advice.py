@@ -24,7 +24,7 @@ _BROKEN = {
     30: "Free space on the disk, then start it again",
 }
 
-_START = {"SIM": "livespot sim", "LIVE": "livespot live --live"}
+_START = {"SIM": "livespot sim", "LIVE": "livespot live --live", "SHADOW": "livespot shadow"}
 
 
 def next_step(

@@ -3,10 +3,12 @@
 import contextlib
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 
+from livespot.contracts.ports import Clock
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Severity
 from livespot.evidence.summary import RunSummary
@@ -17,10 +19,23 @@ from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
 from livespot.panel.snapshot import Vantage, read_dashboard
 from livespot.panel.words import printable
 from livespot.runtime.clock import SystemClock
-from livespot.runtime.launch import Running
+from livespot.runtime.paths import Paths
 
 _LIVE_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
+
+
+class Watched(Protocol):
+    """A run that can be shown; `panel_url` is empty while the panel does not listen."""
+
+    @property
+    def paths(self) -> Paths: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def panel_url(self) -> str: ...
 
 
 class _Console(Console):
@@ -68,7 +83,7 @@ class LiveConsole:
         for line in lines(summary):
             self.say(line)
 
-    async def watch(self, running: Running) -> None:
+    async def watch(self, running: Watched) -> None:
         """Refresh until cancelled; trading does not depend on it.
 
         A database that cannot be read just now keeps the last view, one that cannot be opened is
@@ -81,7 +96,7 @@ class LiveConsole:
                 self.say(f"the view is behind: {error}")
             await SystemClock().sleep(_PLAIN_SECONDS)
 
-    async def _show(self, running: Running) -> None:
+    async def _show(self, running: Watched) -> None:
         async with opened(running.paths.database) as database:
             if self._console.is_terminal:
                 with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -96,7 +111,7 @@ class LiveConsole:
             else:
                 await self._refresh(database, running, self._line(running), _PLAIN_SECONDS)
 
-    def _line(self, running: Running) -> Callable[[Dashboard], None]:
+    def _line(self, running: Watched) -> Callable[[Dashboard], None]:
         def show(board: Dashboard) -> None:
             if running.panel_url and not self._told_panel:
                 self._told_panel = True
@@ -108,7 +123,7 @@ class LiveConsole:
     async def _refresh(
         self,
         database: PanelDatabase,
-        running: Running,
+        running: Watched,
         show: Callable[[Dashboard], None],
         seconds: float,
     ) -> None:
@@ -120,7 +135,7 @@ class LiveConsole:
                 with contextlib.suppress(OSError):
                     show(board)
 
-    async def _read(self, database: PanelDatabase, running: Running) -> Dashboard | None:
+    async def _read(self, database: PanelDatabase, running: Watched) -> Dashboard | None:
         try:
             return await read_dashboard(database, Vantage(now_ms=running.clock.now_ms()))
         except PanelUnreadable:

@@ -1,6 +1,7 @@
 """One REST request: budget, signature, send, headers, and what the answer means."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -19,10 +20,13 @@ from livespot.contracts.transport import HttpAnswer, HttpTransport
 from livespot.venue.codec_market import decode_time
 from livespot.venue.key_state import KeyState
 from livespot.venue.params import Params
+from livespot.venue.query import query_string
 from livespot.venue.refusals import HALVES_CODES, Failure, Forbidden, classify, rest_answer
-from livespot.venue.signing import Signer, query_string, signed_query
 from livespot.venue.time_sync import TimeSync
 from livespot.venue.weights import Priority, WeightBudget
+
+if TYPE_CHECKING:
+    from livespot.venue.signing import Signer
 
 _READ_ATTEMPTS = 3
 # A silence longer than this is the caller's business, not that of a retry loop.
@@ -72,7 +76,7 @@ class RestCaller:
         transport: HttpTransport,
         base_url: str,
         clock: Clock,
-        signer: Signer | None = None,
+        signer: "Signer | None" = None,
         read_timeout_seconds: float = 5.0,
         tolerance: ReadTolerance = _DEFAULT_TOLERANCE,
     ) -> None:
@@ -167,6 +171,9 @@ class RestCaller:
             return (f"{url}?{query}" if query else url), {}
         if self._signer is None:
             raise KeyRefused(0, "no API key is configured", http_status=0)
+        # A process without a key never loads what signs.
+        from livespot.venue.signing import signed_query
+
         params: Params = {"recvWindow": self._recv_window_ms, **call.params}
         params["timestamp"] = self.server_clock.server_now_ms()
         query = signed_query(params.items(), self._signer)

@@ -15,7 +15,7 @@ from livespot.contracts.orders import (
     OrderRequest,
 )
 from livespot.contracts.vocabulary import ListKind, Side
-from livespot.venue.signing import Value
+from livespot.venue.query import Value
 from livespot.venue.weights import Priority
 
 Params = dict[str, Value]

@@ -3,9 +3,9 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -14,9 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.secret import Secret
-
-Value: TypeAlias = str | int
-Pairs: TypeAlias = Iterable[tuple[str, Value]]
+from livespot.venue.query import Pairs, Value, query_string
 
 _PEM = "-----BEGIN"
 
@@ -80,11 +78,6 @@ def load_signer(api_key: Secret, secret: Secret) -> Signer:
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigInvalid(["API secret is a PEM of another kind than Ed25519"])
     return Ed25519Signer(api_key=api_key, private_key=key)
-
-
-def query_string(pairs: Pairs) -> str:
-    """`name=value` joined by `&`, percent-encoded; exactly what is signed and sent by REST."""
-    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in pairs)
 
 
 def signed_query(pairs: Pairs, signer: Signer) -> str:

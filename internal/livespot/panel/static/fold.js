@@ -18,6 +18,8 @@ const MEANINGS = {
 };
 const STANDING = { CRASHED: "Process died", DOWN: "Not running", NEVER_RAN: "Not run yet", UNKNOWN: "Unknown" };
 
+const RIGHTS = { SHADOW: "SHADOW: watches only, sends no order" };
+
 export function hero({ process, header, next }) {
   const known = process.state !== "NEVER_RAN";
   const alive = process.state === "RUNNING";
@@ -28,7 +30,7 @@ export function hero({ process, header, next }) {
         el("div", { class: "word" }, alive ? header.sysmode : STANDING[process.state] || process.state),
         el("div", { class: "sub" }, alive ? [MEANINGS[header.sysmode] || "", " For ", since(header.since_ms), "."] : process.note)),
       known ? el("div", { class: "chips" },
-        el("span", { class: "chip" }, el("b", {}, header.mode)),
+        el("span", { class: "chip" }, el("b", {}, RIGHTS[header.mode] || header.mode)),
         header.stage ? el("span", { class: "chip" }, el("span", { class: "soft" }, "stage "), words(header.stage)) : null,
         el("span", { class: "chip" }, el("span", { class: "soft" }, "up "), since(header.started_ms))) : null),
     el("div", { class: `next ${next.urgency}` },

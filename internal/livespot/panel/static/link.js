@@ -7,7 +7,7 @@ import { address, asked } from "/static/wire.js";
 const LOST_MS = 2000;
 const GONE_MS = 10_000;
 const POLL_MS = 2000;
-const RESTART = { SIM: "livespot sim --resume", LIVE: "livespot live --live" };
+const RESTART = { SIM: "livespot sim --resume", LIVE: "livespot live --live", SHADOW: "livespot shadow" };
 const loaded = performance.now();
 let arrived = 0;
 let refresh = 1000;

@@ -1,0 +1,450 @@
+"""`livespot shadow`: the pipeline on a real public market, up to where orders would be sent."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+import structlog
+
+from livespot.actors.audit import AuditWriter
+from livespot.actors.mail import StopAsked
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import (
+    ExitCode,
+    Fatal,
+    PayloadInvalid,
+    PreflightFailed,
+    Refused,
+    Transient,
+)
+from livespot.contracts.ports import Clock
+from livespot.contracts.redaction import Redactor
+from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.vocabulary import (
+    EventType,
+    Mode,
+    SignalKind,
+    SignalLevel,
+    Stage,
+    SysMode,
+)
+from livespot.evidence.manifest import Birthmarks
+from livespot.evidence.panel_traces import DatabaseTraces
+from livespot.gate.prompts import Prompt, load_prompt
+from livespot.panel.server import PanelServer
+from livespot.runtime import shadow_crew
+from livespot.runtime.aside import Aside
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.config import LoadedSettings, rehashed
+from livespot.runtime.console import LiveConsole
+from livespot.runtime.control import ControlDirectory
+from livespot.runtime.disk import RealDisk
+from livespot.runtime.entropy import SystemEntropy
+from livespot.runtime.environment import Secrets
+from livespot.runtime.host import Host
+from livespot.runtime.logs import configure_logs
+from livespot.runtime.mailboxes import Reply
+from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.public_link import link_public
+from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
+from livespot.runtime.run_records import Birth, begin, ended, started
+from livespot.runtime.shadow_crew import ShadowHouse, ShadowPlan
+from livespot.runtime.shadow_summary import shadow_lines
+from livespot.runtime.supervisor import Actor, Supervised, fatal_in
+from livespot.runtime.watchdog import Watchdog
+from livespot.store.connection import Database
+from livespot.store.migrate import migrate
+from livespot.store.queries import LedgerQueries
+from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.trail import JsonlTrail
+from livespot.venue.http_client import HttpxTransport
+from livespot.venue.sockets import WebsocketsTransport
+
+_log = structlog.get_logger(__name__)
+_TICK_SECONDS = 0.25
+_STOP_SECONDS = 5.0
+_TOKEN_DIGITS = 32
+BANNER = "SHADOW: watching only. No key, no order, no fill; what would have happened is a model's."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowOrder:
+    """What to watch. `span_seconds` of wall time; None means until somebody stops it."""
+
+    paths: Paths
+    loaded: LoadedSettings
+    span_seconds: float | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """What is known of the run outside its actors."""
+
+    run_id: str
+    paths: Paths
+    clock: Clock
+    panel_url: str = ""
+    over: anyio.Event = field(default_factory=anyio.Event)
+    code: ExitCode = ExitCode.CLEAN
+    reasons: tuple[ReasonCode, ...] = ()
+
+    def left(self, change: ModeChanged) -> None:
+        """The governor reached EXIT."""
+        if not self.over.is_set():
+            paused = change.previous is SysMode.PAUSE
+            self.code = ExitCode.PAUSED if paused else ExitCode.CLEAN
+            self.reasons = change.reasons
+            self.over.set()
+
+    def broke(self, fatal: Fatal) -> None:
+        self.code, self.reasons = fatal.exit_code, (ReasonCode.ACTOR_FAILED,)
+        self.over.set()
+
+
+def require_no_key(secrets: Secrets) -> None:
+    """A run that accepts no key must not have one; raises `PreflightFailed`."""
+    present = [
+        name
+        for name, value in (
+            ("BINANCE_API_KEY", secrets.binance_api_key),
+            ("BINANCE_API_SECRET", secrets.binance_api_secret),
+            ("OPENAI_API_KEY", secrets.openai_api_key),
+        )
+        if value
+    ]
+    if present:
+        without = " ".join(f"-u {name}" for name in present)
+        raise PreflightFailed(
+            f"shadow accepts no key, and {', '.join(present)} is set; nothing was started.\n"
+            f"Next: env {without} livespot shadow (or remove it from the .env file beside --var)"
+        )
+
+
+def without_gate(loaded: LoadedSettings) -> LoadedSettings:
+    """The model gate needs a key of its own, so it is off."""
+    gate = msgspec.structs.replace(loaded.settings.ai_gate, ai_dec=0)
+    return rehashed(loaded, msgspec.structs.replace(loaded.settings, ai_gate=gate))
+
+
+async def run_shadow(order: ShadowOrder) -> ExitCode:
+    """Watch until stopped; then say what was seen.
+
+    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
+    asked of the exchange.
+    """
+    paths, disk, clock = order.paths, RealDisk(), order.clock
+    console = LiveConsole(sound=order.loaded.settings.alerts.sound)
+    console.say(BANNER)
+    run_ids: list[str] = []
+    for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
+        disk.make_directory(directory)
+    code = ExitCode.WATCHDOG
+    with disk.lock(paths.lock, f"{Mode.SHADOW} of no account, process {os.getpid()}"):
+        _refuse(paths)
+        await _refuse_others(paths, Mode.SHADOW)
+        migrate(paths.database, backup_dir=paths.backups, now_ms=clock.now_ms())
+        ledger = LedgerQueries(ReadOnlyDatabase(paths.database))
+        trail = JsonlTrail(disk, paths.logs, ReadOnlyDatabase(paths.database))
+        birth = await begin(
+            Mode.SHADOW,
+            settings=order.loaded.settings,
+            clock=clock,
+            entropy=SystemEntropy(),
+            ledger=ledger,
+            trail=trail,
+        )
+        run_ids.append(birth.run_id)
+        close_logs = configure_logs(paths.logs, clock=clock, secrets=(), run_id=birth.run_id)
+        try:
+            async with _built(order, birth, (ledger, trail), console) as (plan, running, panel):
+                code = await _run(order, plan, running, panel, console)
+        finally:
+            close_logs()
+            await finish(paths, run_ids)
+    for line in await shadow_lines(ReadOnlyDatabase(paths.database), birth.run_id):
+        console.say(line)
+    return code
+
+
+def _refuse(paths: Paths) -> None:
+    for path, what in ((paths.stop_file, "the STOP file"), (paths.moved, "a MOVED file")):
+        if path.exists():
+            raise PreflightFailed(f"{what} stands in {paths.var}; nothing was started")
+
+
+async def _refuse_others(paths: Paths, mode: Mode) -> None:
+    """Watching beside a ledger of orders would leave what is open there to nobody."""
+    if not paths.database.is_file():
+        return
+    rows = await ReadOnlyDatabase(paths.database).rows("SELECT DISTINCT mode FROM runs")
+    others = sorted({str(row[0]) for row in rows} - {mode.value})
+    if others:
+        raise PreflightFailed(
+            f"{paths.var} holds the records of {' and '.join(others)} runs; shadow keeps its own.\n"
+            "Next: livespot shadow --var with another directory"
+        )
+
+
+@asynccontextmanager
+async def _built(
+    order: ShadowOrder,
+    birth: Birth,
+    kept: tuple[LedgerQueries, JsonlTrail],
+    console: LiveConsole,
+) -> AsyncIterator[tuple[ShadowPlan, _Running, PanelServer]]:
+    settings, clock, paths = order.loaded.settings, order.clock, order.paths
+    redactor, entropy = Redactor(()), SystemEntropy()
+    prompt = _prompt()
+    begin_own(paths, _marks(order, birth, prompt), None)
+    running = _Running(run_id=birth.run_id, paths=paths, clock=clock)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(HttpxTransport(clock))
+        store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
+        writer = AuditWriter(
+            run_id=birth.run_id,
+            mode=birth.mode,
+            store=store,
+            trail=kept[1],
+            clock=clock,
+            settings=settings.audit,
+            redactor=redactor,
+            prev_hash=birth.last.last_hash if birth.last is not None else "",
+        )
+        plan = ShadowPlan(
+            birth=birth,
+            settings=settings,
+            prompt=prompt,
+            clock=clock,
+            entropy=entropy,
+            venue=link_public(settings, clock=clock, http=http, sockets=WebsocketsTransport(clock)),
+            writer=writer,
+            ledger=kept[0],
+            control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
+            host=Host(paths.database),
+            announce=console.announce,
+        )
+        panel = PanelServer(
+            database=paths.database,
+            settings=settings.panel,
+            clock=clock,
+            wall=SystemClock(),
+            audit_request=lambda route, method, status: writer.offer_web(
+                _web_entry(clock, route, method, status)
+            ),
+            listening=lambda url: setattr(running, "panel_url", url),
+            traces=DatabaseTraces(),
+            token=entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
+        )
+        yield plan, running, panel
+
+
+async def _run(
+    order: ShadowOrder,
+    plan: ShadowPlan,
+    running: _Running,
+    panel: PanelServer,
+    console: LiveConsole,
+) -> ExitCode:
+    """From the first event to the last; the audit is closed whatever happened."""
+    house = shadow_crew.furnish(plan)
+    silence = plan.birth.silence
+    plan.venue.server_clock.presume(silence.offset_ms)
+    plan.venue.budget.restore(silence.bans)
+    health = plan.settings.health
+    house.heartbeats.beat_of("loop")
+    watchdog = Watchdog(
+        heartbeats=house.heartbeats,
+        gate=house.gate,
+        pause_ms=health.loop_stuck_ms_pause,
+        kill_ms=health.watchdog_kill_ms,
+        note=order.paths.crash_note,
+    )
+    watchdog.start()
+    try:
+        async with anyio.create_task_group() as infra:
+            await infra.start(plan.writer.run)
+            infra.start_soon(_tick, house)
+            await plan.writer.commit(*_birth(order, plan))
+            try:
+                await _live(order, plan, house, (running, panel, console, watchdog))
+            finally:
+                with SystemClock().move_on_after(_STOP_SECONDS, shield=True):
+                    await plan.writer.commit(_goodbye(running))
+                plan.writer.close()
+                infra.cancel_scope.cancel()
+    except (Fatal, BaseExceptionGroup) as error:
+        fatal = fatal_in(error)
+        if fatal is None:
+            raise
+        _log.critical("run_broke", cause=str(fatal))
+        running.broke(fatal)
+    finally:
+        watchdog.stop()
+    return running.code
+
+
+async def _live(
+    order: ShadowOrder,
+    plan: ShadowPlan,
+    house: ShadowHouse,
+    around: tuple[_Running, PanelServer, LiveConsole, Watchdog],
+) -> None:
+    running, panel, console, watchdog = around
+    governor = shadow_crew.governor(plan, house, running.left)
+    async with anyio.create_task_group() as domain:
+        await domain.start(_supervised(plan, house, "governor", governor).run)
+        await _measure_time(plan)
+        for name, actor in shadow_crew.crew(plan, house, watchdog.take_worst_ms):
+            await domain.start(_supervised(plan, house, name, actor).run)
+        await house.wires.governor.send(_nothing_to_recover(order.clock))
+        listening = Aside(name="panel", actor=panel, governor=house.wires.governor)
+        domain.start_soon(listening.run)
+        looking = _supervised(plan, house, "checklist", shadow_crew.checklist(plan, house))
+        domain.start_soon(looking.run)
+        domain.start_soon(console.watch, running)
+        domain.start_soon(_listen_for_signals, order.clock, house)
+        domain.start_soon(complete_killed, order.paths, house.wires.governor.offer)
+        domain.start_soon(bundle_incidents, order.paths, running.run_id, house.gate)
+        if order.span_seconds is not None:
+            domain.start_soon(_end_after, order.span_seconds, order.clock, house)
+        await running.over.wait()
+        await _stop_desk(house)
+        house.gate.seal()
+        domain.cancel_scope.cancel()
+
+
+def _supervised(plan: ShadowPlan, house: ShadowHouse, name: str, actor: Actor) -> Supervised:
+    return Supervised(
+        name=name,
+        actor=actor,
+        critical=False,
+        clock=plan.clock,
+        governor=house.wires.governor,
+        ends=name == "checklist",
+        governs=name == "governor",
+    )
+
+
+def _nothing_to_recover(clock: Clock) -> HealthSignal:
+    """No run of this kind leaves orders or positions that a boot would have to look after."""
+    return HealthSignal(
+        kind=SignalKind.RECOVERY,
+        level=SignalLevel.CLEAR,
+        reason=ReasonCode.BOOT_RECOVERY,
+        source="boot",
+        detail="a shadow run leaves nothing to recover",
+        at_ms=clock.now_ms(),
+    )
+
+
+async def _measure_time(plan: ShadowPlan) -> None:
+    """The first measurement; when it fails the clock keeper goes on trying."""
+    try:
+        await plan.venue.server_clock.resync()
+    except (Transient, Refused, PayloadInvalid) as error:
+        _log.warning("first_time_sync_failed", cause=str(error))
+
+
+async def _stop_desk(house: ShadowHouse) -> None:
+    """What the model still follows is recorded as open."""
+    reply: Reply[None] = Reply()
+    with SystemClock().move_on_after(_STOP_SECONDS) as scope:
+        await house.wires.execution.send(
+            StopAsked(within_ms=round(_STOP_SECONDS * 1000), reply=reply)
+        )
+        await reply.wait()
+    if scope.cancelled_caught:
+        _log.error("stop_deadline_passed", seconds=_STOP_SECONDS)
+
+
+async def _tick(house: ShadowHouse) -> None:
+    beat = house.heartbeats.beat_of("loop")
+    while True:
+        beat()
+        await SystemClock().sleep(_TICK_SECONDS)
+
+
+def _stop(house: ShadowHouse, clock: Clock, detail: str) -> None:
+    house.wires.governor.offer(
+        HealthSignal(
+            kind=SignalKind.OPERATOR,
+            level=SignalLevel.EXIT,
+            reason=ReasonCode.OPERATOR_STOP,
+            source="process",
+            detail=detail,
+            at_ms=clock.now_ms(),
+        )
+    )
+
+
+async def _end_after(seconds: float, clock: Clock, house: ShadowHouse) -> None:
+    await SystemClock().sleep(seconds)
+    _stop(house, clock, "the asked span is over")
+
+
+async def _listen_for_signals(clock: Clock, house: ShadowHouse) -> None:
+    if sys.platform == "win32":
+        # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for received in signals:
+            _stop(house, clock, f"signal {received.name}")
+
+
+def _birth(order: ShadowOrder, plan: ShadowPlan) -> list[AuditEntry]:
+    return started(
+        plan.birth,
+        plan.settings,
+        config_hash=order.loaded.config_hash,
+        prompt_hash=plan.prompt.hash,
+        account_label="",
+    )
+
+
+def _goodbye(running: _Running) -> AuditEntry:
+    return ended(
+        running.run_id,
+        now_ms=running.clock.now_ms(),
+        exit_code=running.code,
+        reasons=running.reasons,
+    )
+
+
+def _marks(order: ShadowOrder, birth: Birth, prompt: Prompt) -> Birthmarks:
+    return Birthmarks(
+        run_id=birth.run_id,
+        mode=birth.mode,
+        started_at_ms=birth.at_ms,
+        account_label="",
+        config_json=canonical_json(order.loaded.settings).decode(),
+        config_hash=order.loaded.config_hash,
+        prompt_hash=prompt.hash,
+        previous_run=birth.last.run_id if birth.last is not None else "",
+    )
+
+
+def _prompt() -> Prompt:
+    folder = prompts_directory()
+    try:
+        return load_prompt(lambda name: RealDisk().read(folder / name))
+    except OSError as error:
+        raise PreflightFailed(f"the prompt files in {folder} cannot be read: {error}") from error
+
+
+def _web_entry(clock: Clock, route: str, method: str, status: int) -> AuditEntry:
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.WEBUI_REQUEST,
+            stage=Stage.STATE_UPDATE,
+            ts_ms=clock.now_ms(),
+            data={"route": route, "method": method, "status": status},
+        )
+    )

@@ -1,0 +1,13 @@
+"""Query strings of REST requests, for those with a signature and those without."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+from urllib.parse import quote
+
+Value: TypeAlias = str | int
+Pairs: TypeAlias = Iterable[tuple[str, Value]]
+
+
+def query_string(pairs: Pairs) -> str:
+    """`name=value` joined by `&`, percent-encoded; exactly what is signed and sent by REST."""
+    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in pairs)
