@@ -1,0 +1,225 @@
+"""How a run begins after another, and how it ends: whole runs on virtual time."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.system import OperatorCommand
+from livespot.contracts.vocabulary import OperatorAction
+from livespot.exchange.faults.plan import Blackhole, Fault, Match, Reply, RevokeKey, When
+from livespot.exchange.journal import OrderRow, RequestRow, read_journal
+from livespot.runtime.replay_life import Surroundings
+from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
+from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
+from livespot.runtime.system import System
+from livespot.testing.search.kill_scenarios import scenario_named
+from livespot.testing.search.plan import DeathPlan, order_of
+
+# From the first life's birth; the entry fills at about 65 800.
+_FILLED_MS = 65_900
+# A revoked key ends the stream of the account first.
+_TO_PAUSE = ("DEGRADE", "NORMAL", "DEGRADE", "PAUSE")
+_ENTRIES = "SELECT order_intent_id FROM order_intents WHERE role = 'ENTRY'"
+
+
+def _order(
+    directory: Path, scenario: str, *faults: Fault, died_ms: int = 0, restart_ms: int = 90_000
+) -> ReplayOrder:
+    """One trade; its first life ends suddenly at `died_ms` if given, a later one in order."""
+    found = scenario_named(scenario)
+    assert found is not None
+    deaths = (DeathPlan(after_ms=died_ms, down_ms=1000),) if died_ms else ()
+    plan = msgspec.structs.replace(found.plan(*deaths), faults=faults, safety_ms=restart_ms)
+    order = order_of(plan, directory, found.market())
+    return replace(order, restarts_at_ms=(restart_ms,), span_ms=restart_ms + 6000)
+
+
+def _rows(result: RunResult, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(result.database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def _choices(result: RunResult) -> list[str]:
+    """What each life chose, oldest first."""
+    sql = "SELECT data FROM audit_events WHERE event_type = 'STAGE_CHANGED' ORDER BY id"
+    told = [json.loads(data) for (data,) in _rows(result, sql)]
+    return [data["choice"] for data in told if "choice" in data]
+
+
+def _modes(result: RunResult, life: int) -> list[str]:
+    """The modes of a life, beginning with the one it began in."""
+    runs = [run for (run,) in _rows(result, "SELECT run_id FROM runs ORDER BY rowid")]
+    rows = _rows(result, "SELECT run_id, mode FROM sysmodes ORDER BY id")
+    return [mode for run, mode in rows if run == runs[life - 1]]
+
+
+def _placed(result: RunResult) -> list[tuple[int, str]]:
+    """When and where anything was placed or cancelled."""
+    rows = [r for r in read_journal(result.journal) if isinstance(r, RequestRow)]
+    return [(r.t_arrive, r.path) for r in rows if r.path.startswith("/api/") and r.method != "GET"]
+
+
+def _stops_standing(result: RunResult) -> bool:
+    last = {r.oid: r for r in read_journal(result.journal) if isinstance(r, OrderRow)}
+    return any(r.status == "NEW" and r.type.startswith("STOP_LOSS") for r in last.values())
+
+
+def _crit(result: RunResult) -> set[str]:
+    sql = "SELECT reasons FROM audit_events WHERE event_type = 'ALERT_RAISED'"
+    sql += " AND json_extract(data, '$.severity') = 'CRIT'"
+    return {code for (codes,) in _rows(result, sql) for code in json.loads(codes)}
+
+
+@pytest.mark.slow
+def test_with_nothing_left_behind_a_killed_run_is_followed_by_a_clean_one(tmp_path: Path) -> None:
+    result = run_virtual(_order(tmp_path, "attached-list", died_ms=20_000, restart_ms=60_000))
+
+    assert _choices(result) == ["CLEAN"] * 3
+    assert _modes(result, 2)[:2] == ["DEGRADE", "NORMAL"]
+    assert _placed(result) == []
+
+
+@pytest.mark.slow
+def test_a_protected_position_is_managed_on_and_nothing_is_sent(tmp_path: Path) -> None:
+    result = run_virtual(_order(tmp_path, "attached-list", died_ms=_FILLED_MS + 4000))
+
+    assert _choices(result) == ["CLEAN", "RESUME_MANAGE_ONLY", "RESUME_MANAGE_ONLY"]
+    assert _modes(result, 2) == ["DEGRADE", "NORMAL", "EXIT"]
+    assert len(_placed(result)) == 1
+    assert _stops_standing(result)
+
+
+@pytest.mark.slow
+def test_a_bare_position_that_cannot_be_verified_pauses_and_calls_for_a_person(
+    tmp_path: Path,
+) -> None:
+    born_ms, blind_ms = _FILLED_MS + 1100, 60_000
+    unclear = Fault(
+        id="unclear",
+        what=Reply(status=503),
+        match=Match(method="POST", path="/api/v3/orderList*"),
+        when=When(after_ms=60_000, for_ms=blind_ms),
+    )
+    blind = Fault(
+        id="blind",
+        what=Reply(status=503),
+        match=Match(method="GET", path="/api/v3/openOrders"),
+        when=When(after_ms=60_000, for_ms=blind_ms),
+    )
+    result = run_virtual(
+        _order(tmp_path, "oco-install", unclear, blind, died_ms=born_ms - 1000, restart_ms=150_000)
+    )
+
+    assert _choices(result)[1] == "AMBIGUOUS_PAUSE"
+    assert _modes(result, 2)[:2] == ["DEGRADE", "PAUSE"]
+    assert "NORMAL" not in _modes(result, 2)
+    assert "PAUSE_NEEDS_MANUAL" in _crit(result)
+
+
+@pytest.mark.slow
+def test_a_run_that_died_in_pause_is_followed_by_one_that_begins_in_pause(tmp_path: Path) -> None:
+    revoked = Fault(id="key", what=RevokeKey(), when=When(after_ms=20_000, for_ms=10_000))
+    result = run_virtual(
+        _order(tmp_path, "attached-list", revoked, died_ms=50_000, restart_ms=75_000)
+    )
+
+    assert _choices(result) == ["CLEAN", "STAY_PAUSED", "STAY_PAUSED"]
+    assert _modes(result, 2) == ["PAUSE", "EXIT"]
+    # The minute in which the first life would have bought passed meanwhile.
+    assert _placed(result) == []
+
+
+@pytest.mark.slow
+def test_once_the_key_is_taken_again_a_resume_leads_back_to_normal(tmp_path: Path) -> None:
+    revoked = Fault(id="key", what=RevokeKey(), when=When(after_ms=20_000, for_ms=10_000))
+    order = _order(tmp_path, "attached-list", revoked, restart_ms=170_000)
+    wanted = OperatorCommand(
+        action=OperatorAction.RESUME, reason="the key is good again", nonce="n", at_ms=1
+    )
+
+    def resume(system: System) -> None:
+        assert system.house.wires.governor.offer(wanted)
+
+    result = run_virtual(_with(order, (60_000, resume)))
+
+    assert _modes(result, 1) == [*_TO_PAUSE, "DEGRADE", "NORMAL", "EXIT"]
+    assert _rows(result, "SELECT outcome FROM operator_commands") == [("accepted",)]
+
+
+@pytest.mark.slow
+def test_a_stop_at_the_moment_of_the_fill_protects_before_it_ends(tmp_path: Path) -> None:
+    order = _order(tmp_path, "oco-install", restart_ms=65_802)
+    result = run_virtual(order)
+
+    (ended_ms, code), *_ = _rows(result, "SELECT ended_at_ms, exit_code FROM runs ORDER BY rowid")
+    (protected_ms,) = _rows(
+        result, "SELECT min(created_at_ms) FROM order_intents WHERE role = 'LIST'"
+    )[0]
+    assert code == 0
+    assert order.start_ms + order.restarts_at_ms[0] <= protected_ms < ended_ms
+    assert _stops_standing(result)
+    assert [path for _, path in _placed(result)].count("/api/v3/orderList/oco") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signals", "least_ms", "most_ms"), [(1, 9_000, 11_500), (2, 1_500, 3_500)]
+)
+def test_an_answer_that_does_not_come_is_waited_for_ten_seconds_or_two_after_a_second_signal(
+    tmp_path: Path, signals: int, least_ms: int, most_ms: int
+) -> None:
+    """Then the order is left to the next life, and the trail is whole all the same."""
+    stop_ms = 65_300
+    nowhere = Fault(
+        id="nowhere",
+        what=Blackhole(target="rest"),
+        match=Match(),
+        when=When(after_ms=65_005, for_ms=30_000),
+    )
+    order = _order(tmp_path, "attached-list", nowhere, restart_ms=stop_ms)
+    again = [(stop_ms + 100 * n, _stop) for n in range(1, signals)]
+    result = run_virtual(replace(_with(order, *again), span_ms=180_000))
+
+    ends = _rows(result, "SELECT ended_at_ms, clean FROM runs ORDER BY rowid")
+    took_ms = ends[0][0] - order.start_ms - stop_ms
+    assert ends[0][1] == 1
+    assert least_ms <= took_ms <= most_ms
+    assert _states_at(result, ends[0][0]) == ["SENT_UNKNOWN"]
+    assert "SENT_UNKNOWN" not in str(_rows(result, "SELECT state FROM order_intents"))
+
+
+def _stop(system: System) -> None:
+    system.stop(ReasonCode.OPERATOR_STOP, "again")
+
+
+def _states_at(result: RunResult, at_ms: int) -> list[str]:
+    """The states of the entries' rows then."""
+    sql = "SELECT order_intent_id, to_state, at_ms FROM intent_transitions ORDER BY rowid"
+    entries = {i for (i,) in _rows(result, _ENTRIES)}
+    moves = [row for row in _rows(result, sql) if row[0] in entries and row[2] <= at_ms]
+    return list({intent_id: state for intent_id, state, _ in moves}.values())
+
+
+def _with(order: ReplayOrder, *acts: tuple[int, Callable[[System], None]]) -> ReplayOrder:
+    """Let something be done to the first life, so many milliseconds after its birth."""
+
+    def dress(around: Surroundings, loop: VirtualLoop) -> Surroundings:
+        waiting = list(acts)
+
+        def furnished(system: System) -> None:
+            while waiting:
+                after_ms, act = waiting.pop(0)
+                loop.call_at_ns(after_ms * NS_PER_MS, partial(act, system), None)
+
+        return replace(around, furnished=furnished)
+
+    return replace(order, dress=dress)
