@@ -7,13 +7,16 @@ import msgspec
 import pytest
 
 from livespot.actors.position_case import Case, Desk, scene_of
+from livespot.contracts.orders import ListRequest, OrderRequest
 from livespot.contracts.settings import ExitSettings, Settings
+from livespot.contracts.system import CloseAsked
 from livespot.contracts.vocabulary import OrderStatus, PositionPhase
 from livespot.rules.position import opened
 from livespot.testing.execution_bench import a_decision, remember
 from livespot.testing.ledger_rows import fresh
 from livespot.testing.market_values import a_symbol
 from livespot.testing.position_bench import position_bench
+from livespot.testing.scripted_venue import ACCEPT, refused
 
 ATTACHED = Settings()
 SEPARATE = msgspec.structs.replace(ATTACHED, exit=ExitSettings(attach="SEPARATE"))
@@ -64,3 +67,18 @@ def test_a_stop_at_market_is_asked_for_only_where_the_symbol_is_known_to_take_it
     scene = scene_of(desk, Case(holding=holding), ATTACHED, 0)
 
     assert scene.stop_market is at_market
+
+
+async def test_a_position_that_is_asked_to_be_sold_is_not_protected_anew(tmp_path: Path) -> None:
+    async with position_bench(fresh(tmp_path), settings=SEPARATE) as b:
+        b.inner.venue.script = [ACCEPT, refused(-2010, "not now")]
+        await b.buy()
+        await b.bid("100")
+        await b.tell(CloseAsked(symbols=("SOLUSDT",)))
+        await b.inner.advance(1500)
+
+        sales = [r for r in b.inner.venue.sent if isinstance(r, OrderRequest) and r.side == "SELL"]
+        assert sales
+        assert not sales[0].type.startswith("STOP")
+        lists = [r for r in b.inner.venue.sent if isinstance(r, ListRequest)]
+        assert len(lists) == 1

@@ -14,7 +14,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import Position
 from livespot.contracts.queries import LastRun
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.system import Alert, CloseAsked, HealthSignal
 from livespot.contracts.vocabulary import Mode, PositionPhase, SignalLevel, SysMode
 from livespot.runtime.mailboxes import Mailbox
 from livespot.store.queries import LedgerQueries
@@ -51,6 +51,7 @@ class Theatre:
         self.clock = ManualClock()
         self.audit = RecordingAudit()
         self.asked: list[str] = []
+        self.closed: list[str] = []
         self._summaries = summaries
         self._positions = positions
         self._questions = 0
@@ -90,6 +91,8 @@ class Theatre:
             if isinstance(message, RecoverAsked):
                 self.asked.append(name)
                 message.reply.answer(self._summaries.get(name, QUIET))
+            elif isinstance(message, CloseAsked):
+                self.closed.extend(message.symbols)
             elif isinstance(message, PositionsAsked):
                 self._questions += 1
                 message.reply.answer(self._positions(self._questions))
@@ -173,3 +176,21 @@ async def test_a_run_begun_in_pause_says_why_a_person_should_look(
     crit = [m for m in stage.told() if isinstance(m, Alert) and m.severity == "CRIT"]
     assert [alert.code for alert in crit] == [code]
     assert crit[0].text
+
+
+async def test_a_bare_position_that_the_exchange_contradicts_is_sold_and_the_run_pauses(
+    tmp_path: Path,
+) -> None:
+    drifted = RecoverySummary(resolved=0, unresolved=0, detail="", drift=SignalLevel.PAUSE)
+    bare = a_position(PositionPhase.UNPROTECTED)
+
+    def positions(question: int) -> tuple[Position, ...]:
+        return (bare,) if question < 3 else ()
+
+    stage = Theatre(fresh(tmp_path), reconciler=drifted, positions=positions)
+
+    await stage.run()
+
+    assert stage.audit.entries[0].draft.data["choice"] == "CLOSE_SAFELY_THEN_PAUSE"
+    assert stage.closed == [bare.symbol]
+    assert levels(stage.told())[1] is SignalLevel.PAUSE

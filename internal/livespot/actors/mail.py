@@ -37,6 +37,7 @@ from livespot.contracts.queries import StoredOrder
 from livespot.contracts.records import SymbolHealth
 from livespot.contracts.system import (
     Alert,
+    CloseAsked,
     ExposureWanted,
     HealthSignal,
     ModeChanged,
@@ -489,6 +490,7 @@ PositionInbox: TypeAlias = (
     | SymbolsLearned
     | PositionsAsked
     | RecoverAsked
+    | CloseAsked
     | StopAsked
     | ModeChanged
 )

@@ -62,7 +62,7 @@ from livespot.contracts.orders import Balance, BalancesChanged, Position
 from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.system import Alert, CloseAsked, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import (
     IntentRole,
@@ -85,6 +85,7 @@ from livespot.rules.protection import (
     Signal,
     Swap,
 )
+from livespot.rules.protection_answers import ordered_to_sell
 from livespot.rules.protection_ladder import advance
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.unprotected import Unprotected
@@ -171,12 +172,21 @@ class PositionKeeper:
                 return await self._trade(desk, message)
             case MutationSettled():
                 return await self._trade(desk, message)
+            case CloseAsked():
+                return self._sell_out(desk, message)
             case AccountObserved() | BalancesChanged() | Marks() | SymbolsLearned():
                 return self._learn(desk, message)
             case ModeChanged():
                 return ()
             case _:
                 assert_never(message)
+
+    def _sell_out(self, desk: Desk, message: CloseAsked) -> Iterable[str]:
+        for symbol in message.symbols:
+            case_ = desk.cases.get(symbol)
+            if case_ is not None:
+                case_.guard = ordered_to_sell(case_.guard, self.clock.monotonic_ms())
+        return message.symbols
 
     async def _ask_for_filters(self, desk: Desk, symbol: str) -> None:
         """After a restart nobody repeats what everybody else has learned long ago."""

@@ -29,7 +29,7 @@ from livespot.contracts.orders import Position
 from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LastRun, LedgerReader, StoredOrder
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import Alert, HealthSignal
+from livespot.contracts.system import Alert, CloseAsked, HealthSignal
 from livespot.contracts.vocabulary import (
     EventType,
     Mode,
@@ -39,7 +39,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
     Stage,
 )
-from livespot.rules.recovery import BootFacts, RecoveryOutcome, decide
+from livespot.rules.recovery import BootFacts, RecoveryChoice, RecoveryOutcome, decide
 from livespot.runtime.mailboxes import Mailbox, Reply
 
 T = TypeVar("T")
@@ -89,6 +89,8 @@ class BootRecovery:
         outcome = decide(facts)
         await self._record(facts, outcome)
         await self._demand(outcome.level, outcome.reason, outcome.choice.value)
+        if outcome.choice is RecoveryChoice.CLOSE_SAFELY_THEN_PAUSE:
+            await tell(self.position, CloseAsked(symbols=_bare(await self._positions())))
         await self._tell_operator(outcome)
         while outcome.level is not SignalLevel.CLEAR:
             await self._pause()
@@ -109,7 +111,7 @@ class BootRecovery:
             last_run=self.previous,
             open_positions=len(positions),
             open_orders=len(orders),
-            bare=_bare(positions),
+            bare=len(_bare(positions)),
             unverified=position.unresolved if position is not None else 1,
             unsettled=execution.unresolved if execution is not None else 1,
             drift_level=reconciler.drift if reconciler is not None else SignalLevel.DEGRADE,
@@ -121,7 +123,7 @@ class BootRecovery:
         positions, orders = await self._positions(), await self._orders()
         summary = await self._ask(self._ask_reconciler) if facts.reads_failed else None
         failed = facts.reads_failed and (summary is None or summary.unresolved > 0)
-        bare = _bare(positions)
+        bare = len(_bare(positions))
         return replace(
             facts,
             open_positions=len(positions),
@@ -229,6 +231,6 @@ class BootRecovery:
         await tell(self.governor, signal)
 
 
-def _bare(positions: tuple[Position, ...]) -> int:
-    """Open positions that something could be lost on without a stop."""
-    return sum(p.phase in _BARE and p.qty > 0 for p in positions)
+def _bare(positions: tuple[Position, ...]) -> tuple[str, ...]:
+    """The symbols of open positions that something could be lost on without a stop."""
+    return tuple(p.symbol for p in positions if p.phase in _BARE and p.qty > 0)

@@ -122,3 +122,9 @@ class ReconcileReport(Message, frozen=True):
     label: str
     scope: str
     diffs: tuple[ReconcileDiff, ...]
+
+
+class CloseAsked(Message, frozen=True):
+    """Sell these symbols' positions now; boot recovery asks it where belief contradicts itself."""
+
+    symbols: tuple[str, ...]

@@ -46,6 +46,7 @@ class CloseCause(StrEnum):
     INSTALL_FAILED = "INSTALL_FAILED"
     UNPROTECTABLE = "UNPROTECTABLE"
     UNPROTECTED = "UNPROTECTED"
+    INCONSISTENT = "INCONSISTENT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,3 +148,8 @@ def _sell(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
     if guard.close is not None:
         return guard
     return replace(guard, close=cause, cause=cause, close_since_ms=now_ms, next_try_ms=now_ms)
+
+
+def ordered_to_sell(guard: Guard, now_ms: int) -> Guard:
+    """What is known of the position contradicts itself: it is sold, not protected anew."""
+    return _sell(guard, CloseCause.INCONSISTENT, now_ms)
