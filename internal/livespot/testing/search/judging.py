@@ -17,6 +17,18 @@ from livespot.testing.search.life_checks import (
     restart_changes_nothing,
 )
 from livespot.testing.search.limit_checks import limits_are_respected
+from livespot.testing.search.limits_of_risk import (
+    decisions_are_fresh,
+    nothing_offered_twice,
+    risk_limits_hold,
+)
+from livespot.testing.search.promise_checks import (
+    conditions_are_announced,
+    moves_and_alerts_are_one,
+    no_entry_before_the_first_look,
+    no_id_offered_twice,
+    no_secret_left,
+)
 from livespot.testing.search.protection_checks import protected_or_paused, protection_only_tightens
 from livespot.testing.search.record_checks import (
     evidence_is_monotone,
@@ -39,6 +51,14 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     money_adds_up,
     faults_fired,
     output_is_bounded,
+    no_id_offered_twice,
+    nothing_offered_twice,
+    no_entry_before_the_first_look,
+    risk_limits_hold,
+    moves_and_alerts_are_one,
+    conditions_are_announced,
+    decisions_are_fresh,
+    no_secret_left,
 )
 
 

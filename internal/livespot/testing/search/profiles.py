@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from livespot.testing.search.kills import search_kills
+from livespot.testing.search.mutant_search import search_mutants
 from livespot.testing.search.seeds import search_seeds
 from livespot.testing.search.wanted import Wanted
 
@@ -11,4 +12,5 @@ PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "short": search_seeds,
     "long": search_seeds,
     "kills": search_kills,
+    "mutants": search_mutants,
 }

@@ -24,6 +24,8 @@ from livespot.testing.search.staged_market import open_stage
 from livespot.testing.search.witness import Witness, read_witness
 
 PLAN_FILE = "plan.json"
+# In place of an invariant's number where a run broke.
+UNFINISHED = "RUN"
 # What a run raises that could not go on.
 BROKEN = (LivespotError, RuntimeError, ExceptionGroup)
 _TWICE_EVERY = 20
@@ -127,7 +129,7 @@ def judged_result(plan: RunPlan, result: RunResult) -> tuple[Outcome, Witness]:
 
 def broken(plan: RunPlan, error: Exception) -> Outcome:
     """A run that could not go on: the runtime or the exchange raised."""
-    finding = judged("RUN", "The run goes to its end", 1, [_innermost(error)])
+    finding = judged(UNFINISHED, "The run goes to its end", 1, [_innermost(error)])
     return Outcome(
         seed=plan.seed,
         findings=(finding,),

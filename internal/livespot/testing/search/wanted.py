@@ -10,7 +10,8 @@ class Wanted:
     """The command's options. With `seed_only` or `plan` one run is made, whatever the profile.
 
     `scenario` (all, if empty), `at`, `stride`, `point` and `power_cut` are of the profile that
-    kills; there `first` is the first point of each scenario.
+    kills; there `first` is the first point of each scenario. `only` names mutants, where not
+    all are wanted.
     """
 
     profile: str
@@ -28,3 +29,4 @@ class Wanted:
     stride: int = 1
     point: int | None = None
     power_cut: bool = False
+    only: tuple[str, ...] = ()

@@ -16,8 +16,10 @@ from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
 from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
 from livespot.runtime.replay_run import Lived, RunResult
+from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
+from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.troubling import LOG_FILE, read_log
 
@@ -46,7 +48,9 @@ class Witness:
 
     `received` holds, by (symbol, trade id), when the ledger learned of a fill; `updated`, by
     (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
-    cycles' events.
+    cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
+    run, when its boot had compared everything. `leaks` names what holds a secret of the `searched`
+    files.
     """
 
     plan: RunPlan
@@ -62,6 +66,10 @@ class Witness:
     volume: Volume
     offsets: tuple[int, ...]
     troubled: Mapping[str, int] = field(default_factory=dict)
+    commits: tuple[frozenset[str], ...] = ()
+    recovered: Mapping[str, int] = field(default_factory=dict)
+    searched: int = 0
+    leaks: tuple[str, ...] = ()
 
     @property
     def clock_moved(self) -> bool:
@@ -91,6 +99,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
     rows = tuple(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
     facts = anyio.run(read_facts, InlineReader(result.database), result.logs, run_id)
+    files = files_below(result.journal.parent)
     with closing(sqlite3.connect(result.database)) as database:
         return Witness(
             plan=plan,
@@ -106,6 +115,10 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             volume=_volume(result, database),
             offsets=offsets_of(plan, rows),
             troubled=read_log(result.journal.with_name(LOG_FILE)),
+            commits=tuple(commit.rows for commit in result.commits),
+            recovered=_recovered(database),
+            searched=len(files),
+            leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
         )
 
 
@@ -146,6 +159,15 @@ def _times(database: sqlite3.Connection, key: str, table: str) -> dict[tuple[str
 def _cycles(database: sqlite3.Connection) -> tuple[int, ...]:
     sql = "SELECT min(ts_ms) FROM audit_events WHERE cycle_id <> '' GROUP BY cycle_id ORDER BY 1"
     return tuple(at_ms for (at_ms,) in database.execute(sql))
+
+
+def _recovered(database: sqlite3.Connection) -> dict[str, int]:
+    """When each run's boot had said how it goes on."""
+    sql = (
+        "SELECT run_id, min(ts_ms) FROM audit_events WHERE event_type = 'STAGE_CHANGED' "
+        "AND json_extract(data, '$.choice') IS NOT NULL GROUP BY run_id"
+    )
+    return dict(database.execute(sql))
 
 
 def _executed(database: sqlite3.Connection) -> tuple[tuple[str, int, str], ...]:

@@ -1,0 +1,148 @@
+"""The profile that looks for the planted defects: each must be found, by an invariant it breaks."""
+
+import multiprocessing
+import tempfile
+from collections.abc import Generator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
+
+import click
+import msgspec
+
+from livespot.testing.search.drawing import draw
+from livespot.testing.search.dying import KillPoint, ScenarioLost, Stage, points_of
+from livespot.testing.search.forking import die_everywhere
+from livespot.testing.search.kill_scenarios import SCENARIOS
+from livespot.testing.search.mutants import Mutant, planted
+from livespot.testing.search.mutants_holding import HOLDING
+from livespot.testing.search.mutants_keeping import KEEPING
+from livespot.testing.search.mutants_sending import SENDING
+from livespot.testing.search.plan import RunPlan
+from livespot.testing.search.running import UNFINISHED, Outcome, run_order, run_plan
+from livespot.testing.search.wanted import Wanted
+
+MUTANTS = {mutant.name: mutant for mutant in (*SENDING, *HOLDING, *KEEPING)}
+_PROFILE = "short"
+# A killed life keeps some megabytes until its process ends.
+_RUNS_PER_PROCESS = 60
+_DEATHS_AT_ONCE = 8
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What one seed, or one death, showed of a mutant: the invariants broken, if any.
+
+    `ran` is false where the plan shows that the defect could change nothing.
+    """
+
+    seed: int
+    broken: tuple[str, ...] = ()
+    detail: str = ""
+    ran: bool = True
+
+
+def search_mutants(wanted: Wanted) -> int:
+    """Look for each wanted mutant; 0 when all were found within their seeds."""
+    names = wanted.only or tuple(MUTANTS)
+    for name in names:
+        if name not in MUTANTS:
+            raise click.UsageError(f"{name}: no such mutant; there are {', '.join(MUTANTS)}")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        wanted.jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS
+    ) as pool:
+        found = [_searched(MUTANTS[name], wanted, pool) for name in names]
+    click.echo(f"mutants {len(found)}, found {sum(found)}")
+    return 0 if all(found) else 1
+
+
+def _searched(mutant: Mutant, wanted: Wanted, pool: Executor) -> bool:
+    """Look for one mutant, say how it went, and whether it was found."""
+    drawn = ran = 0
+    sightings = _of_deaths(mutant, wanted) if mutant.scenario else _of_seeds(mutant, wanted, pool)
+    for sighting in sightings:
+        drawn += 1
+        ran += sighting.ran
+        if sighting.broken:
+            tried = f"after {drawn:5} seeds, {ran:4} of them run"
+            what = f"{', '.join(sighting.broken)}: {sighting.detail}"
+            click.echo(f"{mutant.name:30} found {tried}, seed {sighting.seed}: {what}")
+            sightings.close()
+            return True
+    click.echo(f"{mutant.name:30} NOT FOUND in {drawn} seeds, {ran} of them run")
+    return False
+
+
+def _of_seeds(mutant: Mutant, wanted: Wanted, pool: Executor) -> Generator[Sighting, None, None]:
+    """One for each seed from `first` on, in their order."""
+    pending: list[Future[Sighting]] = []
+    try:
+        for seed in range(wanted.first, wanted.first + wanted.seeds):
+            pending.append(pool.submit(look, mutant.name, seed))
+            if len(pending) > wanted.jobs:
+                yield pending.pop(0).result()
+        while pending:
+            yield pending.pop(0).result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def look(name: str, seed: int) -> Sighting:
+    """What a mutant does to the run of one drawn seed."""
+    return look_at(MUTANTS[name], draw(_PROFILE, seed))
+
+
+def look_at(mutant: Mutant, plan: RunPlan) -> Sighting:
+    """Run a plan with the mutant in place; what breaks without it too does not count.
+
+    Raises `RuntimeError` when the plan's run does not get to its end even without it.
+    """
+    if not mutant.needs(plan):
+        return Sighting(seed=plan.seed, ran=False)
+    with planted(mutant):
+        broken = {f.id: f.detail for f in run_plan(plan).violations}
+    if broken:
+        for finding in run_plan(plan).violations:
+            if finding.id == UNFINISHED:
+                raise RuntimeError(f"seed {plan.seed} breaks without a mutant: {finding.detail}")
+            broken.pop(finding.id, None)
+    return Sighting(seed=plan.seed, broken=tuple(broken), detail=next(iter(broken.values()), ""))
+
+
+def _of_deaths(mutant: Mutant, wanted: Wanted) -> Generator[Sighting, None, None]:
+    """One for each death of the mutant's scenario, in their order; 0 stands for none of them."""
+    scenario = next(s for s in SCENARIOS if s.name == mutant.scenario)
+    with (
+        planted(mutant),
+        tempfile.TemporaryDirectory(prefix="livespot-mutants-") as scratch,
+    ):
+        undisturbed = Path(scratch) / "undisturbed"
+        broken = run_order(scenario.plan(), Stage(scenario=scenario).order(undisturbed, None))[0]
+        if broken.violations:
+            yield _seen(0, broken)
+            return
+        try:
+            points = points_of(scenario, undisturbed, "commits")
+        except ScenarioLost as error:
+            # Another trade than the one to be killed, and nothing wrong with it.
+            click.echo(str(error))
+            return
+        chosen = [
+            KillPoint(scenario=scenario.name, point=point, power_cut=power_cut)
+            for point in points
+            for power_cut in (False, True)
+        ]
+        for first in range(0, min(len(chosen), wanted.seeds), _DEATHS_AT_ONCE):
+            share = chosen[first : first + _DEATHS_AT_ONCE]
+            found = list(die_everywhere(scenario, share, Path(scratch) / str(first), wanted.jobs))
+            for died in sorted(found, key=lambda died: (died.at.point, died.at.power_cut)):
+                yield _seen(died.at.point, died.outcome)
+
+
+def _seen(point: int, outcome: Outcome) -> Sighting:
+    violations = outcome.violations
+    return Sighting(
+        seed=point,
+        broken=tuple(finding.id for finding in violations),
+        detail=next((finding.detail for finding in violations), ""),
+    )

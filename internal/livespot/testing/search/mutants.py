@@ -1,0 +1,79 @@
+"""Defects put into the runtime on purpose, one at a time and for the span of a run.
+
+A search that cannot find them proves nothing by finding none. They exist only here: the runtime
+has no switch for any of them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from livespot.testing.search.plan import RunPlan
+
+
+class Bench:
+    """Puts other code in place of a class's or a module's, and takes it out again."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[Any, str, Any]] = []
+
+    def put(self, owner: Any, name: str, value: Any) -> Any:
+        """Replace `owner.name`; returns what was there, for the new code to call."""
+        before = owner.__dict__[name]
+        self._before.append((owner, name, before))
+        setattr(owner, name, value)
+        return before
+
+    def clear(self) -> None:
+        while self._before:
+            owner, name, before = self._before.pop()
+            setattr(owner, name, before)
+
+
+def always(plan: RunPlan) -> bool:
+    """Every run may show it."""
+    del plan
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A defect. `plant` puts it in place on a bench.
+
+    `needs` tells from a plan alone whether its run could go otherwise with the defect than
+    without; where it could not, nobody need run it. With `scenario` it is looked for by killing
+    that reference trade instead, at commits and socket awaits.
+    """
+
+    name: str
+    defect: str
+    plant: Callable[[Bench], None] = field(repr=False)
+    needs: Callable[[RunPlan], bool] = field(default=always, repr=False)
+    scenario: str = ""
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The defect is there inside, and only there."""
+    bench = Bench()
+    try:
+        mutant.plant(bench)
+        yield
+    finally:
+        bench.clear()
+
+
+def verbs(*prefixes: str) -> Callable[[RunPlan], bool]:
+    """Plans in which something whose name begins like one of these goes wrong."""
+    return lambda plan: any(verb.startswith(prefixes) for _, verb in plan.mishaps)
+
+
+def deaths(plan: RunPlan) -> bool:
+    """Plans in which a life is killed."""
+    return bool(plan.deaths)
+
+
+def power_cuts(plan: RunPlan) -> bool:
+    """Plans in which a life dies with the power."""
+    return any(death.power_cut for death in plan.deaths)

@@ -1,0 +1,100 @@
+"""I01b, I13b, I20b, I20c, I24: ids used once, boots that look first, what is said, no secrets."""
+
+from collections.abc import Iterator
+
+from livespot.evidence.findings import Finding, judged
+from livespot.testing.search.witness import Witness
+
+_REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
+# From an answer's arrival to the durable word of it: two ticks of whoever watches, and a commit.
+_SAID_WITHIN_MS = 3000
+# One condition is told once a minute.
+_TOLD_ONCE_MS = 60_000
+# By the beginning of an outcome: the codes that say so, and the modes that it changes.
+_CONDITIONS = {
+    "418": (("RATE_LIMIT_418",), ("NORMAL", "DEGRADE")),
+    "429": (("RATE_LIMIT_429", "RATE_LIMIT_418"), ("NORMAL",)),
+    "401 -2015": (("API_KEY_REJECTED",), ("NORMAL", "DEGRADE")),
+}
+
+
+def no_id_offered_twice(witness: Witness) -> Finding:
+    """I01b: nobody even tried to use an id again; the ledger's refusal is the last resort."""
+    problems = [
+        f"{alert.code} on {alert.symbol}: {alert.text}"
+        for alert in witness.facts.alerts
+        if alert.code in _REUSED
+    ]
+    looked_at = len(witness.facts.aliases)
+    return judged("I01b", "No id is offered twice", looked_at, problems)
+
+
+def no_entry_before_the_first_look(witness: Witness) -> Finding:
+    """I13b: no life is NORMAL before it has compared what the last one left with the exchange."""
+    problems, looked_at = [], 0
+    seen: set[str] = set()
+    for mode in witness.facts.modes:
+        if mode.mode != "NORMAL" or mode.run_id in seen:
+            continue
+        seen.add(mode.run_id)
+        looked_at += 1
+        compared_ms = witness.recovered.get(mode.run_id)
+        if compared_ms is None:
+            problems.append(f"{mode.run_id} is NORMAL and never looked")
+        elif mode.at_ms < compared_ms:
+            problems.append(f"{mode.run_id} is NORMAL {compared_ms - mode.at_ms} ms too early")
+    return judged("I13b", "No entry before a life's first look", looked_at, problems)
+
+
+def moves_and_alerts_are_one(witness: Witness) -> Finding:
+    """I20b: the transaction that holds a change of mode holds its alert."""
+    moves = [rows for rows in witness.commits if "SysModeRow" in rows]
+    problems = [
+        "a change of mode was durable before its alert" for rows in moves if "AlertRow" not in rows
+    ]
+    return judged("I20b", "A move and its alert are one", len(moves), problems)
+
+
+def conditions_are_announced(witness: Witness) -> Finding:
+    """I20c: what the exchange told the process of bans, limits and its key was said in time.
+
+    Looked at where it changes the mode: what comes while the mode is as strict already is told
+    with the next change.
+    """
+    problems, looked_at = [], 0
+    for told_ms, (codes, changes) in _told(witness):
+        due_ms = told_ms + _SAID_WITHIN_MS
+        lived = any(life.born_ms <= told_ms and due_ms < life.over_ms for life in witness.lives)
+        if not lived or _mode_at(witness, told_ms) not in changes:
+            continue
+        looked_at += 1
+        if not _said(witness, codes, told_ms - _TOLD_ONCE_MS, due_ms):
+            problems.append(f"nobody said {codes[0]} within {_SAID_WITHIN_MS} ms of {told_ms}")
+    return judged("I20c", "Conditions are announced in time", looked_at, problems)
+
+
+def _mode_at(witness: Witness, at_ms: int) -> str:
+    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms < at_ms]
+    return modes[-1] if modes else ""
+
+
+def _told(witness: Witness) -> Iterator[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]]:
+    """Market time of each answer that states a condition, with what must follow from it."""
+    for place, row in witness.requests():
+        if row.delivered and row.conn != "model":
+            for outcome, follows in _CONDITIONS.items():
+                if row.outcome.startswith(outcome):
+                    yield witness.at(place, row.t_reply), follows
+
+
+def _said(witness: Witness, codes: tuple[str, ...], from_ms: int, until_ms: int) -> bool:
+    alerts = (a for a in witness.facts.alerts if from_ms <= a.at_ms <= until_ms)
+    if any(alert.code in codes for alert in alerts):
+        return True
+    modes = (m for m in witness.facts.modes if m.at_ms <= until_ms)
+    return any(set(codes) & set(mode.reasons) for mode in modes)
+
+
+def no_secret_left(witness: Witness) -> Finding:
+    """I24: files, database and its log hold no canary in any of its encodings."""
+    return judged("I24", "No secret bytes", witness.searched, witness.leaks)

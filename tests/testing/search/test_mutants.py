@@ -1,0 +1,90 @@
+"""Planted defects: each is put in place and taken out again, and some are found at once."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from livespot.actors.mutation_desk import MutationDesk
+from livespot.exchange.faults.plan import DropRequest, Fault, Match, When
+from livespot.testing.search.drawing import draw
+from livespot.testing.search.mutant_search import MUTANTS, Sighting, look, look_at
+from livespot.testing.search.mutants import Bench, Mutant, deaths, planted, power_cuts, verbs
+from livespot.testing.search.plan import RunPlan
+
+
+def test_there_are_thirty_of_them() -> None:
+    assert len(MUTANTS) == 30
+
+
+@pytest.mark.parametrize("name", list(MUTANTS))
+def test_a_defect_changes_something_and_leaves_nothing_behind(name: str) -> None:
+    before: list[tuple[Any, str, Any]] = []
+
+    class NotingBench(Bench):
+        def put(self, owner: Any, name: str, value: Any) -> Any:
+            before.append((owner, name, owner.__dict__[name]))
+            return super().put(owner, name, value)
+
+    bench = NotingBench()
+    MUTANTS[name].plant(bench)
+    assert all(owner.__dict__[attribute] is not was for owner, attribute, was in before)
+    bench.clear()
+
+    assert before
+    assert all(owner.__dict__[attribute] is was for owner, attribute, was in before)
+
+
+def test_a_defect_is_taken_out_again_when_its_run_breaks() -> None:
+    sound = MutationDesk.__dict__["send"]
+
+    def broken_run() -> None:
+        with planted(MUTANTS["row-after-send"]):
+            assert MutationDesk.__dict__["send"] is not sound
+            raise RuntimeError("broke")
+
+    with pytest.raises(RuntimeError, match="broke"):
+        broken_run()
+
+    assert MutationDesk.__dict__["send"] is sound
+
+
+def test_only_plans_that_could_show_a_defect_are_run() -> None:
+    plans = [draw("short", seed) for seed in range(1, 60)]
+
+    assert any(deaths(plan) for plan in plans)
+    assert any(power_cuts(plan) for plan in plans)
+    assert all(deaths(plan) for plan in plans if power_cuts(plan))
+    quiet = next(plan for plan in plans if not plan.faults)
+    assert not verbs("net.", "ex.")(quiet)
+
+
+def test_a_seed_that_could_not_show_a_defect_is_not_run() -> None:
+    mutant: Mutant = MUTANTS["synchronous-normal"]
+    seed = next(seed for seed in range(1, 60) if not mutant.needs(draw("short", seed)))
+
+    assert look(mutant.name, seed) == Sighting(seed=seed, ran=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("entry-in-first-cycle", "I13b"),
+        ("alert-after-transition", "I20b"),
+        ("jsonl-only", "I19"),
+        ("no-fence", "I06"),
+    ],
+)
+def test_a_defect_is_found_by_the_invariant_it_breaks(
+    quiet_plan: RunPlan, name: str, broken: str
+) -> None:
+    lost = Fault(
+        id="order-lost",
+        what=DropRequest(target="rest", then="close"),
+        match=Match(method="POST", path="/api/v3/order*"),
+        when=When(nth=1),
+    )
+    plan = quiet_plan if name != "no-fence" else replace(quiet_plan, faults=(lost,))
+
+    assert broken in look_at(MUTANTS[name], plan).broken

@@ -1,0 +1,188 @@
+"""Checks of ids, boots, announcements, secrets, funds, limits and ages find what is planted."""
+
+import base64
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace as changed
+
+from livespot.evidence.rows import AlertFact, ModeFact
+from livespot.exchange.faults.plan import Delay, Fault, When
+from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow, Row
+from livespot.testing.search.leaks import encodings, files_below, leaks
+from livespot.testing.search.limits_of_risk import (
+    decisions_are_fresh,
+    nothing_offered_twice,
+    risk_limits_hold,
+)
+from livespot.testing.search.promise_checks import (
+    conditions_are_announced,
+    moves_and_alerts_are_one,
+    no_entry_before_the_first_look,
+    no_id_offered_twice,
+    no_secret_left,
+)
+from livespot.testing.search.witness import Witness
+
+_SECRET = "a secret that nobody may see"
+
+
+def with_facts(witness: Witness, **facts: Any) -> Witness:
+    return replace(witness, facts=changed(witness.facts, **facts))
+
+
+def with_row(witness: Witness, row: Row) -> Witness:
+    return replace(witness, rows=(*witness.rows, row), offsets=(*witness.offsets, 0))
+
+
+def answered(witness: Witness, outcome: str, **told: Any) -> RequestRow:
+    """A request of the middle of the run, while it is NORMAL."""
+    at_ms = witness.plan.start_ms + 80_000
+    row = next(row for _, row in witness.requests())
+    return changed(row, t_arrive=at_ms, t_reply=at_ms, outcome=outcome, delivered=True, **told)
+
+
+def alert(witness: Witness, code: str, at_ms: int) -> AlertFact:
+    return AlertFact(
+        run_id=witness.facts.run_id, severity="WARN", code=code, text="", symbol="", at_ms=at_ms
+    )
+
+
+def test_an_id_that_the_ledger_had_to_refuse_is_found(witness: Witness) -> None:
+    refused = alert(witness, "CLIENT_ORDER_ID_REUSE_BLOCK", witness.plan.start_ms)
+
+    assert no_id_offered_twice(witness).proven
+    assert no_id_offered_twice(with_facts(witness, alerts=(refused,))).violated
+
+
+def test_a_life_that_may_buy_before_its_first_look_is_found(witness: Witness) -> None:
+    normal = next(mode for mode in witness.facts.modes if mode.mode == "NORMAL")
+    late = replace(witness, recovered={normal.run_id: normal.at_ms + 40})
+
+    assert no_entry_before_the_first_look(witness).proven
+    assert "40 ms too early" in no_entry_before_the_first_look(late).detail
+    assert "never looked" in no_entry_before_the_first_look(replace(witness, recovered={})).detail
+
+
+def test_a_change_of_mode_that_was_durable_alone_is_found(witness: Witness) -> None:
+    alone = frozenset({"SealedEvent", "SysModeRow"})
+
+    assert moves_and_alerts_are_one(witness).proven
+    assert moves_and_alerts_are_one(replace(witness, commits=(*witness.commits, alone))).violated
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [("418 -1003", "RATE_LIMIT_418"), ("401 -2015", "API_KEY_REJECTED")],
+)
+def test_a_condition_that_nobody_announced_in_time_is_found(
+    witness: Witness, outcome: str, code: str
+) -> None:
+    told = answered(witness, outcome)
+    silent = with_row(witness, told)
+    said = (*witness.facts.alerts, alert(witness, code, told.t_reply + 2900))
+    late = (*witness.facts.alerts, alert(witness, code, told.t_reply + 3100))
+
+    assert conditions_are_announced(silent).violated
+    assert conditions_are_announced(with_facts(silent, alerts=said)).proven
+    assert conditions_are_announced(with_facts(silent, alerts=late)).violated
+
+
+def test_a_condition_while_the_mode_is_as_strict_already_is_not_looked_at(
+    witness: Witness,
+) -> None:
+    paused = ModeFact(
+        id=1,
+        run_id=witness.facts.run_id,
+        mode="PAUSE",
+        previous="NORMAL",
+        reasons=(),
+        at_ms=witness.plan.start_ms,
+    )
+    silent = with_row(witness, answered(witness, "418 -1003"))
+
+    assert conditions_are_announced(with_facts(silent, modes=(paused,))).looked_at == 0
+
+
+@pytest.mark.parametrize("form", list(encodings(_SECRET)))
+def test_a_secret_is_found_in_every_encoding(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "audit.jsonl"
+    file.parent.mkdir()
+    file.write_bytes(b"before " + encodings(_SECRET)[form] + b" after")
+
+    [leak] = leaks(files_below(tmp_path), (_SECRET,))
+
+    assert form in leak
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2])
+def test_a_secret_is_found_inside_longer_base64(offset: int, tmp_path: Path) -> None:
+    text = base64.b64encode(b"x" * offset + _SECRET.encode() + b" and more")
+    (tmp_path / "log").write_bytes(text)
+
+    assert list(leaks(files_below(tmp_path), (_SECRET,)))
+
+
+def test_a_signature_is_found_and_the_exchanges_own_journal_is_not_searched(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "exchange-journal.jsonl").write_text(_SECRET, encoding="utf-8")
+    (tmp_path / "replay.log").write_text("?a=1&signature=" + "0a" * 32, encoding="utf-8")
+
+    assert list(leaks(files_below(tmp_path), (_SECRET,))) == [
+        "replay.log holds a secret as a signature"
+    ]
+
+
+def test_a_leak_is_a_violation_and_a_run_leaves_none(witness: Witness) -> None:
+    assert no_secret_left(witness).proven
+    assert no_secret_left(replace(witness, leaks=("replay.log holds a secret plain",))).violated
+
+
+def test_base_that_is_offered_while_it_is_not_free_is_found(witness: Witness) -> None:
+    params = {"symbol": "SOLUSDT", "side": "SELL", "quantity": "1000"}
+    twice = answered(witness, "400 -2010", method="POST", path="/api/v3/order", params=params)
+
+    assert nothing_offered_twice(with_row(witness, twice)).violated
+    assert not nothing_offered_twice(with_row(witness, changed(twice, fault="no-list"))).violated
+
+
+def test_exposure_beyond_the_limit_is_found(witness: Witness) -> None:
+    more = tuple(
+        changed(row, qty=row.qty * 10) if isinstance(row, OrderRow | FillRow) else row
+        for row in witness.rows
+    )
+
+    assert risk_limits_hold(witness).proven
+    assert "exposure" in risk_limits_hold(replace(witness, rows=more)).detail
+
+
+def test_an_entry_on_an_old_decision_is_found(witness: Witness) -> None:
+    early = tuple(changed(d, at_ms=d.at_ms - 30_000) for d in witness.facts.decisions)
+
+    assert decisions_are_fresh(witness).proven
+    assert "after its decision" in decisions_are_fresh(with_facts(witness, decisions=early)).detail
+
+
+@pytest.mark.parametrize(("ms", "found"), [(2500, True), (500, False)])
+def test_an_entry_that_leaves_while_market_trades_are_late_is_found(
+    witness: Witness, ms: int, found: bool
+) -> None:
+    late = Fault(
+        id="late",
+        what=Delay(target="ws_md", ms=ms),
+        when=When(after_ms=1000, for_ms=100_000, probability_x10000=7000),
+    )
+    begun, ended = (
+        ModeRow(t_ms=witness.plan.start_ms + offset, fault="late", event=event)
+        for offset, event in ((1000, "begin"), (101_000, "end"))
+    )
+    faulted = replace(witness, plan=changed(witness.plan, faults=(late,)))
+
+    finding = decisions_are_fresh(with_row(with_row(faulted, begun), ended))
+
+    assert finding.violated is found
+    assert Decimal(finding.looked_at) > 0
