@@ -86,6 +86,7 @@ def sale(order_id: int, kind: OrderType, stop: str, list_id: int, at_ms: int = 1
         cumulative_quote=D(0),
         exchange_time_ms=at_ms,
         local_received_ms=1,
+        is_working=kind is OrderType.LIMIT_MAKER,
     )
 
 
@@ -171,6 +172,39 @@ def test_a_done_swap_is_trailing_and_its_gap_is_measured_by_the_exchange() -> No
     assert swap_gap_ms(guard) == 7
     assert guard.naked_since_ms is None
     assert rule.phase_of(guard, SCENE, rule.measure(guard, SCENE)) is PositionPhase.TRAILING
+
+
+def test_the_gap_is_not_mistaken_for_the_time_since_while_news_is_missing_or_it_is_triggered() -> (
+    None
+):
+    guard, _ = advance(swapped(), at("103"), 10_000)
+    newer = sale(4, OrderType.STOP_LOSS, "101.97", -1, at_ms=9_900)
+    both = settled(guard, at("103"), told(IntentRole.TRAIL, "ACCEPTED", newer), 10_050)
+    fired = rule.order_seen(
+        swapped(),
+        msgspec.structs.replace(
+            sale(3, OrderType.STOP_LOSS_LIMIT, "100.98", -1, at_ms=90_000), is_working=True
+        ),
+        IntentRole.TRAIL,
+        "TRAIL",
+    )
+
+    assert swap_gap_ms(both) == -1
+    assert swap_gap_ms(fired) == -1
+
+
+@pytest.mark.parametrize(("placed_ms", "again"), [(1999, 1), (2000, 0)])
+def test_a_swap_that_left_nothing_standing_for_a_second_is_the_last(
+    placed_ms: int, again: int
+) -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    new = sale(3, OrderType.STOP_LOSS, "100.98", -1, at_ms=placed_ms)
+    guard = settled(cancelled(guard), at("102"), told(IntentRole.TRAIL, "ACCEPTED", new), 1050)
+
+    _, commands = advance(guard, at("104"), 60_000)
+
+    assert len(swaps(commands)) == again
+    assert [c for c in commands if not isinstance(c, Swap)] == []
 
 
 @pytest.mark.parametrize(

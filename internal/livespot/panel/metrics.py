@@ -129,6 +129,9 @@ def _execution(dashboard: Dashboard) -> Iterator[Metric]:
     bare = [p for p in dashboard.positions if not p.protected]
     yield from _gauge("positions_open", "Open positions", len(dashboard.positions))
     yield from _gauge("positions_unprotected", "Open positions without a live stop", len(bare))
+    since = min((p.unprotected_since_ms for p in bare if p.unprotected_since_ms), default=0)
+    age_ms = max(0, dashboard.now_ms - since) if since else 0
+    yield from _gauge("positions_unprotected_oldest_seconds", "How long so far", age_ms / 1000)
     report = execution.reconcile
     if report is not None:
         yield from _gauge(

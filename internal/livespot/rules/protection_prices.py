@@ -16,6 +16,8 @@ from livespot.rules.protection import (
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.trailing import Above, resting, trailing_above
 
+# For longer nothing may be missing between two stops.
+LONGEST_GAP_MS = 1000
 # A stop is raised only by as much as is worth a request.
 _RAISE_BPS = 10
 
@@ -66,8 +68,14 @@ def close_qty(scene: Scene, sizes: Sizes, *, market: bool) -> Decimal:
 
 
 def swap_gap_ms(guard: Guard) -> int:
-    """How long the last swap left nothing standing, by the exchange's own times; -1 without one."""
-    raised = [t for t in guard.sells.values() if t.is_raised_stop]
+    """How long the last swap left nothing standing, by the exchange's own times; -1 without one.
+
+    An order's time is that of its last change: a limit that was triggered tells no more when it
+    was placed. While two stops stand, the end of the older one has not been heard of.
+    """
+    if len(standing_stops(guard)) > 1:
+        return -1
+    raised = [t for t in guard.sells.values() if t.is_raised_stop and not _triggered(t)]
     ended = [
         t.order.exchange_time_ms
         for t in guard.sells.values()
@@ -76,6 +84,10 @@ def swap_gap_ms(guard: Guard) -> int:
     if not raised or not ended:
         return -1
     return max(0, raised[-1].order.exchange_time_ms - max(ended))
+
+
+def _triggered(tracked: Tracked) -> bool:
+    return tracked.order.type is OrderType.STOP_LOSS_LIMIT and tracked.order.is_working
 
 
 def raised_stop(scene: Scene, standing: Decimal) -> Decimal | None:
@@ -96,8 +108,13 @@ def stop_limit_price(scene: Scene, trigger: Decimal | None = None) -> Decimal:
 
 
 def swap_due(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> bool:
-    """Whether the stop may be swapped now: all behind one stop, in profit, nothing unsure."""
+    """Whether the stop may be swapped now: all behind one stop, in profit, nothing unsure.
+
+    A swap that left nothing standing for too long is the position's last one.
+    """
     if scene.swap_from is None or scene.bid is None or guard.swap_failed:
+        return False
+    if swap_gap_ms(guard) >= LONGEST_GAP_MS:
         return False
     stops = standing_stops(guard)
     armed = scene.bid >= scene.swap_from or any(t.is_raised_stop for t in stops)

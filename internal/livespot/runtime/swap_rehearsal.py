@@ -34,14 +34,13 @@ from livespot.contracts.vocabulary import (
     TimeInForce,
     TrailingMode,
 )
+from livespot.rules.protection_prices import LONGEST_GAP_MS
 from livespot.rules.quantize import quantize_price, quantize_qty
 from livespot.rules.requests import StopPrices, stop_leg, stop_prices, stop_type
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
 
 EMBEDDED = "embedded exchange"
-# A swap that leaves nothing standing for longer proves nothing.
-LONGEST_GAP_MS = 1000
 _WORTH = Decimal(3)
 
 
