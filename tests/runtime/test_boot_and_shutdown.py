@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode
 from livespot.contracts.system import OperatorCommand
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.exchange.faults.plan import Blackhole, Fault, Match, Reply, RevokeKey, When
@@ -23,6 +24,7 @@ from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.runtime.system import System
 from livespot.testing.search.kill_scenarios import scenario_named
 from livespot.testing.search.plan import DeathPlan, order_of
+from livespot.testing.search.troubles import ActorRaises, Trouble
 
 # From the first life's birth; the entry fills at about 65 800.
 _FILLED_MS = 65_900
@@ -32,13 +34,20 @@ _ENTRIES = "SELECT order_intent_id FROM order_intents WHERE role = 'ENTRY'"
 
 
 def _order(
-    directory: Path, scenario: str, *faults: Fault, died_ms: int = 0, restart_ms: int = 90_000
+    directory: Path,
+    scenario: str,
+    *faults: Fault,
+    died_ms: int = 0,
+    restart_ms: int = 90_000,
+    troubles: tuple[Trouble, ...] = (),
 ) -> ReplayOrder:
     """One trade; its first life ends suddenly at `died_ms` if given, a later one in order."""
     found = scenario_named(scenario)
     assert found is not None
     deaths = (DeathPlan(after_ms=died_ms, down_ms=1000),) if died_ms else ()
-    plan = msgspec.structs.replace(found.plan(*deaths), faults=faults, safety_ms=restart_ms)
+    plan = msgspec.structs.replace(
+        found.plan(*deaths), faults=faults, troubles=troubles, safety_ms=restart_ms
+    )
     order = order_of(plan, directory, found.market())
     return replace(order, restarts_at_ms=(restart_ms,), span_ms=restart_ms + 6000)
 
@@ -195,6 +204,22 @@ def test_an_answer_that_does_not_come_is_waited_for_ten_seconds_or_two_after_a_s
     assert least_ms <= took_ms <= most_ms
     assert _states_at(result, ends[0][0]) == ["SENT_UNKNOWN"]
     assert "SENT_UNKNOWN" not in str(_rows(result, "SELECT state FROM order_intents"))
+
+
+@pytest.mark.slow
+def test_an_actor_that_breaks_three_times_ends_the_process_and_the_next_one_takes_over(
+    tmp_path: Path,
+) -> None:
+    broken = tuple(
+        Trouble(id=f"break-{n}", what=ActorRaises(actor="risk"), after_ms=20_000 + 5000 * n)
+        for n in range(3)
+    )
+    result = run_virtual(_order(tmp_path, "attached-list", troubles=broken, restart_ms=60_000))
+
+    codes = [code for (code,) in _rows(result, "SELECT exit_code FROM runs ORDER BY rowid")]
+    assert codes[:2] == [ExitCode.WATCHDOG, ExitCode.CLEAN]
+    assert _modes(result, 1)[:3] == ["DEGRADE", "NORMAL", "DEGRADE"]
+    assert "ACTOR_FAILED" in str(_rows(result, "SELECT end_reasons FROM runs"))
 
 
 def _stop(system: System) -> None:
