@@ -1,8 +1,6 @@
 """Brings one process up: lock, database, adapters, panel, signals; and takes it down again."""
 
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -32,6 +30,7 @@ from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
+from livespot.runtime.end_signals import ended_by_signals
 from livespot.runtime.entropy import SystemEntropy
 from livespot.runtime.environment import Secrets, take_notify_address
 from livespot.runtime.host import Host
@@ -250,13 +249,8 @@ async def _tell_service_manager(notice: ServiceNotice, system: System) -> None:
 
 
 async def _listen_for_signals(system: System) -> None:
-    if sys.platform == "win32":
-        # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
-        return
-    # A closed terminal (SIGHUP) must end as orderly as a stopped service.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for received in signals:
-            system.stop(ReasonCode.OPERATOR_STOP, f"signal {received.name}")
+    with ended_by_signals(lambda name: system.stop(ReasonCode.OPERATOR_STOP, f"signal {name}")):
+        await anyio.sleep_forever()
 
 
 async def _end_after(seconds: float, system: System) -> None:
