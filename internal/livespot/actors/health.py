@@ -7,6 +7,7 @@ Owns: nothing but the levels it last reported. Closes the send gate while the go
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol
 
 import anyio
@@ -34,6 +35,8 @@ _PROBE_EVERY_MS = 1000
 _SILENT_PERCENT = 30
 # Whoever must be alive for a position to get its stop.
 _PROTECTING = ("execution", "position")
+# The same few, four times a second.
+_limits = lru_cache(maxsize=64)(Limits)
 
 
 class StreamAge(Protocol):
@@ -165,7 +168,7 @@ class Health:
     def _stuck(self, reported: Mapping[tuple[SignalKind, str], SignalLevel]) -> list[HealthSignal]:
         """Whose heart is late, who recovered, and who has not been told of yet."""
         health = self.settings.health
-        limits = Limits(
+        limits = _limits(
             kind=SignalKind.LOOP_STUCK,
             degrade_at=health.loop_stuck_ms_degrade,
             pause_at=health.loop_stuck_ms_pause,
@@ -193,7 +196,7 @@ class Health:
         if age is None:
             return []
         slack = 3 * self.rest_age.interval_ms
-        limits = Limits(
+        limits = _limits(
             kind=SignalKind.REST_STALE,
             degrade_at=max(health.rest_stale_ms_degrade, slack),
             pause_at=max(health.rest_stale_ms_pause, slack),
@@ -225,7 +228,7 @@ class Health:
         # A dead stream is PAUSE only when the exchange cannot be reached by REST either.
         if age >= pause_at and await self._rest_answers(probe):
             age = pause_at - 1
-        limits = Limits(
+        limits = _limits(
             kind=SignalKind.WS_STALE,
             degrade_at=health.ws_stale_ms_degrade,
             pause_at=pause_at,
@@ -257,7 +260,7 @@ class Health:
         now = self.clock.monotonic_ms()
         percent = 100 * stats.depth // max(1, stats.capacity)
         deep = deep.seen(holds=percent >= audit.writer_queue_hi_watermark_pct, now_ms=now)
-        lag = Limits(
+        lag = _limits(
             kind=SignalKind.DB_WRITER,
             degrade_at=audit.writer_max_lag_ms,
             pause_at=3 * audit.writer_max_lag_ms,
@@ -265,7 +268,7 @@ class Health:
             pause_code=ReasonCode.DB_WRITER_QUEUE_FULL,
             unit="ms",
         )
-        depth = Limits(
+        depth = _limits(
             kind=SignalKind.DB_WRITER,
             degrade_at=audit.writer_queue_hi_watermark_pct,
             pause_at=audit.writer_queue_full_pct,
@@ -299,7 +302,7 @@ class Health:
         health = self.settings.health
         now = self.clock.now_ms()
         free = self.host.free_bytes()
-        limits = Limits(
+        limits = _limits(
             kind=SignalKind.DISK_LOW,
             degrade_at=health.disk_free_degrade_bytes,
             pause_at=health.disk_free_pause_bytes,

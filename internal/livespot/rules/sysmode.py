@@ -141,7 +141,8 @@ def next_mode(
         held = state.held or wanted is SysMode.PAUSE
         return replace(state, held=held, clear_since_ms=None), wanted
     if state.mode is not SysMode.DEGRADE or wanted is not SysMode.NORMAL:
-        return replace(state, clear_since_ms=None), state.mode
+        unclear = state if state.clear_since_ms is None else replace(state, clear_since_ms=None)
+        return unclear, state.mode
     if state.booting:
         return replace(state, booting=False), SysMode.NORMAL
     if state.clear_since_ms is None:
