@@ -1,5 +1,6 @@
 """A blocked event loop is noticed from outside, shut off, and in the end put down."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from livespot.contracts.errors import ExitCode
+from livespot.contracts.settings import Settings
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.watchdog import Heartbeats, Watchdog
 from livespot.testing.clock import ManualClock
@@ -17,7 +19,7 @@ import sys, time
 from pathlib import Path
 import anyio
 from livespot.contracts.vocabulary import SysMode
-from livespot.runtime.clock import SystemClock
+from livespot.runtime.clock import ClockAnchor, ScaledClock
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.watchdog import Heartbeats, Watchdog
 
@@ -33,8 +35,10 @@ def a_call_that_blocks_the_loop(gate, seconds):
     while time.monotonic() < end:
         time.sleep(0.005)
 
-async def main(note, pause_ms, kill_ms, seconds):
-    beats, gate = Heartbeats(SystemClock()), SendGate(SysMode.NORMAL)
+async def main(note, pause_ms, kill_ms, seconds, speed):
+    now_ms = time.time_ns() // 1_000_000
+    clock = ScaledClock(ClockAnchor(wall_ms=now_ms, market_ms=now_ms, speed=speed))
+    beats, gate = Heartbeats(clock), SendGate(SysMode.NORMAL)
     beat = beats.beat_of("loop")
     dog = Watchdog(heartbeats=beats, gate=gate, pause_ms=pause_ms, kill_ms=kill_ms, note=Path(note))
     dog.start()
@@ -48,16 +52,17 @@ async def main(note, pause_ms, kill_ms, seconds):
     say("worst:", dog.take_worst_ms() >= pause_ms, dog.take_worst_ms() < pause_ms)
     dog.stop()
 
-note, pause_ms, kill_ms, seconds = sys.argv[1:]
-anyio.run(main, note, int(pause_ms), int(kill_ms), float(seconds))
+note, pause_ms, kill_ms, seconds, speed = sys.argv[1:]
+anyio.run(main, note, int(pause_ms), int(kill_ms), float(seconds), int(speed))
 """
 
 
 def blocked_for(
-    seconds: float, *, note: Path, pause_ms: int = 150, kill_ms: int = 60_000
+    seconds: float, *, note: Path, pause_ms: int = 150, kill_ms: int = 60_000, speed: int = 1
 ) -> subprocess.CompletedProcess[str]:
+    numbers = [str(number) for number in (pause_ms, kill_ms, seconds, speed)]
     return subprocess.run(
-        [sys.executable, "-c", _CHILD, str(note), str(pause_ms), str(kill_ms), str(seconds)],
+        [sys.executable, "-c", _CHILD, str(note), *numbers],
         capture_output=True,
         text=True,
         timeout=60,
@@ -98,6 +103,26 @@ def test_past_the_last_limit_the_process_ends_with_a_note_of_every_stack(tmp_pat
     assert "_watch" in text
 
 
+def test_with_the_settings_as_shipped_a_loop_blocked_for_a_minute_ends_the_process(
+    tmp_path: Path,
+) -> None:
+    """A minute of market time, sixty times as fast."""
+    health = Settings().health
+    note = tmp_path / "crash.log"
+    child = blocked_for(
+        30,
+        note=note,
+        pause_ms=health.loop_stuck_ms_pause,
+        kill_ms=health.watchdog_kill_ms,
+        speed=60,
+    )
+
+    blocked = re.search(r"blocked for (\d+) ms", note.read_text(encoding="utf-8"))
+    assert child.returncode == ExitCode.WATCHDOG
+    assert blocked is not None
+    assert 60_000 <= int(blocked[1]) < 120_000
+
+
 def test_a_note_that_cannot_be_written_does_not_save_the_process(tmp_path: Path) -> None:
     child = blocked_for(30, note=tmp_path / "missing" / "crash.log", kill_ms=400)
 
@@ -108,7 +133,7 @@ def test_a_note_that_cannot_be_written_does_not_save_the_process(tmp_path: Path)
 def test_a_closed_stderr_does_not_stop_the_watchdog(tmp_path: Path) -> None:
     note = tmp_path / "crash.log"
     with subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(note), "150", "400", "30"],
+        [sys.executable, "-c", _CHILD, str(note), "150", "400", "30", "1"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as child:
