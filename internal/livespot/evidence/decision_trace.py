@@ -82,6 +82,12 @@ _ENDS = _Query(
     "AND decision_id <> '' "
     "AND json_extract(data, '$.outcome') = 'ENDED' ORDER BY id",
 )
+_SHADOWS = _Query(
+    "ts_ms, data",
+    "audit_events WHERE event_type = 'DECISION_PROPOSED' AND decision_id = ? "
+    "AND decision_id <> '' "
+    "AND json_extract(data, '$.outcome') = 'SHADOW' ORDER BY id",
+)
 _RESERVES = _Query("state, amount_quote, updated_at_ms", "reserves WHERE decision_id = ?")
 _FOREVER_MS = 2**53
 _LINGER_MS = 60_000
@@ -153,6 +159,7 @@ async def trace(reader: Reader, decision_id: str) -> Trace:
         _section("protection", await _facts(reader, _PROTECTION, decision_id), told.protection),
         _reconciles(differences, symbol),
         _section("result", position, told.position),
+        _section("shadow", await _facts(reader, _SHADOWS, decision_id), told.shadow),
         _section("end", await _facts(reader, _ENDS, *both), told.end),
     ]
     return Trace(
@@ -223,6 +230,9 @@ def _headline(symbol: str, at_ms: int, sections: list[Section]) -> str:
         return f"{began} and bought: {told.outcome(facts['result'][-1])}."
     if facts["intents"]:
         return f"{began}; an order was made and nothing was bought."
+    if facts["shadow"]:
+        estimate = facts["shadow"][-1]["data"]["shadow"]["outcome"]
+        return f"{began}; SHADOW: nothing was sent, and a fill model says {estimate}."
     verdicts = [fact for fact in facts["risk"] if fact["verdict"] == "BLOCK"]
     if verdicts:
         return f"{began}; risk said no: {', '.join(verdicts[-1]['reasons'])}."

@@ -21,6 +21,10 @@ _TOP, _MOST_TRIPS, _MOST_STEPS, _MOST_NAMED = 4, 6, 3, 4
 _CENT_OF_CENT = Decimal("0.0001")
 _LABEL_WIDTH, _LONGEST = 14, 140
 
+_RIGHTS = {
+    "SHADOW": "it only watched. No order was sent and nothing filled; estimates are in explain"
+}
+
 # A label (empty when it continues the one above), what is said, and how it looks.
 Line = tuple[str, str, str]
 
@@ -44,6 +48,7 @@ def render(summary: RunSummary) -> RenderableType:
 def told(summary: RunSummary) -> Iterator[Line]:
     """The summary from the headline to where to look next."""
     yield _headline(summary)
+    yield from _rights(summary)
     yield from _decisions(summary)
     yield from _trading(summary)
     yield from _trips(summary)
@@ -63,6 +68,13 @@ def _headline(summary: RunSummary) -> Line:
     after += f", {summary.killed_before} killed before it" if summary.killed_before else ""
     text = f"{_ending(summary)} after {span} of market time from {begun} UTC{after}"
     return "run", text, _PLAIN if good else _DOUBT
+
+
+def _rights(summary: RunSummary) -> Iterator[Line]:
+    """Said only where a run may do less than its figures could suggest."""
+    text = _RIGHTS.get(summary.mode)
+    if text:
+        yield "mode", f"{summary.mode}: {text}", _DOUBT
 
 
 def _ending(summary: RunSummary) -> str:

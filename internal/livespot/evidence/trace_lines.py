@@ -199,6 +199,24 @@ def outcome(row: Fact) -> str:
     return f"still {row['phase']} with {amount(row['qty'])}, {money}{doubt}"
 
 
+def shadow(row: Fact) -> Iterator[str]:
+    """What a fill model makes of an entry that was never sent."""
+    said = row["data"]["shadow"]
+    if said["outcome"] == "WOULD_ENTER":
+        yield (
+            f"{instant(row['ts_ms'])} no order was sent; it would have been "
+            f"{amount(said['qty'])} at {amount(said['limit_price'])}"
+        )
+        yield (
+            f"estimate of the model {said['model']}: fees {said['maker_bps']} and "
+            f"{said['taker_bps']} bps, slippage {said['slippage_bps']} bps"
+        )
+        return
+    net = said["net_quote"]
+    money = "no amount can be told" if net is None else f"{amount(net)} after fees and slippage"
+    yield f"{instant(row['ts_ms'])} it would have been {said['outcome']}: {money}"
+
+
 def end(row: Fact) -> Iterator[str]:
     """How the proposal was closed for the strategy."""
     yield f"{instant(row['ts_ms'])} {_codes(row['reasons']) or 'it ran its whole course'}"
