@@ -278,6 +278,7 @@ async def test_a_foreign_order_is_announced_and_changes_no_mode(tmp_path: Path) 
         assert alerts == [ReasonCode.FOREIGN_ORDER_DETECTED]
         assert [d["mismatch"] for d in b.diffs()] == ["FOREIGN_ORDER"]
         assert b.demands() == []
+        assert b.inner.venue.sent == []
 
 
 async def test_an_order_of_our_shape_without_a_row_pauses_on_the_second_read(

@@ -24,7 +24,7 @@ from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.runtime.system import System
 from livespot.testing.search.kill_scenarios import scenario_named
 from livespot.testing.search.plan import DeathPlan, order_of
-from livespot.testing.search.troubles import ActorRaises, Trouble
+from livespot.testing.search.troubles import ActorRaises, DiskFull, Trouble
 
 # From the first life's birth; the entry fills at about 65 800.
 _FILLED_MS = 65_900
@@ -220,6 +220,19 @@ def test_an_actor_that_breaks_three_times_ends_the_process_and_the_next_one_take
     assert codes[:2] == [ExitCode.WATCHDOG, ExitCode.CLEAN]
     assert _modes(result, 1)[:3] == ["DEGRADE", "NORMAL", "DEGRADE"]
     assert "ACTOR_FAILED" in str(_rows(result, "SELECT end_reasons FROM runs"))
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_nothing_is_sent_and_the_next_process_goes_on(tmp_path: Path) -> None:
+    """What cannot be written is not done: no order, no goodbye."""
+    full = Trouble(id="full", what=DiskFull(), after_ms=60_000, for_ms=8000)
+    result = run_virtual(_order(tmp_path, "attached-list", troubles=(full,), restart_ms=90_000))
+
+    first, second = _rows(result, "SELECT clean, exit_code FROM runs ORDER BY rowid")[:2]
+    assert first == (0, -1)
+    assert second == (1, 0)
+    assert _placed(result) == []
+    assert "NORMAL" in _modes(result, 2)
 
 
 def _stop(system: System) -> None:
