@@ -183,7 +183,7 @@ def test_the_gap_is_not_mistaken_for_the_time_since_while_news_is_missing_or_it_
     fired = rule.order_seen(
         swapped(),
         msgspec.structs.replace(
-            sale(3, OrderType.STOP_LOSS_LIMIT, "100.98", -1, at_ms=90_000), is_working=True
+            sale(3, OrderType.STOP_LOSS, "100.98", -1, at_ms=90_000), is_working=True
         ),
         IntentRole.TRAIL,
         "TRAIL",

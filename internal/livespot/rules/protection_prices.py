@@ -70,12 +70,12 @@ def close_qty(scene: Scene, sizes: Sizes, *, market: bool) -> Decimal:
 def swap_gap_ms(guard: Guard) -> int:
     """How long the last swap left nothing standing, by the exchange's own times; -1 without one.
 
-    An order's time is that of its last change: a limit that was triggered tells no more when it
-    was placed. While two stops stand, the end of the older one has not been heard of.
+    An order's time is that of its last change: one that was triggered tells no more when it was
+    placed. While two stops stand, the end of the older one has not been heard of.
     """
     if len(standing_stops(guard)) > 1:
         return -1
-    raised = [t for t in guard.sells.values() if t.is_raised_stop and not _triggered(t)]
+    raised = [t for t in guard.sells.values() if t.is_raised_stop and not t.order.is_working]
     ended = [
         t.order.exchange_time_ms
         for t in guard.sells.values()
@@ -84,10 +84,6 @@ def swap_gap_ms(guard: Guard) -> int:
     if not raised or not ended:
         return -1
     return max(0, raised[-1].order.exchange_time_ms - max(ended))
-
-
-def _triggered(tracked: Tracked) -> bool:
-    return tracked.order.type is OrderType.STOP_LOSS_LIMIT and tracked.order.is_working
 
 
 def raised_stop(scene: Scene, standing: Decimal) -> Decimal | None:

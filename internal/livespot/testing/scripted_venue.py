@@ -370,5 +370,6 @@ class ScriptedVenue:
             cumulative_quote=ZERO,
             exchange_time_ms=self.clock.now_ms(),
             local_received_ms=self.clock.now_ms(),
+            is_working=leg.stop_price is None,
         )
         return self.orders_by_id[order_id]

@@ -14,7 +14,16 @@ import anyio
 import pytest
 
 from livespot.evidence.rows import PositionFact
-from livespot.exchange.faults.plan import Delay, DropResponse, Fault, Match, Verb, When
+from livespot.exchange.faults.plan import (
+    AcceptThen,
+    Delay,
+    DropResponse,
+    Fault,
+    Match,
+    Reply,
+    Verb,
+    When,
+)
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
 from livespot.panel.database import opened
 from livespot.panel.market_queries import market
@@ -56,6 +65,33 @@ _HALF_BACK = (
     Leg(ms=3000, bps=-10),
     Leg(ms=20_000, bps=0),
 )
+# The exchange did nothing, but answers as if the first half had been done.
+_GONE_AND_REFUSED = {
+    "code": -2021,
+    "msg": "Order cancel-replace partially failed.",
+    "data": {
+        "cancelResult": "SUCCESS",
+        "newOrderResult": "FAILURE",
+        "cancelResponse": {
+            "symbol": _SYMBOL,
+            "origClientOrderId": "given by its list",
+            "orderId": 2,
+            "orderListId": 0,
+            "clientOrderId": "given by the cancel",
+            "transactTime": _START_MS + 103_031,
+            "price": "0.00",
+            "origQty": "1.374",
+            "executedQty": "0.000",
+            "cummulativeQuoteQty": "0.00",
+            "status": "CANCELED",
+            "timeInForce": "GTC",
+            "type": "STOP_LOSS",
+            "side": "SELL",
+            "stopPrice": "142.99",
+        },
+        "newOrderResponse": {"code": -2010, "msg": "Account has insufficient balance."},
+    },
+}
 _REPLACES = Match(method="POST", path="/api/v3/order/cancelReplace")
 
 
@@ -249,8 +285,33 @@ def test_a_stop_refused_after_the_old_one_went_is_sold_in_less_than_a_second(
     assert not run.position.is_open
 
 
-def test_a_swap_whose_answer_is_lost_ends_behind_one_stop(tmp_path: Path) -> None:
-    lost = _once(DropResponse(target="rest"))
+def test_told_that_the_swapped_list_is_gone_the_position_gets_its_list_back(
+    tmp_path: Path,
+) -> None:
+    said = _once(Reply(status=409, body=json.dumps(_GONE_AND_REFUSED)))
+    run = played(tmp_path, _RISE, {"exit.trailing_policy": "VIRTUAL"}, said, swap_proven=True)
+
+    assert run.outcome.violations == ()
+    assert run.replaced() == ["409"]
+    lists = {row.list_cid for row in run.orders if row.type == "STOP_LOSS" and row.list_cid}
+    assert len(lists) == 2
+    assert run.longest_gap_ms < 1000
+    (sale,) = run.sold()
+    assert sale.type == "LIMIT_MAKER"
+
+
+_UNANSWERED = [
+    pytest.param(DropResponse(target="rest"), id="no-answer"),
+    pytest.param(
+        AcceptThen(then=Reply(status=503, code=-1006, msg="Execution status unknown.")),
+        id="execution-status-unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize("verb", _UNANSWERED)
+def test_a_swap_whose_answer_is_lost_ends_behind_one_stop(tmp_path: Path, verb: Verb) -> None:
+    lost = _once(verb)
     run = played(tmp_path, _RISE, {"exit.trailing_policy": "VIRTUAL"}, lost, swap_proven=True)
 
     assert run.outcome.violations == ()
@@ -291,8 +352,9 @@ def test_an_entry_that_fills_before_its_reprice_arrives_is_bought_once(tmp_path:
     assert [row.status for row in _entries(run)] == ["FILLED"]
 
 
-def test_a_reprice_whose_answer_is_lost_buys_nothing_twice(tmp_path: Path) -> None:
-    lost = _once(DropResponse(target="rest"))
+@pytest.mark.parametrize("verb", _UNANSWERED)
+def test_a_reprice_whose_answer_is_lost_buys_nothing_twice(tmp_path: Path, verb: Verb) -> None:
+    lost = _once(verb)
     run = played(tmp_path, _BACK, {"exit.attach": "SEPARATE"}, lost, depth=_QUIET)
 
     assert run.outcome.violations == ()
