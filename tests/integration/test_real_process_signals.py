@@ -26,7 +26,7 @@ async def _evidence_is_whole(shop: Workshop) -> None:
 @pytest.mark.slow
 async def test_a_storm_of_termination_signals_is_one_request_to_end(tmp_path: Path) -> None:
     async with workshop(tmp_path) as shop:
-        await shop.exchange(start=_QUIET)
+        await shop.exchange(start=_QUIET, speed=5)
         run = shop.sim("--resume")
         await shop.mode("NORMAL", by=run, seconds=60)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from livespot.contracts.errors import ExitCode, PreflightFailed, SecondInstance
+from livespot.contracts.errors import ExitCode, PayloadInvalid, PreflightFailed, SecondInstance
 from livespot.contracts.vocabulary import Mode
 from livespot.evidence.manifest import RunInputs
 from livespot.evidence.summary import summarise
@@ -143,7 +143,14 @@ async def _judged(
     if not run_ids:
         return code
     journal = read_rows(paths.exchange_journal)
-    summary = await summarise(paths.database, paths.logs, run_ids[0], journal)
+    try:
+        summary = await summarise(paths.database, paths.logs, run_ids[0], journal)
+    except PayloadInvalid as error:
+        if code is ExitCode.CLEAN:
+            raise
+        # A run that could write nothing leaves nothing to read; why it ended matters more.
+        console.say(f"ended with exit code {code:d} ({code.name}); there is no summary: {error}")
+        return code
     console.summarise(summary)
     broken = bool(summary.violations)
     return ExitCode.PREFLIGHT if broken and code is ExitCode.CLEAN else code
