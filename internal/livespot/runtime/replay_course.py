@@ -1,5 +1,6 @@
 """The course of one life: from its first callback to its orderly end or its sudden death."""
 
+from asyncio import Task
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ class Death:
 
     `due` is asked at each of its points whether it is to die there. The next life is born
     `down_ms` later. With `power_cut` the whole machine fails: what was not synced is lost.
+
+    Where `cancels` says so when it happens, the life is not killed but cancelled from outside: it
+    ends unasked, wherever it is, and cleans up behind itself.
     """
 
     point: int | None = None
@@ -25,6 +29,7 @@ class Death:
     due: Callable[[int], bool] | None = None
     down_ms: int = 1000
     power_cut: bool = False
+    cancels: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,10 +50,10 @@ class Course:
         task = self.loop.create_task(self.life.run(), context=context)
         task.add_done_callback(lambda _: self._over.set(), context=copy_context())
         stop = self.loop.call_at_ns(self.end_ms * NS_PER_MS, self.stop, context)
-        self._expect(self.death)
+        self._expect(self.death, task)
         await self._over.wait()
         stop.cancel()
-        return task.result() if task.done() else None
+        return task.result() if task.done() and not task.cancelled() else None
 
     def stop(self, why: str = "the asked span is over") -> bool:
         """Ask for an ordered end; false when the life is not up yet, and goes on."""
@@ -57,18 +62,25 @@ class Course:
         self.life.system.stop(ReasonCode.OPERATOR_STOP, why)
         return True
 
-    def _expect(self, death: Death | None) -> None:
+    def _expect(self, death: Death | None, task: "Task[ExitCode]") -> None:
         if death is None:
             return
+
+        def spares() -> bool:
+            if death.cancels():
+                return task.cancel()
+            self._over.set()
+            return False
+
+        def die() -> None:
+            if not spares():
+                self.loop.kill(self.number)
+
         point = death.point
         if death.due is not None:
-            self.loop.doom(self.number, death.due, self._over.set)
+            self.loop.doom(self.number, death.due, spares)
         elif point is not None:
-            self.loop.doom(self.number, lambda passed: passed >= point, self._over.set)
+            self.loop.doom(self.number, lambda passed: passed >= point, spares)
         if death.after_ms is not None:
             at_ns = self.loop.now_ns + death.after_ms * NS_PER_MS
-            self.loop.call_at_ns(at_ns, self._die, None)
-
-    def _die(self) -> None:
-        self.loop.kill(self.number)
-        self._over.set()
+            self.loop.call_at_ns(at_ns, die, None)

@@ -195,10 +195,10 @@ class VirtualLoop(BaseEventLoop):
         return self._set(at_ns, timer)
 
     def doom(self, life: int, due: Callable[[int], bool], then: Callable[[], object]) -> None:
-        """Kill a life as soon as `due` says so of the points it has passed, then call `then`.
+        """Kill a life once `due` says so of the points it has passed, unless `then` spares it.
 
-        `due` is asked before each callback of the life, `then` runs between two callbacks; both
-        run in no life's context.
+        `due` is asked before each callback of the life, `then` once, between two callbacks, and
+        spares by something true; both run in no life's context.
         """
         self._doom[life] = (due, then)
         self._mortal = True
@@ -264,8 +264,8 @@ class VirtualLoop(BaseEventLoop):
         passed = self.points_of.get(life, 0)
         if life in self._doom and self._doom[life][0](passed):
             _, then = self._doom.pop(life)
-            self.kill(life)
-            then()
+            if not then():
+                self.kill(life)
         return life not in self._dead
 
     def _set(self, at_ns: int, timer: asyncio.TimerHandle) -> asyncio.TimerHandle:

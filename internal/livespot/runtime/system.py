@@ -262,6 +262,9 @@ class System:
         waiting.cancel()
 
     async def _say_goodbye(self) -> None:
+        """An end that nobody asked for is no orderly one: the next boot calls it unclean."""
+        if not self.ending.wanted.is_set():
+            return
         clock = self.seams.clock
         with clock.move_on_after(_GOODBYE_SECONDS, shield=True):
             await self.seams.writer.commit(

@@ -1,4 +1,4 @@
-"""Two deaths of each scenario, alone and with the power; the command goes through all of them."""
+"""Two points of each scenario, killed, powerless, cancelled; the command goes through all."""
 
 from pathlib import Path
 
@@ -17,9 +17,15 @@ def test_a_scenario_happens_and_survives_a_death_early_and_late_in_it(
 ) -> None:
     points = points_of(scenario, tmp_path / "undisturbed", "commits")
     chosen = [
-        KillPoint(scenario=scenario.name, point=points[place], power_cut=power_cut)
-        for place in (len(points) // 3, 2 * len(points) // 3)
-        for power_cut in (False, True)
+        KillPoint(
+            scenario=scenario.name, point=points[place], power_cut=power_cut, cancelled=cancelled
+        )
+        for place, power_cut, cancelled in (
+            (len(points) // 3, True, False),
+            (len(points) // 3, False, True),
+            (2 * len(points) // 3, False, False),
+            (2 * len(points) // 3, True, False),
+        )
     ]
     if CAN_FORK:
         died = list(die_everywhere(scenario, chosen, tmp_path / "copies", 1))

@@ -38,23 +38,27 @@ def test_every_point_contains_those_at_commits(points: tuple[int, ...], tmp_path
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CAN_FORK, reason="only Linux names a process's open files")
+@pytest.mark.timeout(600)
 def test_a_copy_that_dies_leaves_the_same_bytes_as_a_run_that_dies_there(
     points: tuple[int, ...], tmp_path: Path
 ) -> None:
     scenario = _named("oco-install")
     middle = points[len(points) // 2]
     chosen = [
-        KillPoint(scenario=scenario.name, point=middle, power_cut=cut) for cut in (False, True)
+        KillPoint(scenario=scenario.name, point=middle, power_cut=cut, cancelled=cancelled)
+        for cut, cancelled in ((False, False), (True, False), (False, True))
     ]
     copied = {died.at: died for died in die_everywhere(scenario, chosen, tmp_path / "fork", 2)}
     again = {point: die_at(point, scenario, tmp_path / "again") for point in chosen}
 
-    assert {point: died.outcome.digest for point, died in copied.items()} == {
-        point: died.outcome.digest for point, died in again.items()
+    # In which order a cancellation reaches the tasks is not the same in a copy.
+    killed = [point for point in chosen if not point.cancelled]
+    assert {point: copied[point].outcome.digest for point in killed} == {
+        point: again[point].outcome.digest for point in killed
     }
-    assert all(not died.outcome.violations for died in copied.values())
+    assert all(not died.outcome.violations for died in (*copied.values(), *again.values()))
     # The trail of the machine that lost its power had to be written anew, and says so.
-    assert copied[chosen[0]].outcome.digest != copied[chosen[1]].outcome.digest
+    assert len({died.outcome.digest for died in copied.values()}) == len(chosen)
 
 
 @pytest.mark.slow
@@ -81,9 +85,10 @@ def test_the_command_kills_and_sums_up() -> None:
     result = CliRunner().invoke(main, asked)
 
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines()[-1].startswith("seeds 2 (1 scenarios, 2 histories)")
+    assert result.output.splitlines()[-1].startswith("seeds 3 (1 scenarios, 3 histories)")
     assert "violations 0" in result.output
-    assert "kill points 1 (deaths 2)" in result.output
+    assert "1 power cuts, 1 cancellations" in result.output
+    assert "kill points 1 (deaths 3)" in result.output
 
 
 def test_the_command_refuses_a_scenario_it_does_not_know() -> None:

@@ -37,6 +37,7 @@ _SHRINK_BUDGET = 40
               help="kills: every n-th of these points.")  # fmt: skip
 @click.option("--point", type=click.IntRange(min=0), help="kills: this point alone.")
 @click.option("--power-cut", is_flag=True, help="kills: with --point, the power fails too.")
+@click.option("--cancelled", is_flag=True, help="kills: with --point, cancel instead of killing.")
 @click.option("--only", multiple=True, help="mutants: only this one.")
 def main(**options: Any) -> None:
     """Search for runs that break an invariant. Exit code 0: none did, and enough runs said so."""

@@ -24,11 +24,20 @@ NEVER_MS = 86_400_000
 
 
 class KillPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A life that dies after its `point`-th scheduling point, alone or with the power."""
+    """A life that ends after its `point`-th scheduling point: killed, alone or with the power.
+
+    Or `cancelled` from outside, in the middle of whatever it awaits.
+    """
 
     scenario: str
     point: int
     power_cut: bool
+    cancelled: bool = False
+
+    @property
+    def manner(self) -> str:
+        """How it ends, in a word."""
+        return "cancelled" if self.cancelled else "power" if self.power_cut else "killed"
 
 
 class Died(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,10 +133,16 @@ def points_of(scenario: Scenario, directory: Path, where: Where) -> tuple[int, .
 
 
 def die_at(point: KillPoint, scenario: Scenario, directory: Path) -> Died:
-    """The whole run anew, its life killed at one point."""
+    """The whole run anew, its life killed or cancelled at one point."""
     _empty(directory)
     stage = Stage(scenario=scenario)
-    last = Death(point=point.point, after_ms=NEVER_MS, down_ms=DOWN_MS, power_cut=point.power_cut)
+    last = Death(
+        point=point.point,
+        after_ms=NEVER_MS,
+        down_ms=DOWN_MS,
+        power_cut=point.power_cut,
+        cancels=lambda: point.cancelled,
+    )
     found = died(scenario, lambda: point, stage.order(directory, last))
     if found is None:
         raise ScenarioLost(f"{scenario.name}: nobody died at {point.point}")
@@ -156,7 +171,13 @@ def died(
 def plan_of(point: KillPoint, scenario: Scenario) -> RunPlan:
     """The scenario's plan with this death in it."""
     return scenario.plan(
-        DeathPlan(after_ms=NEVER_MS, point=point.point, down_ms=DOWN_MS, power_cut=point.power_cut)
+        DeathPlan(
+            after_ms=NEVER_MS,
+            point=point.point,
+            down_ms=DOWN_MS,
+            power_cut=point.power_cut,
+            cancelled=point.cancelled,
+        )
     )
 
 

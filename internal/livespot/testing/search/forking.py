@@ -65,7 +65,7 @@ class Forker:
     def _settle_apart(self, point: KillPoint) -> None:
         """Go on with files of one's own; the other process waits meanwhile."""
         old = Path.cwd()
-        new = self.scratch / f"{point.point}-{'power' if point.power_cut else 'kill'}"
+        new = self.scratch / f"{point.point}-{point.manner}"
         shutil.copytree(old, new, ignore=shutil.ignore_patterns("*-shm"))
         _reopen(old, new)
         os.chdir(new)
@@ -141,7 +141,13 @@ def _run(scenario: Scenario, chosen: Sequence[KillPoint], directory: Path, say: 
         stage = Stage(scenario=scenario)
         forker = Forker(stage=stage, chosen=chosen, scratch=directory)
         # Whether the power fails is decided where the copy is made.
-        last = Death(due=forker.due, after_ms=NEVER_MS, down_ms=DOWN_MS, power_cut=True)
+        last = Death(
+            due=forker.due,
+            after_ms=NEVER_MS,
+            down_ms=DOWN_MS,
+            power_cut=True,
+            cancels=lambda: forker.copied is not None and forker.copied.cancelled,
+        )
         order = stage.order(Path(), last)
         found = died(scenario, lambda: forker.copied, order)
         if found is not None:

@@ -14,6 +14,10 @@ from livespot.testing.search.kill_scenarios import SCENARIOS, Scenario, scenario
 from livespot.testing.search.wanted import Wanted
 
 _MS_PER_MINUTE = 60_000
+# (with a power cut, cancelled): the three ways to end at a point.
+_MANNERS = ((False, False), (True, False), (False, True))
+_SAID = {"killed": "killed", "power": "killed with a power cut", "cancelled": "cancelled"}
+_AGAIN = {"killed": "", "power": " --power-cut", "cancelled": " --cancelled"}
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class Count:
     points: int = 0
     deaths: int = 0
     power_cuts: int = 0
+    cancelled: int = 0
     violated: int = 0
     unfinished: int = 0
     cpu_ms: int = 0
@@ -32,6 +37,7 @@ class Count:
     def add(self, died: Died) -> None:
         self.deaths += 1
         self.power_cuts += died.at.power_cut
+        self.cancelled += died.at.cancelled
         self.violated += bool(died.outcome.violations)
         self.cpu_ms += died.outcome.cpu_ms
         self.histories.add(died.outcome.digest)
@@ -41,7 +47,7 @@ class Count:
         return (
             f"seeds {self.deaths} ({self.scenarios} scenarios, {len(self.histories)} histories), "
             f"violations {self.violated}, {per_minute:.1f} seeds per minute per core, "
-            f"faults fired: {self.power_cuts} power cuts, "
+            f"faults fired: {self.power_cuts} power cuts, {self.cancelled} cancellations, "
             f"kill points {self.points} (deaths {self.deaths})"
         )
 
@@ -84,9 +90,9 @@ def _kill_through(scenario: Scenario, wanted: Wanted, count: Count) -> None:
 
 def _deaths(scenario: Scenario, points: Sequence[int], scratch: Path, jobs: int) -> Iterator[Died]:
     chosen = [
-        KillPoint(scenario=scenario.name, point=point, power_cut=power_cut)
+        KillPoint(scenario=scenario.name, point=point, power_cut=power_cut, cancelled=cancelled)
         for point in points
-        for power_cut in (False, True)
+        for power_cut, cancelled in _MANNERS
     ]
     if CAN_FORK:
         yield from die_everywhere(scenario, chosen, scratch, jobs)
@@ -113,7 +119,12 @@ def _kill_once(wanted: Wanted, point: int) -> int:
     if len(wanted.scenario) != 1:
         raise click.UsageError("--point needs one --scenario")
     scenario = _named(wanted.scenario[0])
-    at = KillPoint(scenario=scenario.name, point=point, power_cut=wanted.power_cut)
+    at = KillPoint(
+        scenario=scenario.name,
+        point=point,
+        power_cut=wanted.power_cut,
+        cancelled=wanted.cancelled,
+    )
     with _directory(wanted.keep) as directory:
         try:
             died = die_at(at, scenario, directory)
@@ -135,14 +146,12 @@ def _directory(keep: Path | None) -> Iterator[Path]:
 def _tell(died: Died) -> None:
     at = died.at
     for finding in died.outcome.violations:
-        power = " and power cut" if at.power_cut else ""
         click.echo(
-            f"{at.scenario}, killed at {at.point}{power}: "
+            f"{at.scenario}, {_SAID[at.manner]} at {at.point}: "
             f"{finding.id} {finding.title}: {finding.detail}"
         )
     if died.outcome.violations:
-        power = " --power-cut" if at.power_cut else ""
         click.echo(
             f"  again: python -m livespot.testing.search --profile kills "
-            f"--scenario {at.scenario} --point {at.point}{power} --keep DIR"
+            f"--scenario {at.scenario} --point {at.point}{_AGAIN[at.manner]} --keep DIR"
         )

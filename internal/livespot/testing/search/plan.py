@@ -22,13 +22,15 @@ from livespot.testing.search.troubling import Troubler
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first.
 
-    With `power_cut` whatever was not synced is lost with it.
+    With `power_cut` whatever was not synced is lost with it. A `cancelled` life is not killed: it
+    ends from outside, in the middle of whatever it awaits, and cleans up.
     """
 
     after_ms: Millis
     point: int | None = None
     down_ms: Millis = 1000
     power_cut: bool = False
+    cancelled: bool = False
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,12 +133,21 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
                 after_ms=death.after_ms,
                 down_ms=death.down_ms,
                 power_cut=death.power_cut,
+                cancels=_always if death.cancelled else _never,
             )
             for death in plan.deaths
         ),
         restarts_at_ms=plan.restarts_at_ms,
         swap_proven=plan.swap_proven,
     )
+
+
+def _always() -> bool:
+    return True
+
+
+def _never() -> bool:
+    return False
 
 
 def loaded_for(overrides: Mapping[str, str | int]) -> LoadedSettings:

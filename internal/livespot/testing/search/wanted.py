@@ -9,9 +9,9 @@ from typing import Literal
 class Wanted:
     """The command's options. With `seed_only` or `plan` one run is made, whatever the profile.
 
-    `scenario` (all, if empty), `at`, `stride`, `point` and `power_cut` are of the profile that
-    kills; there `first` is the first point of each scenario. `only` names mutants, where not
-    all are wanted.
+    `scenario` (all, if empty), `at`, `stride`, `point`, `power_cut` and `cancelled` are of the
+    profile that kills; there `first` is the first point of each scenario. `only` names mutants,
+    where not all are wanted.
     """
 
     profile: str
@@ -29,4 +29,5 @@ class Wanted:
     stride: int = 1
     point: int | None = None
     power_cut: bool = False
+    cancelled: bool = False
     only: tuple[str, ...] = ()
