@@ -18,7 +18,8 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 @click.group(
     cls=SuggestingGroup,
-    epilog="Example: livespot data import BTCUSDT-1m-2024-01.zip --into january. More: "
+    epilog="Example: livespot data import BTCUSDT-1m-2024-01.zip --into january. Exit codes: 0 "
+    "done, 1 a set is not what its manifest says, 2 wrong usage, 3 a file cannot be used. More: "
     "docs/exchange.md.",
 )
 def data() -> None:

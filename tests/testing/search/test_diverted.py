@@ -13,7 +13,9 @@ _MINUTE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def market() -> DivertedMarket:
-    return SCENARIOS[0].market()
+    made = SCENARIOS[0].market()
+    assert isinstance(made, DivertedMarket)
+    return made
 
 
 def _events(market: DivertedMarket, script: Script, open_ms: int) -> list[Quote | Print]:
