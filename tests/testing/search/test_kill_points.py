@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from livespot.testing.search.dying import KillPoint, die_at, points_of
-from livespot.testing.search.forking import CAN_FORK, die_everywhere
+from livespot.testing.search.dying import KillPoint, points_of
+from livespot.testing.search.forking import end_everywhere
 from livespot.testing.search.kill_scenarios import SCENARIOS, Scenario
 
 
@@ -27,10 +27,7 @@ def test_a_scenario_happens_and_survives_a_death_early_and_late_in_it(
             (2 * len(points) // 3, True, False),
         )
     ]
-    if CAN_FORK:
-        died = list(die_everywhere(scenario, chosen, tmp_path / "copies", 1))
-    else:
-        died = [die_at(point, scenario, tmp_path / "again") for point in chosen]
+    died = list(end_everywhere(scenario, chosen, tmp_path / "ends", 1))
 
     assert {one.at for one in died} == set(chosen)
     assert [(one.at, one.outcome.violations) for one in died if one.outcome.violations] == []

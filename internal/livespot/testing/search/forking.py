@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from livespot.runtime.replay_course import Death
-from livespot.testing.search.dying import DOWN_MS, NEVER_MS, Died, KillPoint, Stage, died
+from livespot.testing.search.dying import DOWN_MS, NEVER_MS, Died, KillPoint, Stage, die_at, died
 from livespot.testing.search.kill_scenarios import Scenario
 
 # The kernel must say which files the process holds open.
@@ -93,6 +93,22 @@ def _reopen(old: Path, new: Path) -> None:
         os.close(mine)
 
 
+def end_everywhere(
+    scenario: Scenario, chosen: Sequence[KillPoint], scratch: Path, jobs: int
+) -> Iterator[Died]:
+    """Every end of these, judged, by copies where a copy can do it. Raises `Lost`.
+
+    A cancelled life goes on writing while it cleans up, and no copy can write to the database that
+    the process it was copied from has open: it is run anew.
+    """
+    copied = [point for point in chosen if CAN_FORK and not point.cancelled]
+    if copied:
+        yield from die_everywhere(scenario, copied, scratch, jobs)
+    for point in chosen:
+        if point not in copied:
+            yield die_at(point, scenario, scratch / "again")
+
+
 def die_everywhere(
     scenario: Scenario, chosen: Sequence[KillPoint], scratch: Path, jobs: int
 ) -> Iterator[Died]:
@@ -141,13 +157,7 @@ def _run(scenario: Scenario, chosen: Sequence[KillPoint], directory: Path, say: 
         stage = Stage(scenario=scenario)
         forker = Forker(stage=stage, chosen=chosen, scratch=directory)
         # Whether the power fails is decided where the copy is made.
-        last = Death(
-            due=forker.due,
-            after_ms=NEVER_MS,
-            down_ms=DOWN_MS,
-            power_cut=True,
-            cancels=lambda: forker.copied is not None and forker.copied.cancelled,
-        )
+        last = Death(due=forker.due, after_ms=NEVER_MS, down_ms=DOWN_MS, power_cut=True)
         order = stage.order(Path(), last)
         found = died(scenario, lambda: forker.copied, order)
         if found is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from livespot.testing.search.dying import Died, KillPoint, ScenarioLost, die_at, points_of
-from livespot.testing.search.forking import CAN_FORK, Lost, die_everywhere
+from livespot.testing.search.forking import Lost, end_everywhere
 from livespot.testing.search.kill_scenarios import SCENARIOS, Scenario, scenario_named
 from livespot.testing.search.wanted import Wanted
 
@@ -94,11 +94,7 @@ def _deaths(scenario: Scenario, points: Sequence[int], scratch: Path, jobs: int)
         for point in points
         for power_cut, cancelled in _MANNERS
     ]
-    if CAN_FORK:
-        yield from die_everywhere(scenario, chosen, scratch, jobs)
-        return
-    for point in chosen:
-        yield die_at(point, scenario, scratch / "again")
+    yield from end_everywhere(scenario, chosen, scratch, jobs)
 
 
 def _scenarios(wanted: Wanted) -> list[Scenario]:
