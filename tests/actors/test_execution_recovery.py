@@ -11,10 +11,8 @@ import pytest
 
 from livespot.actors.mail import EntryEnded, FillBooked, OrdersAsked, StopAsked
 from livespot.contracts.audit import AuditEntry
-from livespot.contracts.decision import Decision
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderUpdate
 from livespot.contracts.queries import StoredOrder
-from livespot.contracts.records import DecisionRow
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import OrderStatus, SignalLevel, SysMode
 from livespot.runtime.mailboxes import Reply
@@ -24,27 +22,10 @@ from livespot.testing.execution_bench import (
     a_decision,
     an_approval,
     bench,
+    remember,
 )
-from livespot.testing.ledger_rows import draft, fresh, order
+from livespot.testing.ledger_rows import fresh, order
 from livespot.testing.scripted_venue import ACCEPT, DROP_ANSWER, DROP_REQUEST, ScriptedVenue
-
-
-async def remember(b: Bench, decision: Decision) -> None:
-    """Risk and signal have stored the decision before it came to execution."""
-    row = DecisionRow(
-        decision_id=decision.decision_id,
-        cycle_id="cyc_1",
-        symbol=decision.symbol,
-        outcome="ENTRY",
-        snapshot_id=decision.snapshot_id,
-        edge_score_x10000=decision.edge_score_x10000,
-        edge_bps_expected=decision.edge_bps_expected,
-        reasons=decision.reasons,
-        decision_json=msgspec.json.encode(decision).decode(),
-        original_decision_id="",
-        at_ms=0,
-    )
-    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(row,)))
 
 
 class Killed(Exception):

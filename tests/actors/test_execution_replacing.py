@@ -7,10 +7,7 @@ import msgspec
 import pytest
 
 from livespot.actors.mail import EntryEnded, MutationCounted
-from livespot.contracts.audit import AuditEntry
-from livespot.contracts.decision import Decision
 from livespot.contracts.orders import CancelReplaceRequest, CancelRequest, OrderRequest
-from livespot.contracts.records import DecisionRow
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import (
@@ -20,8 +17,8 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
     SysMode,
 )
-from livespot.testing.execution_bench import Bench, a_decision, bench
-from livespot.testing.ledger_rows import draft, fresh
+from livespot.testing.execution_bench import Bench, a_decision, bench, remember
+from livespot.testing.ledger_rows import fresh
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, PlacementRefused, refused
 
 SEPARATE = Settings(exit=ExitSettings(attach="SEPARATE"))
@@ -32,24 +29,6 @@ async def until_repriced(b: Bench) -> None:
     """An entry whose life is over, up to the first answer to its reprice."""
     await b.approve(a_decision(SEPARATE))
     await b.advance(30_000)
-
-
-async def remember(b: Bench, decision: Decision) -> None:
-    """Signal has stored the decision before it came to execution."""
-    row = DecisionRow(
-        decision_id=decision.decision_id,
-        cycle_id="cyc_1",
-        symbol=decision.symbol,
-        outcome="ENTRY",
-        snapshot_id=decision.snapshot_id,
-        edge_score_x10000=decision.edge_score_x10000,
-        edge_bps_expected=decision.edge_bps_expected,
-        reasons=decision.reasons,
-        decision_json=msgspec.json.encode(decision).decode(),
-        original_decision_id="",
-        at_ms=0,
-    )
-    await b.actor.audit.commit(AuditEntry(draft=draft(), records=(row,)))
 
 
 def last_rows(b: Bench) -> list[tuple[str, str]]:

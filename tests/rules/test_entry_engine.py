@@ -10,86 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import EntryPlan, Fallback
-from livespot.contracts.orders import OrderView
-from livespot.contracts.settings import EntrySettings
-from livespot.contracts.vocabulary import (
-    EntryKind,
-    FallbackKind,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
+from livespot.contracts.vocabulary import OrderStatus, OrderType
 from livespot.rules import entry_engine as engine
 from livespot.rules.entry_engine import EntryState, Phase
-
-QTY = Decimal(10)
-T0 = 1_000_000
-SETTINGS = EntrySettings()
-PLAN = EntryPlan(
-    kind=EntryKind.MAKER_FIRST,
-    desired_price=Decimal(100),
-    limit_price=Decimal(100),
-    qty=QTY,
-    time_in_force=TimeInForce.GTC,
-    ttl_ms=30_000,
-    reprice_ms=30_000,
-    max_reprices=2,
-    fallback=Fallback(
-        enabled=True, kind=FallbackKind.IOC_LIMIT, max_slippage_bps=25, deadline_ms=95_000
-    ),
-    client_order_id="",
-)
-
-
-def view(
-    status: OrderStatus = OrderStatus.NEW, executed: str = "0", order_id: int = 1
-) -> OrderView:
-    return OrderView(
-        symbol="SOLUSDT",
-        order_id=order_id,
-        order_list_id=-1,
-        client_order_id="X_a",
-        orig_client_order_id="",
-        side=Side.BUY,
-        type=OrderType.LIMIT_MAKER,
-        status=status,
-        raw_status=status.value,
-        price=Decimal(100),
-        stop_price=Decimal(0),
-        orig_qty=QTY,
-        executed_qty=Decimal(executed),
-        cumulative_quote=Decimal(0),
-        exchange_time_ms=T0,
-        local_received_ms=T0,
-    )
-
-
-def seen(
-    status: OrderStatus = OrderStatus.NEW,
-    executed: str = "0",
-    *,
-    attempt: int = 0,
-    answers: bool = False,
-    protectable: bool = False,
-    order_id: int = 1,
-) -> engine.OrderSeen:
-    return engine.OrderSeen(
-        order=view(status, executed, order_id),
-        attempt=attempt,
-        protectable=protectable,
-        answers_cancel=answers,
-    )
-
-
-def begun() -> EntryState:
-    state, _ = engine.begin(PLAN, QTY, approved_ms=T0, now_ms=T0, max_age_ms=15_000)
-    return state
-
-
-def step(state: EntryState, event: engine.Event, at_ms: int = T0) -> engine.Moved:
-    return engine.advance(state, event, now_ms=at_ms, settings=SETTINGS)
+from livespot.testing.entry_bench import PLAN, QTY, T0, EntryAtAnExchange, begun, seen, step
 
 
 def working() -> EntryState:
@@ -259,20 +183,8 @@ def _wants_more(commands: tuple[engine.Command, ...]) -> bool:
     return any(isinstance(c, engine.Weigh | engine.Place) for c in commands)
 
 
-class AgainstAnExchange(RuleBasedStateMachine):
+class AgainstAnExchange(EntryAtAnExchange, RuleBasedStateMachine):
     """The engine against an exchange that may lose any request and any answer, and lag."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = T0
-        self.truth: dict[int, OrderView] = {}
-        self.attempt_of: dict[int, int] = {}
-        self.placing: engine.Place | None = None
-        self.lost: engine.Place | None = None
-        self.cancel: engine.Cancel | None = None
-        self.finished = False
-        self.state, commands = engine.begin(PLAN, QTY, approved_ms=T0, now_ms=T0, max_age_ms=15_000)
-        self.take(commands)
 
     def take(self, commands: tuple[engine.Command, ...]) -> None:
         for command in commands:
@@ -283,124 +195,49 @@ class AgainstAnExchange(RuleBasedStateMachine):
                     assert self.lost is None
                     assert not self.live()
                     assert command.qty <= QTY
-                    self.placing = command
                 case engine.Cancel():
                     assert self.cancel is None
-                    self.cancel = command
-                case engine.Finish():
-                    self.finished = True
                 case engine.Replace():
                     raise AssertionError("this entry reprices by cancel and place")
-                case engine.QueryOrder() | engine.Weigh() | engine.CancelStuck():
+                case engine.Finish() | engine.QueryOrder() | engine.Weigh() | engine.CancelStuck():
                     pass
-
-    def feed(self, event: engine.Event) -> None:
-        self.state, commands = engine.advance(self.state, event, now_ms=self.now, settings=SETTINGS)
-        self.take(commands)
-
-    def live(self) -> list[OrderView]:
-        return [order for order in self.truth.values() if not order.status.is_terminal]
-
-    def show(self, order: OrderView, *, answers: bool = False) -> None:
-        self.feed(
-            engine.OrderSeen(
-                order=order,
-                attempt=self.attempt_of[order.order_id],
-                protectable=order.executed_qty >= 2,
-                answers_cancel=answers,
-            )
-        )
-
-    def accept(self, place: engine.Place) -> OrderView:
-        order_id = len(self.truth) + 1
-        status = OrderStatus.NEW
-        if place.order_type is not OrderType.LIMIT_MAKER:
-            status = OrderStatus.EXPIRED
-        order = msgspec.structs.replace(
-            view(status, order_id=order_id), orig_qty=place.qty, type=place.order_type
-        )
-        self.truth[order_id] = order
-        self.attempt_of[order_id] = place.attempt
-        return order
+            super().take((command,))
 
     @precondition(lambda self: self.placing is not None)
     @rule(how=st.sampled_from(["accepted", "crossed", "refused", "answer lost", "request lost"]))
     def place_ends(self, how: str) -> None:
         place, self.placing = self.placing, None
         assert place is not None
-        match how:
-            case "accepted":
-                self.show(self.accept(place))
-            case "crossed" | "refused":
-                crossed = how == "crossed"
-                reason = ReasonCode.ORDER_SUBMIT_REJECTED
-                self.feed(engine.PlaceRefused(crossed=crossed, reason=reason))
-            case "answer lost":
-                self.accept(place)
-                self.feed(engine.PlaceUnknown())
-            case _:
-                self.lost = place
-                self.feed(engine.PlaceUnknown())
+        self.end_place(place, how)
 
     @precondition(lambda self: self.lost is not None)
     @rule(arrives=st.booleans())
     def lost_place_is_settled(self, *, arrives: bool) -> None:
         place, self.lost = self.lost, None
         assert place is not None
-        if arrives:
-            self.show(self.accept(place))
-        else:
-            self.feed(engine.PlaceNotFound())
+        self.settle_lost_place(place, arrives=arrives)
 
     @precondition(lambda self: self.cancel is not None)
     @rule(arrives=st.booleans(), answered=st.booleans())
     def cancel_ends(self, *, arrives: bool, answered: bool) -> None:
         cancel, self.cancel = self.cancel, None
         assert cancel is not None
-        if not arrives:
-            self.feed(engine.CancelFailed())
-            return
-        order = self.truth.get(cancel.order_id)
-        if order is None or order.status.is_terminal:
-            self.feed(engine.CancelFoundNothing() if answered else engine.CancelFailed())
-        elif cancel.only_new and order.executed_qty > 0:
-            self.feed(engine.CancelRestricted() if answered else engine.CancelFailed())
-        else:
-            order = msgspec.structs.replace(order, status=OrderStatus.CANCELED)
-            self.truth[order.order_id] = order
-            if answered:
-                self.show(order, answers=True)
-            else:
-                self.feed(engine.CancelFailed())
+        self.end_cancel(cancel, arrives=arrives, answered=answered)
 
     @precondition(lambda self: bool(self.live()))
     @rule(qty=st.integers(1, 10), told=st.booleans())
     def market_fills(self, qty: int, *, told: bool) -> None:
-        order = self.live()[0]
-        executed = min(order.orig_qty, order.executed_qty + qty)
-        full = executed == order.orig_qty
-        status = OrderStatus.FILLED if full else OrderStatus.PARTIALLY_FILLED
-        order = msgspec.structs.replace(order, executed_qty=executed, status=status)
-        self.truth[order.order_id] = order
-        if told:
-            self.show(order)
+        self.fill(qty, told=told)
 
     @precondition(lambda self: bool(self.truth))
     @rule(number=st.integers(0, 10), stale=st.booleans())
     def a_read_shows_an_order(self, number: int, *, stale: bool) -> None:
-        order = self.truth[1 + number % len(self.truth)]
-        if stale:
-            executed = Decimal(0)
-            order = msgspec.structs.replace(order, status=OrderStatus.NEW, executed_qty=executed)
-        self.show(order)
+        self.read(number, stale=stale)
 
     @precondition(lambda self: self.state.phase is Phase.WEIGHING)
     @rule(holds=st.booleans(), qty=st.integers(0, 20))
     def weighing_ends(self, qty: int, *, holds: bool) -> None:
-        if holds:
-            self.feed(engine.Weighed(plan=PLAN, qty=Decimal(qty)))
-        else:
-            self.feed(engine.WeighedAway(reason=ReasonCode.STRAT_ENTRY_ABORTED_COST))
+        self.end_weighing(qty, holds=holds)
 
     @rule(ms=st.sampled_from([100, 1000, 1500, 30_000]))
     def time_passes(self, ms: int) -> None:

@@ -4,11 +4,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from livespot.contracts.market import Constraints
 from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
-    FilterPolicy,
     IntentRole,
     OrderStatus,
     OrderType,
@@ -33,29 +31,10 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
+from livespot.testing.market_values import some_constraints
 
 D = Decimal
-LIMITS = Constraints(
-    tick_size=D("0.01"),
-    step_size=D("0.001"),
-    min_qty=D("0.001"),
-    max_qty=D(1000),
-    min_notional=D(5),
-    max_notional=None,
-    market_step_size=None,
-    market_min_qty=None,
-    market_max_qty=None,
-    min_price=D("0.01"),
-    max_price=D(100000),
-    price_decimals=2,
-    qty_decimals=3,
-    max_num_orders=200,
-    max_num_algo_orders=5,
-    trailing_delta_bounds=None,
-    percent_price=None,
-    filters_hash="h",
-    policy=FilterPolicy.ENFORCED,
-)
+LIMITS = some_constraints(max_qty=D(1000), max_price=D(100_000))
 SCENE = Scene(
     qty=D("1.0005"),
     booked_sales={},

@@ -11,11 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from livespot.contracts.amounts import ZERO
-from livespot.contracts.market import Constraints
 from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
-    FilterPolicy,
     IntentRole,
     OrderStatus,
     OrderType,
@@ -37,32 +35,13 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
+from livespot.testing.market_values import some_constraints
 
 D = Decimal
 STEP_MS = 100
 QTY = D("1.000")
 PAID = D(100)
-LIMITS = Constraints(
-    tick_size=D("0.01"),
-    step_size=D("0.001"),
-    min_qty=D("0.001"),
-    max_qty=D(1000),
-    min_notional=D(5),
-    max_notional=None,
-    market_step_size=None,
-    market_min_qty=None,
-    market_max_qty=None,
-    min_price=D("0.01"),
-    max_price=D(100000),
-    price_decimals=2,
-    qty_decimals=3,
-    max_num_orders=200,
-    max_num_algo_orders=5,
-    trailing_delta_bounds=None,
-    percent_price=None,
-    filters_hash="h",
-    policy=FilterPolicy.ENFORCED,
-)
+LIMITS = some_constraints(max_qty=D(1000), max_price=D(100_000))
 
 
 @dataclass

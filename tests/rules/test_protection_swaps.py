@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livespot.contracts.market import Constraints
 from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
-    FilterPolicy,
     IntentRole,
     OrderStatus,
     OrderType,
@@ -24,29 +22,10 @@ from livespot.rules.protection import Close, Command, Guard, Protect, Scene, Set
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
 from livespot.rules.protection_prices import swap_gap_ms
+from livespot.testing.market_values import some_constraints
 
 D = Decimal
-LIMITS = Constraints(
-    tick_size=D("0.01"),
-    step_size=D("0.001"),
-    min_qty=D("0.001"),
-    max_qty=D(9000),
-    min_notional=D(5),
-    max_notional=None,
-    market_step_size=None,
-    market_min_qty=None,
-    market_max_qty=None,
-    min_price=D("0.01"),
-    max_price=D(1000000),
-    price_decimals=2,
-    qty_decimals=3,
-    max_num_orders=200,
-    max_num_algo_orders=5,
-    trailing_delta_bounds=None,
-    percent_price=None,
-    filters_hash="h",
-    policy=FilterPolicy.ENFORCED,
-)
+LIMITS = some_constraints()
 SCENE = Scene(
     qty=D(1),
     booked_sales={},

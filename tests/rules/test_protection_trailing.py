@@ -5,11 +5,10 @@ from decimal import Decimal
 
 import msgspec
 
-from livespot.contracts.market import Constraints, TrailingDeltaBounds
+from livespot.contracts.market import TrailingDeltaBounds
 from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
-    FilterPolicy,
     IntentRole,
     OrderStatus,
     OrderType,
@@ -28,30 +27,13 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
+from livespot.testing.market_values import some_constraints
 
 D = Decimal
-LIMITS = Constraints(
-    tick_size=D("0.01"),
-    step_size=D("0.001"),
-    min_qty=D("0.001"),
-    max_qty=D(9000),
-    min_notional=D(5),
-    max_notional=None,
-    market_step_size=None,
-    market_min_qty=None,
-    market_max_qty=None,
-    min_price=D("0.01"),
-    max_price=D(1000000),
-    price_decimals=2,
-    qty_decimals=3,
-    max_num_orders=200,
-    max_num_algo_orders=5,
+LIMITS = some_constraints(
     trailing_delta_bounds=TrailingDeltaBounds(
         min_above=10, max_above=2000, min_below=10, max_below=2000
-    ),
-    percent_price=None,
-    filters_hash="h",
-    policy=FilterPolicy.ENFORCED,
+    )
 )
 SCENE = Scene(
     qty=D(1),
