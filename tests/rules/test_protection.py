@@ -5,7 +5,6 @@ import msgspec
 import pytest
 
 from livespot.contracts.orders import Balance, OrderView
-from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
     OrderStatus,
@@ -32,25 +31,11 @@ from livespot.rules.protection import (
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
+from livespot.testing.protection_cases import a_scene, a_sell
 
 D = Decimal
 LIMITS = some_constraints(max_qty=D(1000), max_price=D(100_000))
-SCENE = Scene(
-    qty=D("1.0005"),
-    booked_sales={},
-    fills_missing=False,
-    entry_open=False,
-    base_total=D("1.0005"),
-    bid=D(100),
-    average_price=D(100),
-    constraints=LIMITS,
-    stop_market=True,
-    tp_price=D(102),
-    sl_price=D(99),
-    exits=ExitSettings(),
-    partial_grace_ms=1500,
-    wall_ms=1_000_000,
-)
+SCENE = a_scene(qty=D("1.0005"), base_total=D("1.0005"), constraints=LIMITS)
 
 
 def order(
@@ -63,23 +48,15 @@ def order(
     list_id: int = -1,
     price: str = "0",
 ) -> OrderView:
-    return OrderView(
-        symbol="BTCUSDT",
-        order_id=order_id,
-        order_list_id=list_id,
-        client_order_id=f"c{order_id}",
-        orig_client_order_id="",
-        side=Side.SELL,
-        type=kind,
+    return a_sell(
+        order_id,
+        kind,
         status=status,
-        raw_status=status.value,
+        order_list_id=list_id,
         price=D(price),
         stop_price=D(99),
         orig_qty=D(qty),
         executed_qty=D(executed),
-        cumulative_quote=D(0),
-        exchange_time_ms=1,
-        local_received_ms=1,
     )
 
 

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.orders import Balance, OrderView
-from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
     OrderStatus,
     OrderType,
     PositionPhase,
-    Side,
     SignalLevel,
 )
 from livespot.rules import protection as rule
@@ -36,6 +34,7 @@ from livespot.rules.protection import (
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
+from livespot.testing.protection_cases import a_scene, a_sell
 
 D = Decimal
 STEP_MS = 100
@@ -186,24 +185,7 @@ def view(
     price: Decimal = ZERO,
     stop: Decimal = ZERO,
 ) -> OrderView:
-    return OrderView(
-        symbol="BTCUSDT",
-        order_id=order_id,
-        order_list_id=list_id,
-        client_order_id=f"c{order_id}",
-        orig_client_order_id="",
-        side=Side.SELL,
-        type=kind,
-        status=OrderStatus.NEW,
-        raw_status="NEW",
-        price=price,
-        stop_price=stop,
-        orig_qty=qty,
-        executed_qty=D(0),
-        cumulative_quote=D(0),
-        exchange_time_ms=1,
-        local_received_ms=1,
-    )
+    return a_sell(order_id, kind, order_list_id=list_id, price=price, stop_price=stop, orig_qty=qty)
 
 
 def answer(
@@ -233,20 +215,12 @@ class Run:
 
     def scene(self) -> Scene:
         sold = sum(self.booked.values(), D(0))
-        return Scene(
+        return a_scene(
             qty=QTY - sold,
             booked_sales=self.booked,
-            fills_missing=False,
-            entry_open=False,
             base_total=self.base if self.base_step >= self.fill_step else None,
             bid=self.venue.bid,
-            average_price=D(100),
             constraints=LIMITS,
-            stop_market=True,
-            tp_price=D(102),
-            sl_price=D(99),
-            exits=ExitSettings(),
-            partial_grace_ms=1500,
             wall_ms=self.venue.step * STEP_MS,
         )
 

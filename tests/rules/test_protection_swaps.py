@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.orders import OrderView
-from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
     OrderStatus,
     OrderType,
     PositionPhase,
-    Side,
 )
 from livespot.rules import protection as rule
 from livespot.rules.protection import Close, Command, Guard, Protect, Scene, Settlement, Swap
@@ -23,48 +21,23 @@ from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
 from livespot.rules.protection_prices import swap_gap_ms
 from livespot.testing.market_values import some_constraints
+from livespot.testing.protection_cases import a_scene, a_sell
 
 D = Decimal
 LIMITS = some_constraints()
-SCENE = Scene(
-    qty=D(1),
-    booked_sales={},
-    fills_missing=False,
-    entry_open=False,
-    base_total=D(1),
-    bid=D(100),
-    average_price=D(100),
-    constraints=LIMITS,
-    stop_market=True,
-    tp_price=D(105),
-    sl_price=D(99),
-    exits=ExitSettings(),
-    partial_grace_ms=1500,
-    wall_ms=1_000_000,
-    swap_from=D(102),
-    trailing_bps=100,
-    swap_every_ms=3334,
+SCENE = a_scene(
+    constraints=LIMITS, tp_price=D(105), swap_from=D(102), trailing_bps=100, swap_every_ms=3334
 )
 
 
 def sale(order_id: int, kind: OrderType, stop: str, list_id: int, at_ms: int = 1) -> OrderView:
-    return OrderView(
-        symbol="BTCUSDT",
-        order_id=order_id,
+    return a_sell(
+        order_id,
+        kind,
         order_list_id=list_id,
-        client_order_id=f"c{order_id}",
-        orig_client_order_id="",
-        side=Side.SELL,
-        type=kind,
-        status=OrderStatus.NEW,
-        raw_status="NEW",
         price=D(105) if kind is OrderType.LIMIT_MAKER else D(0),
         stop_price=D(stop),
-        orig_qty=D(1),
-        executed_qty=D(0),
-        cumulative_quote=D(0),
         exchange_time_ms=at_ms,
-        local_received_ms=1,
         is_working=kind is OrderType.LIMIT_MAKER,
     )
 

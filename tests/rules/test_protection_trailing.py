@@ -7,13 +7,11 @@ import msgspec
 
 from livespot.contracts.market import TrailingDeltaBounds
 from livespot.contracts.orders import OrderView
-from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
     OrderStatus,
     OrderType,
     PositionPhase,
-    Side,
 )
 from livespot.rules import protection as rule
 from livespot.rules.protection import (
@@ -28,6 +26,7 @@ from livespot.rules.protection import (
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
+from livespot.testing.protection_cases import a_scene, a_sell
 
 D = Decimal
 LIMITS = some_constraints(
@@ -35,45 +34,18 @@ LIMITS = some_constraints(
         min_above=10, max_above=2000, min_below=10, max_below=2000
     )
 )
-SCENE = Scene(
-    qty=D(1),
-    booked_sales={},
-    fills_missing=False,
-    entry_open=False,
-    base_total=D(1),
-    bid=D(100),
-    average_price=D(100),
+SCENE = a_scene(
     constraints=LIMITS,
     stop_market=False,
     tp_price=D("102.12"),
-    sl_price=D(99),
-    exits=ExitSettings(),
-    partial_grace_ms=1500,
-    wall_ms=1_000_000,
     trail_form=OrderType.TAKE_PROFIT_LIMIT,
     trailing_bps=100,
 )
 
 
 def leg(order_id: int, kind: OrderType, stop: str, limit: str) -> OrderView:
-    return OrderView(
-        symbol="BTCUSDT",
-        order_id=order_id,
-        order_list_id=7,
-        client_order_id=f"c{order_id}",
-        orig_client_order_id="",
-        side=Side.SELL,
-        type=kind,
-        status=OrderStatus.NEW,
-        raw_status="NEW",
-        price=D(limit),
-        stop_price=D(stop),
-        orig_qty=D(1),
-        executed_qty=D(0),
-        cumulative_quote=D(0),
-        exchange_time_ms=1,
-        local_received_ms=1,
-        is_working=False,
+    return a_sell(
+        order_id, kind, order_list_id=7, price=D(limit), stop_price=D(stop), is_working=False
     )
 
 
