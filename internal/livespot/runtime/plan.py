@@ -1,7 +1,7 @@
 """What a run is, and everything it touches the world with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from livespot.actors.alert_courier import AlertCourier
@@ -9,7 +9,6 @@ from livespot.actors.audit import AuditWriter
 from livespot.actors.governor import ControlFiles
 from livespot.actors.health import HostFigures
 from livespot.actors.rest_age import RestAge
-from livespot.actors.stream_age import StreamAge
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
@@ -17,13 +16,13 @@ from livespot.contracts.system import Alert
 from livespot.gate.client import GateModel
 from livespot.gate.prompts import Prompt
 from livespot.runtime.cycles import CycleIds
+from livespot.runtime.house import House
 from livespot.runtime.run_records import Birth
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.supervisor import Actor
-from livespot.runtime.unprotected import Unprotected
 from livespot.runtime.venue_link import VenueLink
 from livespot.runtime.watchdog import Heartbeats, Watchdog
-from livespot.runtime.wiring import Wires, lay_wires
+from livespot.runtime.wiring import lay_wires
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +59,6 @@ class Seams:
     watchdog: Callable[[Heartbeats, SendGate], Watchdog] | None = None
     panel: Actor | None = None
     courier: AlertCourier | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """The shared inside of one run: mailboxes, life signs, the send gate, what may be bare."""
-
-    wires: Wires
-    gate: SendGate
-    cycles: CycleIds
-    heartbeats: Heartbeats
-    rest_age: RestAge
-    stream_age: StreamAge = field(default_factory=StreamAge)
-    unprotected: Unprotected = field(default_factory=Unprotected)
 
 
 def furnish(plan: Plan, clock: Clock) -> House:

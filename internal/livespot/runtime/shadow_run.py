@@ -51,11 +51,12 @@ from livespot.runtime.environment import Secrets
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.mailboxes import Reply
+from livespot.runtime.market_crew import MarketPlan
 from livespot.runtime.paths import Paths, prompts_directory
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
 from livespot.runtime.run_records import Birth, begin, ended, started
-from livespot.runtime.shadow_crew import ShadowHouse, ShadowPlan
+from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
 from livespot.runtime.supervisor import Actor, Supervised, fatal_in
 from livespot.runtime.watchdog import Watchdog
@@ -199,7 +200,7 @@ async def _built(
     birth: Birth,
     kept: tuple[LedgerQueries, JsonlTrail],
     console: LiveConsole,
-) -> AsyncIterator[tuple[ShadowPlan, _Running, PanelServer]]:
+) -> AsyncIterator[tuple[MarketPlan, _Running, PanelServer]]:
     settings, clock, paths = order.loaded.settings, order.clock, order.paths
     redactor, entropy = Redactor(()), SystemEntropy()
     prompt = _prompt()
@@ -218,7 +219,7 @@ async def _built(
             redactor=redactor,
             prev_hash=birth.last.last_hash if birth.last is not None else "",
         )
-        plan = ShadowPlan(
+        plan = MarketPlan(
             birth=birth,
             settings=settings,
             prompt=prompt,
@@ -248,7 +249,7 @@ async def _built(
 
 async def _run(
     order: ShadowOrder,
-    plan: ShadowPlan,
+    plan: MarketPlan,
     running: _Running,
     panel: PanelServer,
     console: LiveConsole,
@@ -293,7 +294,7 @@ async def _run(
 
 async def _live(
     order: ShadowOrder,
-    plan: ShadowPlan,
+    plan: MarketPlan,
     house: ShadowHouse,
     around: tuple[_Running, PanelServer, LiveConsole, Watchdog],
 ) -> None:
@@ -321,7 +322,7 @@ async def _live(
         domain.cancel_scope.cancel()
 
 
-def _supervised(plan: ShadowPlan, house: ShadowHouse, name: str, actor: Actor) -> Supervised:
+def _supervised(plan: MarketPlan, house: ShadowHouse, name: str, actor: Actor) -> Supervised:
     return Supervised(
         name=name,
         actor=actor,
@@ -345,7 +346,7 @@ def _nothing_to_recover(clock: Clock) -> HealthSignal:
     )
 
 
-async def _measure_time(plan: ShadowPlan) -> None:
+async def _measure_time(plan: MarketPlan) -> None:
     """The first measurement; when it fails the clock keeper goes on trying."""
     try:
         await plan.venue.server_clock.resync()
@@ -399,7 +400,7 @@ async def _listen_for_signals(clock: Clock, house: ShadowHouse) -> None:
             _stop(house, clock, f"signal {received.name}")
 
 
-def _birth(order: ShadowOrder, plan: ShadowPlan) -> list[AuditEntry]:
+def _birth(order: ShadowOrder, plan: MarketPlan) -> list[AuditEntry]:
     return started(
         plan.birth,
         plan.settings,

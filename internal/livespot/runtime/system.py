@@ -25,8 +25,9 @@ from livespot.contracts.system import HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
 from livespot.runtime.aside import Aside
+from livespot.runtime.house import House
 from livespot.runtime.mailboxes import Reply
-from livespot.runtime.plan import House, Plan, Seams, furnish
+from livespot.runtime.plan import Plan, Seams, furnish
 from livespot.runtime.run_records import ended, started
 from livespot.runtime.supervisor import Actor, Supervised, fatal_in, nothing_to_rebuild
 from livespot.runtime.watchdog import Watchdog

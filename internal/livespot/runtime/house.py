@@ -1,0 +1,24 @@
+"""The shared inside of one run, whatever the run may do."""
+
+from dataclasses import dataclass, field
+
+from livespot.actors.rest_age import RestAge
+from livespot.actors.stream_age import StreamAge
+from livespot.runtime.cycles import CycleIds
+from livespot.runtime.send_gate import SendGate
+from livespot.runtime.unprotected import Unprotected
+from livespot.runtime.watchdog import Heartbeats
+from livespot.runtime.wiring import Wires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Mailboxes, life signs, the send gate, what may be bare."""
+
+    wires: Wires
+    gate: SendGate
+    cycles: CycleIds
+    heartbeats: Heartbeats
+    rest_age: RestAge
+    stream_age: StreamAge = field(default_factory=StreamAge)
+    unprotected: Unprotected = field(default_factory=Unprotected)
