@@ -2,24 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import anyio
 import msgspec
 import pytest
 
-from livespot.actors.governor import Governor
-from livespot.actors.mail import GovernorInbox
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.settings import HealthSettings
-from livespot.contracts.system import (
-    Alert,
-    ExposureWanted,
-    HealthSignal,
-    ModeChanged,
-    OperatorCommand,
-    ReleaseWanted,
-)
+from livespot.contracts.system import Alert, ExposureWanted, OperatorCommand, ReleaseWanted
 from livespot.contracts.vocabulary import (
     EventType,
     OperatorAction,
@@ -28,62 +17,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
     SysMode,
 )
-from livespot.runtime.clock import ClockAnchor, ScaledClock
-from livespot.runtime.mailboxes import Mailbox
-from livespot.runtime.send_gate import SendGate
-from livespot.testing.audit import RecordingAudit
-
-_FAST = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
-
-
-@dataclass
-class _Control:
-    commands: list[OperatorCommand] = field(default_factory=list)
-    stop: bool = False
-
-    def take_commands(self, now_ms: int) -> list[OperatorCommand]:
-        taken, self.commands = self.commands, []
-        return taken
-
-    def stop_file_present(self) -> bool:
-        return self.stop
-
-
-@dataclass
-class _House:
-    """A governor at work and everything around it a test can see."""
-
-    inbox: Mailbox[GovernorInbox]
-    heard: Mailbox[ModeChanged]
-    risk: Mailbox[ReleaseWanted | ExposureWanted]
-    audit: RecordingAudit
-    gate: SendGate
-    control: _Control
-    announced: list[Alert]
-    left: list[ModeChanged]
-
-    async def until(self, mode: SysMode) -> ModeChanged:
-        """The change that brings `mode`; the ones before it are dropped."""
-        with anyio.fail_after(5):
-            while True:
-                change = await self.heard.receive()
-                if change.mode is mode:
-                    return change
-
-    async def boot(self) -> None:
-        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
-            await self.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
-        await self.until(SysMode.NORMAL)
-
-
-def _signal(
-    level: SignalLevel,
-    *,
-    kind: SignalKind = SignalKind.WS_STALE,
-    source: str = "",
-    code: ReasonCode = ReasonCode.WS_STALE_DEGRADE,
-) -> HealthSignal:
-    return HealthSignal(kind=kind, level=level, reason=code, source=source, value=9, threshold=2)
+from livespot.testing.governor_bench import House, a_signal
 
 
 def _command(action: OperatorAction, reason: str = "because") -> OperatorCommand:
@@ -93,33 +27,9 @@ def _command(action: OperatorAction, reason: str = "because") -> OperatorCommand
 @asynccontextmanager
 async def _governed(
     start: SysMode = SysMode.DEGRADE, cycles: Callable[[], int] = lambda: 0
-) -> AsyncIterator[_House]:
-    house = _House(
-        inbox=Mailbox("governor", 64, _FAST),
-        heard=Mailbox("listener", 64, _FAST),
-        risk=Mailbox("risk", 1, _FAST),
-        audit=RecordingAudit(),
-        gate=SendGate(),
-        control=_Control(),
-        announced=[],
-        left=[],
-    )
-    governor = Governor(
-        run_id="run_test",
-        start_mode=start,
-        settings=HealthSettings(degrade_exit_stable_window_ms=1000),
-        clock=_FAST,
-        audit=house.audit,
-        gate=house.gate,
-        inbox=house.inbox,
-        receivers=[house.heard],
-        risk=house.risk,
-        control=house.control,
-        cycles=cycles,
-        announce=house.announced.append,
-        leave=house.left.append,
-        beat=lambda: None,
-    )
+) -> AsyncIterator[House]:
+    house = House()
+    governor = house.governor(start, cycles)
     async with anyio.create_task_group() as group:
         await group.start(governor.run)
         yield house
@@ -144,7 +54,7 @@ async def test_normal_follows_once_recovery_and_checklist_have_passed() -> None:
 async def test_a_mode_change_and_its_alert_are_durable_together_before_it_is_broadcast() -> None:
     async with _governed() as house:
         await house.boot()
-        await house.inbox.send(_signal(SignalLevel.PAUSE))
+        await house.inbox.send(a_signal(SignalLevel.PAUSE))
         change = await house.until(SysMode.PAUSE)
 
         moved = house.audit.of(EventType.SYSMODE_CHANGED)[-1]
@@ -159,7 +69,7 @@ async def test_a_mode_tightens_even_when_the_audit_is_broken() -> None:
     async with _governed() as house:
         await house.boot()
         house.audit.broken = True
-        await house.inbox.send(_signal(SignalLevel.DEGRADE))
+        await house.inbox.send(a_signal(SignalLevel.DEGRADE))
         await house.until(SysMode.DEGRADE)
 
         assert not house.gate.entries_open
@@ -170,7 +80,7 @@ async def test_a_mode_never_loosens_without_audit() -> None:
     async with _governed() as house:
         house.audit.broken = True
         for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
-            await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
+            await house.inbox.send(a_signal(SignalLevel.CLEAR, kind=kind, source=source))
         with anyio.move_on_after(0.1):
             await house.until(SysMode.NORMAL)
 
@@ -193,7 +103,7 @@ async def test_an_operators_pause_holds_until_a_resume_with_a_reason() -> None:
 async def test_a_resume_is_refused_while_the_cause_stands() -> None:
     async with _governed() as house:
         await house.boot()
-        await house.inbox.send(_signal(SignalLevel.PAUSE, code=ReasonCode.WS_STALE_PAUSE))
+        await house.inbox.send(a_signal(SignalLevel.PAUSE, code=ReasonCode.WS_STALE_PAUSE))
         await house.until(SysMode.PAUSE)
         house.control.commands.append(_command(OperatorAction.RESUME))
         with anyio.move_on_after(0.1):
@@ -260,7 +170,7 @@ async def test_a_release_that_risk_cannot_take_is_refused_with_why(closed: bool)
 async def test_a_run_that_ended_in_pause_boots_in_pause_and_stays() -> None:
     async with _governed(start=SysMode.PAUSE) as house:
         for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
-            await house.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
+            await house.inbox.send(a_signal(SignalLevel.CLEAR, kind=kind, source=source))
         with anyio.move_on_after(0.1):
             await house.until(SysMode.NORMAL)
 
@@ -294,9 +204,9 @@ async def test_recovery_from_degrade_waits_for_the_window_and_for_cycles_to_adva
     passed = 0
     async with _governed(cycles=lambda: passed) as house:
         await house.boot()
-        await house.inbox.send(_signal(SignalLevel.DEGRADE))
+        await house.inbox.send(a_signal(SignalLevel.DEGRADE))
         await house.until(SysMode.DEGRADE)
-        await house.inbox.send(_signal(SignalLevel.CLEAR))
+        await house.inbox.send(a_signal(SignalLevel.CLEAR))
         with anyio.move_on_after(0.1):
             await house.until(SysMode.NORMAL)
         assert house.gate.mode is SysMode.DEGRADE

@@ -7,19 +7,10 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from livespot.actors.governor import Governor
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.settings import HealthSettings
-from livespot.contracts.system import (
-    Alert,
-    ExposureWanted,
-    HealthSignal,
-    ModeChanged,
-    OperatorCommand,
-    ReleaseWanted,
-)
+from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import (
     EventType,
     OperatorAction,
@@ -28,13 +19,10 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
     SysMode,
 )
-from livespot.runtime.clock import ClockAnchor, ScaledClock
 from livespot.runtime.mailboxes import Mailbox
-from livespot.runtime.send_gate import SendGate
 from livespot.runtime.supervisor import ActorKeptFailing, Supervised
 from livespot.testing.audit import RecordingAudit
-
-_FAST = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+from livespot.testing.governor_bench import FAST, Control, House, a_signal
 
 
 class _Unexpected(Exception):
@@ -42,20 +30,15 @@ class _Unexpected(Exception):
 
 
 @dataclass
-class _Control:
+class _FlakyControl(Control):
     """Breaks its reader once for each error it holds."""
 
-    commands: list[OperatorCommand] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def take_commands(self, now_ms: int) -> list[OperatorCommand]:
         if self.errors:
             raise self.errors.pop(0)
-        taken, self.commands = self.commands, []
-        return taken
-
-    def stop_file_present(self) -> bool:
-        return False
+        return super().take_commands(now_ms)
 
 
 class _FlakyAudit(RecordingAudit):
@@ -73,25 +56,11 @@ class _FlakyAudit(RecordingAudit):
         await super().commit(*entries)
 
 
-@dataclass
-class _House:
-    inbox: Mailbox[GovernorInbox]
-    heard: Mailbox[ModeChanged]
-    audit: _FlakyAudit
-    gate: SendGate
-    control: _Control
-
-    async def until(self, mode: SysMode) -> ModeChanged:
-        with anyio.fail_after(5):
-            while True:
-                change = await self.heard.receive()
-                if change.mode is mode:
-                    return change
-
-    async def boot(self) -> None:
-        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
-            await self.inbox.send(_signal(SignalLevel.CLEAR, kind=kind, source=source))
-        await self.until(SysMode.NORMAL)
+@dataclass(kw_only=True)
+class _FlakyHouse(House):
+    inbox: Mailbox[GovernorInbox] = field(default_factory=lambda: Mailbox("governor", 4, FAST))
+    audit: _FlakyAudit = field(default_factory=_FlakyAudit)
+    control: _FlakyControl = field(default_factory=_FlakyControl)
 
     @property
     def moves(self) -> list[tuple[object, object]]:
@@ -100,40 +69,17 @@ class _House:
         return [(entry.draft.data["from"], entry.draft.data["to"]) for entry in entries]
 
 
-def _signal(level: SignalLevel, *, kind: SignalKind, source: str = "") -> HealthSignal:
-    code = ReasonCode.WS_STALE_DEGRADE
-    return HealthSignal(kind=kind, level=level, reason=code, source=source, value=9, threshold=2)
-
-
 @asynccontextmanager
-async def _supervised() -> AsyncIterator[_House]:
-    inbox: Mailbox[GovernorInbox] = Mailbox("governor", 4, _FAST)
-    risk: Mailbox[ReleaseWanted | ExposureWanted] = Mailbox("risk", 1, _FAST)
-    house = _House(
-        inbox=inbox,
-        heard=Mailbox("listener", 64, _FAST),
-        audit=_FlakyAudit(),
-        gate=SendGate(),
-        control=_Control(),
-    )
-    governor = Governor(
-        run_id="run_test",
-        start_mode=SysMode.DEGRADE,
-        settings=HealthSettings(degrade_exit_stable_window_ms=1000),
-        clock=_FAST,
-        audit=house.audit,
-        gate=house.gate,
-        inbox=inbox,
-        receivers=[house.heard],
-        risk=risk,
-        control=house.control,
-        cycles=iter(range(10**9)).__next__,
-        announce=lambda alert: None,
-        leave=lambda change: None,
-        beat=lambda: None,
-    )
+async def _supervised() -> AsyncIterator[_FlakyHouse]:
+    house = _FlakyHouse()
+    governor = house.governor(SysMode.DEGRADE, iter(range(10**9)).__next__)
     watched = Supervised(
-        name="governor", actor=governor, critical=False, clock=_FAST, governor=inbox, governs=True
+        name="governor",
+        actor=governor,
+        critical=False,
+        clock=FAST,
+        governor=house.inbox,
+        governs=True,
     )
     async with anyio.create_task_group() as group:
         await group.start(watched.run)
@@ -162,7 +108,7 @@ async def test_no_entry_leaves_while_nobody_governs() -> None:
         house.control.errors.append(_Unexpected())
         with anyio.fail_after(5):
             while house.control.errors:
-                await _FAST.sleep(0.05)
+                await FAST.sleep(0.05)
 
         assert not house.gate.entries_open
 
@@ -171,12 +117,12 @@ async def test_a_cause_told_before_it_broke_still_holds_and_can_be_withdrawn() -
     stale = SignalKind.WS_STALE
     async with _supervised() as house:
         await house.boot()
-        await house.inbox.send(_signal(SignalLevel.PAUSE, kind=stale))
+        await house.inbox.send(a_signal(SignalLevel.PAUSE, kind=stale))
         await house.until(SysMode.PAUSE)
         house.control.errors.append(_Unexpected())
         again = await house.until(SysMode.PAUSE)
         held = house.gate.mode
-        await house.inbox.send(_signal(SignalLevel.CLEAR, kind=stale))
+        await house.inbox.send(a_signal(SignalLevel.CLEAR, kind=stale))
         resume = OperatorCommand(
             action=OperatorAction.RESUME, reason="looked at it", nonce="n", at_ms=1
         )
@@ -220,7 +166,7 @@ async def test_a_change_that_was_not_audited_is_made_by_the_next_life() -> None:
     async with _supervised() as house:
         await house.boot()
         house.audit.errors[EventType.SYSMODE_CHANGED] = _Unexpected()
-        await house.inbox.send(_signal(SignalLevel.PAUSE, kind=SignalKind.WS_STALE))
+        await house.inbox.send(a_signal(SignalLevel.PAUSE, kind=SignalKind.WS_STALE))
 
         paused = await house.until(SysMode.PAUSE)
 
@@ -234,7 +180,7 @@ async def test_a_full_mailbox_does_not_keep_it_from_coming_back() -> None:
         house.control.errors.append(_Unexpected())
         with anyio.fail_after(5):
             while house.control.errors:
-                await _FAST.sleep(0.01)
+                await FAST.sleep(0.01)
         alert = Alert(severity=Severity.INFO, code=ReasonCode.ENTER_NORMAL, reasons=(), text="x")
         while house.inbox.offer(alert):
             pass
@@ -246,7 +192,7 @@ async def test_breaking_for_the_third_time_ends_the_process() -> None:
     async def break_thrice() -> None:
         async with _supervised() as house:
             house.control.errors += [_Unexpected(), _Unexpected(), _Unexpected()]
-            await _FAST.sleep(60)
+            await FAST.sleep(60)
 
     with pytest.raises(ExceptionGroup) as ended:
         await break_thrice()

@@ -1,0 +1,99 @@
+"""A governor for tests, with its mailboxes, its gate and its trail, in time that runs fast."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from livespot.actors.governor import Governor
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.settings import HealthSettings
+from livespot.contracts.system import (
+    Alert,
+    ExposureWanted,
+    HealthSignal,
+    ModeChanged,
+    OperatorCommand,
+    ReleaseWanted,
+)
+from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
+from livespot.runtime.clock import ClockAnchor, ScaledClock
+from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.send_gate import SendGate
+from livespot.testing.audit import RecordingAudit
+
+FAST = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+_PATIENCE_S = 500
+"""Market time: five seconds on the wall."""
+
+
+def a_signal(
+    level: SignalLevel,
+    *,
+    kind: SignalKind = SignalKind.WS_STALE,
+    source: str = "",
+    code: ReasonCode = ReasonCode.WS_STALE_DEGRADE,
+) -> HealthSignal:
+    return HealthSignal(kind=kind, level=level, reason=code, source=source, value=9, threshold=2)
+
+
+@dataclass
+class Control:
+    """What an operator has asked for, and whether the stop file lies there."""
+
+    commands: list[OperatorCommand] = field(default_factory=list)
+    stop: bool = False
+
+    def take_commands(self, now_ms: int) -> list[OperatorCommand]:
+        taken, self.commands = self.commands, []
+        return taken
+
+    def stop_file_present(self) -> bool:
+        return self.stop
+
+
+@dataclass(kw_only=True)
+class House:
+    """Everything around a governor that a test can see."""
+
+    inbox: Mailbox[GovernorInbox] = field(default_factory=lambda: Mailbox("governor", 64, FAST))
+    heard: Mailbox[ModeChanged] = field(default_factory=lambda: Mailbox("listener", 64, FAST))
+    risk: Mailbox[ReleaseWanted | ExposureWanted] = field(
+        default_factory=lambda: Mailbox("risk", 1, FAST)
+    )
+    audit: RecordingAudit = field(default_factory=RecordingAudit)
+    gate: SendGate = field(default_factory=SendGate)
+    control: Control = field(default_factory=Control)
+    announced: list[Alert] = field(default_factory=list)
+    left: list[ModeChanged] = field(default_factory=list)
+
+    def governor(self, start: SysMode, cycles: Callable[[], int]) -> Governor:
+        """It keeps a degraded mode for a quiet second."""
+        return Governor(
+            run_id="run_test",
+            start_mode=start,
+            settings=HealthSettings(degrade_exit_stable_window_ms=1000),
+            clock=FAST,
+            audit=self.audit,
+            gate=self.gate,
+            inbox=self.inbox,
+            receivers=[self.heard],
+            risk=self.risk,
+            control=self.control,
+            cycles=cycles,
+            announce=self.announced.append,
+            leave=self.left.append,
+            beat=lambda: None,
+        )
+
+    async def until(self, mode: SysMode) -> ModeChanged:
+        """The change that brings `mode`; the ones before it are dropped."""
+        with FAST.fail_after(_PATIENCE_S):
+            while True:
+                change = await self.heard.receive()
+                if change.mode is mode:
+                    return change
+
+    async def boot(self) -> None:
+        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
+            await self.inbox.send(a_signal(SignalLevel.CLEAR, kind=kind, source=source))
+        await self.until(SysMode.NORMAL)
