@@ -10,19 +10,15 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from livespot.actors.audit import AuditWriter
-from livespot.contracts.audit import AuditDraft, AuditEntry
-from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode, PreflightFailed
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import Alert
-from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
-from livespot.evidence.manifest import Birthmarks, RunInputs
+from livespot.contracts.vocabulary import Mode, SysMode
+from livespot.evidence.manifest import RunInputs
 from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.gate.client import GateClient
-from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
 from livespot.rules.alert_webhook import Origin
 from livespot.runtime.alerting import courier_on, usable_webhook, webhook_line
@@ -35,7 +31,8 @@ from livespot.runtime.entropy import SystemEntropy
 from livespot.runtime.environment import Secrets, take_notify_address
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
-from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_audit
+from livespot.runtime.paths import Paths
 from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
 from livespot.runtime.run_records import Birth, begin
@@ -44,7 +41,6 @@ from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
 from livespot.runtime.watchdog import Heartbeats, Watchdog
-from livespot.store.connection import Database
 from livespot.store.migrate import status
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
@@ -144,19 +140,17 @@ async def _built(
         http = await stack.enter_async_context(HttpxTransport(clock))
         sockets = WebsocketsTransport(clock)
         signer = load_signer(launch.secrets.binance_api_key, launch.secrets.binance_api_secret)
-        prompt = _prompt()
-        begin_own(paths, _marks(launch, birth, prompt), launch.inputs)
+        prompt = read_prompt()
+        marks = birthmarks(birth, launch.loaded, prompt, launch.account_label)
+        begin_own(paths, marks, launch.inputs)
         courier, announce = None, launch.announce
-        store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
-        writer = AuditWriter(
-            run_id=birth.run_id,
-            mode=birth.mode,
-            store=store,
-            trail=trail,
+        writer = await open_audit(
+            birth,
+            paths,
+            trail,
             clock=clock,
             settings=settings.audit,
             redactor=redactor,
-            prev_hash=birth.last.last_hash if birth.last is not None else "",
         )
         if launch.secrets.webhook:
             origin = Origin(run_id=birth.run_id, mode=birth.mode)
@@ -172,7 +166,7 @@ async def _built(
             settings=settings.panel,
             clock=clock,
             wall=SystemClock(),
-            audit_request=_web_audit(writer, clock),
+            audit_request=web_audit(writer, clock),
             listening=lambda url: setattr(running, "panel_url", url),
             traces=DatabaseTraces(),
             token=launch.entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
@@ -273,27 +267,6 @@ def _note(launch: Launch) -> str:
     return f"{launch.mode} of {launch.account_label or 'no account'}, process {os.getpid()}"
 
 
-def _marks(launch: Launch, birth: Birth, prompt: Prompt) -> Birthmarks:
-    return Birthmarks(
-        run_id=birth.run_id,
-        mode=birth.mode,
-        started_at_ms=birth.at_ms,
-        account_label=launch.account_label,
-        config_json=canonical_json(launch.loaded.settings).decode(),
-        config_hash=launch.loaded.config_hash,
-        prompt_hash=prompt.hash,
-        previous_run=birth.last.run_id if birth.last is not None else "",
-    )
-
-
-def _prompt() -> Prompt:
-    folder = prompts_directory()
-    try:
-        return load_prompt(lambda name: RealDisk().read(folder / name))
-    except OSError as error:
-        raise PreflightFailed(f"the prompt files in {folder} cannot be read: {error}") from error
-
-
 def _watchdog(launch: Launch) -> Callable[[Heartbeats, SendGate], Watchdog]:
     health = launch.loaded.settings.health
 
@@ -312,19 +285,3 @@ def _watchdog(launch: Launch) -> Callable[[Heartbeats, SendGate], Watchdog]:
 
 def _mode(running: Running) -> SysMode:
     return running.gate.mode
-
-
-def _web_audit(writer: AuditWriter, clock: Clock) -> Callable[[str, str, int], bool]:
-    def audit_request(route: str, method: str, status_code: int) -> bool:
-        return writer.offer_web(
-            AuditEntry(
-                draft=AuditDraft(
-                    event_type=EventType.WEBUI_REQUEST,
-                    stage=Stage.STATE_UPDATE,
-                    ts_ms=clock.now_ms(),
-                    data={"route": route, "method": method, "status": status_code},
-                )
-            )
-        )
-
-    return audit_request

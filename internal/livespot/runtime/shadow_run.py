@@ -11,10 +11,8 @@ import anyio
 import msgspec
 import structlog
 
-from livespot.actors.audit import AuditWriter
 from livespot.actors.mail import StopAsked
-from livespot.contracts.audit import AuditDraft, AuditEntry
-from livespot.contracts.canonical import canonical_json
+from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import (
     ExitCode,
@@ -28,16 +26,12 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.system import HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import (
-    EventType,
     Mode,
     SignalKind,
     SignalLevel,
-    Stage,
     SysMode,
 )
-from livespot.evidence.manifest import Birthmarks
 from livespot.evidence.panel_traces import DatabaseTraces
-from livespot.gate.prompts import Prompt, load_prompt
 from livespot.panel.server import PanelServer
 from livespot.runtime import shadow_crew
 from livespot.runtime.aside import Aside
@@ -52,7 +46,8 @@ from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.mailboxes import Reply
 from livespot.runtime.market_crew import MarketPlan
-from livespot.runtime.paths import Paths, prompts_directory
+from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_audit
+from livespot.runtime.paths import Paths
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
 from livespot.runtime.run_records import Birth, begin, ended, started
@@ -60,7 +55,6 @@ from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
 from livespot.runtime.supervisor import Actor, Supervised, fatal_in
 from livespot.runtime.watchdog import Watchdog
-from livespot.store.connection import Database
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
@@ -203,21 +197,18 @@ async def _built(
 ) -> AsyncIterator[tuple[MarketPlan, _Running, PanelServer]]:
     settings, clock, paths = order.loaded.settings, order.clock, order.paths
     redactor, entropy = Redactor(()), SystemEntropy()
-    prompt = _prompt()
-    begin_own(paths, _marks(order, birth, prompt), None)
+    prompt = read_prompt()
+    begin_own(paths, birthmarks(birth, order.loaded, prompt, ""), None)
     running = _Running(run_id=birth.run_id, paths=paths, clock=clock)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpxTransport(clock))
-        store = await Database.open(paths.database, run_id=birth.run_id, redactor=redactor)
-        writer = AuditWriter(
-            run_id=birth.run_id,
-            mode=birth.mode,
-            store=store,
-            trail=kept[1],
+        writer = await open_audit(
+            birth,
+            paths,
+            kept[1],
             clock=clock,
             settings=settings.audit,
             redactor=redactor,
-            prev_hash=birth.last.last_hash if birth.last is not None else "",
         )
         plan = MarketPlan(
             birth=birth,
@@ -237,9 +228,7 @@ async def _built(
             settings=settings.panel,
             clock=clock,
             wall=SystemClock(),
-            audit_request=lambda route, method, status: writer.offer_web(
-                _web_entry(clock, route, method, status)
-            ),
+            audit_request=web_audit(writer, clock),
             listening=lambda url: setattr(running, "panel_url", url),
             traces=DatabaseTraces(),
             token=entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
@@ -416,36 +405,4 @@ def _goodbye(running: _Running) -> AuditEntry:
         now_ms=running.clock.now_ms(),
         exit_code=running.code,
         reasons=running.reasons,
-    )
-
-
-def _marks(order: ShadowOrder, birth: Birth, prompt: Prompt) -> Birthmarks:
-    return Birthmarks(
-        run_id=birth.run_id,
-        mode=birth.mode,
-        started_at_ms=birth.at_ms,
-        account_label="",
-        config_json=canonical_json(order.loaded.settings).decode(),
-        config_hash=order.loaded.config_hash,
-        prompt_hash=prompt.hash,
-        previous_run=birth.last.run_id if birth.last is not None else "",
-    )
-
-
-def _prompt() -> Prompt:
-    folder = prompts_directory()
-    try:
-        return load_prompt(lambda name: RealDisk().read(folder / name))
-    except OSError as error:
-        raise PreflightFailed(f"the prompt files in {folder} cannot be read: {error}") from error
-
-
-def _web_entry(clock: Clock, route: str, method: str, status: int) -> AuditEntry:
-    return AuditEntry(
-        draft=AuditDraft(
-            event_type=EventType.WEBUI_REQUEST,
-            stage=Stage.STATE_UPDATE,
-            ts_ms=clock.now_ms(),
-            data={"route": route, "method": method, "status": status},
-        )
     )
