@@ -27,7 +27,7 @@ def test_a_closed_position_ends_its_levels() -> None:
 def test_a_stop_that_moves_is_a_staircase() -> None:
     moves = [
         _change(at, "TRAILING", {**_PLAN, "sl_price": price})
-        for at, price in ((10, "98.00"), (20, "99.00"), (30, "99.00"), (40, "100.00"))
+        for at, price in ((10, "98.00"), (20, "99.00"), (30, "99.000"), (40, "100.00"))
     ]
 
     stops = [

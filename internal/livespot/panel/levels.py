@@ -50,7 +50,7 @@ class _Drawn:
 
     def stands(self, level: LevelView) -> None:
         known = self.open.get(level.kind)
-        if known is not None and known.price == level.price:
+        if known is not None and Decimal(known.price) == Decimal(level.price):
             return
         self.ends(level.kind, level.from_ms)
         self.open[level.kind] = level

@@ -49,6 +49,7 @@ class Served:
     port: int
     audited: list[tuple[str, str, int]] = field(default_factory=list)
     audit_full: bool = False
+    refused: int = 0
     counted: anyio.Event = field(default_factory=anyio.Event)
 
     def connections(self) -> int:
@@ -58,10 +59,17 @@ class Served:
             for connection in psutil.Process().net_connections("tcp")
         )
 
+    async def refusals_audited(self, number: int) -> None:
+        """Wait until that many refusals for their number are in the audit."""
+        while self.refused < number:
+            await self.counted.wait()
+
     def audit(self, route: str, method: str, status: int) -> bool:
         self.audited.append((route, method, status))
-        if route.startswith("over-limit"):
+        if route.startswith("over-limit x"):
+            self.refused += int(route.removeprefix("over-limit x"))
             self.counted.set()
+            self.counted = anyio.Event()
         return not self.audit_full
 
 
