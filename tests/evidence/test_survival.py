@@ -1,9 +1,16 @@
 """The figures of survival, from a run in which everything is right and from spoilt ones."""
 
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
+from livespot.contracts.errors import PayloadInvalid
+from livespot.evidence.facts import read_facts
 from livespot.evidence.rows import AlertFact, Facts
-from livespot.evidence.survival import Survival, failures, of_run, over_runs
+from livespot.evidence.survival import Survival, failures, of_run, over_runs, read_survival
+from livespot.store.reader import ReadOnlyDatabase
+from livespot.testing import finished_run
 from livespot.testing.finished_run import RUN
 from livespot.testing.finished_run_journal import START_MS
 
@@ -90,3 +97,20 @@ def test_the_time_without_a_stop_is_told_by_its_ranks_over_the_positions(facts: 
 
     assert (figures.unprotected_p50_ms, figures.unprotected_p99_ms) == (500, 990)
     assert figures.unprotected_max_ms == 4000
+
+
+async def test_the_database_alone_tells_what_the_summary_tells(tmp_path: Path) -> None:
+    database = ReadOnlyDatabase(await finished_run.told(tmp_path))
+
+    told = await read_survival(database, RUN)
+
+    facts = await read_facts(database, tmp_path / "logs", RUN)
+    assert told.of_this_run == of_run(facts)
+    assert told.over_runs == over_runs(facts)
+
+
+async def test_an_unknown_run_has_no_figures(tmp_path: Path) -> None:
+    database = ReadOnlyDatabase(await finished_run.told(tmp_path))
+
+    with pytest.raises(PayloadInvalid, match="no run 'run_of_nobody'"):
+        await read_survival(database, "run_of_nobody")

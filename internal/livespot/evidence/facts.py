@@ -15,6 +15,7 @@ from livespot.evidence.rows import (
     AliasFact,
     CommandFact,
     Count,
+    Course,
     DecisionFact,
     EventFact,
     Facts,
@@ -74,32 +75,42 @@ async def read_facts(reader: Reader, trail_dir: Path, run_id: str) -> Facts:
     Raises `StoreBusy`, `AuditUnwritable` and `OSError` when something cannot be read,
     `PayloadInvalid` when the database does not know the run.
     """
-    runs = await _all(reader, RunFact, "runs", "ORDER BY rowid")
-    run = next((run for run in runs if run.run_id == run_id), None)
-    if run is None:
-        raise PayloadInvalid(f"the database holds no run {run_id!r}")
-    marks = ", ".join("?" * len(_LOOKED_INTO))
+    course = await read_course(reader, run_id)
     return Facts(
-        run_id=run_id,
-        quote_asset=_quote_asset(run.config_json),
+        **{name: getattr(course, name) for name in Course.__struct_fields__},
+        quote_asset=_quote_asset(course.run().config_json),
         counts=await read_counts(reader, run_id),
         trail=await walk(reader, trail_dir),
         file=await _file(reader),
-        runs=runs,
-        intents=await _all(reader, IntentFact, "order_intents", "ORDER BY rowid"),
-        transitions=await _all(reader, TransitionFact, "intent_transitions", "ORDER BY id"),
         aliases=await _all(reader, AliasFact, "intent_client_ids", "ORDER BY rowid"),
         orders=await _all(reader, OrderFact, "orders", "ORDER BY symbol, order_id"),
-        fills=await _all(reader, FillFact, "fills", "ORDER BY exchange_time_ms, trade_id"),
-        positions=await _all(reader, PositionFact, "positions", "ORDER BY opened_at_ms, rowid"),
-        modes=await _all(reader, ModeFact, "sysmodes", "ORDER BY id"),
-        alerts=await _all(reader, AlertFact, "alerts", "ORDER BY id"),
         commands=await _all(reader, CommandFact, "operator_commands", "ORDER BY at_ms, rowid"),
-        reconciles=await _all(reader, ReconcileFact, "reconcile_reports", "ORDER BY id"),
         decisions=_made(DecisionFact, await reader.rows(_DECISIONS)),
         snapshots=await _all(reader, SnapshotFact, "snapshots", "ORDER BY rowid"),
         gate=await _all(reader, GateFact, "ai_gate_events", "ORDER BY id"),
         verdicts=await _all(reader, VerdictFact, "risk_verdicts", "ORDER BY id"),
+    )
+
+
+async def read_course(reader: Reader, run_id: str) -> Course:
+    """The runs, their modes, orders, positions and alerts; neither the trail nor the file.
+
+    Raises what `read_facts` raises for the database.
+    """
+    runs = await _all(reader, RunFact, "runs", "ORDER BY rowid")
+    if not any(run.run_id == run_id for run in runs):
+        raise PayloadInvalid(f"the database holds no run {run_id!r}")
+    marks = ", ".join("?" * len(_LOOKED_INTO))
+    return Course(
+        run_id=run_id,
+        runs=runs,
+        intents=await _all(reader, IntentFact, "order_intents", "ORDER BY rowid"),
+        transitions=await _all(reader, TransitionFact, "intent_transitions", "ORDER BY id"),
+        fills=await _all(reader, FillFact, "fills", "ORDER BY exchange_time_ms, trade_id"),
+        positions=await _all(reader, PositionFact, "positions", "ORDER BY opened_at_ms, rowid"),
+        modes=await _all(reader, ModeFact, "sysmodes", "ORDER BY id"),
+        alerts=await _all(reader, AlertFact, "alerts", "ORDER BY id"),
+        reconciles=await _all(reader, ReconcileFact, "reconcile_reports", "ORDER BY id"),
         events=await _all(
             reader,
             EventFact,

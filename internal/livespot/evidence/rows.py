@@ -265,34 +265,39 @@ class RunCounts(Message, frozen=True):
     risk_reasons: tuple[Count, ...] = ()
 
 
-class Facts(Message, frozen=True):
-    """Counts of one run, and the whole ledger: what happened does not stop at a run's edge."""
+class Course(Message, frozen=True):
+    """How the runs went: what the figures of survival rest on."""
 
     run_id: str
-    quote_asset: str
-    counts: RunCounts
-    trail: TrailCheck
-    file: FileCheck
     runs: tuple[RunFact, ...]
     intents: tuple[IntentFact, ...] = ()
     transitions: tuple[TransitionFact, ...] = ()
-    aliases: tuple[AliasFact, ...] = ()
-    orders: tuple[OrderFact, ...] = ()
     fills: tuple[FillFact, ...] = ()
     positions: tuple[PositionFact, ...] = ()
     modes: tuple[ModeFact, ...] = ()
     alerts: tuple[AlertFact, ...] = ()
-    commands: tuple[CommandFact, ...] = ()
     reconciles: tuple[ReconcileFact, ...] = ()
-    decisions: tuple[DecisionFact, ...] = ()
-    snapshots: tuple[SnapshotFact, ...] = ()
-    gate: tuple[GateFact, ...] = ()
-    verdicts: tuple[VerdictFact, ...] = ()
     events: tuple[EventFact, ...] = ()
 
     def run(self) -> RunFact:
         """The run this is about."""
         return next(run for run in self.runs if run.run_id == self.run_id)
+
+
+class Facts(Course, frozen=True, kw_only=True):
+    """Counts of one run, and the whole ledger: what happened does not stop at a run's edge."""
+
+    quote_asset: str
+    counts: RunCounts
+    trail: TrailCheck
+    file: FileCheck
+    aliases: tuple[AliasFact, ...] = ()
+    orders: tuple[OrderFact, ...] = ()
+    commands: tuple[CommandFact, ...] = ()
+    decisions: tuple[DecisionFact, ...] = ()
+    snapshots: tuple[SnapshotFact, ...] = ()
+    gate: tuple[GateFact, ...] = ()
+    verdicts: tuple[VerdictFact, ...] = ()
 
     def intent_of(self) -> dict[str, IntentFact]:
         """Intents by every client id they ever used."""

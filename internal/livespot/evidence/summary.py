@@ -12,7 +12,15 @@ from livespot.evidence.invariants import check_all
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.journal_checks import our_fills
 from livespot.evidence.round_trips import RoundTrip, round_trips
-from livespot.evidence.rows import Count, EventFact, Facts, IntentFact, RunCounts, TransitionFact
+from livespot.evidence.rows import (
+    Count,
+    Course,
+    EventFact,
+    Facts,
+    IntentFact,
+    RunCounts,
+    TransitionFact,
+)
 from livespot.evidence.track_record import TrackRecord, track_records
 from livespot.store.reader import ReadOnlyDatabase
 
@@ -202,7 +210,7 @@ def summary_of(
     )
 
 
-def unknown_intents(facts: Facts) -> tuple[UnknownIntent, ...]:
+def unknown_intents(facts: Course) -> tuple[UnknownIntent, ...]:
     """Mutations of this run, or resolved by it, that were in doubt.
 
     In doubt: no answer came, absence had to be proven, another run had to settle it, or it is not

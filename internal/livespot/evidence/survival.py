@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from livespot.contracts.amounts import nearest_rank
 from livespot.contracts.base import Message
-from livespot.evidence.rows import Count, Facts, RunFact
+from livespot.evidence.facts import read_course
+from livespot.evidence.rows import Count, Course, RunFact
 from livespot.evidence.summary import UnknownIntent, unknown_intents
+from livespot.store.reader import Reader
 
 # What the process does to itself; what the exchange or the network does to it is no failure here.
 _FAILURES = frozenset(
@@ -51,12 +53,28 @@ class Survival(Message, frozen=True):
     unknown: dict[str, str]
 
 
-def of_run(facts: Facts) -> Survival:
+class Survivals(Message, frozen=True):
+    """One run's figures beside those of every run in its database."""
+
+    of_this_run: Survival
+    over_runs: Survival
+
+
+async def read_survival(reader: Reader, run_id: str) -> Survivals:
+    """The figures of a run, also of one that still runs, and over runs, from the database alone.
+
+    Raises `PayloadInvalid` when the database does not know the run, `StoreBusy`, `AuditUnwritable`.
+    """
+    course = await read_course(reader, run_id)
+    return Survivals(of_this_run=of_run(course), over_runs=over_runs(course))
+
+
+def of_run(facts: Course) -> Survival:
     """The figures of the one run that the facts are about."""
     return _figures(facts, (facts.run(),), unknown_intents(facts))
 
 
-def over_runs(facts: Facts) -> Survival:
+def over_runs(facts: Course) -> Survival:
     """The figures of every run in the database together."""
     doubts: dict[str, UnknownIntent] = {}
     for run in facts.runs:
@@ -65,7 +83,7 @@ def over_runs(facts: Facts) -> Survival:
     return _figures(facts, facts.runs, tuple(doubts.values()))
 
 
-def failures(facts: Facts, run: RunFact) -> tuple[Failure, ...]:
+def failures(facts: Course, run: RunFact) -> tuple[Failure, ...]:
     """What went wrong inside the process during a run, in order of time."""
     found = [
         Failure(alert.at_ms, alert.code)
@@ -85,7 +103,7 @@ def end_of(run: RunFact) -> int:
     return run.ended_at_ms if run.ended_at_ms and run.clean else last
 
 
-def first_normal_ms(facts: Facts, run: RunFact) -> int | None:
+def first_normal_ms(facts: Course, run: RunFact) -> int | None:
     """How long a run took to NORMAL; None when it never got there."""
     for mode in facts.modes:
         if mode.run_id == run.run_id and mode.mode == "NORMAL":
@@ -93,7 +111,7 @@ def first_normal_ms(facts: Facts, run: RunFact) -> int | None:
     return None
 
 
-def modes_ms(facts: Facts, runs: Iterable[RunFact]) -> tuple[Count, ...]:
+def modes_ms(facts: Course, runs: Iterable[RunFact]) -> tuple[Count, ...]:
     """Time in each mode, longest first."""
     spent: Counter[str] = Counter()
     for run in runs:
@@ -105,7 +123,7 @@ def modes_ms(facts: Facts, runs: Iterable[RunFact]) -> tuple[Count, ...]:
     return tuple(Count(name=name, count=count) for name, count in ordered)
 
 
-def _figures(facts: Facts, runs: Sequence[RunFact], doubts: Sequence[UnknownIntent]) -> Survival:
+def _figures(facts: Course, runs: Sequence[RunFact], doubts: Sequence[UnknownIntent]) -> Survival:
     ids = {run.run_id for run in runs}
     uptime = sum(end_of(run) - run.started_at_ms for run in runs)
     failed = sum(len(failures(facts, run)) for run in runs)
