@@ -7,13 +7,17 @@ from typing import Any, Protocol
 from livespot.exchange.engine import Engine
 from livespot.exchange.faults.board import Course
 from livespot.exchange.faults.fault_clock import FaultClock
+from livespot.exchange.faults.hands import by_hand
 from livespot.exchange.faults.plan import (
     AdjustBalance,
     Ban,
+    CancelByHand,
     EndUserStreams,
     MassExpire,
+    OrderByHand,
     ReadLag,
     RevokeKey,
+    SaleByHand,
     SetFilter,
     SetStatus,
     SkewClock,
@@ -76,6 +80,10 @@ class Effects:
                 self._exchange.meters.ban_all(self._clock.now_ms(), ms)
                 self._exchange.sockets.cut()
                 return "banned"
+            case OrderByHand() | CancelByHand() | SaleByHand():
+                done = by_hand(self._exchange.engine, what, now_ms)
+                self._exchange.settle()
+                return done
             case SetFilter() | SetStatus():
                 return self._symbol(name, what)
             case RevokeKey(key=key):

@@ -199,6 +199,36 @@ class SuspendClock(_Verb, frozen=True, kw_only=True, tag="clock.suspend"):
     ms: Millis
 
 
+class OrderByHand(_Verb, frozen=True, kw_only=True, tag="hand.order"):
+    """Somebody places an order in the account, past every program.
+
+    It is a limit order of about `quote` that lies `away_bps` behind the best price of its side, or
+    without `away_bps` a market order.
+    """
+
+    symbol: Name
+    quote: Decimal
+    side: Literal["BUY", "SELL"] = "BUY"
+    away_bps: Annotated[int, msgspec.Meta(ge=0, le=5000)] | None = None
+    client_id: Name = "web_of_another_hand"
+    account: str = "demo"
+
+
+class CancelByHand(_Verb, frozen=True, kw_only=True, tag="hand.cancel"):
+    """Somebody cancels every open order of the account on a symbol, whoever placed them."""
+
+    symbol: Name
+    account: str = "demo"
+
+
+class SaleByHand(_Verb, frozen=True, kw_only=True, tag="hand.sell"):
+    """Somebody cancels what stands on a symbol and sells all of its base at the market."""
+
+    symbol: Name
+    client_id: Name = "web_of_another_hand"
+    account: str = "demo"
+
+
 class ModelReply(_Verb, frozen=True, kw_only=True, tag="ai.reply"):
     """Answer for the model: `content` inside a completion, or `raw` as the whole body."""
 
@@ -230,7 +260,10 @@ WireVerb: TypeAlias = (
     | ModelDelay
 )
 EventVerb: TypeAlias = DropEvents | DuplicateEvents | DelayEvents
-ActVerb: TypeAlias = MassExpire | AdjustBalance | EndUserStreams | Ban | StepClock | SuspendClock
+HandVerb: TypeAlias = OrderByHand | CancelByHand | SaleByHand
+ActVerb: TypeAlias = (
+    MassExpire | AdjustBalance | EndUserStreams | Ban | StepClock | SuspendClock | HandVerb
+)
 StateVerb: TypeAlias = ReadLag | SetFilter | SetStatus | RevokeKey | SkewClock
 Verb: TypeAlias = WireVerb | EventVerb | ActVerb | StateVerb
 
@@ -241,6 +274,7 @@ VERBS: Mapping[str, type[Verb]] = {
         *(Reply, AcceptThen, Rewrite, ReadLag, Halt, MassExpire, SetFilter, SetStatus),
         *(AdjustBalance, DropEvents, DuplicateEvents, DelayEvents, EndUserStreams, RevokeKey),
         *(Ban, StepClock, SkewClock, SuspendClock, ModelReply, ModelDelay),
+        *(OrderByHand, CancelByHand, SaleByHand),
     )
 }
 TARGETED = (
@@ -249,7 +283,10 @@ TARGETED = (
 )
 EVENTS = (DropEvents, DuplicateEvents, DelayEvents)
 # These happen once and cannot be taken back, so they have no end.
-ONCE = (MassExpire, AdjustBalance, EndUserStreams, Ban, StepClock, SuspendClock)
+ONCE = (
+    *(MassExpire, AdjustBalance, EndUserStreams, Ban, StepClock, SuspendClock),
+    *(OrderByHand, CancelByHand, SaleByHand),
+)
 STATES = (ReadLag, SetFilter, SetStatus, RevokeKey, SkewClock)
 # What changes the exchange instead of its traffic.
 ACTS = ONCE + STATES
