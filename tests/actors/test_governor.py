@@ -20,8 +20,8 @@ from livespot.contracts.vocabulary import (
 from livespot.testing.governor_bench import House, a_signal
 
 
-def _command(action: OperatorAction, reason: str = "because") -> OperatorCommand:
-    return OperatorCommand(action=action, reason=reason, nonce="n1", at_ms=1)
+def _command(action: OperatorAction, reason: str = "because", nonce: str = "n1") -> OperatorCommand:
+    return OperatorCommand(action=action, reason=reason, nonce=nonce, at_ms=1)
 
 
 @asynccontextmanager
@@ -92,8 +92,8 @@ async def test_an_operators_pause_holds_until_a_resume_with_a_reason() -> None:
         await house.boot()
         house.control.commands.append(_command(OperatorAction.PAUSE))
         await house.until(SysMode.PAUSE)
-        house.control.commands.append(_command(OperatorAction.RESUME, reason=" "))
-        house.control.commands.append(_command(OperatorAction.RESUME, reason="looked at it"))
+        house.control.commands.append(_command(OperatorAction.RESUME, " ", "n2"))
+        house.control.commands.append(_command(OperatorAction.RESUME, "looked at it", "n3"))
         await house.until(SysMode.DEGRADE)
 
         outcomes = [e.draft.data["outcome"] for e in house.audit.of(EventType.OPERATOR_COMMAND)]
@@ -158,7 +158,7 @@ async def test_a_release_that_risk_cannot_take_is_refused_with_why(closed: bool)
         house.risk.offer(ReleaseWanted(command=wanted))
         if closed:
             house.risk.close()
-        house.control.commands += [wanted, _command(OperatorAction.PAUSE)]
+        house.control.commands += [wanted, _command(OperatorAction.PAUSE, nonce="n2")]
         await house.until(SysMode.PAUSE)
 
         entry, _ = house.audit.of(EventType.OPERATOR_COMMAND)

@@ -35,10 +35,10 @@ class _FlakyControl(Control):
 
     errors: list[Exception] = field(default_factory=list)
 
-    def take_commands(self, now_ms: int) -> list[OperatorCommand]:
+    def read_commands(self, now_ms: int) -> list[OperatorCommand]:
         if self.errors:
             raise self.errors.pop(0)
-        return super().take_commands(now_ms)
+        return super().read_commands(now_ms)
 
 
 class _FlakyAudit(RecordingAudit):
@@ -150,7 +150,7 @@ async def test_the_message_it_broke_over_is_not_lost() -> None:
         assert any(ReasonCode.DRIFT_LIMIT_EXCEEDED in entry.draft.reasons for entry in raised)
 
 
-async def test_a_command_whose_file_is_gone_is_carried_out_by_the_next_life() -> None:
+async def test_a_command_whose_outcome_was_not_recorded_is_carried_out_by_the_next_life() -> None:
     async with _supervised() as house:
         await house.boot()
         house.audit.errors[EventType.OPERATOR_COMMAND] = _Unexpected()

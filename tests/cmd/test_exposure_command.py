@@ -47,7 +47,7 @@ def _stored(var: Path, *rows: ManualExposureRow) -> None:
 def test_a_registration_waits_for_the_next_process(tmp_path: Path) -> None:
     opened = _run(tmp_path, "open", "solusdt", "buy", "12.50", "--reason", "long term")
     listed = _run(tmp_path, "list")
-    (command,) = _taking(tmp_path).take_commands(5)
+    (command,) = _taking(tmp_path).read_commands(5)
 
     assert opened.return_value == ExitCode.CLEAN
     assert "before its first entry" in opened.stdout
@@ -88,7 +88,7 @@ def test_a_registration_that_says_too_little_is_refused(
 def test_the_one_that_is_meant_is_closed_by_its_id(tmp_path: Path, which: str) -> None:
     _stored(tmp_path, _row(1), _row(2, "BTCUSDT"), _row(3, closed_ms=ledger_rows.NOW_MS + 9))
     result = _run(tmp_path, "close", which, "--reason", "sold it")
-    (command,) = _taking(tmp_path).take_commands(5)
+    (command,) = _taking(tmp_path).read_commands(5)
 
     assert result.return_value == ExitCode.CLEAN
     assert (command.action, command.exposure_id) == (OperatorAction.EXPOSURE_CLOSE, "exp_1")

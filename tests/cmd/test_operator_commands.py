@@ -46,10 +46,9 @@ def test_a_command_reaches_the_running_process_once(
     with RealDisk().lock(paths.lock, "run_one"):
         result = run(command, "--var", str(tmp_path), *arguments)
 
-    taken = taking.take_commands(5)
+    taken = taking.read_commands(5)
     assert result.return_value == ExitCode.CLEAN
     assert [(found.action, found.reason, found.at_ms) for found in taken] == [(action, reason, 5)]
-    assert not taking.take_commands(6)
     assert paths.control.stat().st_mode & 0o077 == 0
 
 
@@ -60,7 +59,7 @@ def test_a_release_carries_its_symbol_in_the_exchanges_spelling(tmp_path: Path) 
     with RealDisk().lock(paths.lock, "run_one"):
         result = run(release, "solusdt", "--reason", "looked", "--var", str(tmp_path))
 
-    (taken,) = taking.take_commands(5)
+    (taken,) = taking.read_commands(5)
     assert result.return_value == ExitCode.CLEAN
     assert "RELEASE SOLUSDT left for the running process" in result.stdout
     assert (taken.action, taken.symbol, taken.reason) == (
@@ -115,9 +114,10 @@ def _answering(paths: Paths, outcome: str) -> Iterator[None]:
 
     def serve() -> None:
         while not over.wait(0.02):
-            for command in taking.take_commands(5):
+            for command in taking.read_commands(5):
                 row = OperatorCommandRow(command=command, outcome=outcome)
                 anyio.run(panel_story.write, paths.database, row)
+                taking.remove(command.nonce)
 
     with RealDisk().lock(paths.lock, "run_one"):
         thread = threading.Thread(target=serve)
@@ -175,7 +175,7 @@ def test_a_halt_leaves_the_stop_file_with_its_reason(tmp_path: Path, running: bo
     assert taking.stop_file_present()
     assert paths.stop_file.read_text(encoding="utf-8") == "key leaked\n"
     assert paths.stop_file.stat().st_mode & 0o077 == 0
-    assert [(it.action, it.reason) for it in taking.take_commands(5)] == (
+    assert [(it.action, it.reason) for it in taking.read_commands(5)] == (
         [(OperatorAction.HALT, "key leaked")] if running else []
     )
     assert f"rm {paths.stop_file}" in result.stderr
@@ -209,7 +209,7 @@ def test_at_a_terminal_what_matters_is_asked_first(
             command, [*arguments, "--var", str(tmp_path)], input=typed, standalone_mode=False
         )
 
-    assert bool(taking.take_commands(5)) is done
+    assert bool(taking.read_commands(5)) is done
     assert taking.stop_file_present() is (done and command is halt)
     assert result.return_value == (ExitCode.CLEAN if done else ExitCode.PREFLIGHT)
     assert ("Nothing was done." in result.stderr) is not done

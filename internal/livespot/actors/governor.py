@@ -6,7 +6,6 @@ Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged`
 Owns: the mode chart and the send gate.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
@@ -16,6 +15,7 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from livespot.actors.alert_records import alert_entry
+from livespot.actors.letter_box import ControlFiles, LetterBox, Outcomes, too_late
 from livespot.actors.mail import GovernorInbox
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
@@ -61,16 +61,6 @@ _STAGES = {
 }
 
 
-class ControlFiles(Protocol):
-    """Commands the operator left as files, and the STOP file."""
-
-    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
-        """New commands, oldest first; each is given once and its file removed."""
-        ...
-
-    def stop_file_present(self) -> bool: ...
-
-
 class ModeReceiver(Protocol):
     """Anything that takes the mode: every actor's mailbox."""
 
@@ -105,12 +95,12 @@ class Memory:
 
     Signals are told once, when they change: a restarted governor that had to hear them all anew
     would stay in a mode without a cause, or leave one whose cause persists. `state` is None until
-    the first mode was entered; `commands` were taken from their files and not carried out yet.
+    the first mode was entered.
     """
 
     state: Weighing | None = None
     alerts: AlertLog = field(default_factory=AlertLog)
-    commands: deque[OperatorCommand] = field(default_factory=deque)
+    letters: LetterBox = field(default_factory=LetterBox)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +115,7 @@ class Governor:
     receivers: Sequence[ModeReceiver]
     risk: Sink[ReleaseWanted | ExposureWanted]
     control: ControlFiles
+    ledger: Outcomes
     cycles: Callable[[], int]
     announce: Callable[[Alert], None]
     leave: Callable[[ModeChanged], None]
@@ -181,11 +172,11 @@ class Governor:
 
     async def _poll(self, state: Weighing, alerts: AlertLog) -> Weighing:
         now = self.clock.now_ms()
-        commands = self.memory.commands
-        commands.extend(self.control.take_commands(now))
-        while commands:
-            state = await self._obey(state, commands[0], alerts)
-            commands.popleft()
+        letters = self.memory.letters
+        await letters.collect(self.control, self.ledger, now)
+        while letters.waiting:
+            state = await self._obey(state, letters.waiting[0], alerts)
+            letters.waiting.popleft()
         if self.control.stop_file_present():
             key = (SignalKind.OPERATOR, "STOP file")
             if key not in state.active:
@@ -210,26 +201,15 @@ class Governor:
                 assert_never(message)
 
     async def _obey(self, state: Weighing, command: OperatorCommand, alerts: AlertLog) -> Weighing:
-        outcome = "accepted"
         now = self.clock.now_ms()
-        match command.action:
-            case OperatorAction.PAUSE | OperatorAction.STOP | OperatorAction.HALT:
-                state = sysmode.absorb(state, _operator_signal(command, now))
-            case OperatorAction.RESUME:
-                state, outcome = _resume(state, command)
-            case OperatorAction.RELEASE:
-                outcome = await self._forward(ReleaseWanted(command=command))
-                if not outcome:
-                    return state
-            case OperatorAction.EXPOSURE_OPEN | OperatorAction.EXPOSURE_CLOSE:
-                outcome = await self._forward(ExposureWanted(command=command))
-                if not outcome:
-                    return state
-            case _:
-                assert_never(command.action)
-        await self._commit(
-            command_entry(command, outcome, stage=_STAGES[state.mode], now_ms=now),
-        )
+        state, outcome = await self._carried_out(state, command, now)
+        letters = self.memory.letters
+        if not outcome:
+            letters.handed_on.add(command.nonce)
+            return state
+        entry = command_entry(command, outcome, stage=_STAGES[state.mode], now_ms=now)
+        if await self._commit(entry):
+            letters.settle(command.nonce, self.control)
         if outcome != "accepted":
             await self._raise(
                 Alert(
@@ -242,6 +222,25 @@ class Governor:
                 alerts,
             )
         return state
+
+    async def _carried_out(
+        self, state: Weighing, command: OperatorCommand, now: int
+    ) -> tuple[Weighing, str]:
+        """The state after it and its outcome; no outcome yet where risk writes it."""
+        refused = too_late(command)
+        if refused:
+            return state, refused
+        match command.action:
+            case OperatorAction.PAUSE | OperatorAction.STOP | OperatorAction.HALT:
+                return sysmode.absorb(state, _operator_signal(command, now)), "accepted"
+            case OperatorAction.RESUME:
+                return _resume(state, command)
+            case OperatorAction.RELEASE:
+                return state, await self._forward(ReleaseWanted(command=command))
+            case OperatorAction.EXPOSURE_OPEN | OperatorAction.EXPOSURE_CLOSE:
+                return state, await self._forward(ExposureWanted(command=command))
+            case _:
+                assert_never(command.action)
 
     async def _forward(self, wanted: ReleaseWanted | ExposureWanted) -> str:
         """Hand it to risk, which audits its outcome; why not, when risk cannot take it."""

@@ -95,3 +95,7 @@ class LedgerReader(Protocol):
     async def open_exposures(self) -> tuple[ManualExposureRow, ...]:
         """Positions the operator took by hand and has not closed, oldest first."""
         ...
+
+    async def command_outcome(self, nonce: str) -> str | None:
+        """What became of an operator command; None while nobody has carried it out."""
+        ...

@@ -72,7 +72,7 @@ class OperatorCommand(Message, frozen=True):
     """What the operator asked through a control file; `nonce` is the file's name.
 
     `symbol` is set for RELEASE and the exposures, `side` and `qty` for EXPOSURE_OPEN, and
-    `exposure_id` for EXPOSURE_CLOSE.
+    `exposure_id` for EXPOSURE_CLOSE. `left_over`: it was left before this process started.
     """
 
     action: OperatorAction
@@ -83,6 +83,7 @@ class OperatorCommand(Message, frozen=True):
     side: Side | None = None
     qty: Decimal = Decimal(0)
     exposure_id: str = ""
+    left_over: bool = False
 
 
 class ReleaseWanted(Message, frozen=True):

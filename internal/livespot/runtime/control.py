@@ -1,6 +1,7 @@
 """Operator commands as files: written by the commands, taken by the governor."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,37 +63,46 @@ def leave_stop_file(path: Path, reason: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDirectory:
-    """The runtime's side: takes each command once."""
+    """The runtime's side. `since_ms` is the wall time at which this process took its lock."""
 
     directory: Path
     stop_file: Path
+    since_ms: int = 0
 
-    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
-        """Every command waiting, in the order of their names; each file is removed."""
+    def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        """Every command waiting, in the order of their names; the files stay."""
         if not self.directory.is_dir():
             return ()
-        commands: list[OperatorCommand] = []
-        for path in sorted(self.directory.glob("*.json")):
-            if not path.is_file():
-                continue
-            wanted = _read(path)
-            path.unlink(missing_ok=True)
-            commands.append(
-                OperatorCommand(
-                    action=wanted.action,
-                    reason=wanted.reason,
-                    nonce=path.stem,
-                    at_ms=now_ms,
-                    symbol=wanted.symbol,
-                    side=wanted.side,
-                    qty=wanted.qty,
-                    exposure_id=wanted.exposure_id,
-                )
-            )
-        return commands
+        return [
+            self._command(path, now_ms)
+            for path in sorted(self.directory.glob("*.json"))
+            if path.is_file()
+        ]
+
+    def remove(self, nonce: str) -> bool:
+        """Take one file away; False when the system refuses."""
+        try:
+            (self.directory / f"{nonce}.json").unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
     def stop_file_present(self) -> bool:
         return self.stop_file.exists()
+
+    def _command(self, path: Path, now_ms: int) -> OperatorCommand:
+        wanted = _read(path)
+        return OperatorCommand(
+            action=wanted.action,
+            reason=wanted.reason,
+            nonce=path.stem,
+            at_ms=now_ms,
+            symbol=wanted.symbol,
+            side=wanted.side,
+            qty=wanted.qty,
+            exposure_id=wanted.exposure_id,
+            left_over=_written_ms(path) < self.since_ms,
+        )
 
 
 def _read(path: Path) -> CommandFile:
@@ -103,3 +113,11 @@ def _read(path: Path) -> CommandFile:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         # A file we cannot read still shows that the operator wanted something.
         return CommandFile(action=OperatorAction.PAUSE, reason="unreadable control file")
+
+
+def _written_ms(path: Path) -> int:
+    """Wall time; a file that is gone by now counts as new, for the process before read it not."""
+    try:
+        return path.stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return sys.maxsize

@@ -195,7 +195,11 @@ async def _built(
                 ),
                 writer=writer,
                 ledger=ledger,
-                control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
+                control=ControlDirectory(
+                    directory=paths.control,
+                    stop_file=paths.stop_file,
+                    since_ms=RealDisk().modified_ms(paths.lock),
+                ),
                 host=Host(paths.database),
                 announce=announce,
                 watchdog=_watchdog(launch),

@@ -7,7 +7,8 @@ from decimal import Decimal
 from livespot.actors.ai_gate import AiGate
 from livespot.actors.audit import AuditWriter
 from livespot.actors.clock_keeper import ClockKeeper
-from livespot.actors.governor import ControlFiles, Governor, ModeReceiver
+from livespot.actors.governor import Governor, ModeReceiver
+from livespot.actors.letter_box import ControlFiles
 from livespot.actors.health import Health, HostFigures
 from livespot.actors.limits_keeper import LimitsKeeper
 from livespot.actors.mail import Marks, SymbolsLearned
@@ -70,6 +71,7 @@ def governor(
         receivers=receivers,
         risk=wires.risk,
         control=plan.control,
+        ledger=plan.ledger,
         cycles=lambda: house.cycles.count,
         announce=plan.announce,
         leave=leave,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.audit import AuditWriter
-from livespot.actors.governor import ControlFiles
+from livespot.actors.letter_box import ControlFiles
 from livespot.actors.health import HostFigures
 from livespot.actors.rest_age import RestAge
 from livespot.contracts.ports import Clock, Entropy

@@ -102,9 +102,13 @@ class QuietHost:
 class NoOperator:
     """Nobody types commands into a replay; its order ends it."""
 
-    def take_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+    def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
         del now_ms
         return ()
+
+    def remove(self, nonce: str) -> bool:
+        del nonce
+        return True
 
     def stop_file_present(self) -> bool:
         return False

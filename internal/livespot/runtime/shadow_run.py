@@ -219,7 +219,11 @@ async def _built(
             venue=link_public(settings, clock=clock, http=http, sockets=WebsocketsTransport(clock)),
             writer=writer,
             ledger=kept[0],
-            control=ControlDirectory(directory=paths.control, stop_file=paths.stop_file),
+            control=ControlDirectory(
+                directory=paths.control,
+                stop_file=paths.stop_file,
+                since_ms=RealDisk().modified_ms(paths.lock),
+            ),
             host=Host(paths.database),
             announce=console.announce,
         )

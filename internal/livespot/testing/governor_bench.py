@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from livespot.actors.governor import Governor
+from livespot.actors.letter_box import ControlFiles
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.settings import HealthSettings
@@ -43,12 +44,30 @@ class Control:
     commands: list[OperatorCommand] = field(default_factory=list)
     stop: bool = False
 
-    def take_commands(self, now_ms: int) -> list[OperatorCommand]:
-        taken, self.commands = self.commands, []
-        return taken
+    def read_commands(self, now_ms: int) -> list[OperatorCommand]:
+        del now_ms
+        return list(self.commands)
+
+    def remove(self, nonce: str) -> bool:
+        self.commands = [command for command in self.commands if command.nonce != nonce]
+        return True
 
     def stop_file_present(self) -> bool:
         return self.stop
+
+
+@dataclass
+class Outcomes:
+    """What the audit says of commands; `error` is raised once instead."""
+
+    by_nonce: dict[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+
+    async def command_outcome(self, nonce: str) -> str | None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return self.by_nonce.get(nonce)
 
 
 @dataclass(kw_only=True)
@@ -63,6 +82,9 @@ class House:
     audit: RecordingAudit = field(default_factory=RecordingAudit)
     gate: SendGate = field(default_factory=SendGate)
     control: Control = field(default_factory=Control)
+    files: ControlFiles | None = None
+    """Instead of `control`, where real ones matter."""
+    outcomes: Outcomes = field(default_factory=Outcomes)
     announced: list[Alert] = field(default_factory=list)
     left: list[ModeChanged] = field(default_factory=list)
 
@@ -78,7 +100,8 @@ class House:
             inbox=self.inbox,
             receivers=[self.heard],
             risk=self.risk,
-            control=self.control,
+            control=self.files or self.control,
+            ledger=self.outcomes,
             cycles=cycles,
             announce=self.announced.append,
             leave=self.left.append,
