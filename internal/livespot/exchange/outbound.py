@@ -19,29 +19,39 @@ class Outbound:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.lost = anyio.Event()
-        self._sender, self.frames = anyio.create_memory_object_stream[str](size)
+        self._size = size
+        self._texts: list[str] = []
+        self._wanted: anyio.Event | None = None
 
     def push(self, text: str) -> bool:
         """Queue a frame without waiting; false when the client is lost."""
         if self.lost.is_set():
             return False
-        try:
-            self._sender.send_nowait(text)
-        except anyio.WouldBlock:
+        if len(self._texts) >= self._size:
             self.lost.set()
             return False
+        self._texts.append(text)
+        if self._wanted is not None:
+            self._wanted.set()
         return True
+
+    async def take(self) -> list[str]:
+        """Everything that is queued, once something is; one task may wait for it."""
+        while not self._texts:
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+            self._wanted = None
+        return self.waiting()
 
     def waiting(self) -> list[str]:
         """Take everything that is queued."""
-        count = self.frames.statistics().current_buffer_used
-        return [self.frames.receive_nowait() for _ in range(count)]
+        texts, self._texts = self._texts, []
+        return texts
 
     def close(self) -> None:
         """Nothing more will be sent."""
         self.lost.set()
-        self._sender.close()
-        self.frames.close()
+        self._texts.clear()
 
 
 class OpenSockets:

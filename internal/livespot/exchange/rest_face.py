@@ -58,19 +58,19 @@ class RestFace:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        if request.url.path == "/" and request.method in ("GET", "HEAD"):
+        request, path = Request(scope, receive), str(scope["path"])
+        if path == "/" and request.method in ("GET", "HEAD"):
             await home(self._core, request)(scope, receive, send)
             return
         arrival = self._log.arrive()
         conn = f"{request.client.host}:{request.client.port}" if request.client else ""
-        what = (request.method, request.url.path)
+        what = (request.method, path)
         try:
             body = await request.body() if request.method != "GET" else b""
         except ClientDisconnect:
             arrival.answered(conn, what, {}, "gone", delivered=False)
             return
-        if request.url.path in _BARS:
+        if path in _BARS:
             await self._work_ahead(scope["query_string"])
         asked = _Asked(
             request=request,
@@ -94,7 +94,7 @@ class RestFace:
         await work_ahead(Call(core=self._core, params=params, now_ms=now_ms))
 
     def _answer(self, asked: _Asked) -> _Answer:
-        path = asked.request.url.path
+        path = str(asked.request.scope["path"])
         endpoint = ENDPOINTS.get((asked.request.method, path))
         try:
             meter = self._core.meters.of(asked.host)

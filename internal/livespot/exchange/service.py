@@ -11,19 +11,17 @@ import msgspec
 import uvicorn
 from anyio.abc import TaskStatus
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.ports import Clock
 from livespot.exchange.core import ExchangeCore, open_exchange
 from livespot.exchange.data_sets import DataOrder, live_from, open_market
+from livespot.exchange.faces import Faces
 from livespot.exchange.faults.control import Control
 from livespot.exchange.faults.wire import FaultWire
 from livespot.exchange.journal import LifeRow
-from livespot.exchange.model_gate import SCRIPT, ModelGate
+from livespot.exchange.model_gate import ModelGate
 from livespot.exchange.pump import MarketPump
 from livespot.exchange.request_log import RequestLog
 from livespot.exchange.rest_face import RestFace
@@ -182,26 +180,12 @@ def _server(core: ExchangeCore, app: ASGIApp) -> uvicorn.Server:
 def application(core: ExchangeCore) -> ASGIApp:
     """All faces of one exchange, for any server to serve."""
     log = RequestLog(core.journal, core.clock)
-    streams = StreamFace(core)
-    ws_api = WsApiFace(core, log)
-    gate = ModelGate(core.clock, core.settings.gate_answers)
-
-    async def complete(request: Request) -> Response:
-        arrival = log.arrive()
-        status, body = await gate.answer(await request.body(), request.scope.get(SCRIPT))
-        what = (request.method, request.url.path)
-        arrival.answered("model", what, {}, str(status), delivered=True)
-        return Response(body, status, media_type="application/json")
-
-    faces = Starlette(
-        routes=[
-            WebSocketRoute("/ws", streams.serve),
-            WebSocketRoute("/ws/{streams:path}", streams.serve),
-            WebSocketRoute("/stream", streams.serve),
-            WebSocketRoute("/ws-api/v3", ws_api.serve),
-            Route("/model/v1/chat/completions", complete, methods=["POST"]),
-            Route("/{path:path}", RestFace(core, log)),
-        ]
+    faces = Faces(
+        streams=StreamFace(core).serve,
+        ws_api=WsApiFace(core, log).serve,
+        rest=RestFace(core, log),
+        model=ModelGate(core.clock, core.settings.gate_answers),
+        log=log,
     )
     return faces if core.faults is None else FaultWire(faces, core.faults, log)
 

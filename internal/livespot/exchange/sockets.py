@@ -39,8 +39,8 @@ async def _read(websocket: WebSocket, on_text: Callable[[str], None]) -> None:
 
 async def _write(websocket: WebSocket, outbound: Outbound) -> None:
     try:
-        async for text in outbound.frames:
-            await send_all(websocket, (text, *outbound.waiting()))
+        while True:
+            await send_all(websocket, await outbound.take())
     except WebSocketDisconnect:
         outbound.lost.set()
 

@@ -5,7 +5,7 @@ One write per frame, each through the framework, costs more than everything befo
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn._types import ASGISendEvent
@@ -15,9 +15,25 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
 
-_EXTENSION = "livespot.wire"
+WIRE = "livespot.wire"
 _REFUSAL = "websocket.http.response.body"
 _ABNORMAL = 1006
+
+
+class FrameWire(Protocol):
+    """What a server may leave in the extensions of a scope, under `WIRE`.
+
+    With `batches`, frames go out by `send_texts`, past the application's own chain.
+    """
+
+    on_control: Callable[[], object] | None
+
+    @property
+    def batches(self) -> bool: ...
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send each text as a frame. Raises `WebSocketDisconnect` when the client has gone."""
+        ...
 
 
 class WireProtocol(WebSocketsSansIOProtocol):
@@ -34,7 +50,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions = cast(dict[str, object], self.scope["extensions"])
-            extensions[_EXTENSION] = self
+            extensions[WIRE] = self
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; an unreadable request is answered, where uvicorn would say nothing."""
@@ -104,7 +120,6 @@ async def send_all(websocket: WebSocket, texts: Sequence[str]) -> None:
         await websocket.send_text(text)
 
 
-def wire_of(websocket: WebSocket) -> WireProtocol | None:
-    """The connection behind a WebSocket; None when something else than `WireProtocol` serves it."""
-    wire = websocket.scope.get("extensions", {}).get(_EXTENSION)
-    return wire if isinstance(wire, WireProtocol) else None
+def wire_of(websocket: WebSocket) -> FrameWire | None:
+    """The connection behind a WebSocket; None when whatever serves it left none in the scope."""
+    return cast("FrameWire | None", websocket.scope.get("extensions", {}).get(WIRE))

@@ -191,7 +191,8 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
         opened(settings, clock, order.source) as (core, pump, _),
     ):
         latency = Latency(SeededEntropy(order.seed + 1))
-        wire = Wire(application(core), loop, clock, latency)
+        # A fault looks at single frames.
+        wire = Wire(application(core), loop, clock, latency, batches=core.faults is None)
         around = Surroundings(
             paths=paths,
             loaded=only_if(on_exchange(order.loaded, _ADDRESS), proven=order.swap_proven),

@@ -1,6 +1,6 @@
 """The network seam in process: HTTP and WebSockets straight into an ASGI application."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -8,15 +8,18 @@ from urllib.parse import unquote, urlsplit
 import anyio
 from anyio.abc import TaskStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from livespot.contracts.errors import NotSent, Throttled, Unreachable
 from livespot.contracts.ports import Clock
 from livespot.contracts.transport import HttpAnswer, Socket
+from livespot.exchange.stream_socket import WIRE
 from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
 from livespot.runtime.replay_pipe import Latency, Pipe
 
 _OPEN_SECONDS = 10
 _GOING_AWAY = 1001
+_ABNORMAL = 1006
 _DEFAULT_RETRY_MS = {403: 60_000, 418: 120_000, 429: 60_000}
 _SECOND_NS = 1000 * NS_PER_MS
 
@@ -25,11 +28,21 @@ class Wire:
     """Everything between the runtime's transports and the exchange's faces.
 
     The application runs in the task that calls `run`, so a killed client leaves it untouched. It is
-    an `HttpTransport` and a `SocketTransport`.
+    an `HttpTransport` and a `SocketTransport`. With `batches`, frames to the client do not pass
+    the application's chain, so nothing in it can look at them.
     """
 
-    def __init__(self, app: ASGIApp, loop: VirtualLoop, clock: Clock, latency: Latency) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        loop: VirtualLoop,
+        clock: Clock,
+        latency: Latency,
+        *,
+        batches: bool = False,
+    ) -> None:
         self._app = app
+        self._batches = batches
         self._loop = loop
         self._clock = clock
         self._latency = latency
@@ -101,6 +114,8 @@ class Wire:
     @asynccontextmanager
     async def _connect(self, url: str) -> AsyncIterator[Socket]:
         line = _Line(_scope("websocket", url, {}), self._loop, self._latency)
+        if self._batches:
+            line.scope["extensions"][WIRE] = line
         self._start(line, self._serve_line)
         try:
             await self._await_answer(line, url)
@@ -196,8 +211,12 @@ class _Call:
 class _Line:
     """One WebSocket, as the ASGI application sees it."""
 
+    batches = True
+
     def __init__(self, scope: Scope, loop: VirtualLoop, latency: Latency) -> None:
         self.scope = scope
+        # Nobody pings here.
+        self.on_control: Callable[[], object] | None = None
         self.answered = anyio.Event()
         self.up: Pipe[str] = Pipe(loop, latency)
         self.down: Pipe[bytes] = Pipe(loop, latency)
@@ -251,6 +270,14 @@ class _Line:
                 self.down.close()
             case _:
                 self.answered.set()
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send frames. Raises `WebSocketDisconnect` when the client has gone."""
+        try:
+            for text in texts:
+                await self.down.put(text.encode())
+        except Unreachable as error:
+            raise WebSocketDisconnect(_ABNORMAL) from error
 
     async def _send_frame(self, message: Message) -> None:
         text = message.get("text")

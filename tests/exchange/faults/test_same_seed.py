@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from click.testing import CliRunner
-from starlette.applications import Starlette
 
+from livespot.exchange.faces import Faces
 from livespot.exchange.faults.loader import plan_of
 from livespot.exchange.journal import LifeRow, ModeRow, read_journal
 from livespot.exchange.service import application, opened
@@ -184,7 +184,7 @@ def test_without_plan_and_control_port_nothing_stands_in_the_way() -> None:
     with opened(ExchangeSettings(symbols=SOL), clock) as (core, _, _):
         assert core.faults is None
         assert core.clock is clock
-        assert isinstance(application(core), Starlette)
+        assert isinstance(application(core), Faces)
 
 
 def test_a_plan_alone_decides_what_a_process_writes(tmp_path: Path) -> None:
