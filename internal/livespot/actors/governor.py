@@ -17,6 +17,15 @@ from anyio.abc import TaskStatus
 from livespot.actors.alert_records import alert_entry
 from livespot.actors.letter_box import ControlFiles, LetterBox, Outcomes, too_late
 from livespot.actors.mail import GovernorInbox
+from livespot.actors.mode_alerts import (
+    AlertLog,
+    Episodes,
+    mode_alert,
+    reason_alert,
+    unreached_alert,
+    unrecorded_alert,
+    unwritable_alert,
+)
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
@@ -27,7 +36,6 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.records import SysModeRow
 from livespot.contracts.settings import HealthSettings
 from livespot.contracts.system import (
-    ActiveReason,
     Alert,
     ExposureWanted,
     HealthSignal,
@@ -52,7 +60,6 @@ from livespot.runtime.send_gate import SendGate
 _POLL_SECONDS = 0.25
 _BROADCAST_SECONDS = 1.0
 _FORWARD_SECONDS = 1.0
-_ALERT_WINDOW_MS = 60_000
 _STAGES = {
     SysMode.NORMAL: Stage.STATE_UPDATE,
     SysMode.DEGRADE: Stage.DEGRADE,
@@ -69,26 +76,6 @@ class ModeReceiver(Protocol):
     async def send(self, message: ModeChanged) -> None: ...
 
 
-class AlertLog:
-    """Counts repeats, so that one condition alerts once per minute, not once per tick."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
-
-    def is_news(self, alert: Alert, now_ms: int) -> bool:
-        """Whether it should be heard: it has not come inside its window yet."""
-        return self._window(alert, now_ms)[1] == 0
-
-    def note(self, alert: Alert, now_ms: int) -> None:
-        """It has been said, or counts as repeated."""
-        first_ms, count = self._window(alert, now_ms)
-        self._seen[alert.code, alert.symbol] = (first_ms, count + 1)
-
-    def _window(self, alert: Alert, now_ms: int) -> tuple[int, int]:
-        first_ms, count = self._seen.get((alert.code, alert.symbol), (now_ms, 0))
-        return (first_ms, count) if now_ms - first_ms <= _ALERT_WINDOW_MS else (now_ms, 0)
-
-
 @dataclass(slots=True)
 class Memory:
     """What one life of the governor leaves to the next in the same process.
@@ -100,6 +87,7 @@ class Memory:
 
     state: Weighing | None = None
     alerts: AlertLog = field(default_factory=AlertLog)
+    episodes: Episodes = field(default_factory=Episodes)
     letters: LetterBox = field(default_factory=LetterBox)
 
 
@@ -138,6 +126,8 @@ class Governor:
             while True:
                 while message is not None:
                     memory.state = state = await self._take(state, message, memory.alerts)
+                    # One by one: a PAUSE that is over by now is on record all the same, and holds.
+                    memory.state = state = await self._weigh(chart, state, memory.alerts)
                     message = self.inbox.receive_nowait()
                 memory.state = state = await self._weigh(chart, state, memory.alerts)
                 self.beat()
@@ -266,6 +256,7 @@ class Governor:
                 stable_window_ms=self.settings.degrade_exit_stable_window_ms,
             )
         if target is state.mode:
+            await self._tell_news(state)
             return state
         tightening = sysmode.STRICTNESS[target] > sysmode.STRICTNESS[state.mode]
         if tightening:
@@ -287,17 +278,10 @@ class Governor:
         """Audit the move, open the gate when it loosens, tell everybody; False if not durable."""
         now = self.clock.now_ms()
         active = sysmode.ordered_reasons(state.active.values())
-        codes = (sysmode.ENTER_CODES[mode], *dict.fromkeys(reason.code for reason in active))
+        alert = mode_alert(previous, mode, active, now)
+        codes = (alert.code, *alert.reasons)
         change = ModeChanged(mode=mode, previous=previous, reasons=codes, active=active, at_ms=now)
         rows = [msgspec.structs.asdict(reason) for reason in active]
-        severity = _severity(previous, mode, active)
-        alert = Alert(
-            severity=severity,
-            code=sysmode.ENTER_CODES[mode],
-            reasons=codes[1:],
-            text=_mode_text(previous, mode, active),
-            at_ms=now,
-        )
         tightening = sysmode.STRICTNESS[mode] > sysmode.STRICTNESS[previous]
         if tightening:
             # A database that is held up must not keep the console from saying so.
@@ -325,12 +309,13 @@ class Governor:
             alert_entry(alert, _STAGES[mode], count=1),
         )
         alerts.note(alert, self.clock.monotonic_ms())
+        self.memory.episodes.note(active, self.clock.monotonic_ms())
         if not tightening:
             self.announce(alert)
         if not durable and sysmode.STRICTNESS[mode] < sysmode.STRICTNESS[previous]:
             return False
         self.memory.state = state
-        self.gate.set(mode)
+        self.gate.set(self._no_looser(mode, state))
         await self._broadcast(change)
         return durable
 
@@ -339,7 +324,7 @@ class Governor:
             with self.clock.move_on_after(_BROADCAST_SECONDS) as scope:
                 await receiver.send(change)
             if scope.cancelled_caught:
-                self.announce(_unreached(receiver.name, change.at_ms))
+                self.announce(unreached_alert(receiver.name, change.at_ms))
         if change.mode is SysMode.EXIT:
             self.leave(change)
 
@@ -354,39 +339,60 @@ class Governor:
         alerts.note(stamped, now)
 
     async def _commit(self, *entries: AuditEntry) -> bool:
-        try:
-            await self.audit.commit(*entries)
-        except AuditUnwritable as error:
-            self.announce(
-                Alert(
-                    severity=Severity.CRIT,
-                    code=ReasonCode.AUDIT_WRITE_FAILED,
-                    reasons=(),
-                    text=f"the audit cannot be written: {error}",
-                    at_ms=self.clock.now_ms(),
-                )
-            )
-            self.gate.set(SysMode.PAUSE)
-            return False
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._guard)
+            try:
+                await self.audit.commit(*entries)
+            except AuditUnwritable as error:
+                self.announce(unwritable_alert(error, self.clock.now_ms()))
+                self.gate.set(SysMode.PAUSE)
+                return False
+            finally:
+                beside.cancel_scope.cancel()
         return True
 
+    async def _guard(self) -> None:
+        """While a commit is held up: what arrives is left waiting, yet tightens the gate at once.
 
-_SEVERITIES = {
-    SysMode.NORMAL: Severity.INFO,
-    SysMode.DEGRADE: Severity.WARN,
-    SysMode.PAUSE: Severity.CRIT,
-    SysMode.EXIT: Severity.WARN,
-}
+        Nobody else is told of it before it is on record, but the operator hears of it.
+        """
+        while True:
+            await self.clock.sleep(_POLL_SECONDS)
+            self.beat()
+            state = self._with_waiting(self.memory.state)
+            demanded = sysmode.demanded(state.active.values())
+            held = self.gate.mode
+            if sysmode.STRICTNESS[demanded] > sysmode.STRICTNESS[held]:
+                self.gate.set(demanded)
+                active = sysmode.ordered_reasons(state.active.values())
+                self.announce(unrecorded_alert(demanded, held, active, self.clock.now_ms()))
 
+    def _with_waiting(self, state: Weighing | None) -> Weighing:
+        """The state as it will be once the signals that wait have been taken."""
+        state = state or Weighing(mode=self.start_mode)
+        for message in self.inbox.waiting():
+            if isinstance(message, HealthSignal):
+                state = sysmode.absorb(state, message)
+        return state
 
-def _severity(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> Severity:
-    """Beginning as every run begins, and ending because somebody asked, is no cause for alarm."""
-    if mode is previous is SysMode.DEGRADE:
-        return Severity.INFO
-    asked = all(r.kind is SignalKind.OPERATOR for r in active if r.level is SignalLevel.EXIT)
-    if mode is SysMode.EXIT and previous is SysMode.NORMAL and asked:
-        return Severity.INFO
-    return _SEVERITIES[mode]
+    def _no_looser(self, mode: SysMode, state: Weighing) -> SysMode:
+        """`mode`, unless what waits to be weighed is stricter: then the gate is not opened."""
+        waiting = sysmode.demanded(self._with_waiting(state).active.values())
+        return max(mode, waiting, key=sysmode.STRICTNESS.__getitem__)
+
+    async def _tell_news(self, state: Weighing) -> None:
+        """Put on record, then say, what holds a mode beside the reasons it was entered for."""
+        now = self.clock.monotonic_ms()
+        episodes = self.memory.episodes
+        active = state.active.values()
+        for reason in sysmode.ordered_reasons(episodes.news(active, now)):
+            alert = reason_alert(
+                reason, state.mode, booting=state.booting, at_ms=self.clock.now_ms()
+            )
+            await self._commit(alert_entry(alert, _STAGES[state.mode], count=1))
+            self.announce(alert)
+            self.memory.alerts.note(alert, now)
+        episodes.note(active, now)
 
 
 def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
@@ -453,24 +459,3 @@ def _resume(state: Weighing, command: OperatorCommand) -> tuple[Weighing, str]:
     if blockers:
         return state, f"refused: {', '.join(dict.fromkeys(blockers))} still hold PAUSE"
     return sysmode.resumed(state), "accepted"
-
-
-def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> str:
-    move = f"{previous} -> {mode}" if previous is not mode else f"starting in {mode}"
-    if not active:
-        return f"{move}: nothing is wrong any more" if mode is SysMode.NORMAL else move
-    first = active[0]
-    measured = f" ({first.value} {first.unit}, limit {first.threshold})" if first.unit else ""
-    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
-    detail = f": {first.detail}" if first.detail else ""
-    return f"{move} because of {first.code}{measured}{detail}{more}"
-
-
-def _unreached(name: str, now_ms: int) -> Alert:
-    return Alert(
-        severity=Severity.CRIT,
-        code=ReasonCode.ACTOR_FAILED,
-        reasons=(),
-        text=f"{name} did not take the mode change in time; the send gate holds it anyway",
-        at_ms=now_ms,
-    )

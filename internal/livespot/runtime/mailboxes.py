@@ -139,6 +139,10 @@ class Mailbox(Generic[T]):
             dropped=self._dropped,
         )
 
+    def waiting(self) -> list[T]:
+        """What is inside, oldest first; it stays there."""
+        return [message for _, message in self._items]
+
     def _append(self, message: T) -> None:
         if self._closed:
             raise MailboxClosed(f"mailbox {self.name!r} is closed")

@@ -91,20 +91,39 @@ def test_a_condition_that_nobody_announced_in_time_is_found(
     assert conditions_are_announced(with_facts(silent, alerts=late)).violated
 
 
-def test_a_condition_while_the_mode_is_as_strict_already_is_not_looked_at(
-    witness: Witness,
-) -> None:
-    paused = ModeFact(
+def _in_mode(witness: Witness, mode: str, reasons: tuple[str, ...] = ()) -> ModeFact:
+    return ModeFact(
         id=1,
         run_id=witness.facts.run_id,
-        mode="PAUSE",
+        mode=mode,
         previous="NORMAL",
-        reasons=(),
+        reasons=reasons,
         at_ms=witness.plan.start_ms,
     )
-    silent = with_row(witness, answered(witness, "418 -1003"))
 
-    assert conditions_are_announced(with_facts(silent, modes=(paused,))).looked_at == 0
+
+def test_a_condition_that_arises_while_the_mode_is_as_strict_already_must_be_said(
+    witness: Witness,
+) -> None:
+    silent = with_row(witness, answered(witness, "418 -1003"))
+    paused = with_facts(silent, modes=(_in_mode(witness, "PAUSE"),))
+    leaving = with_facts(silent, modes=(_in_mode(witness, "EXIT"),))
+
+    assert conditions_are_announced(paused).violated
+    assert conditions_are_announced(leaving).looked_at == 0
+
+
+def test_a_mode_entered_for_the_condition_long_before_does_not_announce_it_anew(
+    witness: Witness,
+) -> None:
+    told = answered(witness, "401 -2015")
+    silent = with_row(witness, told)
+    paused = _in_mode(witness, "PAUSE", ("ENTER_PAUSE", "API_KEY_REJECTED"))
+    earlier = changed(paused, at_ms=told.t_reply - 70_000)
+    lately = changed(paused, at_ms=told.t_reply - 50_000)
+
+    assert conditions_are_announced(with_facts(silent, modes=(earlier,))).violated
+    assert conditions_are_announced(with_facts(silent, modes=(lately,))).proven
 
 
 @pytest.mark.parametrize("form", list(encodings(_SECRET)))

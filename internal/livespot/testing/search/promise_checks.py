@@ -8,13 +8,15 @@ from livespot.testing.search.witness import Witness
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
 # From an answer's arrival to the durable word of it: two ticks of whoever watches, and a commit.
 _SAID_WITHIN_MS = 3000
-# One condition is told once a minute.
+# What returns within a minute of its end is not told again.
 _TOLD_ONCE_MS = 60_000
-# By the beginning of an outcome: the codes that say so, and the modes that it changes.
+# Answers this far apart at most state one condition: it may last a minute by itself.
+_ONE_CONDITION_MS = 120_000
+# By the beginning of an outcome: the codes that say so.
 _CONDITIONS = {
-    "418": (("RATE_LIMIT_418",), ("NORMAL", "DEGRADE")),
-    "429": (("RATE_LIMIT_429", "RATE_LIMIT_418"), ("NORMAL",)),
-    "401 -2015": (("API_KEY_REJECTED",), ("NORMAL", "DEGRADE")),
+    "418": ("RATE_LIMIT_418",),
+    "429": ("RATE_LIMIT_429", "RATE_LIMIT_418"),
+    "401 -2015": ("API_KEY_REJECTED",),
 }
 
 
@@ -58,19 +60,34 @@ def moves_and_alerts_are_one(witness: Witness) -> Finding:
 def conditions_are_announced(witness: Witness) -> Finding:
     """I20c: what the exchange told the process of bans, limits and its key was said in time.
 
-    Looked at where it changes the mode: what comes while the mode is as strict already is told
-    with the next change.
+    In every mode but EXIT, however strict it was already, and by each life anew.
     """
     problems, looked_at = [], 0
-    for told_ms, (codes, changes) in _told(witness):
+    began: dict[tuple[int, tuple[str, ...]], tuple[int, int]] = {}
+    for told_ms, codes in sorted(_told(witness)):
         due_ms = told_ms + _SAID_WITHIN_MS
-        lived = any(life.born_ms <= told_ms and due_ms < life.over_ms for life in witness.lives)
-        if not lived or _mode_at(witness, told_ms) not in changes:
+        life = _life_at(witness, told_ms)
+        if life is None or witness.lives[life].over_ms <= due_ms:
             continue
+        if _mode_at(witness, told_ms) in ("", "EXIT"):
+            continue
+        first_ms, last_ms = began.get((life, codes), (told_ms, told_ms))
+        if told_ms - last_ms > _ONE_CONDITION_MS:
+            first_ms = told_ms
+        began[life, codes] = (first_ms, told_ms)
         looked_at += 1
-        if not _said(witness, codes, told_ms - _TOLD_ONCE_MS, due_ms):
+        since_ms = max(first_ms - _TOLD_ONCE_MS, witness.lives[life].born_ms)
+        if not _said(witness, codes, since_ms, due_ms):
             problems.append(f"nobody said {codes[0]} within {_SAID_WITHIN_MS} ms of {told_ms}")
     return judged("I20c", "Conditions are announced in time", looked_at, problems)
+
+
+def _life_at(witness: Witness, at_ms: int) -> int | None:
+    """The number of the life that was on at that time."""
+    for number, life in enumerate(witness.lives):
+        if life.born_ms <= at_ms < life.over_ms:
+            return number
+    return None
 
 
 def _mode_at(witness: Witness, at_ms: int) -> str:
@@ -78,20 +95,20 @@ def _mode_at(witness: Witness, at_ms: int) -> str:
     return modes[-1] if modes else ""
 
 
-def _told(witness: Witness) -> Iterator[tuple[int, tuple[tuple[str, ...], tuple[str, ...]]]]:
-    """Market time of each answer that states a condition, with what must follow from it."""
+def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Market time of each answer that states a condition, with the codes that must follow."""
     for place, row in witness.requests():
         if row.delivered and row.conn != "model":
-            for outcome, follows in _CONDITIONS.items():
+            for outcome, codes in _CONDITIONS.items():
                 if row.outcome.startswith(outcome):
-                    yield witness.at(place, row.t_reply), follows
+                    yield witness.at(place, row.t_reply), codes
 
 
 def _said(witness: Witness, codes: tuple[str, ...], from_ms: int, until_ms: int) -> bool:
     alerts = (a for a in witness.facts.alerts if from_ms <= a.at_ms <= until_ms)
     if any(alert.code in codes for alert in alerts):
         return True
-    modes = (m for m in witness.facts.modes if m.at_ms <= until_ms)
+    modes = (m for m in witness.facts.modes if from_ms <= m.at_ms <= until_ms)
     return any(set(codes) & set(mode.reasons) for mode in modes)
 
 

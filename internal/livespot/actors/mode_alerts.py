@@ -1,0 +1,162 @@
+"""What is said of a mode and of the reasons that hold it: the alerts' words, and what is news."""
+
+from collections.abc import Iterable, Sequence
+
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.system import ActiveReason, Alert
+from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
+from livespot.rules import sysmode
+
+_WINDOW_MS = 60_000
+_SEVERITIES = {
+    SysMode.NORMAL: Severity.INFO,
+    SysMode.DEGRADE: Severity.WARN,
+    SysMode.PAUSE: Severity.CRIT,
+    SysMode.EXIT: Severity.WARN,
+}
+
+
+class AlertLog:
+    """Counts repeats, so that one condition alerts once per minute, not once per tick."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
+
+    def is_news(self, alert: Alert, now_ms: int) -> bool:
+        """Whether it should be heard: it has not come inside its window yet."""
+        return self._window(alert, now_ms)[1] == 0
+
+    def note(self, alert: Alert, now_ms: int) -> None:
+        """It has been said, or counts as repeated."""
+        first_ms, count = self._window(alert, now_ms)
+        self._seen[alert.code, alert.symbol] = (first_ms, count + 1)
+
+    def _window(self, alert: Alert, now_ms: int) -> tuple[int, int]:
+        first_ms, count = self._seen.get((alert.code, alert.symbol), (now_ms, 0))
+        return (first_ms, count) if now_ms - first_ms <= _WINDOW_MS else (now_ms, 0)
+
+
+class Episodes:
+    """Which reasons have been said. Each is said once in its episode.
+
+    The episode of a source lasts as long as the source complains, and a minute longer: a complaint
+    that returns within the minute is the same one. A code that its source has not carried within
+    the episode is news.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[SignalKind, str], tuple[int, frozenset[ReasonCode]]] = {}
+
+    def news(self, active: Iterable[ActiveReason], now_ms: int) -> list[ActiveReason]:
+        """Those that nobody has been told of."""
+        return [reason for reason in active if reason.code not in self._codes(reason, now_ms)]
+
+    def note(self, active: Iterable[ActiveReason], now_ms: int) -> None:
+        """All of these have been said and hold at this moment."""
+        for reason in active:
+            codes = self._codes(reason, now_ms)
+            if reason.code not in codes:
+                codes = codes | {reason.code}
+            self._said[reason.kind, reason.source] = (now_ms, codes)
+        if len(self._said) > _MANY:
+            self._forget(now_ms)
+
+    def _codes(self, reason: ActiveReason, now_ms: int) -> frozenset[ReasonCode]:
+        last_ms, codes = self._said.get((reason.kind, reason.source), (now_ms, frozenset()))
+        return codes if now_ms - last_ms <= _WINDOW_MS else frozenset()
+
+    def _forget(self, now_ms: int) -> None:
+        said = self._said.items()
+        self._said = {key: it for key, it in said if now_ms - it[0] <= _WINDOW_MS}
+
+
+# Sources are symbols, orders and actors: old orders' episodes are dropped beyond so many.
+_MANY = 64
+
+
+def severity_of(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> Severity:
+    """Beginning as every run begins, and ending because somebody asked, is no cause for alarm."""
+    if mode is previous is SysMode.DEGRADE:
+        return Severity.INFO
+    asked = all(r.kind is SignalKind.OPERATOR for r in active if r.level is SignalLevel.EXIT)
+    if mode is SysMode.EXIT and previous is SysMode.NORMAL and asked:
+        return Severity.INFO
+    return _SEVERITIES[mode]
+
+
+def mode_alert(
+    previous: SysMode, mode: SysMode, active: Sequence[ActiveReason], at_ms: int
+) -> Alert:
+    """A change of mode with its causes, the most important of `active` first."""
+    return Alert(
+        severity=severity_of(previous, mode, active),
+        code=sysmode.ENTER_CODES[mode],
+        reasons=tuple(dict.fromkeys(reason.code for reason in active)),
+        text=_mode_text(previous, mode, active),
+        at_ms=at_ms,
+    )
+
+
+def reason_alert(reason: ActiveReason, mode: SysMode, *, booting: bool, at_ms: int) -> Alert:
+    """A reason that arose in a mode that is as strict already."""
+    severity = _SEVERITIES[sysmode.demanded((reason,))]
+    if booting and severity is Severity.WARN:
+        # What a start has not got to yet is no complaint.
+        severity = Severity.INFO
+    return Alert(
+        severity=severity,
+        code=reason.code,
+        reasons=(),
+        text=f"in {mode} there is now also {_told(reason)}",
+        at_ms=at_ms,
+    )
+
+
+def unrecorded_alert(
+    mode: SysMode, previous: SysMode, active: Sequence[ActiveReason], at_ms: int
+) -> Alert:
+    """Entries are closed for a reason that cannot be put on record yet."""
+    alert = mode_alert(previous, mode, active, at_ms)
+    return Alert(
+        severity=alert.severity,
+        code=alert.code,
+        reasons=alert.reasons,
+        text=f"{alert.text}; the send gate holds it, the record follows when the audit answers",
+        at_ms=at_ms,
+    )
+
+
+def unwritable_alert(error: Exception, at_ms: int) -> Alert:
+    """Nothing can be put on record any more."""
+    return Alert(
+        severity=Severity.CRIT,
+        code=ReasonCode.AUDIT_WRITE_FAILED,
+        reasons=(),
+        text=f"the audit cannot be written: {error}",
+        at_ms=at_ms,
+    )
+
+
+def unreached_alert(name: str, at_ms: int) -> Alert:
+    """An actor did not take the mode."""
+    return Alert(
+        severity=Severity.CRIT,
+        code=ReasonCode.ACTOR_FAILED,
+        reasons=(),
+        text=f"{name} did not take the mode change in time; the send gate holds it anyway",
+        at_ms=at_ms,
+    )
+
+
+def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> str:
+    move = f"{previous} -> {mode}" if previous is not mode else f"starting in {mode}"
+    if not active:
+        return f"{move}: nothing is wrong any more" if mode is SysMode.NORMAL else move
+    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
+    return f"{move} because of {_told(active[0])}{more}"
+
+
+def _told(reason: ActiveReason) -> str:
+    measured = f" ({reason.value} {reason.unit}, limit {reason.threshold})" if reason.unit else ""
+    detail = f": {reason.detail}" if reason.detail else ""
+    return f"{reason.code}{measured}{detail}"
