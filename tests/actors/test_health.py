@@ -17,7 +17,7 @@ from livespot.contracts.errors import LivespotError, PayloadInvalid, Throttled, 
 from livespot.contracts.ports import Scope
 from livespot.contracts.records import HealthSample
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import HealthSignal
+from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.unprotected import Unprotected
@@ -48,9 +48,13 @@ class _Age:
 @dataclass
 class _Host:
     free: int = 10**12
+    files: int = 4
 
     def free_bytes(self) -> int:
         return self.free
+
+    def open_files_percent(self) -> int:
+        return self.files
 
     def rss_bytes(self) -> int:
         return 1001
@@ -120,6 +124,7 @@ class _Bench:
     def __post_init__(self) -> None:
         self.governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, self.clock)
         self.probe = _Probe(clock=self.clock)
+        self.announced: list[Alert] = []
         self.beats = 0
         self.closed = 0
         self.unprotected = Unprotected()
@@ -180,6 +185,7 @@ class _Bench:
             host=self.host,
             beat=self._beat,
             close_entries=self._close,
+            announce=self.announced.append,
             unprotected=self.unprotected,
         )
 
@@ -207,6 +213,7 @@ async def test_a_healthy_runtime_says_so_once_and_beats() -> None:
         "writer depth",
         "writer failed",
         "audit volume",
+        "open files",
     ]
     assert later == [[], []]
     assert bench.beats == 3
@@ -272,6 +279,53 @@ async def test_entries_are_closed_while_the_governor_is_stuck(age_ms: int, close
     await bench.passes()
 
     assert bench.closed == closed
+
+
+async def test_a_stuck_governor_is_announced_without_it_once_at_each_limit() -> None:
+    bench = _Bench(overdue={"governor": 5_000})
+
+    def later(age_ms: int) -> Callable[[], None]:
+        return lambda: bench.overdue.update(governor=age_ms)
+
+    await bench.passes(later(5_250), later(15_000), later(15_250), later(0), later(6_000))
+
+    assert [alert.code for alert in bench.announced] == [
+        ReasonCode.LOOP_STUCK_DEGRADE,
+        ReasonCode.LOOP_STUCK_PAUSE,
+        ReasonCode.LOOP_STUCK_DEGRADE,
+    ]
+    assert "entries are closed" in bench.announced[0].text
+
+
+@pytest.mark.parametrize("age_ms", [5_000, 60_000])
+async def test_a_watchdog_that_stopped_watching_is_degrade_and_no_more(age_ms: int) -> None:
+    bench = _Bench(overdue={"watchdog": age_ms})
+
+    (told,) = await bench.passes()
+
+    assert shown(told) == [
+        (SignalKind.LOOP_STUCK, "watchdog", DEGRADE, ReasonCode.LOOP_STUCK_DEGRADE)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("percent", "level", "code"),
+    [
+        (69, None, None),
+        (70, DEGRADE, ReasonCode.LOOP_STUCK_DEGRADE),
+        (89, DEGRADE, ReasonCode.LOOP_STUCK_DEGRADE),
+        (90, PAUSE, ReasonCode.LOOP_STUCK_PAUSE),
+    ],
+)
+async def test_open_files_are_told_before_none_can_be_opened(
+    percent: int, level: SignalLevel | None, code: ReasonCode | None
+) -> None:
+    bench = _Bench(host=_Host(files=percent))
+
+    (told,) = await bench.passes()
+
+    expected = [] if level is None else [(SignalKind.LOOP_STUCK, "open files", level, code)]
+    assert shown(told) == expected
 
 
 async def test_the_loops_own_reading_is_the_watchdogs_worst_and_not_its_last_beat() -> None:

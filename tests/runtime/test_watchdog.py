@@ -3,12 +3,15 @@
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.settings import Settings
+from livespot.contracts.vocabulary import SysMode
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.watchdog import Heartbeats, Watchdog
 from livespot.testing.clock import ManualClock
@@ -181,3 +184,77 @@ def test_a_watchdog_can_be_stopped(*, started: bool, tmp_path: Path) -> None:
     dog.stop()
 
     assert dog.take_worst_ms() == 0
+
+
+def _watching(tmp_path: Path, clock: ManualClock) -> tuple[Watchdog, Heartbeats, SendGate]:
+    beats, gate = Heartbeats(clock), SendGate(SysMode.NORMAL)
+    note = tmp_path / "crash.log"
+    return (
+        Watchdog(heartbeats=beats, gate=gate, pause_ms=15_000, kill_ms=60_000, note=note),
+        beats,
+        gate,
+    )
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread, for five seconds at most."""
+    tick = threading.Event()
+    for _ in range(500):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("it never happened")
+
+
+def test_a_governor_that_stands_while_the_loop_runs_is_shut_off_and_not_ended(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = ManualClock()
+    dog, beats, gate = _watching(tmp_path, clock)
+    beats.beat_of("governor")
+    loop = beats.beat_of("loop")
+    clock.advance(70_000)
+    loop()
+    dog.start()
+    _until(lambda: not gate.entries_open)
+    dog.stop()
+
+    assert gate.mode is SysMode.PAUSE
+    assert "ALERT CRIT LOOP_STUCK_PAUSE the governor has not answered" in capfd.readouterr().err
+    assert not dog.note.exists()
+
+
+def test_after_an_orderly_end_a_silent_governor_alarms_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = ManualClock()
+    dog, beats, gate = _watching(tmp_path, clock)
+    beats.beat_of("governor")
+    loop = beats.beat_of("loop")
+    gate.seal()
+    clock.advance(20_000)
+    loop()
+    told: list[int] = []
+    dog.alive = lambda: told.append(1)
+    dog.start()
+    _until(lambda: bool(told))
+    dog.stop()
+
+    assert capfd.readouterr().err == ""
+
+
+def test_the_watchdog_beats_itself_and_a_thread_that_ended_is_missed(tmp_path: Path) -> None:
+    clock = ManualClock()
+    dog, beats, _ = _watching(tmp_path, clock)
+    loop = beats.beat_of("loop")
+    dog.start()
+    clock.advance(10_000)
+    loop()
+    _until(lambda: beats.overdue_ms()["watchdog"] == 0)
+    dog._stop.set()
+    _until(lambda: not any(thread.name == "watchdog" for thread in threading.enumerate()))
+    clock.advance(6_000)
+
+    assert beats.overdue_ms()["watchdog"] == 6_000
+    dog.stop()
+    assert "watchdog" not in beats.overdue_ms()

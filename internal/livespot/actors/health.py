@@ -2,9 +2,11 @@
 
 Reads: heartbeats, stream and REST ages, the writer's lanes, mailboxes, disk and process figures.
 Writes: `HealthSignal`s to the governor (only when their level changes); a sample every few seconds.
-Owns: nothing but the levels it last reported. Closes the send gate while the governor is stuck.
+Owns: nothing but the levels it last reported. While the governor is stuck it closes the send gate,
+and announces that itself.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,9 +23,9 @@ from livespot.contracts.errors import LivespotError
 from livespot.contracts.ports import Clock
 from livespot.contracts.records import HealthSample
 from livespot.contracts.settings import Settings
-from livespot.contracts.system import HealthSignal
+from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.venue import MarketReader, OrderCounts, ServerClock
-from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel, Stage
+from livespot.contracts.vocabulary import EventType, Severity, SignalKind, SignalLevel, Stage
 from livespot.rules.ages import Limits, Sustained, graded, graded_low
 from livespot.runtime.mailboxes import Mailbox, MailboxStats
 from livespot.runtime.unprotected import Unprotected
@@ -33,6 +35,10 @@ _DEPTH_SUSTAINED_MS = 2000
 _PROBE_SECONDS = 3.0
 _PROBE_EVERY_MS = 1000
 _SILENT_PERCENT = 30
+_FILES_DEGRADE_PERCENT = 70
+_FILES_PAUSE_PERCENT = 90
+_NEVER = sys.maxsize
+WATCHDOG = "watchdog"
 # Whoever must be alive for a position to get its stop.
 _PROTECTING = ("execution", "position")
 # The same few, four times a second.
@@ -98,6 +104,10 @@ class HostFigures(Protocol):
 
     def free_bytes(self) -> int: ...
 
+    def open_files_percent(self) -> int:
+        """How many of the files and sockets a process may open are open."""
+        ...
+
     def rss_bytes(self) -> int: ...
 
     def cpu_percent_x100(self) -> int: ...
@@ -133,6 +143,7 @@ class Health:
     host: HostFigures
     beat: Callable[[], None]
     close_entries: Callable[[], None]
+    announce: Callable[[Alert], None]
     unprotected: Unprotected = field(default_factory=Unprotected)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -155,7 +166,7 @@ class Health:
             now = self.clock.monotonic_ms()
             if now >= next_sample:
                 next_sample = now + self.settings.health.disk_health_sample_interval_ms
-                signals.append(await self._sample())
+                signals.extend(await self._sample())
             for signal in signals:
                 key = (signal.kind, signal.source)
                 # The first level is told whatever it is: after a restart the governor may still
@@ -177,18 +188,42 @@ class Health:
             unit="ms",
         )
         overdue = {**self.overdue_ms(), "loop": self.loop_worst_ms()}
-        if overdue.get("governor", 0) >= limits.degrade_at:
-            # Nobody weighs what is reported here; the mode follows once it answers again.
-            self.close_entries()
+        self._ungoverned(overdue.get("governor", 0), limits, reported)
         # What may be bare must not stay so unsaid for as long as a mere delay may last.
         urgent = replace(limits, pause_at=limits.degrade_at) if self.unprotected else limits
+        by_name = dict.fromkeys(_PROTECTING, urgent)
+        # The loop runs as long as this is written: without its guard no more than DEGRADE is due.
+        by_name[WATCHDOG] = replace(limits, pause_at=_NEVER)
         now = self.clock.now_ms()
         return [
-            graded(urgent if name in _PROTECTING else limits, age, source=name, at_ms=now)
+            graded(by_name.get(name, limits), age, source=name, at_ms=now)
             for name, age in overdue.items()
             if age >= limits.degrade_at
             or reported.get((SignalKind.LOOP_STUCK, name)) is not SignalLevel.CLEAR
         ]
+
+    def _ungoverned(
+        self, age: int, limits: Limits, reported: Mapping[tuple[SignalKind, str], SignalLevel]
+    ) -> None:
+        """Nobody weighs what is reported here: entries close, and the operator hears it directly.
+
+        It is on record, and the mode follows, once the governor answers again.
+        """
+        if age < limits.degrade_at:
+            return
+        self.close_entries()
+        stuck = graded(limits, age, source="governor", at_ms=self.clock.now_ms())
+        if reported.get((stuck.kind, stuck.source)) is not stuck.level:
+            self.announce(
+                Alert(
+                    severity=Severity.CRIT,
+                    code=stuck.reason,
+                    reasons=(),
+                    text=f"the governor has not answered for {age} ms; entries are closed, "
+                    "the mode follows when it does",
+                    at_ms=stuck.at_ms,
+                )
+            )
 
     def _rest(self) -> list[HealthSignal]:
         health = self.settings.health
@@ -298,7 +333,7 @@ class Health:
         )
         return signals, deep
 
-    async def _sample(self) -> HealthSignal:
+    async def _sample(self) -> list[HealthSignal]:
         health = self.settings.health
         now = self.clock.now_ms()
         free = self.host.free_bytes()
@@ -322,7 +357,25 @@ class Health:
                 records=(HealthSample(at_ms=now, sample_json=canonical_json(sample).decode()),),
             )
         )
-        return graded_low(limits, free, source="audit volume", at_ms=now)
+        return [graded_low(limits, free, source="audit volume", at_ms=now), self._open_files(now)]
+
+    def _open_files(self, now_ms: int) -> HealthSignal:
+        """Whoever cannot open a file or a socket stands still: told before it comes to that."""
+        limits = _limits(
+            kind=SignalKind.LOOP_STUCK,
+            degrade_at=_FILES_DEGRADE_PERCENT,
+            pause_at=_FILES_PAUSE_PERCENT,
+            degrade_code=ReasonCode.LOOP_STUCK_DEGRADE,
+            pause_code=ReasonCode.LOOP_STUCK_PAUSE,
+            unit="%",
+        )
+        return graded(
+            limits,
+            self.host.open_files_percent(),
+            source="open files",
+            at_ms=now_ms,
+            detail="of the files and sockets that this process may open are open",
+        )
 
     def _figures(self, free_bytes: int) -> dict[str, object]:
         mono = self.clock.monotonic_ms()

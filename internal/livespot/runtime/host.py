@@ -1,9 +1,13 @@
 """The process and its disk, as the operating system counts them."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import psutil
+
+if sys.platform != "win32":
+    import resource
 
 
 class Host:
@@ -16,6 +20,13 @@ class Host:
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._database.parent).free
+
+    def open_files_percent(self) -> int:
+        """Open files and sockets against what this process may open; 0 where nothing limits it."""
+        if sys.platform == "win32":
+            return 0
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return 100 * self._process.num_fds() // limit if limit > 0 else 0
 
     def rss_bytes(self) -> int:
         return int(self._process.memory_info().rss)

@@ -258,6 +258,7 @@ def health(plan: MarketPlan, house: House, loop_worst_ms: Callable[[], int]) -> 
         host=plan.host,
         beat=house.heartbeats.beat_of("health"),
         close_entries=house.gate.close_entries,
+        announce=plan.announce,
         unprotected=house.unprotected,
     )
 

@@ -89,6 +89,9 @@ class QuietHost:
     def free_bytes(self) -> int:
         return _ROOM
 
+    def open_files_percent(self) -> int:
+        return 0
+
     def rss_bytes(self) -> int:
         return 0
 

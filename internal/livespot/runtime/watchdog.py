@@ -17,6 +17,7 @@ from livespot.contracts.vocabulary import SysMode
 from livespot.runtime.send_gate import SendGate
 
 _CHECK_SECONDS = 0.1
+_NAME = "watchdog"
 # A manager that waits minutes needs no more than a word a second.
 _CHECKS_PER_WORD = 10
 
@@ -24,7 +25,8 @@ _CHECKS_PER_WORD = 10
 class Heartbeats:
     """When each part of the runtime was last seen alive, in market milliseconds.
 
-    Written by the loop, read by the watchdog's thread; a dictionary of integers needs no lock.
+    Written by the loop, read by the watchdog's thread, which leaves only its own beat; a dictionary
+    of integers needs no lock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -52,11 +54,12 @@ class Heartbeats:
 
 @dataclass(slots=True, kw_only=True)
 class Watchdog:
-    """Watches one heartbeat, the loop's own tick.
+    """Watches two heartbeats, the loop's own tick and the governor's; whoever else runs watches it.
 
-    Past `pause_ms` it closes the send gate from outside; past `kill_ms` it writes a crash note with
-    every thread's stack and ends the process, so that the service manager restarts it. While the
-    loop is in time, `alive` is called about once a second.
+    Past `pause_ms` it closes the send gate from outside; past `kill_ms` of a blocked loop it writes
+    a crash note with every thread's stack and ends the process, so that the service manager
+    restarts it. While the loop is in time, `alive` is called about once a second. Its own beat
+    stands beside the others' under `watchdog`.
     """
 
     heartbeats: Heartbeats
@@ -68,12 +71,16 @@ class Watchdog:
     worst_ms: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _ungoverned: bool = False
 
     def start(self) -> None:
+        # The first beat is here: a thread that never comes to run is missed as well.
+        self.heartbeats.beat_of(_NAME)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        self.heartbeats.forget(_NAME)
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
@@ -86,17 +93,20 @@ class Watchdog:
     def _watch(self) -> None:
         shouted = False
         checks = 0
+        beat = self.heartbeats.beat_of(_NAME)
         while not self._stop.wait(_CHECK_SECONDS):
-            overdue = self.heartbeats.overdue_ms().get("loop", 0)
+            beat()
+            ages = self.heartbeats.overdue_ms()
+            overdue = ages.get("loop", 0)
             self.worst_ms = max(self.worst_ms, overdue)
+            self._look_after_governor(ages.get("governor", 0))
             if overdue < self.pause_ms:
                 shouted = False
                 checks += 1
                 if checks % _CHECKS_PER_WORD == 0:
                     self.alive()
                 continue
-            if self.gate.entries_open:
-                self.gate.set(SysMode.PAUSE)
+            self._close_entries()
             if not shouted:
                 shouted = True
                 _shout(
@@ -105,6 +115,22 @@ class Watchdog:
                 )
             if overdue >= self.kill_ms:
                 self._kill(overdue)
+
+    def _look_after_governor(self, overdue: int) -> None:
+        """A loop that runs without a governor is closed like one that stands, but not ended."""
+        if overdue < self.pause_ms:
+            self._ungoverned = False
+        elif not self._ungoverned and self.gate.mutations_open:
+            self._ungoverned = True
+            self._close_entries()
+            _shout(
+                f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} "
+                f"the governor has not answered for {overdue} ms; entries are closed"
+            )
+
+    def _close_entries(self) -> None:
+        if self.gate.entries_open:
+            self.gate.set(SysMode.PAUSE)
 
     def _kill(self, overdue: int) -> None:
         try:
