@@ -96,10 +96,12 @@ class _Paced(ManualClock):
     def __init__(self) -> None:
         super().__init__()
         self.between: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
 
     async def sleep(self, seconds: float) -> None:
         self.between()
         await super().sleep(seconds)
+        self.after()
 
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
@@ -128,6 +130,7 @@ class _Bench:
         self.beats = 0
         self.closed = 0
         self.unprotected = Unprotected()
+        self.looked_ms: list[int] = []
 
     def written(self, **changes: int | bool) -> None:
         """The writer's figures from now on."""
@@ -151,6 +154,7 @@ class _Bench:
 
             def between() -> None:
                 told.append(self._drained())
+                self.looked_ms.append(self.clock.monotonic_ms())
                 if not waiting:
                     scope.cancel()
                     return
@@ -601,7 +605,34 @@ async def test_a_sample_of_all_figures_is_recorded_at_the_interval() -> None:
 async def test_the_disk_is_looked_at_again_only_with_the_next_sample() -> None:
     bench = _Bench()
 
-    told = await bench.passes(lambda: setattr(bench.host, "free", 0), *[nothing] * 19)
+    told = await bench.passes(lambda: setattr(bench.host, "free", 0), *[nothing] * 11)
 
-    assert not any(told[:20])
-    assert [signal.level for signal in told[20]] == [PAUSE]
+    heard = [(at_ms, told) for at_ms, told in zip(bench.looked_ms, told, strict=True) if told]
+    assert [at_ms for at_ms, _ in heard] == [5000]
+    assert [signal.level for signal in heard[0][1]] == [PAUSE]
+
+
+@pytest.mark.parametrize(
+    ("part", "limit_ms"), [("stream", 2_000), ("rest", 10_000), ("risk", 5_000), ("lag", 5_000)]
+)
+async def test_what_grows_old_is_told_at_the_very_millisecond_of_its_limit(
+    part: str, limit_ms: int
+) -> None:
+    bench = _Bench(clock=_Paced())
+    begun_ms = limit_ms - 730
+
+    def grow() -> None:
+        age_ms = begun_ms + bench.clock.monotonic_ms()
+        if part == "lag":
+            bench.written(oldest_age_ms=age_ms)
+        elif part == "risk":
+            bench.overdue = {"risk": age_ms}
+        else:
+            getattr(bench, part).value = age_ms
+
+    grow()
+    bench.clock.after = grow
+    told = await bench.passes(*[nothing] * 4)
+
+    heard = [at_ms for at_ms, told in zip(bench.looked_ms, told, strict=True) if told]
+    assert heard == [730]

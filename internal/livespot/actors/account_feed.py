@@ -13,7 +13,7 @@ from typing import Protocol, assert_never
 import anyio
 from anyio.abc import TaskStatus
 
-from livespot.actors.heart import Heart
+from livespot.actors.heart import Heart, Pulse
 from livespot.actors.mail import (
     ExecutionInbox,
     GovernorInbox,
@@ -89,11 +89,6 @@ class AccountFeed:
         """Connect, forward, reconnect; until cancelled."""
         task_status.started()
         heart = Heart(self.clock, self.beat)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(heart.run)
-            await self._follow(heart)
-
-    async def _follow(self, heart: Heart) -> None:
         await self._demand(SignalLevel.DEGRADE, "connecting")
         told_lost = False
         while True:
@@ -122,19 +117,29 @@ class AccountFeed:
             heard_ms = self.clock.monotonic_ms()
             while True:
                 self.beat()
-                event: UserEvent | None = None
-                left_ms = _PROBE_EVERY_MS - (self.clock.monotonic_ms() - heard_ms)
-                with self.clock.move_on_after(min(_QUIET_BEAT_SECONDS, max(0, left_ms) / 1000)):
-                    event = await events.next()
-                now = self.clock.monotonic_ms()
+                event = await self._listen(events, heard_ms)
                 if event is not None:
-                    heard_ms = now
+                    heard_ms = self.clock.monotonic_ms()
                     await self._forward(event)
-                elif now - heard_ms >= _PROBE_EVERY_MS or self.connection.doubtful:
+                else:
                     # Silence is normal on a quiet account, and looks just like a dead connection.
                     with heart.awaiting():
                         await self.connection.probe()
                     heard_ms = self.clock.monotonic_ms()
+
+    async def _listen(self, events: UserEvents, heard_ms: int) -> UserEvent | None:
+        """The next event; None once the connection has to be asked whether it lives."""
+        with self.clock.move_on_after(None) as waiting:
+
+            def look() -> None:
+                self.beat()
+                silent_ms = self.clock.monotonic_ms() - heard_ms
+                if silent_ms >= _PROBE_EVERY_MS or self.connection.doubtful:
+                    waiting.cancel()
+
+            with Pulse(self.clock, _QUIET_BEAT_SECONDS, look):
+                return await events.next()
+        return None
 
     async def _forward(self, event: UserEvent) -> None:
         match event:

@@ -184,8 +184,8 @@ class AuditWriter:
                 if await self._lanes.batch_due():
                     with CancelScope(shield=True):
                         await self._flush()
-                # With work always waiting nothing above would let a cancellation through.
-                await anyio.lowlevel.checkpoint()
+                    # With work always waiting nothing above would let a cancellation through.
+                    await anyio.lowlevel.checkpoint()
         finally:
             await self._finish()
 

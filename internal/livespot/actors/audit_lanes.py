@@ -11,6 +11,7 @@ from livespot.contracts.audit import AuditEntry
 from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.ports import Clock
 from livespot.contracts.settings import AuditSettings
+from livespot.runtime.bell import Bell
 from livespot.runtime.mailboxes import Reply
 
 BATCH_SECONDS = 0.2
@@ -51,7 +52,7 @@ class Lanes:
         self._normal: deque[Unit] = deque()
         self._web: deque[Unit] = deque()
         self._arrivals = count(1)
-        self._work = anyio.Event()
+        self._work = Bell()
         self._room = anyio.Event()
         self._closing = False
         self._ended: AuditUnwritable | None = None
@@ -62,7 +63,7 @@ class Lanes:
         """Raises `AuditUnwritable` when nothing will be written any more."""
         reply: Reply[None] = Reply()
         self._append(self._critical, entries, reply)
-        self._work.set()
+        self._work.ring()
         return reply
 
     async def add_normal(self, entry: AuditEntry) -> None:
@@ -71,7 +72,7 @@ class Lanes:
             await self._wait_for_room()
         self._append(self._normal, (entry,), None)
         if len(self._normal) in (1, BATCH_UNITS):
-            self._work.set()
+            self._work.ring()
 
     def offer_web(self, entry: AuditEntry) -> bool:
         """False when the panel's lane is full: the request must be refused, not served unseen."""
@@ -80,7 +81,7 @@ class Lanes:
             return False
         self._append(self._web, (entry,), None)
         if len(self._web) == 1:
-            self._work.set()
+            self._work.ring()
         return True
 
     async def batch_due(self) -> bool:
@@ -111,12 +112,12 @@ class Lanes:
         """Return what could not be written yet to the head of the queue, in its order."""
         self._critical.extendleft(reversed([unit for unit in units if unit.reply is not None]))
         self._normal.extendleft(reversed([unit for unit in units if unit.reply is None]))
-        self._work.set()
+        self._work.ring()
 
     def close(self) -> None:
         """No batch waits any more; what is left is the final drain's."""
         self._closing = True
-        self._work.set()
+        self._work.ring()
 
     def end(self, error: AuditUnwritable) -> int:
         """Refuse everything from now on, waiting units included; says how many those were."""
@@ -166,16 +167,18 @@ class Lanes:
 
     async def _until(self, seconds: float, enough: Callable[[], bool]) -> None:
         """Wait until enough has arrived, but no longer than so many seconds."""
-        over = anyio.Event()
+        over = False
 
         def ring() -> None:
-            over.set()
-            self._work.set()
+            nonlocal over
+            over = True
+            self._work.ring()
 
+        if enough():
+            return
         alarm = self._clock.alarm(seconds, ring)
         try:
-            while not enough() and not over.is_set():
-                self._work = anyio.Event()
+            while not (over or enough()):
                 await self._work.wait()
         finally:
             alarm.cancel()

@@ -13,8 +13,8 @@ from livespot.actors.execution_life import ExecutionLife
 from livespot.actors.execution_ports import Crew, ExecutionPorts
 from livespot.actors.execution_work import Received, Tick, Work
 
-_TICK_MS = 100
-_MOST_SKIPPED = 5
+TICK_MS = 100
+IDLE_TICK_MS = 500
 _LAST_WRITES_S = 5.0
 
 
@@ -45,12 +45,12 @@ class Execution(ExecutionPorts):
     async def _pump(self, crew: Crew[Work], life: ExecutionLife) -> None:
         """Messages and ticks from one hand: when the inbox is not read, the heart must not beat.
 
-        Idle ticks would do nothing; some go through to show that the actor still answers.
+        Idle ticks would do nothing and are left out, but the actor shows that it would answer.
         """
-        skipped = 0
-        next_ms = self.clock.monotonic_ms() + _TICK_MS
+        begun_ms = ticked_ms = self.clock.monotonic_ms()
         while True:
-            left_ms = max(0, next_ms - self.clock.monotonic_ms())
+            now = self.clock.monotonic_ms()
+            left_ms = max(0, next_tick_ms(ticked_ms, now, idle=life.idle) - now)
             try:
                 message = await self.inbox.receive_within(left_ms / 1000)
             except anyio.EndOfStream:
@@ -59,10 +59,21 @@ class Execution(ExecutionPorts):
             if message is not None:
                 await crew.put_and_wait(Received(message=message))
             now = self.clock.monotonic_ms()
-            if now < next_ms:
+            if now < next_tick_ms(ticked_ms, now, idle=life.idle):
                 continue
-            next_ms = now + _TICK_MS
-            skipped = skipped + 1 if life.idle else _MOST_SKIPPED
-            if skipped >= _MOST_SKIPPED:
-                skipped = 0
+            ticked_ms = now - (now - begun_ms) % TICK_MS
+            if life.idle and crew.is_awaited:
+                self.beat()
+            else:
                 await crew.put_and_wait(Tick())
+
+
+def next_tick_ms(ticked_ms: int, now_ms: int, *, idle: bool) -> int:
+    """When a tick is due after the last one: now and then in idle times, else at the next step.
+
+    Steps are `TICK_MS` apart, so one that was left out is not made up for.
+    """
+    if idle:
+        return ticked_ms + IDLE_TICK_MS
+    behind = max(1, -((ticked_ms - now_ms) // TICK_MS))
+    return ticked_ms + behind * TICK_MS

@@ -110,8 +110,12 @@ class ExecutionLife:
             if isinstance(work, Received) and work.message is None:
                 return
             self._current = work
+            was_idle = self.idle
             await self._take(work)
             self._current = None
+            if was_idle and not self.idle:
+                # From now on time means something: whoever brings the ticks has to count anew.
+                self._ports.inbox.nudge()
 
     async def finish(self) -> None:
         """Make the answers durable that came in while the actor was being stopped."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Generic, TypeVar
 
-import anyio
 from anyio.abc import TaskGroup
 
 from livespot.actors.mail import (
@@ -32,6 +31,7 @@ from livespot.contracts.venue import AccountReader, MarketReader, OrderTransport
 from livespot.contracts.vocabulary import Mode, Severity, SignalKind, SignalLevel
 from livespot.rules.pnl import price_fee
 from livespot.rules.strategy import Strategy
+from livespot.runtime.bell import Bell
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.send_gate import SendGate
@@ -129,9 +129,14 @@ class Crew(Generic[T]):
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._items: deque[T] = deque()
-        self._arrived = anyio.Event()
-        self._taken = anyio.Event()
+        self._arrived = Bell()
+        self._taken = Bell()
         self.running = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next item, and there is none."""
+        return self._arrived.is_awaited
 
     def start(self, job: Callable[[], Awaitable[T]]) -> None:
         """Run a job; its result is queued."""
@@ -140,23 +145,19 @@ class Crew(Generic[T]):
 
     def put(self, item: T) -> None:
         self._items.append(item)
-        self._arrived.set()
+        self._arrived.ring()
 
     async def put_and_wait(self, item: T) -> None:
-        """Queue and wait until it was taken; keeps back pressure on the inbox."""
-        taken = self._taken
+        """Queue and wait until it was taken; keeps back pressure on the inbox. For one task."""
         self.put(item)
-        while item in self._items:
-            await taken.wait()
-            taken = self._taken
+        while any(waiting is item for waiting in self._items):
+            await self._taken.wait()
 
     async def next(self) -> T:
         while not self._items:
-            self._arrived = anyio.Event()
             await self._arrived.wait()
         item = self._items.popleft()
-        self._taken.set()
-        self._taken = anyio.Event()
+        self._taken.ring()
         return item
 
     def drain(self) -> list[T]:

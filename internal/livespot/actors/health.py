@@ -26,22 +26,25 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.venue import MarketReader, OrderCounts, ServerClock
 from livespot.contracts.vocabulary import EventType, Severity, SignalKind, SignalLevel, Stage
-from livespot.rules.ages import Limits, Sustained, graded, graded_low
+from livespot.rules.ages import Limits, Sustained, graded, graded_low, time_left
 from livespot.runtime.mailboxes import Mailbox, MailboxStats
 from livespot.runtime.unprotected import Unprotected
 
-_TICK_SECONDS = 0.25
+_TICK_MS = 250
+# Where all is clear, what time alone can change is known to the millisecond.
+_CALM_TICK_MS = 500
 _DEPTH_SUSTAINED_MS = 2000
 _PROBE_SECONDS = 3.0
 _PROBE_EVERY_MS = 1000
 _SILENT_PERCENT = 30
+_REST = "rest"
 _FILES_DEGRADE_PERCENT = 70
 _FILES_PAUSE_PERCENT = 90
 _NEVER = sys.maxsize
 WATCHDOG = "watchdog"
 # Whoever must be alive for a position to get its stop.
 _PROTECTING = ("execution", "position")
-# The same few, four times a second.
+# The same few, again and again.
 _limits = lru_cache(maxsize=64)(Limits)
 
 
@@ -125,6 +128,24 @@ class _Probe:
     answered: bool = False
 
 
+@dataclass(slots=True)
+class _Watch:
+    """What was told last, and what has to be remembered from one measurement to the next."""
+
+    reported: dict[tuple[SignalKind, str], SignalLevel] = field(default_factory=dict)
+    deep: Sustained = field(default_factory=Sustained)
+    probe: _Probe = field(default_factory=_Probe)
+    next_sample_ms: int = 0
+    clear: bool = False
+
+    def knows_not(self, overdue: Mapping[str, int], rest_ms: int | None) -> bool:
+        """Whether there is something that has never been told of."""
+        known = self.reported
+        if rest_ms is not None and (SignalKind.REST_STALE, _REST) not in known:
+            return True
+        return any((SignalKind.LOOP_STUCK, name) not in known for name in overdue)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     settings: Settings
@@ -148,35 +169,69 @@ class Health:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled."""
-        reported: dict[tuple[SignalKind, str], SignalLevel] = {}
-        deep = Sustained()
-        next_sample = 0
-        probe = _Probe()
+        watch = _Watch()
         task_status.started()
         while True:
             self.beat()
-            signals = [
-                *self._stuck(reported),
-                *self._rest(),
-                await self._stream(probe),
-                self._silence(),
-            ]
-            writer, deep = self._writer(deep)
-            signals.extend(writer)
-            now = self.clock.monotonic_ms()
-            if now >= next_sample:
-                next_sample = now + self.settings.health.disk_health_sample_interval_ms
-                signals.extend(await self._sample())
-            for signal in signals:
-                key = (signal.kind, signal.source)
-                # The first level is told whatever it is: after a restart the governor may still
-                # hold what the life before complained of.
-                if reported.get(key) is not signal.level:
-                    reported[key] = signal.level
-                    await self.governor.send(signal)
-            await self.clock.sleep(_TICK_SECONDS)
+            stalled_ms = self.loop_worst_ms()
+            calm_ms = self._calm_ms(watch, stalled_ms) if watch.clear else 0
+            left_ms = watch.next_sample_ms - self.clock.monotonic_ms()
+            if not calm_ms or left_ms <= 0:
+                await self._measure(watch, stalled_ms)
+            calm_ms = min(calm_ms, max(left_ms, 0)) or _TICK_MS
+            await self.clock.sleep(min(calm_ms, _CALM_TICK_MS) / 1000)
 
-    def _stuck(self, reported: Mapping[tuple[SignalKind, str], SignalLevel]) -> list[HealthSignal]:
+    async def _measure(self, watch: _Watch, stalled_ms: int) -> None:
+        """Look at everything and tell what has changed."""
+        reported = watch.reported
+        signals = [
+            *self._stuck(reported, stalled_ms),
+            *self._rest(),
+            await self._stream(watch.probe),
+            self._silence(),
+        ]
+        writer, watch.deep = self._writer(watch.deep)
+        signals.extend(writer)
+        now = self.clock.monotonic_ms()
+        if now >= watch.next_sample_ms:
+            watch.next_sample_ms = now + self.settings.health.disk_health_sample_interval_ms
+            signals.extend(await self._sample())
+        for signal in signals:
+            key = (signal.kind, signal.source)
+            # The first level is told whatever it is: after a restart the governor may still
+            # hold what the life before complained of.
+            if reported.get(key) is not signal.level:
+                reported[key] = signal.level
+                await self.governor.send(signal)
+        watch.clear = all(level is SignalLevel.CLEAR for level in reported.values())
+
+    def _calm_ms(self, watch: _Watch, stalled_ms: int) -> int:
+        """How long, at most, nothing but news can end a state in which all has been told clear.
+
+        0 where a measurement would tell something, or has to go on counting.
+        """
+        health, audit = self.settings.health, self.settings.audit
+        now = self.clock.monotonic_ms()
+        stats = self.writer_stats()
+        overdue = self.overdue_ms()
+        full = 100 * stats.depth // max(1, stats.capacity) >= audit.writer_queue_hi_watermark_pct
+        full = full or watch.deep.since_ms is not None
+        silent = self.stream_age.silent_percent > _SILENT_PERCENT
+        rest = self.rest_age.age_ms(now)
+        if full or silent or stats.failed or stats.trail_behind or watch.knows_not(overdue, rest):
+            return 0
+        slowest = max((age for name, age in overdue.items() if name != "loop"), default=0)
+        slack = 3 * self.rest_age.interval_ms
+        return time_left(
+            (max(slowest, stalled_ms), health.loop_stuck_ms_degrade),
+            (self.stream_age.age_ms(now) or 0, health.ws_stale_ms_degrade),
+            (rest or 0, max(health.rest_stale_ms_degrade, slack)),
+            (stats.oldest_age_ms, audit.writer_max_lag_ms),
+        )
+
+    def _stuck(
+        self, reported: Mapping[tuple[SignalKind, str], SignalLevel], stalled_ms: int
+    ) -> list[HealthSignal]:
         """Whose heart is late, who recovered, and who has not been told of yet."""
         health = self.settings.health
         limits = _limits(
@@ -187,7 +242,7 @@ class Health:
             pause_code=ReasonCode.LOOP_STUCK_PAUSE,
             unit="ms",
         )
-        overdue = {**self.overdue_ms(), "loop": self.loop_worst_ms()}
+        overdue = {**self.overdue_ms(), "loop": stalled_ms}
         self._ungoverned(overdue.get("governor", 0), limits, reported)
         # What may be bare must not stay so unsaid for as long as a mere delay may last.
         urgent = replace(limits, pause_at=limits.degrade_at) if self.unprotected else limits
@@ -239,7 +294,7 @@ class Health:
             pause_code=ReasonCode.REST_STALE_PAUSE,
             unit="ms",
         )
-        return [graded(limits, age, source="rest", at_ms=self.clock.now_ms())]
+        return [graded(limits, age, source=_REST, at_ms=self.clock.now_ms())]
 
     def _silence(self) -> HealthSignal:
         """One silent symbol loses its own eligibility; many at once are the stream's fault."""

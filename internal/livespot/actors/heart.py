@@ -4,10 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import anyio
-
-from livespot.contracts.errors import LivespotError
-from livespot.contracts.ports import Clock
+from livespot.contracts.ports import Alarm, Clock
 
 T = TypeVar("T")
 
@@ -16,52 +13,60 @@ _PULSE_SECONDS = 0.25
 _LONGEST_WAIT_MS = 60_000
 
 
+class Pulse:
+    """Calls `each` again and again while entered, first after one span of market time.
+
+    By the loop itself: a call is cheaper than a task, and shows as much of the loop's life.
+    """
+
+    __slots__ = ("_alarm", "_clock", "_each", "_seconds")
+
+    def __init__(self, clock: Clock, seconds: float, each: Callable[[], object]) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._each = each
+        self._alarm: Alarm | None = None
+
+    def __enter__(self) -> None:
+        self._alarm = self._clock.alarm(self._seconds, self._ring)
+
+    def __exit__(self, *_: object) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        self._alarm = self._clock.alarm(self._seconds, self._ring)
+        self._each()
+
+
 class Heart:
-    """`run` beats for as long as `awaiting` is entered, and not beyond a minute at a time."""
+    """Beats while `awaiting` is entered, and not beyond a minute at a time."""
 
     def __init__(self, clock: Clock, beat: Callable[[], None]) -> None:
         self._clock = clock
         self._beat = beat
         self._until_ms = 0
-        self._begun = anyio.Event()
-
-    async def run(self) -> None:
-        """Until cancelled, beside the actor."""
-        while True:
-            await self._begun.wait()
-            while self._clock.monotonic_ms() < self._until_ms:
-                self._beat()
-                await self._clock.sleep(_PULSE_SECONDS)
-            self._begun = anyio.Event()
 
     @contextmanager
     def awaiting(self) -> Iterator[None]:
         """Around a wait for somebody else; what is done between two waits is not covered."""
+        self._beat()
         self._until_ms = self._clock.monotonic_ms() + _LONGEST_WAIT_MS
-        self._begun.set()
         try:
-            yield
+            with Pulse(self._clock, _PULSE_SECONDS, self._throb):
+                yield
         finally:
-            self._until_ms = 0
+            self._beat()
+
+    def _throb(self) -> None:
+        if self._clock.monotonic_ms() < self._until_ms:
             self._beat()
 
 
 async def while_beating(
     clock: Clock, beat: Callable[[], None], call: Callable[[], Awaitable[T]]
 ) -> T:
-    """What `call` returns or raises as `LivespotError`; the heart beats meanwhile."""
-    heart = Heart(clock, beat)
-    results: list[T] = []
-    failure: LivespotError | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(heart.run)
-        with heart.awaiting():
-            try:
-                results.append(await call())
-            except LivespotError as error:
-                # Carried out of the task group, which would wrap it into an exception group.
-                failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return results[0]
+    """What `call` returns or raises; the heart beats meanwhile."""
+    with Heart(clock, beat).awaiting():
+        return await call()

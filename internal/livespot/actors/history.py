@@ -7,8 +7,6 @@ Owns: the pace, and patience with failures.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio
-
 from livespot.actors.mail import MarketStateInbox
 from livespot.actors.wires import Sink
 from livespot.contracts.codes import ReasonCode
@@ -19,6 +17,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.venue import MarketReader, ServerClock
 from livespot.contracts.vocabulary import Interval, Severity
+from livespot.runtime.bell import Bell
 from livespot.runtime.mailboxes import Mailbox
 
 _LIMIT = 1000
@@ -36,13 +35,13 @@ class HistoryQueue:
 
     def __init__(self) -> None:
         self._wanted: dict[tuple[str, Interval], int] = {}
-        self._arrived = anyio.Event()
+        self._arrived = Bell()
 
     def want(self, symbol: str, interval: Interval, from_ms: int) -> None:
         """Read from `from_ms` to now; 0 means the newest thousand."""
         key = (symbol, interval)
         self._wanted[key] = min(from_ms, self._wanted.get(key, from_ms))
-        self._arrived.set()
+        self._arrived.ring()
 
     def want_all(self, symbol: str) -> None:
         for interval in _ORDER:
@@ -55,7 +54,6 @@ class HistoryQueue:
     async def next(self) -> tuple[str, Interval, int]:
         """The oldest wish; it leaves the queue."""
         while not self._wanted:
-            self._arrived = anyio.Event()
             await self._arrived.wait()
         (symbol, interval), from_ms = next(iter(self._wanted.items()))
         del self._wanted[(symbol, interval)]
@@ -93,8 +91,11 @@ class HistoryReader:
             else:
                 failures = 0
 
-    async def poll_depth(self, watched: Callable[[], tuple[str, ...]]) -> None:
-        """Read the depth of one watched symbol at a time, each every 30 s."""
+    async def poll_depth(self, watched: Callable[[], tuple[str, ...]], changed: Bell) -> None:
+        """Read the depth of one watched symbol at a time, each every 30 s.
+
+        `changed` rings when others are watched: one that is new does not wait for its turn.
+        """
         due: dict[str, int] = {}
         while True:
             symbols = watched()
@@ -104,7 +105,10 @@ class HistoryReader:
             if late:
                 due[late[0]] = now + _DEPTH_EVERY_MS
                 await self._depth(late[0])
-            await self.clock.sleep(_DEPTH_PACE_SECONDS)
+                await self.clock.sleep(_DEPTH_PACE_SECONDS)
+            else:
+                next_ms = min(due.values(), default=now + _DEPTH_EVERY_MS)
+                await changed.wait_within(self.clock, (next_ms - now) / 1000)
 
     async def _read(self, symbol: str, interval: Interval, from_ms: int) -> None:
         """From one candle before the span, so that history and series overlap."""

@@ -21,9 +21,12 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.venue import BanState, ServerClock
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel, Stage
+from livespot.runtime.bell import Bell
 from livespot.runtime.mailboxes import Mailbox
 
 _TICK_SECONDS = 0.25
+# Where all is well, what may change announces itself; only the weight is looked at.
+_CALM_TICK_SECONDS = 0.5
 _WEIGHT_DEGRADE_PCT = 80
 _NO_KEY = (
     "the exchange rejects the API key with {code}: nothing can be sent or cancelled, positions are "
@@ -62,6 +65,10 @@ class KeyHealth(Protocol):
     @property
     def rejection(self) -> KeyRefused | None:
         """The refusal that still stands."""
+        ...
+
+    def when_changed(self, told: Callable[[], None]) -> None:
+        """Have `told` called each time a refusal begins to stand or is lifted."""
         ...
 
 
@@ -104,8 +111,9 @@ class LimitsKeeper:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Watch until cancelled."""
-        silenced = [anyio.Event()]
-        self.budget.when_silenced(lambda: silenced[0].set())
+        news = Bell()
+        self.budget.when_silenced(news.ring)
+        self.key.when_changed(news.ring)
         # A restored silence stands in the database already; one begun before this life may not.
         kept: BanState | None = None
         told: dict[str, SignalLevel] = {}
@@ -114,7 +122,7 @@ class LimitsKeeper:
         while True:
             self.beat()
             bans = self.budget.bans
-            if bans != kept and (kept is not None or bans != BanState()):
+            if bans is not kept and bans != kept and (kept is not None or bans != BanState()):
                 await self._keep(bans)
             kept = bans
             clear = self._is_clear(bans)
@@ -125,13 +133,9 @@ class LimitsKeeper:
                 if told.get(signal.source) is not signal.level:
                     told[signal.source] = signal.level
                     await self.governor.send(signal)
-            silenced[0] = anyio.Event()
-            if self.budget.bans == kept:
-                alarm = self.clock.alarm(_TICK_SECONDS, silenced[0].set)
-                try:
-                    await silenced[0].wait()
-                finally:
-                    alarm.cancel()
+            # Whatever began while something was written or told has rung unheard.
+            if not signals or (self.budget.bans is bans and self._is_clear(bans) is clear):
+                await news.wait_within(self.clock, _CALM_TICK_SECONDS if clear else _TICK_SECONDS)
 
     async def _keep(self, bans: BanState) -> None:
         """Durable before anything else: a process killed now must not ask again too early."""

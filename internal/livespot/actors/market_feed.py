@@ -42,11 +42,14 @@ from livespot.contracts.system import Alert
 from livespot.contracts.venue import MarketReader, ServerClock
 from livespot.contracts.vocabulary import Severity
 from livespot.rules.streams import HEARTBEAT_STREAM, streams_of
+from livespot.runtime.bell import Bell
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
 
 # Frames dealt with before other tasks get a turn.
 _BURST = 256
-_TEND_SECONDS = 0.25
+# A tenth of the silence at which a part of the program counts as stuck.
+_BEAT_MS = 500
+_AGAIN_MS = 250
 # A link that lived this long proves the far side healthy again.
 _STABLE_MS = 30_000
 # The exchange cuts every connection after 24 hours; leave before that, on our own terms.
@@ -103,6 +106,9 @@ class _Link:
     history: HistoryQueue = field(default_factory=HistoryQueue)
     alert_due_ms: int = 0
     insane_due_ms: dict[str, int] = field(default_factory=dict)
+    left: Bell = field(default_factory=Bell)
+    held_changed: Bell = field(default_factory=Bell)
+    watched_changed: Bell = field(default_factory=Bell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +153,7 @@ class MarketFeed:
             tasks.start_soon(self._tend, link, tasks)
             tasks.start_soon(self._probe_held, link)
             tasks.start_soon(history.run, link.history)
-            tasks.start_soon(history.poll_depth, lambda: link.watched)
+            tasks.start_soon(history.poll_depth, lambda: link.watched, link.watched_changed)
             task_status.started()
             await self._stream_for_ever(link, tasks)
 
@@ -166,6 +172,8 @@ class MarketFeed:
         added = [symbol for symbol in wanted.symbols if symbol not in link.symbols]
         removed = [symbol for symbol in link.symbols if symbol not in wanted.symbols]
         link.symbols, link.watched, link.held = wanted.symbols, wanted.watched, wanted.held
+        link.watched_changed.ring()
+        link.held_changed.ring()
         for symbol in removed:
             link.unseen.pop(symbol, None)
             link.last_ids.pop(symbol, None)
@@ -270,7 +278,10 @@ class MarketFeed:
     async def _probe_held(self, link: _Link) -> None:
         """A position must be marked even where its symbol's stream has gone silent."""
         while True:
-            await self.clock.sleep(_HELD_PROBE_SECONDS)
+            if link.held:
+                await self.clock.sleep(_HELD_PROBE_SECONDS)
+            else:
+                await link.held_changed.wait()
             now = self.clock.monotonic_ms()
             for symbol in link.held:
                 if now - link.heard_ms.setdefault(symbol, now) < _HELD_SILENT_MS:
@@ -325,6 +336,7 @@ class MarketFeed:
             slow.append(message)
         elif isinstance(message, ServerShutdown):
             session.leaving = True
+            link.left.ring()
 
     async def _forward(self, message: _Slow) -> None:
         """A closed candle must arrive; trades and forming candles are samples."""
@@ -351,7 +363,10 @@ class MarketFeed:
                     session.cut()
                 elif session.leaving or open_ms >= _ROTATE_MS:
                     self._replace(link, session, tasks)
-            await self.clock.sleep(_TEND_SECONDS)
+                left_ms = min(_BEAT_MS, _left_ms(link, now, silent_ms - quiet))
+            else:
+                left_ms = _BEAT_MS
+            await link.left.wait_within(self.clock, left_ms / 1000)
 
     def _replace(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
         """Open the heir of a session that has to be left, unless one is on its way."""
@@ -392,6 +407,20 @@ class MarketFeed:
                 at_ms=self.clock.now_ms(),
             )
         )
+
+
+def _left_ms(link: _Link, now_ms: int, silent_in_ms: int) -> int:
+    """Until a connection can next have to be cut or replaced.
+
+    What is due already has been seen to, and is looked at again a little later.
+    """
+    session = link.session
+    left = [silent_in_ms, session.opened_ms + _ROTATE_MS - now_ms]
+    left += [due - now_ms for symbol, due in link.unseen.items() if symbol not in link.blamed]
+    if session.leaving and link.heir is None:
+        left.append(link.heir_due_ms - now_ms)
+    soonest_ms = min(left)
+    return soonest_ms if soonest_ms > 0 else _AGAIN_MS
 
 
 def _wanted(link: _Link) -> frozenset[str]:

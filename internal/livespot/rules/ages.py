@@ -33,6 +33,14 @@ def graded_low(limits: Limits, value: int, *, source: str, at_ms: int) -> Health
     return _signal(limits, level, value, source=source, at_ms=at_ms)
 
 
+def time_left(*ages: tuple[int, int]) -> int:
+    """How long until the first of these ages meets its limit, as all grow; 0 when one has.
+
+    Each is an age and its limit in ms. Until then `graded` calls all of them CLEAR.
+    """
+    return max(0, min(limit - age for age, limit in ages))
+
+
 def _level(degrades: bool, pauses: bool) -> SignalLevel:  # noqa: FBT001  two facts, in order
     if pauses:
         return SignalLevel.PAUSE

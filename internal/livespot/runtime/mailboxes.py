@@ -9,6 +9,7 @@ import anyio
 from livespot.contracts.base import Message
 from livespot.contracts.errors import Transient
 from livespot.contracts.ports import Clock
+from livespot.runtime.bell import Bell
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Mailbox(Generic[T]):
         self._items: deque[tuple[int, T]] = deque()
         self._in_hand: T | None = None
         self._taken_ms = 0
-        self._arrived = anyio.Event()
+        self._arrived = Bell()
         self._room = anyio.Event()
         self._closed = False
         self._high_water = 0
@@ -74,7 +75,6 @@ class Mailbox(Generic[T]):
         while not self._items:
             if self._closed:
                 raise anyio.EndOfStream
-            self._arrived = anyio.Event()
             await self._arrived.wait()
         return self._take()
 
@@ -85,12 +85,7 @@ class Mailbox(Generic[T]):
         """
         self._in_hand = None
         if not self._items and not self._closed:
-            self._arrived = anyio.Event()
-            alarm = self._clock.alarm(seconds, self._arrived.set)
-            try:
-                await self._arrived.wait()
-            finally:
-                alarm.cancel()
+            await self._arrived.wait_within(self._clock, seconds)
         if self._items:
             return self._take()
         if self._closed:
@@ -101,6 +96,10 @@ class Mailbox(Generic[T]):
         """The oldest message, or None when there is none."""
         self._in_hand = None
         return self._take() if self._items else None
+
+    def nudge(self) -> None:
+        """Let whoever waits in `receive_within` have None now: time has come to mean something."""
+        self._arrived.ring()
 
     def unfinished(self) -> T | None:
         """The message taken last, if whoever took it has not come back for another; given once."""
@@ -115,7 +114,7 @@ class Mailbox(Generic[T]):
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""
         self._closed = True
-        self._arrived.set()
+        self._arrived.ring()
         self._room.set()
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -149,7 +148,7 @@ class Mailbox(Generic[T]):
         self._items.append((self._clock.monotonic_ms(), message))
         self._received += 1
         self._high_water = max(self._high_water, len(self._items))
-        self._arrived.set()
+        self._arrived.ring()
 
     def _take(self) -> T:
         _, message = self._items.popleft()
@@ -171,7 +170,7 @@ class ConflatingMailbox(Generic[T]):
         self.capacity = capacity
         self._clock = clock
         self._latest: dict[Hashable, T] = {}
-        self._arrived = anyio.Event()
+        self._arrived = Bell()
         self._oldest_ms = 0
         self._closed = False
         self._high_water = 0
@@ -183,7 +182,7 @@ class ConflatingMailbox(Generic[T]):
         latest = self._latest
         if not latest:
             self._oldest_ms = self._clock.monotonic_ms()
-            self._arrived.set()
+            self._arrived.ring()
         elif key not in latest and len(latest) >= self.capacity:
             self._dropped += 1
             return
@@ -197,7 +196,6 @@ class ConflatingMailbox(Generic[T]):
         while not self._latest:
             if self._closed:
                 raise anyio.EndOfStream
-            self._arrived = anyio.Event()
             await self._arrived.wait()
         taken = list(self._latest.values())
         self._latest.clear()
@@ -205,7 +203,7 @@ class ConflatingMailbox(Generic[T]):
 
     def close(self) -> None:
         self._closed = True
-        self._arrived.set()
+        self._arrived.ring()
 
     def stats(self) -> MailboxStats:
         return MailboxStats(

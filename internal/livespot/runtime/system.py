@@ -104,7 +104,8 @@ class System:
         try:
             async with anyio.create_task_group() as infra:
                 await infra.start(self.seams.writer.run)
-                infra.start_soon(self._tick)
+                if watchdog is not None:
+                    infra.start_soon(self._tick)
                 if self.seams.courier is not None:
                     infra.start_soon(self._carry_alerts, self.seams.courier)
                 await self.seams.writer.commit(*self._birth())
@@ -225,6 +226,7 @@ class System:
                 await self.seams.clock.sleep(_RETRY_SECONDS)
 
     async def _tick(self) -> None:
+        """What the watchdog's thread looks at: without one, nobody does."""
         beat = self.house.heartbeats.beat_of("loop")
         while True:
             beat()

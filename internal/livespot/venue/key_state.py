@@ -1,5 +1,6 @@
 """Whether the exchange takes our key at present; a rejected one is not tried without end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from livespot.contracts.errors import KeyRefused, LivespotError, Refused
@@ -49,11 +50,16 @@ class KeyState:
         self._reads = _Lane(_READS)
         self._mutations = _Lane(_MUTATIONS)
         self._rejection: KeyRefused | None = None
+        self._told: Callable[[], None] = _nobody
 
     @property
     def rejection(self) -> KeyRefused | None:
         """The refusal that still stands; None while the key works as far as we know."""
         return self._rejection
+
+    def when_changed(self, told: Callable[[], None]) -> None:
+        """Call `told` when a refusal begins to stand and when it is lifted; the latest listener."""
+        self._told = told
 
     def require_usable(self, *, mutation: bool) -> None:
         """Raises `KeyRefused`, without a byte sent, when this request has to wait its turn."""
@@ -84,8 +90,8 @@ class KeyState:
 
     def refused(self, error: KeyRefused, *, mutation: bool) -> None:
         """The exchange said no to the key."""
-        self._rejection = error
         (self._mutations if mutation else self._reads).refuse(self._clock.monotonic_ms())
+        self._stands(error)
 
     def accepted(self, *, mutation: bool) -> None:
         """The exchange took the key, whatever it answered to the request."""
@@ -93,4 +99,14 @@ class KeyState:
             # The key as a whole was refused before: a read shows that it is a good one again.
             self._mutations.forgive()
         self._reads.forgive()
-        self._rejection = None
+        self._stands(None)
+
+    def _stands(self, rejection: KeyRefused | None) -> None:
+        changed = (rejection is None) is not (self._rejection is None)
+        self._rejection = rejection
+        if changed:
+            self._told()
+
+
+def _nobody() -> None:
+    """Nobody listens yet."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from livespot.contracts.errors import LocalRefusal, PayloadInvalid, Refused, Unreachable
-from livespot.contracts.ports import Clock
+from livespot.contracts.ports import Clock, Scope
 from livespot.contracts.streams import MarketConnection
 from livespot.contracts.transport import Socket, SocketTransport
 from livespot.venue.sockets import open_socket
@@ -16,7 +16,6 @@ from livespot.venue.weights import WeightBudget
 from livespot.venue.wire import ABSENT, given, read
 
 _ANSWER_MS = 5000
-_LOOK_SECONDS = 1.0
 _MOST_STREAMS = 1024
 # The exchange allows five a second and counts our pongs too.
 _MESSAGES_PER_SECOND = 4
@@ -82,6 +81,7 @@ class OpenMarketStream:
         self._asked: dict[int, _Asked] = {}
         self._sent_ms: deque[int] = deque(maxlen=_MESSAGES_PER_SECOND)
         self._next_id = 1
+        self._waiting: Scope | None = None
 
     @property
     def subscribed(self) -> frozenset[str]:
@@ -133,13 +133,29 @@ class OpenMarketStream:
     async def _receive_in_time(self) -> bytes:
         while True:
             self._require_answers()
-            # Woken now and then: another task may have asked since this wait began.
-            with self._clock.move_on_after(_LOOK_SECONDS):
-                return await self._socket.receive()
+            # Without a limit of its own: each question rings once its answer is overdue.
+            with self._clock.move_on_after(None) as waiting:
+                self._waiting = waiting
+                try:
+                    return await self._socket.receive()
+                finally:
+                    self._waiting = None
+
+    def _look_up(self) -> None:
+        """Interrupt the wait for a frame that is to be waited for no longer."""
+        if self._waiting is not None and self._overdue:
+            self._waiting.cancel()
+
+    @property
+    def _overdue(self) -> bool:
+        """Whether an answer should have come by now."""
+        if not self._asked:
+            return False
+        now_ms = self._clock.monotonic_ms()
+        return any(asked.due_ms <= now_ms for asked in self._asked.values())
 
     def _require_answers(self) -> None:
-        now_ms = self._clock.monotonic_ms()
-        if any(asked.due_ms <= now_ms for asked in self._asked.values()):
+        if self._overdue:
             raise Unreachable("a subscription was not answered in time")
 
     async def _ask(self, method: str, streams: Iterable[str], *, adds: bool) -> None:
@@ -150,6 +166,8 @@ class OpenMarketStream:
             number, self._next_id = self._next_id, self._next_id + 1
             due_ms = self._clock.monotonic_ms() + _ANSWER_MS
             self._asked[number] = _Asked(frozenset(part), adds, due_ms)
+            # Not before it: nobody rings a second time.
+            self._clock.alarm((_ANSWER_MS + 1) / 1000, self._look_up)
             request = {"method": method, "params": part, "id": number}
             await self._socket.send(msgspec.json.encode(request).decode())
 

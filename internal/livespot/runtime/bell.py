@@ -1,0 +1,46 @@
+"""Wakes the one task that waits for something to happen, or for its time to come."""
+
+import asyncio
+
+from livespot.contracts.ports import Clock
+
+
+class Bell:
+    """A ring while nobody waits is lost: look for the reason first, then wait at once.
+
+    Between looking and waiting nothing else runs, so nothing is missed, and nothing has to be
+    created anew for each wait but a future.
+    """
+
+    __slots__ = ("_waiter",)
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits and has not been woken yet."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def ring(self) -> None:
+        """Wake whoever waits."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until rung. One task at a time."""
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            if self._waiter is waiter:
+                self._waiter = None
+
+    async def wait_within(self, clock: Clock, seconds: float) -> None:
+        """Until rung, but no longer than so many seconds of market time."""
+        alarm = clock.alarm(seconds, self.ring)
+        try:
+            await self.wait()
+        finally:
+            alarm.cancel()
