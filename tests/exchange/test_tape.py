@@ -4,7 +4,7 @@ import tracemalloc
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.exchange.stream_rig import RIG_MS, Rig, SteadyHistory, engine_of, symbol_names
 
@@ -69,6 +69,34 @@ def test_bars_of_every_length_hold_the_same_trades(moments: list[tuple[int, int,
     assert [bar.open_ms for bar in minutes] == list(range(RIG_MS, end_ms + 1, MINUTE_MS))
     assert sum(bar.volume for bar in minutes) == sum(steps for *_, steps in moments)
     assert sum(bar.trades for bar in minutes) == len(moments)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 200_000), st.integers(-70_000, 0), st.sampled_from("tabh")),
+        min_size=1,
+        max_size=15,
+    ),
+    interval=st.sampled_from(["1m", "3m", "15m", "1h"]),
+    offset_ms=st.sampled_from([0, 5 * 3_600_000]),
+)
+def test_the_forming_bar_is_the_last_of_the_bars_whenever_somebody_asks(
+    steps: list[tuple[int, int, str]], interval: str, offset_ms: int
+) -> None:
+    outage = tuple(range(RIG_MS // MINUTE_MS + 9, RIG_MS // MINUTE_MS + 12))
+    tape, now_ms = a_tape(outage), RIG_MS
+    for number, (after_ms, late_ms, kind) in enumerate(steps, 1):
+        now_ms += after_ms
+        if kind == "t":
+            # A trade may come an instant after one of the minute that follows its own.
+            tape.on_trade(trade(number, max(RIG_MS, now_ms + late_ms), ticks=9_000 + number))
+        elif kind != "a":
+            tape.on_status("BREAK" if kind == "b" else "TRADING", now_ms)
+        begin_ms = opens_at(now_ms, interval, offset_ms)
+        told = tape.bars(interval, begin_ms, now_ms, offset_ms)
+
+        assert tape.forming(interval, now_ms, offset_ms) == (told[-1] if told else None)
 
 
 def test_a_bar_without_trades_takes_the_prices_of_what_follows() -> None:

@@ -97,6 +97,28 @@ def of_trade(open_ms: int, ticks: int, steps: int, trade_id: int, *, buyer_is_ma
     )
 
 
+def extended(bar: Bar, later: Bar) -> Bar:
+    """A bar of its own: one, extended by one that follows it."""
+    total = Bar(
+        bar.open_ms,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.quote,
+        bar.trades,
+        bar.taker_base,
+        bar.taker_quote,
+        bar.first_id,
+        bar.last_id,
+    )
+    join(total, later)
+    # A trade can belong to the minute before one whose first trade has come already.
+    total.last_id = max(bar.last_id, later.last_id)
+    return total
+
+
 def join(bar: Bar, later: Bar) -> None:
     """Extend a bar by one that follows it; one without trades adds nothing."""
     if not later.trades:

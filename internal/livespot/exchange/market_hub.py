@@ -16,7 +16,7 @@ from livespot.exchange.stream_channels import (
     Listener,
     TopChannel,
 )
-from livespot.exchange.stream_json import Day
+from livespot.exchange.stream_json import Beside, Day
 from livespot.exchange.stream_names import Topic, topic_of
 from livespot.exchange.stream_turns import (
     AverageChannel,
@@ -141,17 +141,20 @@ class MarketHub:
         return bid or _NO_LEVEL, ask or _NO_LEVEL
 
     def _window(self, symbol: str, bar: Bar, from_ms: int, now_ms: int) -> Day:
-        tape = self._tapes[symbol]
-        bid, ask = self.top(symbol)
         return Day(
             symbol=symbol,
             bar=bar,
-            scale=tape.scale,
-            last_qty=tape.trades[-1].qty if tape.trades else Decimal(0),
-            bid=bid,
-            ask=ask,
+            scale=self._tapes[symbol].scale,
             now_ms=now_ms,
-            previous_close=tape.close_before(from_ms // MINUTE_MS * MINUTE_MS) or bar.open,
+            beside=lambda: self._beside(symbol, bar, from_ms),
+        )
+
+    def _beside(self, symbol: str, bar: Bar, from_ms: int) -> Beside:
+        tape = self._tapes[symbol]
+        return Beside(
+            tape.trades[-1].qty if tape.trades else Decimal(0),
+            *self.top(symbol),
+            tape.close_before(from_ms // MINUTE_MS * MINUTE_MS) or bar.open,
         )
 
     def _open(self, name: str, topic: Topic) -> Channel:

@@ -22,22 +22,35 @@ class MinuteLog:
         self._sums = tuple(array("q") for _ in range(5))
         self._first_ids = array("q")
         self._last_ids = array("q")
+        self._all = (
+            self.opens,
+            self._starts,
+            self._highs,
+            self._lows,
+            self.closes,
+            *self._sums,
+            self._first_ids,
+            self._last_ids,
+        )
 
     def __len__(self) -> int:
         return len(self.opens)
 
     def add(self, bar: Bar) -> None:
         """Add one minute, or join it to what its minute holds already."""
+        if self.opens and self.opens[-1] == bar.open_ms and self._sums[2][-1]:
+            self._join_newest(bar)
+            return
         place = bisect_left(self.opens, bar.open_ms)
         if place < len(self.opens) and self.opens[place] == bar.open_ms:
             joined = self.at(place)
             join(joined, bar)
             self._store(place, joined)
             return
-        for column, value in zip(self._columns(), _values(bar), strict=True):
+        for column, value in zip(self._all, _values(bar), strict=True):
             column.insert(place, value)
         if len(self.opens) >= KEPT_MINUTES + _SLACK:
-            for column in self._columns():
+            for column in self._all:
                 del column[:_SLACK]
 
     def rows(self, from_ms: int, to_ms: int) -> tuple[int, int]:
@@ -46,7 +59,7 @@ class MinuteLog:
 
     def at(self, row: int) -> Bar:
         """One minute."""
-        return Bar(*(column[row] for column in self._columns()))
+        return Bar(*[column[row] for column in self._all])
 
     def total(self, first: int, after: int, open_ms: int) -> Bar:
         """Rows [first, after), at least one, as one bar. Minutes without trades have no price."""
@@ -76,20 +89,24 @@ class MinuteLog:
             max(self._last_ids[first:after]),
         )
 
-    def _columns(self) -> "tuple[array[int], ...]":
-        return (
-            self.opens,
-            self._starts,
-            self._highs,
-            self._lows,
-            self.closes,
-            *self._sums,
-            self._first_ids,
-            self._last_ids,
-        )
+    def _join_newest(self, bar: Bar) -> None:
+        """The usual case, in place: more trades in the newest minute, which has some already."""
+        if not bar.trades:
+            return
+        if bar.high > self._highs[-1]:
+            self._highs[-1] = bar.high
+        if bar.low < self._lows[-1]:
+            self._lows[-1] = bar.low
+        self.closes[-1] = bar.close
+        for column, value in zip(self._sums, _values(bar)[5:10], strict=True):
+            column[-1] += value
+        if bar.last_id >= 0:
+            self._last_ids[-1] = bar.last_id
+            if self._first_ids[-1] < 0:
+                self._first_ids[-1] = bar.first_id
 
     def _store(self, row: int, bar: Bar) -> None:
-        for column, value in zip(self._columns(), _values(bar), strict=True):
+        for column, value in zip(self._all, _values(bar), strict=True):
             column[row] = value
 
 

@@ -1,9 +1,10 @@
 """Payloads of the public market streams."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import Bar, closes_at
@@ -14,21 +15,27 @@ from livespot.exchange.trade_log import AggTrade
 _ROWS_KEPT = 8192
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """One symbol's last 24 hours, or another window, with the present top of its book.
+class Beside(NamedTuple):
+    """What a window's full ticker tells beside its bar: the newest trade and the book's top.
 
     `previous_close` is the last price before the window, in ticks.
     """
 
-    symbol: str
-    bar: Bar
-    scale: Scale
     last_qty: Decimal
     bid: Level
     ask: Level
-    now_ms: int
     previous_close: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One symbol's last 24 hours, or another window; `beside` is for the present only."""
+
+    symbol: str
+    bar: Bar
+    scale: Scale
+    now_ms: int
+    beside: Callable[[], Beside]
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -172,6 +179,7 @@ def mini_ticker(day: Day, unit: int = 1) -> Json:
 
 def ticker(day: Day, unit: int = 1) -> Json:
     first_id, last_id = day.ids
+    last_qty, bid, ask, previous_close = day.beside()
     return {
         "e": "24hrTicker",
         "E": day.now_ms * unit,
@@ -179,13 +187,13 @@ def ticker(day: Day, unit: int = 1) -> Json:
         "p": day.change,
         "P": day.change_percent,
         "w": day.mean_price,
-        "x": day.scale.price(day.previous_close),
+        "x": day.scale.price(previous_close),
         "c": day.scale.price(day.bar.close),
-        "Q": decimal_text(day.last_qty),
-        "b": decimal_text(day.bid[0]),
-        "B": decimal_text(day.bid[1]),
-        "a": decimal_text(day.ask[0]),
-        "A": decimal_text(day.ask[1]),
+        "Q": decimal_text(last_qty),
+        "b": decimal_text(bid[0]),
+        "B": decimal_text(bid[1]),
+        "a": decimal_text(ask[0]),
+        "A": decimal_text(ask[1]),
         "o": day.scale.price(day.bar.open),
         "h": day.scale.price(day.bar.high),
         "l": day.scale.price(day.bar.low),

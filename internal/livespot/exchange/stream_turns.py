@@ -33,7 +33,12 @@ class KlineChannel(Channel):
         interval, offset_ms = self.topic.interval, self.topic.offset_ms
         forming_ms = opens_at(now_ms, interval, offset_ms)
         untold = forming_ms if self._untold is None else self._untold
-        for bar in self._tape.bars(interval, untold, now_ms, offset_ms):
+        if untold == forming_ms and interval != "1s":
+            forming = self._tape.forming(interval, now_ms, offset_ms)
+            bars = [forming] if forming is not None else []
+        else:
+            bars = self._tape.bars(interval, untold, now_ms, offset_ms)
+        for bar in bars:
             if bar.open_ms < forming_ms:
                 self._say(bar, now_ms)
             elif (bar.open_ms, bar.trades) != self._said:

@@ -2,13 +2,12 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from livespot.exchange.candle import MINUTE_MS, Candle
-from livespot.exchange.klines import Bar, closes_at, flat, join, of_trade, opens_at
+from livespot.exchange.klines import Bar, closes_at, extended, flat, join, of_trade, opens_at
 from livespot.exchange.minute_log import KEPT_MINUTES, MinuteLog
 from livespot.exchange.model import PublicTrade
 from livespot.exchange.second_bars import second_bars
@@ -102,6 +101,10 @@ class Tape:
         self._day_until = -1
         self._day: Bar | None = None
         self._ahead: dict[Span, Bar] = {}
+        # What was printed of a forming bar before its running minute, and for which moment.
+        self._begun: dict[tuple[str, int], tuple[tuple[int, int, int], Bar | None]] = {}
+        self._begun_until = 0
+        self._changes = 0
 
     def on_trade(self, trade: PublicTrade) -> None:
         """Add a trade to its minute, which need not be the newest.
@@ -112,7 +115,11 @@ class Tape:
         steps = int(trade.qty / self.series.step_size)
         self.trades.append(trade, ticks, steps)
         open_ms = trade.time_ms // MINUTE_MS * MINUTE_MS
-        self._note_silence(open_ms)
+        opens = self._played.opens
+        if not opens or opens[-1] != open_ms:
+            self._note_silence(open_ms)
+        if open_ms < self._begun_until:
+            self._changes += 1
         maker = trade.buyer_is_maker
         self._played.add(of_trade(open_ms, ticks, steps, trade.trade_id, buyer_is_maker=maker))
 
@@ -125,6 +132,7 @@ class Tape:
         elif not is_shut and self._shut_from is not None:
             self._shut.append((self._shut_from, t_ms // MINUTE_MS * MINUTE_MS))
             self._shut_from = None
+        self._changes += 1
 
     def bars(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> list[Bar]:
         """Bars of an interval whose open time lies in the span, the forming one included.
@@ -173,12 +181,37 @@ class Tape:
         if self._day_until != minute:
             self._day = self.window(minute - DAY_MS, minute - 1)
             self._day_until = minute
-        running = self.window(minute, now_ms)
+        running = self._running(minute, now_ms)
         if self._day is None or running is None:
             return self._day or running
-        total = copy(self._day)
-        join(total, running)
-        return total
+        return extended(self._day, running)
+
+    def forming(self, interval: str, now_ms: int, offset_ms: int = 0) -> Bar | None:
+        """The last of the `bars` up to the present, if it holds the present; a minute or longer.
+
+        What was printed before the running minute is added up once and kept.
+        """
+        open_ms = opens_at(now_ms, interval, offset_ms)
+        minute = now_ms // MINUTE_MS * MINUTE_MS
+        moment = (open_ms, minute, self._changes)
+        kept = self._begun.get((interval, offset_ms))
+        if kept is None or kept[0] != moment:
+            self._begun_until = max(self._begun_until, minute)
+            begun = self.window(open_ms, minute - 1) if open_ms < minute else None
+            kept = self._begun[interval, offset_ms] = moment, begun
+        begun, running = kept[1], self._running(minute, now_ms)
+        if begun is None and running is not None:
+            running.open_ms = open_ms
+        if begun is None or running is None:
+            return begun or running
+        return extended(begun, running)
+
+    def _running(self, minute: int, now_ms: int) -> Bar | None:
+        """The minute that holds the present, as a bar of its own."""
+        opens = self._played.opens
+        if opens and opens[-1] == minute:
+            return self._played.at(len(opens) - 1)
+        return self.window(minute, now_ms)
 
     def window(self, from_ms: int, to_ms: int) -> Bar | None:
         """The minutes that open in a span as one bar; None when the exchange has none of them.

@@ -51,9 +51,10 @@ def _day_row(call: Call, name: str, *, full: bool) -> Json:
     window = _window_row(name, bar, scale, (call.now_ms - DAY_MS, call.now_ms), full=full)
     if not full:
         return window
+    beside = figures.beside() if figures is not None else None
     row = window | {
-        "prevClosePrice": scale.price(figures.previous_close) if figures is not None else _ZERO,
-        "lastQty": decimal_text(figures.last_qty) if figures is not None else _ZERO,
+        "prevClosePrice": scale.price(beside.previous_close) if beside is not None else _ZERO,
+        "lastQty": decimal_text(beside.last_qty) if beside is not None else _ZERO,
         "bidPrice": decimal_text(bid[0]),
         "bidQty": decimal_text(bid[1]),
         "askPrice": decimal_text(ask[0]),
