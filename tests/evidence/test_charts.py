@@ -4,7 +4,7 @@ from decimal import Decimal
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livespot.evidence import charts
@@ -19,6 +19,7 @@ def test_a_histogram_loses_no_measurement(values: list[int]) -> None:
     assert sum(int(text) for text in texts[1::2]) == len(values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.decimals(-1000, 1000, places=2), min_size=2, max_size=40))
 def test_every_point_of_a_line_lies_on_the_picture(values: list[Decimal]) -> None:
     svg = charts.steps(list(enumerate(values)), "USDT", "")

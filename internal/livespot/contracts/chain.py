@@ -1,5 +1,6 @@
 """The hash chain over audit events: how an event is sealed, written as a line, and checked."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from livespot.contracts.audit import AuditDraft
 from livespot.contracts.base import Message
 from livespot.contracts.canonical import sha256_hex
+from livespot.contracts.records import ChainAnchor
 from livespot.contracts.vocabulary import Mode
 
 # The envelope holds text, integers and lists of text only, `data` is canonical already, so
@@ -94,6 +96,34 @@ def seal(draft: AuditDraft, data_json: bytes, place: Place) -> SealedEvent:
         hash=digest,
         line=_line(envelope, digest),
     )
+
+
+def bridged(before: Link | None, link: Link, anchors: Mapping[str, ChainAnchor]) -> Link | None:
+    """The event before `link`: `before`, or the last of the pruned segments that lie between.
+
+    `anchors` are by the hash their first event named. A pruned event is known by its place, time
+    and hash only.
+    """
+    place = "" if before is None else before.hash
+    over: ChainAnchor | None = None
+    while place != link.prev_hash and (found := anchors.get(place)) is not None:
+        if not _follows(found, before if over is None else _end(over)):
+            break
+        over, place = found, found.last_hash
+    return before if over is None else _end(over)
+
+
+def _follows(anchor: ChainAnchor, before: Link | None) -> bool:
+    """Whether a segment begins right behind an event, by row and by sequence."""
+    if before is None:
+        return anchor.first_row == 1
+    seq = before.seq + 1 if before.run_id == anchor.run_id else 1
+    return (anchor.first_row, anchor.first_seq) == (before.row + 1, seq)
+
+
+def _end(anchor: ChainAnchor) -> Link:
+    envelope = {"run_id": anchor.run_id, "seq": anchor.last_seq, "ts_ms": anchor.until_ms}
+    return Link(envelope=envelope, prev_hash="", hash=anchor.last_hash, row=anchor.last_row)
 
 
 def problem_with(link: Link, before: Link | None, first_prev_hash: str) -> ChainBreak | None:

@@ -1,6 +1,7 @@
 """Typed rows of the audit database; the store knows the SQL of each, nobody else does."""
 
 from decimal import Decimal
+from typing import Literal, TypeAlias
 
 from livespot.contracts.base import Message
 from livespot.contracts.codes import ReasonCode
@@ -16,6 +17,10 @@ from livespot.contracts.vocabulary import (
     SysMode,
     Verdict,
 )
+
+PrunedTable: TypeAlias = Literal[
+    "universe_scans", "cycle_rankings", "cycle_selections", "health_samples", "snapshots"
+]
 
 
 class RunStarted(Message, frozen=True, tag=True):
@@ -283,6 +288,47 @@ class ManualExposureRow(Message, frozen=True, tag=True):
     close_note: str = ""
 
 
+class ChainAnchor(Message, frozen=True, tag=True):
+    """What stays of a pruned segment of the chain; the segment goes in the same transaction.
+
+    Rows and sequence run from the first to the last pruned event, all of one run; `prev_hash` is
+    what the first one named.
+    """
+
+    run_id: str
+    first_row: int
+    last_row: int
+    first_seq: int
+    last_seq: int
+    from_ms: int
+    until_ms: int
+    prev_hash: str
+    last_hash: str
+
+
+class RowsPruned(Message, frozen=True, tag=True):
+    """Rows of one table that nothing needs any more, by their numbers in it."""
+
+    table: PrunedTable
+    rows: tuple[int, ...]
+
+
+class TrailDayPacked(Message, frozen=True, tag=True):
+    """A day of the trail is one packed file now; `sha256` is of that file."""
+
+    day: str
+    sha256: str
+    lines: int
+    packed_at_ms: int
+
+
+class TrailDayRemoved(Message, frozen=True, tag=True):
+    """A packed day is past its time; its file goes after this is durable."""
+
+    day: str
+    removed_at_ms: int
+
+
 class DailySummaryRow(Message, frozen=True, tag=True):
     day: str
     summary_json: str
@@ -317,4 +363,8 @@ Record = (
     | OperatorCommandRow
     | ManualExposureRow
     | DailySummaryRow
+    | ChainAnchor
+    | RowsPruned
+    | TrailDayPacked
+    | TrailDayRemoved
 )

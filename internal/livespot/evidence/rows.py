@@ -218,7 +218,7 @@ class TrailCheck(Message, frozen=True):
 
     `problems` names what broke the sequence or the chain; the counts below compare the files with
     the database line by line, day by day, and `places` names the first line of each file that is
-    not as the database has it.
+    not as the database has it. `pruned` events are known by the anchors of their segments only.
     """
 
     events: int
@@ -229,6 +229,7 @@ class TrailCheck(Message, frozen=True):
     missing: int
     unknown: int
     places: tuple[str, ...] = ()
+    pruned: int = 0
 
 
 class FileCheck(Message, frozen=True):

@@ -3,16 +3,19 @@
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 
 from livespot.contracts.canonical import sha256_hex
-from livespot.contracts.chain import Link, problem_with
+from livespot.contracts.chain import Link, bridged, problem_with
 from livespot.contracts.errors import AuditUnwritable, PayloadInvalid
+from livespot.contracts.records import ChainAnchor
 from livespot.evidence.rows import TrailCheck
+from livespot.evidence.upkeep_events import Said, unsigned, upkeep_said
+from livespot.store.anchors import TrailDay, chain_anchors, trail_days
 from livespot.store.chain import links
 from livespot.store.reader import Reader
 
@@ -29,23 +32,39 @@ class _Walk:
     runs: int = 0
     problems: list[str] = field(default_factory=list)
     expected: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    said: list[Said] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DayFile:
+    """One day of the trail: its lines, and the packed file as it lies there."""
+
+    name: str
+    day: str
+    content: bytes
+    packed: bytes | None
 
 
 async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
     """Read every event once. Raises `StoreBusy`, and `OSError` for the files."""
-    seen = await _read(reader)
+    anchors = await chain_anchors(reader)
+    days = {day.day: day for day in await trail_days(reader)}
+    gone = {day.day for day in days.values() if day.removed_at_ms}
+    seen = await _read(reader, {anchor.prev_hash: anchor for anchor in anchors})
+    seen.problems += unsigned(anchors, days.values(), seen.said)
     present: dict[str, list[str]] = {}
     places: list[str] = []
-    for name, day, content in _files(trail_dir):
-        lines = _lines(content)
-        present[day] = [sha256_hex(line) for line in lines]
-        places += _first_place(name, content, present[day], seen.expected.get(day, []))
+    for file in _files(trail_dir, days):
+        lines = _lines(file.content)
+        present[file.day] = [sha256_hex(line) for line in lines]
+        wrong = [*_first_place(file, present[file.day], seen.expected.get(file.day, []))]
+        places += wrong or [*_other_bytes(file, days.get(file.day))]
     places += [
         f"audit-{day}.jsonl is missing, {len(seen.expected[day])} events long"
-        for day in sorted(seen.expected.keys() - present.keys())
+        for day in sorted(seen.expected.keys() - present.keys() - gone)
     ]
     missing = unknown = 0
-    for day in seen.expected.keys() | present.keys():
+    for day in (seen.expected.keys() | present.keys()) - gone:
         wanted = [digest for digest, _ in seen.expected.get(day, [])]
         lost, stray = _difference(wanted, present.get(day, []))
         missing, unknown = missing + lost, unknown + stray
@@ -58,17 +77,20 @@ async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
         missing=missing,
         unknown=unknown,
         places=tuple(places[:_MOST_PROBLEMS]),
+        pruned=sum(anchor.last_seq - anchor.first_seq + 1 for anchor in anchors),
     )
 
 
-async def _read(reader: Reader) -> _Walk:
+async def _read(reader: Reader, anchors: Mapping[str, ChainAnchor]) -> _Walk:
     seen, before = _Walk(), None
     try:
         async for link in links(reader):
             seen.events += 1
+            before = bridged(before, link, anchors)
             begins = before is None or before.run_id != link.run_id
             seen.runs += begins
             seen.problems.extend(_problems(link, before, begins=begins))
+            seen.said += upkeep_said(link)
             owner = f"event {link.seq} of {link.run_id}"
             seen.expected.setdefault(_day(link), []).append((sha256_hex(link.line), owner))
             before = link
@@ -78,15 +100,36 @@ async def _read(reader: Reader) -> _Walk:
     return seen
 
 
-def _files(directory: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Each day's file as (name, day, content); a damaged archive is what could be unpacked."""
+def _files(directory: Path, days: Mapping[str, TrailDay]) -> Iterator[_DayFile]:
+    """Each day's lines but those of removed days; a damaged archive is what could be unpacked.
+
+    A packed file beside a plain one was not finished, unless it is on record: then the plain one
+    holds what came later.
+    """
     if not directory.is_dir():
         return
-    for path in sorted(directory.glob("audit-*.jsonl*")):
-        if path.suffix == ".jsonl":
-            yield path.name, path.name[6:16], path.read_bytes()
-        elif path.suffix == ".gz":
-            yield path.name, path.name[6:16], _unpacked(path.read_bytes())
+    for day in sorted({path.name[6:16] for path in directory.glob("audit-*.jsonl*")}):
+        plain = directory / f"audit-{day}.jsonl"
+        archive = plain.with_name(plain.name + ".gz")
+        known = days.get(day)
+        if known is not None and known.removed_at_ms:
+            continue
+        later = plain.read_bytes() if plain.is_file() else None
+        packed = archive.read_bytes() if archive.is_file() else None
+        if packed is None or (later is not None and known is None):
+            if later is not None:
+                yield _DayFile(name=plain.name, day=day, content=later, packed=packed)
+            continue
+        content = _unpacked(packed) + (later or b"")
+        yield _DayFile(name=archive.name, day=day, content=content, packed=packed)
+
+
+def _other_bytes(file: _DayFile, known: TrailDay | None) -> Iterator[str]:
+    """What unpacking does not see, such as a bit of the header that means nothing."""
+    if known is None:
+        return
+    if file.packed is None or sha256_hex(file.packed) != known.sha256:
+        yield f"{file.name}: not the bytes that were packed, {known.lines} lines long"
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -104,9 +147,10 @@ def _lines(content: bytes) -> list[bytes]:
 
 
 def _first_place(
-    name: str, content: bytes, present: list[str], expected: list[tuple[str, str]]
+    file: _DayFile, present: list[str], expected: list[tuple[str, str]]
 ) -> Iterator[str]:
     """The first line of a file that is not the database's; none when all of it is."""
+    name, content = file.name, file.content
     for number, (found, wanted) in enumerate(zip_longest(present, expected), start=1):
         if wanted is None:
             yield f"{name}, line {number}: no event of the database"

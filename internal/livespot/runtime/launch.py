@@ -39,6 +39,7 @@ from livespot.runtime.run_records import Birth, begin
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.system import System
+from livespot.runtime.upkeep import Upkeep
 from livespot.runtime.venue_link import link_venue
 from livespot.runtime.watchdog import Heartbeats, Watchdog
 from livespot.store.migrate import status
@@ -219,6 +220,7 @@ async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
         tasks.start_soon(_tell_service_manager, launch.notice, system)
         tasks.start_soon(complete_killed, running.paths, system.house.wires.governor.offer)
         tasks.start_soon(bundle_incidents, running.paths, running.run_id, system.house.gate)
+        tasks.start_soon(_upkeep(launch, system).run)
         if launch.span_seconds is not None:
             tasks.start_soon(_end_after, launch.span_seconds, system)
         code = await _system(tasks, system, launch.notice)
@@ -254,6 +256,17 @@ async def _listen_for_signals(system: System) -> None:
 async def _end_after(seconds: float, system: System) -> None:
     await SystemClock().sleep(seconds)
     system.stop(ReasonCode.OPERATOR_STOP, "the asked span is over")
+
+
+def _upkeep(launch: Launch, system: System) -> Upkeep:
+    return Upkeep(
+        paths=launch.paths,
+        settings=launch.loaded.settings,
+        market=launch.clock,
+        audit=system.seams.writer,
+        free_bytes=system.seams.host.free_bytes,
+        tell=system.house.wires.governor.offer,
+    )
 
 
 def _refuse_moved(paths: Paths) -> None:

@@ -54,6 +54,7 @@ from livespot.runtime.run_records import Birth, begin, ended, started
 from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
 from livespot.runtime.supervisor import Actor, Supervised, fatal_in
+from livespot.runtime.upkeep import Upkeep
 from livespot.runtime.watchdog import Watchdog
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
@@ -307,12 +308,24 @@ async def _live(
         domain.start_soon(_listen_for_signals, order.clock, house)
         domain.start_soon(complete_killed, order.paths, house.wires.governor.offer)
         domain.start_soon(bundle_incidents, order.paths, running.run_id, house.gate)
+        domain.start_soon(_upkeep(order, plan, house).run)
         if order.span_seconds is not None:
             domain.start_soon(_end_after, order.span_seconds, order.clock, house)
         await running.over.wait()
         await _stop_desk(house)
         house.gate.seal()
         domain.cancel_scope.cancel()
+
+
+def _upkeep(order: ShadowOrder, plan: MarketPlan, house: ShadowHouse) -> Upkeep:
+    return Upkeep(
+        paths=order.paths,
+        settings=plan.settings,
+        market=plan.clock,
+        audit=plan.writer,
+        free_bytes=plan.host.free_bytes,
+        tell=house.wires.governor.offer,
+    )
 
 
 def _supervised(plan: MarketPlan, house: ShadowHouse, name: str, actor: Actor) -> Supervised:

@@ -67,13 +67,19 @@ def _copy(source: Path, partial: Path) -> None:
         closing(_read_only(source)) as origin,
         closing(sqlite3.connect(partial, isolation_level=None)) as copy,
     ):
+        # One snapshot for the whole copy: between steps without it, each commit of the writer
+        # would start the copy over, and beside a busy writer it would never end.
+        origin.execute("BEGIN")
+        origin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         origin.backup(copy, pages=_PAGES_PER_STEP, sleep=0.01)
         # The copy inherits WAL; as a single file it can be moved without losing anything.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None
+    )
 
 
 def _sync(path: Path) -> None:

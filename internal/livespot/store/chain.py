@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from livespot.contracts.base import Message
-from livespot.contracts.chain import ChainBreak, Link, problem_with
+from livespot.contracts.chain import ChainBreak, Link, bridged, problem_with
 from livespot.contracts.errors import AuditUnwritable, PayloadInvalid
+from livespot.store.anchors import chain_anchors
 from livespot.store.reader import Reader, Row
 from livespot.store.sql import SqlValue
 
@@ -30,11 +31,16 @@ class ChainReport(Message, frozen=True):
 
 
 async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainReport:
-    """Walk every event from the beginning; stop at the first that does not follow."""
+    """Walk every event from the beginning; stop at the first that does not follow.
+
+    Over a pruned segment the chain goes on by its anchor.
+    """
+    over = {anchor.prev_hash: anchor for anchor in await chain_anchors(reader)}
     before: Link | None = None
     count = 0
     async for link in links(reader):
         count += 1
+        before = bridged(before, link, over)
         broken = problem_with(link, before, first_prev_hash)
         if broken is not None:
             return ChainReport(events=count, last_hash="", broken=broken)

@@ -8,6 +8,7 @@ from livespot.contracts.records import (
     AlertRow,
     AliasAdded,
     CandleRow,
+    ChainAnchor,
     CycleRanking,
     CycleSelection,
     DailySummaryRow,
@@ -27,15 +28,19 @@ from livespot.contracts.records import (
     ReserveRow,
     RiskCounters,
     RiskVerdictRow,
+    RowsPruned,
     RunEnded,
     RunStarted,
     SnapshotRow,
     SymbolHealth,
     SysModeRow,
+    TrailDayPacked,
+    TrailDayRemoved,
     UniverseScan,
 )
 from livespot.store.ledger_statements import LedgerRow, ledger_statements
 from livespot.store.sql import SqlValue, Statement, insert, money, once, texts, upsert
+from livespot.store.upkeep_statements import upkeep_statements
 
 StoreRow: TypeAlias = SealedEvent | Record
 
@@ -175,6 +180,8 @@ def statements_of(row: StoreRow, run_id: str) -> tuple[Statement, ...]:
             | RiskVerdictRow()
         ):
             return (_of_cycle(row, run_id),)
+        case ChainAnchor() | RowsPruned() | TrailDayPacked() | TrailDayRemoved():
+            return upkeep_statements(row)
         case _:
             return (_of_run(row, run_id),)
 

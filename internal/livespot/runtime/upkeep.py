@@ -1,0 +1,191 @@
+"""Keeps the records in shape while a run lasts, in steps that nobody has to wait for.
+
+A backup a day, days of the trail packed, and what is past its time pruned. The heavy part happens
+in another process; low disk space suspends all of it.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from livespot.contracts.audit import AuditPort
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import LivespotError
+from livespot.contracts.ports import Clock
+from livespot.contracts.settings import Settings
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Severity
+from livespot.rules.retention import backup_name, day_of
+from livespot.runtime.clock import SystemClock
+from livespot.runtime.disk import Disk, RealDisk
+from livespot.runtime.environment import environment_of_a_child
+from livespot.runtime.paths import Paths
+from livespot.runtime.upkeep_records import backup_entry, step_entry
+from livespot.store.upkeep import UpkeepOrder, UpkeepPlan
+from livespot.store.upkeep_process import BackupMade, BackupOrder, Trouble
+from livespot.store.upkeep_statements import UpkeepRow
+
+_log = structlog.get_logger(__name__)
+
+# The boot, and whoever only tries the program for a few minutes, come first.
+_FIRST_SECONDS = 300.0
+_EVERY_SECONDS = 600.0
+_LOOK_SECONDS = 0.2
+_LONGEST_SECONDS = 900.0
+# Between two steps the writer belongs to everybody else.
+_STEP_SECONDS = 0.25
+_STEPS = 40
+
+Order: TypeAlias = BackupOrder | UpkeepOrder
+Answer: TypeAlias = BackupMade | UpkeepPlan | Trouble
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The day whose records are in shape, and what was said of which day."""
+
+    pruned_day: str = ""
+    told: set[tuple[str, str]] = field(default_factory=set)
+
+
+async def asked_of_a_process(order: Order) -> Answer:
+    """The answer of a process of its own, which is ended when it takes too long."""
+    wall = SystemClock()
+    command = [
+        # -P: a file in the working directory must not stand in for a module of ours.
+        *(sys.executable, "-P", "-m", "livespot.store.upkeep_process"),
+        msgspec.json.encode(order).decode(),
+    ]
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            env=environment_of_a_child(),
+        )
+        try:
+            with wall.move_on_after(_LONGEST_SECONDS):
+                while child.poll() is None:
+                    await wall.sleep(_LOOK_SECONDS)
+        finally:
+            child.kill()
+            code = child.wait()
+        output.seek(0)
+        if code != 0:
+            return Trouble(text=f"its process ended with {code}")
+        found: Answer = msgspec.json.decode(output.read(), type=Answer)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """Ages count in the run's own time (`market`), backups in days of the machine's (`wall`)."""
+
+    paths: Paths
+    settings: Settings
+    market: Clock
+    audit: AuditPort
+    free_bytes: Callable[[], int]
+    tell: Callable[[Alert], object]
+    wall: Clock = field(default_factory=SystemClock)
+    disk: Disk = field(default_factory=RealDisk)
+    ask: Callable[[Order], Awaitable[Answer]] = asked_of_a_process
+
+    async def run(self) -> None:
+        """Look every few minutes until cancelled. A step is done whole or not at all."""
+        seen = _Seen()
+        await self.wall.sleep(_FIRST_SECONDS)
+        while True:
+            await self.look(seen)
+            await self.wall.sleep(_EVERY_SECONDS)
+
+    async def look(self, seen: _Seen | None = None) -> None:
+        """One round: what fails is told of once a day, and tried again in the next round."""
+        seen = seen if seen is not None else _Seen()
+        if self.free_bytes() < self.settings.health.disk_free_degrade_bytes:
+            # The health actor has said so already; a copy or a pruning would take more room first.
+            _log.warning("upkeep_suspended", free_bytes=self.free_bytes())
+            return
+        try:
+            await self._back_up(seen)
+            await self._prune(seen)
+        except (LivespotError, OSError) as error:
+            self._say(seen, f"the upkeep of the records stopped: {error}")
+
+    async def _back_up(self, seen: _Seen) -> None:
+        audit = self.settings.audit
+        name = backup_name(self.wall.now_ms())
+        if self.disk.exists(self.paths.backups / name):
+            return
+        answer = await self.ask(
+            BackupOrder(
+                database=str(self.paths.database),
+                directory=str(self.paths.backups),
+                name=name,
+                keep=audit.backup_keep,
+            )
+        )
+        if isinstance(answer, BackupMade):
+            await self.audit.record(backup_entry(answer, at_ms=self.market.now_ms()))
+        elif isinstance(answer, Trouble):
+            self._say(seen, f"the daily backup failed: {answer.text}")
+
+    async def _prune(self, seen: _Seen) -> None:
+        today = day_of(self.market.now_ms())
+        while seen.pruned_day != today:
+            answer = await self.ask(
+                UpkeepOrder(
+                    database=str(self.paths.database),
+                    logs=str(self.paths.logs),
+                    now_ms=self.market.now_ms(),
+                    jsonl_keep_days=self.settings.audit.jsonl_keep_days,
+                    most=_STEPS,
+                )
+            )
+            if isinstance(answer, Trouble):
+                self._say(seen, f"old records could not be pruned: {answer.text}")
+                return
+            if isinstance(answer, UpkeepPlan):
+                for text in answer.troubles:
+                    self._say(seen, text)
+                await self._follow(answer)
+                if answer.empty:
+                    seen.pruned_day = today
+
+    async def _follow(self, plan: UpkeepPlan) -> None:
+        """Each step is durable before the file it is about goes."""
+        for name in plan.spare_files:
+            self.disk.remove(self.paths.logs / name)
+        for packed in plan.packed:
+            await self.audit.commit(step_entry(packed, at_ms=self.market.now_ms()))
+            self.disk.remove(self.paths.logs / f"audit-{packed.day}.jsonl")
+        for removed in plan.removed:
+            await self.audit.commit(step_entry(removed, at_ms=self.market.now_ms()))
+            self.disk.remove(self.paths.logs / f"audit-{removed.day}.jsonl.gz")
+        steps: list[UpkeepRow] = [*plan.anchors, *plan.rows]
+        for step in steps:
+            await self.audit.commit(step_entry(step, at_ms=self.market.now_ms()))
+            await self.wall.sleep(_STEP_SECONDS)
+
+    def _say(self, seen: _Seen, text: str) -> None:
+        key = (day_of(self.wall.now_ms()), text)
+        if key in seen.told:
+            return
+        seen.told.add(key)
+        _log.warning("upkeep_trouble", cause=text)
+        self.tell(
+            Alert(
+                severity=Severity.WARN,
+                code=ReasonCode.ALERT_RAISED,
+                reasons=(),
+                text=text,
+                at_ms=self.market.now_ms(),
+            )
+        )

@@ -1,0 +1,55 @@
+"""What the audit keeps of the upkeep: each step is an event of the chain beside its row."""
+
+from typing import Any
+
+import msgspec
+
+from livespot.contracts.audit import AuditDraft, AuditEntry
+from livespot.contracts.records import ChainAnchor, RowsPruned, TrailDayPacked, TrailDayRemoved
+from livespot.contracts.vocabulary import EventType, Stage
+from livespot.store.upkeep_process import BackupMade
+from livespot.store.upkeep_statements import UpkeepRow
+
+
+def step_entry(row: UpkeepRow, *, at_ms: int) -> AuditEntry:
+    """One step with its row; both become durable together, so the chain vouches for the row."""
+    return AuditEntry(draft=_draft(_said(row), at_ms), records=(row,))
+
+
+def backup_entry(made: BackupMade, *, at_ms: int) -> AuditEntry:
+    """A backup that SQLite found whole, with the hash to know it by."""
+    said = {
+        "upkeep": "backup",
+        "name": made.name,
+        "size_bytes": made.size_bytes,
+        "sha256": made.sha256,
+        "dropped": list(made.dropped),
+    }
+    return AuditEntry(draft=_draft(said, at_ms))
+
+
+def _said(row: UpkeepRow) -> dict[str, Any]:
+    match row:
+        case ChainAnchor():
+            return {"upkeep": "anchor", **_fields(row)}
+        case RowsPruned():
+            return {"upkeep": "rows", "table": row.table, "count": len(row.rows)}
+        case TrailDayPacked():
+            return {"upkeep": "packed", **_fields(row)}
+        case TrailDayRemoved():
+            return {"upkeep": "removed", **_fields(row)}
+
+
+def _fields(row: UpkeepRow) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(row)
+    del found["type"]
+    return found
+
+
+def _draft(data: dict[str, Any], at_ms: int) -> AuditDraft:
+    return AuditDraft(
+        event_type=EventType.DAILY_SUMMARY,
+        stage=Stage.REPORT_DAILY_SUMMARY,
+        ts_ms=at_ms,
+        data=data,
+    )
