@@ -1,19 +1,19 @@
 """Processor time of minutes without decisions, and of decisions without minutes."""
 
+import gc
 import time
-from collections.abc import Sequence
 
 import msgspec
 import pytest
+from tests.bench.minute_market import MinuteMarket, Selecting
 from tests.bench.report import Figure, report
 
 from livespot.contracts.decision import Decision
-from livespot.contracts.market import Candle, KlineUpdate, Snapshot
+from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
-from livespot.contracts.vocabulary import Interval, Mode, Verdict
-from livespot.rules import selection
+from livespot.contracts.vocabulary import Mode, Verdict
 from livespot.rules.risk import assess
-from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
+from livespot.rules.snapshot import SnapshotContext, build_snapshot
 from livespot.rules.strategies import strategy_for
 from livespot.rules.symbol_window import SymbolWindow
 from livespot.rules.thresholds import config_hash, thresholds_hash
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 _LEAST_BARS = 40_000
 _LEAST_CYCLES = 3_000
 _SYMBOLS = 5
-_MINUTES = 240
+_MINUTES = 1_440
 _CYCLES = 500
 _ROUNDS = 5
 # An instant of the recorded market at which the default strategy wants to enter.
@@ -46,65 +46,21 @@ def _window() -> SymbolWindow:
     return window_of("SOLUSDT", tuple(m for m in minutes if m.open_time_ms < _NOW_MS), _NOW_MS)
 
 
-def _closes(window: SymbolWindow, minutes: int) -> list[list[KlineUpdate]]:
-    """What closes at the end of each coming minute: always 1m, and each frame that it ends."""
-    last = {interval: window.series[interval].last for interval in Interval}
-    found = []
-    for _ in range(minutes):
-        minute = last[Interval.M1]
-        assert minute is not None
-        end_ms = minute.open_time_ms + 2 * Interval.M1.ms
-        due = [interval for interval in Interval if end_ms % interval.ms == 0]
-        updates = []
-        for interval in due:
-            before = last[interval]
-            assert before is not None
-            candle = msgspec.structs.replace(before, open_time_ms=before.open_time_ms + interval.ms)
-            last[interval] = candle
-            updates.append(_closed(window.symbol, interval, candle))
-        found.append(updates)
-    return found
-
-
-def _closed(symbol: str, interval: Interval, candle: Candle) -> KlineUpdate:
-    end_ms = candle.open_time_ms + interval.ms
-    return KlineUpdate(
-        symbol=symbol,
-        interval=interval,
-        candle=candle,
-        closed=True,
-        exchange_time_ms=end_ms,
-        local_received_ms=end_ms,
-    )
-
-
-def _play(windows: Sequence[SymbolWindow], closes: Sequence[Sequence[list[KlineUpdate]]]) -> None:
-    """Every minute of every symbol into its window; then all of them are looked through."""
-    rules = _SETTINGS.selection
-    for minute in range(_MINUTES):
-        features = []
-        for number, window in enumerate(windows):
-            for update in closes[number][minute]:
-                window.take_kline(update)
-            window.closed(_SETTINGS)
-            found = deep_features(window, _CONTEXT, out_of_order_drops=0)
-            features.append(msgspec.structs.replace(found, symbol=f"S{number}USDT"))
-        deep = selection.deep_scan(features, rules)
-        returns = {found.symbol: found.returns for found in features if found.returns is not None}
-        selection.choose(deep, returns, {}, (), rules)
-
-
 def test_minutes_pass_through_market_state_and_selection() -> None:
     rates = []
     for _ in range(_ROUNDS):
-        windows = [_window() for _ in range(_SYMBOLS)]
-        closes = [_closes(window, _MINUTES) for window in windows]
+        market = MinuteMarket(_SYMBOLS, _MINUTES)
+        selecting = Selecting(market)
+        # What comes is made beforehand, and nobody shall look through all of it for garbage.
+        gc.collect()
+        gc.freeze()
         began = time.process_time()
-        _play(windows, closes)
+        selecting.play(market.minutes)
         rates.append(_SYMBOLS * _MINUTES / (time.process_time() - began))
+        gc.unfreeze()
 
     report(
-        f"minutes of {_SYMBOLS} symbols: higher frames, all readings, deep scan and choice",
+        f"minutes of {_SYMBOLS} symbols: frames, readings, universe, ranking, deep scan, choice",
         Figure("minutes x symbols a second", max(rates), "", least=_LEAST_BARS),
     )
 

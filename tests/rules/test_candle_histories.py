@@ -11,7 +11,13 @@ from livespot.contracts.market import Candle, KlineHistory, KlineUpdate
 from livespot.contracts.settings import Settings, VenueSettings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import KEPT, CandleSeries, Gap, Joined
-from livespot.rules.closed_readings import signal_frame
+from livespot.rules.closed_readings import (
+    FrameReading,
+    closed_readings,
+    frame_reading,
+    signal_frame,
+)
+from livespot.rules.correlation import log_returns
 from livespot.rules.costs import fees_of
 from livespot.rules.indicators import wilder_of
 from livespot.rules.symbol_window import SymbolWindow
@@ -135,7 +141,24 @@ class SeriesHistory(RuleBasedStateMachine):
         fresh = CandleSeries(_FRAME)
         fresh.absorb(self.series.tail(KEPT))
 
-        assert self.window.closed(self.settings).signal == signal_frame(fresh, self.settings)
+        points = self.settings.selection.corr_window_points
+        closed = self.window.closed(self.settings)
+        assert self.window.signal(self.settings) == signal_frame(fresh, self.settings)
+        assert self.window.returns(self.settings) == log_returns(fresh.tail(points + 1), points)
+        assert closed == closed_readings(self.window.series, self.settings, None)
+        assert _spoken(closed.frames[1]) == _spoken(frame_reading(fresh))
+
+    @invariant()
+    def a_frame_is_behind_from_the_very_instant_that_is_told(self) -> None:
+        told = self.window.closed(self.settings).behind_ms
+        if self.series.last is not None:
+            assert self.window.overdue(told)
+            assert not self.window.overdue(told - 1)
+
+
+def _spoken(reading: FrameReading) -> FrameReading:
+    """A reading without the count of changes that led to it."""
+    return msgspec.structs.replace(reading, version=0)
 
 
 SeriesHistory.TestCase.settings = settings(

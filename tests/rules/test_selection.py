@@ -9,7 +9,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Returns
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
-from livespot.rules.correlation import correlation_x10000, log_returns
+from livespot.rules.correlation import correlation_x10000, likeness_x10000, log_returns
 from livespot.rules.selection import (
     Choice,
     Eligibility,
@@ -312,6 +312,21 @@ def test_correlation_is_symmetric_bounded_and_free_of_scale(pairs: list[tuple[in
     assert -10_000 <= value <= 10_000
     assert abs(correlation_x10000([3 * a + 7 for a in left], right) - value) <= 1
     assert correlation_x10000(left, left) in (0, 10_000)
+
+
+@given(_POINTS)
+def test_what_is_remembered_of_a_pair_is_its_correlation(pairs: list[tuple[int, int]]) -> None:
+    left, right = _moved([a for a, _ in pairs]), _moved([b for _, b in pairs])
+
+    found = [likeness_x10000(left, right) for _ in range(2)]
+
+    assert found == [correlation_x10000(left.log_return_bps, right.log_return_bps)] * 2
+
+
+def _moved(points: list[int]) -> Returns:
+    return Returns(
+        timeframe=Interval.M5, window=len(points), log_return_bps=tuple(points), missing_count=0
+    )
 
 
 def test_returns_count_what_is_missing() -> None:

@@ -8,7 +8,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Returns, SymbolInfo, Ticker24h
 from livespot.contracts.records import CycleRanking, CycleSelection, UniverseScan
 from livespot.contracts.vocabulary import EventType, Stage
-from livespot.rules.correlation import correlation_x10000
+from livespot.rules.correlation import likeness_x10000
 from livespot.rules.selection import Choice, Eligibility, Ranked
 
 # Enough for the watch list and those behind it, and a millisecond of sums per selection.
@@ -160,12 +160,12 @@ def selection_entry(
 def _correlations(symbols: Sequence[str], returns: Mapping[str, Returns]) -> dict[str, object]:
     """The upper triangle of the matrix, row by row, of the first symbols that have returns."""
     known = [symbol for symbol in symbols if symbol in returns][:_CORRELATED]
-    series = [returns[symbol].log_return_bps for symbol in known]
+    series = [returns[symbol] for symbol in known]
     return {
         "symbols": known,
         "missing": [returns[symbol].missing_count for symbol in known],
         "x10000": [
-            [correlation_x10000(left, right) for right in series[row + 1 :]]
+            [likeness_x10000(left, right) for right in series[row + 1 :]]
             for row, left in enumerate(series)
         ],
     }

@@ -30,8 +30,10 @@ def decimals_of(step: Decimal) -> int:
 
 
 def clamp01(value: float) -> float:
-    """The nearest number in [0, 1]."""
-    return min(1.0, max(0.0, value))
+    """The nearest number in [0, 1]; 0 for what is none."""
+    if value >= 1.0:
+        return 1.0
+    return value if value > 0.0 else 0.0
 
 
 def rint(value: float) -> int:
@@ -43,7 +45,7 @@ def rint(value: float) -> int:
 
 def round_x10000(value: float) -> int:
     """A real in [0, 1] as an integer in 0..10000; values outside are clamped first."""
-    return rint(clamp01(value) * 10_000)
+    return round(clamp01(value) * 10_000)
 
 
 def round_bps(value: float) -> int:

@@ -201,9 +201,9 @@ class Regime(Message, frozen=True):
     frames: dict[str, FrameStrength]
 
     def __post_init__(self) -> None:
-        require_x10000(
-            trend_score_x10000=self.trend_score_x10000, range_score_x10000=self.range_score_x10000
-        )
+        trend, ranging = self.trend_score_x10000, self.range_score_x10000
+        if not (0 <= trend <= 10_000 and 0 <= ranging <= 10_000):
+            require_x10000(trend_score_x10000=trend, range_score_x10000=ranging)
 
 
 class Microstructure(Message, frozen=True):

@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+
+import msgspec
 
 from livespot.contracts.market import Candle
 from livespot.contracts.vocabulary import Interval
@@ -15,15 +17,13 @@ WARM = 100
 _PENDING_LIMIT = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """These candles now end the series, oldest first."""
 
     candles: tuple[Candle, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Closed candles are missing between two open times, both inclusive; the newer one waits."""
 
     from_ms: int
@@ -35,15 +35,13 @@ class Gap:
         return f"{opened_at(self.from_ms)} to {opened_at(self.to_ms)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     """The open time is not after the series' end; the candle was dropped."""
 
     open_time_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misaligned:
+class Misaligned(msgspec.Struct, frozen=True, kw_only=True):
     """The open time is no multiple of the frame; the candle was dropped."""
 
     open_time_ms: int
@@ -63,6 +61,9 @@ class CandleSeries:
 
     def __init__(self, interval: Interval) -> None:
         self.interval = interval
+        self.step_ms = interval.ms
+        # Long enough for trustworthy indicators, and nothing known to be missing at its end.
+        self.is_warm = False
         self.duplicates = 0
         self.misaligned = 0
         self.holes = 0
@@ -83,33 +84,31 @@ class CandleSeries:
     def wilder(self) -> Wilder:
         return self._wilder
 
-    @property
-    def is_warm(self) -> bool:
-        """Long enough for trustworthy indicators, and nothing known to be missing at its end."""
-        return len(self._candles) >= WARM and not self._waiting
-
     def tail(self, count: int) -> tuple[Candle, ...]:
         """The newest `count` candles, oldest first; fewer when there are not that many."""
-        size = len(self._candles)
-        return tuple(self._candles[i] for i in range(max(0, size - count), size))
+        newest = list(islice(reversed(self._candles), count))
+        newest.reverse()
+        return tuple(newest)
 
     def add(self, candle: Candle) -> Joined | Gap | Duplicate | Misaligned | None:
         """Take a closed candle of the stream; None while the first history is still awaited."""
-        if candle.open_time_ms % self.interval.ms:
+        last = self._candles[-1] if self._candles else None
+        if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
+            self._append(candle)
+            if self.is_warm:
+                return Joined(candles=(candle,))
+            return Joined(candles=(candle, *self._join_waiting()))
+        if candle.open_time_ms % self.step_ms:
             self.misaligned += 1
             return Misaligned(open_time_ms=candle.open_time_ms)
-        last = self.last
         if last is None:
             self._wait(candle)
             return None
         if candle.open_time_ms <= last.open_time_ms:
             self.duplicates += 1
             return Duplicate(open_time_ms=candle.open_time_ms)
-        if candle.open_time_ms != last.open_time_ms + self.interval.ms:
-            self._wait(candle)
-            return self.gap()
-        self._append(candle)
-        return Joined(candles=(candle, *self._join_waiting()))
+        self._wait(candle)
+        return self.gap()
 
     def absorb(self, history: Sequence[Candle]) -> Joined:
         """Take closed candles read by REST, oldest first, and whatever waited for them.
@@ -119,15 +118,15 @@ class CandleSeries:
         listed its newest candles.
         """
         fresh = sorted(
-            (c for c in history if c.open_time_ms % self.interval.ms == 0),
+            (c for c in history if c.open_time_ms % self.step_ms == 0),
             key=lambda candle: candle.open_time_ms,
         )
         if not fresh:
             return Joined(candles=self._join_waiting())
         last = self.last
-        if last is not None and fresh[0].open_time_ms > last.open_time_ms + self.interval.ms:
+        if last is not None and fresh[0].open_time_ms > last.open_time_ms + self.step_ms:
             self._candles.clear()
-            self._wilder = Wilder()
+            self._wilder, self.is_warm = Wilder(), False
         elif last is not None and fresh[0].open_time_ms <= last.open_time_ms:
             self._revise(fresh)
         joined = self._extend(fresh)
@@ -139,8 +138,8 @@ class CandleSeries:
         if last is None or not self._waiting:
             return None
         return Gap(
-            from_ms=last.open_time_ms + self.interval.ms,
-            to_ms=min(self._waiting) - self.interval.ms,
+            from_ms=last.open_time_ms + self.step_ms,
+            to_ms=min(self._waiting) - self.step_ms,
         )
 
     def _revise(self, history: Iterable[Candle]) -> None:
@@ -161,26 +160,27 @@ class CandleSeries:
             if last is not None:
                 if candle.open_time_ms <= last.open_time_ms:
                     continue
-                self.holes += (candle.open_time_ms - last.open_time_ms) // self.interval.ms - 1
+                self.holes += (candle.open_time_ms - last.open_time_ms) // self.step_ms - 1
             self._append(candle)
             joined.append(candle)
         return joined
 
     def _join_waiting(self) -> tuple[Candle, ...]:
         joined: list[Candle] = []
-        last = self.last
-        for open_time_ms in sorted(self._waiting) if last is not None else ():
+        for open_time_ms in sorted(self._waiting) if self._candles else ():
             end = self._candles[-1].open_time_ms
-            if open_time_ms > end + self.interval.ms:
+            if open_time_ms > end + self.step_ms:
                 break
             candle = self._waiting.pop(open_time_ms)
             if open_time_ms > end:
                 self._append(candle)
                 joined.append(candle)
+        self.is_warm = len(self._candles) >= WARM and not self._waiting
         return tuple(joined)
 
     def _wait(self, candle: Candle) -> None:
         self._waiting[candle.open_time_ms] = candle
+        self.is_warm = False
         if len(self._waiting) > _PENDING_LIMIT:
             del self._waiting[min(self._waiting)]
 

@@ -1,25 +1,31 @@
-"""What closed candles say, computed once per closed candle instead of once per look."""
+"""What closed candles say: worked out when somebody looks, and only for frames that moved on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import cast
 
+import msgspec
+
+from livespot.contracts.amounts import round_bps
 from livespot.contracts.canonical import Same, hash_of
 from livespot.contracts.market import Candle, Regime, Returns, Volatility
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import CandleSeries
-from livespot.rules.correlation import log_returns
+from livespot.rules.correlation import ReturnsTail, log_returns, moved_on, returns_tail
 from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
+from livespot.rules.regime import FrameShare, regime_of_shares, share_of
 
 Series = Mapping[Interval, CandleSeries]
+# How late the frame that closes a candle may be before the series counts as behind.
+CANDLE_GRACE_MS = 3000
+_NEVER_MS = 1 << 62
+_RANGED = (Interval.M5, Interval.M15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalFrame:
-    """What the 5m series alone says; `ema` is None while it is not defined.
+class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision looks at in the 5m series; `ema` is None while it is not defined.
 
     `volume_ratio_x10000` is 0 without a positive mean; the strategy looks at the candles to tell.
     """
@@ -28,24 +34,138 @@ class SignalFrame:
     candles_sha256: str
     ema: Decimal | None
     volume_ratio_x10000: int
-    returns: Returns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedReadings:
-    """Readings of one state of the four series; a reading that is not defined yet is None."""
+class FrameReading(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame's state: `share` is None while ADX is not defined, `atr_bps` while ATR is not.
 
-    versions: tuple[int, ...]
-    m5_version: int
+    The ATR is read of the frames that tell of volatility; of 1m and 1h it is always None.
+    From `behind_ms` on another candle should have followed the newest one.
+    """
+
+    version: int
+    share: FrameShare | None
+    atr_bps: int | None
+    behind_ms: int
+
+
+class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True):
+    """Readings of one state of the four series; a reading that is not defined yet is None.
+
+    From `behind_ms` on one of the frames is behind.
+    """
+
+    frames: tuple[FrameReading, ...]
     settings: Settings
     regime: Regime | None
     volatility: Volatility | None
-    signal: SignalFrame
+    behind_ms: int
 
 
-def versions_of(series: Series) -> tuple[int, ...]:
-    """Equal when no candle has joined or been corrected in between."""
-    return tuple(frame.version for frame in series.values())
+class FrameOf5m:
+    """What only the 5m series says, each reading once per closed candle and only when asked for."""
+
+    __slots__ = ("_returns", "_returns_of", "_series", "_signal", "_signal_of")
+
+    def __init__(self, series: CandleSeries) -> None:
+        self._series = series
+        self._signal: SignalFrame | None = None
+        self._signal_of: tuple[int, Settings | None] = (-1, None)
+        self._returns: ReturnsTail | None = None
+        self._returns_of = (-1, 0)
+
+    def signal(self, settings: Settings) -> SignalFrame:
+        """EMA, volume and the candles behind them."""
+        version, known = self._signal_of
+        if self._signal is None or known is not settings or version != self._series.version:
+            self._signal = signal_frame(self._series, settings)
+            self._signal_of = (self._series.version, settings)
+        return self._signal
+
+    def returns(self, window: int) -> Returns:
+        """Log returns of the newest `window` steps, as `log_returns` defines them."""
+        tail, version, last = self._returns, self._series.version, self._series.last
+        if last is None:
+            return log_returns((), window)
+        if tail is None or self._returns_of != (version, window):
+            # A series counts on by one when it grows by one; when it is corrected it does so, too,
+            # but then its last candle is not the next one.
+            follows = tail is not None and self._returns_of == (version - 1, window)
+            if tail is not None and follows and _is_next(tail.newest, last, self._series):
+                tail = moved_on(tail, last)
+            else:
+                tail = returns_tail(self._series.tail(window + 1), window)
+            self._returns, self._returns_of = tail, (version, window)
+        return tail.returns
+
+
+def _is_next(newest: Candle, last: Candle, series: CandleSeries) -> bool:
+    return last.open_time_ms == newest.open_time_ms + series.step_ms
+
+
+def closed_readings(
+    series: Series, settings: Settings, before: ClosedReadings | None
+) -> ClosedReadings:
+    """The readings of now, with everything of `before` that still holds."""
+    if before is None or before.settings is not settings:
+        m1, m5, m15, h1 = [frame_reading(one) for one in series.values()]
+        volatility = _ranges(m5, m15)
+    else:
+        known = before.frames
+        m1, m5, m15, h1 = [
+            old if old.version == one.version else frame_reading(one)
+            for old, one in zip(known, series.values(), strict=True)
+        ]
+        volatility = before.volatility
+        if known[1] is not m5 or known[2] is not m15:
+            volatility = _ranges(m5, m15)
+        elif known[0] is m1 and known[3] is h1:
+            return before
+    return ClosedReadings(
+        frames=(m1, m5, m15, h1),
+        settings=settings,
+        regime=_regime((h1.share, m15.share, m5.share, m1.share), settings),
+        volatility=volatility,
+        behind_ms=min(m1.behind_ms, m5.behind_ms, m15.behind_ms, h1.behind_ms),
+    )
+
+
+def frame_reading(series: CandleSeries) -> FrameReading:
+    """What one series says, from its indicators' present state."""
+    wilder, last = series.wilder, series.last
+    directional = wilder.directional
+    atr = wilder.atr if series.interval in _RANGED else None
+    return FrameReading(
+        version=series.version,
+        share=None if directional is None else share_of(series.interval, directional),
+        atr_bps=None if atr is None or last is None else _atr_bps(atr, last),
+        behind_ms=_NEVER_MS
+        if last is None
+        else last.open_time_ms + 2 * series.step_ms + CANDLE_GRACE_MS,
+    )
+
+
+def _atr_bps(atr: float, last: Candle) -> int:
+    """An average true range over the last close."""
+    return round_bps(atr / float(last.close) * 10_000.0)
+
+
+def _ranges(m5: FrameReading, m15: FrameReading) -> Volatility | None:
+    """ATR(14) over the last close, in bps; None while it is not defined."""
+    if m5.atr_bps is None or m15.atr_bps is None:
+        return None
+    return Volatility(atr14_5m_bps=m5.atr_bps, atr14_15m_bps=m15.atr_bps)
+
+
+def _regime(
+    shares: tuple[FrameShare | None, FrameShare | None, FrameShare | None, FrameShare | None],
+    settings: Settings,
+) -> Regime | None:
+    """The regime of the closed candles, or None while a frame has no ADX."""
+    h1, m15, m5, m1 = shares
+    if h1 is None or m15 is None or m5 is None or m1 is None:
+        return None
+    return regime_of_shares((h1, m15, m5, m1), settings.strategy)
 
 
 def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
@@ -55,7 +175,6 @@ def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
     """
     tail = m5.tail(EMA_CANDLES)
     candles = tuple(_plain_candle(Same(candle)) for candle in tail)
-    points = settings.selection.corr_window_points
     volumes = [candle.volume for candle in candles]
     return SignalFrame(
         candles=candles,
@@ -63,7 +182,6 @@ def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
         ema=ema20([candle.close for candle in tail]),
         volume_ratio_x10000=volume_ratio_x10000(volumes, settings.strategy.volume_ratio_window)
         or 0,
-        returns=log_returns(m5.tail(points + 1), points),
     )
 
 

@@ -1,8 +1,9 @@
 """Wilder's indicators, one candle at a time, seeded as TA-Lib seeds them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
+
+import msgspec
 
 from livespot.contracts.amounts import ZERO, rint
 from livespot.contracts.market import Candle
@@ -16,8 +17,7 @@ _EMA_CONTEXT = Context(prec=28)
 _EMA_PLACES = Decimal("1e-12")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directional:
+class Directional(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """ADX, +DI and -DI of one frame, each 0..100."""
 
     adx: float
@@ -60,13 +60,29 @@ class Wilder:
         self._dx_sum = self._adx = 0.0
 
     def update(self, high: float, low: float, close: float) -> None:
-        """Take the next closed candle."""
-        if self._count:
-            spread = max(high - low, abs(high - self._last), abs(low - self._last))
-            self._take_range(spread)
-            self._take_movement(spread, high - self._high, self._low - low)
-        self._high, self._low, self._last = high, low, close
-        self._count += 1
+        """Take the next closed candle; one without range or direction leaves the ADX as it was."""
+        count, last, period = self._count, self._last, self._period
+        up, down = high - self._high, self._low - low
+        self._high, self._low, self._last, self._count = high, low, close, count + 1
+        spread = max(high - low, abs(high - last), abs(low - last))
+        if count < 2 * period:
+            self._seed(count, spread, up, down)
+            return
+        self._atr = (self._atr * (period - 1) + spread) / period
+        plus_dm = self._plus_dm - self._plus_dm / period
+        minus_dm = self._minus_dm - self._minus_dm / period
+        if down > 0 and up < down:
+            minus_dm += down
+        elif up > 0 and up > down:
+            plus_dm += up
+        smoothed = self._range - self._range / period + spread
+        self._plus_dm, self._minus_dm, self._range = plus_dm, minus_dm, smoothed
+        if smoothed >= _TINY:
+            plus, minus = 100.0 * (plus_dm / smoothed), 100.0 * (minus_dm / smoothed)
+            total = plus + minus
+            if total >= _TINY:
+                dx = 100.0 * abs(minus - plus) / total
+                self._adx = (self._adx * (period - 1) + dx) / period
 
     @property
     def atr(self) -> float | None:
@@ -81,19 +97,25 @@ class Wilder:
         plus, minus = self._indicators()
         return Directional(adx=self._adx, plus_di=plus, minus_di=minus)
 
-    def _take_range(self, spread: float) -> None:
+    def _seed(self, count: int, spread: float, up: float, down: float) -> None:
+        """The candle after `count` others, while ADX is not defined; the first has no range yet."""
+        if count:
+            self._take_range(count, spread)
+            self._take_movement(count, spread, up, down)
+
+    def _take_range(self, count: int, spread: float) -> None:
         period = self._period
-        if self._count < period:
+        if count < period:
             self._range_sum += spread
-        elif self._count == period:
+        elif count == period:
             self._atr = (self._range_sum + spread) / period
         else:
             self._atr = (self._atr * (period - 1) + spread) / period
 
-    def _take_movement(self, spread: float, up: float, down: float) -> None:
+    def _take_movement(self, count: int, spread: float, up: float, down: float) -> None:
         """Wilder's smoothed sums: plain sums of the first period - 1, then decaying ones."""
         period = self._period
-        if self._count >= period:
+        if count >= period:
             self._plus_dm -= self._plus_dm / period
             self._minus_dm -= self._minus_dm / period
             self._range -= self._range / period
@@ -102,22 +124,17 @@ class Wilder:
         elif up > 0 and up > down:
             self._plus_dm += up
         self._range += spread
-        if self._count >= period:
-            self._take_index()
+        if count >= period:
+            self._take_index(count)
 
-    def _take_index(self) -> None:
-        """DX joins the ADX; a candle without range or direction leaves it as it was."""
-        period = self._period
+    def _take_index(self, count: int) -> None:
+        """DX of the first candles, whose mean begins the ADX."""
         plus, minus = self._indicators()
         total = plus + minus
         known = self._range >= _TINY and total >= _TINY
-        dx = 100.0 * abs(minus - plus) / total if known else 0.0
-        if self._count < 2 * period:
-            self._dx_sum += dx
-            if self._count == 2 * period - 1:
-                self._adx = self._dx_sum / period
-        elif known:
-            self._adx = (self._adx * (period - 1) + dx) / period
+        self._dx_sum += 100.0 * abs(minus - plus) / total if known else 0.0
+        if count == 2 * self._period - 1:
+            self._adx = self._dx_sum / self._period
 
     def _indicators(self) -> tuple[float, float]:
         if self._range < _TINY:

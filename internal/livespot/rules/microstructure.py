@@ -66,11 +66,12 @@ class MicroRing:
         The change of the spread compares the p90 of the last ten seconds with the p90 of the ten
         before.
         """
-        if not self.is_warm:
+        if len(self._spreads) < SAMPLES_60S:
             return None
         minute = self._minute = self._minute or self._summed_up()
+        spread = spread_bps(book.bid, book.ask)
         return Microstructure(
-            spread_current_bps=whole_spread_bps(spread_bps(book.bid, book.ask)),
+            spread_current_bps=max(1, round(spread)) if spread > 0 else 0,
             spread_bps_p50_60s=minute.p50,
             spread_bps_p90_60s=minute.p90,
             delta_spread_bps_p90_10s=minute.delta,

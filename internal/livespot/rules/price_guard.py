@@ -59,12 +59,13 @@ class PriceGuard:
 
     def agrees(self, price: float) -> bool:
         """Whether the price lies at the believed level; nothing is learnt from it."""
-        return self._level is None or _alike(price, self._level)
+        level = self._level
+        return level is None or (price <= level * JUMP and level <= price * JUMP)
 
     def take(self, price: float, at_ms: int, told: Told) -> bool:
         """Whether the price is believed; `at_ms` is when it was received."""
         level, claim = self._level, self._claim
-        if level is None or _alike(price, level):
+        if level is None or (price <= level * JUMP and level <= price * JUMP):
             if claim is not None:
                 self._expose(claim)
                 self._claim = None

@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from math import fsum
 
-from livespot.contracts.amounts import clamp01, rint, round_x10000
+import msgspec
+
+from livespot.contracts.amounts import clamp01, round_x10000
 from livespot.contracts.market import FrameStrength, Regime
 from livespot.contracts.settings import StrategySettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
 from livespot.rules.indicators import Directional
 
 WEIGHTS = {Interval.H1: 0.4, Interval.M15: 0.3, Interval.M5: 0.2, Interval.M1: 0.1}
+_H1, _M15, _M5, _M1 = (frame.value for frame in WEIGHTS)
+
+
+class FrameShare(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one frame adds to the regime: its weighted strength, the same with its direction."""
+
+    weighted: float
+    signed: float
+    strength: FrameStrength
 
 
 def strength(adx: float) -> float:
@@ -17,15 +28,37 @@ def strength(adx: float) -> float:
     return clamp01((adx - 15.0) / 10.0)
 
 
+def share_of(frame: Interval, reading: Directional) -> FrameShare:
+    """The share of one frame; it stays the same until another candle of the frame closes."""
+    weighted = WEIGHTS[frame] * strength(reading.adx)
+    return FrameShare(
+        weighted=weighted,
+        signed=weighted if reading.plus_di > reading.minus_di else -weighted,
+        strength=FrameStrength(
+            adx_x10000=round(reading.adx * 10_000),
+            plus_di_x10000=round(reading.plus_di * 10_000),
+            minus_di_x10000=round(reading.minus_di * 10_000),
+        ),
+    )
+
+
 def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings) -> Regime:
     """The weighted regime of the four frames; raises `KeyError` when one is missing."""
-    signed = fsum(
-        weight * strength(frames[frame].adx) * _sign(frames[frame])
-        for frame, weight in WEIGHTS.items()
-    )
-    total = fsum(weight * strength(frames[frame].adx) for frame, weight in WEIGHTS.items())
+    h1, m15, m5, m1 = (share_of(frame, frames[frame]) for frame in WEIGHTS)
+    return regime_of_shares((h1, m15, m5, m1), settings)
+
+
+def regime_of_shares(
+    shares: tuple[FrameShare, FrameShare, FrameShare, FrameShare], settings: StrategySettings
+) -> Regime:
+    """The same of shares in the order of `WEIGHTS`.
+
+    Sums are exact before they are rounded, so that the order of the frames decides nothing.
+    """
+    h1, m15, m5, m1 = shares
+    signed = fsum((h1.signed, m15.signed, m5.signed, m1.signed))
     trend = round_x10000(abs(signed))
-    ranging = round_x10000(1.0 - total)
+    ranging = round_x10000(1.0 - fsum((h1.weighted, m15.weighted, m5.weighted, m1.weighted)))
     if trend >= settings.trend_threshold:
         label = RegimeLabel.TREND
     elif ranging >= settings.range_threshold:
@@ -37,17 +70,5 @@ def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings
         direction=Direction.BULL if signed > 0 else Direction.BEAR,
         trend_score_x10000=trend,
         range_score_x10000=ranging,
-        frames={frame.value: _whole(frames[frame]) for frame in WEIGHTS},
-    )
-
-
-def _sign(reading: Directional) -> int:
-    return 1 if reading.plus_di > reading.minus_di else -1
-
-
-def _whole(reading: Directional) -> FrameStrength:
-    return FrameStrength(
-        adx_x10000=rint(reading.adx * 10_000),
-        plus_di_x10000=rint(reading.plus_di * 10_000),
-        minus_di_x10000=rint(reading.minus_di * 10_000),
+        frames={_H1: h1.strength, _M15: m15.strength, _M5: m5.strength, _M1: m1.strength},
     )

@@ -1,16 +1,19 @@
 """From all symbols to the few worth watching: universe, ranking, deep scan, choice."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
 from typing import TypeAlias
+
+import msgspec
 
 from livespot.contracts.amounts import clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Regime, Returns, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, RegimeLabel
-from livespot.rules.correlation import correlation_x10000, has_too_many_missing
+from livespot.rules.correlation import has_too_many_missing, likeness_x10000
 from livespot.rules.edge import cost_of_visit
 from livespot.rules.microstructure import spread_bps
 
@@ -19,8 +22,7 @@ _HIGH_ATR_BPS = 200
 Features: TypeAlias = dict[str, int | str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eligibility:
+class Eligibility(msgspec.Struct, frozen=True, kw_only=True):
     """One symbol of the universe; no reasons means eligible."""
 
     symbol: str
@@ -32,8 +34,7 @@ class Eligibility:
         return not self.reasons
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """One symbol's place; `rank` counts from 1, `dropped` ones have a reason."""
 
     symbol: str
@@ -47,8 +48,7 @@ class Ranked:
         return bool(self.reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate for the watch list; `incumbent_cycles` counts from its last choosing.
 
     `features` tell what it was measured against, where another symbol stood in its way.
@@ -60,15 +60,21 @@ class Choice:
     chosen: bool
     incumbent_cycles: int
     reasons: tuple[ReasonCode, ...]
-    features: Features = field(default_factory=dict)
+    features: Features = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Why a candidate is kept off the watch list."""
 
     reasons: tuple[ReasonCode, ...]
-    features: Features = field(default_factory=dict)
+    features: Features = msgspec.field(default_factory=dict)
+
+
+_TREND, _RANGE, _BULL = RegimeLabel.TREND, RegimeLabel.RANGE, Direction.BULL
+_LABELS = {label: label.value for label in RegimeLabel}
+_DIRECTIONS = {direction: direction.value for direction in Direction}
+# What the deep scan makes of a symbol: cut, score below zero, name, reasons, features.
+_Scored: TypeAlias = tuple[bool, int, str, tuple[ReasonCode, ...], dict[str, int | str | Decimal]]
 
 
 def universe(
@@ -82,15 +88,17 @@ def universe(
     """Every spot symbol of the quote asset, by name, with each reason that keeps it out."""
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
     return tuple(
-        Eligibility(
-            symbol=name,
-            reasons=_exclusions(
-                info, by_symbol.get(name), settings, quarantined=name in quarantined
-            ),
-            ticker=by_symbol.get(name),
-        )
-        for name, info in sorted(infos.items())
-        if info.quote_asset == quote_asset and info.spot_allowed
+        [
+            Eligibility(
+                symbol=name,
+                reasons=_exclusions(
+                    info, by_symbol.get(name), settings, quarantined=name in quarantined
+                ),
+                ticker=by_symbol.get(name),
+            )
+            for name, info in sorted(infos.items())
+            if info.quote_asset == quote_asset and info.spot_allowed
+        ]
     )
 
 
@@ -109,52 +117,52 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     tickers = [e.ticker for e in eligible if e.is_eligible and e.ticker is not None]
     if not tickers:
         return ()
-    spreads = {t.symbol: _day_spread(t) for t in tickers}
-    known = [spread for spread in spreads.values() if spread is not None]
-    widest = max(known, default=0.0)
-    most = max(float(t.quote_volume) for t in tickers)
-    highest = max(max(0, t.price_change_bps) for t in tickers)
-    weights = [float(weight) for weight in settings.rank_weights]
-    scored: list[tuple[int, str, Ticker24h]] = []
-    for ticker in tickers:
-        spread = spreads[ticker.symbol]
-        parts = (
-            float(ticker.quote_volume) / most if most > 0 else 0.0,
-            max(0, ticker.price_change_bps) / highest if highest > 0 else 0.0,
-            0.0 if spread is None else (1 - spread / widest if widest > 0 else 1.0),
+    spreads = [_day_spread(t) for t in tickers]
+    widest = max([spread for spread in spreads if spread is not None], default=0.0)
+    volumes = [float(t.quote_volume) for t in tickers]
+    most, highest = max(volumes), max([t.price_change_bps for t in tickers])
+    of_volume, of_rise, of_spread = map(float, settings.rank_weights)
+    scored: list[tuple[int, str, Ticker24h, float | None]] = []
+    for ticker, volume, spread in zip(tickers, volumes, spreads, strict=True):
+        rise = ticker.price_change_bps
+        score = (
+            of_volume * (volume / most if most > 0 else 0.0)
+            + of_rise * (rise / highest if rise > 0 else 0.0)
+            + of_spread * (0.0 if spread is None else (1 - spread / widest if widest > 0 else 1.0))
         )
-        score = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        scored.append((round_x10000(score), ticker.symbol, ticker))
-    scored.sort(key=lambda item: (-item[0], item[1]))
+        scored.append((-round_x10000(score), ticker.symbol, ticker, spread))
+    scored.sort(key=itemgetter(0, 1))
+    low = (ReasonCode.UNIVERSE_RANK_LOW,)
     return tuple(
-        Ranked(
-            symbol=symbol,
-            rank=place,
-            score_x10000=score,
-            reasons=() if place <= settings.topn else (ReasonCode.UNIVERSE_RANK_LOW,),
-            features={
-                "quote_volume": ticker.quote_volume,
-                "price_change_bps": ticker.price_change_bps,
-                "spread_x10000": round((spreads[symbol] or 0.0) * 10_000),
-            },
-        )
-        for place, (score, symbol, ticker) in enumerate(scored, start=1)
+        [
+            Ranked(
+                symbol=symbol,
+                rank=place,
+                score_x10000=-score,
+                reasons=() if place <= settings.topn else low,
+                features={
+                    "quote_volume": ticker.quote_volume,
+                    "price_change_bps": ticker.price_change_bps,
+                    "spread_x10000": round((spread or 0.0) * 10_000),
+                },
+            )
+            for place, (score, symbol, ticker, spread) in enumerate(scored, start=1)
+        ]
     )
 
 
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
     """Scores of the attached symbols, best first; those that were cut follow with their reasons."""
-    scored = [_deep(item, settings) for item in features]
-    scored.sort(key=lambda item: (item.dropped, -item.score_x10000, item.symbol))
+    weights = [float(weight) for weight in settings.deep_weights]
+    scored = [_deep(item, settings, weights) for item in features]
+    scored.sort(key=itemgetter(0, 1, 2))
     return tuple(
-        Ranked(
-            symbol=item.symbol,
-            rank=place,
-            score_x10000=item.score_x10000,
-            reasons=item.reasons,
-            features=item.features,
-        )
-        for place, item in enumerate(scored, start=1)
+        [
+            Ranked(
+                symbol=symbol, rank=place, score_x10000=-score, reasons=reasons, features=measured
+            )
+            for place, (_, score, symbol, reasons, measured) in enumerate(scored, start=1)
+        ]
     )
 
 
@@ -174,13 +182,15 @@ def choose(
     by_symbol = {item.symbol: item for item in ranked}
     chosen: list[str] = sorted(held)
     verdicts: dict[str, _Kept] = {}
-    for item in sorted(ranked, key=lambda item: _precedence(item, incumbents, settings)):
+    precedence = partial(_precedence, incumbents=incumbents, settings=settings)
+    for item in sorted(ranked, key=precedence):
         if item.symbol in held:
             continue
-        kept_off = _Kept(reasons=item.reasons) if item.dropped else None
-        if kept_off is None and len(chosen) < settings.topk:
+        if item.reasons:
+            kept_off: _Kept | None = _Kept(reasons=item.reasons)
+        elif len(chosen) < settings.topk:
             kept_off = _alike(item.symbol, chosen, returns, settings)
-        elif kept_off is None:
+        else:
             taken = [by_symbol[s] for s in chosen if s not in held]
             kept_off = _crowded_out(item, taken, incumbents, settings)
         if kept_off is None:
@@ -214,28 +224,32 @@ def choose(
 def _exclusions(
     info: SymbolInfo, ticker: Ticker24h | None, settings: SelectionSettings, *, quarantined: bool
 ) -> tuple[ReasonCode, ...]:
-    rules = [
-        (info.is_trading, ReasonCode.SYMBOL_NOT_TRADING),
-        (
-            info.constraints is not None and not info.problem,
-            ReasonCode.PROTECTION_INVALID_FILTER,
-        ),
-        (not quarantined and _is_plain(info.symbol), ReasonCode.SYMBOL_QUARANTINED),
-    ]
-    if ticker is None:
-        rules.append((False, ReasonCode.STRAT_MISSING_FIELD))
-    else:
-        rules += [
-            (
-                ticker.quote_volume >= settings.min_quote_volume_24h,
-                ReasonCode.UNIVERSE_VOLUME_LOW,
-            ),
-            (ticker.trades >= settings.min_trades_24h, ReasonCode.UNIVERSE_TRADES_LOW),
-            (
-                ticker.price_change_bps >= settings.min_price_change_bps,
-                ReasonCode.UNIVERSE_MOMENTUM_LOW,
-            ),
-        ]
+    listed = info.is_trading and info.constraints is not None and not info.problem
+    if listed and not quarantined and ticker is not None and _is_plain(info.symbol):
+        return _of_day(ticker, settings)
+    reasons: list[ReasonCode] = []
+    if not info.is_trading:
+        reasons.append(ReasonCode.SYMBOL_NOT_TRADING)
+    if info.constraints is None or info.problem:
+        reasons.append(ReasonCode.PROTECTION_INVALID_FILTER)
+    if quarantined or not _is_plain(info.symbol):
+        reasons.append(ReasonCode.SYMBOL_QUARANTINED)
+    day = (ReasonCode.STRAT_MISSING_FIELD,) if ticker is None else _of_day(ticker, settings)
+    return (*reasons, *day)
+
+
+def _of_day(ticker: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode, ...]:
+    """What about its last day keeps a symbol out."""
+    voluminous = ticker.quote_volume >= settings.min_quote_volume_24h
+    busy = ticker.trades >= settings.min_trades_24h
+    rising = ticker.price_change_bps >= settings.min_price_change_bps
+    if voluminous and busy and rising:
+        return ()
+    rules = (
+        (voluminous, ReasonCode.UNIVERSE_VOLUME_LOW),
+        (busy, ReasonCode.UNIVERSE_TRADES_LOW),
+        (rising, ReasonCode.UNIVERSE_MOMENTUM_LOW),
+    )
     return tuple(code for holds, code in rules if not holds)
 
 
@@ -250,74 +264,68 @@ def _day_spread(ticker: Ticker24h) -> float | None:
     return spread_bps(ticker.bid, ticker.ask)
 
 
-def _deep(item: DeepFeatures, settings: SelectionSettings) -> Ranked:
+def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[float]) -> _Scored:
     micro, regime = item.microstructure, item.regime
     if not item.warm or micro is None or regime is None:
-        return Ranked(
-            symbol=item.symbol,
-            rank=0,
-            score_x10000=0,
-            reasons=(ReasonCode.STRAT_WARMUP,),
-            features={},
-        )
+        return True, 0, item.symbol, (ReasonCode.STRAT_WARMUP,), {}
     spread, balance = micro.spread_current_bps, micro.bid_ask_imbalance_p50_10s_x10000
-    edge = item.atr14_5m_bps - cost_of_visit(item.cost_inputs, spread)
-    rules = (
-        (spread <= settings.deep_max_spread_bps, ReasonCode.STRAT_SPREAD_TOO_WIDE),
-        (balance >= settings.deep_min_imbalance_x10000, ReasonCode.STRAT_IMBALANCE_AGAINST),
-        (edge >= settings.deep_min_edge_bps, ReasonCode.STRAT_EDGE_BELOW_MIN),
+    atr = item.atr14_5m_bps
+    edge = atr - cost_of_visit(item.cost_inputs, spread)
+    reasons: list[ReasonCode] = []
+    if spread > settings.deep_max_spread_bps:
+        reasons.append(ReasonCode.STRAT_SPREAD_TOO_WIDE)
+    if balance < settings.deep_min_imbalance_x10000:
+        reasons.append(ReasonCode.STRAT_IMBALANCE_AGAINST)
+    if edge < settings.deep_min_edge_bps:
+        reasons.append(ReasonCode.STRAT_EDGE_BELOW_MIN)
+    of_edge, of_regime, of_micro, of_atr = weights
+    score = (
+        of_edge * clamp01(edge / _GOOD_EDGE_BPS)
+        + of_regime * (_regime_score(regime) / 10_000)
+        + of_micro * clamp01(_calm(spread, balance, settings))
+        + of_atr * clamp01(atr / _HIGH_ATR_BPS)
     )
+    features: dict[str, int | str | Decimal] = {
+        "edge_estimate_bps": edge,
+        "atr14_5m_bps": atr,
+        "spread_current_bps": spread,
+        "spread_p50_bps": micro.spread_bps_p50_60s,
+        "spread_p90_bps": micro.spread_bps_p90_60s,
+        "delta_spread_p90_bps": micro.delta_spread_bps_p90_10s,
+        "imbalance_x10000": balance,
+        "regime": _LABELS[regime.label],
+        "direction": _DIRECTIONS[regime.direction],
+        "trend_score_x10000": regime.trend_score_x10000,
+        "range_score_x10000": regime.range_score_x10000,
+    }
+    return bool(reasons), -round_x10000(score), item.symbol, tuple(reasons), features
+
+
+def _calm(spread: int, balance: int, settings: SelectionSettings) -> float:
+    """A narrow spread and a book that leans to the bids, not yet clamped."""
     floor = settings.deep_min_imbalance_x10000
-    micro_part = 0.6 * (1 - spread / settings.deep_max_spread_bps) + 0.4 * (
+    return 0.6 * (1 - spread / settings.deep_max_spread_bps) + 0.4 * (
         (balance - floor) / max(1, 10_000 - floor)
-    )
-    parts = (
-        clamp01(edge / _GOOD_EDGE_BPS),
-        _regime_score(regime) / 10_000,
-        clamp01(micro_part),
-        clamp01(item.atr14_5m_bps / _HIGH_ATR_BPS),
-    )
-    weights = [float(weight) for weight in settings.deep_weights]
-    score = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-    return Ranked(
-        symbol=item.symbol,
-        rank=0,
-        score_x10000=round_x10000(score),
-        reasons=tuple(code for holds, code in rules if not holds),
-        features={
-            "edge_estimate_bps": edge,
-            "atr14_5m_bps": item.atr14_5m_bps,
-            "spread_current_bps": spread,
-            "spread_p50_bps": micro.spread_bps_p50_60s,
-            "spread_p90_bps": micro.spread_bps_p90_60s,
-            "delta_spread_p90_bps": micro.delta_spread_bps_p90_10s,
-            "imbalance_x10000": balance,
-            "regime": regime.label.value,
-            "direction": regime.direction.value,
-            "trend_score_x10000": regime.trend_score_x10000,
-            "range_score_x10000": regime.range_score_x10000,
-        },
     )
 
 
 def _regime_score(regime: Regime) -> int:
     """The label's own score; nothing for an unclear market or a falling trend."""
-    match regime.label:
-        case RegimeLabel.TREND:
-            return regime.trend_score_x10000 if regime.direction is Direction.BULL else 0
-        case RegimeLabel.RANGE:
-            return regime.range_score_x10000
-        case RegimeLabel.UNCLEAR:
-            return 0
+    label = regime.label
+    if label is _TREND:
+        return regime.trend_score_x10000 if regime.direction is _BULL else 0
+    return regime.range_score_x10000 if label is _RANGE else 0
 
 
 def _precedence(
     item: Ranked, incumbents: Mapping[str, int], settings: SelectionSettings
 ) -> tuple[bool, int, bool, str]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
-    guarded = _is_guarded(item.symbol, incumbents, settings)
-    bonus = settings.churn_guard_min_score_delta_x10000 if guarded else 0
-    return (item.dropped, -(item.score_x10000 + bonus), guarded, item.symbol)
+    symbol, dropped = item.symbol, bool(item.reasons)
+    if symbol not in incumbents or not _is_guarded(symbol, incumbents, settings):
+        return dropped, -item.score_x10000, False, symbol
+    bonus = settings.churn_guard_min_score_delta_x10000
+    return dropped, -(item.score_x10000 + bonus), True, symbol
 
 
 def _is_guarded(symbol: str, incumbents: Mapping[str, int], settings: SelectionSettings) -> bool:
@@ -368,7 +376,7 @@ def _alike(
         theirs = returns.get(other)
         if theirs is None:
             continue
-        value = correlation_x10000(own.log_return_bps, theirs.log_return_bps)
+        value = likeness_x10000(own, theirs)
         if abs(value) >= settings.corr_max_x10000:
             return _Kept(
                 reasons=(ReasonCode.RISK_DIVERSIFY_APPLIED,),

@@ -24,7 +24,7 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.closed_readings import ClosedReadings, plain
+from livespot.rules.closed_readings import SignalFrame, plain
 from livespot.rules.indicators import EMA_CANDLES
 from livespot.rules.symbol_window import SymbolWindow
 
@@ -54,7 +54,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     regime: Regime
     volatility: Volatility
     ema: Decimal
-    closed: ClosedReadings
+    signal: SignalFrame
 
 
 def build_snapshot(
@@ -93,7 +93,7 @@ def deep_features(
     warm = (
         context.ws_ok
         and window.is_warm(settings)
-        and not window.overdue(context.now_ms)
+        and context.now_ms < closed.behind_ms
         and not window.guard.is_doubtful
     )
     volatility = closed.volatility
@@ -104,7 +104,7 @@ def deep_features(
         microstructure=window.ring.read(book, out_of_order_drops) if warm and book else None,
         atr14_5m_bps=volatility.atr14_5m_bps if volatility is not None else 0,
         cost_inputs=window.cost_inputs(settings, context.now_ms),
-        returns=closed.signal.returns if warm else None,
+        returns=window.returns(settings) if warm else None,
     )
 
 
@@ -235,7 +235,7 @@ def _parts(
 ) -> _Parts | Rejection:
     """All readings present, or the first list of what is missing."""
     book, info = window.book, window.info
-    closed = window.closed(context.settings)
+    closed, signal = window.closed(context.settings), window.signal(context.settings)
     found: dict[str, object] = {
         "info": info,
         "constraints": info.constraints if info is not None else None,
@@ -245,16 +245,16 @@ def _parts(
         "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
         "regime": closed.regime,
         "volatility": closed.volatility,
-        "ema": closed.signal.ema,
+        "ema": signal.ema,
     }
     missing = [name for name, value in found.items() if value is None]
     if missing:
         return _reject(window.symbol, ReasonCode.STRAT_MISSING_FIELD, ", ".join(missing))
-    return _Parts(**found, closed=closed)  # type: ignore[arg-type]  # none of them is None here
+    return _Parts(**found, signal=signal)  # type: ignore[arg-type]  # none of them is None here
 
 
 def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> Snapshot:
-    settings, closed = context.settings, parts.closed
+    settings, signal = context.settings, parts.signal
     depth = window.usable_depth(context.now_ms)
     draft = Snapshot(
         symbol=window.symbol,
@@ -264,8 +264,8 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         volatility=parts.volatility,
         prices=_prices(parts.book, parts.last_price),
         ema20_5m=parts.ema,
-        volume_ratio_5m_x10000=closed.signal.volume_ratio_x10000,
-        candles_5m=closed.signal.candles,
+        volume_ratio_5m_x10000=signal.volume_ratio_x10000,
+        candles_5m=signal.candles,
         cost_inputs=window.cost_inputs(settings, context.now_ms),
         market_24h=Market24h(
             quote_volume=parts.ticker.quote_volume,
@@ -274,7 +274,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
             source_ts_ms=parts.ticker.close_time_ms,
         ),
         health=_health(window, context, parts.info),
-        returns=closed.signal.returns,
+        returns=window.returns(settings),
         depth_top5_bids=depth.bids[:_TOP] if depth is not None else (),
         depth_top5_asks=depth.asks[:_TOP] if depth is not None else (),
         constraints=parts.constraints,
@@ -286,7 +286,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
         snapshot_id="",
         snapshot_hash="",
     )
-    return identified(draft, candles_sha256=closed.signal.candles_sha256)
+    return identified(draft, candles_sha256=signal.candles_sha256)
 
 
 def identified(draft: Snapshot, *, candles_sha256: str | None = None) -> Snapshot:

@@ -7,7 +7,6 @@ the stream that looks wrong is left out, so that history is asked for it.
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from livespot.contracts.amounts import round_bps
 from livespot.contracts.market import (
     AggTrade,
     BookTicker,
@@ -16,27 +15,30 @@ from livespot.contracts.market import (
     DepthBook,
     KlineHistory,
     KlineUpdate,
-    Regime,
+    Returns,
     SymbolInfo,
     Ticker24h,
-    Volatility,
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misaligned
-from livespot.rules.closed_readings import ClosedReadings, signal_frame, versions_of
+from livespot.rules.closed_readings import (
+    CANDLE_GRACE_MS,
+    ClosedReadings,
+    FrameOf5m,
+    SignalFrame,
+    closed_readings,
+)
 from livespot.rules.costs import Fees, cost_inputs, slippage_of
-from livespot.rules.indicators import Wilder
 from livespot.rules.microstructure import MicroRing
 from livespot.rules.price_guard import JUMP, PriceGuard, Told
-from livespot.rules.regime import regime_of
 
 # A frame this much older than the newest of its stream is news from the past.
 STALE_EVENT_MS = 5000
 # Depth is read every 30 s; a book that missed two readings says nothing about now.
 DEPTH_USABLE_MS = 65_000
-# How late the frame that closes a candle may be before the series counts as behind.
-CANDLE_GRACE_MS = 3000
+
+_M1, _BY_TRADE = Interval.M1, Told.TRADE
 
 KlineOutcome = Joined | Gap | Duplicate | Misaligned | None
 
@@ -68,6 +70,11 @@ class SymbolWindow:
     _anchored_ms: int = 0
     _newest: dict[str, int] = field(default_factory=dict)
     _closed: ClosedReadings | None = None
+    _of_5m: FrameOf5m = field(init=False)
+    _costs: tuple[Fees, DepthBook | None, Settings, CostInputs] | None = None
+
+    def __post_init__(self) -> None:
+        self._of_5m = FrameOf5m(self.series[Interval.M5])
 
     def take_book(self, book: BookTicker) -> bool:
         """Keep a newer book; False when its update id is not above the last one, or it jumps."""
@@ -82,23 +89,25 @@ class SymbolWindow:
 
     def take_trade(self, trade: AggTrade) -> bool:
         """Keep a trade's price; False when the trade is too old for its stream."""
-        if not self._is_current("aggTrade", trade.exchange_time_ms):
+        if not self._hear("aggTrade", trade.exchange_time_ms, trade.local_received_ms):
             return False
-        self._saw(trade.exchange_time_ms, trade.local_received_ms)
-        if self.guard.take(float(trade.price), trade.local_received_ms, Told.TRADE):
+        if self.guard.take(float(trade.price), trade.local_received_ms, _BY_TRADE):
             self._price(trade.price, trade.exchange_time_ms)
         return True
 
     def take_kline(self, update: KlineUpdate) -> KlineOutcome:
         """Join a closed candle; a forming one only tells the last price."""
         interval, candle = update.interval, update.candle
-        if not self._is_current(f"kline_{interval}", update.exchange_time_ms):
+        if not self._hear(interval, update.exchange_time_ms, update.local_received_ms):
             return None
-        self._saw(update.exchange_time_ms, update.local_received_ms)
         close = float(candle.close)
-        if interval is Interval.M1 and self.guard.take(close, update.local_received_ms, Told.TRADE):
-            self._price(candle.close, update.exchange_time_ms)
-        if not update.closed or not (self.guard.agrees(close) and _is_smooth(candle)):
+        if interval is not _M1:
+            believed = self.guard.agrees(close)
+        else:
+            believed = self.guard.take(close, update.local_received_ms, _BY_TRADE)
+            if believed:
+                self._price(candle.close, update.exchange_time_ms)
+        if not (update.closed and believed and _is_smooth(candle, close)):
             return None
         return self.series[interval].add(candle)
 
@@ -143,51 +152,25 @@ class SymbolWindow:
 
     def is_warm(self, settings: Settings) -> bool:
         """All four frames and the ring are full enough to decide on."""
-        needed = settings.selection.corr_window_points + 1
-        return (
-            self.book is not None
-            and self.ring.is_warm
-            and all(series.is_warm for series in self.series.values())
-            and len(self.series[Interval.M5]) >= needed
-        )
-
-    def wilder(self, interval: Interval) -> Wilder:
-        return self.series[interval].wilder
-
-    def regime(self, settings: Settings) -> Regime | None:
-        """The regime of the closed candles, or None while a frame has no ADX."""
-        readings = {interval: self.wilder(interval).directional for interval in Interval}
-        known = {interval: reading for interval, reading in readings.items() if reading is not None}
-        return regime_of(known, settings.strategy) if len(known) == len(readings) else None
-
-    def volatility(self) -> Volatility | None:
-        """ATR(14) over the last close, in bps; None while it is not defined."""
-        m5, m15 = self._atr_bps(Interval.M5), self._atr_bps(Interval.M15)
-        if m5 is None or m15 is None:
-            return None
-        return Volatility(atr14_5m_bps=m5, atr14_15m_bps=m15)
+        if self.book is None or not self.ring.is_warm:
+            return False
+        m1, m5, m15, h1 = self.series.values()
+        if not (m1.is_warm and m5.is_warm and m15.is_warm and h1.is_warm):
+            return False
+        return len(m5) > settings.selection.corr_window_points
 
     def closed(self, settings: Settings) -> ClosedReadings:
-        """What the closed candles say; computed anew only after one has joined.
-
-        Four of five closed minutes end no 5m candle, and then the readings of that frame stay.
-        """
-        closed, versions = self._closed, versions_of(self.series)
-        if closed is not None and closed.settings is settings and closed.versions == versions:
-            return closed
-        m5 = self.series[Interval.M5]
-        signal = None
-        if closed is not None and closed.settings is settings and closed.m5_version == m5.version:
-            signal = closed.signal
-        self._closed = ClosedReadings(
-            versions=versions,
-            m5_version=m5.version,
-            settings=settings,
-            regime=self.regime(settings),
-            volatility=self.volatility(),
-            signal=signal or signal_frame(m5, settings),
-        )
+        """What the closed candles say; a frame is read anew only after a candle joined."""
+        self._closed = closed_readings(self.series, settings, self._closed)
         return self._closed
+
+    def signal(self, settings: Settings) -> SignalFrame:
+        """What a decision looks at in the 5m candles; computed once per closed one."""
+        return self._of_5m.signal(settings)
+
+    def returns(self, settings: Settings) -> Returns:
+        """How the symbol moved over the window of correlations, in steps of 5m."""
+        return self._of_5m.returns(settings.selection.corr_window_points)
 
     def usable_depth(self, now_ms: int) -> DepthBook | None:
         """The depth, unless it is too old to speak of now."""
@@ -196,38 +179,43 @@ class SymbolWindow:
         return self.depth
 
     def cost_inputs(self, settings: Settings, now_ms: int) -> CostInputs:
-        """Fees and the slippage of the symbol's whole exposure cap."""
-        slippage = slippage_of(self.usable_depth(now_ms), settings.risk.max_exposure_symbol)
-        return cost_inputs(self.fees, slippage)
-
-    def _atr_bps(self, interval: Interval) -> int | None:
-        atr, last = self.wilder(interval).atr, self.series[interval].last
-        if atr is None or last is None:
-            return None
-        return round_bps(atr / float(last.close) * 10_000.0)
+        """Fees and the slippage of the symbol's whole exposure cap; the book is walked once."""
+        depth, known = self.usable_depth(now_ms), self._costs
+        if known is not None:
+            fees, walked, under, inputs = known
+            if fees is self.fees and walked is depth and under is settings:
+                return inputs
+        slippage = slippage_of(depth, settings.risk.max_exposure_symbol)
+        inputs = cost_inputs(self.fees, slippage)
+        self._costs = self.fees, depth, settings, inputs
+        return inputs
 
     def drop_event(self) -> None:
         """Count an event that cannot be placed in time."""
         self.stale_events += 1
 
-    def _is_current(self, stream: str, event_ms: int) -> bool:
+    def _hear(self, stream: str, event_ms: int, local_ms: int) -> bool:
+        """Note the times of an event; False, and nothing noted, when it is too old."""
         newest = self._newest.get(stream, 0)
-        if event_ms < newest - STALE_EVENT_MS:
+        if event_ms > newest:
+            self._newest[stream] = event_ms
+        elif event_ms < newest - STALE_EVENT_MS:
             self.stale_events += 1
             return False
-        self._newest[stream] = max(newest, event_ms)
+        if event_ms > self.exchange_time_ms:
+            self.exchange_time_ms = event_ms
+        if local_ms > self.local_received_ms:
+            self.local_received_ms = local_ms
         return True
-
-    def _saw(self, exchange_ms: int, local_ms: int) -> None:
-        self.exchange_time_ms = max(self.exchange_time_ms, exchange_ms)
-        self.local_received_ms = max(self.local_received_ms, local_ms)
 
     def _price(self, price: Decimal, at_ms: int) -> None:
         if at_ms >= self.last_price_ms:
             self.last_price, self.last_price_ms = price, at_ms
 
 
-def _is_smooth(candle: Candle) -> bool:
+def _is_smooth(candle: Candle, close: float) -> bool:
     """Whether no wick of the candle is a jump against its body."""
-    body = float(candle.open), float(candle.close)
-    return float(candle.high) <= max(body) * JUMP and min(body) <= float(candle.low) * JUMP
+    lower, upper = float(candle.open), close
+    if lower > upper:
+        lower, upper = upper, lower
+    return float(candle.high) <= upper * JUMP and lower <= float(candle.low) * JUMP
