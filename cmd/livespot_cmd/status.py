@@ -11,6 +11,7 @@ from livespot_cmd.options import var_option
 
 if TYPE_CHECKING:
     from livespot.panel.dashboard import Dashboard
+    from livespot.panel.survival_queries import SurvivalCount
     from livespot.runtime.paths import Paths
 
 _WATCH_SECONDS = 1.0
@@ -81,10 +82,12 @@ async def _repeat(paths: "Paths", *, as_json: bool) -> None:
     import msgspec
 
     from livespot.panel.console import plain_line
+    from livespot.panel.survival_queries import SurvivalCount
     from livespot.runtime.clock import SystemClock
 
+    survival = SurvivalCount(SystemClock())
     while True:
-        dashboard, cause = await _now(paths)
+        dashboard, cause = await _now(paths, survival)
         if dashboard is None:
             click.echo(cause, err=True)
         else:
@@ -99,18 +102,21 @@ async def _live(paths: "Paths", dashboard: "Dashboard") -> None:
     from rich.text import Text
 
     from livespot.panel.console import render_live
+    from livespot.panel.survival_queries import SurvivalCount
     from livespot.runtime.clock import SystemClock
+
+    survival = SurvivalCount(SystemClock())
 
     with Live(render_live(dashboard, ""), auto_refresh=False, screen=True) as live:
         while True:
             await SystemClock().sleep(_WATCH_SECONDS)
-            newer, cause = await _now(paths)
+            newer, cause = await _now(paths, survival)
             dashboard = newer or dashboard
             note = Text(cause, style="bold red")
             live.update(Group(note, render_live(dashboard, "")), refresh=True)
 
 
-async def _now(paths: "Paths") -> "tuple[Dashboard | None, str]":
+async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | None, str]":
     """The present first fold, over a connection of its own: a new run may replace the database.
 
     None with the cause when it cannot be read at this moment.
@@ -119,7 +125,7 @@ async def _now(paths: "Paths") -> "tuple[Dashboard | None, str]":
     from livespot.runtime.standing import standing
 
     try:
-        return await standing(paths), ""
+        return await standing(paths, survival), ""
     except PanelUnreadable as error:
         return None, f"this is not the present state, the database cannot be read: {error}"
 

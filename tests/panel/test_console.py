@@ -1,5 +1,6 @@
 """The terminal view: everything named, nothing interpreted."""
 
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
@@ -8,12 +9,16 @@ from msgspec import structs
 from rich.console import Console
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.vocabulary import Severity, SysMode
+from livespot.contracts.records import ManualExposureRow
+from livespot.contracts.vocabulary import Severity, Side, SysMode
 from livespot.panel.console import plain_line, render_live
-from livespot.panel.dashboard import Dashboard
+from livespot.panel.dashboard import Dashboard, PositionLine, ProcessView
 from livespot.panel.database import opened
 from livespot.panel.snapshot import Vantage, empty_dashboard, read_dashboard
+from livespot.panel.survival_queries import read_survival
+from livespot.panel.tabs import SurvivalTab
 from livespot.panel.words import age, amount, limited, measured, printable, signed, size
+from livespot.testing import finished_run
 from livespot.testing import ledger_rows as rows
 from livespot.testing import panel_story as story
 
@@ -25,7 +30,7 @@ async def snapshot(path: Path, *, running: bool = True) -> Dashboard:
 
 def text(dashboard: Dashboard, url: str = "http://127.0.0.1:8787/dashboard") -> str:
     written = StringIO()
-    Console(width=140, file=written, highlight=False).print(render_live(dashboard, url))
+    Console(width=300, file=written, highlight=False).print(render_live(dashboard, url))
     return written.getvalue()
 
 
@@ -59,6 +64,69 @@ async def test_each_position_says_how_long_it_had_no_stop(tmp_path: Path) -> Non
 
     assert f"without a stop {line.unprotected_ms} ms" in text(dashboard)
     assert "without a stop 3 s" in text(structs.replace(dashboard, positions=(bare,)))
+
+
+async def test_what_is_still_being_bought_is_not_called_unprotected(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+    dashboard = await snapshot(path)
+    (line,) = dashboard.positions
+    opening = structs.replace(line, qty="0", phase="OPENING", protected=False)
+    held = structs.replace(line, protected=False)
+    sold = structs.replace(held, phase="CLOSING")
+
+    def both(position: PositionLine) -> str:
+        board = structs.replace(dashboard, positions=(position,))
+        return text(board) + plain_line(board)
+
+    assert "nothing bought yet" in both(opening)
+    assert "being bought" in both(opening)
+    assert "PROTECTED" not in both(opening)
+    assert "NOT PROTECTED" in both(held)
+    assert "being sold" in both(sold)
+    assert "UNPROTECTED" in both(sold)
+
+
+async def test_positions_of_the_operators_own_stand_beside_the_programs(tmp_path: Path) -> None:
+    path = rows.fresh(tmp_path)
+    await story.told(path)
+    own = ManualExposureRow(
+        exposure_id="exp_7",
+        symbol="SOLUSDT",
+        side=Side.BUY,
+        qty=Decimal("2.50"),
+        note="mine",
+        opened_at_ms=story.NOW_MS - 60_000,
+    )
+    closed = structs.replace(own, exposure_id="exp_6", symbol="XRPUSDT", closed_at_ms=story.NOW_MS)
+    await story.write(path, own, closed)
+    dashboard = await snapshot(path)
+
+    assert "SOLUSDT yours  BUY 2.5 by hand: no entries in SOLUSDT" in text(dashboard)
+    assert "exp_7" in text(dashboard)
+    assert "XRPUSDT" not in text(dashboard)
+    assert "yours by hand: SOLUSDT" in plain_line(dashboard)
+
+
+async def test_the_figures_of_survival_are_told_of_this_run_and_of_all(tmp_path: Path) -> None:
+    ended = await finished_run.told(tmp_path)
+    board = empty_dashboard(Vantage(now_ms=story.NOW_MS))
+    board = structs.replace(board, process=ProcessView(state="RUNNING"))
+    async with opened(ended) as database:
+        one = structs.replace(board, survival=await read_survival(database, story.NOW_MS))
+    await finished_run.write(ended, rows.run_started("run_second", story.NOW_MS))
+    async with opened(ended) as database:
+        two = structs.replace(board, survival=await read_survival(database, story.NOW_MS))
+
+    assert "survival" in text(one)
+    assert "up 3 min, 0 internal failures, NORMAL after at most 10 s" in text(one)
+    assert "intents in doubt: 1 (settled within 3 s)" in text(one)
+    assert "NORMAL 60.5 %" in text(one)
+    assert "2 runs" not in text(one)
+    assert "2 runs" in text(two)
+    assert "survival not counted: a read was cut" in text(
+        structs.replace(one, survival=SurvivalTab(unknown={"run": "a read was cut"}))
+    )
 
 
 async def test_markup_in_a_message_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from livespot.panel.codes import CodeView
-from livespot.panel.dashboard import Dashboard, DecisionView, PositionLine
+from livespot.panel.dashboard import Dashboard, DecisionView, ExposureLine, PositionLine
+from livespot.panel.survived import survived
 from livespot.panel.words import age, amount, limited, measured, printable, signed, size
 
 # Shape and word carry the state; colour only repeats it.
@@ -36,7 +37,8 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
     if dashboard.process.state != "NEVER_RAN":
         parts += [_facts(dashboard), _decisions(dashboard)]
         parts += [_position(line, dashboard.now_ms) for line in dashboard.positions]
-        parts += [_intents(dashboard), _alerts(dashboard)]
+        parts += [_own(line, dashboard.now_ms) for line in dashboard.exposures]
+        parts += [_intents(dashboard), _alerts(dashboard), *survived(dashboard.survival)]
     if panel_url:
         parts.append(Text("panel ", style="dim").append(panel_url, style="underline"))
     return Panel(Group(*parts), title="livespot", title_align="left", padding=(0, 1))
@@ -57,6 +59,7 @@ def plain_line(dashboard: Dashboard) -> str:
         _last_decision(dashboard),
         f"intents {_states(dashboard)}",
         _positions_line(dashboard),
+        _own_line(dashboard),
         f"pnl {signed(pnl.realised_quote)} realised, {signed(pnl.unrealised_quote)} open",
         f"alerts {dashboard.alerts.crit} crit {dashboard.alerts.warn} warn",
         f"next: {dashboard.next.action}" if dashboard.next.urgency == "NOW" else "",
@@ -189,14 +192,36 @@ def _percent(share_x10000: int) -> str:
 
 
 def _position(line: PositionLine, now_ms: int) -> RenderableType:
-    word = "▣ PROTECTED" if line.protected else "▢ NOT PROTECTED"
+    word, style = _guard(line)
     text = Text(f"{line.symbol} {line.phase}", style="bold")
-    text.append(f"  {word}", style="green" if line.protected else "bold red")
+    text.append(f"  {word}", style=style)
     text.append(f"  {amount(line.qty, 8)} at {amount(line.avg_price, 8)}")
     text.append(f"  stop {amount(line.sl_price, 8)}  target {amount(line.tp_price, 8)}")
     text.append(f"  now {amount(line.mark_price, 8)} ({signed(line.unrealised_quote)})")
     text.append(f"  without a stop {age(_bare_ms(line, now_ms))}")
     return text.append(f"  open {age(now_ms - line.opened_ms)}", style="dim")
+
+
+def _guard(line: PositionLine) -> tuple[str, str]:
+    """What nothing was bought of yet needs no stop, and what is being sold has given its up."""
+    if line.protected:
+        return "▣ PROTECTED", "green"
+    if _holds_nothing(line):
+        return "▢ nothing bought yet", "yellow"
+    return (
+        ("▢ being sold", "yellow") if line.phase == "CLOSING" else ("▢ NOT PROTECTED", "bold red")
+    )
+
+
+def _holds_nothing(line: PositionLine) -> bool:
+    return amount(line.qty, 8) == "0"
+
+
+def _own(line: ExposureLine, now_ms: int) -> RenderableType:
+    text = Text(f"{line.symbol} yours", style="bold")
+    text.append(f"  {line.side} {amount(line.qty, 8)} by hand: no entries in {line.symbol}")
+    text.append(f"  open {age(now_ms - line.opened_ms)}  {line.exposure_id}", style="dim")
+    return text
 
 
 def _bare_ms(line: PositionLine, now_ms: int) -> int:
@@ -265,10 +290,19 @@ def _last_decision(dashboard: Dashboard) -> str:
 def _positions_line(dashboard: Dashboard) -> str:
     if not dashboard.positions:
         return "no position"
-    return ", ".join(
-        f"{line.symbol} {amount(line.qty, 8)} {'protected' if line.protected else 'UNPROTECTED'}"
-        for line in dashboard.positions
-    )
+    return ", ".join(_position_words(line) for line in dashboard.positions)
+
+
+def _position_words(line: PositionLine) -> str:
+    if _holds_nothing(line):
+        return f"{line.symbol} being bought"
+    guard = "protected" if line.protected else "UNPROTECTED"
+    return f"{line.symbol} {amount(line.qty, 8)} {guard}"
+
+
+def _own_line(dashboard: Dashboard) -> str:
+    own = list(dict.fromkeys(line.symbol for line in dashboard.exposures))
+    return f"yours by hand: {limited(own)}" if own else ""
 
 
 def _states(dashboard: Dashboard) -> str:

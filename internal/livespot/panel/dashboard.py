@@ -11,9 +11,17 @@ import msgspec
 from livespot.contracts.base import Message
 from livespot.contracts.schemas import schema_text
 from livespot.panel.codes import CodeView
-from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionTab, Unknown
+from livespot.panel.tabs import (
+    GateTab,
+    MarketView,
+    RiskTab,
+    RunTab,
+    SelectionTab,
+    SurvivalTab,
+    Unknown,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class ReasonView(Message, frozen=True):
@@ -339,6 +347,17 @@ class PnlView(Message, frozen=True):
     unknown: Unknown = msgspec.field(default_factory=dict)
 
 
+class ExposureLine(Message, frozen=True):
+    """A position the operator took by hand: while it is open, its symbol takes no entries."""
+
+    exposure_id: str
+    symbol: str
+    side: str
+    qty: str
+    note: str
+    opened_ms: int
+
+
 class FillLine(Message, frozen=True):
     symbol: str
     trade_id: int
@@ -378,6 +397,8 @@ class Dashboard(Message, frozen=True):
     gate: GateTab = GateTab()
     selection: SelectionTab = SelectionTab()
     run: RunTab = RunTab()
+    exposures: tuple[ExposureLine, ...] = ()
+    survival: SurvivalTab = SurvivalTab()
 
 
 class OrdersPage(Message, frozen=True):

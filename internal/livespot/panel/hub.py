@@ -14,6 +14,7 @@ from livespot.contracts.vocabulary import SysMode
 from livespot.panel.dashboard import AlertView, Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable
 from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.panel.survival_queries import SurvivalCount
 
 _log = structlog.get_logger(__name__)
 _SHORTEST_WALL_MS = 250
@@ -60,8 +61,12 @@ class Hub:
     builds: int = 0
     failures: int = 0
     _built_at: int = 0
+    _survival: SurvivalCount = field(init=False)
     _alerts: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=_ALERTS_KEPT))
     _next: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self._survival = SurvivalCount(self.wall)
 
     async def run(self, database: PanelDatabase) -> None:
         """Build for ever."""
@@ -76,10 +81,12 @@ class Hub:
 
     async def build(self, database: PanelDatabase) -> None:
         """Read and publish one snapshot; a database that cannot be read leaves the old one."""
+        now_ms = self.clock.now_ms()
         vantage = Vantage(
-            now_ms=self.clock.now_ms(),
+            now_ms=now_ms,
             refresh_ms=max(self.settings.stream_snapshot_interval_ms, _SHORTEST_WALL_MS),
             settings=self.settings,
+            survival=await self._survival.lately(database, now_ms),
         )
         try:
             dashboard = await read_dashboard(database, vantage)

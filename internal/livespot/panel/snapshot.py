@@ -24,7 +24,7 @@ from livespot.panel.risk_queries import risk
 from livespot.panel.run_queries import run_tab
 from livespot.panel.selection_queries import selection
 from livespot.panel.system_queries import RunFacts, unsampled
-from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionTab
+from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionTab, SurvivalTab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,8 @@ class Vantage:
     """From where the database is looked at.
 
     `running` says whether a process holds the instance lock, None when that is not known;
-    `silent_ms` is the wall time since the last write, None when not measured.
+    `silent_ms` is the wall time since the last write, None when not measured. `survival` is what
+    was counted lately: too much work for every snapshot.
     """
 
     now_ms: int
@@ -40,6 +41,7 @@ class Vantage:
     silent_ms: int | None = None
     refresh_ms: int = 1000
     settings: PanelSettings = field(default_factory=PanelSettings)
+    survival: SurvivalTab = field(default_factory=SurvivalTab)
 
 
 async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard:
@@ -90,6 +92,8 @@ async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Das
         gate=await gate(database),
         selection=await selection(database, limits.selection),
         run=await run_tab(database, run, limits),
+        exposures=await trade_queries.exposures(database),
+        survival=vantage.survival,
     )
 
 
@@ -119,6 +123,7 @@ def empty_dashboard(vantage: Vantage, note: str = "No run is recorded yet.") -> 
         gate=GateTab(unknown=_nothing("failure_rate_x10000", "latency_p50_ms", "latency_p90_ms")),
         selection=SelectionTab(unknown=_nothing("choices")),
         run=RunTab(unknown=_nothing("manifest", "config")),
+        survival=SurvivalTab(unknown=_nothing("run", "over_runs")),
     )
 
 

@@ -292,3 +292,36 @@ class RunTab(Message, frozen=True):
     manifest: ManifestView = ManifestView()
     config: dict[str, Any] = msgspec.field(default_factory=dict)
     unknown: Unknown = msgspec.field(default_factory=dict)
+
+
+class SurvivalView(Message, frozen=True):
+    """Times in ms of the runs' own clock.
+
+    `restart_ms` is the longest way from a start to NORMAL, `between_failures_ms` the uptime for
+    each internal failure. `missed_fills` came by query, not by the stream.
+    """
+
+    runs: int
+    uptime_ms: int
+    internal_failures: int
+    between_failures_ms: int | None
+    restart_ms: int | None
+    modes_ms: dict[str, int]
+    unprotected_p99_ms: int | None
+    unprotected_max_ms: int | None
+    unprotected_total_ms: int | None
+    unknown_intents: int
+    unresolved_intents: int
+    resolve_max_ms: int | None
+    missed_fills: int | None
+    drift_corrections: int | None
+    unknown: Unknown = msgspec.field(default_factory=dict)
+
+
+class SurvivalTab(Message, frozen=True):
+    """How well the newest run, and all runs in this database, survived; counted at `at_ms`."""
+
+    at_ms: int = 0
+    run: SurvivalView | None = None
+    over_runs: SurvivalView | None = None
+    unknown: Unknown = msgspec.field(default_factory=dict)

@@ -13,6 +13,7 @@ from livespot.panel.dashboard import (
     DecisionView,
     DiffView,
     ExecutionView,
+    ExposureLine,
     FillLine,
     IntentView,
     OrderLine,
@@ -24,6 +25,10 @@ from livespot.panel.dashboard import (
 from livespot.panel.database import PanelDatabase, Row
 from livespot.panel.edge_queries import edge_of, track_record
 
+_EXPOSURES = """
+SELECT exposure_id, symbol, side, qty, note, opened_at_ms FROM manual_exposures
+WHERE closed_at_ms = 0 ORDER BY opened_at_ms, exposure_id LIMIT 50
+"""
 _DAY_MS = 86_400_000
 _NEAR_LIMIT_PCT = 80
 _INTENTS_COUNTED = 1000
@@ -380,6 +385,11 @@ async def fills(database: PanelDatabase, limit: int = _FILLS_SHOWN) -> tuple[Fil
         )
         for row in await database.rows(_FILLS, (limit,))
     )
+
+
+async def exposures(database: PanelDatabase) -> tuple[ExposureLine, ...]:
+    """What the operator holds by hand, oldest first."""
+    return tuple(ExposureLine(*row) for row in await database.rows(_EXPOSURES))
 
 
 def _short(text: str) -> str:

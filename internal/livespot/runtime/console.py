@@ -17,6 +17,7 @@ from livespot.panel.console import plain_line, render_live
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
 from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.panel.survival_queries import SurvivalCount
 from livespot.panel.words import printable
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.paths import Paths
@@ -128,15 +129,21 @@ class LiveConsole:
         seconds: float,
     ) -> None:
         wall = SystemClock()
+        survival = SurvivalCount(wall)
         while True:
             await wall.sleep(seconds)
-            board = await self._read(database, running)
+            board = await _read(database, running, survival)
             if board is not None:
                 with contextlib.suppress(OSError):
                     show(board)
 
-    async def _read(self, database: PanelDatabase, running: Watched) -> Dashboard | None:
-        try:
-            return await read_dashboard(database, Vantage(now_ms=running.clock.now_ms()))
-        except PanelUnreadable:
-            return None
+
+async def _read(
+    database: PanelDatabase, running: Watched, survival: SurvivalCount
+) -> Dashboard | None:
+    now_ms = running.clock.now_ms()
+    try:
+        counted = await survival.lately(database, now_ms)
+        return await read_dashboard(database, Vantage(now_ms=now_ms, survival=counted))
+    except PanelUnreadable:
+        return None

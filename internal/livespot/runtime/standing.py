@@ -3,13 +3,16 @@
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, opened
 from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.panel.survival_queries import SurvivalCount
 from livespot.panel.system_queries import last_event_ms
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths
 
 
-async def read_standing(paths: Paths, database: PanelDatabase) -> Dashboard:
+async def read_standing(
+    paths: Paths, database: PanelDatabase, survival: SurvivalCount
+) -> Dashboard:
     """A snapshot at the run's own time: its last event, plus what passed since it was written.
 
     Raises `PanelUnreadable`.
@@ -20,17 +23,22 @@ async def read_standing(paths: Paths, database: PanelDatabase) -> Dashboard:
     written = [disk.modified_ms(path) for path in (paths.database, wal) if disk.exists(path)]
     silent_ms = max(0, SystemClock().now_ms() - max(written, default=0))
     last_ms = await last_event_ms(database)
+    now_ms = last_ms + silent_ms if running else last_ms
     return await read_dashboard(
         database,
         Vantage(
-            now_ms=last_ms + silent_ms if running else last_ms,
+            now_ms=now_ms,
             running=running,
             silent_ms=silent_ms,
+            survival=await survival.lately(database, now_ms),
         ),
     )
 
 
-async def standing(paths: Paths) -> Dashboard:
-    """The same over a connection of its own. Raises `PanelUnreadable`."""
+async def standing(paths: Paths, survival: SurvivalCount | None = None) -> Dashboard:
+    """The same over a connection of its own. Raises `PanelUnreadable`.
+
+    Who asks again and again brings the `survival` it counted before.
+    """
     async with opened(paths.database) as database:
-        return await read_standing(paths, database)
+        return await read_standing(paths, database, survival or SurvivalCount(SystemClock()))

@@ -28,6 +28,7 @@ from livespot.contracts.records import (
     HealthSample,
     IntentCreated,
     IntentMoved,
+    ManualExposureRow,
     PositionRow,
     Record,
     SysModeRow,
@@ -59,6 +60,7 @@ from livespot.testing.market_values import recorded_minutes
 
 _START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
 _MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _SYMBOLS = frozenset({"SOLUSDT", "MATICUSDT", "ETHUSDT", "BNBUSDT"})
 HELD = "SOLUSDT"
 _SAMPLE = "SELECT sample_json FROM health_samples ORDER BY id DESC LIMIT 1"
@@ -284,6 +286,30 @@ async def unprotected(scene: Scene) -> Scene:
         ),
         _alert(scene, Severity.CRIT, ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION, bare, 8_000),
     )
+    return scene
+
+
+async def with_own(scene: Scene) -> Scene:
+    """The operator holds something by hand, in a symbol of the run and in another."""
+    for number, symbol in enumerate(("MATICUSDT", "XRPUSDT")):
+        exposure = ManualExposureRow(
+            exposure_id=f"exp_{number}",
+            symbol=symbol,
+            side=Side.BUY,
+            qty=Decimal("250.50"),
+            note="bought on the telephone",
+            opened_at_ms=scene.now_ms - 3 * _HOUR_MS,
+        )
+        await write(scene, exposure)
+    return scene
+
+
+def watched(directory: Path) -> Scene:
+    """A run without an account: it has decided, nothing was sent, and its mode says so."""
+    scene = lived(directory, minutes=1)
+    with closing(sqlite3.connect(scene.database)) as connection:
+        connection.execute("UPDATE runs SET mode = 'SHADOW', account_label = 'none: shadow'")
+        connection.commit()
     return scene
 
 

@@ -1,5 +1,7 @@
 """The page can be used by keyboard, by ear, and by eyes that see no colours."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Page, expect
 from tests.panel.browser.visiting import Visiting
@@ -46,35 +48,65 @@ _FAINT = """
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const over = (top, share, under) => top.slice(0, 3).map((v, i) => v * share + under[i] * (1 - share));
   const behind = (node) => {
+    const layers = [];
     for (let at = node; at; at = at.parentElement) {
       const colour = rgb(getComputedStyle(at).backgroundColor);
-      if (colour.length && colour[3] !== 0) return colour;
+      if (colour.length && colour[3] !== 0) layers.push(colour);
+      if (colour.length === 3) break;
     }
-    return [255, 255, 255];
+    return layers.reduceRight((under, top) => over(top, top[3] ?? 1, under), [255, 255, 255]);
+  };
+  const shown = (node) => {
+    let share = 1;
+    for (let at = node; at; at = at.parentElement) share *= Number(getComputedStyle(at).opacity);
+    return share;
   };
   const found = new Map();
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const node = walk.currentNode.parentElement;
-    if (!walk.currentNode.textContent.trim() || !node.offsetParent || node.closest("option")) continue;
+    if (!walk.currentNode.textContent.trim() || !node.checkVisibility({ visibilityProperty: true }) || node.closest("option, title, desc, script, style, noscript")) continue;
+    if (node.closest(".unseen, .skip:not(:focus)")) continue;
     const style = getComputedStyle(node);
-    const [a, b] = [light(rgb(style.color)), light(behind(node))].sort((x, y) => y - x);
+    const under = behind(node);
+    const ink = rgb(node instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(over(ink, (ink[3] ?? 1) * shown(node), under)), light(under)].sort((x, y) => y - x);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.6 && Number(style.fontWeight) >= 700);
     const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < (large ? 3 : 4.5)) found.set(`${node.className} ${style.color}`, `${ratio.toFixed(2)} ${walk.currentNode.textContent.slice(0, 40)}`);
+    if (ratio < (large ? 3 : 4.5)) found.set(`${node.tagName} ${node.getAttribute("class")} ${ink}`, `${ratio.toFixed(2)} ${walk.currentNode.textContent.slice(0, 40)}`);
   }
   return [...found].map((pair) => pair.join(": "));
 }
 """  # noqa: E501
 
 
-async def _everywhere(page: Page, question: str) -> list[str]:
-    """The question asked of the fold with each tab open, and of the drawer."""
+async def _as_it_is(scene: Scene) -> Scene:
+    return scene
+
+
+_STATES = {
+    "normal": _as_it_is,
+    "degrade": panel_states.degraded,
+    "pause": panel_states.unprotected,
+    "trailed": panel_states.trailed,
+    "own": panel_states.with_own,
+}
+
+
+async def _in_tabs(page: Page, question: str) -> list[str]:
+    """The question asked of the fold with each tab open."""
     found: list[str] = []
     for name in _TABS:
         await page.locator(f"#tab-{name}").click()
         found += await page.evaluate(question)
+    return found
+
+
+async def _everywhere(page: Page, question: str) -> list[str]:
+    """The question asked of the fold with each tab open, and of the drawer."""
+    found = await _in_tabs(page, question)
     await page.locator("#execution button.open").first.click()
     await expect(page.locator("#drawer .steps")).to_be_visible()
     found += await page.evaluate(question)
@@ -132,15 +164,30 @@ async def test_everything_that_can_be_operated_has_a_name(visit: Visiting, scene
         assert await _everywhere(page, _UNSOUND) == []
 
 
+@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", list(_STATES))
 async def test_every_text_stands_out_from_what_is_behind_it(
-    visit: Visiting, scene: Scene, scheme: str
+    visit: Visiting, scene: Scene, state: str, scheme: str, width: int
 ) -> None:
-    await panel_states.unprotected(scene)
-    async with served(scene) as address:
-        page = await (await visit(scheme=scheme)).open(address)
+    async with served(await _STATES[state](scene)) as address:
+        page = await (await visit(width=width, scheme=scheme)).open(address)
 
         assert await _everywhere(page, _FAINT) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_an_empty_page_and_a_lost_one_can_be_read_as_well(
+    visit: Visiting, tmp_path: Path, scheme: str, width: int
+) -> None:
+    async with served(panel_states.first_boot(tmp_path)) as address:
+        page = await (await visit(width=width, scheme=scheme)).open(address)
+        empty = await _in_tabs(page, _FAINT)
+    await page.locator("#lost.gone").wait_for(timeout=15_000)
+
+    assert empty == []
+    assert await page.evaluate(_FAINT) == []
 
 
 async def test_no_state_is_told_by_colour_alone(visit: Visiting, scene: Scene) -> None:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import anyio
 import pytest
 from playwright.async_api import expect
 from tests.panel.browser.visiting import Visiting
@@ -64,6 +65,52 @@ async def test_a_stop_that_moved_and_trails_is_drawn_with_the_sale(
         course = await chart.locator("path.stop.trail").get_attribute("d")
         assert course is not None
         assert course.count("V") >= 2
+
+
+async def test_a_run_that_only_watches_says_so_in_its_chip(visit: Visiting, tmp_path: Path) -> None:
+    scene = await anyio.to_thread.run_sync(panel_states.watched, tmp_path)
+    async with served(scene) as address:
+        page = await (await visit()).open(address)
+
+        chip = page.locator("#hero .chip").first
+        await expect(chip).to_be_visible()
+        await expect(chip).to_have_text("SHADOW: watches only, sends no order")
+        await expect(page.locator("#account")).to_have_text("none: shadow")
+        await expect(page.locator("#standing")).to_contain_text("none")
+        await expect(page.locator("#execution")).to_contain_text("No order was wanted yet")
+
+
+async def test_what_the_operator_holds_by_hand_stands_in_the_fold_and_beside_the_limits(
+    visit: Visiting, scene: Scene
+) -> None:
+    await panel_states.with_own(scene)
+    async with served(scene) as address:
+        page = await (await visit()).open(address)
+        await page.locator("#tab-risk").click()
+
+        await expect(page.locator("#standing")).to_contain_text("MATICUSDT BUY 250.5, XRPUSDT")
+        rows = page.locator("#own tbody tr")
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("MATICUSDT")
+        await expect(rows.first).to_contain_text("no entries")
+        await expect(rows.first).to_contain_text("bought on the telephone")
+
+
+async def test_the_run_tab_tells_how_well_this_run_and_all_runs_survived(
+    visit: Visiting, scene: Scene
+) -> None:
+    async with served(scene) as address:
+        page = await (await visit()).open(address)
+        await page.locator("#tab-run").click()
+        rows = page.locator("#survival tbody tr")
+
+        await expect(rows.filter(has_text="Uptime").first).to_contain_text("2 min")
+        await expect(rows.filter(has_text="Internal failures")).to_contain_text("0")
+        await expect(rows.filter(has_text="Uptime for each failure")).to_contain_text(
+            "nothing failed inside"
+        )
+        await expect(rows.filter(has_text="Time in NORMAL")).to_contain_text("%")
+        await expect(page.locator("#survival")).to_contain_text("No decision reads these figures")
 
 
 async def test_every_tab_of_a_normal_run_is_filled(visit: Visiting, scene: Scene) -> None:

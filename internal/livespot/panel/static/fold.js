@@ -63,7 +63,7 @@ function line(name, text, kind = null) {
   return el("div", { class: "pair" }, el("span", {}, name), el("span", { class: kind }, text));
 }
 
-export function standing({ positions, pnl, orders }) {
+export function standing({ positions, pnl, orders, exposures }) {
   const limit = Math.abs(Number(pnl.max_daily_loss_quote || 0));
   const used = limit ? (100 * Math.max(0, -Number(pnl.realised_quote))) / limit : 0;
   return [el("div", { class: "standing" },
@@ -74,7 +74,8 @@ export function standing({ positions, pnl, orders }) {
     limit
       ? el("div", {}, el("div", { class: "k" }, "Loss limit of the day"), el("div", { class: "v num" }, `${used.toFixed(0)} % used`), bar(used, "Loss limit of the day used"), el("div", { class: "small soft" }, `of ${amount(pnl.max_daily_loss_quote)}`))
       : pair("Loss limit of the day", "—"),
-    pair("Open orders", `${orders.length}`))];
+    pair("Open orders", `${orders.length}`),
+    exposures.length ? pair("Yours by hand", exposures.map((own) => `${own.symbol} ${own.side} ${amount(own.qty, 8)}`).join(", "), "no entries in these symbols") : null)];
 }
 
 function held(line) {

@@ -3,7 +3,7 @@
 import { curves } from "/static/curves.js";
 import { drawingWidth, el, since } from "/static/dom.js";
 import { age, amount, number, signed, tone, words } from "/static/format.js";
-import { badge, bar, codes, empty, fact, pair, table, unknowns } from "/static/parts.js";
+import { badge, bar, codes, copyable, empty, fact, pair, table, unknowns } from "/static/parts.js";
 
 const HOLDS = { COOLDOWN: "cool-down", STREAK: "losing streak", CHURN: "too many mutations", QUARANTINE: "quarantine" };
 
@@ -12,6 +12,7 @@ export const parts = [
   { id: "money", title: "Money", size: "third", of: ["risk", "pnl"], build: money },
   { id: "equity", title: "Equity and drawdown", of: ["risk"], build: equity },
   { id: "holds", title: "Held back", size: "half", of: ["risk"], build: holds },
+  { id: "own", title: "Positions of your own", size: "half", of: ["exposures"], build: own },
   { id: "fired", title: "Risk reasons lately", size: "half", of: ["risk"], build: fired },
 ];
 
@@ -64,6 +65,13 @@ function holds({ risk }) {
   return [table("Symbols held back", ["Symbol", "Kind", "Left", "Cause"], [2], risk.holds.map((hold) => el("tr", {},
     el("td", {}, el("b", {}, hold.symbol)), el("td", { class: "keep" }, badge("warn", "!", HOLDS[hold.kind] || words(hold.kind))),
     el("td", { class: "n" }, age(hold.left_ms)), el("td", { class: "why" }, hold.reasons.length ? codes(hold.reasons) : hold.cause || "—")))), el("div", {}, streaks)];
+}
+
+function own({ exposures }) {
+  if (!exposures.length) return [empty("None registered", "What you hold by hand stands here; livespot exposure open registers it.")];
+  return [table("Positions of your own", ["Symbol", "Side", "Amount", "Open", "Note"], [2], exposures.map((line) => el("tr", {},
+    el("td", {}, el("b", {}, line.symbol), " ", badge("warn", "!", "no entries")), el("td", {}, line.side.toLowerCase()), el("td", { class: "n" }, amount(line.qty, 8)),
+    el("td", { class: "keep" }, since(line.opened_ms)), el("td", { class: "why" }, line.note, " ", copyable(line.exposure_id)))))];
 }
 
 function fired({ risk }) {

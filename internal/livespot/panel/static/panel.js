@@ -13,7 +13,7 @@ import { pushedAlert, snapshotAlerts } from "/static/toasts.js";
 const CARDS = {
   hero: [["process", "header", "next"], hero],
   alerts: [["alerts"], (snapshot) => cards.alerts(snapshot, document.getElementById("alert-filter").value)],
-  standing: [["positions", "pnl", "orders"], standing],
+  standing: [["positions", "pnl", "orders", "exposures"], standing],
   execution: [["execution"], cards.execution],
   stages: [["stages"], cards.stages],
   health: [["health"], cards.health],
