@@ -1,13 +1,14 @@
 """One embedded exchange: engine, market memory, listeners and journal behind its faces."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from livespot.contracts.ports import Clock
 from livespot.exchange.engine import Engine
 from livespot.exchange.event_json import user_event
 from livespot.exchange.faults.injector import Injector
 from livespot.exchange.journal import Journal
+from livespot.exchange.kline_texts import KlineTexts
 from livespot.exchange.limits import Meters
 from livespot.exchange.market_hub import MarketHub
 from livespot.exchange.model import BookChanged, PublicTrade, StatusChanged
@@ -45,6 +46,7 @@ class ExchangeCore:
     reads: ReadView
     user_events: UserEvents
     faults: Injector | None
+    kline_texts: KlineTexts = field(default_factory=KlineTexts)
 
     def set_key(self, key: ApiKey) -> None:
         """Add a key, or change what it may do."""

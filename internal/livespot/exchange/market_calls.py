@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from livespot.exchange import stream_json
 from livespot.exchange.calls import Call
 from livespot.exchange.event_json import decimal_text
@@ -12,7 +14,7 @@ from livespot.exchange.model import Json, PublicTrade, Rejection, SymbolSpec
 from livespot.exchange.read_params import flag, invalid
 from livespot.exchange.sliced_history import in_slices
 from livespot.exchange.synthetic import SyntheticSeries
-from livespot.exchange.tape import Tape
+from livespot.exchange.tape import Span, Tape
 from livespot.exchange.ticker_calls import zone_ms
 
 _PERMISSION = re.compile(r"SPOT|MARGIN|LEVERAGED|TRD_GRP_[0-9]{3}")
@@ -153,18 +155,15 @@ def agg_trades(call: Call) -> list[Json]:
     return [stream_json.agg_row(aggregate) for aggregate in found]
 
 
-def klines(call: Call) -> list[list[Any]]:
+def klines(call: Call) -> msgspec.Raw:
+    """Bars in the caller's time unit; open times are whole, a close time is the last instant."""
     symbol, interval = call.symbol(), call.need("interval")
     if interval not in INTERVALS:
         raise Rejection(-1120, "Invalid interval.")
     tape, offset = call.core.tapes[symbol], zone_ms(call)
     limit, span = call.limit(500, 1000), _asked_span(call)
-    bars = _page(tape, interval, span, (limit, offset))
-    rows = [stream_json.kline_row(bar, interval, tape.scale, offset) for bar in bars]
-    if call.micros:
-        for row in rows:
-            row[0], row[6] = _micros(row[0]), _micros(row[6])
-    return rows
+    found = _page(tape, interval, span, (limit, offset))
+    return call.core.kline_texts.page(tape, interval, found, offset, 1000 if call.micros else 1)
 
 
 async def work_ahead(call: Call) -> None:
@@ -190,45 +189,47 @@ def _asked_span(call: Call) -> tuple[int | None, int]:
     return start, min(call.now_ms, end) if end is not None else call.now_ms
 
 
-def _micros(time_ms: Any) -> int:
-    """Open times are whole; a close time is the last instant of its bar in either unit."""
-    is_close = time_ms % 1000 == 999
-    return int((time_ms + 1) * 1000 - 1 if is_close else time_ms * 1000)
-
-
 def _page(
     tape: Tape, interval: str, span: tuple[int | None, int], page: tuple[int, int]
-) -> list[Bar]:
+) -> list[Span | Bar]:
     """With a start the oldest bars from there, else the newest up to the end."""
     start, last = span
     limit, offset = page
     if start is not None:
         return _onwards(tape, interval, (start, last), page)
     width = INTERVALS[interval]
-    found: list[Bar] = []
+    found: list[Span | Bar] = []
     reach = limit
     # Outages leave holes, so a span that should hold enough bars may not.
     while len(found) < limit:
         first = opens_at(last, interval, offset) - (reach - 1) * width
-        found = tape.bars(interval, first, last, offset)
+        found = _parts(tape, interval, (first, last), offset)
         if first <= _begin_ms(tape, interval):
             break
         reach *= 2
     return found[-limit:]
 
 
-def _onwards(tape: Tape, interval: str, span: tuple[int, int], page: tuple[int, int]) -> list[Bar]:
+def _onwards(
+    tape: Tape, interval: str, span: tuple[int, int], page: tuple[int, int]
+) -> list[Span | Bar]:
     limit, offset = page
     start, last = max(span[0], _begin_ms(tape, interval)), span[1]
-    found: list[Bar] = []
+    found: list[Span | Bar] = []
     reach = limit
     while len(found) < limit:
         until = min(last, start + reach * INTERVALS[interval])
-        found = tape.bars(interval, start, until, offset) if start <= until else []
+        found = _parts(tape, interval, (start, until), offset) if start <= until else []
         if until == last:
             break
         reach *= 2
     return found[:limit]
+
+
+def _parts(tape: Tape, interval: str, span: tuple[int, int], offset_ms: int) -> list[Span | Bar]:
+    """Bars as `Tape.bars` gives them; those of the record only by their span."""
+    spans, bars = tape.parts(interval, *span, offset_ms)
+    return [*spans, *bars]
 
 
 def _begin_ms(tape: Tape, interval: str) -> int:

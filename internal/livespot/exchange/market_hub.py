@@ -1,6 +1,6 @@
 """Who listens to which market stream, and when each stream speaks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -52,6 +52,11 @@ class MarketHub:
         self._grown: dict[AggChannel, None] = {}
         self._moved: dict[TopChannel, None] = {}
         self._now_ms = 0
+        self._told: Callable[[], object] = lambda: None
+
+    def when_turning(self, told: Callable[[], object]) -> None:
+        """Call `told` when a stream with turns begins; one listener, the latest."""
+        self._told = told
 
     def subscribe(self, listener: Listener, stream: str) -> None:
         """Add a stream; one that nothing is ever sent on is accepted, as on the exchange."""
@@ -162,6 +167,7 @@ class MarketHub:
         if topic.period_ms:
             turning = self._turn(name, topic)
             self._turning.setdefault(topic.period_ms, {})[name] = turning
+            self._told()
             if isinstance(turning, DepthChannel):
                 self._depths.setdefault(topic.symbol, []).append(turning)
                 self._engine.watch_book(topic.symbol, watched=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from livespot.exchange.event_json import decimal_text
@@ -11,8 +10,6 @@ from livespot.exchange.klines import Bar, closes_at
 from livespot.exchange.model import Json, Level, PublicTrade
 from livespot.exchange.tape import DAY_MS, Scale, quote_e8, text_e8
 from livespot.exchange.trade_log import AggTrade
-
-_ROWS_KEPT = 8192
 
 
 class Beside(NamedTuple):
@@ -232,28 +229,17 @@ def rolling_ticker(window: str, day: Day, unit: int = 1) -> Json:
     }
 
 
-def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int) -> list[object]:
-    """One row of the REST klines answer."""
-    prices = (bar.open, bar.high, bar.low, bar.close)
-    sums = (bar.volume, bar.quote, bar.taker_base, bar.taker_quote)
-    texts = _row_texts(scale.tick_e8, scale.step_e8, prices, sums)
-    closes_ms = closes_at(bar.open_ms, interval, offset_ms)
-    return [bar.open_ms, *texts[:5], closes_ms, texts[5], bar.trades, *texts[6:], "0"]
-
-
-# Pages overlap: most bars somebody asks for were asked for before.
-@lru_cache(maxsize=_ROWS_KEPT)
-def _row_texts(
-    tick_e8: int, step_e8: int, prices: tuple[int, ...], sums: tuple[int, int, int, int]
-) -> tuple[str, ...]:
-    """The prices and sums of a row; they say nothing of when it opened."""
-    volume, quote, taker_base, taker_quote = sums
+def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int, unit: int = 1) -> str:
+    """JSON text of one row of the REST klines answer: a page has up to a thousand."""
+    tick_e8, step_e8 = scale.tick_e8, scale.step_e8
+    close_ms = closes_at(bar.open_ms, interval, offset_ms)
+    quote = text_e8(quote_e8(bar.quote, tick_e8, step_e8))
+    taker_quote = text_e8(quote_e8(bar.taker_quote, tick_e8, step_e8))
     return (
-        *(text_e8(price * tick_e8) for price in prices),
-        text_e8(volume * step_e8),
-        text_e8(quote_e8(quote, tick_e8, step_e8)),
-        text_e8(taker_base * step_e8),
-        text_e8(quote_e8(taker_quote, tick_e8, step_e8)),
+        f'[{bar.open_ms * unit},"{text_e8(bar.open * tick_e8)}","{text_e8(bar.high * tick_e8)}",'
+        f'"{text_e8(bar.low * tick_e8)}","{text_e8(bar.close * tick_e8)}",'
+        f'"{text_e8(bar.volume * step_e8)}",{(close_ms + 1) * unit - 1},"{quote}",{bar.trades},'
+        f'"{text_e8(bar.taker_base * step_e8)}","{taker_quote}","0"]'
     )
 
 

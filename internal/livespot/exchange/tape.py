@@ -139,23 +139,35 @@ class Tape:
 
         `to_ms` must not lie after the present: minutes without trades are counted up to it.
         """
+        spans, bars = self.parts(interval, from_ms, to_ms, offset_ms)
+        return [*map(self.recorded, spans), *bars]
+
+    def parts(
+        self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0
+    ) -> tuple[list[Span], list[Bar]]:
+        """`bars` in two: those that stand in the record alone, not yet worked out, and the rest."""
         first = _first_open(interval, from_ms, offset_ms)
         if interval == "1s":
-            return second_bars(self.trades, self._exists, first, to_ms)
+            return [], second_bars(self.trades, self._exists, first, to_ms)
         self._note_silence(to_ms)
         last = closes_at(opens_at(to_ms, interval, offset_ms), interval, offset_ms)
-        bars = [
-            self._ahead.pop(span) if span in self._ahead else self.series.bar(*span)
-            for span in self.spans(interval, from_ms, to_ms, offset_ms)
-        ]
+        spans = list(self.spans(interval, from_ms, to_ms, offset_ms))
+        bars: list[Bar] = []
         played = self._played_bars(interval, first, last, offset_ms)
         for bar in (*played, *self._silent(first, to_ms)):
             bar.open_ms = opens_at(bar.open_ms, interval, offset_ms)
+            if not bars and spans and spans[-1][2] == bar.open_ms:
+                bars.append(self.recorded(spans.pop()))
             if bars and bars[-1].open_ms == bar.open_ms:
                 join(bars[-1], bar)
             else:
                 bars.append(bar)
-        return bars
+        return spans, bars
+
+    def recorded(self, span: Span) -> Bar:
+        """A bar of the record, worked out ahead or now."""
+        ahead = self._ahead.pop(span, None)
+        return self.series.bar(*span) if ahead is None else ahead
 
     def spans(self, interval: str, from_ms: int, to_ms: int, offset_ms: int = 0) -> Iterator[Span]:
         """The recorded bars among what `bars` gives for the same, of a minute or longer."""
@@ -165,7 +177,10 @@ class Tape:
         while row < end:
             open_ms = opens_at(minutes[row] * MINUTE_MS, interval, offset_ms)
             until = closes_at(open_ms, interval, offset_ms) // MINUTE_MS
-            after = min(end, bisect_right(minutes, until, row, end))
+            # Where no minute is missing, the place is known without a search.
+            after = row + until - minutes[row] + 1
+            if after > end or minutes[after - 1] != until:
+                after = min(end, bisect_right(minutes, until, row, end))
             yield row, after, open_ms
             row = after
 
