@@ -100,7 +100,7 @@ def planted() -> list[str]:
     ]
 
 
-async def _write(var: Path, redactor: Redactor) -> list[SealedEvent]:
+async def write_planted(var: Path, redactor: Redactor) -> list[SealedEvent]:
     """Every planted text through the audit: event data, alert, operator's reason."""
     path = rows.fresh(var)
     database = await rows.opened(path, redactor)
@@ -156,7 +156,7 @@ def _command(number: int, text: str) -> OperatorCommandRow:
 async def test_neither_database_nor_trail_nor_report_nor_panel_holds_a_secret(
     tmp_path: Path,
 ) -> None:
-    events = await _write(tmp_path, Redactor(CANARIES))
+    events = await write_planted(tmp_path, Redactor(CANARIES))
     (tmp_path / "logs").mkdir()
     database = tmp_path / "data" / "audit.sqlite"
     reader = ReadOnlyDatabase(database)
@@ -179,7 +179,7 @@ async def test_neither_database_nor_trail_nor_report_nor_panel_holds_a_secret(
 
 def test_the_search_finds_what_is_not_masked(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"audit\.sqlite"):
-        anyio.run(_write, tmp_path, Redactor())
+        anyio.run(write_planted, tmp_path, Redactor())
 
 
 def test_no_log_line_and_no_logged_exception_holds_a_secret(tmp_path: Path) -> None:
