@@ -6,9 +6,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from livespot.actors.mail import CancelWanted, CloseWanted, MutationSettled, ProtectWanted
+from livespot.actors.mail import (
+    CancelWanted,
+    CloseWanted,
+    MutationSettled,
+    OrderProgressed,
+    ProtectWanted,
+)
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import FilterRefused, KeyRefused, Throttled
+from livespot.contracts.errors import FilterRefused, KeyRefused, NoSuchOrder, Throttled
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
@@ -211,6 +217,36 @@ async def test_a_lost_cancel_is_repeated_until_the_order_shows_its_end(tmp_path:
         assert [c.order_id for c in cancels] == [stop.order_id] * 2
         assert b.states("CANCEL") == ["FAILED_TERMINAL", "CONFIRMED"]
         assert outcomes(b)[-1] in ("ACCEPTED", "REFUSED")
+
+
+async def test_a_denied_cancel_is_not_repeated_in_the_same_words_but_the_order_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        stop = next(o for o in b.venue.of_side(Side.SELL) if o.stop_price)
+        (intent_id,) = b.rows("SELECT order_intent_id FROM order_intents")[0]
+        wanted = CancelWanted(
+            position_id="pos_1",
+            decision_id="dec_1",
+            symbol=SYMBOL,
+            order_intent_id=intent_id,
+            order_id=stop.order_id,
+            purpose="test",
+        )
+        b.venue.script = [NoSuchOrder(-2011, "Unknown order sent.") for _ in range(9)]
+        for _ in range(30):
+            await b.tell(wanted)
+            b.clock.step(2_000)
+        cancels = sum(isinstance(request, CancelRequest) for request in b.venue.sent)
+        told = outcomes(b)[1:]
+        b.venue.change(stop.order_id, status=OrderStatus.EXPIRED)
+        await b.advance(16_000)
+        ends = [news.order.status for news in b.heard(b.actor.position, OrderProgressed)]
+
+        assert cancels == 3
+        assert told == ["REFUSED"] * 30
+        assert OrderStatus.EXPIRED in ends
 
 
 @pytest.mark.parametrize("ending", [ACCEPT, DROP_ANSWER, refused(-2011, "Unknown order sent.")])

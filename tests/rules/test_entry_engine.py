@@ -98,6 +98,18 @@ def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
     )
 
 
+def test_an_order_whose_cancel_found_nothing_is_asked_for_at_growing_pauses() -> None:
+    state, _ = step(cancelling(), engine.CancelFoundNothing(), T0 + 30_100)
+    asked_ms = []
+    for now in range(T0 + 30_100, T0 + 40_000, 100):
+        state, commands = step(state, engine.Ticked(), now)
+        if commands:
+            asked_ms.append(now - T0 - 30_100)
+            assert commands == (engine.QueryOrder(order_id=1),)
+
+    assert asked_ms == [1_000, 3_000, 7_000]
+
+
 def test_a_lost_cancel_is_repeated_after_a_second_and_reported_after_five() -> None:
     state, now = cancelling(), T0 + 30_000
     commands: tuple[engine.Command, ...] = ()

@@ -523,6 +523,25 @@ def test_nothing_is_installed_while_the_entry_still_works() -> None:
     assert acts(late) == [Cancel(intent_id="oi_e", order_id=50, purpose="ENTRY")]
 
 
+def test_a_denied_cancel_of_the_entry_is_followed_by_looks_and_not_by_the_same_cancel() -> None:
+    scene = replace(SCENE, entry_open=True)
+    bought = replace_side(order(50, OrderType.LIMIT_MAKER, OrderStatus.PARTIALLY_FILLED, qty="2"))
+    guard = rule.order_seen(Guard(), bought, IntentRole.ENTRY, "oi_e")
+    guard, _ = advance(guard, scene, 0)
+    denied = answer(IntentRole.CANCEL, "REFUSED", intent="oi_e", code=-2011)
+
+    cancelled_ms, looks = [], 0
+    for now_ms in range(5_000, 300_000, 500):
+        guard, commands = advance(guard, scene, now_ms)
+        looks += sum(isinstance(command, Look) for command in commands)
+        if any(isinstance(command, Cancel) for command in commands):
+            cancelled_ms.append(now_ms)
+            guard = settled(guard, scene, denied, now_ms)
+
+    assert cancelled_ms == [5_000, 15_000, 45_000]
+    assert looks > 100
+
+
 def replace_side(view: OrderView) -> OrderView:
     return msgspec.structs.replace(view, side=Side.BUY)
 

@@ -310,10 +310,7 @@ class EntryDesk:
                 case engine.Replace():
                     await self._replace(case, command)
                 case engine.Cancel():
-                    target = case.intent_of(command.attempt)
-                    await self._send_cancel(
-                        case, order_id=command.order_id, only_new=command.only_new, target=target
-                    )
+                    await self._cancel(case, command)
                 case engine.QueryOrder():
                     self._query(case, command.order_id)
                 case engine.Weigh():
@@ -330,6 +327,18 @@ class EntryDesk:
                     case.finish = command
                     case.finished_ms = self._ports.clock.monotonic_ms()
                     await self._announce(case)
+
+    async def _cancel(self, case: EntryCase, command: engine.Cancel) -> None:
+        """Once denied it is not sent again for a while: the answer would be the same."""
+        key = (case.decision.symbol, command.order_id)
+        now = self._ports.clock.monotonic_ms()
+        if command.order_id and not self._shop.denied.permits(key, now):
+            await self._feed(case, engine.CancelFoundNothing())
+            return
+        target = case.intent_of(command.attempt)
+        await self._send_cancel(
+            case, order_id=command.order_id, only_new=command.only_new, target=target
+        )
 
     async def _place(self, case: EntryCase, command: engine.Place) -> None:
         mutation = self._attempt(case, command)

@@ -42,7 +42,7 @@ from livespot.actors.resolver import Findings, Resolver
 from livespot.actors.sending import tell
 from livespot.actors.want_desk import WantDesk
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.orders import ListView, OrderIntent, OrderUpdate
+from livespot.contracts.orders import CancelRequest, ListView, OrderIntent, OrderUpdate
 from livespot.contracts.system import ModeChanged
 from livespot.contracts.vocabulary import (
     IntentRole,
@@ -52,6 +52,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.rules import ledger
+from livespot.rules.denied_cancels import DeniedCancels
 from livespot.rules.evidence import Case, is_protective
 
 _READ_AGAIN_MS = 1000
@@ -73,6 +74,7 @@ class ExecutionLife:
             desk=MutationDesk(ports, self._tracker.intents),
             resolver=self._resolver,
             attempts=Attempts(ports),
+            denied=DeniedCancels(),
         )
         self._entries = EntryDesk(self._shop)
         self._wants = WantDesk(self._shop, self._reference)
@@ -98,6 +100,7 @@ class ExecutionLife:
             or self._wants.waiting
             or self._resolver.busy
             or self._unseen
+            or self._shop.denied.waiting
             or self._stop is not None
             or self._tracker.incomplete()
         )
@@ -211,6 +214,7 @@ class ExecutionLife:
     async def _half_answered(self, done: Answered) -> None:
         change = await self._answers.record(done)
         await self._apply(change)
+        self._note_denial(done)
         mutation, outcome = done.mutation, done.outcome
         intent = self._tracker.intents.get(mutation.intent.order_intent_id)
         if outcome.ending is Ending.UNKNOWN and intent is not None:
@@ -223,6 +227,15 @@ class ExecutionLife:
                     await self._entries.order_changed(tracked, answers_cancel=True)
         await self._entries.answered(done)
         await self._wants.answered(done)
+
+    def _note_denial(self, done: Answered) -> None:
+        """A cancel that found no such order: from now on the order is asked for, not cancelled."""
+        request = done.mutation.request
+        if done.outcome.no_such_order and isinstance(request, CancelRequest) and request.order_id:
+            key = (request.symbol, request.order_id)
+            tracked = self._tracker.orders.get(key)
+            if tracked is None or not tracked.view.status.is_terminal:
+                self._shop.denied.note(key, self._ports.clock.monotonic_ms())
 
     async def _begin_case(self, intent: OrderIntent) -> None:
         if intent.state is not IntentState.SENT_UNKNOWN:
@@ -302,6 +315,8 @@ class ExecutionLife:
     async def _apply(self, change: Change) -> None:
         """Let everybody inside know what one absorption changed."""
         for tracked in change.orders:
+            if tracked.view.status.is_terminal:
+                self._shop.denied.forget((tracked.view.symbol, tracked.view.order_id))
             await self._entries.order_changed(tracked)
             await self._adopt_if_orphan(tracked)
             if tracked.missing > 0:
@@ -346,6 +361,8 @@ class ExecutionLife:
         await self._watch_protection()
         self._unseen = {key for key in self._unseen if not self._tracker.knows(*key)}
         for key in self._unseen:
+            self._fetch_order(*key)
+        for key in self._shop.denied.due(self._ports.clock.monotonic_ms()):
             self._fetch_order(*key)
         for tracked in self._tracker.incomplete():
             self._fetch_order(tracked.view.symbol, tracked.view.order_id)

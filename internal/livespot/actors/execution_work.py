@@ -13,6 +13,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.orders import OrderUpdate
 from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.denied_cancels import DeniedCancels
 from livespot.rules.requests import Mutation
 
 
@@ -133,6 +134,7 @@ class Shop:
     desk: MutationDesk
     resolver: Resolver
     attempts: Attempts
+    denied: DeniedCancels
 
     def dispatch(self, mutation: Mutation) -> None:
         """Let a mutation go its way; its answer comes back as `Answered`."""

@@ -13,6 +13,7 @@ from livespot.contracts.decision import EntryPlan
 from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import EntrySettings
 from livespot.contracts.vocabulary import OrderStatus, OrderType
+from livespot.rules.denied_cancels import read_pause_ms
 from livespot.rules.entry_moves import (
     CANCEL_RETRY_MS,
     FIRST_TYPES,
@@ -153,7 +154,8 @@ def _tick(state: EntryState, now_ms: int, settings: EntrySettings) -> Moved:
         case Phase.QUERYING if state.recancel_ms and now_ms >= state.recancel_ms:
             return cancel(state, now_ms)
         case Phase.QUERYING if now_ms >= state.next_ms:
-            again = replace(state, next_ms=now_ms + QUERY_INTERVAL_MS)
+            reads = state.reads + 1
+            again = replace(state, next_ms=now_ms + read_pause_ms(reads), reads=reads)
             return again, (QueryOrder(order_id=state.order_id),)
         case Phase.IDLE if now_ms >= state.next_ms:
             return next_attempt(state, now_ms)

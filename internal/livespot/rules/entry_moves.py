@@ -6,6 +6,7 @@ from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import EntryPlan
 from livespot.contracts.vocabulary import EntryKind, FallbackKind, OrderType
+from livespot.rules.denied_cancels import read_pause_ms
 from livespot.rules.entry_state import (
     Cancel,
     EntryState,
@@ -48,6 +49,7 @@ def place(state: EntryState, now_ms: int, *, plan: EntryPlan | None = None) -> M
         cancel_tries=0,
         partial=False,
         over_unanswered=False,
+        reads=0,
     )
     return placed, (
         Place(
@@ -72,7 +74,8 @@ def query(state: EntryState, now_ms: int, *, recancel_ms: int) -> Moved:
     querying = replace(
         state,
         phase=Phase.QUERYING,
-        next_ms=now_ms + QUERY_INTERVAL_MS,
+        next_ms=now_ms + read_pause_ms(state.reads + 1),
+        reads=state.reads + 1,
         recancel_ms=recancel_ms,
     )
     return querying, (QueryOrder(order_id=state.order_id),)

@@ -53,7 +53,8 @@ class EntryState:
     """`qty` is the approved quantity: no attempt exceeds it, and only one attempt ever fills.
 
     `next_ms` is the earliest time of the next timed action of the present phase, `recancel_ms`
-    that of the next cancel while querying (0: none). `halt` is why nothing more may be placed,
+    that of the next cancel while querying (0: none), `reads` counts the queries of the attempt.
+    `halt` is why nothing more may be placed,
     None while the entry may go on. `over_unanswered`: the order was seen over with nothing bought,
     but not in the answer to our cancel. `replaces`: a reprice cancels and places in one request;
     `old` is the attempt that such a request takes off the book, `burnt` the highest number of an
@@ -76,6 +77,7 @@ class EntryState:
     cancel_tries: int = 0
     partial: bool = False
     over_unanswered: bool = False
+    reads: int = 0
     used_fallback: bool = False
     halt: ReasonCode | None = None
     replaces: bool = False

@@ -117,7 +117,10 @@ class Flight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Everything remembered about a position's protection."""
+    """Everything remembered about a position's protection.
+
+    `cancels` holds, by order id, from when its cancel may be asked for again, and how often it was.
+    """
 
     sells: Mapping[int, Tracked] = field(default_factory=dict)
     entry: Tracked | None = None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.denied_cancels import cancel_pause_ms
 from livespot.rules.protection import (
     CloseCause,
     Flight,
@@ -13,6 +14,7 @@ from livespot.rules.protection import (
     tells_of,
 )
 
+_NEVER_MS = 2**62
 ACCEPTED = "ACCEPTED"
 REFUSED = "REFUSED"
 NOT_SENT = "NOT_SENT"
@@ -33,6 +35,8 @@ _SIZE_FILTERS = ("LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL")
 def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> Guard:
     """The guard after an answer, or after the news that there is none yet."""
     if settlement.role is IntentRole.CANCEL:
+        if settlement.outcome == REFUSED:
+            guard = _cancel_denied(guard, settlement.intent_id, now_ms)
         return orders_seen(guard, settlement.orders, settlement.role, settlement.intent_id)
     flight = _flight_of(guard, settlement)
     guard = orders_seen(guard, settlement.orders, settlement.role, settlement.intent_id)
@@ -52,6 +56,26 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
             wait = now_ms + scene.exits.protection_retry_backoff_ms
             guard = replace(guard, next_try_ms=wait)
             return _declined(guard, scene, settlement, now_ms)
+
+
+def _cancel_denied(guard: Guard, intent_id: str, now_ms: int) -> Guard:
+    """The next cancel of that order waits: reads will show what it came to."""
+    entry = () if guard.entry is None else (guard.entry,)
+    aimed = {
+        tracked.order.order_id
+        for tracked in (*guard.sells.values(), *entry)
+        if tracked.intent_id == intent_id
+    }
+    cancels = {
+        order_id: (_next_cancel_ms(count, now_ms) if order_id in aimed else due_ms, count)
+        for order_id, (due_ms, count) in guard.cancels.items()
+    }
+    return replace(guard, cancels=cancels)
+
+
+def _next_cancel_ms(denials: int, now_ms: int) -> int:
+    pause_ms = cancel_pause_ms(denials)
+    return now_ms + pause_ms if pause_ms is not None else _NEVER_MS
 
 
 def _flight_of(guard: Guard, settlement: Settlement) -> Flight | None:

@@ -433,10 +433,10 @@ def _cancel_all(guard: Guard, targets: tuple[Tracked, ...], now_ms: int, purpose
             continue
         groups.add(tracked.group)
         order_id = tracked.order.order_id
-        last, count = cancels.get(order_id, (now_ms - _CANCEL_AGAIN_MS, 0))
-        if now_ms - last < _CANCEL_AGAIN_MS or count >= _MAX_CANCELS:
+        due_ms, count = cancels.get(order_id, (now_ms, 0))
+        if now_ms < due_ms or count >= _MAX_CANCELS:
             continue
-        cancels[order_id] = (now_ms, count + 1)
+        cancels[order_id] = (now_ms + _CANCEL_AGAIN_MS, count + 1)
         commands.append(Cancel(intent_id=tracked.intent_id, order_id=order_id, purpose=purpose))
     if not commands:
         return _look(guard, now_ms, "cancel awaited")

@@ -11,6 +11,7 @@ _CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.json"))
 # Checks that must have something to look at, or the plan has lost what it is for.
 _SHOWS = {
     "banned-at-the-fill": {"I10", "I17"},
+    "cancel-denied-while-reads-lag": {"I10", "I37"},
     "entry-never-arrives": {"I06"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
