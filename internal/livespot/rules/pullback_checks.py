@@ -1,7 +1,7 @@
 """The checks, the edge score and the reward of the pullback strategy."""
 
 from decimal import ROUND_CEILING, Decimal
-from enum import Enum, auto
+from enum import StrEnum, auto
 
 import msgspec
 
@@ -37,7 +37,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     pullback_bps: Decimal
 
 
-class _Field(Enum):
+class _Field(StrEnum):
     """A reading that a check may need."""
 
     SPREAD = auto()

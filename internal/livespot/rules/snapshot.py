@@ -63,8 +63,8 @@ def build_snapshot(
     """The symbol's snapshot, or why there is none this cycle."""
     if not window.is_warm(context.settings):
         return _reject(window.symbol, ReasonCode.STRAT_WARMUP, _warmth(window))
-    behind = window.overdue(context.now_ms)
-    if behind:
+    if context.now_ms >= window.closed(context.settings).behind_ms:
+        behind = window.overdue(context.now_ms)
         frames = ", ".join(interval.value for interval, _ in behind)
         return _reject(window.symbol, ReasonCode.DATA_GAP_DETECTED, f"{frames} are behind")
     if window.guard.is_doubtful:
