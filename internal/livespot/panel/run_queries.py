@@ -18,6 +18,7 @@ ORDER BY id DESC LIMIT 1
 """
 _SCHEMA = "SELECT max(number) FROM schema_migrations"
 _NO_START = "the run's first event is not in the database"
+_IN_MANIFEST = "a replay names it in its manifest only, so that its events repeat elsewhere"
 
 
 class _Started(msgspec.Struct, frozen=True):
@@ -34,8 +35,9 @@ async def run_tab(database: PanelDatabase, run: RunFacts, limits: Limits) -> Run
     started = _Started() if row is None else msgspec.json.decode(row[0], type=_Started)
     schema = await database.first(_SCHEMA)
     unknown = {} if run.ended_ms else {"exit_code": "the run has not ended"}
-    if row is None:
-        unknown |= {"python": _NO_START, "sqlite": _NO_START}
+    if not started.python:
+        why = _NO_START if row is None else _IN_MANIFEST
+        unknown |= {"python": why, "sqlite": why}
     manifest = ManifestView(
         run_id=run.run_id,
         mode=run.mode,

@@ -95,8 +95,7 @@ def started(
                     "version": __version__,
                     "config_hash": config_hash,
                     "prompt_hash": prompt_hash,
-                    "python": platform.python_version(),
-                    "sqlite": sqlite3.sqlite_version,
+                    **_interpreter(birth.mode),
                     "previous_run": birth.last.run_id if birth.last else "",
                 },
             ),
@@ -138,6 +137,13 @@ def started(
             )
         )
     return entries
+
+
+def _interpreter(mode: Mode) -> dict[str, str]:
+    """What runs the program; a replay keeps it in its manifest, so that its chain can repeat."""
+    if mode is Mode.REPLAY:
+        return {}
+    return {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
 
 
 def ended(run: str, *, now_ms: int, exit_code: int, reasons: tuple[ReasonCode, ...]) -> AuditEntry:
