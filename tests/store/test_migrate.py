@@ -45,6 +45,21 @@ def test_a_new_database_has_every_table_and_all_are_strict(tmp_path: Path) -> No
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_new_database_is_what_the_migrations_one_by_one_make_of_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    new, stepped = fresh(tmp_path), tmp_path / "stepped.sqlite"
+    apply(stepped, *packaged_migrations())
+
+    with closing(sqlite3.connect(new)) as one, closing(sqlite3.connect(stepped)) as other:
+        assert list(one.iterdump()) == list(other.iterdump())
+        for name in ("user_version", "journal_mode", "page_size", "auto_vacuum"):
+            assert one.execute(f"PRAGMA {name}").fetchall() == (
+                other.execute(f"PRAGMA {name}").fetchall()
+            )
+        assert one.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     path = fresh(tmp_path)
 

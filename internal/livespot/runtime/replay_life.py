@@ -157,6 +157,7 @@ class Life:
         self.store = around.open_store(
             paths.database, run_id=birth.run_id, redactor=redactor, committed=around.committed
         )
+        self.store.lend(reader)
         writer = AuditWriter(
             run_id=birth.run_id,
             mode=birth.mode,

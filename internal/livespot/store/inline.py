@@ -1,8 +1,8 @@
 """The audit database on the calling task: the same rules and files, without a thread."""
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from livespot.contracts.errors import AuditUnwritable, LedgerViolation
@@ -32,6 +32,7 @@ class InlineDatabase:
         self._run_id = run_id
         self._redactor = redactor
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        self._borrowers: list[InlineReader] = []
         for name, value, _ in PRAGMAS:
             self._connection.execute(f"PRAGMA {name} = {value}")
         # What the rules above ask for, whatever is done about it below.
@@ -60,7 +61,15 @@ class InlineDatabase:
             raise in_our_words(e) from e
         return bool(row[0] == 0)
 
+    def lend(self, reader: "InlineReader") -> None:
+        """Let a reader of this file ask on this connection until it closes."""
+        self._borrowers.append(reader)
+        reader.borrow(self._connection)
+
     async def close(self) -> None:
+        for reader in self._borrowers:
+            reader.borrow(None)
+        self._borrowers.clear()
         self._connection.close()
 
     def image(self) -> bytes:
@@ -81,15 +90,47 @@ class InlineDatabase:
 
 
 class InlineReader:
-    """Behaves like `ReadOnlyDatabase`, on the calling task."""
+    """Behaves like `ReadOnlyDatabase`, on the calling task.
+
+    A borrowed connection spares the opening, which costs more than most questions; it never is
+    within a transaction when somebody asks, so each call sees what was committed before it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
+        self._borrowed: sqlite3.Connection | None = None
+
+    def borrow(self, connection: sqlite3.Connection | None) -> None:
+        """Ask on this connection from now on; on one of its own per call without."""
+        self._borrowed = connection
 
     async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
         try:
-            with closing(sqlite3.connect(self._uri, uri=True)) as connection:
-                connection.execute("PRAGMA query_only = ON")
-                return [tuple(row) for row in connection.execute(sql, values)]
+            if self._borrowed is not None:
+                return self._borrowed.execute(sql, values).fetchall()
+            with closing(self._open()) as connection:
+                return connection.execute(sql, values).fetchall()
         except STORE_ERRORS as e:
             raise in_our_words(e) from e
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._uri, uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Ask on one connection, opened once, while this lasts: for many questions in a row.
+
+        Raises `StoreBusy` or `AuditUnwritable`.
+        """
+        try:
+            connection = self._open()
+        except STORE_ERRORS as e:
+            raise in_our_words(e) from e
+        with closing(connection):
+            self.borrow(connection)
+            try:
+                yield
+            finally:
+                self.borrow(None)

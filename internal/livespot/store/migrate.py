@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from livespot.contracts.errors import AuditUnwritable, SchemaMismatch, StoreBusy
@@ -66,7 +67,12 @@ def migrate(
         )
     with _translated(path):
         saved = _backup(path, backup_dir, before.version, now_ms) if before.version else None
-        _create_private(path)
+        is_new = _create_private(path)
+        if is_new and migrations is None:
+            _lay_out(path, now_ms)
+            return MigrationReport(
+                from_version=0, to_version=len(carried), applied=before.pending, backup=None
+            )
         with closing(_connect(path, "rw")) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -79,6 +85,29 @@ def migrate(
         applied=before.pending,
         backup=saved,
     )
+
+
+def _lay_out(path: Path, now_ms: int) -> None:
+    """Fill an empty file with what all packaged migrations make of it, in one transaction."""
+    with (
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as made,
+        closing(_connect(path, "rw")) as connection,
+    ):
+        made.deserialize(_laid_out())
+        made.execute("UPDATE schema_migrations SET applied_at_ms = ?", (now_ms,))
+        connection.execute("PRAGMA synchronous = FULL")
+        made.backup(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+@cache
+def _laid_out() -> bytes:
+    """A new database at the program's schema: made once per process, as every one is the same."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        for migration in packaged_migrations():
+            _apply(connection, migration, 0)
+        return connection.serialize()
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration, now_ms: int) -> None:
@@ -114,10 +143,13 @@ def _backup(path: Path, directory: Path, version: int, now_ms: int) -> Path:
     return backup_database(path, directory / f"audit-schema{version:04d}-{stamp}.sqlite").path
 
 
-def _create_private(path: Path) -> None:
+def _create_private(path: Path) -> bool:
+    """Make the file if there is none; whether there was none."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    if path.exists():
+        return False
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    return True
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from livespot.contracts.errors import SchemaMismatch
@@ -51,6 +52,7 @@ class SchemaStatus:
         return not self.pending
 
 
+@cache
 def packaged_migrations() -> tuple[Migration, ...]:
     """All migrations in order; the numbers run from 1 without a gap."""
     found: list[Migration] = []

@@ -1,8 +1,7 @@
 """Draws plans from successive seeds, runs them in processes and adds up what they showed."""
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import count
 
 import click
@@ -10,6 +9,7 @@ import click
 from livespot.testing.search.running import Outcome, run_seed
 from livespot.testing.search.tally import Tally
 from livespot.testing.search.wanted import Wanted
+from livespot.testing.search.workers import workers
 
 # A killed life keeps some megabytes until its process ends.
 _RUNS_PER_PROCESS = 100
@@ -39,10 +39,7 @@ def _outcomes(wanted: Wanted, tally: Tally) -> Iterator[Outcome]:
     """Outcomes in the order of their seeds until enough were not vacuous."""
     seeds = count(wanted.first)
     pending: list[Future[Outcome]] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        wanted.jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS
-    ) as pool:
+    with workers(wanted.jobs, _RUNS_PER_PROCESS) as pool:
         while tally.counted < wanted.seeds and tally.runs < wanted.seeds * _PATIENCE:
             while len(pending) < min(wanted.jobs + 1, wanted.seeds - tally.counted):
                 pending.append(pool.submit(run_seed, wanted.profile, next(seeds)))

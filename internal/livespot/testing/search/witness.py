@@ -98,7 +98,9 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
     """Read all of it. Raises what reading raises: `OSError`, `JournalInvalid`, store errors."""
     rows = tuple(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
-    facts = anyio.run(read_facts, InlineReader(result.database), result.logs, run_id)
+    reader = InlineReader(result.database)
+    with reader.standing():
+        facts = anyio.run(read_facts, reader, result.logs, run_id)
     files = files_below(result.journal.parent)
     with closing(sqlite3.connect(result.database)) as database:
         return Witness(
