@@ -169,3 +169,52 @@ async def test_what_comes_after_a_wait_that_was_cancelled_is_not_lost() -> None:
     await box.send(1)
 
     assert await box.receive_within(30) == 1
+
+
+async def test_a_reader_is_seen_while_it_waits_and_out_of_sight_while_it_is_at_work() -> None:
+    clock = ManualClock()
+    box: Mailbox[int] = Mailbox("numbers", 8, clock)
+    seen: list[int] = []
+
+    async def read() -> None:
+        await box.receive()
+        clock.advance(700)
+        seen.append(box.unseen_ms)
+        assert box.receive_nowait() is None
+        seen.append(box.unseen_ms)
+        await box.receive_within(60)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(60_000)
+        seen.append(box.unseen_ms)
+        await box.send(1)
+        # Woken, and not at its turn yet: nobody may call it late for that.
+        seen.append(box.unseen_ms)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(5_000)
+        seen.append(box.unseen_ms)
+        group.cancel_scope.cancel()
+
+    assert seen == [0, 0, 700, 0, 0]
+
+
+async def test_a_nudge_ends_a_wait_with_nothing_and_is_forgotten_when_nobody_waits() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 8, ManualClock())
+    got: list[int | None] = []
+    box.nudge()
+
+    async def read() -> None:
+        got.append(await box.receive_within(60))
+        got.append(await box.receive_within(60))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        assert got == []
+        box.nudge()
+        await anyio.wait_all_tasks_blocked()
+        await box.send(1)
+
+    assert got == [None, 1]

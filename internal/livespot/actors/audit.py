@@ -12,7 +12,7 @@ import anyio
 from anyio import TASK_STATUS_IGNORED, CancelScope
 from anyio.abc import TaskStatus
 
-from livespot.actors.audit_lanes import Lanes, Unit
+from livespot.actors.audit_lanes import HEARTBEAT_SECONDS, Lanes, Unit
 from livespot.contracts.audit import AuditDraft, AuditEntry, TrailRepair
 from livespot.contracts.base import Message
 from livespot.contracts.chain import Place, SealedEvent, seal
@@ -85,10 +85,6 @@ class WriterStats(Message, frozen=True):
     failed: bool
 
 
-def _no_beat() -> None:
-    """For a writer nobody watches."""
-
-
 @dataclass(slots=True)
 class _Counters:
     commits: int = 0
@@ -101,7 +97,11 @@ class _Counters:
 
 @dataclass(slots=True, kw_only=True)
 class AuditWriter:
-    """The `AuditPort` of the process. Start `run` before and end it after every other actor."""
+    """The `AuditPort` of the process. Start `run` before and end it after every other actor.
+
+    With a `beat` it wakes for it twice a second; otherwise nothing but work wakes an idle writer,
+    and its health is read from its lanes.
+    """
 
     run_id: str
     mode: Mode
@@ -112,7 +112,7 @@ class AuditWriter:
     redactor: Redactor
     first_seq: int = 1
     prev_hash: str = ""
-    beat: Callable[[], None] = _no_beat
+    beat: Callable[[], None] | None = None
     _lanes: Lanes = field(init=False)
     _seq: int = field(init=False)
     _ts_ms: int = field(init=False, default=0)
@@ -180,8 +180,9 @@ class AuditWriter:
         try:
             task_status.started()
             while not self._lanes.closing:
-                self.beat()
-                if await self._lanes.batch_due():
+                if self.beat is not None:
+                    self.beat()
+                if await self._lanes.batch_due(HEARTBEAT_SECONDS if self.beat else None):
                     with CancelScope(shield=True):
                         await self._flush()
                     # With work always waiting nothing above would let a cancellation through.

@@ -84,9 +84,17 @@ class Lanes:
             self._work.ring()
         return True
 
-    async def batch_due(self) -> bool:
-        """Wait for the next batch, but no longer than a heartbeat; False when none is due."""
-        await self._until(HEARTBEAT_SECONDS, lambda: self.depth > 0 or self._closing)
+    async def batch_due(self, within_seconds: float | None) -> bool:
+        """Wait for the next batch, but no longer than stated; False when none is due."""
+
+        def something() -> bool:
+            return self.depth > 0 or self._closing
+
+        if within_seconds is not None:
+            await self._until(within_seconds, something)
+        else:
+            while not something():
+                await self._work.wait()
         if self.depth and not self._urgent:
             await self._until(BATCH_SECONDS, lambda: self._urgent)
         return self.depth > 0 and not self._closing

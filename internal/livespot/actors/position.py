@@ -141,10 +141,16 @@ class PositionKeeper:
             self._answer_stop(desk)
 
     async def _next(self, desk: Desk) -> PositionInbox | None:
-        """The next message, or None when a tick is due; with all at rest only the beat is."""
+        """The next message, or None when a tick is due; with all at rest now and then one is.
+
+        Where all is over only news can mean anything.
+        """
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
+        over = all(c.guard.over and c.resting is not None for c in desk.cases.values())
+        if over and desk.stop is None:
+            return await self.inbox.receive()
         awake = desk.stop is not None or any(c.resting is None for c in desk.cases.values())
         return await self.inbox.receive_within((self.tick_ms if awake else _BEAT_MS) / 1000)
 

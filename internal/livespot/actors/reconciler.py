@@ -59,7 +59,6 @@ from livespot.runtime.mailboxes import Mailbox, Reply
 _MIN_GAP_MS = 250
 _RETRY_MS = 1000
 # With nothing due, so many times as long as usual.
-_MOST_LISTENS = 4
 _FAILED = (Transient, Refused, PayloadInvalid)
 _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
@@ -105,7 +104,7 @@ class Reconciler:
     governor: Mailbox[GovernorInbox]
     rest_age: RestAge
     beat: Callable[[], None]
-    listen_ms: int = 250
+    listen_ms: int = 60_000
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
@@ -131,7 +130,7 @@ class Reconciler:
             return message
         due_ms = max(agenda.not_before_ms, 0 if agenda.wanted else agenda.orders_ms)
         left_ms = due_ms - self.clock.monotonic_ms()
-        wait_ms = min(max(left_ms, self.listen_ms), _MOST_LISTENS * self.listen_ms)
+        wait_ms = min(max(left_ms, 1), self.listen_ms)
         return await self.inbox.receive_within(wait_ms / 1000)
 
     async def _take(self, state: State, message: ReconcilerInbox) -> None:

@@ -37,7 +37,6 @@ from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox, Reply
 
 _ASK_SECONDS = 2.0
-_HEARTBEAT_SECONDS = 1.0
 # The same block said again adds nothing; once a minute it shows that the symbol is still looked at.
 _REPEAT_BLOCK_MS = 60_000
 
@@ -91,7 +90,7 @@ class Signaller:
         message = self.inbox.receive_nowait()
         wait_ms = watch.due_ms - self.clock.monotonic_ms()
         if message is None and wait_ms > 0:
-            message = await self.inbox.receive_within(min(wait_ms / 1000, _HEARTBEAT_SECONDS))
+            message = await self.inbox.receive_within(wait_ms / 1000)
         while message is not None:
             self._take(watch, message)
             message = self.inbox.receive_nowait()

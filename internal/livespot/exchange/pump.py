@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+import anyio
+
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore
@@ -12,8 +14,7 @@ from livespot.exchange.prng import SplitMix
 from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
 
 _QUANTUM_MS = 50
-# No stream that somebody asks for meanwhile may wait longer for its first turn.
-_MOST_QUANTA = 5
+_MOST_QUANTA = 20
 _AHEAD_MS = 20_000
 _WARM_STEPS = 48
 
@@ -76,6 +77,7 @@ class MarketPump:
         }
         self._warmed = 0
         self._is_warm = False
+        self._asked = anyio.Event()
         self._seeds = {symbol: SplitMix(f"{seed}:{symbol}").bits() for symbol in core.tapes}
 
     def catch_up(self) -> None:
@@ -94,9 +96,23 @@ class MarketPump:
 
     async def run(self) -> None:
         """Keep the market moving until cancelled. After a record's end it stands still."""
+        self._core.market.when_turning(lambda: self._asked.set())
         while True:
-            await self._clock.sleep(self._idle_quanta() * _QUANTUM_MS / 1000)
+            quanta = self._idle_quanta()
+            if quanta == 1:
+                await self._clock.sleep(_QUANTUM_MS / 1000)
+            else:
+                await self._wait(quanta)
             self.step()
+
+    async def _wait(self, quanta: int) -> None:
+        """A stream that somebody asks for meanwhile may have its first turn earlier."""
+        asked = self._asked = anyio.Event()
+        alarm = self._clock.alarm(quanta * _QUANTUM_MS / 1000, asked.set)
+        try:
+            await asked.wait()
+        finally:
+            alarm.cancel()
 
     def step(self) -> None:
         """Bring the market to the present."""

@@ -22,6 +22,11 @@ class Bell:
         """Whether a task waits and has not been woken yet."""
         return self._waiter is not None and not self._waiter.done()
 
+    @property
+    def is_waited_at(self) -> bool:
+        """The same, and still true of one that was woken and has not come to its turn yet."""
+        return self._waiter is not None
+
     def ring(self) -> None:
         """Wake whoever waits."""
         waiter = self._waiter

@@ -47,6 +47,7 @@ class Mailbox(Generic[T]):
         self._items: deque[tuple[int, T]] = deque()
         self._in_hand: T | None = None
         self._taken_ms = 0
+        self._seen_ms = clock.monotonic_ms()
         self._arrived = Bell()
         self._room = anyio.Event()
         self._closed = False
@@ -76,6 +77,7 @@ class Mailbox(Generic[T]):
             if self._closed:
                 raise anyio.EndOfStream
             await self._arrived.wait()
+            self._seen_ms = self._clock.monotonic_ms()
         return self._take()
 
     async def receive_within(self, seconds: float) -> T | None:
@@ -86,6 +88,7 @@ class Mailbox(Generic[T]):
         self._in_hand = None
         if not self._items and not self._closed:
             await self._arrived.wait_within(self._clock, seconds)
+        self._seen_ms = self._clock.monotonic_ms()
         if self._items:
             return self._take()
         if self._closed:
@@ -95,6 +98,7 @@ class Mailbox(Generic[T]):
     def receive_nowait(self) -> T | None:
         """The oldest message, or None when there is none."""
         self._in_hand = None
+        self._seen_ms = self._clock.monotonic_ms()
         return self._take() if self._items else None
 
     def nudge(self) -> None:
@@ -110,6 +114,11 @@ class Mailbox(Generic[T]):
     def busy_ms(self) -> int:
         """For how long whoever took the last message has not come back; 0 while it waits."""
         return 0 if self._in_hand is None else self._clock.monotonic_ms() - self._taken_ms
+
+    @property
+    def unseen_ms(self) -> int:
+        """How long ago its reader was last here; 0 while the reader waits."""
+        return 0 if self._arrived.is_waited_at else self._clock.monotonic_ms() - self._seen_ms
 
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""

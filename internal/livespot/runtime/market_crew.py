@@ -8,8 +8,8 @@ from livespot.actors.ai_gate import AiGate
 from livespot.actors.audit import AuditWriter
 from livespot.actors.clock_keeper import ClockKeeper
 from livespot.actors.governor import Governor, ModeReceiver
-from livespot.actors.letter_box import ControlFiles
 from livespot.actors.health import Health, HostFigures
+from livespot.actors.letter_box import ControlFiles
 from livespot.actors.limits_keeper import LimitsKeeper
 from livespot.actors.mail import Marks, SymbolsLearned
 from livespot.actors.market_feed import MarketFeed
@@ -264,7 +264,18 @@ def health(plan: MarketPlan, house: House, loop_worst_ms: Callable[[], int]) -> 
 
 
 def _overdue_ms(house: House) -> dict[str, int]:
-    """Also of those without a clock of their own: they are busy, or they wait for a message."""
+    """Whoever waits at its mailbox is alive, however long ago its heart beat.
+
+    Risk and the gate have no clock of their own: they are busy, or they wait for a message.
+    """
     wires = house.wires
-    busy = {"risk": wires.risk.busy_ms, "ai gate": wires.gate.busy_ms}
-    return house.heartbeats.overdue_ms() | busy
+    overdue = house.heartbeats.overdue_ms()
+    unseen = {
+        "signal": wires.signal.unseen_ms,
+        "position": wires.position.unseen_ms,
+        "reconciler": wires.reconciler.unseen_ms,
+    }
+    for name, unseen_ms in unseen.items():
+        if name in overdue:
+            overdue[name] = min(overdue[name], unseen_ms)
+    return overdue | {"risk": wires.risk.busy_ms, "ai gate": wires.gate.busy_ms}
