@@ -116,12 +116,13 @@ async def test_what_only_a_dead_life_asked_for_is_withdrawn_before_its_successor
 ):
     supervised, governor, _ = _watched(_Flaky([KeyError("x")]), critical=True)
     rebuilt: list[list[HealthSignal]] = []
+    demands = ((SignalKind.PROTECTION, EVERY_SOURCE), (SignalKind.REST_STALE, "scanner"))
 
     async def rebuild() -> None:
         rebuilt.append(_signals(governor))
 
-    await replace(supervised, rebuild=rebuild, demands=(SignalKind.PROTECTION,)).run()
+    await replace(supervised, rebuild=rebuild, demands=demands).run()
 
     told = [(signal.kind, signal.level, signal.source) for signal in rebuilt[0]]
-    assert told[-1] == (SignalKind.PROTECTION, SignalLevel.CLEAR, EVERY_SOURCE)
+    assert told[1:] == [(kind, SignalLevel.CLEAR, source) for kind, source in demands]
     assert told[0][:2] == (SignalKind.ACTOR, SignalLevel.PAUSE)

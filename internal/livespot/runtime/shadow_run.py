@@ -53,7 +53,7 @@ from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_
 from livespot.runtime.run_records import Birth, begin, ended, started
 from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
-from livespot.runtime.supervisor import Actor, Supervised, fatal_in
+from livespot.runtime.supervisor import DEMANDS, Actor, Supervised, fatal_in
 from livespot.runtime.upkeep import Upkeep
 from livespot.runtime.watchdog import Watchdog
 from livespot.store.migrate import migrate
@@ -335,6 +335,7 @@ def _supervised(plan: MarketPlan, house: ShadowHouse, name: str, actor: Actor) -
         critical=False,
         clock=plan.clock,
         governor=house.wires.governor,
+        demands=DEMANDS.get(name, ()),
         ends=name == "checklist",
         governs=name == "governor",
     )

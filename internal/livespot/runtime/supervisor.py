@@ -1,6 +1,6 @@
 """Restarts a failed actor within limits, and says so to the governor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,13 @@ _log = structlog.get_logger(__name__)
 _WINDOW_MS = 600_000
 _MAX_FAILURES = 3
 _BACKOFF_SECONDS = 1.0
+# Of the actors that tell a level only when it changes, and forget with their life what they told.
+DEMANDS: Mapping[str, tuple[tuple[SignalKind, str], ...]] = {
+    "position": ((SignalKind.PROTECTION, EVERY_SOURCE),),
+    "scanner": ((SignalKind.EXCHANGE, EVERY_SOURCE), (SignalKind.REST_STALE, "scanner")),
+    "risk": ((SignalKind.RATE_LIMIT, "unfilled_orders"),),
+    "ai gate": ((SignalKind.AI_GATE, EVERY_SOURCE),),
+}
 
 
 class Actor(Protocol):
@@ -45,10 +52,11 @@ class Supervised:
 
     A `critical` actor (execution, position, reconciler) restarts in PAUSE, because what it believed
     is gone and `rebuild` must restore it from the ledger; the others in DEGRADE. `demands` are the
-    kinds of signal that only this actor sends: what a dead life still asks for, nobody withdraws,
-    so it is withdrawn before the rebuild, which asks anew for what holds. An actor that returns has
-    failed, unless it `ends` when its work is done. Of the governor itself, which `governs`, nobody
-    reads the mailbox until it is back: what does not fit there now, nobody waits to say.
+    signals that only this actor sends, by kind and source: what a dead life still asks for, nobody
+    withdraws, so it is withdrawn before the rebuild, which asks anew for what holds. An actor that
+    returns has failed, unless it `ends` when its work is done. Of the governor itself, which
+    `governs`, nobody reads the mailbox until it is back: what does not fit there now, nobody waits
+    to say.
     """
 
     name: str
@@ -57,7 +65,7 @@ class Supervised:
     clock: Clock
     governor: Mailbox[GovernorInbox]
     rebuild: Callable[[], Awaitable[None]] = nothing_to_rebuild
-    demands: tuple[SignalKind, ...] = ()
+    demands: tuple[tuple[SignalKind, str], ...] = ()
     ends: bool = False
     governs: bool = False
 
@@ -89,8 +97,8 @@ class Supervised:
         async with anyio.create_task_group() as group:
             await group.start(self._run_actor)
             if restarted:
-                for kind in self.demands:
-                    await self.governor.send(self._withdrawn(kind))
+                for kind, source in self.demands:
+                    await self.governor.send(self._withdrawn(kind, source))
                 await self.rebuild()
                 await self.governor.send(
                     self._signal(SignalLevel.CLEAR, ReasonCode.ACTOR_RESTARTED)
@@ -129,12 +137,12 @@ class Supervised:
         else:
             await self.governor.send(message)
 
-    def _withdrawn(self, kind: SignalKind) -> HealthSignal:
+    def _withdrawn(self, kind: SignalKind, source: str) -> HealthSignal:
         return HealthSignal(
             kind=kind,
             level=SignalLevel.CLEAR,
             reason=ReasonCode.ACTOR_RESTARTED,
-            source=EVERY_SOURCE,
+            source=source,
             detail=f"{self.name} begins anew",
             at_ms=self.clock.now_ms(),
         )

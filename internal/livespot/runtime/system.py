@@ -29,7 +29,13 @@ from livespot.runtime.house import House
 from livespot.runtime.mailboxes import Reply
 from livespot.runtime.plan import Plan, Seams, furnish
 from livespot.runtime.run_records import ended, started
-from livespot.runtime.supervisor import Actor, Supervised, fatal_in, nothing_to_rebuild
+from livespot.runtime.supervisor import (
+    DEMANDS,
+    Actor,
+    Supervised,
+    fatal_in,
+    nothing_to_rebuild,
+)
 from livespot.runtime.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +45,6 @@ _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
-_DEMANDS = {"position": (SignalKind.PROTECTION,), "scanner": (SignalKind.EXCHANGE,)}
 
 
 @dataclass(slots=True)
@@ -189,7 +194,7 @@ class System:
             clock=self.seams.clock,
             governor=self.house.wires.governor,
             rebuild=rebuilds.get(name, nothing_to_rebuild),
-            demands=_DEMANDS.get(name, ()),
+            demands=DEMANDS.get(name, ()),
             ends=ends,
             governs=name == "governor",
         )
