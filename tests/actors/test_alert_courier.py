@@ -239,6 +239,18 @@ async def test_a_finished_courier_takes_nothing_more() -> None:
     assert house.catcher.caught == []
 
 
+async def test_a_last_word_leaves_although_whatever_broke_has_ended_the_courier() -> None:
+    async with _house("200 OK", "500 no", run=False) as house:
+        await house.courier.finish()
+        house.courier.offer(_alert("too late"))
+        await house.courier.last_word(_alert("the disk is full"))
+        await house.courier.last_word(_alert("quiet", Severity.INFO))
+        await house.courier.last_word(_alert("nobody took this"))
+
+        assert await house.arrived(2) == ["the disk is full", "nobody took this"]
+        assert house.recorded() == []
+
+
 async def test_every_shape_arrives_over_the_wire() -> None:
     for shape in WebhookShape:
         settings = AlertSettings(webhook="hook", webhook_shape=shape)

@@ -120,18 +120,27 @@ async def test_the_same_reason_is_news_again_a_minute_after_its_end_and_not_befo
         assert once == 1
 
 
-async def test_what_a_start_has_not_got_to_yet_alarms_nobody() -> None:
+async def test_what_a_start_has_not_got_to_yet_is_said_only_when_it_lasts() -> None:
+    connecting = a_signal(
+        SignalLevel.DEGRADE, kind=SignalKind.USER_STREAM, code=ReasonCode.USER_STREAM_LOST
+    )
     async with _governed() as house:
-        await house.inbox.send(
-            a_signal(
-                SignalLevel.DEGRADE,
-                kind=SignalKind.USER_STREAM,
-                code=ReasonCode.USER_STREAM_LOST,
-            )
-        )
+        since_ms = FAST.now_ms()
+        await house.inbox.send(connecting)
         await house.hears(ReasonCode.USER_STREAM_LOST)
+        waited_ms = FAST.now_ms() - since_ms
 
-        assert house.said(ReasonCode.USER_STREAM_LOST) == [Severity.INFO]
+        assert waited_ms >= 2000
+        assert house.said(ReasonCode.USER_STREAM_LOST) == [Severity.WARN]
+
+
+async def test_what_the_exchange_refuses_at_a_start_is_said_at_once() -> None:
+    async with _governed() as house:
+        since_ms = FAST.now_ms()
+        await house.inbox.send(_KEY)
+        await house.until(SysMode.PAUSE)
+
+        assert FAST.now_ms() - since_ms < 2000
 
 
 async def test_while_the_audit_is_held_up_the_gate_closes_and_the_operator_hears_why() -> None:

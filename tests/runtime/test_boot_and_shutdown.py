@@ -233,6 +233,44 @@ def test_on_a_full_disk_nothing_is_sent_and_the_next_process_goes_on(tmp_path: P
     assert second == (1, 0)
     assert _placed(result) == []
     assert "NORMAL" in _modes(result, 2)
+    assert _last_words(result) == ("CRIT", "DISK_LOW_PAUSE", ("AUDIT_WRITE_FAILED",))
+
+
+@pytest.mark.slow
+def test_a_position_on_a_disk_that_is_full_keeps_its_stop_and_the_next_process_takes_it_over(
+    tmp_path: Path,
+) -> None:
+    full = Trouble(id="full", what=DiskFull(), after_ms=_FILLED_MS + 5000, for_ms=8000)
+    result = run_virtual(_order(tmp_path, "attached-list", troubles=(full,), restart_ms=90_000))
+
+    assert result.lives[0].code is ExitCode.AUDIT_UNWRITABLE
+    assert _last_words(result)[1] == "DISK_LOW_PAUSE"
+    assert _stops_standing(result)
+    assert len(_placed(result)) == 1
+    assert _choices(result)[1] == "RESUME_MANAGE_ONLY"
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_slowly_degrades_then_pauses_before_it_is_full(tmp_path: Path) -> None:
+    def free(room: int, system: System) -> None:
+        setattr(system.seams.host, "free_bytes", lambda: room)  # noqa: B010
+
+    order = _order(tmp_path, "attached-list", restart_ms=60_000)
+    filling = ((20_000, partial(free, 2**30)), (35_000, partial(free, 2**29)))
+    result = run_virtual(_with(order, *filling))
+
+    rows = _rows(result, "SELECT mode, reasons FROM sysmodes ORDER BY id")
+    first = rows[: len(_modes(result, 1))]
+    told = [(mode, json.loads(reasons)[1:]) for mode, reasons in first]
+    assert told[2:4] == [("DEGRADE", ["DISK_LOW_DEGRADE"]), ("PAUSE", ["DISK_LOW_PAUSE"])]
+    assert _placed(result) == []
+    assert result.lives[0].code is ExitCode.PAUSED
+
+
+def _last_words(result: RunResult) -> tuple[str, str, tuple[str, ...]]:
+    """What the first life said at its very end."""
+    said = [alert for alert in result.alerts if alert.at_ms <= result.lives[0].over_ms]
+    return said[-1].severity.value, said[-1].code.value, tuple(said[-1].reasons)
 
 
 def _stop(system: System) -> None:

@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livespot.actors.audit import Store
-from livespot.contracts.errors import AuditUnwritable, LedgerViolation, SchemaMismatch, StoreBusy
+from livespot.contracts.errors import (
+    AuditUnwritable,
+    LedgerViolation,
+    SchemaMismatch,
+    StoreBusy,
+    VolumeFull,
+)
 from livespot.contracts.records import RiskCounters
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.vocabulary import IntentState
@@ -111,7 +117,7 @@ async def test_after_a_disk_error_nothing_is_written_any_more(tmp_path: Path) ->
     database = await opened(path)
     # A page limit below the present size is how SQLite itself can be made to report a full disk.
     await database._connection.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(AuditUnwritable, match="full"):
+    with pytest.raises(VolumeFull, match="full"):
         await database.transaction(
             [RiskCounters(counters_json=f'"{"x" * 100_000}"', updated_at_ms=1)]
         )

@@ -166,6 +166,16 @@ class AlertCourier:
         with self._line.clock.move_on_after(_FINISH_SECONDS, shield=True):
             await self._done.wait()
 
+    async def last_word(self, alert: Alert) -> None:
+        """Deliver one more after `run` was ended by whatever broke; nothing of it is recorded."""
+        if not is_heard(alert.severity, self._line.settings.webhook_min_severity):
+            return
+        with self._line.clock.move_on_after(_FINISH_SECONDS, shield=True):
+            try:
+                await self._line.send(alert, attempts=1)
+            except Undelivered as error:
+                _log.warning("last_word_undelivered", cause=str(error))
+
     async def _next(self) -> Alert | None:
         """The next alert; None when it is time to tell what was withheld instead."""
         self._allowance = Allowance(

@@ -20,6 +20,7 @@ from livespot.actors.mail import GovernorInbox
 from livespot.actors.mode_alerts import (
     AlertLog,
     Episodes,
+    is_starting,
     mode_alert,
     reason_alert,
     unreached_alert,
@@ -384,11 +385,13 @@ class Governor:
         """Put on record, then say, what holds a mode beside the reasons it was entered for."""
         now = self.clock.monotonic_ms()
         episodes = self.memory.episodes
-        active = state.active.values()
+        active = [
+            reason
+            for reason in state.active.values()
+            if not (state.booting and is_starting(reason, self.clock.now_ms()))
+        ]
         for reason in sysmode.ordered_reasons(episodes.news(active, now)):
-            alert = reason_alert(
-                reason, state.mode, booting=state.booting, at_ms=self.clock.now_ms()
-            )
+            alert = reason_alert(reason, state.mode, self.clock.now_ms())
             await self._commit(alert_entry(alert, _STAGES[state.mode], count=1))
             self.announce(alert)
             self.memory.alerts.note(alert, now)

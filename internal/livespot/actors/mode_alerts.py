@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.system import ActiveReason, Alert
 from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
 from livespot.rules import sysmode
 
 _WINDOW_MS = 60_000
+_FAILED = ReasonCode.AUDIT_WRITE_FAILED
+# What a start has not got to yet is no complaint at once: connections come, a first read is made.
+_STARTING = frozenset({SignalKind.USER_STREAM, SignalKind.WS_STALE, SignalKind.REST_STALE})
+_STARTING_MS = 2000
 _SEVERITIES = {
     SysMode.NORMAL: Severity.INFO,
     SysMode.DEGRADE: Severity.WARN,
@@ -97,14 +102,15 @@ def mode_alert(
     )
 
 
-def reason_alert(reason: ActiveReason, mode: SysMode, *, booting: bool, at_ms: int) -> Alert:
+def is_starting(reason: ActiveReason, now_ms: int) -> bool:
+    """Whether a reason of a start that is not over yet may well end by itself in a moment."""
+    return reason.kind in _STARTING and now_ms - reason.since_ms < _STARTING_MS
+
+
+def reason_alert(reason: ActiveReason, mode: SysMode, at_ms: int) -> Alert:
     """A reason that arose in a mode that is as strict already."""
-    severity = _SEVERITIES[sysmode.demanded((reason,))]
-    if booting and severity is Severity.WARN:
-        # What a start has not got to yet is no complaint.
-        severity = Severity.INFO
     return Alert(
-        severity=severity,
+        severity=_SEVERITIES[sysmode.demanded((reason,))],
         code=reason.code,
         reasons=(),
         text=f"in {mode} there is now also {_told(reason)}",
@@ -126,13 +132,15 @@ def unrecorded_alert(
     )
 
 
-def unwritable_alert(error: Exception, at_ms: int) -> Alert:
-    """Nothing can be put on record any more."""
+def unwritable_alert(error: AuditUnwritable, at_ms: int) -> Alert:
+    """Nothing can be put on record any more: nothing that would have to be is done."""
+    code = error.reason_code or _FAILED
     return Alert(
         severity=Severity.CRIT,
-        code=ReasonCode.AUDIT_WRITE_FAILED,
-        reasons=(),
-        text=f"the audit cannot be written: {error}",
+        code=code,
+        reasons=() if code is _FAILED else (_FAILED,),
+        text=f"the audit cannot be written, so nothing more is sent and the process ends; stops at "
+        f"the exchange stand: {error}",
         at_ms=at_ms,
     )
 

@@ -191,3 +191,9 @@ class SchemaMismatch(Fatal):
 class AuditUnwritable(Fatal):
     exit_code = ExitCode.AUDIT_UNWRITABLE
     reason_code = ReasonCode.AUDIT_WRITE_FAILED
+
+
+class VolumeFull(AuditUnwritable):
+    """No byte is left for the audit."""
+
+    reason_code = ReasonCode.DISK_LOW_PAUSE

@@ -9,10 +9,12 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked, SymbolsLearned
+from livespot.actors.mode_alerts import unwritable_alert
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import (
+    AuditUnwritable,
     ExitCode,
     Fatal,
     LivespotError,
@@ -21,7 +23,7 @@ from livespot.contracts.errors import (
     Transient,
 )
 from livespot.contracts.market import SymbolInfo
-from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
 from livespot.runtime.aside import Aside
@@ -128,10 +130,19 @@ class System:
                 raise
             _log.critical("run_broke", cause=str(fatal))
             self.ending.broke(fatal)
+            if isinstance(fatal, AuditUnwritable):
+                await self._cry(unwritable_alert(fatal, self.seams.clock.now_ms()))
         finally:
             if watchdog is not None:
                 watchdog.stop()
         return self.ending.code
+
+    async def _cry(self, alert: Alert) -> None:
+        """Say what no record can hold any more, on every way that needs no disk."""
+        self.house.gate.set(SysMode.PAUSE)
+        self.seams.announce(alert)
+        if self.seams.courier is not None:
+            await self.seams.courier.last_word(alert)
 
     def _birth(self) -> list[AuditEntry]:
         return started(

@@ -7,6 +7,7 @@ from livespot.contracts.errors import (
     LedgerViolation,
     LivespotError,
     StoreBusy,
+    VolumeFull,
 )
 
 STORE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
@@ -40,4 +41,5 @@ def in_our_words(error: Exception) -> LivespotError:
         return LedgerViolation(f"the database refused a row: {error}")
     if isinstance(error, sqlite3.ProgrammingError) and "closed" not in str(error):
         return LedgerViolation(f"a row holds a value the database cannot take: {error}")
-    return AuditUnwritable(f"the audit database cannot be written: {error}")
+    unwritable = VolumeFull if code == sqlite3.SQLITE_FULL else AuditUnwritable
+    return unwritable(f"the audit database cannot be written: {error}")

@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 import anyio
 import msgspec
 
-from livespot.contracts.errors import AuditUnwritable, StoreBusy
+from livespot.contracts.errors import AuditUnwritable, StoreBusy, VolumeFull
 from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.runtime.mailboxes import Mailbox
@@ -109,7 +109,7 @@ class TroubledDatabase(DurableDatabase):
             raise StoreBusy("the database is held by another program: locked")
         for trouble, _ in board.running(DiskFull):
             board.hit(trouble)
-            raise AuditUnwritable("the audit database cannot be written: disk is full")
+            raise VolumeFull("the audit database cannot be written: disk is full")
         for _ in board.reached(DiskError, lambda error: error.op == "commit"):
             raise AuditUnwritable("the audit database cannot be written: disk I/O error")
         await super().transaction(rows)
