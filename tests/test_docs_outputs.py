@@ -1,6 +1,7 @@
-"""What the demo's page shows of a run is what such a run says; figures aside."""
+"""What the pages show of a run is what such a run says; figures aside."""
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,8 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from livespot.panel.console import plain_line
+from livespot.rules.doctor import Check, Outcome, summarize
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths
+from livespot.runtime.replay_difference import first_difference
+from livespot.runtime.replay_report import DIFFERENT
+from livespot.runtime.replay_report import Check as Replayed
+from livespot.runtime.replay_telling import checked
+from livespot.runtime.sim_run import doctor_line
 from livespot.runtime.standing import standing
 from livespot.testing.rehearsals import prepare
 from livespot_cmd.main import livespot
@@ -29,6 +36,7 @@ class Run:
 
     summary: str
     alerts: tuple[str, ...]
+    paths: Paths
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             f"ALERT {severity} {code}{f' {symbol}' if symbol else ''} {text}"
             for severity, code, symbol, text in rows
         )
-    return Run(summary=_shape(result.stdout), alerts=alerts)
+    return Run(summary=_shape(result.stdout), alerts=alerts, paths=Paths(var=var))
 
 
 def _shape(text: str) -> str:
@@ -50,9 +58,9 @@ def _shape(text: str) -> str:
     return " ".join(re.sub(r"# (?:ms|s|min|h)\b", "# T", text).split())
 
 
-def _shown(first_word: str) -> list[str]:
-    """The lines of the one block of the demo's page that begins so."""
-    text = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+def _shown(first_word: str, page: str = "demo.md") -> list[str]:
+    """The lines of the one block of a page that begins so."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     (block,) = [block for _, block in _BLOCK.findall(text) if block.startswith(first_word)]
     return [line for line in block.splitlines() if line.strip()]
 
@@ -72,6 +80,32 @@ def test_the_demo_shows_alerts_that_come(run: Run) -> None:
 
     assert alerts
     assert set(alerts) <= set(run.alerts)
+
+
+def test_the_demo_shows_the_doctors_line_as_it_is_said() -> None:
+    row = Check(id="row", title="a row", outcome=Outcome.PASS, measured="1", limit="1")
+
+    shown, *_ = _shown("doctor:")
+    assert _shape(doctor_line(summarize([row], when_green=""))) == _shape(shown)
+    assert "0 FAIL" in shown
+
+
+@pytest.mark.slow
+def test_the_page_of_replays_shows_how_two_of_them_part(run: Run, tmp_path: Path) -> None:
+    other = Paths(var=tmp_path / "other")
+    shutil.copytree(run.paths.var, other.var)
+    with closing(sqlite3.connect(other.database)) as connection, connection:
+        connection.execute("DROP TRIGGER audit_events_immutable")
+        connection.execute(
+            "UPDATE audit_events SET ts_ms = ts_ms + 2, hash = hex(zeroblob(32)) "
+            "WHERE id = (SELECT max(id) FROM audit_events WHERE event_type = 'STAGE_CHANGED')"
+        )
+
+    parting = first_difference(other, run.paths)
+    assert parting is not None
+    text, _ = checked(Replayed(verdict=DIFFERENT, detail=parting))
+    (shown,) = _shown("check ", "replay.md")
+    assert _shape(f"check {text}") == _shape(shown)
 
 
 async def test_the_demo_shows_the_plain_line_as_it_is_built(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def print_checks(rows: "Sequence[Check]") -> None:
 
 def print_summary(summary: "Summary") -> None:
     """One line of counts and the one next command."""
-    click.echo(f"{summary.passed} PASS, {summary.warned} WARN, {summary.failed} FAIL")
+    click.echo(summary.counts)
     if summary.next_command:
         why = f"  # {summary.because}" if summary.because else ""
         click.echo(f"Next: {summary.next_command}{why}")

@@ -54,7 +54,9 @@ def test_a_process_that_died_is_called_dead_and_exits_non_zero(tmp_path: Path) -
 
     assert result.return_value == ExitCode.PREFLIGHT
     assert "CRASHED" in result.stdout
-    assert "last words" in result.stdout
+    flat = " ".join(result.stdout.replace("│", " ").split())
+    assert "What follows is its last record: NORMAL for" in flat
+    assert "● NORMAL" not in result.stdout
 
 
 def test_pause_has_its_own_exit_code(tmp_path: Path) -> None:

@@ -72,13 +72,21 @@ def _of_process(
             return NextStep(
                 action=f"Start it again: {_again(header.mode)}",
                 why="The process ended without saying goodbye; the next start checks every order "
-                + ("and the open position." if positions else "before it trades."),
+                + (_at_stake(positions) if positions else "before it trades."),
                 urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
             )
         case "DOWN":
             return _of_end(header, positions)
         case _:
             return None
+
+
+def _at_stake(positions: Sequence[PositionLine]) -> str:
+    """Whether what is held is safe until the process is back."""
+    bare = [position.symbol for position in positions if not position.protected]
+    if bare:
+        return f"and the open position. {', '.join(bare)} has no live stop meanwhile."
+    return "and the open position, whose stop rests on the exchange meanwhile."
 
 
 def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:

@@ -35,10 +35,11 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
     parts: list[RenderableType] = [_headline(dashboard), _next(dashboard)]
     parts += _reasons(dashboard)
     if dashboard.process.state != "NEVER_RAN":
-        parts += [_facts(dashboard), _decisions(dashboard)]
+        # What is at stake comes before what goes on.
         parts += [_position(line, dashboard.now_ms) for line in dashboard.positions]
         parts += [_own(line, dashboard.now_ms) for line in dashboard.exposures]
-        parts += [_intents(dashboard), _alerts(dashboard), *survived(dashboard.survival)]
+        parts += [_alerts(dashboard), _facts(dashboard), _intents(dashboard)]
+        parts += [_decisions(dashboard), *survived(dashboard.survival)]
     if panel_url:
         parts.append(Text("panel ", style="dim").append(panel_url, style="underline"))
     return Panel(Group(*parts), title="livespot", title_align="left", padding=(0, 1))
@@ -88,17 +89,31 @@ def _headline(dashboard: Dashboard) -> Text:
     header, process = dashboard.header, dashboard.process
     if process.state == "NEVER_RAN":
         return Text("○ NOT RUN YET", style="bold").append(f"  {process.note}", style="dim")
+    if process.state != "RUNNING":
+        return _last_words(dashboard)
     shape, style = _MODES.get(header.sysmode, ("?", "bold"))
     line = Text(f"{shape} {header.sysmode}", style=style)
     line.append(f"  {_RIGHTS.get(header.mode, header.mode)}", style="bold")
     line.append(f"  for {age(dashboard.now_ms - header.since_ms)}", style="dim")
     line.append(f"  up {age(dashboard.now_ms - header.started_ms)}", style="dim")
+    return line.append(f"  {header.run_id}", style="dim")
+
+
+def _last_words(dashboard: Dashboard) -> Text:
+    """Nothing runs: that comes first, and no mode stands there as if it were in force."""
+    header, process = dashboard.header, dashboard.process
+    line = Text(f"✕ {process.state}", style="bold red")
+    line.append(f"  {_RIGHTS.get(header.mode, header.mode)}", style="bold")
+    if process.silent_ms is not None:
+        line.append(f"  silent for {age(process.silent_ms)}", style="dim")
     line.append(f"  {header.run_id}", style="dim")
-    if process.state != "RUNNING":
-        silent = "" if process.silent_ms is None else f", silent for {age(process.silent_ms)}"
-        line.append(f"\n✕ {process.state}{silent}  ", style="bold red")
-        line.append(f"{process.note} These are its last words.", style="red")
-    return line
+    line.append(f"\n  {process.note}", style="red")
+    return line.append(
+        f" What follows is its last record: {header.sysmode}"
+        f" for {age(dashboard.now_ms - header.since_ms)},"
+        f" up {age(dashboard.now_ms - header.started_ms)}.",
+        style="dim",
+    )
 
 
 def _next(dashboard: Dashboard) -> Text:
@@ -196,7 +211,8 @@ def _position(line: PositionLine, now_ms: int) -> RenderableType:
     text = Text(f"{line.symbol} {line.phase}", style="bold")
     text.append(f"  {word}", style=style)
     text.append(f"  {amount(line.qty, 8)} at {amount(line.avg_price, 8)}")
-    text.append(f"  stop {amount(line.sl_price, 8)}  target {amount(line.tp_price, 8)}")
+    meant = "" if line.protected else "meant: "
+    text.append(f"  {meant}stop {amount(line.sl_price, 8)}  target {amount(line.tp_price, 8)}")
     text.append(f"  now {amount(line.mark_price, 8)} ({signed(line.unrealised_quote)})")
     text.append(f"  without a stop {age(_bare_ms(line, now_ms))}")
     return text.append(f"  open {age(now_ms - line.opened_ms)}", style="dim")
@@ -315,7 +331,8 @@ def _reconcile(dashboard: Dashboard) -> str:
     if report is None:
         return "not yet"
     when = age(dashboard.now_ms - report.at_ms)
-    return f"{report.label} {when} ago, took {age(report.duration_ms)}, {len(report.diffs)} diffs"
+    diffs = f"{len(report.diffs)} diff{'' if len(report.diffs) == 1 else 's'}"
+    return f"{report.label} {when} ago, took {age(report.duration_ms)}, {diffs}"
 
 
 def _ages(dashboard: Dashboard) -> str:

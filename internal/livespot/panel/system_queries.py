@@ -67,7 +67,7 @@ SELECT stage, cycle_id, ts_ms FROM (
     FROM audit_events
     WHERE run_id = ? AND seq > ? AND event_type NOT IN (
         'WEBUI_REQUEST', 'DISK_HEALTH_SAMPLE', 'TIME_SYNC', 'RATE_LIMIT', 'ALERT_RAISED',
-        'DB_WRITER_BACKPRESSURE'))
+        'DB_WRITER_BACKPRESSURE', 'DAILY_SUMMARY'))
 WHERE before IS NULL OR stage <> before ORDER BY seq DESC LIMIT {_STAGES}
 """  # noqa: S608
 _LATEST_IDS = """

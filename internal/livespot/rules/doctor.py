@@ -51,6 +51,10 @@ class Summary(Message, frozen=True):
     def is_green(self) -> bool:
         return self.failed == 0
 
+    @property
+    def counts(self) -> str:
+        return f"{self.passed} PASS, {self.warned} WARN, {self.failed} FAIL"
+
 
 def summarize(checks: Sequence[Check], *, when_green: str) -> Summary:
     """The first failure's command, else the first warning's, else `when_green`."""

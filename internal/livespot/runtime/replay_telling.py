@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from livespot.evidence.telling import Line, age, many
-from livespot.runtime.replay_report import DIFFERENT, IDENTICAL, NOT_ASKED, ReplayReport
+from livespot.runtime.replay_report import DIFFERENT, IDENTICAL, NOT_ASKED, Check, ReplayReport
 from livespot.runtime.replay_request import moment
 
 _GOOD, _BAD, _DOUBT, _PLAIN = "green", "bold red", "yellow", ""
@@ -22,7 +22,7 @@ def told(report: ReplayReport) -> Iterator[Line]:
     if report.recomputed:
         yield "decisions", report.recomputed, _BAD if "DIFFER" in report.recomputed else _GOOD
     if report.check.verdict != NOT_ASKED:
-        yield "check", *_check(report)
+        yield "check", *checked(report.check)
 
 
 def _span(report: ReplayReport) -> Iterator[Line]:
@@ -43,8 +43,8 @@ def _faults(report: ReplayReport) -> str:
     return ", ".join(counted)
 
 
-def _check(report: ReplayReport) -> tuple[str, str]:
-    check = report.check
+def checked(check: Check) -> tuple[str, str]:
+    """What a repetition showed, and how it looks on a terminal."""
     if check.verdict == IDENTICAL:
         usual = "a second process repeated it: every event, row and journal line is the same"
         return check.detail or usual, _GOOD

@@ -7,7 +7,7 @@ from livespot.contracts.errors import ExitCode, PayloadInvalid, PreflightFailed,
 from livespot.contracts.vocabulary import Mode
 from livespot.evidence.manifest import RunInputs
 from livespot.evidence.summary import summarise
-from livespot.rules.doctor import Outcome, summarize
+from livespot.rules.doctor import Outcome, Summary, summarize
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.console import LiveConsole
@@ -122,10 +122,7 @@ async def _examined(
     speed = found.state.clock.speed if found.state.clock is not None else 1
     checks = await examine_simulation(paths, loaded, demo_secrets(), clock=found.clock, speed=speed)
     summary = summarize(checks, when_green="")
-    console.say(
-        f"doctor: {summary.passed} PASS, {summary.warned} WARN, {summary.failed} FAIL"
-        "  (all rows: livespot doctor)"
-    )
+    console.say(doctor_line(summary))
     failing = tuple(
         f"{check.title}: {check.measured} {check.detail}".rstrip()
         for check in checks
@@ -134,6 +131,11 @@ async def _examined(
     for text in failing:
         console.say(f"  FAIL {text}")
     return failing
+
+
+def doctor_line(summary: Summary) -> str:
+    """What a simulation says of its doctor when it starts."""
+    return f"doctor: {summary.counts}  (all rows: livespot doctor)"
 
 
 async def _judged(

@@ -87,6 +87,6 @@ function held(line) {
     el("span", { class: "sym" }, opener("decision", line.decision_id, line.symbol, line.symbol)), guard,
     line.protected || !line.unprotected_since_ms ? null : el("b", { class: "loss" }, "for ", since(line.unprotected_since_ms)),
     el("span", { class: "num" }, amount(line.qty, 8)),
-    el("span", { class: "soft small num" }, Number(line.sl_price) ? `stop ${amount(line.sl_price, 8)}` : "no stop", line.mark_price ? `, now ${amount(line.mark_price, 8)}` : ""),
+    el("span", { class: "soft small num" }, Number(line.sl_price) ? `${line.protected ? "stop" : "meant to have its stop at"} ${amount(line.sl_price, 8)}` : "no stop", line.mark_price ? `, now ${amount(line.mark_price, 8)}` : ""),
     el("span", { class: `num ${tone(line.unrealised_quote) || ""}` }, signed(line.unrealised_quote)));
 }
