@@ -1,6 +1,6 @@
 """Market data messages and the snapshot a decision may look at."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from livespot.contracts.base import (
     Message,
@@ -23,6 +23,11 @@ class Candle(Message, frozen=True, gc=False):
     volume: Decimal
 
     def __post_init__(self) -> None:
+        if not _is_whole(self):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Raises `ValueError` for the first thing that is wrong."""
         require_positive(open=self.open, high=self.high, low=self.low, close=self.close)
         require_amount(volume=self.volume)
         require(
@@ -31,6 +36,23 @@ class Candle(Message, frozen=True, gc=False):
             (self.open, self.high, self.low, self.close),
             "low <= open, close <= high",
         )
+
+
+def _is_whole(candle: Candle) -> bool:
+    """The common case, at a third of what naming each field costs."""
+    low, high = candle.low, candle.high
+    try:
+        return (
+            0 < low <= candle.open <= high < _INFINITE
+            and low <= candle.close <= high
+            and 0 <= candle.volume < _INFINITE
+        )
+    except InvalidOperation:
+        # Not a number: it has no place in any order.
+        return False
+
+
+_INFINITE = Decimal("Infinity")
 
 
 class BookTicker(Message, frozen=True, forbid_unknown_fields=False, gc=False):

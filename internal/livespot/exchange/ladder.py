@@ -1,7 +1,8 @@
 """Fills up the book below and above its best prices."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from livespot.exchange.market import Quote
 from livespot.exchange.model import Level
@@ -13,8 +14,7 @@ _LIFE_MS = 10_000
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(msgspec.Struct, frozen=True, gc=False):
     """A quote's house levels: the best two at once, the others once somebody looks at them."""
 
     seed: int

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
+
 from livespot.exchange.candle import MINUTE_MS, USUAL, Activity, Candle, trade_count
 from livespot.exchange.prng import SplitMix
 
@@ -15,8 +17,7 @@ _IMBALANCE_LEAN = 0.13
 _LEAN_FULL_BPS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """The top of the book from `t_ms` on; prices in ticks, sizes in steps."""
 
     t_ms: int
@@ -26,8 +27,7 @@ class Quote:
     ask_qty: int
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
+class Print(msgspec.Struct, frozen=True, gc=False):
     """A public trade at the bid (`buyer_is_maker`) or at the ask."""
 
     t_ms: int
@@ -61,8 +61,7 @@ class _Anchor:
     buys: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(msgspec.Struct, frozen=True, gc=False):
     """One point of the minute's path; `trade` is the trade's number or None for a mere quote."""
 
     t_ms: int

@@ -3,9 +3,10 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import overload
+
+import msgspec
 
 from livespot.exchange.model import NO_ORDER, PublicTrade
 
@@ -14,8 +15,7 @@ KEPT_TRADES = 2500
 _SLACK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class AggTrade:
+class AggTrade(msgspec.Struct, frozen=True, gc=False):
     """What one taker order traded at one price."""
 
     agg_id: int
