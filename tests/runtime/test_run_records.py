@@ -68,7 +68,9 @@ class _Life:
 
 
 def entries_of(birth: Birth) -> list[AuditEntry]:
-    return started(birth, Settings(), config_hash="c", prompt_hash="p", account_label="sim")
+    return started(
+        birth, Settings(), config_hash="c", prompt_hash="p", account_label="sim", runs_on={}
+    )
 
 
 def mode_entry(birth: Birth, mode: SysMode, *, previous: SysMode = SysMode.DEGRADE) -> AuditEntry:

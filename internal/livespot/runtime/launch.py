@@ -35,7 +35,7 @@ from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_au
 from livespot.runtime.paths import Paths
 from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
-from livespot.runtime.run_records import Birth, begin
+from livespot.runtime.run_records import Birth, begin, interpreter
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.system import System
@@ -183,6 +183,7 @@ async def _built(
                 manage_only=launch.manage_only,
                 proven=launch.proven,
                 order_cap=launch.order_cap,
+                runs_on=interpreter(),
             ),
             Seams(
                 clock=clock,

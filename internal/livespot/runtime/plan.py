@@ -1,13 +1,13 @@
 """What a run is, and everything it touches the world with."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.audit import AuditWriter
-from livespot.actors.letter_box import ControlFiles
 from livespot.actors.health import HostFigures
+from livespot.actors.letter_box import ControlFiles
 from livespot.actors.rest_age import RestAge
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.queries import LedgerReader
@@ -30,7 +30,8 @@ class Plan:
     """What this run is: decided before anything starts, never changed.
 
     `manage_only` names reasons why this run takes no entries at all, `proven` what was shown before
-    it began; `order_cap` limits the quote value of one order.
+    it began; `order_cap` limits the quote value of one order. `runs_on` is what the first event says
+    of the interpreter; nothing where the events are to repeat under another one.
     """
 
     birth: Birth
@@ -41,6 +42,7 @@ class Plan:
     manage_only: tuple[str, ...] = ()
     proven: tuple[str, ...] = ()
     order_cap: Decimal | None = None
+    runs_on: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import platform
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,8 +82,19 @@ async def begin(
     )
 
 
+def interpreter() -> dict[str, str]:
+    """What runs the program. A replay leaves it to its manifest, so that its chain can repeat."""
+    return {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+
+
 def started(
-    birth: Birth, settings: Settings, *, config_hash: str, prompt_hash: str, account_label: str
+    birth: Birth,
+    settings: Settings,
+    *,
+    config_hash: str,
+    prompt_hash: str,
+    account_label: str,
+    runs_on: Mapping[str, str],
 ) -> list[AuditEntry]:
     """The first events of a run: its own beginning, and what it found of the one before."""
     entries = [
@@ -95,7 +107,7 @@ def started(
                     "version": __version__,
                     "config_hash": config_hash,
                     "prompt_hash": prompt_hash,
-                    **_interpreter(birth.mode),
+                    **runs_on,
                     "previous_run": birth.last.run_id if birth.last else "",
                 },
             ),
@@ -137,13 +149,6 @@ def started(
             )
         )
     return entries
-
-
-def _interpreter(mode: Mode) -> dict[str, str]:
-    """What runs the program; a replay keeps it in its manifest, so that its chain can repeat."""
-    if mode is Mode.REPLAY:
-        return {}
-    return {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
 
 
 def ended(run: str, *, now_ms: int, exit_code: int, reasons: tuple[ReasonCode, ...]) -> AuditEntry:

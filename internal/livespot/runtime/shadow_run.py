@@ -50,7 +50,7 @@ from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_au
 from livespot.runtime.paths import Paths
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
-from livespot.runtime.run_records import Birth, begin, ended, started
+from livespot.runtime.run_records import Birth, begin, ended, interpreter, started
 from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
 from livespot.runtime.supervisor import DEMANDS, Actor, Supervised, fatal_in
@@ -414,6 +414,7 @@ def _birth(order: ShadowOrder, plan: MarketPlan) -> list[AuditEntry]:
         config_hash=order.loaded.config_hash,
         prompt_hash=plan.prompt.hash,
         account_label="",
+        runs_on=interpreter(),
     )
 
 

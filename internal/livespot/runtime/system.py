@@ -151,6 +151,7 @@ class System:
             config_hash=self.plan.config_hash,
             prompt_hash=self.plan.prompt.hash,
             account_label=self.plan.account_label,
+            runs_on=self.plan.runs_on,
         )
 
     async def _live(self, watchdog: Watchdog | None, task_status: TaskStatus[None]) -> None:
