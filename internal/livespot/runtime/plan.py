@@ -30,8 +30,8 @@ class Plan:
     """What this run is: decided before anything starts, never changed.
 
     `manage_only` names reasons why this run takes no entries at all, `proven` what was shown before
-    it began; `order_cap` limits the quote value of one order. `runs_on` is what the first event says
-    of the interpreter; nothing where the events are to repeat under another one.
+    it began; `order_cap` limits the quote value of one order. `runs_on` is what the first event
+    says of the interpreter; nothing where the events are to repeat under another one.
     """
 
     birth: Birth
