@@ -40,11 +40,15 @@ class Channel:
 
     def say(self, payload: Payload) -> None:
         """Send a payload, given the time unit; each form of it is made once."""
+        self.say_made(lambda unit: encode(payload(unit)))
+
+    def say_made(self, text_of: Callable[[int], str]) -> None:
+        """The same with a payload that comes as JSON text."""
         texts: dict[int, str] = {}
         for listener in self.listeners:
             text = texts.get(listener.unit)
             if text is None:
-                text = texts[listener.unit] = encode(payload(listener.unit))
+                text = texts[listener.unit] = text_of(listener.unit)
             self._push(listener, text)
 
     def say_text(self, text: str) -> None:
@@ -96,7 +100,7 @@ class AggChannel(Channel):
         aggregate, self._open = self._open, None
         if aggregate is not None:
             symbol = self.topic.symbol
-            self.say(lambda unit: stream_json.agg_trade(symbol, aggregate, now_ms, unit))
+            self.say_made(lambda unit: stream_json.agg_trade(symbol, aggregate, now_ms, unit))
 
 
 class DepthChannel(Channel):

@@ -47,7 +47,7 @@ class KlineChannel(Channel):
         self._untold = forming_ms
 
     def _say(self, bar: Bar, now_ms: int) -> None:
-        self.say(
+        self.say_made(
             lambda unit: stream_json.kline(self._head, bar, self._tape.scale, now_ms, unit),
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -198,8 +199,11 @@ _WHOLE: dict[bytes, _Decode] = {
     b"!serverShutdown": _shutdown,
 }
 _PARTIAL_DEPTHS = (b"depth5", b"depth10", b"depth20")
+# As many streams as a connection may carry; names that are none cannot drive the memory up.
+_MOST_NAMES = 1024
 
 
+@lru_cache(maxsize=_MOST_NAMES)
 def _decoder_of(name: bytes) -> _Decode | None:
     whole = _WHOLE.get(name)
     if whole is not None:
