@@ -4,14 +4,19 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import anyio
 import click
+import msgspec
 import pytest
 
 from livespot.contracts.errors import ExitCode
-from livespot.contracts.settings import ExitSettings, HealthSettings
+from livespot.contracts.settings import ExitSettings, HealthSettings, PanelSettings
 from livespot.runtime import system
+from livespot.testing import ledger_rows, panel_states, panel_story
+from livespot.testing.panel_states import Scene
 from livespot_cmd.main import livespot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +41,8 @@ def _one(name: str) -> str:
 
 
 def _recipe() -> list[tuple[str, str]]:
-    """Instruction and rest of each line."""
-    lines = RECIPE.read_text(encoding="utf-8").splitlines()
+    """Instruction and rest of each line, continued ones joined."""
+    lines = RECIPE.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     return [(name, rest) for name, rest in pairs]
 
@@ -138,6 +143,25 @@ def test_the_container_starts_a_command_there_is() -> None:
 
     assert command is not None
     command.make_context(name, options)
+
+
+@pytest.mark.parametrize(("state", "healthy"), [("normal", True), ("first boot", False)])
+async def test_the_container_is_healthy_as_long_as_the_panel_says_so(
+    tmp_path: Path, state: str, healthy: bool
+) -> None:
+    (check,) = [rest for name, rest in _recipe() if name == "HEALTHCHECK"]
+    python, option, code = msgspec.json.decode(check.partition("CMD")[2])
+    path = ledger_rows.fresh(tmp_path)
+    if state == "normal":
+        await panel_story.told(path)
+
+    async with panel_states.served(Scene(database=path, now_ms=panel_story.NOW_MS)) as url:
+        here = code.replace("http://127.0.0.1:8787/", url.removesuffix("dashboard"))
+        done = await anyio.run_process([sys.executable, option, here], check=False)
+
+    assert f":{PanelSettings().port}/healthz" in code
+    assert python == "/opt/livespot/.venv/bin/python"
+    assert (done.returncode == 0) is healthy
 
 
 def test_every_documented_container_run_is_read_only_and_publishes_nothing() -> None:
