@@ -91,6 +91,19 @@ async def test_a_further_rise_raises_the_single_stop(tmp_path: Path) -> None:
         assert [o.stop_price for o in standing] == [second.order.stop_price]
 
 
+async def test_a_rise_that_comes_too_early_is_followed_when_its_turn_comes_without_more_news(
+    tmp_path: Path,
+) -> None:
+    async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
+        paid = await protected(b)
+        await rise(b, paid, 150)
+        await rise(b, paid, 250)
+        early = len(swaps(b))
+        await b.inner.advance(4000)
+
+        assert (early, len(swaps(b))) == (1, 2)
+
+
 async def test_cancelled_but_refused_is_reinstalled_within_a_second(tmp_path: Path) -> None:
     async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
         paid = await protected(b)

@@ -45,7 +45,7 @@ def test_a_position_that_rests_has_the_same_story_as_one_that_never_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resting = _replayed(tmp_path / "resting", 330)
-    monkeypatch.setattr(position, "depends_on_time", lambda case: True)
+    monkeypatch.setattr(position, "depends_on_time", lambda _case, _now_ms: True)
     restless = _replayed(tmp_path / "restless", 330)
 
     assert [row[0] for row in _story(resting)].count("FILL") == 2

@@ -119,7 +119,6 @@ class PositionKeeper:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until the inbox is closed and drained."""
         desk = Desk()
-        next_tick = 0
         task_status.started()
         while True:
             self.beat()
@@ -131,8 +130,9 @@ class PositionKeeper:
             if message is not None:
                 touched = await self._take(desk, message)
             now = self.clock.monotonic_ms()
-            if message is None or now >= next_tick:
-                next_tick = now + self.tick_ms
+            desk.unseen_news = message is not None and now < desk.next_look_ms
+            if not desk.unseen_news:
+                desk.next_look_ms = now + self.tick_ms
                 touched = tuple(desk.cases)
             for symbol in touched:
                 await self._advance(desk, symbol)
@@ -141,18 +141,20 @@ class PositionKeeper:
             self._answer_stop(desk)
 
     async def _next(self, desk: Desk) -> PositionInbox | None:
-        """The next message, or None when a tick is due; with all at rest now and then one is.
+        """The next message, or None when all cases are to be looked at.
 
-        Where all is over only news can mean anything.
+        At rest that is now and then, and where all is over only news can mean anything.
         """
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
-        over = all(c.guard.over and c.resting is not None for c in desk.cases.values())
-        if over and desk.stop is None:
+        cases = desk.cases.values()
+        if desk.unseen_news or desk.stop is not None or any(c.resting is None for c in cases):
+            left_ms = max(0, desk.next_look_ms - self.clock.monotonic_ms())
+            return await self.inbox.receive_within(left_ms / 1000)
+        if all(c.guard.over for c in cases):
             return await self.inbox.receive()
-        awake = desk.stop is not None or any(c.resting is None for c in desk.cases.values())
-        return await self.inbox.receive_within((self.tick_ms if awake else _BEAT_MS) / 1000)
+        return await self.inbox.receive_within(_BEAT_MS / 1000)
 
     async def _take(self, desk: Desk, message: PositionInbox) -> Iterable[str]:
         """Fold one message in; returns the symbols to look at again."""
@@ -351,7 +353,11 @@ class PositionKeeper:
             await self._do(case_, command)
         if changed:
             await self._broadcast(row)
-        elif not commands and case_.guard == before and not depends_on_time(case_):
+        elif (
+            not commands
+            and case_.guard == before
+            and not depends_on_time(case_, self.clock.monotonic_ms())
+        ):
             case_.resting = self._sight(desk, case_)
 
     def _sight(self, desk: Desk, case_: Case) -> Sight:

@@ -116,9 +116,15 @@ class Case:
 
 @dataclass(slots=True)
 class Desk:
-    """All cases by symbol, with the reference data they are judged by."""
+    """All cases by symbol, with the reference data they are judged by.
+
+    `unseen_news`: something was learned since all cases were looked at, which is due again at
+    `next_look_ms`.
+    """
 
     cases: dict[str, Case] = field(default_factory=dict)
+    unseen_news: bool = False
+    next_look_ms: int = 0
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
     bids: dict[str, Decimal] = field(default_factory=dict)
     bids_at_ms: int = 0
@@ -203,11 +209,11 @@ def sight_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Sight:
     )
 
 
-def depends_on_time(case: Case) -> bool:
+def depends_on_time(case: Case, now_ms: int) -> bool:
     """Whether another pass may do something although nothing it looks at has changed.
 
-    No clock runs, nothing is awaited, and either all is over or every unit is behind a stop of
-    which nothing is sold: then only news can change what the rule says.
+    No clock runs, nothing is awaited, and either all is over, or nothing is bought yet, or every
+    unit is behind a stop of which nothing is sold: then only news can change what the rule says.
     """
     guard, row = case.guard, case.row
     clocks = (
@@ -219,12 +225,13 @@ def depends_on_time(case: Case) -> bool:
     unsettled = guard.flights or guard.close is not None or case.holding.fills_missing
     if unsettled or guard.level is not SignalLevel.CLEAR or any(c is not None for c in clocks):
         return True
-    if swap_from(case.holding) is not None and not guard.over:
+    if now_ms < guard.next_swap_ms and not guard.over:
         # The next raise may wait for nothing but its turn.
         return True
     covered = row is not None and row.phase in (PositionPhase.PROTECTED, PositionPhase.TRAILING)
     whole = all(sell.order.executed_qty == 0 for sell in guard.sells.values())
-    return not (guard.over or (covered and whole))
+    entering = case.holding.entry_open and case.holding.lot.qty == 0
+    return not (guard.over or entering or (covered and whole))
 
 
 def take_fill(case: Case, message: FillBooked) -> None:
