@@ -135,3 +135,16 @@ def test_a_run_without_a_manifest_cannot_be_played_again(recorded: Path, tmp_pat
 
     assert refused.returncode == ExitCode.PREFLIGHT
     assert "livespot verify determinism" in refused.stderr
+
+
+def test_what_of_a_simulation_cannot_come_back_is_said(recorded: Path, tmp_path: Path) -> None:
+    manifest = next(recorded.rglob("run_manifest.json"))
+    kept = manifest.read_text()
+    try:
+        manifest.write_text(kept.replace('"virtual": true', '"virtual": false'))
+        again = run("replay", "LAST", "--of", recorded, "--var", tmp_path / "a", "--once")
+    finally:
+        manifest.write_text(kept)
+
+    assert again.returncode == ExitCode.CLEAN, again.stderr
+    assert "not repeated  the recorded run's own timings" in again.stdout

@@ -75,7 +75,8 @@ class ReplayCommand:
 class Recording:
     """A recorded run and where it lies; with `repeats` a replay of it must be its very bytes.
 
-    `recomputed` says how its decisions came out when they were reached again.
+    `recomputed` says how its decisions came out when they were reached again, `of_wall_time` that
+    it ran on the machine's clock.
     """
 
     paths: Paths
@@ -83,6 +84,7 @@ class Recording:
     repeats: bool
     gate: tuple[GateEventRow, ...] | None
     recomputed: str
+    of_wall_time: bool = False
 
 
 def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScreen) -> ExitCode:
@@ -104,7 +106,9 @@ def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScr
     ):
         report, code = _run(command, plan, gate, paths, screen, interruption)
         if source is not None:
-            report = msgspec.structs.replace(report, recomputed=source.recomputed)
+            report = msgspec.structs.replace(
+                report, recomputed=source.recomputed, of_wall_time=source.of_wall_time
+            )
         if repetition is not None:
             report = msgspec.structs.replace(
                 report, check=_checked(repetition, paths, interruption)

@@ -79,6 +79,7 @@ async def _command(paths: Paths, wanted: str, once: bool) -> ReplayCommand:  # n
             repeats=inputs.virtual and not once,
             gate=gate,
             recomputed=await _recomputed(reader, run_id),
+            of_wall_time=not inputs.virtual,
         ),
     )
 

@@ -29,7 +29,7 @@ class ReplayReport(Message, frozen=True):
     `faults` counts what each planned fault hit, those that never came up included.
     `audit_hash` ends the audit's chain. Two replays of one order have equal hashes; figures of
     processor time differ. `recomputed` tells of the decisions of the recorded run that this plays
-    again, if it is one.
+    again, if it is one; `of_wall_time` is true where that run's own timings cannot come back.
     """
 
     data_id: str
@@ -48,6 +48,7 @@ class ReplayReport(Message, frozen=True):
     check: Check
     summary: RunSummary
     recomputed: str = ""
+    of_wall_time: bool = False
 
 
 def reported(

@@ -8,6 +8,10 @@ from livespot.runtime.replay_request import moment
 
 _GOOD, _BAD, _DOUBT, _PLAIN = "green", "bold red", "yellow", ""
 _MOST_SYMBOLS = 10
+_OF_WALL_TIME = (
+    "the recorded run's own timings: it ran on the machine's clock, whose milliseconds never come "
+    "back, so the entries above are decided on others and may differ from it"
+)
 
 
 def told(report: ReplayReport) -> Iterator[Line]:
@@ -23,6 +27,8 @@ def told(report: ReplayReport) -> Iterator[Line]:
         yield "decisions", report.recomputed, _BAD if "DIFFER" in report.recomputed else _GOOD
     if report.check.verdict != NOT_ASKED:
         yield "check", *checked(report.check)
+    if report.of_wall_time:
+        yield "not repeated", _OF_WALL_TIME, _PLAIN
 
 
 def _span(report: ReplayReport) -> Iterator[Line]:
