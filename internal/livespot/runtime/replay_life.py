@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from livespot.actors.audit import AuditWriter
+from livespot.actors.letter_box import ControlFiles
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.ports import Clock, Entropy
 from livespot.contracts.redaction import Redactor
@@ -38,6 +39,21 @@ async def _everything_was_synced(store: InlineDatabase | None) -> None:
     """The usual disk of a replay is the machine's own, which nobody can make forget."""
 
 
+class NoOperator:
+    """Nobody types commands into a replay; its order ends it."""
+
+    def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
+        del now_ms
+        return ()
+
+    def remove(self, nonce: str) -> bool:
+        del nonce
+        return True
+
+    def stop_file_present(self) -> bool:
+        return False
+
+
 class OpenStore(Protocol):
     """Opens the migrated audit database of one life."""
 
@@ -51,8 +67,9 @@ class Surroundings:
     """What every life of one replay shares; `committed` hears of each durable transaction.
 
     `gate` answers in place of the exchange's model, if given. `open_store` opens the audit database
-    of a life; `furnished` sees each life's system before it runs. `power_cut` makes the disk lose
-    what a life that just died had not synced; that life's store is passed, if it had one.
+    of a life; `furnished` sees each life's system before it runs; `control` is where an operator
+    leaves commands. `power_cut` makes the disk lose what a life that just died had not synced; that
+    life's store is passed, if it had one.
     """
 
     paths: Paths
@@ -66,6 +83,7 @@ class Surroundings:
     gate: GateModel | None = None
     open_store: OpenStore = field(default_factory=lambda: WitnessedDatabase)
     furnished: Callable[[System], None] = lambda _: None
+    control: ControlFiles = field(default_factory=NoOperator)
     power_cut: Callable[[InlineDatabase | None], Awaitable[None]] = _everything_was_synced
 
 
@@ -100,21 +118,6 @@ class QuietHost:
 
     def database_bytes(self) -> tuple[int, int]:
         return 0, 0
-
-
-class NoOperator:
-    """Nobody types commands into a replay; its order ends it."""
-
-    def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
-        del now_ms
-        return ()
-
-    def remove(self, nonce: str) -> bool:
-        del nonce
-        return True
-
-    def stop_file_present(self) -> bool:
-        return False
 
 
 class Life:
@@ -202,7 +205,7 @@ class Life:
             ),
             writer=writer,
             ledger=ledger,
-            control=NoOperator(),
+            control=around.control,
             host=QuietHost(),
             announce=around.announce,
         )

@@ -139,6 +139,8 @@ class VirtualLoop(BaseEventLoop):
         # Whether any life is dead or doomed; where none is, nobody has to ask.
         self._mortal = False
         self._doom: dict[int, tuple[Callable[[int], bool], Callable[[], object]]] = {}
+        # What waits for a life that sleeps, in the order in which it became due.
+        self._asleep: dict[int, list[asyncio.Handle]] = {}
         self._too_many_points = _MOST_POINTS_AT_ONE_INSTANT
         self.set_task_factory(_numbered)
         self.set_exception_handler(_remember)
@@ -214,6 +216,14 @@ class VirtualLoop(BaseEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
                 _GRAVEYARD.append(task)
 
+    def put_to_sleep(self, life: int) -> None:
+        """Let nothing of this life run until it is woken; what is due meanwhile waits."""
+        self._asleep.setdefault(life, [])
+
+    def wake(self, life: int) -> None:
+        """All that became due while the life slept is ready now."""
+        self._ready.extend(self._asleep.pop(life, ()))
+
     def close(self) -> None:
         self._timers.clear()
         super().close()
@@ -252,6 +262,9 @@ class VirtualLoop(BaseEventLoop):
             life = handle._context.get(LIFE, 0)  # noqa: SLF001
             if life:
                 if self._mortal and not self._lives(life):
+                    continue
+                if life in self._asleep:
+                    self._asleep[life].append(handle)
                     continue
                 passed[life] = passed.get(life, 0) + 1
             self.points += 1

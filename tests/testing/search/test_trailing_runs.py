@@ -157,7 +157,7 @@ def played(
     *faults: Fault,
     swap_proven: bool = False,
     plain_stops: bool = True,
-    depth: Mapping[str, int] = _STANDARD,
+    depth: Mapping[str, Any] = _STANDARD,
 ) -> Played:
     """Run a plan on one rising symbol; nothing is judged yet."""
     staged = StagedSymbol(

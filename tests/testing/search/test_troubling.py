@@ -12,6 +12,7 @@ from livespot.contracts.redaction import Redactor
 from livespot.evidence.findings import judged
 from livespot.store.migrate import migrate
 from livespot.testing.clock import ManualClock
+from livespot.testing.search.board import LOG_FILE, Board, read_log
 from livespot.testing.search.kill_scenarios import scenario_named
 from livespot.testing.search.plan import RunPlan, encoded, order_of, read_plan
 from livespot.testing.search.running import Outcome, run_order, run_plan
@@ -30,13 +31,7 @@ from livespot.testing.search.troubles import (
     Trouble,
     What,
 )
-from livespot.testing.search.troubling import (
-    LOG_FILE,
-    Board,
-    TroubledDatabase,
-    TroubledDisk,
-    read_log,
-)
+from livespot.testing.search.troubling import TroubledDatabase, TroubledDisk
 
 _HEALED_MS = 60_000
 
@@ -147,7 +142,7 @@ def test_drawn_troubles_are_the_same_for_ever_and_of_every_kind(quiet_plan: RunP
     verbs = {trouble.verb for troubles in drawn for trouble in troubles}
 
     assert drawn == [drawn_troubles(seed, entry_ms=60_000, safety_ms=90_000) for seed in range(400)]
-    assert verbs == set(TROUBLES)
+    assert verbs == {verb for verb in TROUBLES if verb.startswith(("disk.", "actor."))}
     assert {t.id.partition("-")[2] for troubles in drawn for t in troubles} == set(TROUBLE_KINDS)
     assert sum(not troubles for troubles in drawn) > 100
     assert power_cuts(3, 5) == power_cuts(3, 5)

@@ -7,6 +7,14 @@ from livespot.exchange.faults.plan import Fault
 from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
+from livespot.testing.search.rarities import (
+    with_even_prints,
+    with_hands,
+    with_house,
+    with_late_market,
+    with_manners,
+    with_trailing,
+)
 from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
 from livespot.testing.search.socket_orders import with_socket_orders
 from livespot.testing.search.trouble_kinds import with_troubles
@@ -52,7 +60,11 @@ HOURS = (
 def draw(profile: str, seed: int) -> RunPlan:
     """The plan of a seed in a profile; the same for ever as long as this code stands."""
     plan = with_socket_orders(DRAWS[profile](seed))
-    return with_troubles(plan, entry_ms=_LEAD_MS if plan.stage is None else ENTRY_MS)
+    entry_ms = _LEAD_MS if plan.stage is None else ENTRY_MS
+    plan = with_troubles(plan, entry_ms=entry_ms)
+    plan = with_house(with_hands(plan, entry_ms=entry_ms), entry_ms=entry_ms)
+    plan = with_manners(with_late_market(plan, entry_ms=entry_ms))
+    return with_even_prints(with_trailing(plan))
 
 
 def _recorded(seed: int) -> RunPlan:

@@ -6,7 +6,7 @@ from livespot.contracts.settings import TimeSettings, TimingSettings
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.rows import IntentFact, TransitionFact
 from livespot.exchange.journal import OrderRow, RequestRow
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, house_steps
 
 _TIMING = TimingSettings()
 _READS = frozenset(
@@ -15,6 +15,8 @@ _READS = frozenset(
 _FEWEST_READS = 3
 _FEWEST_ENDPOINTS = 2
 _MUTATIONS = frozenset({"POST", "DELETE"})
+# A beat of whoever watches the clocks, and a measurement.
+_MEASURED_WITHIN_MS = 3000
 
 
 def absence_only_behind_the_fence(witness: Witness) -> Finding:
@@ -64,12 +66,17 @@ def signed_with_the_right_time(witness: Witness) -> Finding:
     """I34: a mutation's timestamp lies within the allowed drift of the server's clock.
 
     Nothing is looked at where a fault moved the server's clock: until the next measurement the
-    runtime cannot know, and the exchange's own refusal is what protects then.
+    runtime cannot know, and the exchange's own refusal is what protects then. The same holds for
+    some seconds after somebody set our own.
     """
     limit_ms = TimeSettings().clock_drift_max_ms
+    steps = [at_ms for at_ms, _ in house_steps(witness.plan)]
     problems, looked_at = [], 0
     for _, row in witness.requests():
         if witness.clock_moved or row.method not in _MUTATIONS or "timestamp" not in row.params:
+            continue
+        sent_ms = row.t_first_byte or row.t_arrive
+        if any(at_ms <= sent_ms < at_ms + _MEASURED_WITHIN_MS for at_ms in steps):
             continue
         looked_at += 1
         apart_ms = abs(int(row.params["timestamp"]) - (row.t_first_byte or row.t_arrive))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from livespot.evidence.findings import Finding
 from livespot.evidence.invariants import check_all
 from livespot.evidence.journal import JournalRequest, JournalRows
+from livespot.testing.search.answer_checks import answers_are_booked
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
@@ -40,6 +41,7 @@ from livespot.testing.search.witness import Witness
 
 CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     absence_only_behind_the_fence,
+    answers_are_booked,
     protected_or_paused,
     protection_only_tightens,
     limits_are_respected,

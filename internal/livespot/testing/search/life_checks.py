@@ -29,6 +29,12 @@ def alive_after_healing(witness: Witness) -> Finding:
         for intent in witness.facts.intents
         if intent.state in _UNSETTLED and intent.created_at_ms < restart_ms - _SETTLED_WITHIN_MS
     ]
+    last = next((life.run_id for life in reversed(witness.lives) if life.run_id), "")
+    problems += [
+        f"{intent.role} {intent.order_intent_id[:15]} of {intent.run_id} was left as CREATED"
+        for intent in witness.facts.intents
+        if intent.state == "CREATED" and last not in ("", intent.run_id)
+    ]
     mode = _mode_at(witness.facts.modes, restart_ms)
     if mode not in ("NORMAL", "PAUSE") and not _just_settled(witness):
         problems.append(f"the mode is {mode or 'none'} {witness.plan.liveness_ms} ms after healing")

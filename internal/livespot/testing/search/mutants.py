@@ -41,9 +41,9 @@ def always(plan: RunPlan) -> bool:
 class Mutant:
     """A defect. `plant` puts it in place on a bench.
 
-    `needs` tells from a plan alone whether its run could go otherwise with the defect than
-    without; where it could not, nobody need run it. With `scenario` it is looked for by killing
-    that reference trade instead, at commits and socket awaits.
+    `needs` tells from a plan alone whether its run is likely to go otherwise with the defect than
+    without; the others are drawn and not run. With `scenario` it is looked for by killing that
+    reference trade instead, at commits and socket awaits.
     """
 
     name: str

@@ -16,11 +16,13 @@ from livespot.actors.want_desk import WantDesk
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.orders import Fill
 from livespot.contracts.vocabulary import IntentRole
+from livespot.exchange.faults.plan import AdjustBalance
 from livespot.rules import position as holdings
 from livespot.rules import protection_ladder
 from livespot.rules.protection import Protect, Swap
 from livespot.rules.quantize import quantize_price
-from livespot.testing.search.mutants import Bench, Mutant, verbs
+from livespot.testing.search.mutants import Bench, Mutant, deaths, verbs
+from livespot.testing.search.plan import RunPlan
 
 _LOOSENED = Decimal("0.997")
 
@@ -145,21 +147,41 @@ def _foreign_adopted(bench: Bench) -> None:
     own = bench.put(OrderTracker, "_owner", owner)
 
 
+def _in_even_crumbs(plan: RunPlan) -> bool:
+    symbols = plan.stage.symbols if plan.stage is not None else ()
+    return any(staged.even_prints for staged in symbols)
+
+
+def _base_moved(plan: RunPlan) -> bool:
+    """Somebody else changes what there is of a base asset."""
+    named = {symbol.removesuffix("USDT") for symbol in plan.symbols}
+    return verbs("hand.")(plan) or any(
+        isinstance(fault.what, AdjustBalance) and fault.what.asset in named for fault in plan.faults
+    )
+
+
+def _killed_among_crumbs(plan: RunPlan) -> bool:
+    return deaths(plan) and _in_even_crumbs(plan)
+
+
 HOLDING = (
     Mutant(
         name="dedupe-by-price-and-qty",
         defect="two fills of one price and quantity count as one",
         plant=_dedupe_by_price_and_qty,
+        needs=_in_even_crumbs,
     ),
     Mutant(
         name="dedupe-missing-after-restart",
         defect="a new life does not know which trades an earlier one booked",
         plant=_dedupe_missing_after_restart,
+        needs=_killed_among_crumbs,
     ),
     Mutant(
         name="position-from-balance",
         defect="a position is what the account's balance says, not what its fills say",
         plant=_position_from_balance,
+        needs=_base_moved,
     ),
     Mutant(
         name="base-fee-ignored",
@@ -186,6 +208,7 @@ HOLDING = (
         name="stop-loosened",
         defect="each further stop of a position lies lower than the one before",
         plant=_stop_loosened,
+        needs=lambda plan: plan.swap_proven,
     ),
     Mutant(
         name="foreign-adopted",

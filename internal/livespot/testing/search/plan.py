@@ -22,12 +22,14 @@ from livespot.testing.search.troubling import Troubler
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first.
 
-    With `power_cut` whatever was not synced is lost with it. A `cancelled` life is not killed: it
-    ends from outside, in the middle of whatever it awaits, and cleans up.
+    Or just when its `commit`-th transaction that says anything of an order is durable. With
+    `power_cut` whatever was not synced is lost with it. A `cancelled` life is not killed: it ends
+    from outside, in the middle of whatever it awaits, and cleans up.
     """
 
     after_ms: Millis
     point: int | None = None
+    commit: int | None = None
     down_ms: Millis = 1000
     power_cut: bool = False
     cancelled: bool = False
@@ -66,7 +68,9 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def hurts_at_home(self) -> bool:
         """Whether anything goes wrong on the runtime's own machine but sudden deaths."""
-        return bool(self.troubles) or any(death.power_cut for death in self.deaths)
+        return bool(self.troubles) or any(
+            death.power_cut or death.commit is not None for death in self.deaths
+        )
 
     @property
     def healed_ms(self) -> int:
@@ -114,6 +118,7 @@ def read_plan(path: Path) -> RunPlan:
 
 def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> ReplayOrder:
     """What to replay so that the plan happens, its files below `directory`."""
+    troubler = Troubler(plan.troubles, plan.safety_ms)
     return ReplayOrder(
         paths=Paths(var=directory),
         loaded=loaded_for(plan.settings),
@@ -126,10 +131,11 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
         ),
         source=source,
         shuffled=plan.shuffled,
-        dress=Troubler(plan.troubles, plan.safety_ms).dress if plan.hurts_at_home else None,
+        dress=troubler.dress if plan.hurts_at_home else None,
         deaths=tuple(
             Death(
                 point=death.point,
+                due=None if death.commit is None else troubler.commits.reached(death.commit),
                 after_ms=death.after_ms,
                 down_ms=death.down_ms,
                 power_cut=death.power_cut,

@@ -23,7 +23,8 @@ class StagedSymbol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     The price at the beginning lies `below_bps` under the strategy's average. `spread_x100` is in
     hundredths of a basis point; `noise_x100`, the same, is how far a quote may lie off its leg.
     `top_quote` is what both best prices together show, `print_quote` the largest trade, both in
-    quote currency. A quote comes every `quote_ms`, a trade every `print_ms`, never regularly.
+    quote currency; with `even_prints` every trade is the largest. A quote comes every `quote_ms`, a
+    trade every `print_ms`, never regularly.
     """
 
     symbol: str
@@ -38,6 +39,7 @@ class StagedSymbol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     print_quote: Above = 500
     quote_ms: Above = 400
     print_ms: Above = 1500
+    even_prints: bool = False
     legs: tuple[Leg, ...] = ()
 
 

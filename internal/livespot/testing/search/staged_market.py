@@ -109,7 +109,8 @@ class StagedSeries:
     def _print(self, at_ms: int, quote: Quote, draw: SplitMix) -> Print:
         sells = draw.below(2) == 0
         most = self._steps(self.staged.print_quote)
-        return Print(at_ms, quote.bid if sells else quote.ask, 1 + draw.below(most), sells)
+        size = most if self.staged.even_prints else 1 + draw.below(most)
+        return Print(at_ms, quote.bid if sells else quote.ask, size, sells)
 
     def _moved(self, at_ms: int) -> int:
         """How far the legs have led by then, in hundredths of a basis point."""

@@ -1,10 +1,12 @@
 """What goes wrong on the runtime's own side of the wire: its disk, its actors, its machine."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from livespot.contracts.vocabulary import OperatorAction
 from livespot.exchange.faults.plan import Millis, Name, Positive
 
 # Actors that sleep in one mailbox; whoever has none cannot be met there.
@@ -62,12 +64,42 @@ class ActorStalls(_Trouble, frozen=True, kw_only=True, tag="actor.stall"):
     nth: Positive = 1
 
 
+class ClockSet(_Trouble, frozen=True, kw_only=True, tag="host.clock_step"):
+    """Somebody sets the machine's clock forward, or back for a negative `ms`, and then right."""
+
+    ms: int
+
+
+class MachineSleeps(_Trouble, frozen=True, kw_only=True, tag="host.suspend"):
+    """The machine sleeps: nothing of the process runs, while the exchange goes on."""
+
+
+class OperatorSays(_Trouble, frozen=True, kw_only=True, tag="operator.command"):
+    """The operator leaves a command; `symbol` and `qty` are of an exposure taken by hand."""
+
+    action: OperatorAction
+    symbol: str = ""
+    qty: Decimal = Decimal(0)
+
+
 What: TypeAlias = (
-    DiskFull | DiskError | DiskSlow | DiskBusy | ActorRaises | ActorReturns | ActorStalls
+    DiskFull
+    | DiskError
+    | DiskSlow
+    | DiskBusy
+    | ActorRaises
+    | ActorReturns
+    | ActorStalls
+    | ClockSet
+    | MachineSleeps
+    | OperatorSays
 )
 TROUBLES: Mapping[str, type[What]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (DiskFull, DiskError, DiskSlow, DiskBusy, ActorRaises, ActorReturns, ActorStalls)
+    for kind in (
+        *(DiskFull, DiskError, DiskSlow, DiskBusy, ActorRaises, ActorReturns, ActorStalls),
+        *(ClockSet, MachineSleeps, OperatorSays),
+    )
 }
 
 

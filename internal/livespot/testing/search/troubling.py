@@ -1,23 +1,22 @@
 """Makes the troubles of a plan happen: at the store, at the disk and in the actors' mailboxes."""
 
 import errno
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, get_args
 
 import anyio
-import msgspec
 
 from livespot.contracts.errors import AuditUnwritable, StoreBusy, VolumeFull
-from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.replay_life import Surroundings
-from livespot.runtime.replay_loop import VirtualLoop
+from livespot.runtime.replay_loop import LIFE, VirtualLoop
 from livespot.runtime.system import System
 from livespot.store.statements import StoreRow
+from livespot.testing.search.board import LOG_FILE, Board
+from livespot.testing.search.in_house import in_its_house
 from livespot.testing.search.power import DurableDatabase, Machine, UnsyncedDisk
 from livespot.testing.search.troubles import (
     ActorName,
@@ -32,65 +31,11 @@ from livespot.testing.search.troubles import (
 )
 
 T = TypeVar("T")
-W = TypeVar("W")
-LOG_FILE = "harness.jsonl"
-
-
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the harness's log: a trouble hit something."""
-
-    t_ms: int
-    id: str
-    verb: str
+_OF_ORDERS = frozenset({"IntentCreated", "IntentMoved", "OrderRow", "FillRow", "PositionRow"})
 
 
 class BrokenOnPurpose(Exception):
     """What an actor did not expect."""
-
-
-@dataclass(slots=True)
-class Board:
-    """Which troubles are due, which have happened; each hit goes to the harness's log.
-
-    After `healed_ms` from the beginning nothing happens any more.
-    """
-
-    troubles: Sequence[Trouble]
-    clock: Clock
-    healed_ms: int
-    log: Path
-    began_ms: int = field(init=False)
-    _passed: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.began_ms = self.clock.now_ms()
-
-    def running(self, kind: type[W]) -> Iterator[tuple[Trouble, W]]:
-        """Troubles of a kind that last right now."""
-        at_ms = self.clock.now_ms() - self.began_ms
-        for trouble in self.troubles:
-            end_ms = min(trouble.after_ms + trouble.for_ms, self.healed_ms)
-            if isinstance(trouble.what, kind) and trouble.after_ms <= at_ms < end_ms:
-                yield trouble, trouble.what
-
-    def reached(self, kind: type[W], about: Callable[[W], bool]) -> Iterator[W]:
-        """Troubles of a kind whose turn has come with this event, which is counted for each."""
-        at_ms = self.clock.now_ms() - self.began_ms
-        for trouble in self.troubles:
-            what = trouble.what
-            if not isinstance(what, kind) or not about(what):
-                continue
-            if not trouble.after_ms <= at_ms < self.healed_ms:
-                continue
-            self._passed[trouble.id] += 1
-            if self._passed[trouble.id] == getattr(what, "nth", 1):
-                self.hit(trouble)
-                yield what
-
-    def hit(self, trouble: Trouble) -> None:
-        line = Noted(t_ms=self.clock.now_ms(), id=trouble.id, verb=trouble.verb)
-        with self.log.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
 
 
 class TroubledDatabase(DurableDatabase):
@@ -140,17 +85,42 @@ class TroubledDisk(UnsyncedDisk):
 
 
 @dataclass(slots=True)
+class OrderCommits:
+    """Counts the durable transactions of the present life that say anything of an order."""
+
+    life: int = 0
+    counted: int = 0
+
+    def count(self, told: Callable[[set[str]], None]) -> Callable[[set[str]], None]:
+        """Tells whoever was told so far, too."""
+
+        def committed(rows: set[str]) -> None:
+            if self.life != LIFE.get():
+                self.life, self.counted = LIFE.get(), 0
+            self.counted += not _OF_ORDERS.isdisjoint(rows)
+            told(rows)
+
+        return committed
+
+    def reached(self, number: int) -> Callable[[int], bool]:
+        """Whether the life of the moment has made so many."""
+        return lambda _passed: self.counted >= number
+
+
+@dataclass(slots=True)
 class Troubler:
     """Puts everything that can be troubled in place of the usual surroundings."""
 
     troubles: Sequence[Trouble]
     healed_ms: int
     machine: Machine = field(default_factory=Machine)
+    commits: OrderCommits = field(default_factory=OrderCommits)
 
     def dress(self, around: Surroundings, loop: VirtualLoop) -> Surroundings:
-        del loop
         log = around.paths.var / LOG_FILE
         board = Board(self.troubles, around.clock, self.healed_ms, log)
+        around = replace(around, committed=self.commits.count(around.committed))
+        around = in_its_house(around, loop, board)
         disk = TroubledDisk(board=board)
         self.machine.disk = disk
 
@@ -214,11 +184,3 @@ class Troubler:
         mailbox.receive = receive_troubled  # type: ignore[method-assign]
         mailbox.receive_within = within_troubled  # type: ignore[method-assign]
         mailbox.receive_nowait = nowait_troubled  # type: ignore[method-assign]
-
-
-def read_log(path: Path) -> dict[str, int]:
-    """How often each trouble hit something; empty where there was none."""
-    if not path.exists():
-        return {}
-    lines = path.read_bytes().splitlines()
-    return dict(Counter(msgspec.json.decode(line, type=Noted).id for line in lines))

@@ -19,9 +19,10 @@ from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
+from livespot.testing.search.board import LOG_FILE, read_log
 from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan
-from livespot.testing.search.troubling import LOG_FILE, read_log
+from livespot.testing.search.troubles import ClockSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,11 @@ class Witness:
         """Whether a fault changed the exchange's clock at any time."""
         return any(isinstance(r, ModeRow) and r.verb.startswith("clock.") for r in self.rows)
 
+    @property
+    def house_moved(self) -> bool:
+        """Whether somebody set the runtime's own clock."""
+        return any(isinstance(trouble.what, ClockSet) for trouble in self.plan.troubles)
+
     def requests(self) -> list[tuple[int, RequestRow]]:
         """Requests with their place in the journal."""
         return [(n, row) for n, row in enumerate(self.rows, 1) if isinstance(row, RequestRow)]
@@ -90,7 +96,10 @@ class Witness:
         return Counter({**faults, **self.troubled})
 
     def at(self, place: int, exchange_ms: int) -> int:
-        """Market time of an instant that the exchange stamped in the row of this place."""
+        """An instant that the exchange stamped in the row of this place, by the runtime's clock.
+
+        That is market time, unless somebody set that clock.
+        """
         return exchange_ms - self.offsets[place - 1]
 
 
@@ -125,9 +134,10 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
 
 
 def offsets_of(plan: RunPlan, rows: Sequence[Row]) -> tuple[int, ...]:
-    """How far the exchange's clock was ahead of the market at each row of its journal."""
+    """How far the exchange's clock was ahead of the runtime's own at each row of its journal."""
     faults = {fault.id: fault.what for fault in plan.faults}
     stepped, newest_ms = 0, plan.start_ms
+    house = house_steps(plan)
     running: dict[str, tuple[int, int]] = {}
     found = []
     for row in rows:
@@ -144,8 +154,20 @@ def offsets_of(plan: RunPlan, rows: Sequence[Row]) -> tuple[int, ...]:
         elif isinstance(row, RequestRow):
             newest_ms = max(newest_ms, row.t_arrive - stepped)
         drift = sum((newest_ms - since) * ppm // 1_000_000 for since, ppm in running.values())
-        found.append(stepped + drift)
+        ahead = sum(ms for at_ms, ms in house if at_ms <= newest_ms)
+        found.append(stepped + drift - ahead)
     return tuple(found)
+
+
+def house_steps(plan: RunPlan) -> tuple[tuple[int, int], ...]:
+    """(market time, milliseconds) of each step of the runtime's own clock."""
+    found = []
+    for trouble in plan.troubles:
+        if isinstance(trouble.what, ClockSet):
+            begin_ms, end_ms = plan.start_ms + trouble.after_ms, trouble.after_ms + trouble.for_ms
+            found.append((begin_ms, trouble.what.ms))
+            found.append((plan.start_ms + min(end_ms, plan.safety_ms), -trouble.what.ms))
+    return tuple(sorted(found))
 
 
 def _sent(database: sqlite3.Connection) -> dict[str, Sent]:

@@ -1,0 +1,80 @@
+"""Which troubles of a plan are due, which have happened, and the log of what they hit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from livespot.contracts.ports import Clock
+from livespot.testing.search.troubles import Trouble
+
+W = TypeVar("W")
+LOG_FILE = "harness.jsonl"
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the harness's log: a trouble hit something."""
+
+    t_ms: int
+    id: str
+    verb: str
+
+
+@dataclass(slots=True)
+class Board:
+    """Which troubles are due, which have happened; each hit goes to the harness's log.
+
+    After `healed_ms` from the beginning nothing happens any more.
+    """
+
+    troubles: Sequence[Trouble]
+    clock: Clock
+    healed_ms: int
+    log: Path
+    began_ms: int = field(init=False)
+    _passed: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.began_ms = self.clock.now_ms()
+
+    def span(self, trouble: Trouble) -> tuple[int, int]:
+        """When it begins and when it ends, counted from the beginning."""
+        return trouble.after_ms, min(trouble.after_ms + trouble.for_ms, self.healed_ms)
+
+    def running(self, kind: type[W]) -> Iterator[tuple[Trouble, W]]:
+        """Troubles of a kind that last right now."""
+        at_ms = self.clock.now_ms() - self.began_ms
+        for trouble in self.troubles:
+            begin_ms, end_ms = self.span(trouble)
+            if isinstance(trouble.what, kind) and begin_ms <= at_ms < end_ms:
+                yield trouble, trouble.what
+
+    def reached(self, kind: type[W], about: Callable[[W], bool]) -> Iterator[W]:
+        """Troubles of a kind whose turn has come with this event, which is counted for each."""
+        at_ms = self.clock.now_ms() - self.began_ms
+        for trouble in self.troubles:
+            what = trouble.what
+            if not isinstance(what, kind) or not about(what):
+                continue
+            if not trouble.after_ms <= at_ms < self.healed_ms:
+                continue
+            self._passed[trouble.id] += 1
+            if self._passed[trouble.id] == getattr(what, "nth", 1):
+                self.hit(trouble)
+                yield what
+
+    def hit(self, trouble: Trouble) -> None:
+        line = Noted(t_ms=self.clock.now_ms(), id=trouble.id, verb=trouble.verb)
+        with self.log.open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+
+
+def read_log(path: Path) -> dict[str, int]:
+    """How often each trouble hit something; empty where there was none."""
+    if not path.exists():
+        return {}
+    lines = path.read_bytes().splitlines()
+    return dict(Counter(msgspec.json.decode(line, type=Noted).id for line in lines))

@@ -1,0 +1,63 @@
+"""What an answer says was executed and nobody looked at is found."""
+
+from dataclasses import replace
+
+from msgspec.structs import replace as changed
+
+from livespot.evidence.journal import JournalRequest
+from livespot.exchange.faults.plan import Fault, ReadLag
+from livespot.exchange.journal import FillRow, OrderRow, RequestRow
+from livespot.testing.search.answer_checks import answers_are_booked
+from livespot.testing.search.witness import Witness
+
+
+def cancelled(witness: Witness) -> tuple[Witness, FillRow]:
+    """The run, and a cancel answered right after the entry's first fill that ended its order."""
+    rows = list(witness.rows)
+    fill = next(row for row in rows if isinstance(row, FillRow))
+    order = next(row for row in rows if isinstance(row, OrderRow) and row.cid == fill.cid)
+    answer = changed(
+        next(row for row in rows if isinstance(row, RequestRow)),
+        method="DELETE",
+        path="/api/v3/order",
+        params={"symbol": fill.sym, "origClientOrderId": fill.cid},
+        t_arrive=fill.t_ms + 1,
+        t_reply=fill.t_ms + 2,
+        outcome="200",
+        delivered=True,
+    )
+    request = JournalRequest(
+        row=len(rows) + 2,
+        arrived_ms=answer.t_arrive,
+        method=answer.method,
+        path=answer.path,
+        params=answer.params,
+        outcome=answer.outcome,
+    )
+    ended = changed(order, t_end=fill.t_ms + 1)
+    journal = changed(witness.journal, requests=(*witness.journal.requests, request))
+    told = replace(
+        witness,
+        rows=(*rows, ended, answer),
+        offsets=(*witness.offsets, 0, 0),
+        journal=journal,
+    )
+    return told, fill
+
+
+def test_a_fill_that_a_cancels_answer_told_of_must_be_booked_soon(witness: Witness) -> None:
+    told, fill = cancelled(witness)
+    key = (fill.sym, fill.tid)
+    late = replace(told, received={**told.received, key: fill.t_ms + 20_000})
+    never = replace(told, received={k: at for k, at in told.received.items() if k != key})
+
+    assert answers_are_booked(told).proven
+    assert "ms too late" in answers_are_booked(late).detail
+    assert "never" in answers_are_booked(never).detail
+
+
+def test_nothing_is_asked_of_a_run_whose_reads_lag(witness: Witness) -> None:
+    told, _ = cancelled(witness)
+    plan = changed(told.plan, faults=(Fault(id="lag", what=ReadLag(ms=500)),))
+
+    assert not answers_are_booked(replace(told, plan=plan)).looked_at
