@@ -6,9 +6,10 @@ from livespot.contracts import errors
 from livespot.contracts.errors import ExitCode, Fatal, LivespotError
 from livespot_cmd.options import name_code
 
+_MEND = "correct what is named above, then look again with livespot config check"
 # From the particular to the general; the first that fits speaks.
 _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
-    (errors.ConfigInvalid, "Nothing was started or changed.", "livespot config check"),
+    (errors.ConfigInvalid, "Nothing was started or changed.", _MEND),
     (errors.SecondInstance, "Nothing was started; the other one goes on.", "livespot status"),
     (errors.LockMissing, "Nothing was sent to anybody.", "livespot doctor --offline"),
     (errors.SchemaMismatch, "Nothing was read or written.", "livespot migrate --status"),

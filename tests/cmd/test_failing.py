@@ -1,11 +1,14 @@
 """Every expected error tells its cause, what it means and what comes next."""
 
 import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from livespot.contracts import errors
 from livespot.contracts.errors import ExitCode, LivespotError
+from livespot.exchange.recorded import RecordedDataInvalid
 from livespot_cmd.failing import tell, tell_system
 from livespot_cmd.main import livespot
 
@@ -55,3 +58,14 @@ def test_a_text_that_names_its_next_step_keeps_it(capsys: pytest.CaptureFixture[
 def test_what_the_system_refuses_is_told_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell_system(OSError("no room")) == ExitCode.PREFLIGHT
     assert "Next: livespot doctor --offline" in capsys.readouterr().err
+
+
+def test_a_misspelt_name_of_a_data_set_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        livespot,
+        ["replay", "--data", "recoded", "--for", "20s", "--var", str(tmp_path / "var")],
+        standalone_mode=False,
+    )
+
+    assert isinstance(done.exception, RecordedDataInvalid)
+    assert "did you mean recorded?" in str(done.exception)

@@ -1,5 +1,6 @@
 """The data sets an exchange can be started with, by name or by directory."""
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,10 +160,12 @@ class _Head(msgspec.Struct, frozen=True):
 def _head(directory: Path) -> _Head:
     path = directory / "manifest.json"
     if not path.is_file():
-        names = ", ".join(data_set.name for data_set in DATA_SETS)
+        names = [data_set.name for data_set in DATA_SETS]
+        close = difflib.get_close_matches(str(directory), names, n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
         raise RecordedDataInvalid(
-            f"cannot read {path}: no such file; --data takes a directory with a manifest.json "
-            f"or one of {names}"
+            f"cannot read {path}: no such file{meant}; --data takes a directory with a "
+            f"manifest.json or one of {', '.join(names)}"
         )
     try:
         return msgspec.json.decode(read(path), type=_Head)

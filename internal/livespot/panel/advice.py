@@ -9,7 +9,7 @@ from livespot.panel.dashboard import (
     PositionLine,
     ProcessView,
 )
-from livespot.panel.words import age
+from livespot.panel.words import age, amount
 
 _UNKNOWN_TOO_LONG_MS = 120_000
 _UNPROTECTED_TOO_LONG_MS = 5000
@@ -125,7 +125,7 @@ def _of_positions(positions: Sequence[PositionLine], now_ms: int) -> NextStep | 
         if not position.protected and since and now_ms - since >= _UNPROTECTED_TOO_LONG_MS:
             return NextStep(
                 action=f"Place a stop for {position.symbol} on the exchange, or sell it.",
-                why=f"{position.qty} {position.symbol} has had no live stop for "
+                why=f"{amount(position.qty, 8)} {position.symbol} has had no live stop for "
                 f"{age(now_ms - since)}.",
                 urgency=_NOW,
             )

@@ -33,7 +33,8 @@ async def take(directory: Path) -> None:
             browser = await launched(playwright, chromium)
             for state, scene in (await _scenes(place, lived)).items():
                 await _state(browser, directory, state, scene)
-            await _details(browser, directory, _copied(place, lived, "details"))
+            with_own = await panel_states.with_own(_copied(place, lived, "details"))
+            await _details(browser, directory, with_own)
             later = await panel_states.trailed(_copied(place, lived, "trailed"))
             await _trailing(browser, directory, later)
             await _gone(browser, directory, _copied(place, lived, "gone"))
@@ -42,11 +43,13 @@ async def take(directory: Path) -> None:
 
 async def _scenes(place: Path, lived: Scene) -> dict[str, Scene]:
     (place / "first").mkdir()
+    (place / "shadow").mkdir()
     return {
         "first-boot": panel_states.first_boot(place / "first"),
         "normal": _copied(place, lived, "normal"),
         "degrade": await panel_states.degraded(_copied(place, lived, "degrade")),
         "pause": await panel_states.unprotected(_copied(place, lived, "pause")),
+        "shadow": await anyio.to_thread.run_sync(panel_states.watched, place / "shadow"),
     }
 
 

@@ -13,7 +13,7 @@ export const parts = [
   { id: "equity", title: "Equity and drawdown", of: ["risk"], build: equity },
   { id: "holds", title: "Held back", size: "half", of: ["risk"], build: holds },
   { id: "own", title: "Positions of your own", size: "half", of: ["exposures"], build: own },
-  { id: "fired", title: "Risk reasons lately", size: "half", of: ["risk"], build: fired },
+  { id: "fired", title: "Risk reasons lately", of: ["risk"], build: fired },
 ];
 
 function limits({ risk }) {
