@@ -59,6 +59,8 @@ from livespot.runtime.mailboxes import Mailbox, MailboxClosed
 from livespot.runtime.send_gate import SendGate
 
 _POLL_SECONDS = 0.25
+# Where only a message can change anything.
+_CALM_SECONDS = 60.0
 _BROADCAST_SECONDS = 1.0
 _FORWARD_SECONDS = 1.0
 _STAGES = {
@@ -133,9 +135,15 @@ class Governor:
                 memory.state = state = await self._weigh(chart, state, memory.alerts)
                 self.beat()
                 memory.state = state = await self._poll(state, memory.alerts)
-                message = await self.inbox.receive_within(_POLL_SECONDS)
+                message = await self.inbox.receive_within(self._patience(state))
         finally:
             self.gate.close_entries()
+
+    def _patience(self, state: Weighing) -> float:
+        """In seconds: time alone ends a stability window, and files may come at any time."""
+        calm = state.mode is SysMode.NORMAL and not state.active
+        files = self.control.may_change or self.memory.letters.handed_on
+        return _POLL_SECONDS if files or not calm else _CALM_SECONDS
 
     async def _begin(self) -> Weighing:
         state = Weighing(mode=self.start_mode, held=self.start_mode is SysMode.PAUSE)

@@ -23,6 +23,11 @@ class ControlFiles(Protocol):
 
     def stop_file_present(self) -> bool: ...
 
+    @property
+    def may_change(self) -> bool:
+        """Whether anybody can leave something here; if not, nobody has to look again."""
+        ...
+
 
 class Outcomes(Protocol):
     """The part of the ledger that says what became of a command."""

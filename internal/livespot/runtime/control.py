@@ -87,6 +87,10 @@ class ControlDirectory:
             return False
         return True
 
+    @property
+    def may_change(self) -> bool:
+        return True
+
     def stop_file_present(self) -> bool:
         return self.stop_file.exists()
 

@@ -271,6 +271,7 @@ def _overdue_ms(house: House) -> dict[str, int]:
     wires = house.wires
     overdue = house.heartbeats.overdue_ms()
     unseen = {
+        "governor": wires.governor.unseen_ms,
         "signal": wires.signal.unseen_ms,
         "position": wires.position.unseen_ms,
         "reconciler": wires.reconciler.unseen_ms,

@@ -50,6 +50,10 @@ class NoOperator:
         del nonce
         return True
 
+    @property
+    def may_change(self) -> bool:
+        return False
+
     def stop_file_present(self) -> bool:
         return False
 

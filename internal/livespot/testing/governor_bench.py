@@ -52,6 +52,10 @@ class Control:
         self.commands = [command for command in self.commands if command.nonce != nonce]
         return True
 
+    @property
+    def may_change(self) -> bool:
+        return True
+
     def stop_file_present(self) -> bool:
         return self.stop
 
