@@ -1,10 +1,10 @@
-# Creates or refreshes .venv from a hashed lock file, as scripts/environment does. Usage: environment.ps1 [dev]
+# Creates or refreshes .venv from a hashed lock file, as scripts/environment does. Usage: environment.ps1 [dev|research]
 param([string]$Kind = 'run')
 $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '..')
 
 $python = '.\.venv\Scripts\python.exe'
-$lock = if ($Kind -eq 'dev') { 'scripts/requirements-dev.lock' } else { 'scripts/requirements.lock' }
+$lock = if ($Kind -eq 'run') { 'scripts/requirements.lock' } else { "scripts/requirements-$Kind.lock" }
 
 # A program that ends with a code other than 0 does not stop PowerShell by itself.
 function Invoke-Checked([string]$Program, [string[]]$Arguments) {

@@ -67,8 +67,9 @@ def import_(places: tuple[Path, ...], into: Path | None, name: str, rules: Path 
     """Make a data set of candle files, or finish a recording that was killed.
 
     PLACES are files as Binance publishes them (SYMBOL-1m-2024-01.zip or .csv, monthly or daily,
-    in milliseconds or microseconds, with or without a header), or directories of them; or one
-    directory of `livespot data capture`, which is finished where it lies.
+    in milliseconds or microseconds, with or without a header), parquet files named like them, or
+    directories of these; or one directory of `livespot data capture`, which is finished where it
+    lies. Parquet needs `scripts/environment research`.
     """
     from livespot.runtime.set_tape import CAPTURE_FILE, conclude
 

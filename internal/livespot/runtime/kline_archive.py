@@ -1,4 +1,4 @@
-"""Reads files of candles as Binance publishes them: CSV or zip, one symbol and interval a file."""
+"""Reads files of candles, one symbol and interval each: CSV or zip as published, or parquet."""
 
 import hashlib
 import io
@@ -11,26 +11,18 @@ from pathlib import Path
 
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.recorded import RecordedDataInvalid, read
+from livespot.runtime.kline_parquet import read_columns, rows_of
+from livespot.runtime.kline_row import ArchiveRow
 
 # Minutes of the intervals a set can be made of; wider candles say too little of their minutes.
 INTERVALS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15}
-_NAME = re.compile(r"^([A-Z0-9]+)-(\d+[a-zA-Z]+)-\d{4}(?:-\d{2}){1,2}\.(?:csv|zip)$")
+_NAME = re.compile(
+    r"^([A-Z0-9]+)-(\d+[a-zA-Z]+)-\d{4}(?:(?:-\d{2}){1,2}\.(?:csv|zip)|(?:-\d{2}){0,2}\.parquet)$"
+)
 _COLUMNS = 12
 # Archives print milliseconds until 2024 and microseconds since 2025; no time is both.
 _LEAST_MICROSECONDS = 10**14
 _MOST_BYTES = 512 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveRow:
-    """One candle as it was printed."""
-
-    open_ms: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +61,36 @@ def read_archive(path: Path) -> Archive:
 
     Raises:
         RecordedDataInvalid: it cannot be read, or a row is no candle; named by file and line.
+        PreflightFailed: it is parquet, and the extra that reads it is not installed.
     """
     named = _NAME.match(path.name)
     if named is None or named[2] not in INTERVALS:
         raise RecordedDataInvalid(
-            f"{path.name}: the name must be SYMBOL-INTERVAL-DATE.csv or .zip with an interval of "
-            f"{', '.join(INTERVALS)}, as BTCUSDT-1m-2024-01.zip"
+            f"{path.name}: the name must be SYMBOL-INTERVAL-DATE.csv, .zip or .parquet with an "
+            f"interval of {', '.join(INTERVALS)}, as BTCUSDT-1m-2024-01.zip"
         )
     content = read(path)
     digest = hashlib.sha256(content).hexdigest()
     _hold_against_checksum(path, digest)
-    text = _unzipped(path, content) if path.suffix == ".zip" else content
     minutes = INTERVALS[named[2]]
     return Archive(
         name=path.name,
         sha256=digest,
         symbol=named[1],
         interval_minutes=minutes,
-        rows=tuple(_rows(path.name, text, minutes)),
+        rows=tuple(_candles(path, content, minutes)),
     )
+
+
+def _candles(path: Path, content: bytes, minutes: int) -> Iterator[ArchiveRow]:
+    match path.suffix:
+        case ".parquet":
+            columns = read_columns(path.name, content)
+            yield from rows_of(path.name, columns, width_ms=minutes * MINUTE_MS)
+        case ".zip":
+            yield from _rows(path.name, _unzipped(path, content), minutes)
+        case _:
+            yield from _rows(path.name, content, minutes)
 
 
 def _hold_against_checksum(path: Path, digest: str) -> None:

@@ -18,7 +18,8 @@ from livespot.exchange.recorded import (
     packaged_data,
     read,
 )
-from livespot.runtime.kline_archive import Archive, ArchiveRow, archives_in, read_archive
+from livespot.runtime.kline_archive import Archive, archives_in, read_archive
+from livespot.runtime.kline_row import ArchiveRow
 from livespot.runtime.set_manifest import (
     TOO_SMALL,
     Gap,
@@ -151,7 +152,7 @@ def _write(
         if found:
             gaps[one.symbol] = found
     origin = Origin(
-        source="Binance public candle files",
+        source=_source(archives),
         files=tuple(SourceFile(file=a.name, sha256=a.sha256, rows=len(a.rows)) for a in archives),
         gaps=gaps,
         duplicates={one.symbol: one.duplicates for one in joined if one.duplicates},
@@ -178,6 +179,11 @@ def _write(
         end_ms=span[1],
         origin=origin,
     )
+
+
+def _source(archives: Sequence[Archive]) -> str:
+    parquet = any(archive.name.endswith(".parquet") for archive in archives)
+    return "parquet candle files" if parquet else "Binance public candle files"
 
 
 def _counted(joined: _Joined, rule: Mapping[str, Any]) -> _Counted:
