@@ -27,6 +27,14 @@ _USUAL_SPAN_MS = 12 * 60_000
 )
 @click.option("--once", is_flag=True, help="Play a RUN again without holding it against anything.")
 @click.option(
+    "--profile",
+    type=click.Choice(["full", "backtest"]),
+    default="full",
+    show_default=True,
+    help="full: the whole system. backtest: only its decisions, on minute candles, for spans of "
+    "weeks; see docs/replay.md.",
+)
+@click.option(
     "--data",
     default="recorded",
     show_default=True,
@@ -76,6 +84,7 @@ def replay(  # noqa: PLR0913  one parameter per option
     run: str,
     of_var: Path | None,
     once: bool,  # noqa: FBT001  a flag
+    profile: str,
     data: str,
     from_ms: int | None,
     to_ms: int | None,
@@ -97,6 +106,10 @@ def replay(  # noqa: PLR0913  one parameter per option
     have the same timings: its decisions are reached again from what is stored, and its market is
     played twice on virtual time, which must come out the same.
     """
+    if profile == "backtest":
+        _refuse_beside_backtest(
+            {"RUN": run, "--faults": plan_path, "--gate": gate_path, "--check": check}
+        )
     if run:
         return _again(run, of_var, var, once=once, as_json=as_json)
     if to_ms is not None and span_ms is not None:
@@ -112,20 +125,28 @@ def replay(  # noqa: PLR0913  one parameter per option
     shared = replays() if var is None else Paths(var=var)
     if config_path is None and shared.config.is_file():
         config_path = shared.config
+    wish = Wish(
+        data=data,
+        symbols=frozenset(name for part in symbols.split(",") if (name := part.strip().upper())),
+        seed=seed,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        span_ms=span_ms,
+        usual_ms=Instant().convert(DEFAULT_START, None, None),
+        usual_span_ms=_USUAL_SPAN_MS,
+    )
+
+    def place() -> Paths:
+        return numbered(shared.var) if var is None else named(var)
+
+    loaded, screen = load_config(shared, config_path), ReplayScreen(as_json=as_json)
+    if profile == "backtest":
+        from livespot.backtest.command import backtest
+
+        return backtest(wish, loaded, place, screen)
     command = ReplayCommand(
-        wish=Wish(
-            data=data,
-            symbols=frozenset(
-                name for part in symbols.split(",") if (name := part.strip().upper())
-            ),
-            seed=seed,
-            from_ms=from_ms,
-            to_ms=to_ms,
-            span_ms=span_ms,
-            usual_ms=Instant().convert(DEFAULT_START, None, None),
-            usual_span_ms=_USUAL_SPAN_MS,
-        ),
-        loaded=load_config(shared, config_path),
+        wish=wish,
+        loaded=loaded,
         config_path=config_path,
         plan=None if plan_path is None else _plan(plan_path),
         plan_path=plan_path,
@@ -134,10 +155,7 @@ def replay(  # noqa: PLR0913  one parameter per option
         check=check,
     )
 
-    def place() -> Paths:
-        return numbered(shared.var) if var is None else named(var)
-
-    return play(command, place, ReplayScreen(as_json=as_json))
+    return play(command, place, screen)
 
 
 def _again(run: str, of_var: Path | None, var: Path | None, *, once: bool, as_json: bool) -> int:
@@ -153,6 +171,14 @@ def _again(run: str, of_var: Path | None, var: Path | None, *, once: bool, as_js
         lambda: numbered(replays().var) if var is None else named(var),
         ReplayScreen(as_json=as_json),
     )
+
+
+def _refuse_beside_backtest(given: dict[str, object]) -> None:
+    named = [name for name, value in given.items() if value]
+    if named:
+        raise click.UsageError(
+            f"a backtest has no {named[0]}; leave it out, or leave --profile backtest out."
+        )
 
 
 def _plan(path: Path) -> "FaultPlan":

@@ -149,3 +149,30 @@ def test_nothing_that_exists_is_written_over(tmp_path: Path) -> None:
     assert run.returncode == ExitCode.PREFLIGHT
     assert "writes over nothing" in run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_backtest_writes_its_log_and_its_report_and_nothing_else(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    found = _document(
+        _run(
+            "--profile", "backtest", "--for", "20m", "--symbols", "btcusdt", "--json", "--var", var
+        )
+    )
+
+    assert found["cycles"] == 20
+    assert found["profile"] == "backtest"
+    assert found == json.loads((var / "backtest.json").read_bytes())
+    assert {path.name for path in var.iterdir()} == {
+        "backtest.json",
+        "backtest.jsonl",
+        "livespot.lock",
+    }
+
+
+@pytest.mark.parametrize("beside", [("--check",), ("LAST",)], ids=["check", "run"])
+def test_a_backtest_refuses_what_only_a_replay_has(tmp_path: Path, beside: tuple[str, ...]) -> None:
+    run = _run(*beside, "--profile", "backtest", "--var", tmp_path / "var")
+
+    assert run.returncode == ExitCode.USAGE
+    assert "a backtest has no" in run.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from livespot.contracts.errors import PreflightFailed
-from livespot.exchange.candle import LARGEST, MINUTE_MS, USUAL, Candle, flaw_of
+from livespot.exchange.candle import LARGEST, MINUTE_MS, USUAL, Activity, Candle, flaw_of
 from livespot.exchange.klines import Bar
 from livespot.exchange.market import Backdrop, MarketEvent, minute_events
 from livespot.exchange.model import SymbolSpec
@@ -73,6 +73,7 @@ class Series:
     index: Mapping[int, int]
     quotes: "array[int]"
     trades: "array[int]"
+    activity: Activity = USUAL
 
     def bar(self, first: int, last: int, open_ms: int) -> Bar:
         """Rows [first, last) as one bar.
@@ -110,9 +111,8 @@ class Series:
         if row is None:
             return ()
         candle = self.at(row)
-        return minute_events(
-            key, candle, self._backdrop(row) or Backdrop(candle.open, candle.volume)
-        )
+        backdrop = self._backdrop(row) or Backdrop(candle.open, candle.volume)
+        return minute_events(key, candle, backdrop, self.activity)
 
     def _backdrop(self, row: int) -> Backdrop | None:
         """Means over the recorded minutes before one; None at the very beginning."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, repeat
 from math import fsum, isnan, sqrt
 from statistics import median
 
@@ -47,12 +47,12 @@ class MicroRing:
         """Only a full minute of samples is."""
         return len(self._spreads) == SAMPLES_60S
 
-    def sample(self, book: BookTicker) -> None:
-        """Take the book as it is now."""
+    def sample(self, book: BookTicker, times: int = 1) -> None:
+        """Take the book as it is now, or as it stood for several samples."""
         self._minute = None
-        self._spreads.append(spread_bps(book.bid, book.ask))
-        self._imbalances.append(imbalance(book.bid_qty, book.ask_qty))
-        self._mids.append((float(book.bid) + float(book.ask)) / 2.0)
+        self._spreads.extend(repeat(spread_bps(book.bid, book.ask), times))
+        self._imbalances.extend(repeat(imbalance(book.bid_qty, book.ask_qty), times))
+        self._mids.extend(repeat((float(book.bid) + float(book.ask)) / 2.0, times))
 
     def clear(self) -> None:
         """Start again: a minute with a hole in it is not a minute."""

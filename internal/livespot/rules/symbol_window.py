@@ -122,10 +122,10 @@ class SymbolWindow:
                 self.guard.anchor(float(last.close))
         return joined
 
-    def sample(self) -> None:
-        """Put the present book into the ring."""
+    def sample(self, times: int = 1) -> None:
+        """Put the present book into the ring; several times, where it stood that long."""
         if self.book is not None:
-            self.ring.sample(self.book)
+            self.ring.sample(self.book, times)
 
     def forget_live(self) -> None:
         """The stream was silent for too long: the book and its minute are void."""

@@ -1,7 +1,7 @@
 """What a replay shows: progress beside it, the summary after it, or one JSON document."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from livespot.evidence.telling import age
+from livespot.contracts.base import Message
+from livespot.evidence.telling import Line, age
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.console import LiveConsole
 from livespot.runtime.replay_report import ReplayReport
@@ -94,16 +95,28 @@ class ReplayScreen:
         if self._as_json:
             print(msgspec.json.encode(report).decode())  # noqa: T201  a console
             return
-        console = LiveConsole()
-        console.summarise(report.summary)
-        out = Console()
-        if not out.is_terminal:
-            for label, text, _ in told(report):
-                console.say(f"{label:<{_LABEL_WIDTH}}{text}".rstrip())
+        LiveConsole().summarise(report.summary)
+        _list(told(report))
+
+    def tell(self, report: Message, lines: Iterable[Line]) -> None:
+        """A result that is no run's: its lines, or the document itself."""
+        if self._as_json:
+            print(msgspec.json.encode(report).decode())  # noqa: T201  a console
             return
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH - 2)
-        table.add_column(overflow="fold")
-        for label, text, style in told(report):
-            table.add_row(Text(f"  {label}"), Text(text, style=style))
-        out.print(table)
+        _list(lines)
+
+
+def _list(lines: Iterable[Line]) -> None:
+    """Labels and texts, in two columns where somebody reads them."""
+    out = Console()
+    if not out.is_terminal:
+        console = LiveConsole()
+        for label, text, _ in lines:
+            console.say(f"{label:<{_LABEL_WIDTH}}{text}".rstrip())
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH - 2)
+    table.add_column(overflow="fold")
+    for label, text, style in lines:
+        table.add_row(Text(f"  {label}"), Text(text, style=style))
+    out.print(table)
