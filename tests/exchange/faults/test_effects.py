@@ -46,6 +46,28 @@ async def test_every_order_of_a_type_expires_at_once(exchange: Any, tmp_path: Pa
     assert fire.hit == "rid 2 GET /api/v3/ping: 1 orders expired"
 
 
+async def test_of_two_changes_of_one_symbol_neither_outlasts_its_end(exchange: Any) -> None:
+    broken = {"verb": "ex.set_status", "symbol": "SOLUSDT", "status": "BREAK"}
+    halted = {"verb": "ex.set_status", "symbol": "SOLUSDT", "status": "HALT"}
+    settings = under(
+        None,
+        {"what": broken, "when": {"after_ms": 400, "for_ms": 800}},
+        {"what": halted, "when": {"after_ms": 800, "for_ms": 800}},
+    )
+
+    async def status(venue: Any) -> str:
+        info = await venue.get("exchangeInfo", symbol="SOLUSDT")
+        return str(info["symbols"][0]["status"])
+
+    async with exchange(settings) as venue:
+        seen = [await status(venue)]
+        for _ in range(4):
+            await venue.clock.sleep(0.45)
+            seen.append(await status(venue))
+
+    assert seen == ["TRADING", "BREAK", "HALT", "HALT", "TRADING"]
+
+
 async def test_filters_change_and_come_back(exchange: Any) -> None:
     patch = [
         {"filterType": "LOT_SIZE", "stepSize": "10.00", "minQty": "10.00"},

@@ -1,6 +1,7 @@
 """What faults do to the exchange itself, and how it is taken back."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from livespot.exchange.faults.plan import (
     SuspendClock,
 )
 from livespot.exchange.limits import Meters
-from livespot.exchange.model import Rejection, SymbolSpec
+from livespot.exchange.model import Rejection
 from livespot.exchange.outbound import OpenSockets
 from livespot.exchange.read_view import ReadView
 from livespot.exchange.settings import ApiKey
@@ -56,6 +57,18 @@ class Exchange(Protocol):
     def settle(self) -> None: ...
 
 
+@dataclass(slots=True)
+class _Changes:
+    """A symbol's status, or its filters, before any fault, and the faults that change it now."""
+
+    original: Any
+    running: dict[str, SetFilter | SetStatus] = field(default_factory=dict)
+
+
+def _member(what: SetFilter | SetStatus) -> str:
+    return "status" if isinstance(what, SetStatus) else "filters"
+
+
 class Effects:
     """Applies and undoes; what can be undone remembers how."""
 
@@ -63,6 +76,7 @@ class Effects:
         self._exchange = exchange
         self._clock = clock
         self._undo: dict[str, Callable[[int], None]] = {}
+        self._changes: dict[tuple[str, str], _Changes] = {}
 
     def apply(self, course: Course, now_ms: int) -> str:
         """Let a fault take effect at a market instant; what came of it, in words."""
@@ -122,22 +136,33 @@ class Effects:
             before = self._exchange.engine.symbol(what.symbol)
         except Rejection:
             return f"not done: no symbol {what.symbol}"
-        if isinstance(what, SetStatus):
-            row = {**before.info, "status": what.status}
-        else:
-            row = {**before.info, "filters": patched(before.info["filters"], what)}
+        member = _member(what)
+        changes = self._changes.setdefault(
+            (what.symbol, member), _Changes(original=before.info[member])
+        )
+        changes.running[name] = what
         try:
-            self._exchange.engine.set_symbol(symbol_spec(row))
+            self._show(what, changes)
         except (KeyError, ValueError, ArithmeticError) as error:
+            del changes.running[name]
             return f"not done: {error!r}"
-        self._undo[name] = lambda _: self._restore(before, what)
+        self._undo[name] = lambda _: self._restore(name, what)
         return f"{what.symbol} changed"
 
-    def _restore(self, before: SymbolSpec, what: SetFilter | SetStatus) -> None:
-        # Only what this fault changed: another may have changed the rest meanwhile.
-        now = self._exchange.engine.symbol(what.symbol).info
-        member = "status" if isinstance(what, SetStatus) else "filters"
-        self._exchange.engine.set_symbol(symbol_spec({**now, member: before.info[member]}))
+    def _restore(self, name: str, what: SetFilter | SetStatus) -> None:
+        """Only what this fault changed goes: another's change of the same may still run."""
+        key = (what.symbol, _member(what))
+        changes = self._changes[key]
+        del changes.running[name]
+        self._show(what, changes)
+        if not changes.running:
+            del self._changes[key]
+
+    def _show(self, what: SetFilter | SetStatus, changes: "_Changes") -> None:
+        now, value = self._exchange.engine.symbol(what.symbol).info, changes.original
+        for change in changes.running.values():
+            value = patched(value, change) if isinstance(change, SetFilter) else change.status
+        self._exchange.engine.set_symbol(symbol_spec({**now, _member(what): value}))
 
     def _revoke(self, name: str, key: str) -> str:
         gone = [held for text, held in self._exchange.keys.items() if key in ("", text)]
