@@ -47,10 +47,10 @@ class Execution(ExecutionPorts):
 
         Idle ticks would do nothing and are left out, but the actor shows that it would answer.
         """
-        begun_ms = ticked_ms = self.clock.monotonic_ms()
+        begun_ms = ticked_ms = now = self.clock.monotonic_ms()
         while True:
-            now = self.clock.monotonic_ms()
-            left_ms = max(0, next_tick_ms(ticked_ms, now, idle=life.idle) - now)
+            due_ms = next_tick_ms(ticked_ms, now, idle=life.idle)
+            left_ms = max(0, due_ms - self.clock.monotonic_ms())
             try:
                 message = await self.inbox.receive_within(left_ms / 1000)
             except anyio.EndOfStream:
@@ -59,7 +59,8 @@ class Execution(ExecutionPorts):
             if message is not None:
                 await crew.put_and_wait(Received(message=message))
             now = self.clock.monotonic_ms()
-            if now < next_tick_ms(ticked_ms, now, idle=life.idle):
+            # A wait may end a little late: what was due then is due now.
+            if now < min(due_ms, next_tick_ms(ticked_ms, now, idle=life.idle)):
                 continue
             ticked_ms = now - (now - begun_ms) % TICK_MS
             if life.idle and crew.is_awaited:
