@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from livespot.actors.account_feed import AccountFeed
+from livespot.actors.day_keeper import DayBook, DayKeeper
 from livespot.actors.execution import Execution
 from livespot.actors.governor import ModeReceiver
 from livespot.actors.mail import Marks, SymbolsLearned
@@ -61,6 +62,7 @@ def crew(
         ("scanner", market_crew.scanner(market, house, reads, infos_to)),
         ("reconciler", _reconciler(plan, seams, house)),
         ("account feed", _account_feed(seams, house)),
+        ("day keeper", _day_keeper(plan, seams, house)),
         ("clock keeper", market_crew.clock_keeper(market, house)),
         ("limits keeper", market_crew.limits_keeper(market, house)),
         ("health", market_crew.health(market, house, loop_worst_ms)),
@@ -128,6 +130,17 @@ def _market(plan: Plan, seams: Seams) -> MarketPlan:
         host=seams.host,
         announce=seams.announce,
     )
+
+
+def day_book(plan: Plan, seams: Seams) -> DayBook:
+    """Where this run sums up its days."""
+    return DayBook(
+        run_id=plan.birth.run_id, ledger=seams.days, audit=seams.writer, clock=seams.clock
+    )
+
+
+def _day_keeper(plan: Plan, seams: Seams, house: House) -> Actor:
+    return DayKeeper(book=day_book(plan, seams), clock=seams.clock, governor=house.wires.governor)
 
 
 def _execution(plan: Plan, seams: Seams, house: House) -> Actor:

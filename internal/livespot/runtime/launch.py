@@ -197,6 +197,7 @@ async def _built(
                 ),
                 writer=writer,
                 ledger=ledger,
+                days=ledger,
                 control=ControlDirectory(
                     directory=paths.control,
                     stop_file=paths.stop_file,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.audit import AuditWriter
+from livespot.actors.day_keeper import DayLedger
 from livespot.actors.health import HostFigures
 from livespot.actors.letter_box import ControlFiles
 from livespot.actors.rest_age import RestAge
@@ -55,6 +56,7 @@ class Seams:
     gate_client: GateModel
     writer: AuditWriter
     ledger: LedgerReader
+    days: DayLedger
     control: ControlFiles
     host: HostFigures
     announce: Callable[[Alert], None]

@@ -209,6 +209,7 @@ class Life:
             ),
             writer=writer,
             ledger=ledger,
+            days=ledger,
             control=around.control,
             host=QuietHost(),
             announce=around.announce,

@@ -20,6 +20,7 @@ from livespot.contracts.errors import (
     LivespotError,
     PayloadInvalid,
     Refused,
+    StoreBusy,
     Transient,
 )
 from livespot.contracts.market import SymbolInfo
@@ -286,6 +287,12 @@ class System:
         if not self.ending.wanted.is_set():
             return
         clock = self.seams.clock
+        with clock.move_on_after(_GOODBYE_SECONDS, shield=True):
+            try:
+                await crew.day_book(self.plan, self.seams).close_all()
+            except StoreBusy as error:
+                # The next run sums the day up, as it would after a kill.
+                _log.warning("day_not_summed_up", cause=str(error))
         with clock.move_on_after(_GOODBYE_SECONDS, shield=True):
             await self.seams.writer.commit(
                 ended(

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import msgspec
 
+from livespot.contracts.day import DayRows
 from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
 from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
 from livespot.contracts.records import GateEventRow, ManualExposureRow, ReserveRow, SymbolHealth
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
+from livespot.store.day_queries import read_day, read_first_start_ms, read_last_day
 from livespot.store.reader import Reader, Row, first
 
 _INTENT_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderIntent))
@@ -222,6 +224,15 @@ class LedgerQueries:
     async def command_outcome(self, nonce: str) -> str | None:
         """What became of an operator command; None while nobody has taken it."""
         return await self._text("SELECT outcome FROM operator_commands WHERE nonce = ?", nonce)
+
+    async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows:
+        return await read_day(self._reader, begin_ms, end_ms)
+
+    async def last_day(self) -> tuple[str, bool] | None:
+        return await read_last_day(self._reader)
+
+    async def first_start_ms(self) -> int | None:
+        return await read_first_start_ms(self._reader)
 
     async def _text(self, sql: str, key: str) -> str | None:
         row = await first(self._reader, sql, (key,))

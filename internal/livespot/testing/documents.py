@@ -25,6 +25,7 @@ ACTORS = {
     "account feed": "account_feed",
     "clock keeper": "clock_keeper",
     "limits keeper": "limits_keeper",
+    "day keeper": "day_keeper",
     "health": "health",
     "governor": "governor",
     "recovery": "recovery",

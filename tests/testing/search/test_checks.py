@@ -321,6 +321,21 @@ def test_money_from_nowhere_is_found(witness: Witness) -> None:
     assert "ends at" in money_adds_up(rich).detail
 
 
+@pytest.mark.parametrize("sum_of", ["paid", "fees"])
+def test_a_daily_summary_that_differs_in_its_last_digit_is_found(
+    witness: Witness, sum_of: str
+) -> None:
+    [(day, kept)] = witness.days.items()
+    crumb = Decimal("0.00000001")
+    wrong = {asset: str(Decimal(fee) + crumb) for asset, fee in kept["fees"].items()}
+    change = wrong if sum_of == "fees" else str(Decimal(kept["paid"]) + crumb)
+    off = replace(witness, days={day: {**kept, sum_of: change}})
+
+    assert money_adds_up(witness).proven
+    assert "differs by" in money_adds_up(off).detail
+    assert "no summary" in money_adds_up(replace(witness, days={})).detail
+
+
 def test_a_plan_of_which_nothing_fired_is_found(witness: Witness) -> None:
     finding = faults_fired(with_fault(witness, Ban(ms=1)))
 

@@ -1,9 +1,13 @@
 """I29, I30, I36, I38, I40: same history, the ledger's memory, money, faults and volume."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from itertools import combinations
 
+from livespot.contracts.errors import ExitCode
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.faults.plan import AdjustBalance
 from livespot.exchange.journal import BalanceRow, FillRow, OrderRow
@@ -46,7 +50,10 @@ def evidence_is_monotone(witness: Witness) -> Finding:
 
 
 def money_adds_up(witness: Witness) -> Finding:
-    """I36: each asset's last balance is its first, plus what was traded, moved, less fees."""
+    """I36: each asset's last balance is its first, plus what was traded, moved, less fees.
+
+    And the daily summaries hold what the exchange's own record adds up to, to the last digit.
+    """
     quote = witness.facts.quote_asset
     expected: dict[str, Decimal] = dict(DEMO_ACCOUNT.balances)
     last: dict[str, Decimal] = {}
@@ -76,7 +83,30 @@ def money_adds_up(witness: Witness) -> Finding:
         }
         if total - expected.get(asset, _ZERO) not in sums:
             problems.append(f"{asset} ends at {total}, fills leave {expected.get(asset, _ZERO)}")
-    return judged("I36", "Money adds up", len(last), problems)
+    problems += _unequal_days(witness)
+    return judged("I36", "Money adds up", len(last) + len(witness.days), problems)
+
+
+def _unequal_days(witness: Witness) -> Iterator[str]:
+    """What the runtime had heard of when it ended in order must stand in its summaries."""
+    sums: defaultdict[str, dict[str, Fraction]] = defaultdict(dict)
+    for row in witness.rows:
+        if isinstance(row, FillRow) and (row.sym, row.tid) in witness.received:
+            mine = sums[datetime.fromtimestamp(row.t_ms // 1000, UTC).date().isoformat()]
+            flow = "paid" if row.side == "BUY" else "received"
+            mine[flow] = mine.get(flow, Fraction()) + Fraction(row.qty) * Fraction(row.px)
+            mine[row.fee_asset] = mine.get(row.fee_asset, Fraction()) + Fraction(row.fee)
+    ended = witness.lives[-1].code in (ExitCode.CLEAN, ExitCode.PAUSED)
+    if ended and not witness.days:
+        yield "a run that ended in order left no summary of its day"
+    for day in (sorted({*sums, *witness.days})) if ended else ():
+        kept = witness.days.get(day, {})
+        said = {name: Fraction(kept.get(name, 0)) for name in ("paid", "received")}
+        said |= {asset: Fraction(fee) for asset, fee in kept.get("fees", {}).items()}
+        for name in sorted({*said, *sums[day]}):
+            theirs, ours = sums[day].get(name, Fraction()), said.get(name, Fraction())
+            if theirs != ours:
+                yield f"{day}: {name} differs by {float(ours - theirs)} from the exchange's record"
 
 
 def faults_fired(witness: Witness) -> Finding:

@@ -51,7 +51,7 @@ class Witness:
     (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
     cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
     run, when its boot had compared everything. `leaks` names what holds a secret of the `searched`
-    files.
+    files. `days` are the summaries on record.
     """
 
     plan: RunPlan
@@ -71,6 +71,7 @@ class Witness:
     recovered: Mapping[str, int] = field(default_factory=dict)
     searched: int = 0
     leaks: tuple[str, ...] = ()
+    days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def clock_moved(self) -> bool:
@@ -128,6 +129,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             troubled=read_log(result.journal.with_name(LOG_FILE)),
             commits=tuple(commit.rows for commit in result.commits),
             recovered=_recovered(database),
+            days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
         )
@@ -183,6 +185,11 @@ def _times(database: sqlite3.Connection, key: str, table: str) -> dict[tuple[str
 def _cycles(database: sqlite3.Connection) -> tuple[int, ...]:
     sql = "SELECT min(ts_ms) FROM audit_events WHERE cycle_id <> '' GROUP BY cycle_id ORDER BY 1"
     return tuple(at_ms for (at_ms,) in database.execute(sql))
+
+
+def _days(database: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    rows = database.execute("SELECT day, summary_json FROM daily_summaries ORDER BY day")
+    return {day: json.loads(summary) for day, summary in rows}
 
 
 def _recovered(database: sqlite3.Connection) -> dict[str, int]:

@@ -1,0 +1,141 @@
+"""Sums up each UTC day when it is over, and the present one when the run ends in order.
+
+Reads: what the ledger holds of a day. Writes: DAILY_SUMMARY events with their row, also for days
+that ended while nobody ran; an alert about dust to the governor. Owns: nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import msgspec
+from anyio.abc import TaskStatus
+
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
+from livespot.contracts.canonical import canonical_json
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.day import DayRows, DaySummary
+from livespot.contracts.errors import StoreBusy
+from livespot.contracts.ports import Clock
+from livespot.contracts.records import DailySummaryRow
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import EventType, Severity, Stage
+from livespot.rules.day_summary import day_of, days_due, next_close_ms, span_of, summarise
+from livespot.runtime.mailboxes import Mailbox
+
+# The wall clock may step: the end of the day is looked for again at least this often.
+_LOOK_SECONDS = 60.0
+# Whoever returns after a long time begins with the latest days.
+_MOST_DAYS = 62
+
+
+class DayLedger(Protocol):
+    """What the ledger knows of days. Each call raises `StoreBusy` or `AuditUnwritable`."""
+
+    async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows: ...
+
+    async def last_day(self) -> tuple[str, bool] | None:
+        """The newest day on record and whether it was complete."""
+        ...
+
+    async def first_start_ms(self) -> int | None:
+        """When the first run of all started."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBook:
+    """Writes summaries; the same day may be written again, and the later sums replace the first."""
+
+    run_id: str
+    ledger: DayLedger
+    audit: AuditPort
+    clock: Clock
+
+    async def close_past(self) -> tuple[DaySummary, ...]:
+        """Sum up what is over and not summed up for good; what was written, oldest first.
+
+        Raises `StoreBusy`, `AuditUnwritable`.
+        """
+        now = self.clock.now_ms()
+        begun_ms = await self.ledger.first_start_ms()
+        due = days_due(await self.ledger.last_day(), begun_ms, now)
+        found = [await self._close(day) for day in due[-_MOST_DAYS:]]
+        return tuple(summary for summary in found if summary is not None)
+
+    async def close_all(self) -> None:
+        """The same, and the present day as far as it got."""
+        await self.close_past()
+        await self._close(day_of(self.clock.now_ms()))
+
+    async def _close(self, day: str) -> DaySummary | None:
+        """None when nothing ran on that day."""
+        rows = await self.ledger.day_rows(*span_of(day))
+        if not rows.runs and not rows.fills:
+            return None
+        now = self.clock.now_ms()
+        # What is known of the present run ends with its last event, but it lives.
+        runs = tuple(
+            msgspec.structs.replace(run, until_ms=now) if run.run_id == self.run_id else run
+            for run in rows.runs
+        )
+        summary = summarise(day, msgspec.structs.replace(rows, runs=runs), now_ms=now)
+        await self.audit.commit(_entry(summary, now))
+        return summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayKeeper:
+    book: DayBook
+    clock: Clock
+    governor: Mailbox[GovernorInbox]
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Close days until cancelled; a database that is held is asked again later."""
+        task_status.started()
+        due_ms = 0
+        while True:
+            now = self.clock.now_ms()
+            if now >= due_ms:
+                try:
+                    await self._report(await self.book.close_past())
+                except StoreBusy:
+                    due_ms = 0
+                else:
+                    due_ms = next_close_ms(now)
+            await self.clock.sleep(min(max(due_ms - now, 1000) / 1000, _LOOK_SECONDS))
+
+    async def _report(self, summaries: tuple[DaySummary, ...]) -> None:
+        """Dust is never traded by the program, so its owner hears of it once a day."""
+        for summary in summaries:
+            if summary.complete and summary.dust:
+                held = ", ".join(f"{symbol} {qty:f}" for symbol, qty in summary.dust.items())
+                await self.governor.send(
+                    Alert(
+                        severity=Severity.INFO,
+                        code=ReasonCode.CLOSE_SAFELY_DUST,
+                        reasons=(),
+                        text=f"too small to sell, at the end of {summary.day}: {held}",
+                        at_ms=self.clock.now_ms(),
+                    )
+                )
+
+
+def _entry(summary: DaySummary, now_ms: int) -> AuditEntry:
+    """The event holds the day's sums, the row also each symbol's."""
+    sums = msgspec.to_builtins(msgspec.structs.replace(summary, symbols=()))
+    del sums["symbols"]
+    return AuditEntry(
+        draft=AuditDraft(
+            event_type=EventType.DAILY_SUMMARY,
+            stage=Stage.REPORT_DAILY_SUMMARY,
+            ts_ms=now_ms,
+            data=sums,
+        ),
+        records=(
+            DailySummaryRow(
+                day=summary.day, summary_json=canonical_json(summary).decode(), at_ms=now_ms
+            ),
+        ),
+    )

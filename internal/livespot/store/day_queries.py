@@ -1,0 +1,92 @@
+"""Reads what one day's summary is made of, and which day was summed up last."""
+
+from decimal import Decimal
+
+import msgspec
+
+from livespot.contracts.day import DayRows, ModeStep, RunSpan
+from livespot.contracts.orders import Fill, Position
+from livespot.contracts.queries import StoredFill
+from livespot.store.reader import Reader, Row, first
+
+_FILL_FIELDS = tuple(field.name for field in msgspec.structs.fields(Fill))
+_POSITION_FIELDS = tuple(field.name for field in msgspec.structs.fields(Position))
+_FILLS = (
+    f"SELECT {', '.join(_FILL_FIELDS)}, order_intent_id, decision_id, fee_quote, fee_unpriced "  # noqa: S608
+    "FROM fills WHERE exchange_time_ms >= ? AND exchange_time_ms < ? "
+    "ORDER BY exchange_time_ms, symbol, trade_id"
+)
+_POSITIONS = f"SELECT {', '.join(_POSITION_FIELDS)} FROM positions "  # noqa: S608
+_CLOSED = _POSITIONS + "WHERE closed_at_ms >= ? AND closed_at_ms < ? ORDER BY closed_at_ms, symbol"
+_OPEN = _POSITIONS + "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
+_DUST = _POSITIONS + "WHERE phase = 'DUST' ORDER BY symbol, position_id"
+# A run that was killed is known to have lived until its last event.
+_RUNS = """
+SELECT run_id, started_at_ms, clean, ended_at_ms,
+       (SELECT ts_ms FROM audit_events e WHERE e.run_id = r.run_id ORDER BY seq DESC LIMIT 1)
+FROM runs r WHERE started_at_ms < ? AND (ended_at_ms = 0 OR ended_at_ms >= ?) ORDER BY rowid
+"""
+_MODES = "SELECT run_id, mode, at_ms FROM sysmodes WHERE run_id = ? ORDER BY id"
+_ALERTS = """
+SELECT severity, count(*) FROM alerts WHERE at_ms >= ? AND at_ms < ?
+GROUP BY severity ORDER BY severity
+"""
+_LAST = "SELECT day, summary_json FROM daily_summaries ORDER BY day DESC LIMIT 1"
+
+
+async def read_day(reader: Reader, begin_ms: int, end_ms: int) -> DayRows:
+    """Everything of the span from `begin_ms` to before `end_ms`.
+
+    Raises `StoreBusy`, `AuditUnwritable`.
+    """
+    span = (begin_ms, end_ms)
+    runs = [_run(row) for row in await reader.rows(_RUNS, (end_ms, begin_ms))]
+    steps = [step for run in runs for step in await reader.rows(_MODES, (run.run_id,))]
+    return DayRows(
+        fills=tuple(_fill(row) for row in await reader.rows(_FILLS, span)),
+        closed=tuple(_position(row) for row in await reader.rows(_CLOSED, span)),
+        open=tuple(_position(row) for row in await reader.rows(_OPEN)),
+        dust=tuple(_position(row) for row in await reader.rows(_DUST)),
+        runs=tuple(runs),
+        modes=tuple(ModeStep(run_id=run, mode=mode, at_ms=at_ms) for run, mode, at_ms in steps),
+        alerts={str(name): int(count) for name, count in await reader.rows(_ALERTS, span)},
+    )
+
+
+async def read_last_day(reader: Reader) -> tuple[str, bool] | None:
+    """The newest day on record and whether it was complete."""
+    row = await first(reader, _LAST)
+    if row is None:
+        return None
+    kept = msgspec.json.decode(row[1])
+    return str(row[0]), bool(kept["complete"])
+
+
+async def read_first_start_ms(reader: Reader) -> int | None:
+    """When the first run of all started."""
+    row = await first(reader, "SELECT min(started_at_ms) FROM runs")
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def _run(row: Row) -> RunSpan:
+    run_id, started_ms, clean, ended_ms, last_ms = row
+    until_ms = ended_ms if ended_ms and clean else last_ms or started_ms
+    ongoing = not ended_ms
+    return RunSpan(
+        run_id=run_id, from_ms=started_ms, until_ms=until_ms, clean=bool(clean) or ongoing
+    )
+
+
+def _fill(row: Row) -> StoredFill:
+    fill = msgspec.convert(dict(zip(_FILL_FIELDS, row[:-4], strict=True)), Fill, strict=False)
+    return StoredFill(
+        fill=fill,
+        order_intent_id=row[-4],
+        decision_id=row[-3],
+        fee_quote=Decimal(row[-2]),
+        fee_unpriced=bool(row[-1]),
+    )
+
+
+def _position(row: Row) -> Position:
+    return msgspec.convert(dict(zip(_POSITION_FIELDS, row, strict=True)), Position, strict=False)

@@ -1,0 +1,193 @@
+"""Days are summed up in the ledger when they end, also those that ended while nobody ran."""
+
+import json
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from livespot.actors.day_keeper import DayBook, DayKeeper
+from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditEntry
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import StoreBusy
+from livespot.contracts.records import FillRow, PositionRow, Record
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import EventType, PositionPhase
+from livespot.rules.day_summary import DAY_MS, LATE_MS
+from livespot.runtime.mailboxes import Mailbox
+from livespot.store.connection import Database
+from livespot.store.queries import LedgerQueries
+from livespot.store.reader import ReadOnlyDatabase
+from livespot.testing.audit import RecordingAudit
+from livespot.testing.clock import ManualClock
+from livespot.testing.ledger_rows import (
+    NOW_MS,
+    RUN,
+    created,
+    fill,
+    fresh,
+    opened,
+    order,
+    position,
+    run_started,
+)
+
+# Ledger rows are stamped with the first moment of 2026.
+_HOUR_MS = 3_600_000
+
+
+class _Kept(RecordingAudit):
+    """Writes the rows of what it is given to a real database."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        await super().commit(*entries)
+        await self.database.transaction([row for entry in entries for row in entry.records])
+
+
+class _BusyOnce(LedgerQueries):
+    """A ledger that is held by another program when it is first asked."""
+
+    busy = True
+
+    async def last_day(self) -> tuple[str, bool] | None:
+        if self.busy:
+            self.busy = False
+            raise StoreBusy("held")
+        return await super().last_day()
+
+
+async def _book(path: Path, clock: ManualClock, *rows: Record) -> tuple[DayBook, _Kept]:
+    database = await opened(path)
+    await database.transaction([run_started(), created(), order(), *rows])
+    audit = _Kept(database)
+    ledger = LedgerQueries(ReadOnlyDatabase(path))
+    return DayBook(run_id=RUN, ledger=ledger, audit=audit, clock=clock), audit
+
+
+def _kept(path: Path) -> dict[str, dict[str, Any]]:
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT day, summary_json FROM daily_summaries ORDER BY day")
+        return {day: json.loads(text) for day, text in rows}
+
+
+def _fill_at(trade_id: int, at_ms: int) -> FillRow:
+    row = fill(trade_id)
+    moved = msgspec.structs.replace(row.fill, exchange_time_ms=at_ms)
+    return msgspec.structs.replace(row, fill=moved)
+
+
+def _dust() -> PositionRow:
+    row = position(phase=PositionPhase.DUST)
+    crumbs = msgspec.structs.replace(row.position, dust_qty=Decimal("0.0003"))
+    return msgspec.structs.replace(row, position=crumbs)
+
+
+async def test_an_orderly_end_leaves_the_sums_of_the_day_so_far(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + _HOUR_MS)
+    book, audit = await _book(path, clock, _fill_at(1, NOW_MS), _fill_at(2, NOW_MS + 5))
+
+    await book.close_all()
+    await audit.database.close()
+
+    kept = _kept(path)["2026-01-01"]
+    assert (kept["fills"], kept["paid"], kept["fees"]) == (2, "300.3000", {"BTC": "0.0030"})
+    assert kept["complete"] is False
+    assert [s["symbol"] for s in kept["symbols"]] == ["BTCUSDT"]
+    [event] = audit.of(EventType.DAILY_SUMMARY)
+    assert event.draft.data["fills"] == 2
+
+
+async def test_each_fill_belongs_to_the_day_of_its_own_time(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + 2 * DAY_MS)
+    fills = [_fill_at(n, NOW_MS + DAY_MS + shift) for n, shift in enumerate((-1, 0, 1))]
+    book, audit = await _book(path, clock, *fills)
+
+    await book.close_past()
+    await audit.database.close()
+
+    days = {day: kept["fills"] for day, kept in _kept(path).items()}
+    assert days == {"2026-01-01": 1, "2026-01-02": 2}
+
+
+async def test_a_day_is_closed_two_minutes_after_midnight_and_a_late_fill_is_in_it(
+    tmp_path: Path,
+) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS - _HOUR_MS)
+    book, audit = await _book(path, clock, _dust())
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 8, clock)
+    keeper = DayKeeper(book=book, clock=clock, governor=governor)
+    async with anyio.create_task_group() as group:
+        await group.start(keeper.run)
+        while clock.now_ms() < NOW_MS + DAY_MS + LATE_MS - 61_000:
+            await anyio.lowlevel.checkpoint()
+        before = _kept(path)
+        await audit.database.transaction([_fill_at(1, NOW_MS + DAY_MS - 1)])
+        with anyio.fail_after(5):
+            told = await governor.receive()
+        group.cancel_scope.cancel()
+    await audit.database.close()
+
+    kept = _kept(path)
+    assert before == {}
+    assert list(kept) == ["2026-01-01"]
+    assert (kept["2026-01-01"]["fills"], kept["2026-01-01"]["complete"]) == (1, True)
+    assert isinstance(told, Alert)
+    assert told.code is ReasonCode.CLOSE_SAFELY_DUST
+    assert "BTCUSDT 0.0003" in told.text
+
+
+async def test_a_day_whose_end_nobody_saw_is_summed_up_at_the_next_start(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + _HOUR_MS)
+    book, audit = await _book(path, clock, _fill_at(1, NOW_MS))
+    await book.close_all()
+    clock.advance(DAY_MS)
+    await audit.database.transaction([_fill_at(2, NOW_MS + 9)])
+
+    written = await book.close_past()
+    again = await book.close_past()
+    await audit.database.close()
+
+    assert [(summary.day, summary.fills, summary.complete) for summary in written] == [
+        ("2026-01-01", 2, True)
+    ]
+    assert again == ()
+
+
+async def test_days_without_a_run_leave_no_row(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    clock = ManualClock(NOW_MS + DAY_MS)
+    database = await opened(path)
+    ledger = LedgerQueries(ReadOnlyDatabase(path))
+    book = DayBook(run_id=RUN, ledger=ledger, audit=_Kept(database), clock=clock)
+
+    await book.close_all()
+    await database.close()
+
+    assert _kept(path) == {}
+
+
+async def test_a_held_database_is_asked_again(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS + LATE_MS)
+    book, audit = await _book(path, clock, _dust())
+    busy = _BusyOnce(ReadOnlyDatabase(path))
+    again = DayBook(run_id=RUN, ledger=busy, audit=audit, clock=clock)
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 8, clock)
+    async with anyio.create_task_group() as group:
+        await group.start(DayKeeper(book=again, clock=clock, governor=governor).run)
+        with anyio.fail_after(5):
+            await governor.receive()
+        group.cancel_scope.cancel()
+    await audit.database.close()
+
+    assert not busy.busy
+    assert list(_kept(path)) == ["2026-01-01"]
+    assert book.ledger is not busy
