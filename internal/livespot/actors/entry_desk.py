@@ -310,7 +310,10 @@ class EntryDesk:
                 case engine.Replace():
                     await self._replace(case, command)
                 case engine.Cancel():
-                    await self._cancel(case, command)
+                    target = case.intent_of(command.attempt)
+                    await self._send_cancel(
+                        case, order_id=command.order_id, only_new=command.only_new, target=target
+                    )
                 case engine.QueryOrder():
                     self._query(case, command.order_id)
                 case engine.Weigh():
@@ -327,18 +330,6 @@ class EntryDesk:
                     case.finish = command
                     case.finished_ms = self._ports.clock.monotonic_ms()
                     await self._announce(case)
-
-    async def _cancel(self, case: EntryCase, command: engine.Cancel) -> None:
-        """Once denied it is not sent again for a while: the answer would be the same."""
-        key = (case.decision.symbol, command.order_id)
-        now = self._ports.clock.monotonic_ms()
-        if command.order_id and not self._shop.denied.permits(key, now):
-            await self._feed(case, engine.CancelFoundNothing())
-            return
-        target = case.intent_of(command.attempt)
-        await self._send_cancel(
-            case, order_id=command.order_id, only_new=command.only_new, target=target
-        )
 
     async def _place(self, case: EntryCase, command: engine.Place) -> None:
         mutation = self._attempt(case, command)
@@ -399,6 +390,9 @@ class EntryDesk:
         self, case: EntryCase, *, order_id: int, only_new: bool, target: str = ""
     ) -> None:
         """Cancel the order of an attempt's intent; the present one's unless told otherwise."""
+        if not self._shop.may_cancel(case.decision.symbol, order_id):
+            await self._feed(case, engine.CancelFoundNothing())
+            return
         owner = target or case.current
         mutation = await self._cancel_of(owner, order_id, only_new=only_new)
         case.cancels[mutation.intent.order_intent_id] = owner

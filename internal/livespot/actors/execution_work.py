@@ -136,6 +136,11 @@ class Shop:
     attempts: Attempts
     denied: DeniedCancels
 
+    def may_cancel(self, symbol: str, order_id: int) -> bool:
+        """Not when that was denied a moment ago, or too often: the answer would be the same."""
+        now = self.ports.clock.monotonic_ms()
+        return not order_id or self.denied.permits((symbol, order_id), now)
+
     def dispatch(self, mutation: Mutation) -> None:
         """Let a mutation go its way; its answer comes back as `Answered`."""
         halves = mutation.halves

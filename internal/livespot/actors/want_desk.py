@@ -165,7 +165,7 @@ class WantDesk:
         return list(self._wants.values())
 
     async def _send_cancel(self, want: Want) -> None:
-        if want.order_id and not self._permitted(want):
+        if not self._shop.may_cancel(want.symbol, want.order_id):
             if want.intent_id in self._wants:
                 await self._drop(want)
             await self._settle(want, "REFUSED", message="denied before; the order is asked for")
@@ -181,10 +181,6 @@ class WantDesk:
         want.in_flight = True
         self._wants[want.intent_id] = want
         self._shop.dispatch(mutation)
-
-    def _permitted(self, want: Want) -> bool:
-        now = self._ports.clock.monotonic_ms()
-        return self._shop.denied.permits((want.symbol, want.order_id), now)
 
     async def _intent(self, intent_id: str) -> OrderIntent | None:
         known = self._shop.tracker.intents.get(intent_id)
