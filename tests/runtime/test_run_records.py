@@ -10,10 +10,13 @@ from livespot.contracts.records import RunEnded, RunStarted, SysModeRow
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
+from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SeededEntropy
 from livespot.runtime.run_records import Birth, begin, ended, started
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.trail import JsonlTrail
+from livespot.testing import finished_run
 from livespot.testing.clock import ManualClock
 from livespot.testing.inline_store import InlineDatabase
 from livespot.testing.ledger_rows import NOW_MS, fresh
@@ -250,3 +253,30 @@ def test_a_goodbye_says_how_and_why() -> None:
             clean=True,
         ),
     )
+
+
+async def test_a_torn_trail_is_mended_at_the_boot_and_the_audit_says_by_how_much(
+    tmp_path: Path,
+) -> None:
+    """What a power cut takes of the lines is not lost: the database has it."""
+    path = await finished_run.told(tmp_path)
+    (lines,) = (tmp_path / "logs").glob("audit-*.jsonl")
+    whole = lines.read_bytes()
+    lines.write_bytes(whole[: -len(whole) // 3])
+    reader = ReadOnlyDatabase(path)
+
+    birth = await begin(
+        Mode.SIM,
+        settings=Settings(),
+        clock=ManualClock(now_ms=NOW_MS),
+        entropy=SeededEntropy(1),
+        ledger=LedgerQueries(reader),
+        trail=JsonlTrail(RealDisk(), tmp_path / "logs", reader),
+    )
+
+    assert lines.read_bytes() == whole
+    (note,) = (e for e in entries_of(birth) if "trail_lines_added" in e.draft.data)
+    assert note.draft.reasons == (ReasonCode.RECONCILE_DIFF_DETECTED,)
+    assert note.draft.data["trail_lines_added"] == birth.repair.added > 1
+    # The line that was cut through.
+    assert note.draft.data["trail_lines_removed"] == 1

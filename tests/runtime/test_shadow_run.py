@@ -1,8 +1,14 @@
 """A shadow run on a recorded hour in which a real one would have bought."""
 
+import json
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
@@ -27,12 +33,62 @@ _EXECUTING = ("orders", "order_intents", "fills", "positions")
 
 
 def _settings() -> LoadedSettings:
-    return load_settings("[panel]\nport = 18796\n", path="")
+    alerts = '[alerts]\nwebhook = ".webhook"\nwebhook_min_severity = "INFO"\n'
+    return load_settings(f"[panel]\nport = 18796\n{alerts}", path="")
+
+
+@contextmanager
+def _webhook(beside: Path) -> Iterator[list[bytes]]:
+    """A server whose address stands in the private file, and the bodies it was sent."""
+    caught: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            caught.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the console."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        beside.write_text(f"http://127.0.0.1:{server.server_port}/hook-of-{'x' * 24}")
+        beside.chmod(0o600)
+        try:
+            yield caught
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@contextmanager
+def _manager(monkeypatch: pytest.MonkeyPatch, path: Path) -> Iterator[set[str]]:
+    """A service manager that reads at once; what it has heard, each word once."""
+    heard: set[str] = set()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+
+        def listen() -> None:
+            while (word := listening.recv(4096).decode()) != "over":
+                heard.add(word)
+
+        reading = threading.Thread(target=listen)
+        reading.start()
+        try:
+            yield heard
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+                last.sendto(b"over", str(path))
+            reading.join()
 
 
 @pytest.mark.slow
 def test_a_proposal_risk_allows_becomes_an_estimate_and_no_order(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths, state_file = Paths(var=tmp_path / "shadow"), tmp_path / "exchange.json"
     command = [
@@ -56,7 +112,11 @@ def test_a_proposal_risk_allows_becomes_an_estimate_and_no_order(
             clock=ScaledClock(anchor),
         )
         try:
-            code = run_loop(run_shadow, order)
+            with (
+                _webhook(tmp_path / ".webhook") as posted,
+                _manager(monkeypatch, tmp_path / "notify") as words,
+            ):
+                code = run_loop(run_shadow, order)
         finally:
             exchange.terminate()
     with sqlite3.connect(paths.database) as database:
@@ -81,3 +141,12 @@ def test_a_proposal_risk_allows_becomes_an_estimate_and_no_order(
     assert "no order was sent; it would have been" in told[0]
     summary = anyio.run(summarise, paths.database, paths.logs, wanted[0][1], None)
     assert any(line.startswith("mode") and "SHADOW" in line for line in lines(summary))
+    assert {"READY=1", "STATUS=NORMAL", "WATCHDOG=1", "STATUS=EXIT", "STOPPING=1"} <= words
+    assert any(b"ENTER_NORMAL" in body and b"SHADOW" in body for body in posted)
+    (folder,) = paths.runs.iterdir()
+    kept = json.loads((folder / "summary.json").read_bytes())["shadow"]
+    assert kept["model"] == "trade-through-1"
+    assert kept["entries"] == len(wanted)
+    assert sum(count["count"] for count in kept["outcomes"]) == kept["entries"]
+    assert (kept["net_quote"] is None) == bool(kept["unknown"])
+    assert "nothing of it happened" in (folder / "report.md").read_text()

@@ -24,6 +24,7 @@ from livespot.evidence.manifest import (
 from livespot.evidence.particulars import read_particulars
 from livespot.evidence.plain_summary import plain
 from livespot.evidence.run_report import Report, markdown, page
+from livespot.evidence.shadow_estimates import read_estimates
 from livespot.evidence.summary import summary_of
 from livespot.evidence.survival import of_run, over_runs
 from livespot.runtime.disk import Disk
@@ -142,6 +143,7 @@ async def read_report(
         survival=of_run(facts),
         facts=facts,
         particulars=particulars,
+        shadow=await read_estimates(where.reader, run_id),
     )
 
 
@@ -151,7 +153,9 @@ def _files(report: Report) -> dict[str, bytes]:
     return {
         MANIFEST: document(report.manifest),
         "execution_fingerprint.json": document(report.fingerprint),
-        "summary.json": document({"summary": plain(report.summary), "survival": survival}),
+        "summary.json": document(
+            {"summary": plain(report.summary), "survival": survival, "shadow": report.shadow}
+        ),
         "recon_report.json": document(
             {
                 "passes": len(passes),

@@ -13,6 +13,7 @@ from livespot.evidence.moments import instant
 from livespot.evidence.particulars import Particulars
 from livespot.evidence.round_trips import RoundTrip
 from livespot.evidence.rows import Count, Facts
+from livespot.evidence.shadow_estimates import ShadowEstimates
 from livespot.evidence.summary import RunSummary
 from livespot.evidence.survival import Survival, end_of
 from livespot.evidence.telling import lines
@@ -36,6 +37,7 @@ class Report:
     survival: Survival
     facts: Facts
     particulars: Particulars
+    shadow: ShadowEstimates | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ def sections(report: Report) -> Iterator[Section]:
         chart=charts.steps(_drawdown(equity), quote, "no trade was closed"),
     )
     yield _trades(summary)
+    if report.shadow is not None:
+        yield _shadow(report.shadow, quote)
     yield _bare(summary, facts)
     yield _blocks(summary)
     yield Section(
@@ -261,6 +265,17 @@ def _survival(survival: Survival) -> Section:
     rows = [(name, _value(getattr(survival, name), survival.unknown.get(name))) for name in names]
     rows += [(f"in {count.name}, ms", str(count.count)) for count in survival.modes_ms]
     return Section(title="Survival", columns=("figure", "value"), rows=tuple(rows))
+
+
+def _shadow(found: ShadowEstimates, quote: str) -> Section:
+    rows = [("entries it would have sent", str(found.entries))]
+    rows += [(f"would have been {count.name}", str(count.count)) for count in found.outcomes]
+    for name in ("net_quote", "fees_quote"):
+        amount = getattr(found, name)
+        text = None if amount is None else f"{decimal_text(amount)} {quote} over {found.known}"
+        rows.append((name, _value(text, found.unknown.get(name))))
+    title = f"Estimates of the fill model {found.model}; nothing of it happened"
+    return Section(title=title, columns=("estimate", "value"), rows=tuple(rows))
 
 
 def _origins(manifest: RunManifest) -> Iterator[tuple[str, str]]:

@@ -37,8 +37,8 @@ def unsigned(
     for first_row, row in rows.items():
         if stated.get(first_row) != row:
             yield f"{_segment(row)} is pruned, and no event says so"
-    for first_row, data in stated.items():
-        if first_row not in rows:
+    for place, data in stated.items():
+        if place not in rows:
             yield f"{_segment(data)} is pruned, and its anchor is gone"
     known = [*days]
     packed = {_day(data) for what, data in said if what == "packed"}

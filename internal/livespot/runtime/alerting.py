@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 from livespot.actors.alert_courier import AlertCourier, WebhookLine
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import ConfigInvalid
+from livespot.contracts.errors import ConfigInvalid, LivespotError
 from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.secret import Secret
@@ -19,6 +21,7 @@ from livespot.runtime.clock import SystemClock
 from livespot.runtime.environment import read_webhook
 from livespot.venue.http_client import HttpxTransport
 
+_log = structlog.get_logger(__name__)
 _POOL = 2
 
 
@@ -43,6 +46,14 @@ def usable_webhook(
             )
         )
         return Secret("")
+
+
+async def carry(courier: AlertCourier) -> None:
+    """Under a guard of its own like the panel: alerts that stay here end nothing."""
+    try:
+        await courier.run()
+    except (OSError, LivespotError) as error:
+        _log.error("alert_courier_ended", cause=str(error))
 
 
 @asynccontextmanager

@@ -30,6 +30,17 @@ class Secrets:
     openai_api_key: Secret
     webhook: Secret = field(default_factory=lambda: Secret(""))
 
+    @classmethod
+    def none(cls, *, webhook: Secret) -> "Secrets":
+        """Without any key."""
+        empty = Secret("")
+        return cls(
+            binance_api_key=empty,
+            binance_api_secret=empty,
+            openai_api_key=empty,
+            webhook=webhook,
+        )
+
     def missing(self) -> tuple[str, ...]:
         """Names of the variables that are not set."""
         values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)

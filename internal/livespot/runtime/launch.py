@@ -52,7 +52,6 @@ from livespot.venue.signing import load_signer
 from livespot.venue.sockets import WebsocketsTransport
 
 _TOKEN_DIGITS = 32
-_NOTICE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +218,7 @@ async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen_for_signals, system)
         tasks.start_soon(launch.watch, running)
-        tasks.start_soon(_tell_service_manager, launch.notice, system)
+        tasks.start_soon(launch.notice.follow, lambda: _mode(running), system.ending.wanted)
         tasks.start_soon(complete_killed, running.paths, system.house.wires.governor.offer)
         tasks.start_soon(bundle_incidents, running.paths, running.run_id, system.house.gate)
         tasks.start_soon(_upkeep(launch, system).run)
@@ -234,20 +233,6 @@ async def _system(tasks: TaskGroup, system: System, notice: ServiceNotice) -> Ex
         return await system.run(task_status=notice)
     finally:
         tasks.cancel_scope.cancel()
-
-
-async def _tell_service_manager(notice: ServiceNotice, system: System) -> None:
-    """Every change of mode, and that the end has begun."""
-    told, wanted = None, system.ending.wanted
-    while not wanted.is_set():
-        mode = system.house.gate.mode
-        if mode is not told:
-            notice.mode(mode)
-            told = mode
-        with SystemClock().move_on_after(_NOTICE_SECONDS):
-            await wanted.wait()
-    notice.mode(system.house.gate.mode)
-    notice.stopping()
 
 
 async def _listen_for_signals(system: System) -> None:

@@ -2,8 +2,14 @@
 
 import contextlib
 import socket
+from collections.abc import Callable
+
+import anyio
 
 from livespot.contracts.vocabulary import SysMode
+from livespot.runtime.clock import SystemClock
+
+_LOOK_SECONDS = 0.5
 
 
 class ServiceNotice:
@@ -46,6 +52,19 @@ class ServiceNotice:
     def stopping(self) -> None:
         """The ordered end has begun; the manager's stop deadline counts from here."""
         self._send("STOPPING=1")
+
+    async def follow(self, mode_now: Callable[[], SysMode], ending: anyio.Event) -> None:
+        """Say every change of mode, and at last that the end has begun."""
+        told, clock = None, SystemClock()
+        while not ending.is_set():
+            mode = mode_now()
+            if mode is not told:
+                self.mode(mode)
+                told = mode
+            with clock.move_on_after(_LOOK_SECONDS):
+                await ending.wait()
+        self.mode(mode_now())
+        self.stopping()
 
     def _send(self, message: str) -> None:
         if self._socket is None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import anyio
 import msgspec
 import structlog
 
+from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.mail import StopAsked
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
@@ -24,7 +25,7 @@ from livespot.contracts.errors import (
 )
 from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
-from livespot.contracts.system import HealthSignal, ModeChanged
+from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import (
     Mode,
     SignalKind,
@@ -33,7 +34,9 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.panel.server import PanelServer
+from livespot.rules.alert_webhook import Origin
 from livespot.runtime import shadow_crew
+from livespot.runtime.alerting import carry, courier_on, usable_webhook, webhook_line
 from livespot.runtime.aside import Aside
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings, rehashed
@@ -41,7 +44,7 @@ from livespot.runtime.console import LiveConsole
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SystemEntropy
-from livespot.runtime.environment import Secrets
+from livespot.runtime.environment import Secrets, take_notify_address
 from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.mailboxes import Reply
@@ -51,6 +54,7 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
 from livespot.runtime.run_records import Birth, begin, ended, interpreter, started
+from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
 from livespot.runtime.supervisor import DEMANDS, Actor, Supervised, fatal_in
@@ -87,6 +91,8 @@ class _Running:
     run_id: str
     paths: Paths
     clock: Clock
+    notice: ServiceNotice
+    courier: AlertCourier | None = None
     panel_url: str = ""
     over: anyio.Event = field(default_factory=anyio.Event)
     code: ExitCode = ExitCode.CLEAN
@@ -103,6 +109,15 @@ class _Running:
     def broke(self, fatal: Fatal) -> None:
         self.code, self.reasons = fatal.exit_code, (ReasonCode.ACTOR_FAILED,)
         self.over.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WayOut:
+    """Who is told from outside the run: a service manager, a webhook, the console."""
+
+    notice: ServiceNotice
+    hidden: Secrets
+    console: LiveConsole
 
 
 def require_no_key(secrets: Secrets) -> None:
@@ -143,7 +158,8 @@ async def run_shadow(order: ShadowOrder) -> ExitCode:
     for directory in (paths.var, paths.database.parent, paths.logs, paths.control):
         disk.make_directory(directory)
     code = ExitCode.WATCHDOG
-    with disk.lock(paths.lock, f"{Mode.SHADOW} of no account, process {os.getpid()}"):
+    who = f"{Mode.SHADOW} of no account, process {os.getpid()}"
+    with ServiceNotice(take_notify_address()) as notice, disk.lock(paths.lock, who):
         _refuse(paths)
         await _refuse_others(paths, Mode.SHADOW)
         migrate(paths.database, backup_dir=paths.backups, now_ms=clock.now_ms())
@@ -158,9 +174,15 @@ async def run_shadow(order: ShadowOrder) -> ExitCode:
             trail=trail,
         )
         run_ids.append(birth.run_id)
-        close_logs = configure_logs(paths.logs, clock=clock, secrets=(), run_id=birth.run_id)
+        alerts = order.loaded.settings.alerts
+        address = usable_webhook(alerts, paths.dotenv, tell=console.announce, clock=clock)
+        hidden = Secrets.none(webhook=address)
+        close_logs = configure_logs(
+            paths.logs, clock=clock, secrets=hidden.all(), run_id=birth.run_id
+        )
+        out = _WayOut(notice=notice, hidden=hidden, console=console)
         try:
-            async with _built(order, birth, (ledger, trail), console) as (plan, running, panel):
+            async with _built(order, birth, (ledger, trail), out) as (plan, running, panel):
                 code = await _run(order, plan, running, panel, console)
         finally:
             close_logs()
@@ -194,13 +216,15 @@ async def _built(
     order: ShadowOrder,
     birth: Birth,
     kept: tuple[LedgerQueries, JsonlTrail],
-    console: LiveConsole,
+    out: _WayOut,
 ) -> AsyncIterator[tuple[MarketPlan, _Running, PanelServer]]:
     settings, clock, paths = order.loaded.settings, order.clock, order.paths
-    redactor, entropy = Redactor(()), SystemEntropy()
+    redactor = Redactor(secret.reveal() for secret in out.hidden.all())
+    entropy = SystemEntropy()
+    announce: Callable[[Alert], None] = out.console.announce
     prompt = read_prompt()
     begin_own(paths, birthmarks(birth, order.loaded, prompt, ""), None)
-    running = _Running(run_id=birth.run_id, paths=paths, clock=clock)
+    running = _Running(run_id=birth.run_id, paths=paths, clock=clock, notice=out.notice)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(HttpxTransport(clock))
         writer = await open_audit(
@@ -211,6 +235,13 @@ async def _built(
             settings=settings.audit,
             redactor=redactor,
         )
+        if out.hidden.webhook:
+            origin = Origin(run_id=birth.run_id, mode=birth.mode)
+            way = webhook_line(
+                out.hidden.webhook, settings.alerts, origin=origin, redactor=redactor
+            )
+            line = await stack.enter_async_context(way)
+            running.courier, announce = courier_on(line, audit=writer, market=clock, tell=announce)
         plan = MarketPlan(
             birth=birth,
             settings=settings,
@@ -226,7 +257,7 @@ async def _built(
                 since_ms=RealDisk().modified_ms(paths.lock),
             ),
             host=Host(paths.database),
-            announce=console.announce,
+            announce=announce,
         )
         panel = PanelServer(
             database=paths.database,
@@ -261,16 +292,21 @@ async def _run(
         pause_ms=health.loop_stuck_ms_pause,
         kill_ms=health.watchdog_kill_ms,
         note=order.paths.crash_note,
+        alive=running.notice.alive,
     )
     watchdog.start()
     try:
         async with anyio.create_task_group() as infra:
             await infra.start(plan.writer.run)
             infra.start_soon(_tick, house)
+            if running.courier is not None:
+                infra.start_soon(carry, running.courier)
             await plan.writer.commit(*_birth(order, plan))
             try:
                 await _live(order, plan, house, (running, panel, console, watchdog))
             finally:
+                if running.courier is not None:
+                    await running.courier.finish()
                 with SystemClock().move_on_after(_STOP_SECONDS, shield=True):
                     await plan.writer.commit(_goodbye(running))
                 plan.writer.close()
@@ -311,6 +347,8 @@ async def _live(
         domain.start_soon(_upkeep(order, plan, house).run)
         if order.span_seconds is not None:
             domain.start_soon(_end_after, order.span_seconds, order.clock, house)
+        running.notice.started()
+        domain.start_soon(running.notice.follow, lambda: house.gate.mode, running.over)
         await running.over.wait()
         await _stop_desk(house)
         house.gate.seal()

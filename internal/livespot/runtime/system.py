@@ -7,7 +7,6 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
-from livespot.actors.alert_courier import AlertCourier
 from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked, SymbolsLearned
 from livespot.actors.mode_alerts import unwritable_alert
 from livespot.actors.wires import Sink
@@ -17,7 +16,6 @@ from livespot.contracts.errors import (
     AuditUnwritable,
     ExitCode,
     Fatal,
-    LivespotError,
     PayloadInvalid,
     Refused,
     StoreBusy,
@@ -27,6 +25,7 @@ from livespot.contracts.market import SymbolInfo
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
+from livespot.runtime.alerting import carry
 from livespot.runtime.aside import Aside
 from livespot.runtime.house import House
 from livespot.runtime.mailboxes import Reply
@@ -115,7 +114,7 @@ class System:
                 if watchdog is not None:
                     infra.start_soon(self._tick)
                 if self.seams.courier is not None:
-                    infra.start_soon(self._carry_alerts, self.seams.courier)
+                    infra.start_soon(carry, self.seams.courier)
                 await self.seams.writer.commit(*self._birth())
                 try:
                     await self._live(watchdog, task_status)
@@ -249,13 +248,6 @@ class System:
         while True:
             beat()
             await self.seams.clock.sleep(_TICK_SECONDS)
-
-    async def _carry_alerts(self, courier: AlertCourier) -> None:
-        """Under its own guard like the panel: alerts that stay here end nothing."""
-        try:
-            await courier.run()
-        except (OSError, LivespotError) as error:
-            _log.error("alert_courier_ended", cause=str(error))
 
     async def _stop_trading(self) -> None:
         """Execution first (no new entries, working ones cancelled), then position, then silence."""
