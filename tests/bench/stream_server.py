@@ -77,12 +77,12 @@ async def _drive(core: ExchangeCore, levels: int, messages: int) -> dict[str, fl
             core.engine.set_book(name, bids, asks, core.clock.now_ms())
         core.settle()
         core.market.tick(core.clock.now_ms())
-        queued = outbound.frames.statistics().current_buffer_used
+        queued = outbound.queued
         most = max(most, queued)
         await anyio.lowlevel.checkpoint()
-        while outbound.frames.statistics().current_buffer_used > _MOST_QUEUED:  # noqa: ASYNC110
+        while outbound.queued > _MOST_QUEUED:  # noqa: ASYNC110
             await anyio.sleep(0.001)
-    while outbound.frames.statistics().current_buffer_used:  # noqa: ASYNC110
+    while outbound.queued:  # noqa: ASYNC110
         await anyio.sleep(0.001)
     return {
         "messages": rounds * len(names),

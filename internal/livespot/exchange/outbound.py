@@ -35,6 +35,11 @@ class Outbound:
             self._wanted.set()
         return True
 
+    @property
+    def queued(self) -> int:
+        """How many frames wait."""
+        return len(self._texts)
+
     async def take(self) -> list[str]:
         """Everything that is queued, once something is; one task may wait for it."""
         while not self._texts:
