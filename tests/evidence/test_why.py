@@ -18,7 +18,14 @@ from livespot.contracts.canonical import canonical_json
 from livespot.contracts.chain import Place, SealedEvent, seal
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Rejection, Returns, Ticker24h
-from livespot.contracts.records import AlertRow, GateEventRow, RiskVerdictRow, RunEnded, SysModeRow
+from livespot.contracts.records import (
+    AlertRow,
+    GateEventRow,
+    ManualExposureRow,
+    RiskVerdictRow,
+    RunEnded,
+    SysModeRow,
+)
 from livespot.contracts.settings import SelectionSettings, Settings
 from livespot.contracts.system import Alert, OperatorCommand
 from livespot.contracts.vocabulary import (
@@ -28,6 +35,7 @@ from livespot.contracts.vocabulary import (
     Mode,
     OperatorAction,
     Severity,
+    Side,
     Stage,
     SysMode,
     Verdict,
@@ -245,6 +253,30 @@ async def test_a_quarantine_is_told_until_the_operator_releases_the_symbol(
     told = await _why(story, tmp_path, "AUSDT", 1000)
 
     assert ("SYMBOL_QUARANTINED" in told.codes) is held
+
+
+@pytest.mark.parametrize(("after_ms", "blocked"), [(400, False), (600, True), (900, False)])
+async def test_a_position_of_the_operators_own_is_told_while_it_is_open(
+    tmp_path: Path, after_ms: int, blocked: bool
+) -> None:
+    own = ManualExposureRow(
+        exposure_id="exp_1",
+        symbol="AUSDT",
+        side=Side.BUY,
+        qty=Decimal(250),
+        note="by telephone",
+        opened_at_ms=_NOW + 500,
+        closed_at_ms=_NOW + 800,
+        close_note="sold",
+    )
+    draft = AuditDraft(event_type=EventType.OPERATOR_COMMAND, stage=Stage.BOOT, ts_ms=_NOW + 800)
+    story = _selected()
+    story.add(AuditEntry(draft=draft, records=(own,)))
+
+    told = await _why(story, tmp_path, "AUSDT", after_ms)
+
+    assert ("MANUAL_EXPOSURE_ACTIVE" in told.codes) is blocked
+    assert ("exp_1, BUY 250 by hand" in told.headline) is blocked
 
 
 async def test_two_causes_are_both_in_the_headline(tmp_path: Path) -> None:

@@ -6,7 +6,13 @@ from livespot.contracts.base import Message
 from livespot.contracts.settings import Settings
 from livespot.evidence.links import Link, Passage, Question
 from livespot.evidence.moments import Span, instant, nothing_ran, span_at, spans
-from livespot.evidence.why_decision import cycle_links, holding_link, mode_link, quarantine_link
+from livespot.evidence.why_decision import (
+    cycle_links,
+    holding_link,
+    mode_link,
+    own_link,
+    quarantine_link,
+)
 from livespot.evidence.why_selection import selection_links
 from livespot.store.reader import Reader, first
 
@@ -69,8 +75,8 @@ async def _chain(ask: Question) -> tuple[Link, ...]:
     """Every stage in its order; a held symbol needs no further reason."""
     selected = await selection_links(ask)
     mode, held = await mode_link(ask), await holding_link(ask)
-    quarantined = await quarantine_link(ask)
-    links = [*selected, mode, *(link for link in (quarantined, held) if link is not None)]
+    quarantined, own = await quarantine_link(ask), await own_link(ask)
+    links = [*selected, mode, *(link for link in (quarantined, own, held) if link is not None)]
     if held is None and selected[-1].passage is Passage.PASSED and mode.passage is Passage.PASSED:
         links += await cycle_links(ask)
     return tuple(links)

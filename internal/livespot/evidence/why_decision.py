@@ -105,6 +105,27 @@ async def quarantine_link(ask: Question) -> Link | None:
     )
 
 
+async def own_link(ask: Question) -> Link | None:
+    """A position the operator held in the symbol by hand at the instant."""
+    row = await ask.first(
+        "SELECT exposure_id, side, qty, opened_at_ms FROM manual_exposures WHERE symbol = ? "
+        "AND opened_at_ms <= ? AND (closed_at_ms = 0 OR closed_at_ms > ?) ORDER BY opened_at_ms",
+        ask.symbol,
+        ask.at_ms,
+        ask.at_ms,
+    )
+    if row is None:
+        return None
+    code = ReasonCode.MANUAL_EXPOSURE_ACTIVE
+    return Link(
+        stage="YOURS",
+        passage=Passage.STOPPED,
+        text=f"{code}: {row[0]}, {row[1]} {row[2]} by hand",
+        codes=(code,),
+        since_ms=row[3],
+    )
+
+
 async def cycle_links(ask: Question) -> tuple[Link, ...]:
     """The newest judgement of a decision cycle, and for a proposal what became of it."""
     decided = await ask.newest(
