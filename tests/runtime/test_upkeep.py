@@ -19,8 +19,10 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import AuditSettings, Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import EventType, Mode, Stage
+from livespot.evidence.pruned import pruned
 from livespot.evidence.rows import TrailCheck
 from livespot.evidence.trail_walk import walk
+from livespot.evidence.why import why_not
 from livespot.runtime.clock import ClockAnchor, ScaledClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths
@@ -249,6 +251,31 @@ def test_what_is_left_cannot_be_changed_unnoticed(kept_up: Paths, tmp_path: Path
 
     assert check.problems
     assert any("event " in text or "day " in text for text in check.problems)
+
+
+@pytest.mark.slow
+async def test_a_question_about_a_pruned_time_is_told_that_it_is_pruned(
+    aged: Paths, kept_up: Paths
+) -> None:
+    at_ms = aged_run.LONG_MS + 500
+    before = await why_not(ReadOnlyDatabase(aged.database), "S1USDT", at_ms)
+    after = await why_not(ReadOnlyDatabase(kept_up.database), "S1USDT", at_ms)
+    later = await why_not(ReadOnlyDatabase(kept_up.database), "S1USDT", aged_run.LATER_MS + 50)
+
+    assert "past their age" not in before.headline
+    assert "past their age and were pruned" in after.headline
+    assert "past their age" not in later.headline
+
+
+@pytest.mark.slow
+async def test_what_was_pruned_is_known_by_the_audits_own_word(aged: Paths, kept_up: Paths) -> None:
+    assert await pruned(ReadOnlyDatabase(aged.database)) == (0, 0)
+
+    scans_ms, snapshots_ms = await pruned(ReadOnlyDatabase(kept_up.database))
+
+    now_ms = aged_run.LATER_MS + aged_run.DAY_MS
+    assert now_ms - 31 * aged_run.DAY_MS < scans_ms <= now_ms - 30 * aged_run.DAY_MS
+    assert now_ms - 91 * aged_run.DAY_MS < snapshots_ms <= now_ms - 90 * aged_run.DAY_MS
 
 
 @pytest.mark.slow

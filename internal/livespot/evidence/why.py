@@ -6,6 +6,7 @@ from livespot.contracts.base import Message
 from livespot.contracts.settings import Settings
 from livespot.evidence.links import Link, Passage, Question
 from livespot.evidence.moments import Span, instant, nothing_ran, span_at, spans
+from livespot.evidence.pruned import pruned
 from livespot.evidence.why_decision import (
     cycle_links,
     holding_link,
@@ -15,6 +16,8 @@ from livespot.evidence.why_decision import (
 )
 from livespot.evidence.why_selection import selection_links
 from livespot.store.reader import Reader, first
+
+_PRUNED = "scans, rankings and judgements of that time are past their age and were pruned"
 
 
 class WhyNot(Message, frozen=True):
@@ -60,7 +63,10 @@ async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
         return WhyNot(symbol=symbol, at_ms=at_ms, run_id="", headline=headline)
     settings, notes = _settings(run)
     ask = Question(reader=reader, symbol=symbol, at_ms=at_ms, run_id=run.run_id, settings=settings)
-    links = await _chain(ask)
+    if at_ms < (await pruned(reader)).scans_ms:
+        links, notes = await _kept(ask), (*notes, _PRUNED)
+    else:
+        links = await _chain(ask)
     return WhyNot(
         symbol=symbol,
         at_ms=at_ms,
@@ -69,6 +75,13 @@ async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
         links=links,
         notes=notes,
     )
+
+
+async def _kept(ask: Question) -> tuple[Link, ...]:
+    """What is never pruned: the mode, and what was held."""
+    held = await holding_link(ask)
+    gone = Link(stage="UNIVERSE_SCAN", passage=Passage.NOT_REACHED, text=_PRUNED)
+    return (gone, await mode_link(ask), *(() if held is None else (held,)))
 
 
 async def _chain(ask: Question) -> tuple[Link, ...]:

@@ -1,11 +1,14 @@
 """The gate `determinism`: the same inputs give the same decisions, ids and bytes again."""
 
 from livespot.evidence.gates.results import Looked, Subject, Verdict, Why, needs_data
+from livespot.evidence.pruned import pruned
 from livespot.evidence.recompute import Compared, recompute
 
 GATE = "determinism"
 _DECISIONS = """
-SELECT decision_id FROM decisions WHERE outcome <> 'BLOCKED' AND run_id = ?
+SELECT decision_id FROM decisions d WHERE outcome <> 'BLOCKED' AND run_id = ?
+AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)
+     OR EXISTS (SELECT 1 FROM order_intents i WHERE i.decision_id = d.decision_id))
 GROUP BY decision_id ORDER BY min(id)
 """
 
@@ -13,7 +16,10 @@ GROUP BY decision_id ORDER BY min(id)
 async def determinism(subject: Subject) -> Verdict:
     """Recompute every decision of the run, then hold two replays of one data set together."""
     looked = Looked(gate=GATE)
-    found = await subject.reader.rows(_DECISIONS, (subject.run_id,))
+    edge_ms = (await pruned(subject.reader)).snapshots_ms
+    found = await subject.reader.rows(_DECISIONS, (subject.run_id, edge_ms))
+    if edge_ms > subject.facts.run().started_at_ms:
+        looked.notes.append("snapshots past their age are pruned; what led to no order is left out")
     for (decision_id,) in found:
         told = await recompute(subject.reader, str(decision_id))
         looked.looked_at += len(told.compared)
