@@ -25,10 +25,11 @@ from livespot.actors.scanner import Scanner
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import Unreachable
 from livespot.contracts.market import DeepFeatures, Returns
-from livespot.contracts.orders import Position
+from livespot.contracts.orders import AccountView, CommissionRates, Position
 from livespot.contracts.records import CycleRanking, CycleSelection, SymbolHealth, UniverseScan
 from livespot.contracts.settings import SelectionSettings, Settings
 from livespot.contracts.system import HealthSignal
+from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import (
     EventType,
     ExitReason,
@@ -43,6 +44,7 @@ from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
 from livespot.testing.market_values import a_day, a_snapshot, a_symbol
 from livespot.testing.market_wire import ScriptedReader
+from livespot.testing.scripted_venue import ScriptedVenue
 
 M = TypeVar("M")
 _SYMBOLS = ("AUSDT", "BUSDT", "CUSDT", "DUSDT", "EUSDT")
@@ -95,8 +97,29 @@ class _Desk:
         ]
 
 
+class _Payer(ScriptedVenue):
+    """An account that pays its fees with the base asset of a symbol it could trade."""
+
+    async def account(self) -> AccountView:
+        return AccountView(balances={}, can_trade=True, update_time_ms=0, local_received_ms=0)
+
+    async def commission(self, symbol: str) -> CommissionRates:
+        rates = {name: Decimal(0) for name in CommissionRates.__struct_fields__[1:-3]}
+        return CommissionRates(
+            symbol=symbol,
+            **rates,
+            discount_enabled=True,
+            discount_asset=_SYMBOLS[0].removesuffix("USDT"),
+            discount=Decimal("0.75"),
+        )
+
+
 @asynccontextmanager
-async def _running(*first: ScannerInbox, settings: Settings | None = None) -> AsyncIterator[_Desk]:
+async def _running(
+    *first: ScannerInbox,
+    settings: Settings | None = None,
+    account: AccountReader | None = None,
+) -> AsyncIterator[_Desk]:
     clock = ManualClock()
     desk = _Desk(
         reader=ScriptedReader(
@@ -117,7 +140,7 @@ async def _running(*first: ScannerInbox, settings: Settings | None = None) -> As
         settings=settings or Settings(),
         clock=clock,
         reader=desk.reader,
-        account=None,
+        account=account,
         audit=desk.audit,
         cycles=CycleIds("run_1", clock),
         inbox=desk.inbox,
@@ -193,6 +216,16 @@ async def test_the_best_three_are_watched_and_get_depth() -> None:
             attachments.append(message)
         assert isinstance(attachments[-1], AttachmentWanted)
         assert set(attachments[-1].watched) == {"DUSDT", "BUSDT", "EUSDT"}
+
+
+async def test_what_fees_are_paid_with_never_gets_onto_the_first_list() -> None:
+    async with _running(account=_Payer(clock=ManualClock())) as desk:
+        chosen = (await desk.watchlist()).symbols
+        rows = [row for row in desk.rows(UniverseScan) if row.symbol == _SYMBOLS[0]]
+
+    assert _SYMBOLS[0] not in chosen
+    assert len(chosen) == 3
+    assert rows[-1].reasons == (ReasonCode.RISK_EXPOSURE_LIMIT,)
 
 
 async def test_every_list_is_recorded_with_its_rows() -> None:

@@ -47,6 +47,22 @@ def test_each_exclusion_has_its_own_reason() -> None:
     assert _scan(quarantined=frozenset({"SOLUSDT"})) == (ReasonCode.SYMBOL_QUARANTINED,)
 
 
+def test_what_fees_are_paid_with_is_not_traded() -> None:
+    infos = {name: a_symbol(name) for name in ("BNBUSDT", "SOLUSDT")}
+
+    fee, other = universe(
+        infos,
+        tuple(a_day(name) for name in infos),
+        (),
+        _SETTINGS,
+        quote_asset="USDT",
+        fee_assets={"BNB"},
+    )
+
+    assert (fee.symbol, fee.reasons) == ("BNBUSDT", (ReasonCode.RISK_EXPOSURE_LIMIT,))
+    assert (other.symbol, other.reasons) == ("SOLUSDT", ())
+
+
 def test_all_reasons_of_one_symbol_are_told() -> None:
     info = a_symbol("SOLUSDT", status="BREAK", constraints=None)
 

@@ -80,6 +80,7 @@ class _Scan:
     refused_until_ms: dict[str, int] = field(default_factory=dict)
     troubles: dict[str, Trouble] = field(default_factory=dict)
     eyes_due_ms: dict[str, int] = field(default_factory=dict)
+    fee_assets: set[str] = field(default_factory=set)
     info_due_ms: int = 0
     universe_due_ms: int = 0
     deep_due_ms: int = 0
@@ -135,7 +136,11 @@ class Scanner:
         if (scan.tickers or scan.watched or scan.held) and now >= scan.deep_due_ms:
             scan.deep_due_ms = now + self.settings.timing.selection_cycle_ms
             await self._learn_commission(scan)
-            await self._select(scan)
+            if scan.universe_due_ms:
+                await self._select(scan)
+            else:
+                # What fees are paid with has just become known: first look at the list anew.
+                scan.deep_due_ms = 0
 
     async def _take(self, scan: _Scan, message: ScannerInbox) -> None:
         match message:
@@ -197,6 +202,7 @@ class Scanner:
             quarantined,
             self.settings.selection,
             quote_asset=self.settings.venue.quote_asset,
+            fee_assets=scan.fee_assets,
         )
         ranked = selection.rank(listed, self.settings.selection)
         changed = [e for e in listed if scan.told.get(e.symbol) != e.reasons]
@@ -324,6 +330,9 @@ class Scanner:
                     self.settings.risk.max_exposure_symbol,
                 )
                 await self.state.send(CommissionLearned(rates=rates, discount_usable=usable))
+                if rates.discount_enabled and rates.discount_asset not in scan.fee_assets:
+                    scan.fee_assets.add(rates.discount_asset)
+                    scan.universe_due_ms = 0
                 scan.commission_due_ms[symbol] = now + _DAY_MS
         except _READ_FAILED as error:
             await self._alert(f"cannot read commissions: {error}")

@@ -19,6 +19,7 @@ from livespot.rules.microstructure import spread_bps
 
 _GOOD_EDGE_BPS = 40
 _HIGH_ATR_BPS = 200
+_FEE_ASSET = (ReasonCode.RISK_EXPOSURE_LIMIT,)
 Features: TypeAlias = dict[str, int | str]
 
 
@@ -84,15 +85,23 @@ def universe(
     settings: SelectionSettings,
     *,
     quote_asset: str,
+    fee_assets: Collection[str] = (),
 ) -> tuple[Eligibility, ...]:
-    """Every spot symbol of the quote asset, by name, with each reason that keeps it out."""
+    """Every spot symbol of the quote asset, by name, with each reason that keeps it out.
+
+    Of what fees are paid with nothing is traded: every trade on another symbol would eat into the
+    position, below the quantity that its stop sells.
+    """
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
     return tuple(
         [
             Eligibility(
                 symbol=name,
-                reasons=_exclusions(
-                    info, by_symbol.get(name), settings, quarantined=name in quarantined
+                reasons=(
+                    *_exclusions(
+                        info, by_symbol.get(name), settings, quarantined=name in quarantined
+                    ),
+                    *(_FEE_ASSET if info.base_asset in fee_assets else ()),
                 ),
                 ticker=by_symbol.get(name),
             )
