@@ -24,7 +24,7 @@ from livespot.evidence.rows import TrailCheck
 from livespot.evidence.trail_walk import walk
 from livespot.evidence.why import why_not
 from livespot.runtime.clock import ClockAnchor, ScaledClock
-from livespot.runtime.disk import RealDisk
+from livespot.runtime.disk import Disk, RealDisk
 from livespot.runtime.paths import Paths
 from livespot.runtime.upkeep import Answer, Order, Upkeep, asked_of_a_process
 from livespot.store.backup import integrity_problems
@@ -108,6 +108,7 @@ async def rounds(
     settings: Settings | None = None,
     free_bytes: Callable[[], int] = lambda: ROOM,
     ask: Callable[[Order], Awaitable[Answer]] = asked_of_a_thread,
+    disk: Disk | None = None,
 ) -> list[Alert]:
     told: list[Alert] = []
     market = ManualClock(now_ms=aged_run.LATER_MS + days * aged_run.DAY_MS)
@@ -122,6 +123,7 @@ async def rounds(
                 tell=told.append,
                 wall=ScaledClock(WALL),
                 ask=ask,
+                disk=disk or RealDisk(),
             ).look()
     return told
 
@@ -342,6 +344,56 @@ async def test_a_day_that_is_not_what_the_database_holds_is_not_packed(fresh: Pa
 
     assert alert.text.startswith(f"{spoilt.name} is not what the database holds of its day")
     assert spoilt.exists()
+
+
+class _Killed(Exception):
+    """Stands for the end of the process at this very point."""
+
+
+class _KilledAtRemoval(RealDisk):
+    """The process ends when a file is to go: its row is durable, the file is still there."""
+
+    def remove(self, path: Path) -> None:
+        raise _Killed(path.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds_before", [0, 1])
+async def test_a_kill_between_a_step_and_its_file_is_made_good(
+    fresh: Paths, rounds_before: int
+) -> None:
+    """After no round a packed day's plain file is left, after one a removed day's packed file."""
+    keep = Settings(audit=AuditSettings(jsonl_keep_days=90 if rounds_before else 1000))
+    if rounds_before:
+        packing = Settings(audit=AuditSettings(jsonl_keep_days=1000))
+        await rounds(fresh, 1, settings=packing)
+
+    with pytest.RaisesGroup(_Killed):
+        await rounds(fresh, 1, settings=keep, disk=_KilledAtRemoval())
+    torn = await walk(ReadOnlyDatabase(fresh.database), fresh.logs)
+    await rounds(fresh, 2, settings=keep)
+    mended = await walk(ReadOnlyDatabase(fresh.database), fresh.logs)
+
+    for check in (torn, mended):
+        assert (check.problems, check.places, check.missing, check.unknown) == ((), (), 0, 0)
+    plain = [path.name[6:16] for path in fresh.logs.glob("*.jsonl")]
+    packed = [path.name[6:16] for path in fresh.logs.glob("*.gz")]
+    assert not {*plain} & {*packed}
+    assert bool(packed) is not bool(rounds_before)
+
+
+@pytest.mark.slow
+async def test_a_half_packed_day_is_packed_anew(fresh: Paths) -> None:
+    """The packed file was written, and the process ended before its row was."""
+    plain = min(fresh.logs.glob("audit-*.jsonl"))
+    plain.with_name(plain.name + ".gz").write_bytes(b"half of it")
+    assert (await walk(ReadOnlyDatabase(fresh.database), fresh.logs)).places == ()
+
+    await rounds(fresh, 1, settings=Settings(audit=AuditSettings(jsonl_keep_days=1000)))
+
+    assert not plain.exists()
+    check = await walk(ReadOnlyDatabase(fresh.database), fresh.logs)
+    assert (check.problems, check.places, check.missing) == ((), (), 0)
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def _files(directory: Path, days: Mapping[str, TrailDay]) -> Iterator[_DayFile]:
     """Each day's lines but those of removed days; a damaged archive is what could be unpacked.
 
     A packed file beside a plain one was not finished, unless it is on record: then the plain one
-    holds what came later.
+    is about to go, or holds what came later.
     """
     if not directory.is_dir():
         return
@@ -120,7 +120,9 @@ def _files(directory: Path, days: Mapping[str, TrailDay]) -> Iterator[_DayFile]:
             if later is not None:
                 yield _DayFile(name=plain.name, day=day, content=later, packed=packed)
             continue
-        content = _unpacked(packed) + (later or b"")
+        content = _unpacked(packed)
+        if later is not None and later != content:
+            content += later
         yield _DayFile(name=archive.name, day=day, content=content, packed=packed)
 
 
