@@ -1,16 +1,22 @@
 """`livespot backup` and `livespot restore`: carry a state directory to another place."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from livespot_cmd.options import var_option
 from livespot_cmd.recorded import recorded
 
+if TYPE_CHECKING:
+    from livespot.runtime.disk import RealDisk
+    from livespot.runtime.paths import Paths
+
 
 @click.command(
     epilog="Example: livespot backup --to /mnt/usb/livespot --move. Exit codes: 0 written, 2 wrong "
-    "usage, 3 nothing to back up or the target exists, 5 --move while a process runs."
+    "usage, 3 nothing to back up, no room or the target exists, 5 --move or --compact while a "
+    "process runs."
 )
 @click.option(
     "--to",
@@ -19,8 +25,13 @@ from livespot_cmd.recorded import recorded
     help="New directory (default: the next one in backups/ of the state directory).",
 )
 @click.option("--move", is_flag=True, help="This place will refuse to start again afterwards.")
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="Afterwards give the room of pruned records back to the disk, while nothing runs.",
+)
 @var_option
-def backup(target: Path | None, move: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
+def backup(target: Path | None, move: bool, compact: bool, var: Path | None) -> int:  # noqa: FBT001
     """Write a consistent copy of database, trail, settings and evidence, with their hashes."""
     from contextlib import nullcontext
 
@@ -29,17 +40,34 @@ def backup(target: Path | None, move: bool, var: Path | None) -> int:  # noqa: F
     from livespot.runtime.clock import SystemClock
     from livespot.runtime.disk import RealDisk
     from livespot.store.archive import pack
+    from livespot.store.backup import compact_database
 
     paths, disk, now_ms = recorded(var), RealDisk(), SystemClock().now_ms()
     chosen = target if target is not None else paths.backups / f"backup-{stamp(now_ms)}"
     # A running process may be copied, but what it does afterwards would be lost by a move.
-    with disk.lock(paths.lock, "backup --move") if move else nullcontext():
+    with disk.lock(paths.lock, "backup") if move or compact else nullcontext():
         packed = pack(paths.var, chosen, version=__version__, at_ms=now_ms)
         if move:
             disk.write_atomic(paths.moved, f"moved to {packed.path}\n".encode())
+        if compact:
+            _require_room(disk, paths)
+            before, after = compact_database(paths.database)
+            click.echo(f"the database has {after} bytes now, {before} before")
     click.echo(f"{packed.files} files in {packed.path}")
     click.echo(f"Next: livespot restore {packed.path} --var DIR, at the new place")
     return 0
+
+
+def _require_room(disk: "RealDisk", paths: "Paths") -> None:
+    """What is written anew needs the room of two more databases for a moment."""
+    from livespot.contracts.errors import PreflightFailed
+
+    needed, free = 2 * disk.size(paths.database), disk.free_bytes(paths.var)
+    if free < needed:
+        raise PreflightFailed(
+            f"the backup is written, but {needed} bytes of room are needed to compact the database "
+            f"and {free} are free; it is as it was"
+        )
 
 
 @click.command(

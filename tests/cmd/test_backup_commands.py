@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -19,8 +22,10 @@ from livespot.runtime.disk import RealDisk
 from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.paths import Paths
 from livespot.runtime.simulation import demo_secrets
+from livespot.store.chain import verify_chain
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.testing import aged_run, finished_run
 
 pytestmark = pytest.mark.slow
 # Bought at 00:05, and the stop is hit after 00:08: in between the position is open.
@@ -129,3 +134,33 @@ def test_nothing_is_restored_or_moved_under_a_running_process(old: Path, tmp_pat
     assert restored.returncode == moved.returncode == ExitCode.SECOND_INSTANCE
     assert copied.returncode == ExitCode.CLEAN
     assert not Paths(var=old).moved.exists()
+
+
+def test_compacting_gives_the_room_back_and_changes_no_record(tmp_path: Path) -> None:
+    anyio.run(aged_run.told, tmp_path)
+    paths = Paths(var=tmp_path)
+    with closing(sqlite3.connect(paths.database, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM snapshots WHERE symbol GLOB 'S[0-2]USDT'")
+        connection.execute("DELETE FROM health_samples")
+    before = anyio.run(verify_chain, ReadOnlyDatabase(paths.database))
+
+    done = run("backup", "--compact", "--to", tmp_path / "kept", "--var", tmp_path)
+
+    after = anyio.run(verify_chain, ReadOnlyDatabase(paths.database))
+    assert done.returncode == ExitCode.CLEAN, done.stderr
+    assert (after.events, after.last_hash, after.broken) == (before.events, before.last_hash, None)
+    now, was = (int(text) for text in re.findall(r"[0-9]+", done.stdout.splitlines()[0]))
+    assert now == paths.database.stat().st_size < was
+    with closing(sqlite3.connect(paths.database)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_compacting_waits_for_the_end_of_the_process(tmp_path: Path) -> None:
+    anyio.run(finished_run.told, tmp_path)
+    paths = Paths(var=tmp_path)
+    with RealDisk().lock(paths.lock, "somebody"):
+        refused = run("backup", "--compact", "--to", tmp_path / "kept", "--var", tmp_path)
+
+    assert refused.returncode == ExitCode.SECOND_INSTANCE
+    assert not (tmp_path / "kept").exists()

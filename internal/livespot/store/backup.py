@@ -47,6 +47,27 @@ def backup_database(source: Path, target: Path) -> Backup:
     return Backup(path=target, size_bytes=target.stat().st_size)
 
 
+def compact_database(path: Path) -> tuple[int, int]:
+    """Write the database anew without the room of what was pruned; its bytes before and after.
+
+    Blocking, and only while nothing else has it open. Order and content of every table stay.
+    Raises `StoreBusy` or `AuditUnwritable`; the database is then as it was.
+    """
+    before = path.stat().st_size
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.OperationalError as e:
+        if getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreBusy(f"{path} is held by another program, it was not compacted") from e
+        raise AuditUnwritable(f"{path} could not be compacted and is as it was: {e}") from e
+    problems = integrity_problems(path)
+    if problems:
+        raise AuditUnwritable(f"{path} failed its check after it was compacted: {problems[0]}")
+    return before, path.stat().st_size
+
+
 def integrity_problems(path: Path, *, quick: bool = False) -> tuple[str, ...]:
     """What SQLite's own integrity and foreign key checks find; empty when whole.
 
