@@ -12,12 +12,12 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 # The recorded hour at which the default strategy trades within minutes.
 DEFAULT_START = "2021-04-22T00:01"
-_SPAN = re.compile(r"^(\d+)(ms|s|m|h)$")
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_SPAN = re.compile(r"^(\d+)(ms|s|m|h|d)$")
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class Span(click.ParamType[int]):
-    """A span of time such as 90s, 3m or 1h, as milliseconds."""
+    """A span of time such as 90s, 3m, 1h or 30d, as milliseconds."""
 
     name = "span"
 
@@ -26,7 +26,7 @@ class Span(click.ParamType[int]):
             return value
         found = _SPAN.match(str(value))
         if found is None:
-            self.fail(f"{value!r} is not a span of time; write 90s, 3m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a span of time; write 90s, 3m, 1h or 30d", param, ctx)
         return int(found.group(1)) * _UNIT_MS[found.group(2)]
 
 

@@ -32,7 +32,9 @@ def main(names: Sequence[str]) -> int:
         kept = Path(place) / "reports"
         os.environ[REPORT_FILE] = str(kept)
         files = [str(known[name]) for name in names or known]
-        failed = pytest.main(["-q", "-s", "-p", "no:cacheprovider", *files]) != 0
+        # Some take minutes by design; nobody needs their stack then.
+        quiet = ("-p", "no:cacheprovider", "-o", "faulthandler_timeout=0")
+        failed = pytest.main(["-q", "-s", *quiet, *files]) != 0
         reports = read_reports(kept)
     write(f"\n{machine()}", *_table(reports))
     missed = not all(figure.holds for one in reports for figure in one.figures)

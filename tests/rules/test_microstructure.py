@@ -170,6 +170,19 @@ def test_what_was_read_before_a_sample_leaves_no_trace(
     assert ring.read(_books(more)[-1], 3) == _with_drops(_read(_books([*quotes, *more])), 3)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(_QUOTE, st.integers(0, 60)), min_size=2, max_size=12))
+def test_a_book_that_stood_is_as_good_as_samples_of_it(stood: list[tuple[_Quote, int]]) -> None:
+    books = _books([quote for quote, _ in stood])
+    at_once, one_by_one = MicroRing(), MicroRing()
+    for book, (_, times) in zip(books, stood, strict=True):
+        at_once.sample(book, times)
+        for _ in range(times):
+            one_by_one.sample(book)
+
+    assert at_once.read(books[-1], 0) == one_by_one.read(books[-1], 0)
+
+
 def _with_drops(reading: Microstructure, drops: int) -> Microstructure:
     values = {name: getattr(reading, name) for name in reading.__struct_fields__}
     return Microstructure(**{**values, "out_of_order_drops": drops})

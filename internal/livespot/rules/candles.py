@@ -96,6 +96,7 @@ class CandleSeries:
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
             self._append(candle)
             if self.is_warm:
+                # Nothing waits for it.
                 return Joined(candles=(candle,))
             return Joined(candles=(candle, *self._join_waiting()))
         if candle.open_time_ms % self.step_ms:

@@ -84,10 +84,11 @@ class FrameOf5m:
 
     def returns(self, window: int) -> Returns:
         """Log returns of the newest `window` steps, as `log_returns` defines them."""
-        tail, version, last = self._returns, self._series.version, self._series.last
-        if last is None:
-            return log_returns((), window)
+        tail, version = self._returns, self._series.version
         if tail is None or self._returns_of != (version, window):
+            last = self._series.last
+            if last is None:
+                return log_returns((), window)
             # A series counts on by one when it grows by one; when it is corrected it does so, too,
             # but then its last candle is not the next one.
             follows = tail is not None and self._returns_of == (version - 1, window)

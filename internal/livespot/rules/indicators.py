@@ -94,8 +94,14 @@ class Wilder:
         """ADX and both DIs, or None while ADX is not defined."""
         if self._count < 2 * self._period:
             return None
-        plus, minus = self._indicators()
-        return Directional(adx=self._adx, plus_di=plus, minus_di=minus)
+        smoothed = self._range
+        if smoothed < _TINY:
+            return Directional(adx=self._adx, plus_di=0.0, minus_di=0.0)
+        return Directional(
+            adx=self._adx,
+            plus_di=100.0 * (self._plus_dm / smoothed),
+            minus_di=100.0 * (self._minus_dm / smoothed),
+        )
 
     def _seed(self, count: int, spread: float, up: float, down: float) -> None:
         """The candle after `count` others, while ADX is not defined; the first has no range yet."""

@@ -5,7 +5,6 @@ from math import fsum
 
 import msgspec
 
-from livespot.contracts.amounts import clamp01, round_x10000
 from livespot.contracts.market import FrameStrength, Regime
 from livespot.contracts.settings import StrategySettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
@@ -25,19 +24,22 @@ class FrameShare(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def strength(adx: float) -> float:
     """0 at ADX 15 and below, 1 at 25 and above."""
-    return clamp01((adx - 15.0) / 10.0)
+    if adx >= 25.0:
+        return 1.0
+    return (adx - 15.0) / 10.0 if adx > 15.0 else 0.0
 
 
 def share_of(frame: Interval, reading: Directional) -> FrameShare:
     """The share of one frame; it stays the same until another candle of the frame closes."""
-    weighted = WEIGHTS[frame] * strength(reading.adx)
+    adx, plus, minus = reading.adx, reading.plus_di, reading.minus_di
+    weighted = WEIGHTS[frame] * strength(adx)
     return FrameShare(
         weighted=weighted,
-        signed=weighted if reading.plus_di > reading.minus_di else -weighted,
+        signed=weighted if plus > minus else -weighted,
         strength=FrameStrength(
-            adx_x10000=round(reading.adx * 10_000),
-            plus_di_x10000=round(reading.plus_di * 10_000),
-            minus_di_x10000=round(reading.minus_di * 10_000),
+            adx_x10000=round(adx * 10_000),
+            plus_di_x10000=round(plus * 10_000),
+            minus_di_x10000=round(minus * 10_000),
         ),
     )
 
@@ -57,8 +59,10 @@ def regime_of_shares(
     """
     h1, m15, m5, m1 = shares
     signed = fsum((h1.signed, m15.signed, m5.signed, m1.signed))
-    trend = round_x10000(abs(signed))
-    ranging = round_x10000(1.0 - fsum((h1.weighted, m15.weighted, m5.weighted, m1.weighted)))
+    strong = fsum((h1.weighted, m15.weighted, m5.weighted, m1.weighted))
+    # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
+    trend = round(min(1.0, abs(signed)) * 10_000)
+    ranging = round(max(0.0, 1.0 - strong) * 10_000)
     if trend >= settings.trend_threshold:
         label = RegimeLabel.TREND
     elif ranging >= settings.range_threshold:

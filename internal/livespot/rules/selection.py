@@ -123,7 +123,7 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     The first `topn` are wanted; those behind them carry their reason. A symbol without a two-sided
     book in the day's answer ranks as the widest.
     """
-    tickers = [e.ticker for e in eligible if e.is_eligible and e.ticker is not None]
+    tickers = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
     if not tickers:
         return ()
     spreads = [_day_spread(t) for t in tickers]
@@ -210,7 +210,7 @@ def choose(
         (by_symbol[symbol] for symbol in chosen if symbol not in held),
         key=lambda item: (-item.score_x10000, item.symbol),
     )
-    chosen = [*sorted(held), *(item.symbol for item in best_first)]
+    chosen = [*sorted(held), *[item.symbol for item in best_first]]
     kept = [
         _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0), chosen=True)
         for place, symbol in enumerate(chosen, start=1)
@@ -288,10 +288,14 @@ def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[flo
     if edge < settings.deep_min_edge_bps:
         reasons.append(ReasonCode.STRAT_EDGE_BELOW_MIN)
     of_edge, of_regime, of_micro, of_atr = weights
+    floor = settings.deep_min_imbalance_x10000
+    calm = 0.6 * (1 - spread / settings.deep_max_spread_bps) + 0.4 * (
+        (balance - floor) / max(1, 10_000 - floor)
+    )
     score = (
         of_edge * clamp01(edge / _GOOD_EDGE_BPS)
         + of_regime * (_regime_score(regime) / 10_000)
-        + of_micro * clamp01(_calm(spread, balance, settings))
+        + of_micro * clamp01(calm)
         + of_atr * clamp01(atr / _HIGH_ATR_BPS)
     )
     features: dict[str, int | str | Decimal] = {
@@ -308,14 +312,6 @@ def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[flo
         "range_score_x10000": regime.range_score_x10000,
     }
     return bool(reasons), -round_x10000(score), item.symbol, tuple(reasons), features
-
-
-def _calm(spread: int, balance: int, settings: SelectionSettings) -> float:
-    """A narrow spread and a book that leans to the bids, not yet clamped."""
-    floor = settings.deep_min_imbalance_x10000
-    return 0.6 * (1 - spread / settings.deep_max_spread_bps) + 0.4 * (
-        (balance - floor) / max(1, 10_000 - floor)
-    )
 
 
 def _regime_score(regime: Regime) -> int:

@@ -91,8 +91,9 @@ class SymbolWindow:
         """Keep a trade's price; False when the trade is too old for its stream."""
         if not self._hear("aggTrade", trade.exchange_time_ms, trade.local_received_ms):
             return False
-        if self.guard.take(float(trade.price), trade.local_received_ms, _BY_TRADE):
-            self._price(trade.price, trade.exchange_time_ms)
+        believed = self.guard.take(float(trade.price), trade.local_received_ms, _BY_TRADE)
+        if believed and trade.exchange_time_ms >= self.last_price_ms:
+            self.last_price, self.last_price_ms = trade.price, trade.exchange_time_ms
         return True
 
     def take_kline(self, update: KlineUpdate) -> KlineOutcome:
@@ -105,8 +106,8 @@ class SymbolWindow:
             believed = self.guard.agrees(close)
         else:
             believed = self.guard.take(close, update.local_received_ms, _BY_TRADE)
-            if believed:
-                self._price(candle.close, update.exchange_time_ms)
+            if believed and update.exchange_time_ms >= self.last_price_ms:
+                self.last_price, self.last_price_ms = candle.close, update.exchange_time_ms
         if not (update.closed and believed and _is_smooth(candle, close)):
             return None
         return self.series[interval].add(candle)
@@ -180,7 +181,8 @@ class SymbolWindow:
 
     def cost_inputs(self, settings: Settings, now_ms: int) -> CostInputs:
         """Fees and the slippage of the symbol's whole exposure cap; the book is walked once."""
-        depth, known = self.usable_depth(now_ms), self._costs
+        depth = None if self.depth is None else self.usable_depth(now_ms)
+        known = self._costs
         if known is not None:
             fees, walked, under, inputs = known
             if fees is self.fees and walked is depth and under is settings:
@@ -207,10 +209,6 @@ class SymbolWindow:
         if local_ms > self.local_received_ms:
             self.local_received_ms = local_ms
         return True
-
-    def _price(self, price: Decimal, at_ms: int) -> None:
-        if at_ms >= self.last_price_ms:
-            self.last_price, self.last_price_ms = price, at_ms
 
 
 def _is_smooth(candle: Candle, close: float) -> bool:
