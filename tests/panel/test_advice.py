@@ -1,5 +1,7 @@
 """There is always exactly one next step, and the most urgent one wins."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -14,6 +16,9 @@ from livespot.panel.dashboard import (
     ProcessView,
     ReasonView,
 )
+from livespot.panel.database import opened
+from livespot.panel.snapshot import Vantage, read_dashboard
+from livespot.testing import ledger_rows, panel_story
 
 PROCESSES = st.sampled_from(["RUNNING", "DOWN", "CRASHED", "UNKNOWN", "NEVER_RAN"])
 MODES = st.sampled_from(["NORMAL", "DEGRADE", "PAUSE", "EXIT", ""])
@@ -43,6 +48,42 @@ def test_a_dead_live_process_is_urgent_and_a_dead_simulation_is_not() -> None:
     ]
 
     assert urgency == ["NOW", "SOON"]
+
+
+def test_a_run_that_sends_nothing_never_says_that_entries_are_allowed() -> None:
+    step = next_step(
+        ProcessView(state="RUNNING"),
+        HeaderView(mode="SHADOW", sysmode="NORMAL"),
+        ExecutionView(),
+        (),
+        0,
+    )
+
+    assert step.action == "Nothing to do."
+    assert "nothing is sent" in step.why
+    assert "allowed" not in step.why
+
+
+@pytest.mark.parametrize(
+    ("protected", "said"),
+    [(True, "whose stop rests on the exchange meanwhile"), (False, "AUSDT has no live stop")],
+)
+async def test_after_a_crash_it_is_said_whether_what_is_held_is_safe(
+    tmp_path: Path, protected: bool, said: str
+) -> None:
+    path = ledger_rows.fresh(tmp_path)
+    await panel_story.told(path)
+    async with opened(path) as database:
+        dashboard = await read_dashboard(database, Vantage(now_ms=panel_story.NOW_MS))
+    (held,) = dashboard.positions
+    position = msgspec.structs.replace(held, symbol="AUSDT", protected=protected)
+
+    step = next_step(
+        ProcessView(state="CRASHED"), HeaderView(mode="LIVE"), ExecutionView(), (position,), 0
+    )
+
+    assert said in step.why
+    assert step.urgency == "NOW"
 
 
 def test_a_pause_without_reasons_waits_for_the_operator() -> None:

@@ -41,16 +41,19 @@ def next_step(
         or (_of_mode(header) if header.sysmode not in _CALM else None)
         or _of_unknown(execution)
         or _of_mode(header)
-        or NextStep(
-            action="Nothing to do.",
-            why="The system is in NORMAL: entries are allowed, "
-            + (
-                "the open position is protected."
-                if positions
-                else "no position is open, the next good setup will be taken."
-            ),
-        )
+        or NextStep(action="Nothing to do.", why=_all_well(header, positions))
     )
+
+
+def _all_well(header: HeaderView, positions: Sequence[PositionLine]) -> str:
+    if header.mode == "SHADOW":
+        return "The system is in NORMAL: proposals are judged and recorded, and nothing is sent."
+    held = (
+        "the open position is protected."
+        if positions
+        else "no position is open, the next good setup will be taken."
+    )
+    return f"The system is in NORMAL: entries are allowed, {held}"
 
 
 def step_line(step: NextStep) -> str:

@@ -308,7 +308,7 @@ def watched(directory: Path) -> Scene:
     """A run without an account: it has decided, nothing was sent, and its mode says so."""
     scene = lived(directory, minutes=1)
     with closing(sqlite3.connect(scene.database)) as connection:
-        connection.execute("UPDATE runs SET mode = 'SHADOW', account_label = 'none: shadow'")
+        connection.execute("UPDATE runs SET mode = 'SHADOW', account_label = ''")
         connection.commit()
     return scene
 

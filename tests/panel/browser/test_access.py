@@ -82,6 +82,13 @@ _FAINT = """
 """  # noqa: E501
 
 
+_IN_READING_ORDER = """
+() => [...document.querySelectorAll(".fold > .card")].map((card) => [card.id, card.getBoundingClientRect()])
+  .sort(([, a], [, b]) => (Math.abs(a.top - b.top) < 8 ? a.left - b.left : a.top - b.top)).map(([id]) => id)
+"""  # noqa: E501
+_CARD_OF_THE_FOCUS = "document.activeElement.closest('.fold > .card, [role=tabpanel]')?.id ?? ''"
+
+
 async def _as_it_is(scene: Scene) -> Scene:
     return scene
 
@@ -154,10 +161,37 @@ async def test_the_first_stop_leads_past_the_head_of_the_page(
         await expect(page.locator("#main")).to_be_focused()
 
 
-async def test_everything_that_can_be_operated_has_a_name(visit: Visiting, scene: Scene) -> None:
-    await panel_states.degraded(scene)
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_keyboard_goes_through_the_page_as_the_eye_does(
+    visit: Visiting, scene: Scene, width: int
+) -> None:
+    await panel_states.with_own(await panel_states.degraded(scene))
     async with served(scene) as address:
-        page = await (await visit()).open(address)
+        page = await (await visit(width=width)).open(address)
+        await page.get_by_role("button", name="Acknowledge all").click()
+        await page.locator("#tab-risk").click()
+        await page.locator("#main").focus()
+        cards = await page.evaluate(_IN_READING_ORDER)
+        stops = []
+        for _ in range(60):
+            await page.keyboard.press("Tab")
+            stops.append(await page.evaluate(_CARD_OF_THE_FOCUS))
+            if "pane-risk" in stops[-1]:
+                break
+
+    passed = list(dict.fromkeys(stop for stop in stops if stop in cards))
+    assert passed == [card for card in cards if card in passed]
+    assert {"hero", "alerts", "standing", "execution", "stages"} <= set(passed)
+    assert stops[-1] == "pane-risk"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_everything_that_can_be_operated_has_a_name(
+    visit: Visiting, scene: Scene, width: int
+) -> None:
+    await panel_states.with_own(await panel_states.degraded(scene))
+    async with served(scene) as address:
+        page = await (await visit(width=width)).open(address)
         await expect(page.locator("#toasts .toast")).not_to_have_count(0)
 
         assert await _everywhere(page, _NAMELESS) == []

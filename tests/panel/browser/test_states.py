@@ -75,7 +75,9 @@ async def test_a_run_that_only_watches_says_so_in_its_chip(visit: Visiting, tmp_
         chip = page.locator("#hero .chip").first
         await expect(chip).to_be_visible()
         await expect(chip).to_have_text("SHADOW: watches only, sends no order")
-        await expect(page.locator("#account")).to_have_text("none: shadow")
+        await expect(page.locator("#hero .sub")).to_contain_text("nothing is sent")
+        await expect(page.locator("#hero")).not_to_contain_text("allowed")
+        await expect(page.locator("#hero .next")).to_contain_text("judged and recorded")
         await expect(page.locator("#standing")).to_contain_text("none")
         await expect(page.locator("#execution")).to_contain_text("No order was wanted yet")
 
@@ -119,7 +121,11 @@ async def test_every_tab_of_a_normal_run_is_filled(visit: Visiting, scene: Scene
         said = {
             "risk": ("#equity svg.chart path.under", "#limits svg.bar"),
             "gate": ("#gate-calls tbody tr", "#gate-figures .numbers"),
-            "selection": ("#correlation table.matrix td", "#choices tbody tr"),
+            "selection": (
+                "#correlation table.matrix td",
+                "#choices tbody tr",
+                "#deep th >> text=Figures",
+            ),
             "trades": ("#held svg.ladder", "#fills tbody tr"),
             "run": ("#manifest dl.facts", "#config .section"),
         }
@@ -188,5 +194,7 @@ async def test_a_process_that_is_gone_cannot_be_mistaken_for_a_quiet_one(
     await expect(banner).to_contain_text("livespot sim --resume")
     await expect(page.locator("#link")).to_have_text("process gone?")
     assert await page.title() == "GONE · livespot"
+    advice = "getComputedStyle(document.querySelector('#hero .next .label'), '::after').content"
+    assert "no longer valid" in await page.evaluate(advice)
     faded = await page.evaluate("getComputedStyle(document.querySelector('main')).filter")
     assert "grayscale" in faded

@@ -16,6 +16,8 @@ const MEANINGS = {
   PAUSE: "Nothing but risk-reducing actions until you resume.",
   EXIT: "The process is leaving.",
 };
+// Where no order is ever sent, no mode may say that entries are allowed.
+const WATCHING = { ...MEANINGS, NORMAL: "Proposals are judged and recorded; nothing is sent.", DEGRADE: "Proposals wait until the reasons below are over; nothing is sent." };
 const STANDING = { CRASHED: "Process died", DOWN: "Not running", NEVER_RAN: "Not run yet", UNKNOWN: "Unknown" };
 
 const RIGHTS = { SHADOW: "SHADOW: watches only, sends no order" };
@@ -28,7 +30,7 @@ export function hero({ process, header, next }) {
       emblem(alive ? SHAPES[header.sysmode] : null),
       el("div", {},
         el("div", { class: "word" }, alive ? header.sysmode : STANDING[process.state] || process.state),
-        el("div", { class: "sub" }, alive ? [MEANINGS[header.sysmode] || "", " For ", since(header.since_ms), "."] : process.note)),
+        el("div", { class: "sub" }, alive ? [(header.mode === "SHADOW" ? WATCHING : MEANINGS)[header.sysmode] || "", " For ", since(header.since_ms), "."] : process.note)),
       known ? el("div", { class: "chips" },
         el("span", { class: "chip" }, el("b", {}, RIGHTS[header.mode] || header.mode)),
         header.stage ? el("span", { class: "chip" }, el("span", { class: "soft" }, "stage "), words(header.stage)) : null,

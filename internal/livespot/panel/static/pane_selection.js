@@ -1,7 +1,7 @@
 // Selection: from the universe to the watch list, the guard against churn, how alike the chosen move.
 
 import { el, since } from "/static/dom.js";
-import { count, ratio, words } from "/static/format.js";
+import { count, number, ratio, words } from "/static/format.js";
 import { badge, codes, empty, pair, table, unknowns } from "/static/parts.js";
 
 export const parts = [
@@ -16,23 +16,39 @@ function choices({ selection }) {
   if (!selection.choices.length) return [empty("Nothing is chosen yet", "The watch list is chosen at the end of the first scan."), unknowns(selection.unknown)];
   return [el("p", { class: "soft small" }, "Chosen ", since(selection.chosen_at_ms, " ago"),
     selection.guard_min_cycles === null ? "" : ` · a newcomer waits ${selection.guard_min_cycles} cycles unless it is better by ${ratio(selection.guard_min_score_delta_x10000)}`),
-  table("Candidates of the watch list", ["Symbol", "Place", "Score", "Cycles kept", "Guarded for", "Figures", "Why"], [1, 2, 3], selection.choices.map((one) => el("tr", {},
+  table("Candidates of the watch list", ["Symbol", "Place", "Score", "Cycles kept", "Guarded for", ...told(selection.choices)], [1, 2, 3], selection.choices.map((one) => el("tr", {},
     el("td", { class: "keep" }, el("b", {}, one.symbol), " ", one.chosen ? badge("good", "✓", "watched") : badge("", "·", "not chosen")),
     el("td", { class: "n" }, `${one.rank}`), el("td", { class: "n" }, ratio(one.score_x10000)), el("td", { class: "n" }, `${one.incumbent_cycles}`),
     el("td", { class: "keep" }, one.guard_cycles_left ? badge("", "▣", `${one.guard_cycles_left} more`) : el("span", { class: "soft" }, "open")),
-    el("td", { class: "why small soft" }, features(one.features)), el("td", { class: "why" }, codes(one.reasons, 3)))), "stack"), unknowns(selection.unknown)];
+    telling(one, selection.choices))), "stack"), unknowns(selection.unknown)];
 }
 
 function features(all) {
-  const shown = Object.entries(all).map(([name, value]) => (name.endsWith("_x10000") ? `${words(name.slice(0, -7))} ${ratio(Number(value))}` : `${words(name)} ${value}`));
+  const shown = Object.entries(all).map(([name, value]) => (name.endsWith("_x10000") ? `${words(name.slice(0, -7))} ${ratio(Number(value))}` : `${words(name)} ${figure(value)}`));
   return shown.length ? shown.join(" · ") : "—";
+}
+
+// Nobody reads the eight decimals of a turnover of billions.
+function figure(value) {
+  const whole = `${value}`.split(".")[0];
+  return /^-?\d{4,}$/.test(whole) ? number(Number(whole)) : `${value}`;
+}
+
+// The columns that have something to say in at least one line.
+function told(lines) {
+  return [lines.some((line) => Object.keys(line.features).length) ? "Figures" : null, lines.some((line) => line.reasons.length) ? "Why" : null].filter(Boolean);
+}
+
+function telling(line, lines) {
+  const heads = told(lines);
+  return [heads.includes("Figures") ? el("td", { class: "why small soft" }, features(line.features)) : null, heads.includes("Why") ? el("td", { class: "why" }, codes(line.reasons, 3)) : null];
 }
 
 function ranking(list, name) {
   if (!list.lines.length) return [empty("Not ranked yet", "Each cycle ranks the candidates; those dropped say why."), unknowns(list.unknown)];
-  return [el("p", { class: "soft small" }, "Ranked ", since(list.at_ms, " ago")), table(name, ["Place", "Symbol", "Score", "Figures", "Why"], [0, 2], list.lines.map((line) => el("tr", {},
+  return [el("p", { class: "soft small" }, "Ranked ", since(list.at_ms, " ago")), table(name, ["Place", "Symbol", "Score", ...told(list.lines)], [0, 2], list.lines.map((line) => el("tr", {},
     el("td", { class: "n" }, `${line.rank}`), el("td", { class: "keep" }, el("b", {}, line.symbol), line.dropped ? [" ", badge("", "✕", "dropped")] : null),
-    el("td", { class: "n" }, ratio(line.score_x10000)), el("td", { class: "why small soft" }, features(line.features)), el("td", { class: "why" }, codes(line.reasons, 3)))), "plain"), unknowns(list.unknown)];
+    el("td", { class: "n" }, ratio(line.score_x10000)), telling(line, list.lines))), "plain"), unknowns(list.unknown)];
 }
 
 function universe({ selection: { universe: u } }) {
