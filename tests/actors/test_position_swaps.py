@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from livespot.contracts.market import DeepFeatures
 from livespot.contracts.orders import CancelReplaceRequest, ListRequest, OrderRequest
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import (
+    Direction,
     IntentRole,
     OrderStatus,
     OrderType,
@@ -17,7 +19,9 @@ from livespot.contracts.vocabulary import (
     SignalKind,
     SignalLevel,
 )
+from livespot.testing.execution_bench import SYMBOL
 from livespot.testing.ledger_rows import fresh
+from livespot.testing.market_values import a_snapshot
 from livespot.testing.position_bench import PositionBench, position_bench
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, PlacementRefused, refused
 
@@ -39,7 +43,26 @@ def swaps(b: PositionBench) -> list[CancelReplaceRequest]:
     return [r for r in b.inner.venue.sent if isinstance(r, CancelReplaceRequest)]
 
 
-async def rise(b: PositionBench, price: Decimal, bps: int) -> None:
+def market(direction: Direction = Direction.BULL, spread_bps: int = 2) -> DeepFeatures:
+    """What the deep scan makes of the symbol: a trend, by default a rising one."""
+    snapshot = a_snapshot()
+    return DeepFeatures(
+        symbol=SYMBOL,
+        warm=True,
+        regime=msgspec.structs.replace(snapshot.regime, direction=direction),
+        microstructure=msgspec.structs.replace(
+            snapshot.microstructure, spread_current_bps=spread_bps
+        ),
+        atr14_5m_bps=60,
+        cost_inputs=snapshot.cost_inputs,
+        returns=None,
+    )
+
+
+async def rise(
+    b: PositionBench, price: Decimal, bps: int, seen: DeepFeatures | None = None
+) -> None:
+    await b.tell(seen or market())
     await b.bid(str(price * (10_000 + bps) / 10_000))
     await b.inner.advance(300)
 
@@ -62,6 +85,50 @@ async def test_in_profit_the_list_gives_way_to_one_higher_stop(tmp_path: Path) -
         assert position.phase is PositionPhase.TRAILING
         assert position.sl_price == swap.order.stop_price
         assert position.protected_qty > 0
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(market(Direction.BEAR), id="falling"),
+        pytest.param(market(spread_bps=500), id="wide"),
+        pytest.param(msgspec.structs.replace(market(), regime=None), id="unreadable"),
+    ],
+)
+async def test_in_profit_the_list_stays_while_the_market_is_no_longer_what_was_bought(
+    tmp_path: Path, seen: DeepFeatures
+) -> None:
+    async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
+        paid = await protected(b)
+        await rise(b, paid, 150, seen)
+        stayed = swaps(b)
+        await rise(b, paid, 150)
+
+        assert stayed == []
+        assert len(swaps(b)) == 1
+
+
+async def test_what_was_seen_of_the_market_a_minute_ago_allows_no_swap(tmp_path: Path) -> None:
+    async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
+        paid = await protected(b)
+        await b.tell(market())
+        await b.inner.advance(61_000)
+        await b.bid(str(paid * 10_150 / 10_000))
+        await b.inner.advance(300)
+
+        assert swaps(b) == []
+
+
+async def test_a_raised_stop_goes_on_rising_in_a_market_that_would_begin_none(
+    tmp_path: Path,
+) -> None:
+    async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
+        paid = await protected(b)
+        await rise(b, paid, 150)
+        await b.inner.advance(4_000)
+        await rise(b, paid, 250, market(Direction.BEAR))
+
+        assert len(swaps(b)) == 2
 
 
 async def test_the_measured_gap_is_in_the_audit(tmp_path: Path) -> None:

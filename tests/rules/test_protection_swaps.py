@@ -90,6 +90,10 @@ def test_below_the_profit_it_begins_at_nothing_is_swapped() -> None:
     assert swaps(advance(standing(), at("101.99"), 1000)[1]) == []
 
 
+def test_in_profit_of_a_market_that_no_longer_trends_nothing_is_swapped() -> None:
+    assert swaps(advance(standing(), replace(at("102"), trend_holds=False), 1000)[1]) == []
+
+
 def test_in_profit_one_request_takes_the_leg_for_a_higher_stop_of_the_whole_size() -> None:
     _, commands = advance(standing(), at("102"), 1000)
 

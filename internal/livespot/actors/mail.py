@@ -478,6 +478,7 @@ ExecutionInbox: TypeAlias = (
     | UserStreamChanged
     | ModeChanged
 )
+_ToPosition: TypeAlias = PositionsAsked | RecoverAsked | CloseAsked | StopAsked
 PositionInbox: TypeAlias = (
     EntryOpened
     | EntryEnded
@@ -488,10 +489,8 @@ PositionInbox: TypeAlias = (
     | BalancesChanged
     | Marks
     | SymbolsLearned
-    | PositionsAsked
-    | RecoverAsked
-    | CloseAsked
-    | StopAsked
+    | DeepFeatures
+    | _ToPosition
     | ModeChanged
 )
 ReconcilerInbox: TypeAlias = (

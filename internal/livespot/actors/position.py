@@ -58,6 +58,7 @@ from livespot.actors.sending import tell
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import DeepFeatures
 from livespot.contracts.orders import Balance, BalancesChanged, Position
 from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
@@ -87,6 +88,7 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import ordered_to_sell
 from livespot.rules.protection_ladder import advance
+from livespot.rules.trailing import still_allows
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.unprotected import Unprotected
 
@@ -94,7 +96,7 @@ from livespot.runtime.unprotected import Unprotected
 _BEAT_MS = 500
 
 TradeNews = EntryOpened | EntryEnded | FillBooked | OrderProgressed | MutationSettled
-Reading = AccountObserved | BalancesChanged | Marks | SymbolsLearned | ModeChanged
+Reading = AccountObserved | BalancesChanged | Marks | SymbolsLearned | DeepFeatures | ModeChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,9 @@ class PositionKeeper:
                 return await self._trade(desk, message)
             case CloseAsked():
                 return self._sell_out(desk, message)
-            case AccountObserved() | BalancesChanged() | Marks() | SymbolsLearned():
+            case (
+                AccountObserved() | BalancesChanged() | Marks() | SymbolsLearned() | DeepFeatures()
+            ):
                 return self._learn(desk, message)
             case ModeChanged():
                 return ()
@@ -220,6 +224,9 @@ class PositionKeeper:
                 desk.bids_at_ms = message.at_ms
             case SymbolsLearned():
                 desk.infos.update(message.infos)
+            case DeepFeatures():
+                holds = still_allows(message.regime, message.microstructure, self.settings.exit)
+                desk.trends[message.symbol] = (holds, self.clock.now_ms())
             case BalancesChanged():
                 desk.learn_balances(message)
             case AccountObserved():

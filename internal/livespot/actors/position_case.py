@@ -63,6 +63,7 @@ _CLOSE_REASONS = {
     CloseCause.STOP_JUMPED: ExitReason.STOP_LOSS,
 }
 _TEN_SECONDS_MS = 10_000
+_TREND_MS = 60_000
 _SETTLED_PHASES = frozenset(
     {PositionPhase.FLAT, PositionPhase.DUST, PositionPhase.PROTECTED, PositionPhase.TRAILING}
 )
@@ -77,10 +78,11 @@ class Sight:
     info: SymbolInfo | None
     bid: Decimal | None
     base_total: Decimal | None
+    trend_holds: bool
 
     def is_like(self, other: "Sight") -> bool:
         same = self.holding is other.holding and self.guard is other.guard
-        same = same and self.info is other.info
+        same = same and self.info is other.info and self.trend_holds is other.trend_holds
         return same and (self.bid, self.base_total) == (other.bid, other.base_total)
 
 
@@ -118,6 +120,7 @@ class Case:
 class Desk:
     """All cases by symbol, with the reference data they are judged by.
 
+    `trends` holds whether a symbol's market lets a profit trail, and when that was read.
     `unseen_news`: something was learned since all cases were looked at, which is due again at
     `next_look_ms`.
     """
@@ -128,6 +131,7 @@ class Desk:
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
     bids: dict[str, Decimal] = field(default_factory=dict)
     bids_at_ms: int = 0
+    trends: dict[str, tuple[bool, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Balance, int]] = field(default_factory=dict)
     account_ms: int = -1
     stop: StopAsked | None = None
@@ -137,6 +141,11 @@ class Desk:
         """The exchange's word, or the symbol without the quote asset while that is missing."""
         info = self.infos.get(symbol)
         return info.base_asset if info is not None else symbol.removesuffix(quote_asset)
+
+    def trend_holds(self, symbol: str, now_ms: int) -> bool:
+        """Whether the last deep scan says so; what is older than a few scans says nothing."""
+        holds, at_ms = self.trends.get(symbol, (False, 0))
+        return holds and now_ms - at_ms <= _TREND_MS
 
     def learn_account(self, account: AccountView) -> None:
         """A whole account: an asset it does not name is empty."""
@@ -193,6 +202,7 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         trailing_bps=trail.distance_bps if trail else 0,
         swap_from=swap_from(holding) if info and info.cancel_replace_allowed else None,
         swap_every_ms=_TEN_SECONDS_MS // max(1, settings.churn.max_cancel_replace_10s) + 1,
+        trend_holds=desk.trend_holds(holding.symbol, now_ms),
     )
 
 
@@ -206,6 +216,7 @@ def sight_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Sight:
         info=desk.infos.get(holding.symbol),
         bid=desk.bids.get(holding.symbol) if fresh else None,
         base_total=desk.base_total(holding),
+        trend_holds=desk.trend_holds(holding.symbol, now_ms),
     )
 
 

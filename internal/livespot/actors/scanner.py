@@ -89,7 +89,10 @@ class _Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """`account` is None without a key; then the configured fees stand."""
+    """`account` is None without a key; then the configured fees stand.
+
+    `held_to` is told what the deep scan makes of held symbols, where somebody wants to know.
+    """
 
     settings: Settings
     clock: Clock
@@ -104,6 +107,7 @@ class Scanner:
     infos_to: Sequence[Sink[SymbolsLearned]]
     governor: Sink[HealthSignal | Alert]
     beat: Callable[[], None]
+    held_to: Sink[DeepFeatures] | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Scan until cancelled."""
@@ -232,6 +236,9 @@ class Scanner:
         if features is None:
             await self._alert("market state did not answer the deep scan in time")
             return
+        for mine in (f for f in features if f.symbol in scan.held):
+            if self.held_to is not None:
+                await self.held_to.send(mine)
         ranked = selection.deep_scan(features, self.settings.selection)
         returns = {f.symbol: f.returns for f in features if f.returns is not None}
         choices = selection.choose(

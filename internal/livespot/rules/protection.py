@@ -161,7 +161,8 @@ class Scene:
     last fill, or None when no such reading exists. `stop_market` tells which stop kind is used.
     `tp_price` is the target or, with a `trail_form`, where that order begins to trail. With a
     `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
-    below the bid and not more often than every `swap_every_ms`.
+    below the bid and not more often than every `swap_every_ms`; the first time only while
+    `trend_holds`.
     """
 
     qty: Decimal
@@ -182,6 +183,7 @@ class Scene:
     trailing_bps: int = 0
     swap_from: Decimal | None = None
     swap_every_ms: int = 10_000
+    trend_holds: bool = True
 
     @property
     def reference_price(self) -> Decimal:

@@ -113,7 +113,9 @@ def swap_due(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> bool:
     if swap_gap_ms(guard) >= LONGEST_GAP_MS:
         return False
     stops = standing_stops(guard)
-    armed = scene.bid >= scene.swap_from or any(t.is_raised_stop for t in stops)
+    # A stop that was raised goes on rising with the price: that only ever takes risk away.
+    begins = scene.trend_holds and scene.bid >= scene.swap_from
+    armed = begins or any(t.is_raised_stop for t in stops)
     sold = any(t.order.executed_qty > 0 for t in guard.sells.values() if t.live)
     whole = len(stops) == 1 and sizes.covered >= sizes.held and not sold
     calm = not guard.flights and guard.close is None and now_ms >= guard.next_swap_ms

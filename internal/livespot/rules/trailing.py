@@ -10,9 +10,21 @@ from decimal import Decimal
 
 from livespot.contracts.amounts import BPS, ZERO
 from livespot.contracts.decision import ExitPlan
-from livespot.contracts.market import Constraints, Snapshot, TrailingDeltaBounds
+from livespot.contracts.market import (
+    Constraints,
+    Microstructure,
+    Regime,
+    Snapshot,
+    TrailingDeltaBounds,
+)
 from livespot.contracts.settings import ExitSettings
-from livespot.contracts.vocabulary import OrderType, RegimeLabel, TimeInForce, TrailingMode
+from livespot.contracts.vocabulary import (
+    Direction,
+    OrderType,
+    RegimeLabel,
+    TimeInForce,
+    TrailingMode,
+)
 from livespot.rules.edge import Exits
 from livespot.rules.quantize import quantize_price
 
@@ -79,7 +91,8 @@ def resolve(
     a rehearsal has proved the swap it needs.
     """
     wanted = settings.trailing_policy
-    if wanted == TrailingMode.OFF or not _market_allows(snapshot, label, settings):
+    spread = snapshot.microstructure.spread_current_bps
+    if wanted == TrailingMode.OFF or not _allows(label, snapshot.regime, spread, settings):
         return NO_TRAIL
     distance = exits.trailing_bps
     if distance <= 0:
@@ -161,11 +174,24 @@ def trailing_above(
     return Above(type=form, trigger_price=trigger, limit_price=limit, trailing_delta=distance_bps)
 
 
-def _market_allows(snapshot: Snapshot, label: RegimeLabel, settings: ExitSettings) -> bool:
+def still_allows(
+    regime: Regime | None, microstructure: Microstructure | None, settings: ExitSettings
+) -> bool:
+    """Whether the market of a held position lets its stop be swapped for one that trails.
+
+    What was bought in a rising trend may stand in a range or a falling one by now. What cannot be
+    read allows nothing.
+    """
+    if regime is None or microstructure is None or regime.direction is not Direction.BULL:
+        return False
+    return _allows(regime.label, regime, microstructure.spread_current_bps, settings)
+
+
+def _allows(label: RegimeLabel, regime: Regime, spread_bps: int, settings: ExitSettings) -> bool:
     return (
         label is RegimeLabel.TREND
-        and snapshot.regime.trend_score_x10000 >= settings.trailing_trend_min
-        and snapshot.microstructure.spread_current_bps <= settings.trailing_max_spread_bps
+        and regime.trend_score_x10000 >= settings.trailing_trend_min
+        and spread_bps <= settings.trailing_max_spread_bps
     )
 
 

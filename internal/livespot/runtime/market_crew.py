@@ -23,6 +23,7 @@ from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, ModeChanged
 from livespot.contracts.venue import AccountReader
+from livespot.contracts.vocabulary import TrailingMode
 from livespot.gate.client import GateModel
 from livespot.gate.prompts import Prompt
 from livespot.rules.backoff import backoff_seconds
@@ -199,6 +200,7 @@ def scanner(
 ) -> Actor:
     """`account` is None without a key; `infos_to` hear of the symbols' rules."""
     wires = house.wires
+    swaps = plan.settings.exit.trailing_policy == TrailingMode.VIRTUAL
     return Scanner(
         settings=plan.settings,
         clock=plan.clock,
@@ -213,6 +215,7 @@ def scanner(
         infos_to=infos_to,
         governor=wires.governor,
         beat=house.heartbeats.beat_of("scanner"),
+        held_to=wires.position if swaps and account is not None else None,
     )
 
 
