@@ -1,5 +1,7 @@
 """The panel counts what a finished run's evidence counts, by the database alone and in bounds."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,30 @@ async def test_a_count_that_is_too_long_is_unknown_and_spoils_nothing_else(
     assert counted.run is None
     assert "interrupted" in counted.unknown["run"]
     assert row == (1,)
+
+
+async def test_hundreds_of_runs_with_their_alerts_are_counted_within_the_bound(
+    tmp_path: Path,
+) -> None:
+    path = await finished_run.told(tmp_path)
+    runs = [f"run_{number:03d}" for number in range(400)]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO runs SELECT ?, mode, started_at_ms, config_hash, config_json, "
+            "prompt_hash, version, platform, account_label, '', 0, -1, '[]', 0 FROM runs LIMIT 1",
+            [(run,) for run in runs],
+        )
+        connection.executemany(
+            "INSERT INTO alerts (run_id, severity, code, reasons, text, symbol, at_ms) "
+            "VALUES (?, 'INFO', 'DATA_GAP_DETECTED', '[]', '', '', 1)",
+            [(run,) for run in runs * 50],
+        )
+    async with opened(path, SystemClock()) as database:
+        counted = await read_survival(database, 1)
+
+    assert counted.unknown == {}
+    assert counted.over_runs is not None
+    assert counted.over_runs.runs == len(runs) + 1
 
 
 async def test_it_is_counted_once_a_minute(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from livespot.panel.dashboard import Dashboard, HealthView
+from livespot.panel.tabs import SurvivalView
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MODES = ("NORMAL", "DEGRADE", "PAUSE", "EXIT")
@@ -31,6 +32,17 @@ _HEALTH = (
 )
 
 
+_SURVIVAL = (
+    ("run_internal_failures", "What went wrong inside the process", "internal_failures", 1),
+    ("run_first_normal_seconds", "From its start to NORMAL", "restart_ms", 1000),
+    ("run_unprotected_max_seconds", "Longest without a stop", "unprotected_max_ms", 1000),
+    ("run_unprotected_seconds", "Without a stop in all", "unprotected_total_ms", 1000),
+    ("run_intents_in_doubt", "Mutations whose outcome was in doubt", "unknown_intents", 1),
+    ("run_missed_fills", "Fills the stream did not bring", "missed_fills", 1),
+    ("run_drift_corrections", "Differences a reconcile corrected", "drift_corrections", 1),
+)
+
+
 class _Families(Collector):
     def __init__(self, dashboard: Dashboard) -> None:
         self._dashboard = dashboard
@@ -42,6 +54,7 @@ class _Families(Collector):
         yield from _execution(self._dashboard)
         yield from _money(self._dashboard)
         yield from _gate(self._dashboard)
+        yield from _survival(self._dashboard.survival.run)
 
 
 def metrics_text(dashboard: Dashboard) -> bytes:
@@ -132,6 +145,9 @@ def _execution(dashboard: Dashboard) -> Iterator[Metric]:
     since = min((p.unprotected_since_ms for p in bare if p.unprotected_since_ms), default=0)
     age_ms = max(0, dashboard.now_ms - since) if since else 0
     yield from _gauge("positions_unprotected_oldest_seconds", "How long so far", age_ms / 1000)
+    yield from _gauge(
+        "exposures_by_hand", "Open positions of the operator's own", len(dashboard.exposures)
+    )
     report = execution.reconcile
     if report is not None:
         yield from _gauge(
@@ -183,4 +199,11 @@ def _gate(dashboard: Dashboard) -> Iterator[Metric]:
         ("gate_failure_ratio", "Share of them that failed", gate.failure_rate_x10000, 10_000),
         ("gate_latency_p90_seconds", "90 % answered within", gate.latency_p90_ms, 1000),
     ):
+        yield from _gauge(name, meaning, None if value is None else value / divisor)
+
+
+def _survival(run: SurvivalView | None) -> Iterator[Metric]:
+    """How the run has fared so far, counted once a minute."""
+    for name, meaning, figure, divisor in _SURVIVAL:
+        value: int | None = None if run is None else getattr(run, figure)
         yield from _gauge(name, meaning, None if value is None else value / divisor)

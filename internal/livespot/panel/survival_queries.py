@@ -20,13 +20,16 @@ _FAILURES = (
 )
 _FATAL = (20, 30)
 _RUNS = f"""
-SELECT run_id, started_at_ms, ended_at_ms, exit_code, clean,
+WITH failed AS (
+    SELECT run_id, count(*) AS times FROM alerts WHERE code IN ({_FAILURES}) GROUP BY run_id)
+SELECT runs.run_id, started_at_ms, ended_at_ms, exit_code, clean,
        coalesce((SELECT ts_ms FROM audit_events e WHERE e.run_id = runs.run_id
                  ORDER BY seq DESC LIMIT 1), 0),
-       (SELECT count(*) FROM alerts a WHERE a.run_id = runs.run_id AND a.code IN ({_FAILURES})),
+       coalesce(failed.times, 0),
        (SELECT at_ms FROM sysmodes m WHERE m.run_id = runs.run_id AND m.mode = 'NORMAL'
         ORDER BY id LIMIT 1)
-FROM runs ORDER BY rowid DESC LIMIT {_LONGEST_LIST}
+FROM runs LEFT JOIN failed ON failed.run_id = runs.run_id
+ORDER BY runs.rowid DESC LIMIT {_LONGEST_LIST}
 """  # noqa: S608  literals of this module
 _SPENT = f"""
 SELECT run_id, mode, sum(CASE WHEN until IS NULL THEN 0 ELSE max(0, until - at_ms) END),
