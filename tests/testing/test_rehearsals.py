@@ -14,6 +14,7 @@ from livespot.testing.rehearse import rehearse, staged
 from livespot_cmd.main import livespot
 
 ROOT = Path(__file__).resolve().parents[2]
+_TOP_LINES = 8
 
 
 def _flat(text: str) -> str:
@@ -21,17 +22,22 @@ def _flat(text: str) -> str:
     return " ".join(text.replace("│", " ").split())
 
 
-def _call(*arguments: str) -> str:
+def _printed(*arguments: str) -> str:
     result = CliRunner().invoke(livespot, arguments, standalone_mode=False)
     assert result.exception is None
-    return _flat(result.stdout)
+    return result.stdout
+
+
+def _call(*arguments: str) -> str:
+    return _flat(_printed(*arguments))
 
 
 @pytest.mark.parametrize("number", REHEARSALS)
 async def test_status_next_and_panel_show_the_answer(tmp_path: Path, number: int) -> None:
     async with staged(tmp_path / "var", number) as (rehearsal, url):
         answer, var = rehearsal.answer, ("--var", str(tmp_path / "var"))
-        told = await to_thread.run_sync(lambda: _call("status", *var))
+        page = await to_thread.run_sync(lambda: _printed("status", *var))
+        told = _flat(page)
         line = await to_thread.run_sync(lambda: _call("next", *var))
         assert (url != "") is rehearsal.alive
         board = None
@@ -43,6 +49,9 @@ async def test_status_next_and_panel_show_the_answer(tmp_path: Path, number: int
     assert answer.state in told
     assert answer.code in told
     assert answer.advice in told
+    # Nobody has to read further than this to know the state, the code and what to do.
+    top = _flat("\n".join(page.splitlines()[:_TOP_LINES]))
+    assert all(word in top for word in (answer.state, answer.code, answer.advice))
     assert line.startswith(answer.advice)
     if board is not None:
         assert board["header"]["sysmode"] == answer.state
