@@ -7,7 +7,7 @@ from msgspec.structs import replace as changed
 from livespot.evidence.journal import JournalRequest
 from livespot.exchange.faults.plan import Fault, ReadLag
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
-from livespot.testing.search.answer_checks import answers_are_booked
+from livespot.testing.search.answer_checks import answers_are_booked, no_answer_is_left_unread
 from livespot.testing.search.witness import Witness
 
 
@@ -61,3 +61,17 @@ def test_nothing_is_asked_of_a_run_whose_reads_lag(witness: Witness) -> None:
     plan = changed(told.plan, faults=(Fault(id="lag", what=ReadLag(ms=500)),))
 
     assert not answers_are_booked(replace(told, plan=plan)).looked_at
+
+
+def test_an_answer_that_nobody_waited_for_at_an_orderly_end_is_found(witness: Witness) -> None:
+    finding = no_answer_is_left_unread(witness)
+    entry = next(intent for intent in witness.facts.intents if intent.is_entry)
+    steps = tuple(
+        step
+        for step in witness.facts.transitions
+        if step.order_intent_id != entry.order_intent_id or step.to_state == "SENT_UNKNOWN"
+    )
+    deaf = replace(witness, facts=changed(witness.facts, transitions=steps))
+
+    assert finding.proven
+    assert "nobody listened" in no_answer_is_left_unread(deaf).detail

@@ -1,11 +1,12 @@
-"""I07b: what an answer says was executed is looked at, not left for a later comparison to find."""
+"""I07b, I26b: what an answer says was executed is booked, and no answer is left unread."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.faults.plan import ReadLag
-from livespot.exchange.journal import FillRow, OrderRow, RequestRow
+from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
+from livespot.runtime.replay_run import Lived
 from livespot.testing.search.witness import Witness
 
 # The trades of an order are read at once; so many rounds may fail on the way.
@@ -13,6 +14,7 @@ _BOOKED_WITHIN_MS = 5000
 _CANCELS = frozenset({"cancel", "cancel_list", "replace"})
 # What stands in the way of reading trades.
 _TROUBLED = ("disk.", "actor.", "host.")
+_CUTTING = ("net.reset", "net.blackhole", "net.half_open", "ex.ban", "host.suspend", "disk.")
 
 
 def answers_are_booked(witness: Witness) -> Finding:
@@ -39,6 +41,60 @@ def answers_are_booked(witness: Witness) -> Finding:
                     late = "never" if known_ms is None else f"{known_ms - due_ms} ms too late"
                     problems.append(f"trade {fill.tid} on {fill.sym} was booked {late}")
     return judged("I07b", "An answer's executions are booked", looked_at, problems)
+
+
+def no_answer_is_left_unread(witness: Witness) -> Finding:
+    """I26b: a life that is not killed learns the answer to every mutation it has sent.
+
+    It waits for it when it is stopped in order, and when it is cancelled. Not looked at while
+    something cuts connections.
+    """
+    cuts = list(_cuts(witness))
+    intents = witness.facts.intent_of()
+    learned = {
+        (step.order_intent_id, step.run_id)
+        for step in witness.facts.transitions
+        if step.from_state == "SENT_UNKNOWN"
+    }
+    rows = dict(witness.requests())
+    problems, looked_at = [], 0
+    for request in witness.journal.requests:
+        row = rows[request.row]
+        names = [intents[name].order_intent_id for name in request.own_ids if name in intents]
+        sent_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
+        told_ms = witness.at(request.row, row.t_reply)
+        life = _cleaning_up(witness, sent_ms)
+        if life is None or row.fault or not row.delivered or not request.verb:
+            continue
+        if any(begin_ms <= told_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
+            continue
+        looked_at += 1
+        if not any((name, life.run_id) in learned for name in names):
+            problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
+    return judged("I26b", "No answer is left unread", looked_at, problems)
+
+
+def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:
+    """Spans of market time in which connections are cut, or the process cannot act."""
+    plan = witness.plan
+    for name, verb in plan.mishaps:
+        times = [row.t_ms for row in witness.rows if isinstance(row, ModeRow) and row.fault == name]
+        if verb.startswith(_CUTTING) and times:
+            yield min(times), max(times)
+    for trouble in plan.troubles:
+        if trouble.verb.startswith(_CUTTING):
+            begin_ms = plan.start_ms + trouble.after_ms
+            yield begin_ms, begin_ms + trouble.for_ms
+
+
+def _cleaning_up(witness: Witness, at_ms: int) -> Lived | None:
+    """The life of this moment, if it ended in order or was cancelled: the n-th dies death n."""
+    cancelled = [death.cancelled for death in witness.plan.deaths]
+    for number, life in enumerate(witness.lives):
+        if life.born_ms <= at_ms <= life.over_ms:
+            cleans = life.code is not None or (number < len(cancelled) and cancelled[number])
+            return life if cleans else None
+    return None
 
 
 def _told(row: RequestRow) -> bool:

@@ -14,6 +14,7 @@ from livespot.testing.search.rarities import (
     with_late_market,
     with_manners,
     with_trailing,
+    with_unseen_crumbs,
 )
 from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
 from livespot.testing.search.socket_orders import with_socket_orders
@@ -64,7 +65,8 @@ def draw(profile: str, seed: int) -> RunPlan:
     plan = with_troubles(plan, entry_ms=entry_ms)
     plan = with_house(with_hands(plan, entry_ms=entry_ms), entry_ms=entry_ms)
     plan = with_manners(with_late_market(plan, entry_ms=entry_ms))
-    return with_even_prints(with_trailing(plan))
+    plan = with_even_prints(with_trailing(plan))
+    return with_unseen_crumbs(plan, entry_ms=entry_ms)
 
 
 def _recorded(seed: int) -> RunPlan:

@@ -17,6 +17,7 @@ _FEWEST_ENDPOINTS = 2
 _MUTATIONS = frozenset({"POST", "DELETE"})
 # A beat of whoever watches the clocks, and a measurement.
 _MEASURED_WITHIN_MS = 3000
+_NEVER = 1 << 62
 
 
 def absence_only_behind_the_fence(witness: Witness) -> Finding:
@@ -67,19 +68,30 @@ def signed_with_the_right_time(witness: Witness) -> Finding:
 
     Nothing is looked at where a fault moved the server's clock: until the next measurement the
     runtime cannot know, and the exchange's own refusal is what protects then. The same holds for
-    some seconds after somebody set our own.
+    some seconds after somebody set our own, and while nobody answers our question for the time.
     """
     limit_ms = TimeSettings().clock_drift_max_ms
-    steps = [at_ms for at_ms, _ in house_steps(witness.plan)]
+    unsure = list(_unsure(witness))
     problems, looked_at = [], 0
     for _, row in witness.requests():
         if witness.clock_moved or row.method not in _MUTATIONS or "timestamp" not in row.params:
             continue
         sent_ms = row.t_first_byte or row.t_arrive
-        if any(at_ms <= sent_ms < at_ms + _MEASURED_WITHIN_MS for at_ms in steps):
+        if any(begin_ms <= sent_ms < end_ms for begin_ms, end_ms in unsure):
             continue
         looked_at += 1
         apart_ms = abs(int(row.params["timestamp"]) - (row.t_first_byte or row.t_arrive))
         if apart_ms > limit_ms:
             problems.append(f"{row.method} {row.path} was signed {apart_ms} ms off")
     return judged("I34", "Time is right when signing", looked_at, problems)
+
+
+def _unsure(witness: Witness) -> Iterator[tuple[int, int]]:
+    """Spans after each step of our own clock in which we cannot know the exchange's time."""
+    asked = [row for _, row in witness.requests() if row.path.endswith("/time")]
+    for at_ms, _ in house_steps(witness.plan):
+        known_ms = at_ms + _MEASURED_WITHIN_MS
+        if any(at_ms <= (row.t_first_byte or row.t_arrive) < known_ms for row in asked):
+            answers = [row.t_reply for row in asked if row.delivered and row.t_reply > at_ms]
+            known_ms = max(known_ms, min(answers, default=_NEVER))
+        yield at_ms, known_ms

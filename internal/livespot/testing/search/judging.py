@@ -1,13 +1,18 @@
 """Puts a finished run through every check: those of the evidence, and those a fault search adds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
 from livespot.evidence.findings import Finding
 from livespot.evidence.invariants import check_all
 from livespot.evidence.journal import JournalRequest, JournalRows
-from livespot.testing.search.answer_checks import answers_are_booked
+from livespot.exchange.faults.plan import SetFilter
+from livespot.exchange.journal import ModeRow, RequestRow
+from livespot.testing.search.answer_checks import (
+    answers_are_booked,
+    no_answer_is_left_unread,
+)
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
@@ -39,9 +44,12 @@ from livespot.testing.search.record_checks import (
 )
 from livespot.testing.search.witness import Witness
 
+_FILTER_FAILURE = "-1013"
+
 CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     absence_only_behind_the_fence,
     answers_are_booked,
+    no_answer_is_left_unread,
     protected_or_paused,
     protection_only_tightens,
     limits_are_respected,
@@ -78,6 +86,7 @@ def unfaulted(witness: Witness) -> JournalRows:
     """
     rows = dict(witness.requests())
     intents, sent = witness.facts.intent_of(), witness.facts.sent_at()
+    excused = set(_refused_by_news(witness))
 
     def restored(request: JournalRequest) -> JournalRequest:
         arrived_ms = witness.at(request.row, request.arrived_ms)
@@ -87,12 +96,30 @@ def unfaulted(witness: Witness) -> JournalRows:
             ours = sent.get(intent.order_intent_id, arrived_ms) if intent else arrived_ms
             params = {**params, "timestamp": str(ours)}
         outcome = request.outcome
-        if rows[request.row].fault and not request.accepted:
+        if (rows[request.row].fault and not request.accepted) or request.row in excused:
             outcome = "faulted"
         return replace(request, arrived_ms=arrived_ms, params=params, outcome=outcome)
 
     looked_into = (r for r in witness.journal.requests if not _turned_away(r))
     return replace(witness.journal, requests=tuple(restored(r) for r in looked_into))
+
+
+def _refused_by_news(witness: Witness) -> Iterator[int]:
+    """Places of the first order of a symbol that a filter refuses after each change of filters.
+
+    Nobody can know of a change before the symbol's rules are read again; the refusal itself must
+    make that happen.
+    """
+    news: set[str] = set()
+    symbols = {f.id: f.what.symbol for f in witness.plan.faults if isinstance(f.what, SetFilter)}
+    for place, row in enumerate(witness.rows, 1):
+        if isinstance(row, ModeRow) and row.fault in symbols:
+            news.add(symbols[row.fault])
+        elif isinstance(row, RequestRow) and row.outcome.endswith(_FILTER_FAILURE):
+            symbol = row.params.get("symbol", "")
+            if symbol in news:
+                news.discard(symbol)
+                yield place
 
 
 def _turned_away(request: JournalRequest) -> bool:

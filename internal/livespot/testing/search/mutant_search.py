@@ -11,7 +11,7 @@ import msgspec
 
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.dying import KillPoint, ScenarioLost, Stage, points_of
-from livespot.testing.search.forking import die_everywhere
+from livespot.testing.search.forking import end_everywhere
 from livespot.testing.search.kill_scenarios import SCENARIOS
 from livespot.testing.search.mutants import Mutant, planted
 from livespot.testing.search.mutants_holding import HOLDING
@@ -26,6 +26,8 @@ _PROFILE = "short"
 # A killed life keeps some megabytes until its process ends.
 _RUNS_PER_PROCESS = 60
 _DEATHS_AT_ONCE = 8
+# (with a power cut, cancelled): how lives end at each point, for mutants that want it or not.
+_MANNERS = {False: ((False, False), (True, False)), True: ((False, True),)}
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,13 +130,13 @@ def _of_deaths(mutant: Mutant, wanted: Wanted) -> Generator[Sighting, None, None
             click.echo(str(error))
             return
         chosen = [
-            KillPoint(scenario=scenario.name, point=point, power_cut=power_cut)
+            KillPoint(scenario=scenario.name, point=point, power_cut=power_cut, cancelled=cancelled)
             for point in points
-            for power_cut in (False, True)
+            for power_cut, cancelled in _MANNERS[mutant.cancelled]
         ]
         for first in range(0, min(len(chosen), wanted.seeds), _DEATHS_AT_ONCE):
             share = chosen[first : first + _DEATHS_AT_ONCE]
-            found = list(die_everywhere(scenario, share, Path(scratch) / str(first), wanted.jobs))
+            found = list(end_everywhere(scenario, share, Path(scratch) / str(first), wanted.jobs))
             for died in sorted(found, key=lambda died: (died.at.point, died.at.power_cut)):
                 yield _seen(died.at.point, died.outcome)
 

@@ -43,7 +43,7 @@ class Mutant:
 
     `needs` tells from a plan alone whether its run is likely to go otherwise with the defect than
     without; the others are drawn and not run. With `scenario` it is looked for by killing that
-    reference trade instead, at commits and socket awaits.
+    reference trade instead, at commits and socket awaits, or where `cancelled` by cancelling there.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Mutant:
     plant: Callable[[Bench], None] = field(repr=False)
     needs: Callable[[RunPlan], bool] = field(default=always, repr=False)
     scenario: str = ""
+    cancelled: bool = False
 
 
 @contextmanager
@@ -72,6 +73,11 @@ def verbs(*prefixes: str) -> Callable[[RunPlan], bool]:
 def deaths(plan: RunPlan) -> bool:
     """Plans in which a life is killed."""
     return bool(plan.deaths)
+
+
+def deaths_at_commits(plan: RunPlan) -> bool:
+    """Plans in which a life ends just as something about an order is durable."""
+    return any(death.commit is not None for death in plan.deaths)
 
 
 def power_cuts(plan: RunPlan) -> bool:

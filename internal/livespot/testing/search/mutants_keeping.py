@@ -14,12 +14,15 @@ from livespot.actors.recovery import BootRecovery
 from livespot.contracts.chain import SealedEvent
 from livespot.contracts.errors import AuditUnwritable, StoreBusy, Unreachable
 from livespot.contracts.redaction import Redactor
+from livespot.exchange.faults.plan import Delay
 from livespot.rules import sysmode
 from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.system import System
 from livespot.store import inline
 from livespot.store.batches import PRAGMAS
 from livespot.testing.search.mutants import Bench, Mutant, deaths, power_cuts, verbs
+from livespot.testing.search.plan import RunPlan
+from livespot.testing.search.scenes import ENTRY_MS
 from livespot.venue.caller import RestCaller
 
 
@@ -117,6 +120,15 @@ def _secret_told(bench: Bench) -> None:
         bench.put(Redactor, name, lambda _redactor, text: text)
 
 
+def _late_before_the_entry(plan: RunPlan) -> bool:
+    return any(
+        isinstance(fault.what, Delay)
+        and fault.what.target == "ws_md"
+        and (fault.when.after_ms or 0) < ENTRY_MS // 2
+        for fault in plan.faults
+    )
+
+
 KEEPING = (
     Mutant(
         name="synchronous-normal",
@@ -128,6 +140,8 @@ KEEPING = (
         name="unshielded-cleanup",
         defect="a cancelled task does not finish what it is writing",
         plant=_unshielded,
+        scenario="entry-maker",
+        cancelled=True,
     ),
     Mutant(
         name="entry-in-first-cycle",
@@ -138,13 +152,13 @@ KEEPING = (
         name="staleness-by-receipt",
         defect="the age of market data is counted from when it was received",
         plant=_receipt_time,
-        needs=verbs("net.delay"),
+        needs=_late_before_the_entry,
     ),
     Mutant(
         name="wall-clock-timeouts",
         defect="time limits are measured with the wall clock",
         plant=_wall_clock,
-        needs=verbs("host."),
+        needs=verbs("host.clock_step"),
     ),
     Mutant(
         name="pause-clears-itself",

@@ -18,7 +18,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.vocabulary import IntentRole, IntentState
 from livespot.rules import entry_engine as engine
 from livespot.rules import evidence, ledger, risk
-from livespot.testing.search.mutants import Bench, Mutant, deaths, verbs
+from livespot.testing.search.mutants import Bench, Mutant, deaths_at_commits, verbs
 
 _Transmit: TypeAlias = Callable[[MutationDesk, Any, float], Awaitable[Outcome]]
 _Record: TypeAlias = Callable[[AnswerBook, Answered], Awaitable[Change]]
@@ -207,8 +207,7 @@ SENDING = (
         name="created-not-rechecked",
         defect="a boot leaves an intent alone that was found as CREATED",
         plant=_created_not_rechecked,
-        needs=deaths,
-        scenario="entry-maker",
+        needs=deaths_at_commits,
     ),
     Mutant(
         name="retry-timer-kept",
@@ -220,6 +219,7 @@ SENDING = (
         name="cancel-executed-ignored",
         defect="what a cancel's reply says was executed is not looked at",
         plant=_cancel_executed_ignored,
+        needs=lambda plan: any(fault.id == "crumbs-unseen" for fault in plan.faults),
     ),
     Mutant(
         name="unknown-order-means-gone",

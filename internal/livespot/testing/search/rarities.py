@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.exchange.faults.plan import (
     AdjustBalance,
+    Blackhole,
     CancelByHand,
     Delay,
+    DropEvents,
     Fault,
     Match,
     OrderByHand,
@@ -37,6 +39,8 @@ _COMMIT_PERCENT = 45
 _CANCELLED_PERCENT = 25
 _TRAILING_PERCENT = 35
 _EVEN_PERCENT = 50
+_UNSEEN_PERCENT = 25
+_LONGEST_UNSEEN_MS = 40_000
 _CRUMB_QUOTE = 120
 _LATEST_MS = 60_000
 _BEFORE_END_MS = 3000
@@ -218,6 +222,22 @@ def with_even_prints(plan: RunPlan) -> RunPlan:
         for staged in plan.stage.symbols
     )
     return replace(plan, stage=replace(plan.stage, symbols=symbols))
+
+
+def with_unseen_crumbs(plan: RunPlan, *, entry_ms: int) -> RunPlan:
+    """Where an order is filled in equal crumbs, its events are lost in a part of the plans."""
+    even = plan.stage is not None and any(staged.even_prints for staged in plan.stage.symbols)
+    dice = Dice(f"unseen {plan.seed}")
+    if not even or not plan.faults or not dice.percent(_UNSEEN_PERCENT):
+        return plan
+    kinds: tuple[Verb, ...] = (DropEvents(), DropEvents(), Blackhole(target="ws_user"))
+    what = dice.pick(kinds)
+    match = Match(event="executionReport") if isinstance(what, DropEvents) else Match.NOTHING
+    begin_ms = entry_ms - dice.between(0, 2000)
+    longest_ms = min(_LONGEST_UNSEEN_MS, plan.safety_ms - begin_ms)
+    when = When(after_ms=begin_ms, for_ms=dice.between(longest_ms // 2, longest_ms))
+    unseen = Fault(id="crumbs-unseen", what=what, match=match, when=when)
+    return replace(plan, faults=(*plan.faults, unseen))
 
 
 def _evenly_traded(dice: Dice, staged: StagedSymbol) -> StagedSymbol:

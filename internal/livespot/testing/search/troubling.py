@@ -173,7 +173,7 @@ class Troubler:
         async def receive_troubled() -> T:
             return await held_up(await receive())
 
-        async def within_troubled(seconds: float) -> T | None:
+        async def within_troubled(seconds: float | None) -> T | None:
             message = await within(seconds)
             return None if message is None else await held_up(message)
 
