@@ -73,7 +73,7 @@ def test_any_byte_of_the_tables_rows_that_changes_is_placed(
     told: Paths, spoilt: Paths, flip: tuple[int, int]
 ) -> None:
     content = bytearray(told.database.read_bytes())
-    owned = _bytes_of_events(told.database)
+    owned = bytes_of_rows(told.database, "audit_events")
     content[owned[flip[0] % len(owned)]] ^= flip[1]
     spoilt.database.write_bytes(content)
 
@@ -104,13 +104,13 @@ def test_the_command_names_the_event_that_was_edited(spoilt: Paths, column: str)
     assert judged.receipt.read_bytes().startswith(b"{")
 
 
-def _bytes_of_events(database: Path) -> list[int]:
-    """Where in the file the rows of the audit table are, read as the file format lays them out."""
+def bytes_of_rows(database: Path, table: str) -> list[int]:
+    """Where in the file the rows of a table are, read as the file format lays them out."""
     content = database.read_bytes()
     size = int.from_bytes(content[16:18], "big")
     with closing(sqlite3.connect(database)) as connection:
         (root,) = connection.execute(
-            "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_events'"
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
         ).fetchone()
     return [at for page in _leaves(content, size, root) for at in _cells(content, size, page)]
 

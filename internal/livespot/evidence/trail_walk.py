@@ -35,6 +35,15 @@ class _Walk:
     said: list[Said] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _KeptUp:
+    """What stands in for pruned segments and packed files."""
+
+    anchors: tuple[ChainAnchor, ...] = ()
+    days: tuple[TrailDay, ...] = ()
+    problems: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DayFile:
     """One day of the trail: its lines, and the packed file as it lies there."""
@@ -47,11 +56,11 @@ class _DayFile:
 
 async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
     """Read every event once. Raises `StoreBusy`, and `OSError` for the files."""
-    anchors = await chain_anchors(reader)
-    days = {day.day: day for day in await trail_days(reader)}
+    kept = await _kept_up(reader)
+    anchors, days = kept.anchors, {day.day: day for day in kept.days}
     gone = {day.day for day in days.values() if day.removed_at_ms}
     seen = await _read(reader, {anchor.prev_hash: anchor for anchor in anchors})
-    seen.problems += unsigned(anchors, days.values(), seen.said)
+    seen.problems += [*kept.problems, *unsigned(anchors, days.values(), seen.said)]
     present: dict[str, list[str]] = {}
     places: list[str] = []
     for file in _files(trail_dir, days):
@@ -79,6 +88,17 @@ async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
         places=tuple(places[:_MOST_PROBLEMS]),
         pruned=sum(anchor.last_seq - anchor.first_seq + 1 for anchor in anchors),
     )
+
+
+async def _kept_up(reader: Reader) -> _KeptUp:
+    """Raises `StoreBusy`; what is damaged is a problem and counts as nothing."""
+    found = _KeptUp()
+    try:
+        found.anchors = await chain_anchors(reader)
+        found.days = await trail_days(reader)
+    except (AuditUnwritable, PayloadInvalid) as error:
+        found.problems.append(f"anchors or packed days of a pruned event cannot be read: {error}")
+    return found
 
 
 async def _read(reader: Reader, anchors: Mapping[str, ChainAnchor]) -> _Walk:

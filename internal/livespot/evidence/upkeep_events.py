@@ -10,6 +10,8 @@ from livespot.contracts.records import ChainAnchor
 from livespot.store.anchors import TrailDay
 
 _EVENT = "DAILY_SUMMARY"
+_PACKED = ("day", "sha256", "lines", "packed_at_ms")
+_REMOVED = ("day", "removed_at_ms")
 
 
 class Said(NamedTuple):
@@ -23,7 +25,11 @@ def upkeep_said(link: Link) -> Iterator[Said]:
     """The statement of an event, when it is one of the upkeep."""
     if link.envelope["event_type"] != _EVENT:
         return
-    data = msgspec.json.decode(link.envelope["data"])
+    try:
+        data = msgspec.json.decode(link.envelope["data"])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Its hash names it; what it once said is no longer there to vouch for anything.
+        return
     if isinstance(data, dict) and "upkeep" in data:
         yield Said(str(data.pop("upkeep")), data)
 
@@ -41,13 +47,12 @@ def unsigned(
         if place not in rows:
             yield f"{_segment(data)} is pruned, and its anchor is gone"
     known = [*days]
-    packed = {_day(data) for what, data in said if what == "packed"}
-    removed = {str(data.get("day")) for what, data in said if what == "removed"}
-    found = {(day.day, day.sha256, str(day.lines)) for day in known}
-    for name in sorted({day for day, *_ in found ^ packed}):
-        yield f"the packed day {name} is not what its event says"
-    for name in sorted(removed ^ {day.day for day in known if day.removed_at_ms}):
-        yield f"the removed day {name} is not what its event says"
+    packed = {_texts(data, *_PACKED) for what, data in said if what == "packed"}
+    removed = {_texts(data, *_REMOVED) for what, data in said if what == "removed"}
+    found = {tuple(str(getattr(day, name)) for name in _PACKED) for day in known}
+    gone = {(day.day, str(day.removed_at_ms)) for day in known if day.removed_at_ms}
+    for name in sorted({day for day, *_ in (found ^ packed) | (gone ^ removed)}):
+        yield f"the packed day {name} is not what its events say"
 
 
 def _plain(anchor: ChainAnchor) -> dict[str, Any]:
@@ -56,8 +61,8 @@ def _plain(anchor: ChainAnchor) -> dict[str, Any]:
     return row
 
 
-def _day(data: dict[str, Any]) -> tuple[str, str, str]:
-    return str(data.get("day")), str(data.get("sha256")), str(data.get("lines"))
+def _texts(data: dict[str, Any], *names: str) -> tuple[str, ...]:
+    return tuple(str(data.get(name)) for name in names)
 
 
 def _segment(anchor: dict[str, Any]) -> str:

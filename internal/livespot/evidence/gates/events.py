@@ -23,6 +23,8 @@ async def events(subject: Subject) -> Verdict:
     if not facts.trail.events and not facts.trail.problems:
         return needs_data(GATE, Why.NO_EVENTS, "no event is recorded", "livespot sim --for 3m")
     looked = Looked(gate=GATE, looked_at=facts.trail.events)
+    if facts.trail.pruned:
+        looked.notes.append(f"{facts.trail.pruned} more are pruned; the chain goes on by anchors")
     for problem in facts.trail.problems:
         looked.met(Why.EVENT_EDITED, problem)
     for place in facts.trail.places:
@@ -30,6 +32,7 @@ async def events(subject: Subject) -> Verdict:
     looked.judge(audit_checks.every_move_announced(facts), Why.ALERT_MISSING)
     looked.judge(audit_checks.modes_move_legally(facts), Why.MODE_ILLEGAL)
     looked.judge(audit_checks.exits_are_accounted(facts), Why.END_UNACCOUNTED)
+    looked.judge(audit_checks.database_is_intact(facts), Why.DATABASE_DAMAGED)
     looked.looked_at += len(facts.intents)
     for place in _unclosed(facts):
         looked.met(Why.INTENT_UNCLOSED, place)
