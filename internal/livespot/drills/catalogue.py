@@ -141,12 +141,17 @@ def _ban(course: Course) -> Mishap:
 
 
 def _clock_step(course: Course) -> Mishap:
+    """The clock jumps with a position held, at the moment at which its stop has to be replaced."""
     time = course.settings.time
     step_ms = max(time.recv_window_ms, time.clock_drift_max_ms) + _BEYOND_MS
+    begin_ms = course.filled_ms + _CALM_MS
+    when = When(after_ms=begin_ms)
     return Mishap(
-        over_ms=course.entry_ms + step_ms + _BEYOND_MS,
-        faults=_fault("clock-step", StepClock(ms=step_ms), When(nth=1), course.entry),
-        bought=None,
+        over_ms=begin_ms + step_ms + _BEYOND_MS,
+        faults=(
+            *_fault("clock-step", StepClock(ms=step_ms), when),
+            *_fault("stop-gone", MassExpire(types=_EXITS), when),
+        ),
     )
 
 
@@ -213,9 +218,10 @@ _CATALOGUE = (
     ),
     Drill(
         name="clock-step",
-        injected="the exchange's clock jumps as the entry arrives",
+        injected="the exchange's clock jumps as stop and target expire",
         mishap=_clock_step,
         codes=frozenset({ReasonCode.BINANCE_TIMESTAMP_REJECTED}),
+        stops=2,
     ),
     Drill(
         name="stream-silence",
