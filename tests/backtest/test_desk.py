@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from livespot.backtest.command import built
-from livespot.backtest.desk import NOT_FILLED, Desk, Trade
+from livespot.backtest.desk import NOT_FILLED, NOT_RESTING, Desk, Trade
 from livespot.backtest.minutes import MinuteFeed
 from livespot.backtest.play import GATE_OFF, Backtest
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
-from livespot.contracts.vocabulary import Mode, Verdict
+from livespot.contracts.vocabulary import EntryKind, Mode, Verdict
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.market import Print, Quote
 from livespot.exchange.sources import StatusTurn
@@ -173,6 +173,18 @@ def test_what_was_bought_in_part_is_sold_when_the_rest_is_cancelled() -> None:
     assert ended.ended_ms == _NOW_MS + _SETTINGS.entry.maker_ttl_ms
     assert not scene.desk.held
     assert scene.desk.counters.of(_SYMBOL).held is None
+
+
+def test_an_entry_that_would_take_at_once_is_not_sent() -> None:
+    scene = _Scene()
+    decision, snapshot = scene.proposal()
+    verdict = scene.desk.weigh(decision, snapshot, _NOW_MS)
+    assert decision.entry_plan is not None
+    taking = msgspec.structs.replace(decision.entry_plan, kind=EntryKind.TAKER)
+    approved = msgspec.structs.replace(decision, entry_plan=taking, risk_verdict=verdict)
+
+    assert scene.desk.enter(approved, snapshot, _NOW_MS) == NOT_RESTING
+    assert not scene.desk.running
 
 
 def test_risk_allows_no_second_entry_beside_the_first() -> None:

@@ -18,6 +18,7 @@ from livespot.contracts.market import Returns, Snapshot, SymbolInfo
 from livespot.contracts.orders import Fill, ListRequest
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import (
+    EntryKind,
     IntentAction,
     IntentRole,
     ListKind,
@@ -47,6 +48,8 @@ from livespot.venue.params import list_params
 _ACCOUNT = "demo"
 _KINDS: dict[ListKind, EngineListKind] = {ListKind.OTOCO: "otoco", ListKind.OPOCO: "opoco"}
 NOT_FILLED = "NOT_FILLED"
+# Why an approved entry came to no order here: it would take at once, or its symbol takes no lists.
+NOT_RESTING, NOT_ATTACHABLE = "NOT_RESTING", "NOT_ATTACHABLE"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +87,8 @@ class Desk:
         self._feeds = feeds
         self._settings = settings
         self._seeds = {symbol: SplitMix(symbol).bits() for symbol in feeds}
+        # Up to when the engine has seen each symbol's events.
+        self._seen_ms: dict[str, int] = {}
         self._reserves: reserves.Book = {}
         self._counters = Counters()
         self.running: dict[str, Trade] = {}
@@ -138,6 +143,8 @@ class Desk:
         symbol, plan, verdict = decision.symbol, decision.entry_plan, decision.risk_verdict
         if plan is None or verdict is None or verdict.verdict is not Verdict.ALLOW:
             raise Fatal(f"decision {decision.decision_id!r} is no approved entry")
+        if plan.kind is not EntryKind.MAKER_FIRST:
+            return NOT_RESTING
         intent_id = entry_intent_id(
             decision,
             action=IntentAction.SUBMIT,
@@ -161,7 +168,7 @@ class Desk:
         if isinstance(mutation, OrderRefused):
             return mutation.reason.value
         if not isinstance(mutation.request, ListRequest):
-            return "NOT_ATTACHABLE"
+            return NOT_ATTACHABLE
         return self._send(decision, mutation, mutation.request, now_ms)
 
     def _send(
@@ -170,9 +177,11 @@ class Desk:
         symbol, plan = decision.symbol, decision.entry_plan
         if plan is None or request.working is None:
             raise Fatal(f"decision {decision.decision_id!r} has no resting entry")
+        # Nobody may have looked at this symbol until now: its last minute makes the book.
+        seen_ms = self._seen_ms.get(symbol, 0)
         for event in self._feeds[symbol].events:
-            # Nobody looked at this symbol until now: its last minute makes the book it meets.
-            self._apply(symbol, event)
+            if event.t_ms > seen_ms:
+                self._apply(symbol, event)
         params = {name: str(value) for name, value in list_params(request).items()}
         try:
             self._engine.place_list(_ACCOUNT, _KINDS[request.kind], params, now_ms)
@@ -202,6 +211,7 @@ class Desk:
 
     def _apply(self, symbol: str, event: Happening) -> None:
         feed = self._feeds[symbol]
+        self._seen_ms[symbol] = event.t_ms
         match event:
             case Quote():
                 ladder = Ladder(self._seeds[symbol], event, feed.scale)
