@@ -217,6 +217,8 @@ def test_before_the_first_run_both_views_say_how_to_start() -> None:
         (signed(""), "—"),
         (measured(536_870_912, "bytes"), "512.0 MiB"),
         (measured(80, "%"), "80 %"),
+        (measured(50_000, "x10000"), "5.0"),
+        (measured(7_450, "x10000"), "0.7"),
         (measured(3, ""), "3"),
         (limited(["a", "b", "c", "d"], 3), "a, b, c +1"),
     ],

@@ -31,12 +31,14 @@ def size(count: int | None) -> str:
 
 
 def measured(value: int, unit: str) -> str:
-    """A measurement with its unit, spans and sizes as people read them."""
+    """A measurement with its unit; spans, sizes and scores as people read them."""
     match unit:
         case "ms":
             return age(value)
         case "bytes":
             return size(value)
+        case "x10000":
+            return f"{value // 10_000}.{value % 10_000 // 1000}"
         case _:
             return f"{value} {unit}".rstrip()
 

@@ -1,7 +1,7 @@
 // The top of the first fold: which mode, since when, why, what is done already, what to do; and what is at stake.
 
 import { el, since, svg } from "/static/dom.js";
-import { amount, number, signed, tone, words } from "/static/format.js";
+import { amount, number, ratio, signed, tone, words } from "/static/format.js";
 import { badge, bar, copyable, fact, opener, pair } from "/static/parts.js";
 
 const SHAPES = {
@@ -52,7 +52,7 @@ function emblem(shape) {
 }
 
 function reason(item) {
-  const measured = item.unit ? `${number(item.value)} ${item.unit}, limit ${number(item.threshold)}` : "";
+  const measured = item.unit === "x10000" ? `${ratio(item.value)}, limit ${ratio(item.threshold)}` : item.unit ? `${number(item.value)} ${item.unit}, limit ${number(item.threshold)}` : "";
   return el("li", {},
     el("div", { class: "row" }, el("span", { class: "meaning" }, item.detail || item.meaning || item.code),
       el("span", { class: "soft small" }, "for ", since(item.since_ms), item.count > 1 ? `, ${item.count} times` : "")),
