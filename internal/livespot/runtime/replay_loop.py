@@ -154,6 +154,11 @@ class VirtualLoop(BaseEventLoop):
         """How many are set, cancelled ones that were not swept yet included."""
         return len(self._timers)
 
+    def tasks_of(self, life: int) -> int:
+        """How many tasks that this life started have not ended."""
+        tasks = asyncio.all_tasks(self)
+        return sum(isinstance(task, NumberedTask) and task.life == life for task in tasks)
+
     def number_task(self) -> int:
         """The next task's number."""
         self._tasks_born += 1

@@ -85,12 +85,16 @@ class ReplayOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """One life, in market time. `code` is None when it was killed, `run_id` empty when too soon."""
+    """One life, in market time. `code` is None when it was killed, `run_id` empty when too soon.
+
+    `tasks_left` is how many of its tasks outlived it; of a killed one none runs, whatever is left.
+    """
 
     run_id: str
     born_ms: int
     over_ms: int
     code: ExitCode | None
+    tasks_left: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +272,13 @@ async def _live_and_die(
             told.course = course
             code = await course.run()
             told.lives.append(
-                Lived(run_id=life.run_id, born_ms=born_ms, over_ms=clock.now_ms(), code=code)
+                Lived(
+                    run_id=life.run_id,
+                    born_ms=born_ms,
+                    over_ms=clock.now_ms(),
+                    code=code,
+                    tasks_left=loop.tasks_of(number),
+                )
             )
             if code is not None:
                 told.code = code

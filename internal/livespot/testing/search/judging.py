@@ -17,6 +17,7 @@ from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
 )
+from livespot.testing.search.growth_checks import no_task_outlives_its_life, queues_are_bounded
 from livespot.testing.search.life_checks import (
     alive_after_healing,
     one_writer,
@@ -69,6 +70,8 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     conditions_are_announced,
     decisions_are_fresh,
     no_secret_left,
+    queues_are_bounded,
+    no_task_outlives_its_life,
 )
 
 

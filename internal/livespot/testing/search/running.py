@@ -17,6 +17,7 @@ from livespot.exchange.journal import OrderRow
 from livespot.exchange.sources import MarketSource
 from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.testing.search.drawing import draw
+from livespot.testing.search.growth_checks import nothing_is_left_open
 from livespot.testing.search.judging import judge
 from livespot.testing.search.plan import RunPlan, encoded, order_of
 from livespot.testing.search.record_checks import same_history, verbs_fired
@@ -29,6 +30,7 @@ UNFINISHED = "RUN"
 # What a run raises that could not go on.
 BROKEN = (LivespotError, RuntimeError, ExceptionGroup)
 _TWICE_EVERY = 20
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,11 @@ def run_seed(profile: str, seed: int) -> Outcome:
     return msgspec.structs.replace(outcome, cpu_ms=_METER.read_ms())
 
 
+def open_files() -> int:
+    """How many descriptors this process holds; 0 where the kernel does not say."""
+    return len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS.is_dir() else 0
+
+
 class _Meter:
     """Processor time of this process between two readings, the first one since it began."""
 
@@ -114,11 +121,14 @@ def _judged(plan: RunPlan, directory: Path) -> Outcome:
 
 def run_order(plan: RunPlan, order: ReplayOrder) -> tuple[Outcome, Witness | None]:
     """Run an order that stands for the plan and judge it; no witness where the run broke."""
+    before = open_files()
     try:
         result = run_virtual(order)
     except BROKEN as error:
         return broken(plan, error), None
-    return judged_result(plan, result)
+    left = nothing_is_left_open(before, open_files())
+    outcome, witness = judged_result(plan, result)
+    return msgspec.structs.replace(outcome, findings=(*outcome.findings, left)), witness
 
 
 def judged_result(plan: RunPlan, result: RunResult) -> tuple[Outcome, Witness]:

@@ -21,7 +21,7 @@ from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
 from livespot.testing.search.board import LOG_FILE, read_log
 from livespot.testing.search.leaks import files_below, leaks
-from livespot.testing.search.plan import RunPlan
+from livespot.testing.search.plan import RunPlan, loaded_for
 from livespot.testing.search.troubles import ClockSet
 
 
@@ -50,7 +50,8 @@ class Witness:
     `received` holds, by (symbol, trade id), when the ledger learned of a fill; `updated`, by
     (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
     cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
-    run, when its boot had compared everything. `leaks` names what holds a secret of the `searched`
+    run, when its boot had compared everything. `samples` are what the process measured of itself
+    every few seconds. `leaks` names what holds a secret of the `searched`
     files. `days` are the summaries on record.
     """
 
@@ -71,12 +72,18 @@ class Witness:
     recovered: Mapping[str, int] = field(default_factory=dict)
     searched: int = 0
     leaks: tuple[str, ...] = ()
+    samples: tuple[Mapping[str, Any], ...] = ()
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def clock_moved(self) -> bool:
         """Whether a fault changed the exchange's clock at any time."""
         return any(isinstance(r, ModeRow) and r.verb.startswith("clock.") for r in self.rows)
+
+    @property
+    def writer_capacity(self) -> int:
+        """How many units may wait for the writer of the audit."""
+        return loaded_for(self.plan.settings).settings.audit.writer_queue_capacity
 
     @property
     def house_moved(self) -> bool:
@@ -129,6 +136,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             troubled=read_log(result.journal.with_name(LOG_FILE)),
             commits=tuple(commit.rows for commit in result.commits),
             recovered=_recovered(database),
+            samples=_samples(database),
             days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
@@ -199,6 +207,11 @@ def _recovered(database: sqlite3.Connection) -> dict[str, int]:
         "AND json_extract(data, '$.choice') IS NOT NULL GROUP BY run_id"
     )
     return dict(database.execute(sql))
+
+
+def _samples(database: sqlite3.Connection) -> tuple[Mapping[str, Any], ...]:
+    rows = database.execute("SELECT sample_json FROM health_samples ORDER BY at_ms")
+    return tuple(json.loads(text) for (text,) in rows)
 
 
 def _executed(database: sqlite3.Connection) -> tuple[tuple[str, int, str], ...]:
