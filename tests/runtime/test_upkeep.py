@@ -353,6 +353,17 @@ async def test_low_disk_space_suspends_everything(fresh: Paths) -> None:
 
 
 @pytest.mark.slow
+async def test_a_backup_that_would_fill_the_disk_waits_and_says_so(fresh: Paths) -> None:
+    limit = Settings().health.disk_free_degrade_bytes
+
+    (alert,) = await rounds(fresh, 1, free_bytes=lambda: limit + 1)
+
+    assert alert.text.startswith("the daily backup waits for room")
+    assert not [*fresh.backups.glob("audit-????-??-??.sqlite")]
+    assert counted(fresh, "SELECT count(*) FROM chain_anchors") == 4
+
+
+@pytest.mark.slow
 async def test_a_backup_that_fails_is_told_of_and_the_rest_goes_on(fresh: Paths) -> None:
     shutil.rmtree(fresh.backups, ignore_errors=True)
     fresh.backups.write_text("no directory can be made here")

@@ -124,6 +124,10 @@ class Upkeep:
         name = backup_name(self.wall.now_ms())
         if self.disk.exists(self.paths.backups / name):
             return
+        size = self.disk.size(self.paths.database)
+        if self.free_bytes() - size < self.settings.health.disk_free_degrade_bytes:
+            self._say(seen, f"the daily backup waits for room: the database has {size} bytes")
+            return
         answer = await self.ask(
             BackupOrder(
                 database=str(self.paths.database),
@@ -175,7 +179,8 @@ class Upkeep:
             await self.wall.sleep(_STEP_SECONDS)
 
     def _say(self, seen: _Seen, text: str) -> None:
-        key = (day_of(self.wall.now_ms()), text)
+        # What follows the colon may change from round to round without being news.
+        key = (day_of(self.wall.now_ms()), text.partition(":")[0])
         if key in seen.told:
             return
         seen.told.add(key)
