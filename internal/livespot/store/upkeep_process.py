@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def answer(order: UpkeepOrder | BackupOrder) -> BackupMade | UpkeepPlan | Troubl
         if isinstance(order, BackupOrder):
             return back_up(order)
         return anyio.run(plan_upkeep, order, RealDisk())
-    except (LivespotError, OSError) as error:
+    except (LivespotError, OSError, sqlite3.Error) as error:
         return Trouble(text=str(error))
 
 
