@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.rules.denied_cancels import MOST_DENIALS, DeniedCancels, read_pause_ms
+from livespot.rules.due import NEVER
 
 _KEY = ("SOLUSDT", 7)
 
@@ -44,7 +45,7 @@ def test_the_order_is_asked_for_at_growing_pauses_until_it_shows_its_end() -> No
     denied.forget(_KEY)
 
     assert asked_ms == [1_000, 3_000, 7_000, 15_000, 31_000, 47_000, 63_000, 79_000]
-    assert not denied.waiting
+    assert denied.due_ms == NEVER
     assert denied.permits(_KEY, 80_000)
     assert list(denied.due(10**6)) == []
 

@@ -3,15 +3,24 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
+
 from livespot.actors.mail import EntryEnded
 from livespot.actors.mutation_desk import Ending, Outcome
+from livespot.actors.order_records import Tracked
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
 from livespot.contracts.market import Snapshot, SymbolInfo
-from livespot.contracts.settings import Settings
+from livespot.contracts.settings import EntrySettings, Settings
+from livespot.contracts.vocabulary import IntentRole, OrderStatus
+from livespot.rules import entry_due
 from livespot.rules import entry_engine as engine
+from livespot.rules.due import AT_ONCE, NEVER
 from livespot.rules.quantize import protectable
+
+# A finished entry waits this long for the fills of its last execution before it is announced.
+FILLS_WAIT_MS = 1000
 
 
 @dataclass(slots=True)
@@ -30,6 +39,18 @@ class EntryCase:
     opened: bool = False
     finish: engine.Finish | None = None
     finished_ms: int = 0
+
+    def due_ms(self, settings: EntrySettings, *, halted: bool, behind_ms: int) -> int:
+        """When time has next to be told: steady ms, which are `behind_ms` behind market time.
+
+        `halted` when nothing more may be bought; the engine hears of it once.
+        """
+        if self.finish is not None:
+            return self.finished_ms + FILLS_WAIT_MS
+        if halted and self.state.halt is None and self.state.phase is not engine.Phase.ENDED:
+            return AT_ONCE
+        due_ms = entry_due.due_ms(self.state, settings)
+        return due_ms - behind_ms if due_ms < NEVER else NEVER
 
     def intent_of(self, attempt: int) -> str:
         """The intent an attempt was placed with; empty when it never became one."""
@@ -67,6 +88,21 @@ def ended_without(
         sl_client_id="",
         reasons=engine_reasons,
         at_ms=at_ms,
+    )
+
+
+def ended_with(ended: EntryEnded, tracked: Tracked, legs: dict[IntentRole, str]) -> EntryEnded:
+    """An entry that bought what its order shows; `legs` are the ids of those attached to it."""
+    view = tracked.view
+    armed = legs if view.status is OrderStatus.FILLED else {}
+    return msgspec.structs.replace(
+        ended,
+        order_intent_id=tracked.intent_id,
+        filled_qty=view.executed_qty,
+        filled_quote=view.cumulative_quote,
+        attached_list_id=view.order_list_id if armed else -1,
+        tp_client_id=armed.get(IntentRole.TP, ""),
+        sl_client_id=armed.get(IntentRole.SL, ""),
     )
 
 

@@ -4,11 +4,11 @@
 through the desk. *Owns* the running entries.
 """
 
-import msgspec
-
 from livespot.actors.entry_case import (
+    FILLS_WAIT_MS,
     EntryCase,
     base_fee_bps,
+    ended_with,
     ended_without,
     part_is_protectable,
     place_event,
@@ -29,12 +29,12 @@ from livespot.contracts.vocabulary import (
     IntentAction,
     IntentRole,
     IntentState,
-    OrderStatus,
     OrderType,
     SignalKind,
     SignalLevel,
 )
 from livespot.rules import entry_engine as engine
+from livespot.rules.due import AT_ONCE, earliest
 from livespot.rules.exit_requests import cancel_mutation, replacing
 from livespot.rules.intent_ids import entry_intent_id
 from livespot.rules.quantize import OrderRefused
@@ -45,9 +45,6 @@ from livespot.rules.requests import (
     entry_mutation,
     request_of,
 )
-
-# A finished entry waits this long for the fills of its last execution before it is announced.
-_FILLS_WAIT_MS = 1000
 
 
 class EntryDesk:
@@ -62,6 +59,19 @@ class EntryDesk:
     @property
     def busy(self) -> bool:
         return bool(self._cases)
+
+    def due_ms(self) -> int:
+        """When a tick has next something to do: steady ms."""
+        ports, shut = self._ports, self.stopping or not self._ports.gate.entries_open
+        behind_ms = ports.clock.now_ms() - ports.clock.monotonic_ms()
+        return earliest(
+            *(
+                AT_ONCE
+                if case.finish is not None and not self._lacks_fills(case, self._bought(case))
+                else case.due_ms(ports.settings.entry, halted=shut, behind_ms=behind_ms)
+                for case in self._cases.values()
+            )
+        )
 
     def owns(self, intent_id: str) -> bool:
         return any(intent_id in c.attempts or intent_id in c.cancels for c in self._cases.values())
@@ -437,12 +447,7 @@ class EntryDesk:
             return
         tracked = self._bought(case)
         waited = self._ports.clock.monotonic_ms() - case.finished_ms
-        if (
-            finish.executed > 0
-            and tracked is not None
-            and tracked.missing > 0
-            and (waited < _FILLS_WAIT_MS)
-        ):
+        if self._lacks_fills(case, tracked) and waited < FILLS_WAIT_MS:
             return
         del self._cases[case.decision.symbol]
         now = self._ports.clock.now_ms()
@@ -454,6 +459,10 @@ class EntryDesk:
         if case.opened:
             await tell(self._ports.position, ended)
         await self._release_proposal(case.decision, finish.reasons)
+
+    def _lacks_fills(self, case: EntryCase, tracked: Tracked | None) -> bool:
+        bought = case.finish is not None and case.finish.executed > 0
+        return bought and tracked is not None and tracked.missing > 0
 
     async def _withdraw_demands(self, case: EntryCase) -> None:
         for intent_id in case.attempts:
@@ -472,20 +481,10 @@ class EntryDesk:
         return bought[-1] if bought else self._shop.tracker.order_of(case.current, IntentRole.ENTRY)
 
     def _with_fill(self, case: EntryCase, ended: EntryEnded, tracked: Tracked) -> EntryEnded:
-        view = tracked.view
-        owner = tracked.intent_id
-        legs = {a.role: a.client_order_id for a in self._shop.tracker.aliases_of(owner)}
-        request = request_of(self._shop.tracker.intents[owner].payload)
-        armed = isinstance(request, ListRequest) and view.status is OrderStatus.FILLED
-        return msgspec.structs.replace(
-            ended,
-            order_intent_id=owner,
-            filled_qty=view.executed_qty,
-            filled_quote=view.cumulative_quote,
-            attached_list_id=view.order_list_id if armed else -1,
-            tp_client_id=legs.get(IntentRole.TP, "") if armed else "",
-            sl_client_id=legs.get(IntentRole.SL, "") if armed else "",
-        )
+        tracker, owner = self._shop.tracker, tracked.intent_id
+        attached = isinstance(request_of(tracker.intents[owner].payload), ListRequest)
+        legs = {a.role: a.client_order_id for a in tracker.aliases_of(owner)} if attached else {}
+        return ended_with(ended, tracked, legs)
 
     # ---- small questions
 

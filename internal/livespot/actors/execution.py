@@ -12,9 +12,10 @@ from anyio.abc import TaskStatus
 from livespot.actors.execution_life import ExecutionLife
 from livespot.actors.execution_ports import Crew, ExecutionPorts
 from livespot.actors.execution_work import Received, Tick, Work
+from livespot.rules.due import NEVER, step_at
 
-TICK_MS = 100
-IDLE_TICK_MS = 500
+STEP_MS = 100
+LOOK_MS = 500
 _LAST_WRITES_S = 5.0
 
 
@@ -33,6 +34,9 @@ class Execution(ExecutionPorts):
             async with anyio.create_task_group() as tasks:
                 crew: Crew[Work] = Crew(tasks)
                 life = ExecutionLife(self, crew)
+                # Where both of its hands are empty, it would answer: no beat has to show it.
+                self.inbox.read_for(lambda: crew.is_waited_at)
+                self.gate.tell(self.inbox.nudge)
                 tasks.start_soon(self._pump, crew, life)
                 task_status.started()
                 await life.serve()
@@ -43,38 +47,30 @@ class Execution(ExecutionPorts):
                     await life.finish()
 
     async def _pump(self, crew: Crew[Work], life: ExecutionLife) -> None:
-        """Messages and ticks from one hand: when the inbox is not read, the heart must not beat.
+        """Messages and ticks from one hand, a tick at the first step at which one has work to do.
 
-        Idle ticks would do nothing and are left out, but the actor shows that it would answer.
+        While anything is pending the clocks are looked at twice a second at least: somebody may
+        set the one that bears market time, and then what it dates is due at another instant.
         """
         begun_ms = ticked_ms = now = self.clock.monotonic_ms()
         while True:
-            due_ms = next_tick_ms(ticked_ms, now, idle=life.idle)
-            left_ms = max(0, due_ms - self.clock.monotonic_ms())
+            life.awaited_ms = due_ms = life.due_ms()
+            step_ms = step_at(ticked_ms, max(due_ms, now), STEP_MS)
+            wait_ms = min(step_ms - now, LOOK_MS) if due_ms < NEVER else None
             try:
-                message = await self.inbox.receive_within(left_ms / 1000)
+                message = await self.inbox.receive_within(_seconds(wait_ms))
             except anyio.EndOfStream:
                 crew.put(Received(message=None))
                 return
             if message is not None:
                 await crew.put_and_wait(Received(message=message))
             now = self.clock.monotonic_ms()
-            # A wait may end a little late: what was due then is due now.
-            if now < min(due_ms, next_tick_ms(ticked_ms, now, idle=life.idle)):
-                continue
-            ticked_ms = now - (now - begun_ms) % TICK_MS
-            if life.idle and crew.is_awaited:
-                self.beat()
-            else:
+            # A wait may end a little late: what was due at the step is due now.
+            if step_ms <= now and life.due_ms() <= now:
+                ticked_ms = now - (now - begun_ms) % STEP_MS
                 await crew.put_and_wait(Tick())
+                now = self.clock.monotonic_ms()
 
 
-def next_tick_ms(ticked_ms: int, now_ms: int, *, idle: bool) -> int:
-    """When a tick is due after the last one: now and then in idle times, else at the next step.
-
-    Steps are `TICK_MS` apart, so one that was left out is not made up for.
-    """
-    if idle:
-        return ticked_ms + IDLE_TICK_MS
-    behind = max(1, -((ticked_ms - now_ms) // TICK_MS))
-    return ticked_ms + behind * TICK_MS
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000

@@ -27,6 +27,7 @@ from livespot.contracts.vocabulary import (
     Stage,
 )
 from livespot.rules import ledger
+from livespot.rules.due import earliest, set_instants
 
 _LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
 _TAKES_NO_ORDERS = (ReasonCode.EXCHANGE_HALTED, ReasonCode.EXCHANGE_MAINTENANCE)
@@ -196,9 +197,9 @@ class AnswerBook:
         await self._clock_demand(SignalLevel.CLEAR, "a new life begins")
 
     @property
-    def waiting(self) -> bool:
-        """Whether a silence the exchange asked for, or doubt about the clock, has yet to end."""
-        return self._silent_until_ms != 0 or self._measure_at_ms != 0
+    def due_ms(self) -> int:
+        """When a silence the exchange asked for ends, or a doubted clock is measured again."""
+        return earliest(*set_instants(self._silent_until_ms, self._measure_at_ms))
 
     async def tick(self) -> None:
         """The silence the exchange asked for ends by time; a doubted clock is measured again."""

@@ -1,6 +1,6 @@
 """One life of the execution actor: its state, its loop, and who hears what."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import assert_never
 
 from livespot.actors.entry_desk import EntryDesk
@@ -38,7 +38,7 @@ from livespot.actors.mutation_desk import Ending, MutationDesk
 from livespot.actors.order_reading import read_order
 from livespot.actors.order_records import Tracked
 from livespot.actors.order_tracker import Change, OrderTracker
-from livespot.actors.resolver import Findings, Resolver
+from livespot.actors.resolver import TOLD_PAUSE, Findings, Resolver
 from livespot.actors.sending import tell
 from livespot.actors.want_desk import WantDesk
 from livespot.contracts.codes import ReasonCode
@@ -53,6 +53,7 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import ledger
 from livespot.rules.denied_cancels import DeniedCancels
+from livespot.rules.due import AT_ONCE, NEVER, earliest
 from livespot.rules.evidence import Case, is_protective
 
 _READ_AGAIN_MS = 1000
@@ -90,34 +91,44 @@ class ExecutionLife:
         self._current: Work | None = None
         self._stop: StopAsked | None = None
         self._stop_ms = 0
+        # What whoever brings the ticks waits for.
+        self.awaited_ms = NEVER
 
-    @property
-    def idle(self) -> bool:
-        """Whether a tick would do nothing: nobody waits for time to pass."""
-        return not (
-            self._answers.waiting
-            or self._entries.busy
-            or self._wants.waiting
-            or self._resolver.busy
-            or self._unseen
-            or self._shop.denied.waiting
-            or self._stop is not None
-            or self._tracker.incomplete()
+    def due_ms(self) -> int:
+        """From which instant on a tick can have something to do, in steady ms.
+
+        What bears market time may be due earlier or later once somebody sets the clock.
+        """
+        return earliest(
+            self._answers.due_ms,
+            self._entries.due_ms(),
+            self._wants.due_ms,
+            self._resolver.due_ms(self._ports.settings.exit.protection_pause_ms),
+            self._shop.denied.due_ms,
+            *(self._reading.get(key, AT_ONCE) for key in self._unread()),
+            *((self._stop_due_ms(),) if self._stop is not None else ()),
         )
+
+    def _unread(self) -> Iterator[tuple[str, int]]:
+        """The orders that have to be read."""
+        for key in self._unseen:
+            if not self._tracker.knows(*key):
+                yield key
+        for tracked in self._tracker.incomplete():
+            yield tracked.view.symbol, tracked.view.order_id
 
     async def serve(self) -> None:
         """Work until the inbox has ended."""
         while True:
-            self._ports.beat()
             work = await self._crew.next()
+            self._ports.beat()
             if isinstance(work, Received) and work.message is None:
                 return
             self._current = work
-            was_idle = self.idle
             await self._take(work)
             self._current = None
-            if was_idle and not self.idle:
-                # From now on time means something: whoever brings the ticks has to count anew.
+            if self.due_ms() < self.awaited_ms:
+                # Whoever brings the ticks waits for something later, or for nothing at all.
                 self._ports.inbox.nudge()
 
     async def finish(self) -> None:
@@ -380,7 +391,7 @@ class ExecutionLife:
             intent_id = intent.order_intent_id
             if not is_protective(intent.role) or self._resolver.age_ms(intent_id) < limit:
                 continue
-            if not self._resolver.tell_once(intent_id, "pause"):
+            if not self._resolver.tell_once(intent_id, TOLD_PAUSE):
                 continue
             reason = ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION
             text = f"{intent.role} on {intent.symbol} is unanswered for {limit} ms"
@@ -405,7 +416,11 @@ class ExecutionLife:
     def _answer_stop(self) -> None:
         if self._stop is None:
             return
-        idle = not self._entries.busy and not self._wants.busy
-        if idle or self._ports.clock.monotonic_ms() >= self._stop_ms:
+        if self._ports.clock.monotonic_ms() >= self._stop_due_ms():
             self._stop.reply.answer(None)
             self._stop = None
+
+    def _stop_due_ms(self) -> int:
+        """When whoever asked for the end is answered: at once where nothing is on its way."""
+        busy = self._entries.busy or self._wants.busy
+        return self._stop_ms if busy else AT_ONCE

@@ -134,9 +134,9 @@ class Crew(Generic[T]):
         self.running = 0
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether somebody waits for the next item, and there is none."""
-        return self._arrived.is_awaited
+    def is_waited_at(self) -> bool:
+        """Whether somebody waits for the next item, or has not come to its turn since it came."""
+        return self._arrived.is_waited_at
 
     def start(self, job: Callable[[], Awaitable[T]]) -> None:
         """Run a job; its result is queued."""

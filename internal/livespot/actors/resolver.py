@@ -17,6 +17,7 @@ from livespot.contracts.errors import (
 )
 from livespot.contracts.orders import Alias, Fill, ListView, OrderIntent, OrderUpdate, OrderView
 from livespot.contracts.vocabulary import IntentRole, Interval
+from livespot.rules.due import earliest
 from livespot.rules.evidence import (
     Case,
     Endpoint,
@@ -25,6 +26,7 @@ from livespot.rules.evidence import (
     absence_proven,
     engine_horizon_ms,
     fence_ms,
+    is_protective,
     latest_signature_ms,
     next_probes,
 )
@@ -34,6 +36,7 @@ from livespot.rules.requests import first_qty, request_of
 FULL_PAGE = 500
 # Server clock and our idea of it may differ a little; look back further than that.
 _LOOK_BACK_MS = 5000
+TOLD_PAUSE = "pause"
 _ROUND_PAUSES_MS = (1000, 2000, 5000)
 _UNREADABLE = (Transient, Refused, PayloadInvalid, OutcomeUnknown)
 
@@ -115,10 +118,15 @@ class Resolver:
         told.add(what)
         return True
 
-    @property
-    def busy(self) -> bool:
-        """Whether any outcome is still unknown."""
-        return bool(self._open)
+    def due_ms(self, watch_ms: int) -> int:
+        """When the next round should start, or a protection is without an answer for so long."""
+        watched = (
+            entry.opened_ms + watch_ms
+            for entry in self._open.values()
+            if is_protective(entry.intent.role) and TOLD_PAUSE not in entry.told
+        )
+        rounds = (entry.due_ms for entry in self._open.values() if not entry.reading)
+        return earliest(*watched, *rounds)
 
     def due(self) -> list[Case]:
         """Cases whose next round should start now; they count as being read from here on."""

@@ -7,6 +7,8 @@ reason to send another: the order has ended, or is about to show how. It proves 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from livespot.rules.due import earliest
+
 _PAUSES_MS = (10_000, 30_000)
 MOST_DENIALS = len(_PAUSES_MS) + 1
 _READ_FIRST_MS = 1000
@@ -42,11 +44,6 @@ class DeniedCancels:
     def __init__(self) -> None:
         self._denied: dict[Key, _Denied] = {}
 
-    @property
-    def waiting(self) -> bool:
-        """Whether an order has still to show its end."""
-        return bool(self._denied)
-
     def note(self, key: Key, now_ms: int) -> None:
         """The exchange says that no such order is open; a read of it is on its way."""
         known = self._denied.get(key)
@@ -69,6 +66,11 @@ class DeniedCancels:
                 again = replace(known, reads=known.reads + 1, read_ms=now_ms + pause_ms)
                 self._denied[key] = again
                 yield key
+
+    @property
+    def due_ms(self) -> int:
+        """When the next order is to be asked for."""
+        return earliest(*(known.read_ms for known in self._denied.values()))
 
     def forget(self, key: Key) -> None:
         """The order has shown its end."""

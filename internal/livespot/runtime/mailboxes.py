@@ -1,7 +1,7 @@
 """Bounded mailboxes with a stated policy, measured depth and age."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Generic, TypeVar
 
 import anyio
@@ -49,6 +49,7 @@ class Mailbox(Generic[T]):
         self._taken_ms = 0
         self._seen_ms = clock.monotonic_ms()
         self._arrived = Bell()
+        self._handed_to: Callable[[], bool] = _nobody_is_behind
         self._room = anyio.Event()
         self._closed = False
         self._high_water = 0
@@ -80,14 +81,19 @@ class Mailbox(Generic[T]):
             self._seen_ms = self._clock.monotonic_ms()
         return self._take()
 
-    async def receive_within(self, seconds: float) -> T | None:
+    async def receive_within(self, seconds: float | None) -> T | None:
         """The oldest message, or None when none came within so many seconds of market time.
+
+        Without seconds it waits for a message or a `nudge`.
 
         Raises `anyio.EndOfStream` once closed and drained.
         """
         self._in_hand = None
         if not self._items and not self._closed:
-            await self._arrived.wait_within(self._clock, seconds)
+            if seconds is None:
+                await self._arrived.wait()
+            else:
+                await self._arrived.wait_within(self._clock, seconds)
         self._seen_ms = self._clock.monotonic_ms()
         if self._items:
             return self._take()
@@ -115,10 +121,15 @@ class Mailbox(Generic[T]):
         """For how long whoever took the last message has not come back; 0 while it waits."""
         return 0 if self._in_hand is None else self._clock.monotonic_ms() - self._taken_ms
 
+    def read_for(self, waits: Callable[[], bool]) -> None:
+        """Its reader hands on to somebody who has nothing to do when this says so."""
+        self._handed_to = waits
+
     @property
     def unseen_ms(self) -> int:
-        """How long ago its reader was last here; 0 while the reader waits."""
-        return 0 if self._arrived.is_waited_at else self._clock.monotonic_ms() - self._seen_ms
+        """How long ago its reader was last here; 0 while that one waits, and who is behind it."""
+        waits = self._arrived.is_waited_at and self._handed_to()
+        return 0 if waits else self._clock.monotonic_ms() - self._seen_ms
 
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""
@@ -253,3 +264,7 @@ class Reply(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._values[0]
+
+
+def _nobody_is_behind() -> bool:
+    return True

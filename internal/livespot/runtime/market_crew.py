@@ -276,6 +276,7 @@ def _overdue_ms(house: House) -> dict[str, int]:
     unseen = {
         "governor": wires.governor.unseen_ms,
         "signal": wires.signal.unseen_ms,
+        "execution": wires.execution.unseen_ms,
         "position": wires.position.unseen_ms,
         "reconciler": wires.reconciler.unseen_ms,
     }

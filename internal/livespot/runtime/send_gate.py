@@ -4,6 +4,8 @@ Tightening closes it before anything is audited or broadcast, so that an entry d
 overtaken by a DEGRADE is not sent. Read it synchronously, with no await before the first byte.
 """
 
+from collections.abc import Callable
+
 from livespot.contracts.vocabulary import SysMode
 
 
@@ -16,6 +18,7 @@ class SendGate:
     def __init__(self, mode: SysMode = SysMode.DEGRADE) -> None:
         self._mode = mode
         self._sealed = False
+        self._told: Callable[[], object] = _nobody_asked
 
     @property
     def mode(self) -> SysMode:
@@ -33,14 +36,27 @@ class SendGate:
         """
         return not self._sealed
 
+    def tell(self, told: Callable[[], object]) -> None:
+        """Call `told` in the loop at each change made there, before anybody hears of it by mail."""
+        self._told = told
+
     def set(self, mode: SysMode) -> None:
         self._mode = mode
+        self._told()
 
     def close_entries(self) -> None:
         """No entry leaves until the governor sets a mode that allows it."""
         if self._mode is SysMode.NORMAL:
-            self._mode = SysMode.DEGRADE
+            self.set(SysMode.DEGRADE)
+
+    def pause_from_outside(self) -> None:
+        """For a thread beside the loop, where nothing may be called that belongs to it."""
+        self._mode = SysMode.PAUSE
 
     def seal(self) -> None:
         """Trading has been wound down; from here on nothing leaves this process any more."""
         self._sealed = True
+
+
+def _nobody_asked() -> None:
+    """Until somebody wants to be told."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.ports import Clock
-from livespot.contracts.vocabulary import SysMode
 from livespot.runtime.send_gate import SendGate
 
 _CHECK_SECONDS = 0.1
@@ -130,7 +129,7 @@ class Watchdog:
 
     def _close_entries(self) -> None:
         if self.gate.entries_open:
-            self.gate.set(SysMode.PAUSE)
+            self.gate.pause_from_outside()
 
     def _kill(self, overdue: int) -> None:
         try:

@@ -1,0 +1,25 @@
+"""When an entry has next to be told that time has passed: before, a tick changes nothing."""
+
+from livespot.contracts.settings import EntrySettings
+from livespot.rules.due import NEVER, earliest, set_instants
+from livespot.rules.entry_moves import QUERY_INTERVAL_MS
+from livespot.rules.entry_state import EntryState, Phase
+
+
+def due_ms(state: EntryState, settings: EntrySettings) -> int:
+    """The market ms from which on `advance` does something with a `Ticked`, or `NEVER`."""
+    match state.phase:
+        case Phase.WORKING if state.protectable_ms:
+            return state.protectable_ms + settings.partial_fill_grace_ms
+        case Phase.WORKING:
+            return state.placed_ms + state.plan.ttl_ms
+        case Phase.CANCELLING:
+            return earliest(*set_instants(state.next_ms))
+        case Phase.QUERYING:
+            return earliest(state.next_ms, *set_instants(state.recancel_ms))
+        case Phase.IDLE:
+            return state.next_ms
+        case Phase.UNRESOLVED | Phase.LINGERING if state.old is not None and not state.old.over:
+            return state.old.asked_ms + QUERY_INTERVAL_MS
+        case _:
+            return NEVER
