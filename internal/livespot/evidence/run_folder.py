@@ -154,7 +154,12 @@ def _files(report: Report) -> dict[str, bytes]:
         MANIFEST: document(report.manifest),
         "execution_fingerprint.json": document(report.fingerprint),
         "summary.json": document(
-            {"summary": plain(report.summary), "survival": survival, "shadow": report.shadow}
+            {
+                "summary": plain(report.summary),
+                "survival": survival,
+                "shadow": report.shadow,
+                "unknown": {} if report.shadow else {"shadow": "no entry was left to a fill model"},
+            }
         ),
         "recon_report.json": document(
             {
