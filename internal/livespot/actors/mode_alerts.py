@@ -13,6 +13,8 @@ _FAILED = ReasonCode.AUDIT_WRITE_FAILED
 # What a start has not got to yet is no complaint at once: connections come, a first read is made.
 _STARTING = frozenset({SignalKind.USER_STREAM, SignalKind.WS_STALE, SignalKind.REST_STALE})
 _STARTING_MS = 2000
+# Sources are symbols, orders and actors: old orders' episodes are dropped beyond so many.
+_MANY = 64
 _SEVERITIES = {
     SysMode.NORMAL: Severity.INFO,
     SysMode.DEGRADE: Severity.WARN,
@@ -73,10 +75,6 @@ class Episodes:
     def _forget(self, now_ms: int) -> None:
         said = self._said.items()
         self._said = {key: it for key, it in said if now_ms - it[0] <= _WINDOW_MS}
-
-
-# Sources are symbols, orders and actors: old orders' episodes are dropped beyond so many.
-_MANY = 64
 
 
 def severity_of(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> Severity:
