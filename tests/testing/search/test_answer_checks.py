@@ -7,7 +7,11 @@ from msgspec.structs import replace as changed
 from livespot.evidence.journal import JournalRequest
 from livespot.exchange.faults.plan import Fault, ReadLag
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
-from livespot.testing.search.answer_checks import answers_are_booked, no_answer_is_left_unread
+from livespot.testing.search.answer_checks import (
+    answers_are_booked,
+    each_fill_is_told_once,
+    no_answer_is_left_unread,
+)
 from livespot.testing.search.witness import Witness
 
 
@@ -75,3 +79,10 @@ def test_an_answer_that_nobody_waited_for_at_an_orderly_end_is_found(witness: Wi
 
     assert finding.proven
     assert "nobody listened" in no_answer_is_left_unread(deaf).detail
+
+
+def test_an_execution_that_a_second_life_books_again_is_found(witness: Witness) -> None:
+    again = replace(witness, told_fills=(*witness.told_fills, witness.told_fills[0]))
+
+    assert each_fill_is_told_once(witness).proven
+    assert "was booked 2 times" in each_fill_is_told_once(again).detail

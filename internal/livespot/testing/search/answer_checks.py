@@ -1,9 +1,10 @@
-"""I07b, I26b: what an answer says was executed is booked, and no answer is left unread."""
+"""I07b, I07c, I26b: what an answer tells is booked, once, and no answer is left unread."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
+from livespot.evidence.journal import JournalRequest
 from livespot.exchange.faults.plan import ReadLag
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
@@ -47,10 +48,12 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     """I26b: a life that is not killed learns the answer to every mutation it has sent.
 
     It waits for it when it is stopped in order, and when it is cancelled. Not looked at while
-    something cuts connections.
+    something cuts connections, nor on the WebSocket API, whose connection ends with the life.
     """
     cuts = list(_cuts(witness))
-    intents = witness.facts.intent_of()
+    # The id of a cancel is the cancel's, though its target bears it too.
+    own = {intent.client_order_id: intent for intent in witness.facts.intents}
+    intents = {**witness.facts.intent_of(), **own}
     learned = {
         (step.order_intent_id, step.run_id)
         for step in witness.facts.transitions
@@ -64,7 +67,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         sent_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
         told_ms = witness.at(request.row, row.t_reply)
         life = _cleaning_up(witness, sent_ms)
-        if life is None or row.fault or not row.delivered or not request.verb:
+        if life is None or row.fault or not row.delivered or not _by_rest(request):
             continue
         if any(begin_ms <= told_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
             continue
@@ -72,6 +75,10 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         if not any((name, life.run_id) in learned for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
     return judged("I26b", "No answer is left unread", looked_at, problems)
+
+
+def _by_rest(request: JournalRequest) -> bool:
+    return bool(request.verb) and request.method != "WS"
 
 
 def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:
@@ -95,6 +102,17 @@ def _cleaning_up(witness: Witness, at_ms: int) -> Lived | None:
             cleans = life.code is not None or (number < len(cancelled) and cancelled[number])
             return life if cleans else None
     return None
+
+
+def each_fill_is_told_once(witness: Witness) -> Finding:
+    """I07c: the audit books no execution twice, neither in one life nor in two."""
+    counted = Counter(witness.told_fills)
+    problems = [
+        f"trade {number} on {symbol} was booked {times} times"
+        for (symbol, number), times in counted.items()
+        if times > 1
+    ]
+    return judged("I07c", "Each execution is booked once", len(counted), problems)
 
 
 def _told(row: RequestRow) -> bool:

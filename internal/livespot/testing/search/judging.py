@@ -11,6 +11,7 @@ from livespot.exchange.faults.plan import SetFilter
 from livespot.exchange.journal import ModeRow, RequestRow
 from livespot.testing.search.answer_checks import (
     answers_are_booked,
+    each_fill_is_told_once,
     no_answer_is_left_unread,
 )
 from livespot.testing.search.fence_checks import (
@@ -50,6 +51,7 @@ _FILTER_FAILURE = "-1013"
 CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     absence_only_behind_the_fence,
     answers_are_booked,
+    each_fill_is_told_once,
     no_answer_is_left_unread,
     protected_or_paused,
     protection_only_tightens,

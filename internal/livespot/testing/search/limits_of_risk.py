@@ -20,6 +20,7 @@ _SETTLES_WITHIN_MS = 15_000
 # A decision that was weighed in time may leave a little later: commits and scheduling.
 _SLACK_MS = 1000
 _DAY_MS = 86_400_000
+_MIN_NOTIONAL = Decimal(5)
 # Of the trades since the boot; the rule itself stands at a tenth.
 _LATE_SHARE = Decimal("0.25")
 _CERTAIN = 10_000
@@ -52,6 +53,9 @@ class _Held:
 
     def stand(self, row: OrderRow) -> None:
         if row.status in _OPEN:
+            if row.oid not in self.buys and self.qty * row.price < _MIN_NOTIONAL:
+                # Too little to sell: dust, which belongs to no position any more.
+                self.qty = self.cost = _ZERO
             self.buys[row.oid] = (row.qty - row.exec) * row.price
         else:
             self.buys.pop(row.oid, None)

@@ -40,6 +40,9 @@ _CANCELLED_PERCENT = 25
 _TRAILING_PERCENT = 35
 _EVEN_PERCENT = 50
 _UNSEEN_PERCENT = 25
+_AMONG_PERCENT = 50
+# The row, the send, the answer; then a transaction or two for each crumb.
+_AMONG_COMMITS = (4, 10)
 _LONGEST_UNSEEN_MS = 40_000
 _CRUMB_QUOTE = 120
 _LATEST_MS = 60_000
@@ -238,6 +241,16 @@ def with_unseen_crumbs(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     when = When(after_ms=begin_ms, for_ms=dice.between(longest_ms // 2, longest_ms))
     unseen = Fault(id="crumbs-unseen", what=what, match=match, when=when)
     return replace(plan, faults=(*plan.faults, unseen))
+
+
+def with_deaths_among_crumbs(plan: RunPlan) -> RunPlan:
+    """Where an order is filled in equal crumbs, half of the first deaths come between two."""
+    even = plan.stage is not None and any(staged.even_prints for staged in plan.stage.symbols)
+    dice = Dice(f"among {plan.seed}")
+    if not even or not plan.deaths or not dice.percent(_AMONG_PERCENT):
+        return plan
+    first = replace(plan.deaths[0], commit=dice.between(*_AMONG_COMMITS), point=None)
+    return replace(plan, deaths=(first, *plan.deaths[1:]))
 
 
 def _evenly_traded(dice: Dice, staged: StagedSymbol) -> StagedSymbol:

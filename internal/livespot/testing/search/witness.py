@@ -51,8 +51,8 @@ class Witness:
     (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
     cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
     run, when its boot had compared everything. `samples` are what the process measured of itself
-    every few seconds. `leaks` names what holds a secret of the `searched`
-    files. `days` are the summaries on record.
+    every few seconds, `told_fills` the (symbol, trade id) of each audited fill. `leaks` names what
+    holds a secret of the `searched` files. `days` are the summaries on record.
     """
 
     plan: RunPlan
@@ -73,6 +73,7 @@ class Witness:
     searched: int = 0
     leaks: tuple[str, ...] = ()
     samples: tuple[Mapping[str, Any], ...] = ()
+    told_fills: tuple[tuple[str, int], ...] = ()
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -137,6 +138,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             commits=tuple(commit.rows for commit in result.commits),
             recovered=_recovered(database),
             samples=_samples(database),
+            told_fills=_told_fills(database),
             days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
@@ -207,6 +209,14 @@ def _recovered(database: sqlite3.Connection) -> dict[str, int]:
         "AND json_extract(data, '$.choice') IS NOT NULL GROUP BY run_id"
     )
     return dict(database.execute(sql))
+
+
+def _told_fills(database: sqlite3.Connection) -> tuple[tuple[str, int], ...]:
+    sql = (
+        "SELECT symbol, json_extract(data, '$.trade_id') FROM audit_events "
+        "WHERE event_type = 'FILL' ORDER BY id"
+    )
+    return tuple((symbol, int(number)) for symbol, number in database.execute(sql))
 
 
 def _samples(database: sqlite3.Connection) -> tuple[Mapping[str, Any], ...]:
