@@ -291,6 +291,39 @@ async def test_noise_alone_is_no_sign_of_life() -> None:
         assert desk.age.age_ms(0) is None
 
 
+async def test_with_nothing_to_stream_an_answer_is_a_sign_of_life() -> None:
+    async with _running(speed=50) as desk:
+        connection = await desk.stream.opened(1)
+
+        await _until(lambda: connection.knocks >= 4)
+
+        assert desk.age.disconnects == 0
+        assert not connection.closed
+
+
+async def test_with_nothing_to_stream_a_connection_that_answers_nothing_is_replaced() -> None:
+    async with _running(speed=50) as desk:
+        connection = await desk.stream.opened(1)
+        connection.answers_knocks = False
+
+        with anyio.fail_after(5):
+            await desk.stream.opened(2)
+
+        assert connection.knocks == 1
+        assert desk.age.age_ms(0) is None
+
+
+async def test_a_streamed_symbol_has_to_speak_unasked() -> None:
+    async with _running(speed=50) as desk:
+        connection = await desk.stream.opened(1)
+        await desk.attach("SOLUSDT")
+
+        with anyio.fail_after(5):
+            await desk.stream.opened(2)
+
+        assert connection.knocks == 0
+
+
 async def test_a_lost_connection_is_reported_and_everything_is_asked_for_once() -> None:
     async with _running() as desk:
         first = await desk.stream.opened(1)

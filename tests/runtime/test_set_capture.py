@@ -40,6 +40,9 @@ class ScriptedConnection:
     async def unsubscribe(self, streams: frozenset[str]) -> None:
         self.subscribed -= streams
 
+    async def knock(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
     async def receive(self) -> bytes:
         self._clock.advance(1000)
         if not self._frames:

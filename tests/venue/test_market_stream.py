@@ -98,6 +98,31 @@ async def test_answers_in_order_leave_the_last_wish() -> None:
     assert stream.subscribed == {"b@trade"}
 
 
+async def test_a_knock_returns_with_its_answer_and_changes_nothing() -> None:
+    wire = _Wire()
+    stream = OpenMarketStream(wire, ManualClock())
+    await stream.subscribe(_streams("a@trade"))
+    answered = anyio.Event()
+
+    async def knock() -> None:
+        await stream.knock()
+        answered.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(knock)
+        await anyio.wait_all_tasks_blocked()
+        wire.waiting += [b'{"result":null,"id":1}', _FRAME]
+        await stream.receive()
+        await anyio.wait_all_tasks_blocked()
+        assert not answered.is_set()
+        wire.waiting += [b'{"result":["a@trade"],"id":2}', _FRAME]
+        await stream.receive()
+
+    assert answered.is_set()
+    assert wire.sent[1] == {"method": "LIST_SUBSCRIPTIONS", "id": 2}
+    assert stream.subscribed == {"a@trade"}
+
+
 async def test_an_overdue_answer_ends_the_connection() -> None:
     wire, clock = _Wire(), ManualClock()
     stream = OpenMarketStream(wire, clock)

@@ -63,6 +63,8 @@ _LONGEST_PAUSE_SECONDS = 5.0
 # A held symbol whose book has not moved for so long is asked for by REST.
 _HELD_SILENT_MS = 10_000
 _HELD_PROBE_SECONDS = 2.0
+# As long as an answer to a request may take.
+_KNOCK_SECONDS = 5.0
 
 
 DecodeFrame = Callable[[bytes, int], MarketMessage | None]
@@ -77,6 +79,7 @@ class _Session:
     connection: MarketConnection | None = None
     scope: Scope | None = None
     leaving: bool = False
+    knocking: bool = False
     wait_seconds: float = 0.0
     over: anyio.Event = field(default_factory=anyio.Event)
     succeeds: anyio.Event = field(default_factory=anyio.Event)
@@ -348,6 +351,7 @@ class MarketFeed:
     async def _tend(self, link: _Link, tasks: TaskGroup) -> None:
         """Cut a connection that is silent or delivers less than asked; replace an old one."""
         silent_ms = self.settings.health.ws_stale_ms_pause // 2
+        knock_ms = self.settings.health.ws_stale_ms_degrade * 3 // 4
         while True:
             self.beat()
             now = self.clock.monotonic_ms()
@@ -363,10 +367,31 @@ class MarketFeed:
                     session.cut()
                 elif session.leaving or open_ms >= _ROTATE_MS:
                     self._replace(link, session, tasks)
-                left_ms = min(_BEAT_MS, _left_ms(link, now, silent_ms - quiet))
+                if quiet >= knock_ms:
+                    self._knock(link, session, tasks)
+                due_ms = knock_ms if _may_knock(link, session) else silent_ms
+                left_ms = min(_BEAT_MS, _left_ms(link, now, due_ms - quiet))
             else:
                 left_ms = _BEAT_MS
             await link.left.wait_within(self.clock, left_ms / 1000)
+
+    def _knock(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
+        """Ask for a sign of life where none is due by itself."""
+        if _may_knock(link, session):
+            session.knocking = True
+            tasks.start_soon(self._await_answer, session)
+
+    async def _await_answer(self, session: _Session) -> None:
+        connection = session.connection
+        try:
+            with self.clock.move_on_after(_KNOCK_SECONDS):
+                if connection is not None:
+                    await connection.knock()
+                    self.age.consumed(self.clock.monotonic_ms())
+        except Transient:
+            session.cut()
+        finally:
+            session.knocking = False
 
     def _replace(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
         """Open the heir of a session that has to be left, unless one is on its way."""
@@ -421,6 +446,14 @@ def _left_ms(link: _Link, now_ms: int, silent_in_ms: int) -> int:
         left.append(link.heir_due_ms - now_ms)
     soonest_ms = min(left)
     return soonest_ms if soonest_ms > 0 else _AGAIN_MS
+
+
+def _may_knock(link: _Link, session: _Session) -> bool:
+    """Whether silence may be no fault: the all-market ticker tells what has changed, if anything.
+
+    Books of streamed symbols speak so often that their silence is one.
+    """
+    return not link.symbols and session.connection is not None and not session.knocking
 
 
 def _wanted(link: _Link) -> frozenset[str]:

@@ -74,6 +74,13 @@ class MarketConnection(Protocol):
 
     async def unsubscribe(self, streams: frozenset[str]) -> None: ...
 
+    async def knock(self) -> None:
+        """Ask for a sign of life and return with it; it arrives while reading goes on.
+
+        Nothing ends the wait on a connection that is gone.
+        """
+        ...
+
     async def receive(self) -> bytes:
         """The next data frame; `Unreachable` too when an answer to a request is overdue."""
         ...

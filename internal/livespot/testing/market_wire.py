@@ -15,7 +15,8 @@ from livespot.contracts.vocabulary import Interval
 class ScriptedConnection:
     """Gives out the frames that were put in; `lose` ends it.
 
-    `asked` keeps every stream ever asked for, repetitions included.
+    `asked` keeps every stream ever asked for, repetitions included, `knocks` how often it was
+    asked for a sign of life.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,8 @@ class ScriptedConnection:
         self.subscribed: frozenset[str] = frozenset()
         self.lost = False
         self.closed = False
+        self.knocks = 0
+        self.answers_knocks = True
         self._frames: list[bytes] = []
         self._arrived = anyio.Event()
 
@@ -42,6 +45,11 @@ class ScriptedConnection:
 
     async def unsubscribe(self, streams: frozenset[str]) -> None:
         self.subscribed -= streams
+
+    async def knock(self) -> None:
+        self.knocks += 1
+        if not self.answers_knocks:
+            await anyio.sleep_forever()
 
     async def receive(self) -> bytes:
         while not self._frames:

@@ -3,8 +3,9 @@
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import anyio
 import msgspec
 
 from livespot.contracts.errors import LocalRefusal, PayloadInvalid, Refused, Unreachable
@@ -41,6 +42,7 @@ class _Asked:
     streams: frozenset[str]
     adds: bool
     due_ms: int
+    answered: anyio.Event = field(default_factory=anyio.Event)
 
 
 class MarketStream:
@@ -110,6 +112,15 @@ class OpenMarketStream:
         self._wanted -= known
         await self._ask("UNSUBSCRIBE", known, adds=False)
 
+    async def knock(self) -> None:
+        """Ask what is subscribed, which changes nothing, and return once that was answered.
+
+        Raises:
+            Unreachable: the connection is gone.
+        """
+        asked = await self._send("LIST_SUBSCRIPTIONS", frozenset(), adds=False)
+        await asked.answered.wait()
+
     async def receive(self) -> bytes:
         """The next data frame; answers to our requests are taken note of on the way.
 
@@ -162,14 +173,19 @@ class OpenMarketStream:
         ordered = sorted(streams)
         for start in range(0, len(ordered), _STREAMS_PER_MESSAGE):
             part = ordered[start : start + _STREAMS_PER_MESSAGE]
-            await self._pace()
-            number, self._next_id = self._next_id, self._next_id + 1
-            due_ms = self._clock.monotonic_ms() + _ANSWER_MS
-            self._asked[number] = _Asked(frozenset(part), adds, due_ms)
-            # Not before it: nobody rings a second time.
-            self._clock.alarm((_ANSWER_MS + 1) / 1000, self._look_up)
-            request = {"method": method, "params": part, "id": number}
-            await self._socket.send(msgspec.json.encode(request).decode())
+            await self._send(method, frozenset(part), adds=adds)
+
+    async def _send(self, method: str, streams: frozenset[str], *, adds: bool) -> _Asked:
+        await self._pace()
+        number, self._next_id = self._next_id, self._next_id + 1
+        asked = _Asked(streams, adds, self._clock.monotonic_ms() + _ANSWER_MS)
+        self._asked[number] = asked
+        # Not before it: nobody rings a second time.
+        self._clock.alarm((_ANSWER_MS + 1) / 1000, self._look_up)
+        params = {"params": sorted(streams)} if streams else {}
+        request = {"method": method, **params, "id": number}
+        await self._socket.send(msgspec.json.encode(request).decode())
+        return asked
 
     async def _pace(self) -> None:
         """Wait until another message fits into the exchange's limit, then count it."""
@@ -193,6 +209,8 @@ class OpenMarketStream:
         if refusal.code is not None:
             raise Refused(refusal.code, refusal.msg)
         asked = self._asked.pop(control.id, None) if isinstance(control.id, int) else None
+        if asked is not None:
+            asked.answered.set()
         if asked is not None and asked.adds:
             # Those dropped again before the answer came do not return.
             self._acknowledged |= asked.streams & self._wanted
