@@ -22,8 +22,6 @@ from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_featur
 from livespot.rules.strategy import Blocked, Strategy
 from livespot.rules.thresholds import config_hash, thresholds_hash
 
-CYCLE_MS = MINUTE_MS
-
 
 class Log(Protocol):
     """Where every selection that changes, every decision and every trade is written."""
@@ -33,9 +31,8 @@ class Log(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a backtest counts. Amounts are quote; the lowest is measured from the highest before."""
+    """What a backtest counts; `drawdown` is the deepest fall from `peak`, in quote, minute by minute."""
 
-    minutes: int = 0
     cycles: int = 0
     looked_at: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -86,7 +83,6 @@ class Backtest:
         context = self.context(now_ms)
         self._select(context)
         self._decide(context)
-        self.tally.minutes += 1
 
     def context(self, now_ms: int) -> SnapshotContext:
         """What is the same for every symbol at that instant."""
