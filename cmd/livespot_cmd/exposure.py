@@ -199,7 +199,7 @@ def _line(row: "ManualExposureRow") -> str:
     from datetime import UTC, datetime
 
     from livespot.contracts.amounts import decimal_text
-    from livespot.panel.words import printable
+    from livespot.rules.words import printable
 
     def at(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

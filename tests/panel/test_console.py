@@ -17,7 +17,7 @@ from livespot.panel.database import opened
 from livespot.panel.snapshot import Vantage, empty_dashboard, read_dashboard
 from livespot.panel.survival_queries import read_survival
 from livespot.panel.tabs import SurvivalTab
-from livespot.panel.words import age, amount, limited, measured, printable, signed, size
+from livespot.rules.words import age, amount, limited, measured, printable, signed, size
 from livespot.testing import finished_run
 from livespot.testing import ledger_rows as rows
 from livespot.testing import panel_story as story

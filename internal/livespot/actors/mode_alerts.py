@@ -7,6 +7,7 @@ from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.system import ActiveReason, Alert
 from livespot.contracts.vocabulary import Severity, SignalKind, SignalLevel, SysMode
 from livespot.rules import sysmode
+from livespot.rules.words import measured
 
 _WINDOW_MS = 60_000
 _FAILED = ReasonCode.AUDIT_WRITE_FAILED
@@ -163,6 +164,7 @@ def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason])
 
 
 def _told(reason: ActiveReason) -> str:
-    measured = f" ({reason.value} {reason.unit}, limit {reason.threshold})" if reason.unit else ""
+    unit = reason.unit
+    figure = f" ({measured(reason.value, unit)}, limit {measured(reason.threshold, unit)})"
     detail = f": {reason.detail}" if reason.detail else ""
-    return f"{reason.code}{measured}{detail}"
+    return f"{reason.code}{figure if unit else ''}{detail}"

@@ -9,7 +9,7 @@ from livespot.panel.dashboard import (
     PositionLine,
     ProcessView,
 )
-from livespot.panel.words import age, amount
+from livespot.rules.words import age, amount
 
 _UNKNOWN_TOO_LONG_MS = 120_000
 _UNPROTECTED_TOO_LONG_MS = 5000

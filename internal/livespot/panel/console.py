@@ -11,7 +11,7 @@ from rich.text import Text
 from livespot.panel.codes import CodeView
 from livespot.panel.dashboard import Dashboard, DecisionView, ExposureLine, PositionLine
 from livespot.panel.survived import survived
-from livespot.panel.words import age, amount, limited, measured, printable, signed, size
+from livespot.rules.words import age, amount, limited, measured, printable, signed, size
 
 # Shape and word carry the state; colour only repeats it.
 _RIGHTS = {"SHADOW": "SHADOW (watches only, sends no order)"}

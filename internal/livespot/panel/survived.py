@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from livespot.panel.tabs import SurvivalTab, SurvivalView
-from livespot.panel.words import age
+from livespot.rules.words import age
 
 
 def survived(survival: SurvivalTab) -> list[RenderableType]:

@@ -18,7 +18,7 @@ from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, PanelUnreadable, opened
 from livespot.panel.snapshot import Vantage, read_dashboard
 from livespot.panel.survival_queries import SurvivalCount
-from livespot.panel.words import printable
+from livespot.rules.words import printable
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.paths import Paths
 

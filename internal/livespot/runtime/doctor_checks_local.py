@@ -11,7 +11,6 @@ from livespot.contracts.errors import ConfigInvalid
 from livespot.contracts.settings import LiveSettings
 from livespot.evidence.moments import instant
 from livespot.gate.prompts import load_prompt
-from livespot.panel.words import printable
 from livespot.rules.doctor import (
     Check,
     Outcome,
@@ -21,6 +20,7 @@ from livespot.rules.doctor import (
     unmet,
 )
 from livespot.rules.live_locks import judge_live
+from livespot.rules.words import printable
 from livespot.runtime.doctor_plan import DoctorPlan, Need, Probe, Rows, quoted
 from livespot.runtime.drill_record import COMMAND, proof
 from livespot.runtime.live_facts import lock_only_facts, missing_secrets

@@ -1,4 +1,4 @@
-"""Numbers as people read them, for the terminal."""
+"""Numbers as people read them."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
