@@ -147,14 +147,15 @@ class Life:
         ledger = LedgerQueries(reader)
         trail = JsonlTrail(around.disk, paths.logs, reader)
         try:
-            birth = await begin(
-                Mode.REPLAY,
-                settings=settings,
-                clock=clock,
-                entropy=self._entropy,
-                ledger=ledger,
-                trail=trail,
-            )
+            with reader.standing():
+                birth = await begin(
+                    Mode.REPLAY,
+                    settings=settings,
+                    clock=clock,
+                    entropy=self._entropy,
+                    ledger=ledger,
+                    trail=trail,
+                )
         except OSError as error:
             # What the program itself does with a disk it cannot begin on.
             _log.critical("cannot_begin", cause=str(error))

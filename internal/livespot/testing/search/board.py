@@ -72,9 +72,14 @@ class Board:
             file.write(msgspec.json.encode(line) + b"\n")
 
 
+def read_hits(path: Path) -> tuple[Noted, ...]:
+    """Every line of the log, in order; none where there is no log."""
+    if not path.exists():
+        return ()
+    lines = path.read_bytes().splitlines()
+    return tuple(msgspec.json.decode(line, type=Noted) for line in lines)
+
+
 def read_log(path: Path) -> dict[str, int]:
     """How often each trouble hit something; empty where there was none."""
-    if not path.exists():
-        return {}
-    lines = path.read_bytes().splitlines()
-    return dict(Counter(msgspec.json.decode(line, type=Noted).id for line in lines))
+    return dict(Counter(hit.id for hit in read_hits(path)))

@@ -19,6 +19,7 @@ from livespot.testing.search.fence_checks import (
     signed_with_the_right_time,
 )
 from livespot.testing.search.growth_checks import no_task_outlives_its_life, queues_are_bounded
+from livespot.testing.search.house_checks import the_machine_is_spoken_of
 from livespot.testing.search.life_checks import (
     alive_after_healing,
     one_writer,
@@ -74,6 +75,7 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     no_secret_left,
     queues_are_bounded,
     no_task_outlives_its_life,
+    the_machine_is_spoken_of,
 )
 
 

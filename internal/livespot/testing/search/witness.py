@@ -19,7 +19,7 @@ from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
-from livespot.testing.search.board import LOG_FILE, read_log
+from livespot.testing.search.board import LOG_FILE, Noted, read_hits, read_log
 from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan, loaded_for
 from livespot.testing.search.troubles import ClockSet
@@ -74,6 +74,7 @@ class Witness:
     leaks: tuple[str, ...] = ()
     samples: tuple[Mapping[str, Any], ...] = ()
     told_fills: tuple[tuple[str, int], ...] = ()
+    hits: tuple[Noted, ...] = ()
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -139,6 +140,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             recovered=_recovered(database),
             samples=_samples(database),
             told_fills=_told_fills(database),
+            hits=read_hits(result.journal.with_name(LOG_FILE)),
             days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),

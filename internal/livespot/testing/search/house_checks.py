@@ -1,0 +1,67 @@
+"""I20d: what befalls the runtime's own machine is said in time, and its operator is heard."""
+
+from collections.abc import Iterator
+
+from livespot.contracts.vocabulary import OperatorAction
+from livespot.evidence.findings import Finding, judged
+from livespot.testing.search.board import Noted
+from livespot.testing.search.troubles import (
+    ActorRaises,
+    ActorReturns,
+    MachineSleeps,
+    OperatorSays,
+    Trouble,
+)
+from livespot.testing.search.witness import Witness
+
+_SAID_WITHIN_MS = 5000
+# A shorter sleep is told from a late timer by nobody.
+_SLEEP_MS = 6000
+# Where nothing can be written, or nobody acts, what is due is not said either.
+_MUTE = ("disk.", "actor.stall", "host.clock_step")
+
+
+def the_machine_is_spoken_of(witness: Witness) -> Finding:
+    """I20d: an actor that broke, a sleep and a command each leave their word within 5 s.
+
+    Looked at where the process lives on for so long and nothing else is planned that could delay
+    the word: a disk that fails, an actor that hangs, a clock that is set.
+    """
+    troubles = {trouble.id: trouble for trouble in witness.plan.troubles}
+    if any(trouble.verb.startswith(_MUTE) for trouble in troubles.values()):
+        return judged("I20d", "The machine is spoken of", 0, (), note="a troubled run")
+    problems, looked_at = [], 0
+    for hit in witness.hits:
+        trouble = troubles[hit.id]
+        due_ms = _from_ms(hit, trouble) + _SAID_WITHIN_MS
+        lived = any(life.born_ms <= hit.t_ms and due_ms < life.over_ms for life in witness.lives)
+        if not lived or not _is_told(trouble):
+            continue
+        looked_at += 1
+        if not any(hit.t_ms <= at_ms <= due_ms for at_ms in _words(witness, trouble)):
+            problems.append(f"nobody spoke of {hit.verb} within {_SAID_WITHIN_MS} ms of {due_ms}")
+    return judged("I20d", "The machine is spoken of", looked_at, problems)
+
+
+def _from_ms(hit: Noted, trouble: Trouble) -> int:
+    asleep_ms = trouble.for_ms if isinstance(trouble.what, MachineSleeps) else 0
+    return hit.t_ms + asleep_ms
+
+
+def _is_told(trouble: Trouble) -> bool:
+    what = trouble.what
+    if isinstance(what, MachineSleeps):
+        return trouble.for_ms >= _SLEEP_MS
+    # Whoever asks for the end is answered by the end.
+    stops = isinstance(what, OperatorSays) and what.action is OperatorAction.STOP
+    return isinstance(what, OperatorSays | ActorRaises | ActorReturns) and not stops
+
+
+def _words(witness: Witness, trouble: Trouble) -> Iterator[int]:
+    """When something was put on record that can be the word about it."""
+    if isinstance(trouble.what, OperatorSays):
+        yield from (command.at_ms for command in witness.facts.commands)
+        return
+    code = "SUSPEND_DETECTED" if isinstance(trouble.what, MachineSleeps) else "ACTOR_FAILED"
+    yield from (alert.at_ms for alert in witness.facts.alerts if alert.code == code)
+    yield from (mode.at_ms for mode in witness.facts.modes if code in mode.reasons)
