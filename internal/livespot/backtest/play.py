@@ -31,7 +31,7 @@ class Log(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a backtest counts; `drawdown` is the deepest fall from `peak`, in quote, minute by minute."""
+    """What a backtest counts; `drawdown` is the deepest fall below a `peak`, at minutes' ends."""
 
     cycles: int = 0
     looked_at: int = 0
