@@ -1,0 +1,208 @@
+"""Compares events, as they are read, with the trail; holds one day's file at a time."""
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from livespot.contracts.canonical import sha256_hex
+from livespot.contracts.chain import Link
+from livespot.store.anchors import TrailDay
+
+_DAY_MS = 86_400_000
+_NO_DAY = "a day that does not exist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesCheck:
+    """How the files compare with the events, line by line and day by day.
+
+    `places` are the first lines that differ, in the order of the days; missing files come last.
+    """
+
+    files: int
+    lines: int
+    missing: int
+    unknown: int
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """One day of the trail: its name, its lines, and what is wrong whatever the lines say."""
+
+    name: str
+    lines: list[bytes]
+    torn: bool
+    other_bytes: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Day:
+    """How a day compares so far; from the first difference on, what is left is kept as digests."""
+
+    name: str
+    lines: int
+    torn: bool
+    other_bytes: str
+    events: int = 0
+    place: str = ""
+    wanted: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+
+
+class FilesComparison:
+    """Give it every event in the order of the chain, then ask for the result.
+
+    Days of which the file was removed at its age are left out. Reading a file raises `OSError`.
+    """
+
+    def __init__(self, directory: Path, days: Mapping[str, TrailDay]) -> None:
+        self._directory = directory
+        self._known = days
+        self._days: dict[str, _Day | None] = {}
+        self._without_file: Counter[str] = Counter()
+        self._open_day = ""
+        self._lines: list[bytes] = []
+
+    def see(self, link: Link) -> None:
+        """Hold the next event against the next line of its day."""
+        day = _day_of(link)
+        if self._is_removed(day):
+            return
+        compared = self._turned_to(day)
+        if compared is None:
+            self._without_file[day] += 1
+            return
+        at = compared.events
+        compared.events += 1
+        line = link.line
+        if not compared.place:
+            if at < len(self._lines) and self._lines[at] == line:
+                return
+            self._differs(compared, at, f"event {link.seq} of {link.run_id}")
+        compared.wanted[sha256_hex(line)] += 1
+
+    def result(self) -> FilesCheck:
+        """What came of it, once every event was seen."""
+        for day in _days_in(self._directory):
+            if day not in self._days and not self._is_removed(day):
+                self._turned_to(day)
+        present = [compared for _, compared in sorted(self._days.items()) if compared is not None]
+        missing, unknown = sum(self._without_file.values()), 0
+        places: list[str] = []
+        for compared in present:
+            lost, stray = _difference(compared)
+            missing, unknown = missing + lost, unknown + stray
+            place = compared.place or _place_at_the_end(compared)
+            if place:
+                places.append(place)
+        places += [
+            f"audit-{day}.jsonl is missing, {count} events long"
+            for day, count in sorted(self._without_file.items())
+        ]
+        return FilesCheck(
+            files=len(present),
+            lines=sum(compared.lines for compared in present),
+            missing=missing,
+            unknown=unknown,
+            places=tuple(places),
+        )
+
+    def _is_removed(self, day: str) -> bool:
+        known = self._known.get(day)
+        return known is not None and known.removed_at_ms != 0
+
+    def _turned_to(self, day: str) -> _Day | None:
+        """The day, its file at hand; None without one. A later run may come back to a day."""
+        if day == self._open_day:
+            return self._days[day]
+        file = _file(self._directory, day, self._known.get(day))
+        self._open_day = day
+        self._lines = [] if file is None else file.lines
+        if day not in self._days:
+            self._days[day] = None if file is None else _begun(file)
+        return self._days[day]
+
+    def _differs(self, compared: _Day, at: int, owner: str) -> None:
+        wrong = "not what the database holds of" if at < len(self._lines) else "missing,"
+        compared.place = f"{compared.name}, line {at + 1}: {wrong} {owner}"
+        compared.found.update(sha256_hex(line) for line in self._lines[at:])
+
+
+def _begun(file: _File) -> _Day:
+    return _Day(name=file.name, lines=len(file.lines), torn=file.torn, other_bytes=file.other_bytes)
+
+
+def _difference(compared: _Day) -> tuple[int, int]:
+    """Lines the file lacks, and lines the database does not know; a wrong order is both."""
+    if not compared.place:
+        return 0, compared.lines - compared.events
+    lost = (compared.wanted - compared.found).total()
+    stray = (compared.found - compared.wanted).total()
+    return (lost, stray) if lost or stray else (1, 1)
+
+
+def _place_at_the_end(compared: _Day) -> str:
+    """What is wrong with a file whose lines, as far as there are events, are the database's."""
+    if compared.lines > compared.events:
+        return f"{compared.name}, line {compared.events + 1}: no event of the database"
+    if compared.torn:
+        return f"{compared.name}, line {compared.lines}: its end is missing"
+    return compared.other_bytes
+
+
+def _days_in(directory: Path) -> Iterable[str]:
+    return sorted({path.name[6:16] for path in directory.glob("audit-*.jsonl*")})
+
+
+def _file(directory: Path, day: str, known: TrailDay | None) -> _File | None:
+    """The lines of a day; a damaged archive has none.
+
+    A packed file beside a plain one was not finished, unless it is on record: then the plain one
+    is about to go, or holds what came later.
+    """
+    plain = directory / f"audit-{day}.jsonl"
+    archive = plain.with_name(plain.name + ".gz")
+    later = plain.read_bytes() if plain.is_file() else None
+    packed = archive.read_bytes() if archive.is_file() else None
+    name, content = plain.name, later
+    if packed is not None and (later is None or known is not None):
+        name, content = archive.name, _unpacked(packed)
+        if later is not None and later != content:
+            content += later
+    if content is None:
+        return None
+    *lines, torn = content.split(b"\n")
+    return _File(
+        name=name,
+        lines=[*lines, torn] if torn else lines,
+        torn=bool(torn),
+        other_bytes=_other_bytes(name, packed, known),
+    )
+
+
+def _unpacked(content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        # Nothing of it can be trusted: every line of that day counts as missing.
+        return b""
+
+
+def _other_bytes(name: str, packed: bytes | None, known: TrailDay | None) -> str:
+    """What unpacking does not see, such as a bit of the header that means nothing."""
+    if known is None or (packed is not None and sha256_hex(packed) == known.sha256):
+        return ""
+    return f"{name}: not the bytes that were packed, {known.lines} lines long"
+
+
+def _day_of(link: Link) -> str:
+    day_s = int(link.envelope["ts_ms"]) // _DAY_MS * (_DAY_MS // 1000)
+    try:
+        return datetime.fromtimestamp(day_s, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return _NO_DAY
