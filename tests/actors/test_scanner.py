@@ -41,7 +41,7 @@ from livespot.contracts.vocabulary import (
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
 from livespot.testing.audit import RecordingAudit
-from livespot.testing.clock import ManualClock
+from livespot.testing.clock import JumpingClock
 from livespot.testing.market_values import a_day, a_snapshot, a_symbol
 from livespot.testing.market_wire import ScriptedReader
 from livespot.testing.scripted_venue import ScriptedVenue
@@ -120,7 +120,7 @@ async def _running(
     settings: Settings | None = None,
     account: AccountReader | None = None,
 ) -> AsyncIterator[_Desk]:
-    clock = ManualClock()
+    clock = JumpingClock()
     desk = _Desk(
         reader=ScriptedReader(
             infos={name: a_symbol(name) for name in _SYMBOLS},
@@ -219,7 +219,7 @@ async def test_the_best_three_are_watched_and_get_depth() -> None:
 
 
 async def test_what_fees_are_paid_with_never_gets_onto_the_first_list() -> None:
-    async with _running(account=_Payer(clock=ManualClock())) as desk:
+    async with _running(account=_Payer(clock=JumpingClock())) as desk:
         chosen = (await desk.watchlist()).symbols
         rows = [row for row in desk.rows(UniverseScan) if row.symbol == _SYMBOLS[0]]
 

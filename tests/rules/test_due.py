@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livespot.rules.due import NEVER, earliest, set_instants, step_at
+from livespot.rules.due import NEVER, earliest, step_at
 
 _STEP_MS = 100
 _INSTANTS = st.integers(0, 10**6)
@@ -11,8 +11,7 @@ _INSTANTS = st.integers(0, 10**6)
 
 def test_of_no_instants_none_ever_comes() -> None:
     assert earliest() == NEVER
-    assert earliest(*set_instants(0, 0)) == NEVER
-    assert earliest(*set_instants(0, 7, 3)) == 3
+    assert earliest(NEVER, 7, 3) == 3
 
 
 @given(ticked=_INSTANTS, due_ms=_INSTANTS)

@@ -7,6 +7,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.rules import sysmode
+from livespot.rules.due import NEVER
 from livespot.rules.sysmode import STRICTNESS, ModeChart, Weighing
 
 _WINDOW = 60_000
@@ -171,3 +172,44 @@ def test_a_clear_from_every_source_withdraws_all_demands_of_its_kind_and_no_othe
     left = sysmode.absorb(state, everybody)
 
     assert list(left.active) == [(SignalKind.DRIFT, "reconciler")]
+
+
+_REASONS = st.lists(_SIGNALS, max_size=3)
+
+
+@given(
+    signals=_REASONS,
+    mode=st.sampled_from(SysMode),
+    booting=st.booleans(),
+    held=st.booleans(),
+    clear_since_ms=st.none() | st.integers(0, 200_000),
+    now_ms=st.integers(0, 300_000),
+    cycle=st.integers(0, 4),
+)
+def test_until_the_named_instant_time_and_cycles_change_nothing(
+    signals: list[HealthSignal],
+    mode: SysMode,
+    *,
+    booting: bool,
+    held: bool,
+    clear_since_ms: int | None,
+    now_ms: int,
+    cycle: int,
+) -> None:
+    state = Weighing(mode=mode, booting=booting, held=held, clear_since_ms=clear_since_ms)
+    for signal in signals:
+        state = sysmode.absorb(state, signal)
+
+    settled_ms = sysmode.settled_until_ms(state, stable_window_ms=60_000)
+
+    if now_ms < settled_ms:
+        weighed = sysmode.next_mode(state, now_ms=now_ms, cycle=cycle, stable_window_ms=60_000)
+        assert weighed == (state, state.mode)
+
+
+def test_a_quiet_degrade_is_settled_for_the_window_and_a_held_pause_for_good() -> None:
+    quiet = Weighing(mode=SysMode.DEGRADE, booting=False, clear_since_ms=5_000)
+    held = Weighing(mode=SysMode.PAUSE, booting=False, held=True)
+
+    assert sysmode.settled_until_ms(quiet, stable_window_ms=60_000) == 65_000
+    assert sysmode.settled_until_ms(held, stable_window_ms=60_000) == NEVER

@@ -11,6 +11,7 @@ import pytest
 from livespot.actors import position
 from livespot.actors.execution_life import ExecutionLife
 from livespot.exchange.settings import ExchangeSettings
+from livespot.rules.due import AT_ONCE
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
@@ -54,12 +55,12 @@ def test_a_position_that_rests_has_the_same_story_as_one_that_never_does(
 
 
 @pytest.mark.slow
-def test_an_execution_that_skips_idle_ticks_writes_the_same_audit(
+def test_an_execution_that_ticks_where_something_is_due_writes_the_audit_of_one_that_always_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From before an entry until its protection stands; every byte of the chain is the same."""
     skipping = _replayed(tmp_path / "skipping", 90)
-    monkeypatch.setattr(ExecutionLife, "idle", False)
+    monkeypatch.setattr(ExecutionLife, "due_ms", lambda _life: AT_ONCE)
     ticking = _replayed(tmp_path / "ticking", 90)
 
     assert len(_story(skipping)) > 3

@@ -34,7 +34,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.rules import entry_engine as engine
-from livespot.rules.due import AT_ONCE, earliest
+from livespot.rules.due import AT_ONCE, NEVER, earliest
 from livespot.rules.exit_requests import cancel_mutation, replacing
 from livespot.rules.intent_ids import entry_intent_id
 from livespot.rules.quantize import OrderRefused
@@ -62,6 +62,8 @@ class EntryDesk:
 
     def due_ms(self) -> int:
         """When a tick has next something to do: steady ms."""
+        if not self._cases:
+            return NEVER
         ports, shut = self._ports, self.stopping or not self._ports.gate.entries_open
         behind_ms = ports.clock.now_ms() - ports.clock.monotonic_ms()
         return earliest(
@@ -445,9 +447,8 @@ class EntryDesk:
         finish = case.finish
         if finish is None:
             return
-        tracked = self._bought(case)
-        waited = self._ports.clock.monotonic_ms() - case.finished_ms
-        if self._lacks_fills(case, tracked) and waited < FILLS_WAIT_MS:
+        tracked, now_ms = self._bought(case), self._ports.clock.monotonic_ms()
+        if self._lacks_fills(case, tracked) and now_ms < case.finished_ms + FILLS_WAIT_MS:
             return
         del self._cases[case.decision.symbol]
         now = self._ports.clock.now_ms()

@@ -27,7 +27,7 @@ from livespot.contracts.vocabulary import (
     Stage,
 )
 from livespot.rules import ledger
-from livespot.rules.due import earliest, set_instants
+from livespot.rules.due import NEVER
 
 _LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
 _TAKES_NO_ORDERS = (ReasonCode.EXCHANGE_HALTED, ReasonCode.EXCHANGE_MAINTENANCE)
@@ -199,7 +199,7 @@ class AnswerBook:
     @property
     def due_ms(self) -> int:
         """When a silence the exchange asked for ends, or a doubted clock is measured again."""
-        return earliest(*set_instants(self._silent_until_ms, self._measure_at_ms))
+        return min(self._silent_until_ms or NEVER, self._measure_at_ms or NEVER)
 
     async def tick(self) -> None:
         """The silence the exchange asked for ends by time; a doubted clock is measured again."""

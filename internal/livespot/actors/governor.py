@@ -61,6 +61,8 @@ from livespot.runtime.send_gate import SendGate
 _POLL_SECONDS = 0.25
 # Where only a message can change anything.
 _CALM_SECONDS = 60.0
+# How exactly it is known when a complaint was last heard, for whether it is one that returns.
+_COMPLAINT_SECONDS = 1.0
 _BROADCAST_SECONDS = 1.0
 _FORWARD_SECONDS = 1.0
 _STAGES = {
@@ -141,9 +143,14 @@ class Governor:
 
     def _patience(self, state: Weighing) -> float:
         """In seconds: time alone ends a stability window, and files may come at any time."""
-        calm = state.mode is SysMode.NORMAL and not state.active
         files = self.control.may_change or self.memory.letters.handed_on
-        return _POLL_SECONDS if files or not calm else _CALM_SECONDS
+        if files or (state.booting and state.active):
+            return _POLL_SECONDS
+        window_ms = self.settings.degrade_exit_stable_window_ms
+        settled_ms = sysmode.settled_until_ms(state, stable_window_ms=window_ms)
+        left_s = (settled_ms - self.clock.monotonic_ms()) / 1000
+        longest_s = _COMPLAINT_SECONDS if state.active else _CALM_SECONDS
+        return min(max(left_s, _POLL_SECONDS), longest_s)
 
     async def _begin(self) -> Weighing:
         state = Weighing(mode=self.start_mode, held=self.start_mode is SysMode.PAUSE)

@@ -137,13 +137,17 @@ class _Watch:
     probe: _Probe = field(default_factory=_Probe)
     next_sample_ms: int = 0
     clear: bool = False
+    known_names: set[str] = field(default_factory=set)
 
     def knows_not(self, overdue: Mapping[str, int], rest_ms: int | None) -> bool:
         """Whether there is something that has never been told of."""
         known = self.reported
         if rest_ms is not None and (SignalKind.REST_STALE, _REST) not in known:
             return True
-        return any((SignalKind.LOOP_STUCK, name) not in known for name in overdue)
+        if overdue.keys() <= self.known_names:
+            return False
+        self.known_names = {name for kind, name in known if kind is SignalKind.LOOP_STUCK}
+        return not overdue.keys() <= self.known_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

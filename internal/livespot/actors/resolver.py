@@ -17,7 +17,7 @@ from livespot.contracts.errors import (
 )
 from livespot.contracts.orders import Alias, Fill, ListView, OrderIntent, OrderUpdate, OrderView
 from livespot.contracts.vocabulary import IntentRole, Interval
-from livespot.rules.due import earliest
+from livespot.rules.due import NEVER, earliest
 from livespot.rules.evidence import (
     Case,
     Endpoint,
@@ -120,6 +120,8 @@ class Resolver:
 
     def due_ms(self, watch_ms: int) -> int:
         """When the next round should start, or a protection is without an answer for so long."""
+        if not self._open:
+            return NEVER
         watched = (
             entry.opened_ms + watch_ms
             for entry in self._open.values()

@@ -41,6 +41,7 @@ from livespot.contracts.venue import AccountReader, MarketReader
 from livespot.contracts.vocabulary import PositionPhase, Severity, SignalKind, SignalLevel
 from livespot.rules import halts, selection
 from livespot.rules.discount import discount_is_usable
+from livespot.rules.due import earliest
 from livespot.rules.halts import Trouble
 from livespot.rules.thresholds import config_hash
 from livespot.runtime.cycles import CycleIds
@@ -113,13 +114,27 @@ class Scanner:
         """Scan until cancelled."""
         scan = _Scan()
         task_status.started()
+        message = self.inbox.receive_nowait()
         while True:
             self.beat()
-            while (message := self.inbox.receive_nowait()) is not None:
+            while message is not None:
                 await self._take(scan, message)
+                message = self.inbox.receive_nowait()
             await self._work(scan)
             await self._watch_halts(scan)
-            await self.clock.sleep(_TICK_SECONDS)
+            left_s = (self._due_ms(scan) - self.clock.monotonic_ms()) / 1000
+            message = await self.inbox.receive_within(max(_TICK_SECONDS, left_s))
+
+    def _due_ms(self, scan: _Scan) -> int:
+        """When something other than a message can next mean work."""
+        chooses = scan.tickers or scan.watched or scan.held
+        return earliest(
+            scan.info_due_ms,
+            *((scan.universe_due_ms,) if scan.infos else ()),
+            *((scan.deep_due_ms,) if chooses else ()),
+            *scan.refused_until_ms.values(),
+            *(scan.eyes_due_ms[s] for s, trouble in scan.troubles.items() if trouble.needs_eyes),
+        )
 
     async def _work(self, scan: _Scan) -> None:
         """Whatever is due; a failed read is reported and tried again soon."""

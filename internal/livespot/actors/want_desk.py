@@ -20,7 +20,7 @@ from livespot.actors.sending import tell
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import OrderIntent, OrderView
 from livespot.contracts.vocabulary import IntentRole, IntentState, SignalKind, SignalLevel
-from livespot.rules.due import earliest, set_instants
+from livespot.rules.due import NEVER, earliest
 from livespot.rules.entry_engine import CANCEL_RETRY_MS, MAX_CANCEL_TRIES
 from livespot.rules.exit_requests import (
     SellDraft,
@@ -75,7 +75,7 @@ class WantDesk:
     @property
     def due_ms(self) -> int:
         """When a cancel is to be tried again."""
-        return earliest(*set_instants(*(want.retry_ms for want in self._active())))
+        return earliest(*(want.retry_ms or NEVER for want in self._active()))
 
     def restore(self, intent: OrderIntent) -> None:
         """An unanswered mutation of an earlier life; its end is told to the position as well."""

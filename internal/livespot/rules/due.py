@@ -1,15 +1,9 @@
 """When something can be due: instants of a steady clock in ms, the earliest of which counts."""
 
-from collections.abc import Iterable
 from typing import Final
 
 AT_ONCE: Final = 0
 NEVER: Final = 1 << 62
-
-
-def set_instants(*instants_ms: int) -> Iterable[int]:
-    """Those that are set; 0 is how a state says that it has none."""
-    return (instant for instant in instants_ms if instant)
 
 
 def earliest(*instants_ms: int) -> int:

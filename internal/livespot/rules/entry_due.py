@@ -1,7 +1,7 @@
 """When an entry has next to be told that time has passed: before, a tick changes nothing."""
 
 from livespot.contracts.settings import EntrySettings
-from livespot.rules.due import NEVER, earliest, set_instants
+from livespot.rules.due import NEVER
 from livespot.rules.entry_moves import QUERY_INTERVAL_MS
 from livespot.rules.entry_state import EntryState, Phase
 
@@ -14,9 +14,9 @@ def due_ms(state: EntryState, settings: EntrySettings) -> int:
         case Phase.WORKING:
             return state.placed_ms + state.plan.ttl_ms
         case Phase.CANCELLING:
-            return earliest(*set_instants(state.next_ms))
+            return state.next_ms or NEVER
         case Phase.QUERYING:
-            return earliest(state.next_ms, *set_instants(state.recancel_ms))
+            return min(state.next_ms, state.recancel_ms or NEVER)
         case Phase.IDLE:
             return state.next_ms
         case Phase.UNRESOLVED | Phase.LINGERING if state.old is not None and not state.old.over:

@@ -10,6 +10,7 @@ from statemachine.states import States
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.system import ActiveReason, HealthSignal
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
+from livespot.rules.due import AT_ONCE, NEVER
 
 STRICTNESS = {SysMode.NORMAL: 0, SysMode.DEGRADE: 1, SysMode.PAUSE: 2, SysMode.EXIT: 3}
 ENTER_CODES = {
@@ -151,6 +152,22 @@ def next_mode(
     if stable and cycle - state.clear_since_cycle >= 2:
         return replace(state, clear_since_ms=None), SysMode.NORMAL
     return state, state.mode
+
+
+def settled_until_ms(state: Weighing, *, stable_window_ms: int) -> int:
+    """The instant before which `next_mode` changes nothing, by the clock that it is given.
+
+    `AT_ONCE` where it does already, and where a mode is left as soon as it can be.
+    """
+    wanted = demanded(state.active.values())
+    unheld = state.mode is SysMode.PAUSE and not state.held
+    if unheld or STRICTNESS[wanted] > STRICTNESS[state.mode]:
+        return AT_ONCE
+    if state.mode is not SysMode.DEGRADE or wanted is not SysMode.NORMAL:
+        return NEVER if state.clear_since_ms is None else AT_ONCE
+    if state.booting or state.clear_since_ms is None:
+        return AT_ONCE
+    return state.clear_since_ms + stable_window_ms
 
 
 def may_resume(state: Weighing) -> tuple[ReasonCode, ...]:

@@ -273,14 +273,16 @@ def _overdue_ms(house: House) -> dict[str, int]:
     """
     wires = house.wires
     overdue = house.heartbeats.overdue_ms()
-    unseen = {
-        "governor": wires.governor.unseen_ms,
-        "signal": wires.signal.unseen_ms,
-        "execution": wires.execution.unseen_ms,
-        "position": wires.position.unseen_ms,
-        "reconciler": wires.reconciler.unseen_ms,
-    }
-    for name, unseen_ms in unseen.items():
-        if name in overdue:
-            overdue[name] = min(overdue[name], unseen_ms)
-    return overdue | {"risk": wires.risk.busy_ms, "ai gate": wires.gate.busy_ms}
+    for name, inbox in (
+        ("governor", wires.governor),
+        ("scanner", wires.scanner),
+        ("signal", wires.signal),
+        ("execution", wires.execution),
+        ("position", wires.position),
+        ("reconciler", wires.reconciler),
+    ):
+        age_ms = overdue.get(name)
+        if age_ms:
+            overdue[name] = min(age_ms, inbox.unseen_ms)
+    overdue["risk"], overdue["ai gate"] = wires.risk.busy_ms, wires.gate.busy_ms
+    return overdue
