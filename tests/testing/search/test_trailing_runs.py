@@ -358,7 +358,13 @@ def test_a_reprice_whose_answer_is_lost_buys_nothing_twice(tmp_path: Path, verb:
     run = played(tmp_path, _BACK, {"exit.attach": "SEPARATE"}, lost, depth=_QUIET)
 
     assert run.outcome.violations == ()
-    assert [row.status for row in _entries(run)] == ["CANCELED", "FILLED"]
+    first, second, *later = _entries(run)
+    assert first.status == "CANCELED"
+    assert second.t_new == first.t_end
+    # Told by the stream before the answer fails it works on; told after, it is taken back.
+    assert second.status in ("FILLED", "CANCELED")
+    assert all(after.t_new >= before.t_end for before, after in pairwise([second, *later]))
+    assert sum(1 for row in _entries(run) if row.exec) <= 1
     assert run.longest_gap_ms < 1000
 
 
