@@ -120,6 +120,67 @@ def test_a_changed_snapshot_fails_the_recomputation(subject_of: SubjectOf, place
     assert Why.SNAPSHOT_CHANGED in verdict.reasons
 
 
+# A decision that led to no order, and of which the snapshot is gone.
+_UNTRADED = (
+    "CREATE TEMP TABLE untraded AS SELECT * FROM decisions WHERE outcome = 'PROPOSED'",
+    "UPDATE untraded SET id = id + 1000, decision_id = 'dec_untraded', snapshot_id = 'snap_gone'",
+    "INSERT INTO decisions SELECT * FROM untraded",
+)
+# The upkeep of a hundred days later says that it took snapshots out.
+_PRUNED = (
+    "UPDATE audit_events SET event_type = 'DAILY_SUMMARY', ts_ms = ts_ms + 100 * 86400000, "
+    """data = '{"count":1,"table":"snapshots","upkeep":"rows"}' """
+    "WHERE id = (SELECT max(id) FROM audit_events)"
+)
+
+
+def test_a_snapshot_that_the_upkeep_pruned_is_not_asked_for(
+    subject_of: SubjectOf, place: Paths
+) -> None:
+    whole = judged(determinism, subject_of())
+    spoil(place.database, *_UNTRADED, _PRUNED)
+
+    verdict = judged(determinism, subject_of())
+
+    assert (verdict.outcome, verdict.reasons) == (Outcome.PASS, ()), verdict.details
+    # What led to an order is recomputed as before.
+    assert verdict.looked_at == whole.looked_at
+    assert any("past their age are pruned" in note for note in verdict.details)
+
+
+def test_a_snapshot_that_nobody_pruned_is_missed(subject_of: SubjectOf, place: Paths) -> None:
+    spoil(place.database, *_UNTRADED)
+
+    verdict = judged(determinism, subject_of())
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "dec_untraded: " in verdict.details[0], verdict.details
+
+
+def test_a_snapshot_that_led_to_an_order_is_missed_whatever_was_pruned(
+    subject_of: SubjectOf, place: Paths
+) -> None:
+    spoil(place.database, "DELETE FROM snapshots", _PRUNED)
+
+    assert judged(determinism, subject_of()).outcome is Outcome.FAIL
+
+
+def test_a_run_whose_every_decision_is_past_its_age_is_said_to_be_pruned(
+    subject_of: SubjectOf, place: Paths
+) -> None:
+    spoil(
+        place.database,
+        "UPDATE order_intents SET decision_id = 'dec_of_another_run'",
+        "DELETE FROM snapshots",
+        _PRUNED,
+    )
+
+    verdict = judged(determinism, subject_of())
+
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NEEDS_DATA, (Why.NO_DECISIONS,))
+    assert "past their age" in verdict.details[0]
+
+
 def test_two_replays_that_part_fail(subject_of: SubjectOf) -> None:
     async def rehearse() -> Rehearsal:
         return Rehearsal(summary=None, difference="event 12 (DECISION_PROPOSED), reasons")

@@ -11,6 +11,8 @@ AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.sna
      OR EXISTS (SELECT 1 FROM order_intents i WHERE i.decision_id = d.decision_id))
 GROUP BY decision_id ORDER BY min(id)
 """
+_NOTHING = "proposed nothing"
+_NO_ORDER = "proposed nothing that led to an order, and its snapshots are past their age"
 
 
 async def determinism(subject: Subject) -> Verdict:
@@ -18,7 +20,8 @@ async def determinism(subject: Subject) -> Verdict:
     looked = Looked(gate=GATE)
     edge_ms = (await pruned(subject.reader)).snapshots_ms
     found = await subject.reader.rows(_DECISIONS, (subject.run_id, edge_ms))
-    if edge_ms > subject.facts.run().started_at_ms:
+    is_pruned = edge_ms > subject.facts.run().started_at_ms
+    if is_pruned:
         looked.notes.append("snapshots past their age are pruned; what led to no order is left out")
     for (decision_id,) in found:
         told = await recompute(subject.reader, str(decision_id))
@@ -39,8 +42,8 @@ async def determinism(subject: Subject) -> Verdict:
         return needs_data(
             GATE,
             Why.NO_DECISIONS,
-            f"{subject.run_id} proposed nothing, so none of its decisions can be recomputed; "
-            "the two replays are identical",
+            f"{subject.run_id} {_NO_ORDER if is_pruned else _NOTHING}, so none of its decisions "
+            "can be recomputed; the two replays are identical",
             "livespot sim --for 3m",
         )
     return looked.verdict(
