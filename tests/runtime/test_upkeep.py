@@ -353,6 +353,18 @@ async def test_low_disk_space_suspends_everything(fresh: Paths) -> None:
 
 
 @pytest.mark.slow
+async def test_pruning_stops_between_two_plans_when_the_room_runs_out(fresh: Paths) -> None:
+    """Asked once for the round, once for the backup and once before each plan."""
+    left = iter([ROOM, ROOM, ROOM, 0])
+
+    assert await rounds(fresh, 1, free_bytes=lambda: next(left)) == []
+
+    assert next(left, None) is None
+    assert counted(fresh, "SELECT count(*) FROM chain_anchors") == 0
+    assert counted(fresh, "SELECT count(*) FROM trail_days") > 0
+
+
+@pytest.mark.slow
 async def test_a_backup_that_would_fill_the_disk_waits_and_says_so(fresh: Paths) -> None:
     limit = Settings().health.disk_free_degrade_bytes
 

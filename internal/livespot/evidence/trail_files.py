@@ -1,7 +1,5 @@
 """Compares events, as they are read, with the trail; holds one day's file at a time."""
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from pathlib import Path
 from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.chain import Link
 from livespot.store.anchors import TrailDay
+from livespot.store.day_files import packed_name, plain_name, unpacked
 
 _DAY_MS = 86_400_000
 _NO_DAY = "a day that does not exist"
@@ -101,7 +100,7 @@ class FilesComparison:
             if place:
                 places.append(place)
         places += [
-            f"audit-{day}.jsonl is missing, {count} events long"
+            f"{plain_name(day)} is missing, {count} events long"
             for day, count in sorted(self._without_file.items())
         ]
         return FilesCheck(
@@ -165,13 +164,13 @@ def _file(directory: Path, day: str, known: TrailDay | None) -> _File | None:
     A packed file beside a plain one was not finished, unless it is on record: then the plain one
     is about to go, or holds what came later.
     """
-    plain = directory / f"audit-{day}.jsonl"
-    archive = plain.with_name(plain.name + ".gz")
+    plain, archive = directory / plain_name(day), directory / packed_name(day)
     later = plain.read_bytes() if plain.is_file() else None
     packed = archive.read_bytes() if archive.is_file() else None
     name, content = plain.name, later
     if packed is not None and (later is None or known is not None):
-        name, content = archive.name, _unpacked(packed)
+        # Of a damaged archive every line counts as missing.
+        name, content = archive.name, unpacked(packed) or b""
         if later is not None and later != content:
             content += later
     if content is None:
@@ -183,14 +182,6 @@ def _file(directory: Path, day: str, known: TrailDay | None) -> _File | None:
         torn=bool(torn),
         other_bytes=_other_bytes(name, packed, known),
     )
-
-
-def _unpacked(content: bytes) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        # Nothing of it can be trusted: every line of that day counts as missing.
-        return b""
 
 
 def _other_bytes(name: str, packed: bytes | None, known: TrailDay | None) -> str:

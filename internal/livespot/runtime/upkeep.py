@@ -27,6 +27,7 @@ from livespot.runtime.disk import Disk, RealDisk
 from livespot.runtime.environment import environment_of_a_child
 from livespot.runtime.paths import Paths
 from livespot.runtime.upkeep_records import backup_entry, step_entry
+from livespot.store.day_files import packed_name, plain_name
 from livespot.store.upkeep import UpkeepOrder, UpkeepPlan
 from livespot.store.upkeep_process import BackupMade, BackupOrder, Trouble
 from livespot.store.upkeep_statements import UpkeepRow
@@ -74,14 +75,25 @@ async def asked_of_a_process(order: Order) -> Answer:
             with wall.move_on_after(_LONGEST_SECONDS):
                 while child.poll() is None:
                     await wall.sleep(_LOOK_SECONDS)
+            in_time = child.poll() is not None
         finally:
             child.kill()
             code = child.wait()
         output.seek(0)
-        if code != 0:
-            return Trouble(text=f"its process ended with {code}")
-        found: Answer = msgspec.json.decode(output.read(), type=Answer)
-        return found
+        return answer_of(output.read(), code, in_time=in_time)
+
+
+def answer_of(said: bytes, code: int, *, in_time: bool) -> Answer:
+    """What a process that is over has answered; whatever else it said is trouble."""
+    if not in_time:
+        return Trouble(text=f"its process took more than {_LONGEST_SECONDS:.0f} s and was ended")
+    if code != 0:
+        return Trouble(text=f"its process ended with {code}")
+    try:
+        found: Answer = msgspec.json.decode(said, type=Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Trouble(text=f"its process gave no answer that can be read: {error}")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +121,21 @@ class Upkeep:
     async def look(self, seen: _Seen | None = None) -> None:
         """One round: what fails is told of once a day, and tried again in the next round."""
         seen = seen if seen is not None else _Seen()
-        if self.free_bytes() < self.settings.health.disk_free_degrade_bytes:
-            # The health actor has said so already; a copy or a pruning would take more room first.
-            _log.warning("upkeep_suspended", free_bytes=self.free_bytes())
+        if not self._has_room():
             return
         try:
             await self._back_up(seen)
             await self._prune(seen)
         except (LivespotError, OSError) as error:
             self._say(seen, f"the upkeep of the records stopped: {error}")
+
+    def _has_room(self) -> bool:
+        free_bytes = self.free_bytes()
+        if free_bytes >= self.settings.health.disk_free_degrade_bytes:
+            return True
+        # The health actor has said so already; a copy or a pruning would take more room first.
+        _log.warning("upkeep_suspended", free_bytes=free_bytes)
+        return False
 
     async def _back_up(self, seen: _Seen) -> None:
         audit = self.settings.audit
@@ -143,7 +161,7 @@ class Upkeep:
 
     async def _prune(self, seen: _Seen) -> None:
         today = day_of(self.market.now_ms())
-        while seen.pruned_day != today:
+        while seen.pruned_day != today and self._has_room():
             answer = await self.ask(
                 UpkeepOrder(
                     database=str(self.paths.database),
@@ -169,10 +187,10 @@ class Upkeep:
             self.disk.remove(self.paths.logs / name)
         for packed in plan.packed:
             await self.audit.commit(step_entry(packed, at_ms=self.market.now_ms()))
-            self.disk.remove(self.paths.logs / f"audit-{packed.day}.jsonl")
+            self.disk.remove(self.paths.logs / plain_name(packed.day))
         for removed in plan.removed:
             await self.audit.commit(step_entry(removed, at_ms=self.market.now_ms()))
-            self.disk.remove(self.paths.logs / f"audit-{removed.day}.jsonl.gz")
+            self.disk.remove(self.paths.logs / packed_name(removed.day))
         steps: list[UpkeepRow] = [*plan.anchors, *plan.rows]
         for step in steps:
             await self.audit.commit(step_entry(step, at_ms=self.market.now_ms()))

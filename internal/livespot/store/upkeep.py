@@ -20,6 +20,7 @@ from livespot.rules.retention import DAY_MS, ROUTINE, Cutoffs, cutoffs, day_of, 
 from livespot.runtime.disk import Disk
 from livespot.store.anchors import TrailDay, trail_days
 from livespot.store.chain import links
+from livespot.store.day_files import packed_name, plain_name, unpacked
 from livespot.store.reader import ReadOnlyDatabase
 
 # One piece is one transaction of the writer, and an order may have to wait for it.
@@ -28,10 +29,12 @@ PIECE_ROWS = 500
 _LEAST_EVENTS = 25
 _NEVER = 2**62
 
+# The newest silence stays: a ban may outlast the trail of its day, and the next run restores it.
 _SPARE_EVENTS = f"""
 SELECT id FROM audit_events WHERE id < ? AND order_intent_id = ''
 AND event_type IN ({", ".join(f"'{kind}'" for kind in sorted(ROUTINE))})
 AND (decision_id = '' OR decision_id NOT IN (SELECT decision_id FROM order_intents))
+AND id <> coalesce((SELECT max(id) FROM audit_events WHERE event_type = 'RATE_LIMIT'), 0)
 ORDER BY id
 """  # noqa: S608  names of an enumeration
 _EDGE = "SELECT min(id) FROM audit_events WHERE ts_ms >= ?"
@@ -118,7 +121,7 @@ async def plan_upkeep(order: UpkeepOrder, disk: Disk) -> UpkeepPlan:
         removed=removed,
         anchors=anchors,
         rows=rows,
-        spare_files=tuple(_spare_files(disk, logs, known)),
+        spare_files=tuple(_spare_files(disk, logs, known, edges)),
         troubles=troubles,
     )
 
@@ -136,20 +139,19 @@ async def _packed(
     disk, reader = hands
     logs = Path(order.logs)
     packed, troubles = [], []
-    for day in _plain_days(disk, logs):
+    for day in _days_with_a_file(disk, logs):
         if day in known or day_start_ms(day) >= edges.pack_ms:
             continue
-        path = logs / f"audit-{day}.jsonl"
-        content = disk.read(path)
+        name, content = _content(disk, logs, day)
         if content != b"".join([line + b"\n" async for line in _lines_of(reader, day)]):
             troubles.append(
-                f"{path.name} is not what the database holds of its day, so it was not packed; "
+                f"{name} is not what the database holds of its day, so it was not packed; "
                 "livespot verify events names the line"
             )
             continue
         # Without a time stamp, so that the same lines are the same bytes wherever they are packed.
         archive = gzip.compress(content, mtime=0)
-        disk.write_atomic(path.with_name(path.name + ".gz"), archive)
+        disk.write_atomic(logs / packed_name(day), archive)
         packed.append(
             TrailDayPacked(
                 day=day,
@@ -167,22 +169,28 @@ async def _lines_of(reader: ReadOnlyDatabase, day: str) -> AsyncIterator[bytes]:
         yield link.line
 
 
-def _plain_days(disk: Disk, logs: Path) -> Iterator[str]:
-    """Days of which there is a file that is not packed."""
-    for name in disk.names(logs):
-        if not (name.startswith("audit-") and name.endswith(".jsonl")):
-            continue
-        try:
-            day_start_ms(name[6:-6])
-        except ValueError:
-            continue
-        yield name[6:-6]
+def _days_with_a_file(disk: Disk, logs: Path) -> Iterator[str]:
+    names = set(disk.names(logs))
+    for day in sorted({name[6:16] for name in names if name.startswith("audit-")}):
+        if _is_day(day) and names & {plain_name(day), packed_name(day)}:
+            yield day
+
+
+def _content(disk: Disk, logs: Path, day: str) -> tuple[str, bytes | None]:
+    """A day's file and its lines; None of a damaged one.
+
+    A packed file alone that is not on record came here with a copy of the database that was made
+    before the day was packed.
+    """
+    plain, archive = plain_name(day), packed_name(day)
+    if disk.exists(logs / plain):
+        return plain, disk.read(logs / plain)
+    return archive, unpacked(disk.read(logs / archive))
 
 
 def _prunable_until(disk: Disk, logs: Path, edges: Cutoffs, gone: set[str]) -> int:
     """Events go once the file of their day is gone, so that the two can always be compared."""
-    days = {name[6:16] for name in disk.names(logs) if name.startswith("audit-")}
-    present = [day for day in days if _is_day(day) and day not in gone]
+    present = (day for day in _days_with_a_file(disk, logs) if day not in gone)
     return min([edges.trail_ms, *(day_start_ms(day) for day in present)])
 
 
@@ -193,16 +201,21 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _spare_files(disk: Disk, logs: Path, known: dict[str, TrailDay]) -> Iterator[str]:
-    """What a crash left: files of removed days, and plain files that are packed and on record."""
+def _spare_files(
+    disk: Disk, logs: Path, known: dict[str, TrailDay], edges: Cutoffs
+) -> Iterator[str]:
+    """What a crash left: files of removed days, and plain files that are packed and on record.
+
+    A removed day that is not past its age any more has new lines: time was set back.
+    """
     present = set(disk.names(logs))
     for day in known.values():
-        plain, archive = f"audit-{day.day}.jsonl", f"audit-{day.day}.jsonl.gz"
-        if day.removed_at_ms:
+        plain, archive = plain_name(day.day), packed_name(day.day)
+        if day.removed_at_ms and day_start_ms(day.day) < edges.trail_ms:
             yield from sorted(present & {plain, archive})
-        elif {plain, archive} <= present:
+        elif not day.removed_at_ms and {plain, archive} <= present:
             content = disk.read(logs / plain)
-            if content == gzip.decompress(disk.read(logs / archive)):
+            if content == unpacked(disk.read(logs / archive)):
                 yield plain
 
 
