@@ -212,7 +212,7 @@ def test_what_keeps_a_stop_from_being_placed_pauses_before_a_bare_position_is_la
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("actor", ["execution", "risk", "gate"])
+@pytest.mark.parametrize("actor", ["execution", "risk", "gate", "scanner", "signal", "reconciler"])
 def test_an_actor_that_stalls_over_a_message_degrades_and_then_pauses(
     actor: ActorName, tmp_path: Path
 ) -> None:
