@@ -1,6 +1,6 @@
 """What the exchange forbids is kept over a restart and known to the governor, whoever asked."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,8 +10,10 @@ import pytest
 
 from livespot.actors.limits_keeper import KeptSilence, LimitsKeeper
 from livespot.actors.mail import GovernorInbox
+from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import KeyRefused, Throttled
+from livespot.contracts.ports import Alarm
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.venue import BanState
 from livespot.contracts.vocabulary import EventType, SignalKind, SignalLevel
@@ -27,10 +29,29 @@ _OFFSET_MS = 7_000
 _SOURCES = {"ban", "throttle", "order count", "request weight", "api key"}
 
 
+class _SlowAudit(RecordingAudit):
+    """Something happens while the first entry is on its way to the disk."""
+
+    while_writing: Callable[[], None] | None = None
+
+    async def commit(self, *entries: AuditEntry) -> None:
+        meanwhile, self.while_writing = self.while_writing, None
+        if meanwhile is not None:
+            meanwhile()
+        await super().commit(*entries)
+
+
+class _NoTurns(ManualClock):
+    """Nobody's turn comes by time alone: whoever waits hears only what is told."""
+
+    def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
+        return super().alarm(3600 + seconds, ring)
+
+
 @dataclass
 class _Bench:
     clock: ManualClock
-    audit: RecordingAudit
+    audit: _SlowAudit
     budget: WeightBudget
     key: KeyState
     governor: Mailbox[GovernorInbox]
@@ -50,9 +71,9 @@ class _Bench:
 
 
 @asynccontextmanager
-async def _watched() -> AsyncIterator[_Bench]:
+async def _watched(clocks: type[ManualClock] = ManualClock) -> AsyncIterator[_Bench]:
     """A keeper at work that has said its first word of everything."""
-    clock, audit = ManualClock(now_ms=_NOW_MS - _OFFSET_MS), RecordingAudit()
+    clock, audit = clocks(now_ms=_NOW_MS - _OFFSET_MS), _SlowAudit()
     server = FixedOffset(clock, _OFFSET_MS)
     bench = _Bench(
         clock=clock,
@@ -127,6 +148,18 @@ async def test_a_silence_is_written_down_before_it_is_told_in_the_exchanges_time
 
     bans = BanState(banned_until_ms=_NOW_MS + 120_000)
     assert kept == [KeptSilence(bans=bans, offset_ms=_OFFSET_MS)]
+
+
+async def test_a_ban_that_begins_while_another_silence_is_written_is_told_at_once() -> None:
+    async with _watched(_NoTurns) as bench:
+        bench.audit.while_writing = lambda: bench.budget.silence(
+            Throttled(retry_after_ms=120_000, banned=True)
+        )
+        # Over as soon as it began, so that writing it down is all there is to do.
+        bench.budget.silence(Throttled(retry_after_ms=0, banned=False))
+        begun = await bench.heard("ban")
+
+    assert begun.level is SignalLevel.PAUSE
 
 
 async def test_a_quiet_run_writes_nothing_about_limits() -> None:

@@ -122,7 +122,8 @@ class LimitsKeeper:
         while True:
             self.beat()
             bans = self.budget.bans
-            if bans is not kept and bans != kept and (kept is not None or bans != BanState()):
+            written = bans is not kept and bans != kept and (kept is not None or bans != BanState())
+            if written:
                 await self._keep(bans)
             kept = bans
             clear = self._is_clear(bans)
@@ -134,7 +135,8 @@ class LimitsKeeper:
                     told[signal.source] = signal.level
                     await self.governor.send(signal)
             # Whatever began while something was written or told has rung unheard.
-            if not signals or (self.budget.bans is bans and self._is_clear(bans) is clear):
+            waited = written or bool(signals)
+            if not waited or (self.budget.bans is bans and self._is_clear(bans) is clear):
                 await news.wait_within(self.clock, _CALM_TICK_SECONDS if clear else _TICK_SECONDS)
 
     async def _keep(self, bans: BanState) -> None:
