@@ -200,6 +200,21 @@ async def test_a_reader_is_seen_while_it_waits_and_out_of_sight_while_it_is_at_w
     assert seen == [0, 0, 700, 0, 0]
 
 
+async def test_a_reader_that_hands_on_is_one_thing_and_who_works_behind_it_another() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 8, ManualClock())
+    idle = True
+    assert not box.is_worked_on
+    box.read_for(lambda: idle)
+    assert not box.is_worked_on
+
+    idle = False
+    async with anyio.create_task_group() as group:
+        group.start_soon(box.receive)
+        await anyio.wait_all_tasks_blocked()
+        assert (box.is_worked_on, box.unseen_ms) == (True, 0)
+        group.cancel_scope.cancel()
+
+
 async def test_a_nudge_ends_a_wait_with_nothing_and_is_forgotten_when_nobody_waits() -> None:
     box: Mailbox[int] = Mailbox("numbers", 8, ManualClock())
     got: list[int | None] = []

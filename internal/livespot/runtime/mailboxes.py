@@ -126,10 +126,14 @@ class Mailbox(Generic[T]):
         self._handed_to = waits
 
     @property
+    def is_worked_on(self) -> bool:
+        """Whether somebody to whom its reader hands on has something to do."""
+        return not self._handed_to()
+
+    @property
     def unseen_ms(self) -> int:
-        """How long ago its reader was last here; 0 while that one waits, and who is behind it."""
-        waits = self._arrived.is_waited_at and self._handed_to()
-        return 0 if waits else self._clock.monotonic_ms() - self._seen_ms
+        """How long ago its reader was last here; 0 while that one waits."""
+        return 0 if self._arrived.is_waited_at else self._clock.monotonic_ms() - self._seen_ms
 
     def close(self) -> None:
         """Refuse new messages; what is inside can still be received."""

@@ -282,7 +282,8 @@ def _overdue_ms(house: House) -> dict[str, int]:
         ("reconciler", wires.reconciler),
     ):
         age_ms = overdue.get(name)
-        if age_ms:
+        # Whoever works behind a reader beat as it began: that its reader was seen says nothing.
+        if age_ms and not inbox.is_worked_on:
             overdue[name] = min(age_ms, inbox.unseen_ms)
     overdue["risk"], overdue["ai gate"] = wires.risk.busy_ms, wires.gate.busy_ms
     return overdue
