@@ -137,15 +137,15 @@ class Effects:
         except Rejection:
             return f"not done: no symbol {what.symbol}"
         member = _member(what)
-        changes = self._changes.setdefault(
-            (what.symbol, member), _Changes(original=before.info[member])
-        )
+        key = (what.symbol, member)
+        changes = self._changes.get(key) or _Changes(original=before.info[member])
         changes.running[name] = what
         try:
             self._show(what, changes)
         except (KeyError, ValueError, ArithmeticError) as error:
             del changes.running[name]
             return f"not done: {error!r}"
+        self._changes[key] = changes
         self._undo[name] = lambda _: self._restore(name, what)
         return f"{what.symbol} changed"
 
@@ -158,7 +158,7 @@ class Effects:
         if not changes.running:
             del self._changes[key]
 
-    def _show(self, what: SetFilter | SetStatus, changes: "_Changes") -> None:
+    def _show(self, what: SetFilter | SetStatus, changes: _Changes) -> None:
         now, value = self._exchange.engine.symbol(what.symbol).info, changes.original
         for change in changes.running.values():
             value = patched(value, change) if isinstance(change, SetFilter) else change.status
