@@ -1,25 +1,26 @@
 """Reads what one day's summary is made of, and which day was summed up last."""
 
-from decimal import Decimal
-
 import msgspec
 
 from livespot.contracts.day import DayRows, ModeStep, RunSpan
-from livespot.contracts.orders import Fill, Position
-from livespot.contracts.queries import StoredFill
+from livespot.contracts.orders import Position
 from livespot.store.reader import Reader, Row, first
+from livespot.store.stored_rows import (
+    SELECT_FILLS,
+    SELECT_POSITIONS,
+    stored_fill,
+    stored_position,
+)
 
-_FILL_FIELDS = tuple(field.name for field in msgspec.structs.fields(Fill))
-_POSITION_FIELDS = tuple(field.name for field in msgspec.structs.fields(Position))
-_FILLS = (
-    f"SELECT {', '.join(_FILL_FIELDS)}, order_intent_id, decision_id, fee_quote, fee_unpriced "  # noqa: S608
-    "FROM fills WHERE exchange_time_ms >= ? AND exchange_time_ms < ? "
+_FILLS = SELECT_FILLS + (
+    "WHERE exchange_time_ms >= ? AND exchange_time_ms < ? "
     "ORDER BY exchange_time_ms, symbol, trade_id"
 )
-_POSITIONS = f"SELECT {', '.join(_POSITION_FIELDS)} FROM positions "  # noqa: S608
-_CLOSED = _POSITIONS + "WHERE closed_at_ms >= ? AND closed_at_ms < ? ORDER BY closed_at_ms, symbol"
-_OPEN = _POSITIONS + "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
-_DUST = _POSITIONS + "WHERE phase = 'DUST' ORDER BY symbol, position_id"
+_CLOSED = SELECT_POSITIONS + (
+    "WHERE closed_at_ms >= ? AND closed_at_ms < ? ORDER BY closed_at_ms, symbol"
+)
+_OPEN = SELECT_POSITIONS + "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
+_DUST = SELECT_POSITIONS + "WHERE phase = 'DUST' ORDER BY symbol, position_id"
 # A run that was killed is known to have lived until its last event.
 _RUNS = """
 SELECT run_id, started_at_ms, clean, ended_at_ms,
@@ -43,14 +44,19 @@ async def read_day(reader: Reader, begin_ms: int, end_ms: int) -> DayRows:
     runs = [_run(row) for row in await reader.rows(_RUNS, (end_ms, begin_ms))]
     steps = [step for run in runs for step in await reader.rows(_MODES, (run.run_id,))]
     return DayRows(
-        fills=tuple(_fill(row) for row in await reader.rows(_FILLS, span)),
-        closed=tuple(_position(row) for row in await reader.rows(_CLOSED, span)),
-        open=tuple(_position(row) for row in await reader.rows(_OPEN)),
-        dust=tuple(_position(row) for row in await reader.rows(_DUST)),
+        fills=tuple(stored_fill(row) for row in await reader.rows(_FILLS, span)),
+        closed=tuple(stored_position(row) for row in await reader.rows(_CLOSED, span)),
+        open=await read_open_positions(reader),
+        dust=tuple(stored_position(row) for row in await reader.rows(_DUST)),
         runs=tuple(runs),
         modes=tuple(ModeStep(run_id=run, mode=mode, at_ms=at_ms) for run, mode, at_ms in steps),
         alerts={str(name): int(count) for name, count in await reader.rows(_ALERTS, span)},
     )
+
+
+async def read_open_positions(reader: Reader) -> tuple[Position, ...]:
+    """Raises `StoreBusy`, `AuditUnwritable`."""
+    return tuple(stored_position(row) for row in await reader.rows(_OPEN))
 
 
 async def read_last_day(reader: Reader) -> tuple[str, bool] | None:
@@ -75,18 +81,3 @@ def _run(row: Row) -> RunSpan:
     return RunSpan(
         run_id=run_id, from_ms=started_ms, until_ms=until_ms, clean=bool(clean) or ongoing
     )
-
-
-def _fill(row: Row) -> StoredFill:
-    fill = msgspec.convert(dict(zip(_FILL_FIELDS, row[:-4], strict=True)), Fill, strict=False)
-    return StoredFill(
-        fill=fill,
-        order_intent_id=row[-4],
-        decision_id=row[-3],
-        fee_quote=Decimal(row[-2]),
-        fee_unpriced=bool(row[-1]),
-    )
-
-
-def _position(row: Row) -> Position:
-    return msgspec.convert(dict(zip(_POSITION_FIELDS, row, strict=True)), Position, strict=False)

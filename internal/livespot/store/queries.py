@@ -1,22 +1,25 @@
 """What the actors read back: the answers of the ledger, rebuilt as the messages they were."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 
 import msgspec
 
 from livespot.contracts.day import DayRows
-from livespot.contracts.orders import Alias, Fill, OrderIntent, OrderView, Position
+from livespot.contracts.orders import Alias, OrderIntent, OrderView, Position
 from livespot.contracts.queries import LastRun, StoredFill, StoredOrder
 from livespot.contracts.records import GateEventRow, ManualExposureRow, ReserveRow, SymbolHealth
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
-from livespot.store.day_queries import read_day, read_first_start_ms, read_last_day
+from livespot.store.day_queries import (
+    read_day,
+    read_first_start_ms,
+    read_last_day,
+    read_open_positions,
+)
 from livespot.store.reader import Reader, Row, first
+from livespot.store.stored_rows import SELECT_FILLS, stored_fill
 
 _INTENT_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderIntent))
 _ORDER_FIELDS = tuple(field.name for field in msgspec.structs.fields(OrderView))
-_FILL_FIELDS = tuple(field.name for field in msgspec.structs.fields(Fill))
-_POSITION_FIELDS = tuple(field.name for field in msgspec.structs.fields(Position))
 _RESERVE_FIELDS = tuple(field.name for field in msgspec.structs.fields(ReserveRow))
 _HEALTH_FIELDS = tuple(field.name for field in msgspec.structs.fields(SymbolHealth))
 
@@ -26,14 +29,7 @@ _OPEN_ORDERS = (
     "WHERE status IN ('NEW', 'PENDING_NEW', 'PARTIALLY_FILLED', 'UNKNOWN') "
     "ORDER BY symbol, order_id"
 )
-_OPEN_POSITIONS = (
-    f"SELECT {', '.join(_POSITION_FIELDS)} FROM positions "  # noqa: S608
-    "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
-)
-_FILLS = (
-    f"SELECT {', '.join(_FILL_FIELDS)}, order_intent_id, decision_id, fee_quote, fee_unpriced "  # noqa: S608
-    "FROM fills WHERE decision_id = ? ORDER BY exchange_time_ms, trade_id"
-)
+_FILLS = SELECT_FILLS + "WHERE decision_id = ? ORDER BY exchange_time_ms, trade_id"
 _RESERVES = (
     f"SELECT {', '.join(_RESERVE_FIELDS)} FROM reserves "  # noqa: S608
     "WHERE state IN ('RESERVED', 'BOUND') ORDER BY decision_id"
@@ -140,13 +136,10 @@ class LedgerQueries:
         return tuple(_stored_order(row) for row in await self._reader.rows(_OPEN_ORDERS))
 
     async def open_positions(self) -> tuple[Position, ...]:
-        return tuple(
-            msgspec.convert(dict(zip(_POSITION_FIELDS, row, strict=True)), Position, strict=False)
-            for row in await self._reader.rows(_OPEN_POSITIONS)
-        )
+        return await read_open_positions(self._reader)
 
     async def fills_of_decision(self, decision_id: str) -> tuple[StoredFill, ...]:
-        return tuple(_stored_fill(row) for row in await self._reader.rows(_FILLS, (decision_id,)))
+        return tuple(stored_fill(row) for row in await self._reader.rows(_FILLS, (decision_id,)))
 
     async def trade_ids(self, symbol: str) -> frozenset[int]:
         found = await self._reader.rows("SELECT trade_id FROM fills WHERE symbol = ?", (symbol,))
@@ -266,14 +259,3 @@ def _stored_order(row: Row) -> StoredOrder:
         dict(zip(_ORDER_FIELDS, row[:-2], strict=True)), OrderView, strict=False
     )
     return StoredOrder(order=order, order_intent_id=row[-2], role=row[-1])
-
-
-def _stored_fill(row: Row) -> StoredFill:
-    fill = msgspec.convert(dict(zip(_FILL_FIELDS, row[:-4], strict=True)), Fill, strict=False)
-    return StoredFill(
-        fill=fill,
-        order_intent_id=row[-4],
-        decision_id=row[-3],
-        fee_quote=Decimal(row[-2]),
-        fee_unpriced=bool(row[-1]),
-    )
