@@ -1,6 +1,7 @@
 """What the upkeep finds to do in a history, whatever state a copy or a crash left its files in."""
 
 import gzip
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from livespot.rules.retention import DAY_MS, day_of
+from livespot.rules.retention import DAY_MS, ROUTINE, day_of
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths
 from livespot.store.day_files import packed_name, plain_name, unpacked
@@ -60,6 +61,17 @@ def put(paths: Paths, sql: str, *values: str | int) -> None:
 def put_on_record(paths: Paths, day: str, *, removed_at_ms: int = 0) -> None:
     row = "INSERT INTO trail_days VALUES (?, ?, 1, 1, ?)"
     put(paths, row, day, "0" * 64, removed_at_ms)
+
+
+def test_the_database_lets_go_of_just_the_kinds_that_the_plan_may_name(aged: Paths) -> None:
+    with closing(sqlite3.connect(aged.database)) as connection:
+        (sql,) = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE name = 'audit_events_kept'"
+        ).fetchone()
+    listed = re.search(r"NOT IN \(([^)]*)\)", sql)
+
+    assert listed is not None
+    assert set(re.findall(r"'(\w+)'", listed.group(1))) == set(ROUTINE)
 
 
 def test_a_packed_day_that_came_with_an_older_database_is_taken_on_record(fresh: Paths) -> None:

@@ -78,7 +78,8 @@ async def _read(
             before = bridged(before, link, anchors)
             begins = before is None or before.run_id != link.run_id
             seen.runs += begins
-            seen.problems.extend(_problems(link, before, begins=begins))
+            if len(seen.problems) < _MOST_PROBLEMS:
+                seen.problems.extend(_problems(link, before, begins=begins))
             seen.said += upkeep_said(link)
             files.see(link)
             before = link
