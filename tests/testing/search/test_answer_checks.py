@@ -81,6 +81,21 @@ def test_an_answer_that_nobody_waited_for_at_an_orderly_end_is_found(witness: Wi
     assert "nobody listened" in no_answer_is_left_unread(deaf).detail
 
 
+def test_a_banned_address_learns_nothing_of_an_order_so_nothing_was_left_unread(
+    witness: Witness,
+) -> None:
+    told, _ = cancelled(witness)
+    *before, request = told.journal.requests
+    banned = changed(request, params={}, outcome="418 -1003")
+    refused = replace(told, journal=changed(told.journal, requests=(*before, banned)))
+    nameless = replace(
+        told, journal=changed(told.journal, requests=(*before, changed(request, params={})))
+    )
+
+    assert no_answer_is_left_unread(refused).proven
+    assert "nobody listened" in no_answer_is_left_unread(nameless).detail
+
+
 def test_an_execution_that_a_second_life_books_again_is_found(witness: Witness) -> None:
     again = replace(witness, told_fills=(*witness.told_fills, witness.told_fills[0]))
 

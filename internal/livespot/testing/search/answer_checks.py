@@ -67,7 +67,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         sent_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
         told_ms = witness.at(request.row, row.t_reply)
         life = _cleaning_up(witness, sent_ms)
-        if life is None or row.fault or not row.delivered or not _by_rest(request):
+        if life is None or row.fault or not row.delivered or not _dealt_with(request):
             continue
         if any(begin_ms <= told_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
             continue
@@ -77,8 +77,14 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     return judged("I26b", "No answer is left unread", looked_at, problems)
 
 
-def _by_rest(request: JournalRequest) -> bool:
-    return bool(request.verb) and request.method != "WS"
+def _dealt_with(request: JournalRequest) -> bool:
+    """Whether it came by REST, asked for something, and was looked into."""
+    return bool(request.verb) and request.method != "WS" and not turned_away(request)
+
+
+def turned_away(request: JournalRequest) -> bool:
+    """Refused for whom it came from; nobody read what it asked, so the journal does not know."""
+    return request.outcome.startswith(("418", "429")) and not request.params
 
 
 def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from livespot.testing.search.answer_checks import (
     answers_are_booked,
     each_fill_is_told_once,
     no_answer_is_left_unread,
+    turned_away,
 )
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
@@ -107,7 +108,7 @@ def unfaulted(witness: Witness) -> JournalRows:
             outcome = "faulted"
         return replace(request, arrived_ms=arrived_ms, params=params, outcome=outcome)
 
-    looked_into = (r for r in witness.journal.requests if not _turned_away(r))
+    looked_into = (r for r in witness.journal.requests if not turned_away(r))
     return replace(witness.journal, requests=tuple(restored(r) for r in looked_into))
 
 
@@ -127,8 +128,3 @@ def _refused_by_news(witness: Witness) -> Iterator[int]:
             if symbol in news:
                 news.discard(symbol)
                 yield place
-
-
-def _turned_away(request: JournalRequest) -> bool:
-    """Refused for whom it came from; nobody read what it asked, so the journal does not know."""
-    return request.outcome.startswith(("418", "429")) and not request.params
