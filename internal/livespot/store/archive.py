@@ -47,10 +47,7 @@ def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
     if target.exists():
         raise PreflightFailed(f"{target} exists already; name another directory")
     backup_database(var / DATABASE, target / DATABASE)
-    for source in _beside(var):
-        place = target / source.relative_to(var)
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copyfile(source, place)
+    _copy_beside(var, target)
     files = {path.relative_to(target).as_posix(): _sha256(path) for path in _files(target)}
     manifest = BackupManifest(version=version, at_ms=at_ms, files=files)
     encoded = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
@@ -116,6 +113,21 @@ def _keep_log(database: Path) -> None:
     """A backup is one file without a write-ahead log; a run wants the log back, and doctor asks."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _copy_beside(var: Path, target: Path) -> None:
+    """Copy what stands beside the database, until nothing is listed that was not looked at."""
+    seen: set[Path] = set()
+    while found := [source for source in _beside(var) if source not in seen]:
+        for source in found:
+            seen.add(source)
+            place = target / source.relative_to(var)
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                shutil.copyfile(source, place)
+            except FileNotFoundError:
+                # The run packed or removed this day meanwhile; its packed file is listed next.
+                continue
 
 
 def _beside(var: Path) -> Iterator[Path]:
