@@ -32,6 +32,7 @@ _ENDINGS = (
     *("_bytes", "_seconds", "_ratio", "_per_minute", "_usdt", "_score", "_weight_used"),
     *("_weight_limit", "_events", "_messages", "_intents", "_alerts", "_verdicts"),
     *("_positions_open", "_positions_unprotected", "_intents_unknown", "_sysmode", "_info", "_up"),
+    *("_failures", "_intents_in_doubt", "_missed_fills", "_drift_corrections", "_by_hand"),
 )
 
 

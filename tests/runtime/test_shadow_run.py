@@ -146,7 +146,8 @@ def test_a_proposal_risk_allows_becomes_an_estimate_and_no_order(
     (folder,) = paths.runs.iterdir()
     kept = json.loads((folder / "summary.json").read_bytes())["shadow"]
     assert kept["model"] == "trade-through-1"
-    assert kept["entries"] == len(wanted)
+    # What is proposed as the span ends may have no estimate any more.
+    assert len(wanted) - 1 <= kept["entries"] <= len(wanted)
     assert sum(count["count"] for count in kept["outcomes"]) == kept["entries"]
     assert (kept["net_quote"] is None) == bool(kept["unknown"])
     assert "nothing of it happened" in (folder / "report.md").read_text()
