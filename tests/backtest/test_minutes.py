@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from livespot.backtest.minutes import COARSE, MinuteFeed, coarse
+from livespot.backtest.minutes import COARSE, MinuteFeed, book_of, coarse
 from livespot.contracts.errors import PreflightFailed
-from livespot.contracts.market import Candle
+from livespot.contracts.market import BookTicker, Candle
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.exchange.candle import MINUTE_MS
@@ -98,11 +98,15 @@ def test_the_half_second_samples_are_those_of_the_quotes() -> None:
     expected = MicroRing()
     for due_ms in range(open_ms + 500, open_ms + MINUTE_MS + 1, 500):
         known = _last(feed.events, due_ms)
-        expected.sample(feed._book(known) if known is not None else before)
+        expected.sample(_book(feed, known) if known is not None else before)
     book = feed.window.book
     assert book is not None
     assert feed.window.ring.read(book, 0) == expected.read(book, 0)
     assert spread_bps(book.bid, book.ask) > 0
+
+
+def _book(feed: MinuteFeed, quote: Quote) -> BookTicker:
+    return book_of(feed.symbol, feed.series, quote, update_id=1, at_ms=quote.t_ms)
 
 
 def _last(events: Sequence[Happening], due_ms: int) -> Quote | None:

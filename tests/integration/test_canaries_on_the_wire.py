@@ -4,7 +4,6 @@ import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +14,6 @@ from tests.integration.test_canaries import CANARIES, found_below, found_in, wri
 
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.secret import Secret
-from livespot.contracts.transport import HttpAnswer
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import chat_request, gate_input, load_prompt
 from livespot.panel.app import ROUTES
@@ -24,6 +22,7 @@ from livespot.store.upkeep_process import BackupOrder, back_up
 from livespot.testing import ledger_rows as rows
 from livespot.testing.market_values import a_snapshot
 from livespot.testing.risk_values import an_entry
+from livespot.testing.scripted_http import ScriptedHttp, answer
 from livespot.testing.served_panel import Served, panel, raw
 
 _PROMPTS = Path(__file__).resolve().parents[2] / "prompts"
@@ -84,29 +83,9 @@ async def test_what_a_client_says_is_neither_echoed_nor_audited(database: Path) 
     assert found_in(_audited(served)) == set()
 
 
-@dataclass
-class _Wire:
-    """Keeps everything that would leave the process."""
-
-    sent: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: dict[str, str],
-        content: bytes,
-        timeout_seconds: float,
-    ) -> HttpAnswer:
-        del method, timeout_seconds
-        self.sent.append((url, headers, content))
-        body = b'{"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}'
-        return HttpAnswer(status=200, headers={}, body=body)
-
-
 async def test_the_gate_gets_its_own_key_in_one_header_and_no_secret_elsewhere() -> None:
-    wire = _Wire()
+    body = b'{"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}'
+    wire = ScriptedHttp(*(answer(body) for _ in CANARIES))
     asked = gate_input(an_entry(), a_snapshot(), _PROMPT)
     for number, secret in enumerate(CANARIES):
         client = GateClient(
@@ -116,9 +95,9 @@ async def test_the_gate_gets_its_own_key_in_one_header_and_no_secret_elsewhere()
             timeout_seconds=1.0,
         )
         await client.complete(chat_request(asked, _PROMPT, model="a-model"))
-        url, headers, content = wire.sent[-1]
-        assert headers.pop("authorization") == f"Bearer {secret}"
-        assert found_in(f"{url} {headers}".encode() + content) == set(), number
+        sent = wire.asked[-1]
+        assert sent.headers.pop("authorization") == f"Bearer {secret}"
+        assert found_in(f"{sent.url} {sent.headers}".encode() + sent.content) == set(), number
 
 
 @pytest.mark.slow

@@ -107,21 +107,11 @@ class MinuteFeed:
             due = -(-(quote.t_ms - open_ms) // _SAMPLE_MS) - 1
             self.window.sample(max(0, due - taken))
             taken = max(taken, due)
-            self.window.take_book(self._book(quote))
+            self._updates += 1
+            self.window.take_book(
+                book_of(self.symbol, self.series, quote, update_id=self._updates, at_ms=quote.t_ms)
+            )
         self.window.sample(_SAMPLES - taken)
-
-    def _book(self, quote: Quote) -> BookTicker:
-        self._updates += 1
-        tick, step = self.series.tick_size, self.series.step_size
-        return BookTicker(
-            symbol=self.symbol,
-            update_id=self._updates,
-            bid=quote.bid * tick,
-            bid_qty=quote.bid_qty * step,
-            ask=quote.ask * tick,
-            ask_qty=quote.ask_qty * step,
-            local_received_ms=quote.t_ms,
-        )
 
     def _close(self, frame: Interval, end_ms: int) -> None:
         bar = self._bar(end_ms - frame.ms, end_ms)
@@ -201,6 +191,22 @@ class MinuteFeed:
             trades=self._trades,
             close_time_ms=now_ms,
         )
+
+
+def book_of(
+    symbol: str, series: PlayedHistory, quote: Quote, *, update_id: int, at_ms: int
+) -> BookTicker:
+    """A quote of the embedded market as the feed would hand it on, received at `at_ms`."""
+    tick, step = series.tick_size, series.step_size
+    return BookTicker(
+        symbol=symbol,
+        update_id=update_id,
+        bid=quote.bid * tick,
+        bid_qty=quote.bid_qty * step,
+        ask=quote.ask * tick,
+        ask_qty=quote.ask_qty * step,
+        local_received_ms=at_ms,
+    )
 
 
 def coarse(series: PlayedHistory) -> PlayedHistory:

@@ -6,18 +6,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from livespot.contracts.amounts import nearest_rank
 from livespot.contracts.base import Message
 from livespot.evidence.facts import read_course
 from livespot.evidence.rows import Count, Course, RunFact
 from livespot.evidence.summary import UnknownIntent, unknown_intents
+from livespot.rules.survival import FATAL_EXITS, INTERNAL_FAILURES, Lived, rank, told
 from livespot.store.reader import Reader
 
-# What the process does to itself; what the exchange or the network does to it is no failure here.
-_FAILURES = frozenset(
-    {"ACTOR_FAILED", "AUDIT_WRITE_FAILED", "DB_INTEGRITY_FAIL", "LOOP_STUCK_PAUSE", "WATCHDOG_KILL"}
-)
-_FATAL = frozenset({20, 30})
 _SEEN_LIVE = "STREAM"
 
 
@@ -88,11 +83,11 @@ def failures(facts: Course, run: RunFact) -> tuple[Failure, ...]:
     found = [
         Failure(alert.at_ms, alert.code)
         for alert in facts.alerts
-        if alert.run_id == run.run_id and alert.code in _FAILURES
+        if alert.run_id == run.run_id and alert.code in INTERNAL_FAILURES
     ]
     if run.ended_at_ms and not run.clean:
         found.append(Failure(run.last_event_ms or run.started_at_ms, "UNCLEAN_SHUTDOWN"))
-    elif run.exit_code in _FATAL and run.ended_at_ms and not found:
+    elif run.exit_code in FATAL_EXITS and run.ended_at_ms and not found:
         found.append(Failure(run.ended_at_ms, f"exit code {run.exit_code}"))
     return tuple(sorted(found))
 
@@ -127,40 +122,32 @@ def _figures(facts: Course, runs: Sequence[RunFact], doubts: Sequence[UnknownInt
     ids = {run.run_id for run in runs}
     uptime = sum(end_of(run) - run.started_at_ms for run in runs)
     failed = sum(len(failures(facts, run)) for run in runs)
-    starts = [ms for run in runs if (ms := first_normal_ms(facts, run)) is not None]
     bare = [p.unprotected_ms for p in facts.positions if p.run_id in ids]
     fills = [fill for fill in facts.fills if fill.run_id in ids]
     passes = [report for report in facts.reconciles if report.run_id in ids]
-    resolved = [doubt.after_ms for doubt in doubts if doubt.after_ms >= 0]
-    known: dict[str, tuple[int | None, str]] = {
-        "between_failures_ms": (uptime // failed if failed else None, "nothing failed inside"),
-        "restart_ms": (max(starts, default=None), "NORMAL was never reached"),
-        "unprotected_p50_ms": (_rank(bare, 50), "no position was held"),
-        "unprotected_p99_ms": (_rank(bare, 99), "no position was held"),
-        "unprotected_max_ms": (max(bare, default=None), "no position was held"),
-        "unprotected_total_ms": (sum(bare) if bare else None, "no position was held"),
-        "resolve_max_ms": (max(resolved, default=None), "no intent in doubt was resolved"),
-        "missed_fills": (
-            sum(fill.source != _SEEN_LIVE for fill in fills) if fills else None,
-            "nothing was filled",
-        ),
-        "drift_corrections": (
-            sum(report.corrected for report in passes) if passes else None,
-            "nothing was reconciled",
-        ),
-    }
+    figures, unknown = told(
+        Lived(
+            uptime_ms=uptime,
+            failures=failed,
+            starts_ms=[ms for run in runs if (ms := first_normal_ms(facts, run)) is not None],
+            bare_ms=bare,
+            settled_ms=[doubt.after_ms for doubt in doubts if doubt.after_ms >= 0],
+            fills=len(fills),
+            missed=sum(fill.source != _SEEN_LIVE for fill in fills),
+            passes=len(passes),
+            corrected=sum(report.corrected for report in passes),
+        )
+    )
+    if not bare:
+        unknown["unprotected_p50_ms"] = unknown["unprotected_p99_ms"]
     return Survival(
         runs=len(runs),
         uptime_ms=uptime,
         internal_failures=failed,
         modes_ms=modes_ms(facts, runs),
+        unprotected_p50_ms=rank(bare, 50),
         unknown_intents=len(doubts),
         unresolved_intents=sum(not doubt.resolved for doubt in doubts),
-        unknown={name: why for name, (value, why) in known.items() if value is None},
-        **{name: value for name, (value, _) in known.items()},
+        unknown=unknown,
+        **figures,
     )
-
-
-def _rank(spans: Sequence[int], percent: int) -> int | None:
-    """The nearest rank over positions: how long one of them was bare, all gaps together."""
-    return int(nearest_rank(spans, percent)) if spans else None

@@ -97,9 +97,9 @@ def of_trade(open_ms: int, ticks: int, steps: int, trade_id: int, *, buyer_is_ma
     )
 
 
-def extended(bar: Bar, later: Bar) -> Bar:
-    """A bar of its own: one, extended by one that follows it."""
-    total = Bar(
+def values(bar: Bar) -> tuple[int, ...]:
+    """A bar's fields in their order."""
+    return (
         bar.open_ms,
         bar.open,
         bar.high,
@@ -113,6 +113,11 @@ def extended(bar: Bar, later: Bar) -> Bar:
         bar.first_id,
         bar.last_id,
     )
+
+
+def extended(bar: Bar, later: Bar) -> Bar:
+    """A bar of its own: one, extended by one that follows it."""
+    total = Bar(*values(bar))
     join(total, later)
     # A trade can belong to the minute before one whose first trade has come already.
     total.last_id = max(bar.last_id, later.last_id)

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left, bisect_right
 
-from livespot.exchange.klines import Bar, join
+from livespot.exchange.klines import Bar, join, values
 
 # The usual windows are a day long. Beyond two, the record says the same but for accounts' trades.
 KEPT_MINUTES = 2 * 1440
@@ -47,7 +47,7 @@ class MinuteLog:
             join(joined, bar)
             self._store(place, joined)
             return
-        for column, value in zip(self._all, _values(bar), strict=True):
+        for column, value in zip(self._all, values(bar), strict=True):
             column.insert(place, value)
         if len(self.opens) >= KEPT_MINUTES + _SLACK:
             for column in self._all:
@@ -98,7 +98,7 @@ class MinuteLog:
         if bar.low < self._lows[-1]:
             self._lows[-1] = bar.low
         self.closes[-1] = bar.close
-        for column, value in zip(self._sums, _values(bar)[5:10], strict=True):
+        for column, value in zip(self._sums, values(bar)[5:10], strict=True):
             column[-1] += value
         if bar.last_id >= 0:
             self._last_ids[-1] = bar.last_id
@@ -106,22 +106,5 @@ class MinuteLog:
                 self._first_ids[-1] = bar.first_id
 
     def _store(self, row: int, bar: Bar) -> None:
-        for column, value in zip(self._all, _values(bar), strict=True):
+        for column, value in zip(self._all, values(bar), strict=True):
             column[row] = value
-
-
-def _values(bar: Bar) -> tuple[int, ...]:
-    return (
-        bar.open_ms,
-        bar.open,
-        bar.high,
-        bar.low,
-        bar.close,
-        bar.volume,
-        bar.quote,
-        bar.trades,
-        bar.taker_base,
-        bar.taker_quote,
-        bar.first_id,
-        bar.last_id,
-    )

@@ -8,17 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from livespot.contracts.amounts import nearest_rank
 from livespot.contracts.ports import Clock
 from livespot.panel.database import PanelDatabase, PanelUnreadable
 from livespot.panel.tabs import SurvivalTab, SurvivalView
+from livespot.rules.survival import FATAL_EXITS, INTERNAL_FAILURES, Lived, told
 
 _EVERY_MS = 60_000
 _LONGEST_LIST = 10_000
-_FAILURES = (
-    "'ACTOR_FAILED', 'AUDIT_WRITE_FAILED', 'DB_INTEGRITY_FAIL', 'LOOP_STUCK_PAUSE', 'WATCHDOG_KILL'"
-)
-_FATAL = (20, 30)
+_FAILURES = ", ".join(f"'{code}'" for code in sorted(INTERNAL_FAILURES))
 _RUNS = f"""
 WITH failed AS (
     SELECT run_id, count(*) AS times FROM alerts WHERE code IN ({_FAILURES}) GROUP BY run_id)
@@ -30,7 +27,7 @@ SELECT runs.run_id, started_at_ms, ended_at_ms, exit_code, clean,
         ORDER BY id LIMIT 1)
 FROM runs LEFT JOIN failed ON failed.run_id = runs.run_id
 ORDER BY runs.rowid DESC LIMIT {_LONGEST_LIST}
-"""  # noqa: S608  literals of this module
+"""  # noqa: S608  literals of the program
 _SPENT = f"""
 SELECT run_id, mode, sum(CASE WHEN until IS NULL THEN 0 ELSE max(0, until - at_ms) END),
        max(CASE WHEN until IS NULL THEN at_ms END)
@@ -89,7 +86,7 @@ class _Run(NamedTuple):
     def failures(self) -> int:
         if self.ended_ms and not self.clean:
             return self.failure_alerts + 1
-        fatal = self.exit_code in _FATAL and self.ended_ms and not self.failure_alerts
+        fatal = self.exit_code in FATAL_EXITS and self.ended_ms and not self.failure_alerts
         return self.failure_alerts + int(bool(fatal))
 
 
@@ -159,29 +156,26 @@ def _figures(counted: _Counted, runs: Sequence[_Run]) -> SurvivalView:
     ids = frozenset(run.run_id for run in runs)
     uptime = sum(run.over_ms - run.started_ms for run in runs)
     failed = sum(run.failures for run in runs)
-    starts = [run.normal_ms - run.started_ms for run in runs if run.normal_ms is not None]
-    bare = [span for run_id, span in counted.bare if run_id in ids]
     fills, missed = _added(counted.fills, ids)
     passes, corrected = _added(counted.passes, ids)
     doubts = [doubt for doubt in counted.doubts if doubt.concerns(ids)]
-    settled = [
-        doubt.settled_ms - doubt.sent_ms
-        for doubt in doubts
-        if doubt.settled_ms is not None and not doubt.unsettled
-    ]
-    known: dict[str, tuple[int | None, str]] = {
-        "between_failures_ms": (uptime // failed if failed else None, "nothing failed inside"),
-        "restart_ms": (max(starts, default=None), "NORMAL was never reached"),
-        "unprotected_p99_ms": (
-            int(nearest_rank(bare, 99)) if bare else None,
-            "no position was held",
-        ),
-        "unprotected_max_ms": (max(bare, default=None), "no position was held"),
-        "unprotected_total_ms": (sum(bare) if bare else None, "no position was held"),
-        "resolve_max_ms": (max(settled, default=None), "no intent in doubt was resolved"),
-        "missed_fills": (missed if fills else None, "nothing was filled"),
-        "drift_corrections": (corrected if passes else None, "nothing was reconciled"),
-    }
+    figures, unknown = told(
+        Lived(
+            uptime_ms=uptime,
+            failures=failed,
+            starts_ms=[r.normal_ms - r.started_ms for r in runs if r.normal_ms is not None],
+            bare_ms=[span for run_id, span in counted.bare if run_id in ids],
+            settled_ms=[
+                doubt.settled_ms - doubt.sent_ms
+                for doubt in doubts
+                if doubt.settled_ms is not None and not doubt.unsettled
+            ],
+            fills=fills,
+            missed=missed,
+            passes=passes,
+            corrected=corrected,
+        )
+    )
     return SurvivalView(
         runs=len(runs),
         uptime_ms=uptime,
@@ -189,8 +183,8 @@ def _figures(counted: _Counted, runs: Sequence[_Run]) -> SurvivalView:
         modes_ms=_modes(counted.spent, runs),
         unknown_intents=len(doubts),
         unresolved_intents=sum(bool(doubt.unsettled) for doubt in doubts),
-        unknown={name: why for name, (value, why) in known.items() if value is None},
-        **{name: value for name, (value, _) in known.items()},
+        unknown=unknown,
+        **figures,
     )
 
 

@@ -49,7 +49,7 @@ class Mailbox(Generic[T]):
         self._taken_ms = 0
         self._seen_ms = clock.monotonic_ms()
         self._arrived = Bell()
-        self._handed_to: Callable[[], bool] = _nobody_is_behind
+        self._handed_to: Callable[[], bool] = _always_waits
         self._room = anyio.Event()
         self._closed = False
         self._high_water = 0
@@ -270,5 +270,6 @@ class Reply(Generic[T]):
         return self._values[0]
 
 
-def _nobody_is_behind() -> bool:
+def _always_waits() -> bool:
+    """What is said of whoever stands behind a reader that hands on to nobody."""
     return True

@@ -14,6 +14,7 @@ class Asked:
     method: str
     url: str
     headers: dict[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def path(self) -> str:
@@ -46,7 +47,7 @@ class ScriptedHttp:
         content: bytes,
         timeout_seconds: float,
     ) -> HttpAnswer:
-        self.asked.append(Asked(method, url, headers))
+        self.asked.append(Asked(method, url, headers, content))
         step = self._script.popleft()
         if isinstance(step, Exception):
             raise step

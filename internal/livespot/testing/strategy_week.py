@@ -13,8 +13,9 @@ from statistics import median_low
 
 import msgspec
 
+from livespot.backtest.minutes import book_of
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.market import BookTicker, Candle, KlineHistory, Snapshot
+from livespot.contracts.market import Candle, KlineHistory, Snapshot
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Direction, Interval, Mode, RegimeLabel
 from livespot.exchange.market import Quote
@@ -178,20 +179,12 @@ class Replay:
             while at + 1 < len(quotes) and quotes[at + 1].t_ms <= due_ms:
                 at += 1
             self._updates += 1
-            self._window.take_book(self._book(quotes[at], due_ms))
+            self._window.take_book(
+                book_of(
+                    self.symbol, self._series, quotes[at], update_id=self._updates, at_ms=due_ms
+                )
+            )
             self._window.sample()
-
-    def _book(self, quote: Quote, now_ms: int) -> BookTicker:
-        tick, step = self._series.tick_size, self._series.step_size
-        return BookTicker(
-            symbol=self.symbol,
-            update_id=self._updates,
-            bid=quote.bid * tick,
-            bid_qty=quote.bid_qty * step,
-            ask=quote.ask * tick,
-            ask_qty=quote.ask_qty * step,
-            local_received_ms=now_ms,
-        )
 
 
 def judged(symbol: str, first_ms: int, cycles: int) -> Iterator[tuple[int, Snapshot | None]]:

@@ -73,8 +73,9 @@ def signed_with_the_right_time(witness: Witness) -> Finding:
     limit_ms = TimeSettings().clock_drift_max_ms
     unsure = list(_unsure(witness))
     problems, looked_at = [], 0
+    clock_moved = witness.clock_moved
     for _, row in witness.requests():
-        if witness.clock_moved or row.method not in _MUTATIONS or "timestamp" not in row.params:
+        if clock_moved or row.method not in _MUTATIONS or "timestamp" not in row.params:
             continue
         sent_ms = row.t_first_byte or row.t_arrive
         if any(begin_ms <= sent_ms < end_ms for begin_ms, end_ms in unsure):

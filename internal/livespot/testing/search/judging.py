@@ -94,12 +94,12 @@ def unfaulted(witness: Witness) -> JournalRows:
     """
     rows = dict(witness.requests())
     intents, sent = witness.facts.intent_of(), witness.facts.sent_at()
-    excused = set(_refused_by_news(witness))
+    excused, clock_moved = set(_refused_by_news(witness)), witness.clock_moved
 
     def restored(request: JournalRequest) -> JournalRequest:
         arrived_ms = witness.at(request.row, request.arrived_ms)
         params = request.params
-        if witness.clock_moved and request.own_ids:
+        if clock_moved and request.own_ids:
             intent = intents.get(request.own_ids[0])
             ours = sent.get(intent.order_intent_id, arrived_ms) if intent else arrived_ms
             params = {**params, "timestamp": str(ours)}

@@ -79,7 +79,7 @@ def one_writer(witness: Witness) -> Finding:
     runs = {s.order_intent_id: s.run_id for s in witness.facts.transitions
             if s.to_state == "SENT_UNKNOWN"}  # fmt: skip
     intents, places = _by_own_id(witness), dict(witness.requests())
-    looked_at = 0
+    looked_at, clock_moved = 0, witness.clock_moved
     for request in witness.journal.requests:
         intent = _intent(request, intents)
         span = spans.get(runs.get(intent.order_intent_id, "")) if intent else None
@@ -88,7 +88,7 @@ def one_writer(witness: Witness) -> Finding:
         looked_at += 1
         row = places[request.row]
         at_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
-        if not span[0] <= at_ms <= span[1] and not witness.clock_moved:
+        if not span[0] <= at_ms <= span[1] and not clock_moved:
             problems.append(f"{intent.client_order_id} arrived at {at_ms}, outside its life {span}")
     return judged("I27", "One writer of orders", looked_at, problems)
 

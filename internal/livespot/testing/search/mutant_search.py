@@ -1,9 +1,8 @@
 """The profile that looks for the planted defects: each must be found, by an invariant it breaks."""
 
-import multiprocessing
 import tempfile
 from collections.abc import Generator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import click
@@ -20,6 +19,7 @@ from livespot.testing.search.mutants_sending import SENDING
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.running import UNFINISHED, Outcome, run_order, run_plan
 from livespot.testing.search.wanted import Wanted
+from livespot.testing.search.workers import workers
 
 MUTANTS = {mutant.name: mutant for mutant in (*SENDING, *HOLDING, *KEEPING)}
 _PROFILE = "short"
@@ -48,10 +48,7 @@ def search_mutants(wanted: Wanted) -> int:
     for name in names:
         if name not in MUTANTS:
             raise click.UsageError(f"{name}: no such mutant; there are {', '.join(MUTANTS)}")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        wanted.jobs, mp_context=context, max_tasks_per_child=_RUNS_PER_PROCESS
-    ) as pool:
+    with workers(wanted.jobs, _RUNS_PER_PROCESS) as pool:
         found = [_searched(MUTANTS[name], wanted, pool) for name in names]
     click.echo(f"mutants {len(found)}, found {sum(found)}")
     return 0 if all(found) else 1
