@@ -31,14 +31,12 @@ class InlineDatabase:
         require_current(status(path))
         self._run_id = run_id
         self._redactor = redactor
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        self._survives_power_cut = survives_power_cut
+        self._connection = _connected(path)
         self._borrowers: list[InlineReader] = []
-        for name, value, _ in PRAGMAS:
-            self._connection.execute(f"PRAGMA {name} = {value}")
         # What the rules above ask for, whatever is done about it below.
         self.syncs_commits = self._pragma("synchronous") == _FULL
-        if not survives_power_cut:
-            self._connection.execute("PRAGMA synchronous = OFF")
+        self._hurry()
 
     async def transaction(self, rows: Sequence[StoreRow]) -> None:
         try:
@@ -87,6 +85,25 @@ class InlineDatabase:
                 self._connection.execute("ROLLBACK")
         except STORE_ERRORS as e:
             raise AuditUnwritable(f"a failed transaction could not be undone: {e}") from e
+
+    def _hurry(self) -> None:
+        if not self._survives_power_cut:
+            self._connection.execute("PRAGMA synchronous = OFF")
+
+    def _reconnect(self, path: Path) -> sqlite3.Connection:
+        """Go on with a copy of the file; the connection to the old one, left open."""
+        old, self._connection = self._connection, _connected(path)
+        self._hurry()
+        for reader in self._borrowers:
+            reader.borrow(self._connection)
+        return old
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    for name, value, _ in PRAGMAS:
+        connection.execute(f"PRAGMA {name} = {value}")
+    return connection
 
 
 class InlineReader:

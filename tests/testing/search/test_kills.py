@@ -45,7 +45,8 @@ def test_a_copy_that_dies_leaves_the_same_bytes_as_a_run_that_dies_there(
     scenario = _named("oco-install")
     middle = points[len(points) // 2]
     chosen = [
-        KillPoint(scenario=scenario.name, point=middle, power_cut=cut) for cut in (False, True)
+        KillPoint(scenario=scenario.name, point=middle, power_cut=cut, cancelled=cancelled)
+        for cut, cancelled in ((False, False), (True, False), (False, True))
     ]
     copied = {died.at: died for died in die_everywhere(scenario, chosen, tmp_path / "fork", 2)}
     again = {point: die_at(point, scenario, tmp_path / "again") for point in chosen}

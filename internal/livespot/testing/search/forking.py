@@ -62,6 +62,10 @@ class Forker:
             os._exit(0)
         return False
 
+    def cancels(self) -> bool:
+        """Whether the life that ends here is cancelled rather than killed."""
+        return self.copied is not None and self.copied.cancelled
+
     def _settle_apart(self, point: KillPoint) -> None:
         """Go on with files of one's own; the other process waits meanwhile."""
         old = Path.cwd()
@@ -96,17 +100,12 @@ def _reopen(old: Path, new: Path) -> None:
 def end_everywhere(
     scenario: Scenario, chosen: Sequence[KillPoint], scratch: Path, jobs: int
 ) -> Iterator[Died]:
-    """Every end of these, judged, by copies where a copy can do it. Raises `Lost`.
-
-    A cancelled life goes on writing while it cleans up, and no copy can write to the database that
-    the process it was copied from has open: it is run anew.
-    """
-    copied = [point for point in chosen if CAN_FORK and not point.cancelled]
-    if copied:
-        yield from die_everywhere(scenario, copied, scratch, jobs)
+    """Every end of these, judged, by copies where the platform can copy. Raises `Lost`."""
+    if CAN_FORK:
+        yield from die_everywhere(scenario, chosen, scratch, jobs)
+        return
     for point in chosen:
-        if point not in copied:
-            yield die_at(point, scenario, scratch / "again")
+        yield die_at(point, scenario, scratch / "again")
 
 
 def die_everywhere(
@@ -156,8 +155,14 @@ def _run(scenario: Scenario, chosen: Sequence[KillPoint], directory: Path, say: 
         os.chdir(directory / _RUN)
         stage = Stage(scenario=scenario)
         forker = Forker(stage=stage, chosen=chosen, scratch=directory)
-        # Whether the power fails is decided where the copy is made.
-        last = Death(due=forker.due, after_ms=NEVER_MS, down_ms=DOWN_MS, power_cut=True)
+        # Whether the power fails, or the life is cancelled, is decided where the copy is made.
+        last = Death(
+            due=forker.due,
+            after_ms=NEVER_MS,
+            down_ms=DOWN_MS,
+            power_cut=True,
+            cancels=forker.cancels,
+        )
         order = stage.order(Path(), last)
         found = died(scenario, lambda: forker.copied, order)
         if found is not None:

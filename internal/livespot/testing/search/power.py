@@ -1,5 +1,6 @@
 """A machine whose power can fail: what was not synced is lost, files and database alike."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ class DurableDatabase(WitnessedDatabase):
         super().__init__(path, run_id=run_id, redactor=redactor, committed=committed)
         self.path = path
         self.kept: bytes | None = None if self.syncs_commits else self.image()
-        self._forsaken = False
+        self._forsaken: list[sqlite3.Connection] = []
+        self._is_over = False
 
     async def checkpoint(self) -> bool:
         done = await super().checkpoint()
@@ -33,12 +35,17 @@ class DurableDatabase(WitnessedDatabase):
         return done
 
     async def close(self) -> None:
-        if not self._forsaken:
-            await super().close()
+        self._is_over = True
+        await super().close()
 
     def forsake(self) -> None:
-        """Leave the files alone for ever: they are another process's."""
-        self._forsaken = True
+        """Leave the open files alone for ever, they are another process's; go on with the copies.
+
+        The copies lie where `path` leads to by now. The old connection is never closed, since
+        closing it would tidy up behind a process that still writes.
+        """
+        if not self._is_over:
+            self._forsaken.append(self._reconnect(self.path))
 
     async def lose_unsynced(self) -> None:
         """What a power cut does to the files."""
@@ -160,6 +167,6 @@ class Machine:
         self.disk.lose_unsynced()
 
     def forsake(self) -> None:
-        """Leave every database that is open now to the process that opened it."""
+        """Leave every database that is open now to its process; go on with copies of them."""
         for store in self.opened:
             store.forsake()
