@@ -15,6 +15,8 @@ from livespot.testing.search.workers import workers
 _RUNS_PER_PROCESS = 100
 # Seeds drawn for each run asked for before the search gives up finding runs that say anything.
 _PATIENCE = 4
+# Runs after which whoever watches a long search hears how far it is.
+_NEWS_EVERY = 100
 
 
 def search_seeds(wanted: Wanted) -> int:
@@ -24,6 +26,8 @@ def search_seeds(wanted: Wanted) -> int:
         for outcome in _outcomes(wanted, tally):
             tally.add(outcome)
             _tell(wanted, outcome)
+            if tally.runs % _NEWS_EVERY == 0:
+                click.echo(f"so far: {tally.last_line()}", err=True)
     except KeyboardInterrupt:
         click.echo("interrupted: what follows is what was done until then")
     if wanted.coverage:
