@@ -66,8 +66,13 @@ class _Outcome:
         return found[1:] if found and found[0].level is SignalLevel.CLEAR else found
 
 
-async def kept(*answers: int | Exception, offset_ms: int = 0, synced: bool = True) -> _Outcome:
-    """What the keeper does with these measurements, and with one more that moved by nothing."""
+async def kept(
+    *answers: int | Exception, offset_ms: int = 0, synced: bool = True, moves: int = 0
+) -> _Outcome:
+    """What the keeper does with these measurements, and with one more that moved by nothing.
+
+    After ten seconds somebody else finds the offset `moves` away from where it was.
+    """
     clock, audit = ManualClock(), RecordingAudit()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     beats: list[None] = []
@@ -82,6 +87,8 @@ async def kept(*answers: int | Exception, offset_ms: int = 0, synced: bool = Tru
             beat=lambda: beats.append(None),
         )
         await tasks.start(keeper.run)
+        await clock.sleep(10)
+        server.offset_ms += moves
     told: list[GovernorInbox] = []
     while (message := governor.receive_nowait()) is not None:
         told.append(message)
@@ -93,6 +100,22 @@ async def test_it_measures_at_the_interval_and_beats_in_between() -> None:
 
     assert outcome.at_ms == [INTERVAL_MS, 2 * INTERVAL_MS, 3 * INTERVAL_MS]
     assert outcome.beats >= 3 * INTERVAL_MS // 1000
+
+
+async def test_a_move_that_somebody_else_has_measured_is_told_within_seconds() -> None:
+    told = await kept(0, 0, moves=17_184)
+    calm = await kept(0, 0, moves=400)
+
+    assert told.at_ms[0] <= 12_000
+    first, after = told.signals
+    assert (first.level, first.reason, first.value) == (
+        SignalLevel.DEGRADE,
+        ReasonCode.CLOCK_DRIFT_WARN,
+        17_184,
+    )
+    assert after.level is SignalLevel.CLEAR
+    assert calm.at_ms[0] == INTERVAL_MS
+    assert not calm.signals
 
 
 async def test_without_a_first_measurement_it_measures_at_once() -> None:
