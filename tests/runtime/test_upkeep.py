@@ -29,14 +29,14 @@ from livespot.evidence.why import why_not
 from livespot.runtime.clock import ClockAnchor, ScaledClock
 from livespot.runtime.disk import Disk, RealDisk
 from livespot.runtime.paths import Paths
-from livespot.runtime.upkeep import Answer, Order, Upkeep, asked_of_a_process
+from livespot.runtime.upkeep import Seen, Upkeep, asked_of_a_process
 from livespot.store.backup import integrity_problems
 from livespot.store.chain import verify_chain
 from livespot.store.connection import Database
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
 from livespot.store.trail import JsonlTrail
-from livespot.store.upkeep_process import answer
+from livespot.store.upkeep_process import Answer, Order, answer
 from livespot.testing import aged_run, finished_run
 from livespot.testing.clock import ManualClock
 from livespot.testing.ledger_rows import run_started
@@ -112,6 +112,7 @@ async def rounds(
     free_bytes: Callable[[], int] = lambda: ROOM,
     ask: Callable[[Order], Awaitable[Answer]] = asked_of_a_thread,
     disk: Disk | None = None,
+    seen: Seen | None = None,
 ) -> list[Alert]:
     told: list[Alert] = []
     market = ManualClock(now_ms=aged_run.LATER_MS + days * aged_run.DAY_MS)
@@ -127,7 +128,7 @@ async def rounds(
                 wall=ScaledClock(WALL),
                 ask=ask,
                 disk=disk or RealDisk(),
-            ).look()
+            ).look(seen)
     return told
 
 

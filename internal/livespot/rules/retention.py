@@ -71,9 +71,14 @@ def backup_name(now_ms: int) -> str:
 
 
 def spare_backups(names: Iterable[str], *, keep: int) -> tuple[str, ...]:
-    """Daily backups beyond the newest `keep`; other files, such as a migration's, are not ours."""
-    daily = sorted(name for name in names if _is_daily(name))
-    return tuple(daily[: max(0, len(daily) - keep)])
+    """Daily backups beyond the newest `keep`."""
+    daily = daily_backups(names)
+    return daily[: max(0, len(daily) - keep)]
+
+
+def daily_backups(names: Iterable[str]) -> tuple[str, ...]:
+    """The oldest first; other files, such as a migration's, are not ours."""
+    return tuple(sorted(name for name in names if _is_daily(name)))
 
 
 def _is_daily(name: str) -> bool:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import msgspec
 import structlog
@@ -29,7 +28,15 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.upkeep_records import backup_entry, step_entry
 from livespot.store.day_files import packed_name, plain_name
 from livespot.store.upkeep import UpkeepOrder, UpkeepPlan
-from livespot.store.upkeep_process import BackupMade, BackupOrder, Trouble
+from livespot.store.upkeep_process import (
+    Answer,
+    BackupCheck,
+    BackupMade,
+    BackupOrder,
+    BackupsFound,
+    Order,
+    Trouble,
+)
 from livespot.store.upkeep_statements import UpkeepRow
 
 _log = structlog.get_logger(__name__)
@@ -43,14 +50,15 @@ _LONGEST_SECONDS = 900.0
 _STEP_SECONDS = 0.25
 _STEPS = 40
 
-Order: TypeAlias = BackupOrder | UpkeepOrder
-Answer: TypeAlias = BackupMade | UpkeepPlan | Trouble
-
 
 @dataclass(slots=True)
-class _Seen:
-    """The day whose records are in shape, and what was said of which day."""
+class Seen:
+    """The day whose records are in shape, and what was said of which day.
 
+    `backups_told` once the audit names every backup there is.
+    """
+
+    backups_told: bool = False
     pruned_day: str = ""
     told: set[tuple[str, str]] = field(default_factory=set)
 
@@ -112,18 +120,19 @@ class Upkeep:
 
     async def run(self) -> None:
         """Look every few minutes until cancelled. A step is done whole or not at all."""
-        seen = _Seen()
+        seen = Seen()
         await self.wall.sleep(_FIRST_SECONDS)
         while True:
             await self.look(seen)
             await self.wall.sleep(_EVERY_SECONDS)
 
-    async def look(self, seen: _Seen | None = None) -> None:
+    async def look(self, seen: Seen | None = None) -> None:
         """One round: what fails is told of once a day, and tried again in the next round."""
-        seen = seen if seen is not None else _Seen()
+        seen = seen if seen is not None else Seen()
         if not self._has_room():
             return
         try:
+            await self._tell_of_backups(seen)
             await self._back_up(seen)
             await self._prune(seen)
         except (LivespotError, OSError) as error:
@@ -137,7 +146,25 @@ class Upkeep:
         _log.warning("upkeep_suspended", free_bytes=free_bytes)
         return False
 
-    async def _back_up(self, seen: _Seen) -> None:
+    async def _tell_of_backups(self, seen: Seen) -> None:
+        """A run may have ended between the naming of a backup and the event with its hash."""
+        if seen.backups_told:
+            return
+        answer = await self.ask(
+            BackupCheck(database=str(self.paths.database), directory=str(self.paths.backups))
+        )
+        if isinstance(answer, Trouble):
+            self._say(seen, f"the backups could not be looked at: {answer.text}")
+        elif isinstance(answer, BackupsFound):
+            for made in answer.whole:
+                entry = backup_entry(made, at_ms=self.market.now_ms(), late=True)
+                await self.audit.commit(entry)
+                self._say(seen, f"the backup {made.name} had no event of its hash and has one now")
+            for text in answer.damaged:
+                self._say(seen, f"a backup that no event names is damaged, {text}")
+            seen.backups_told = True
+
+    async def _back_up(self, seen: Seen) -> None:
         audit = self.settings.audit
         name = backup_name(self.wall.now_ms())
         if self.disk.exists(self.paths.backups / name):
@@ -155,11 +182,13 @@ class Upkeep:
             )
         )
         if isinstance(answer, BackupMade):
-            await self.audit.record(backup_entry(answer, at_ms=self.market.now_ms()))
+            await self.audit.commit(backup_entry(answer, at_ms=self.market.now_ms()))
         elif isinstance(answer, Trouble):
+            # Its process may have been ended when the copy had its name already.
+            seen.backups_told = False
             self._say(seen, f"the daily backup failed: {answer.text}")
 
-    async def _prune(self, seen: _Seen) -> None:
+    async def _prune(self, seen: Seen) -> None:
         today = day_of(self.market.now_ms())
         while seen.pruned_day != today and self._has_room():
             answer = await self.ask(
@@ -196,7 +225,7 @@ class Upkeep:
             await self.audit.commit(step_entry(step, at_ms=self.market.now_ms()))
             await self.wall.sleep(_STEP_SECONDS)
 
-    def _say(self, seen: _Seen, text: str) -> None:
+    def _say(self, seen: Seen, text: str) -> None:
         # What follows the colon may change from round to round without being news.
         key = (day_of(self.wall.now_ms()), text.partition(":")[0])
         if key in seen.told:

@@ -16,14 +16,18 @@ def step_entry(row: UpkeepRow, *, at_ms: int) -> AuditEntry:
     return AuditEntry(draft=_draft(_said(row), at_ms), records=(row,))
 
 
-def backup_entry(made: BackupMade, *, at_ms: int) -> AuditEntry:
-    """A backup that SQLite found whole, with the hash to know it by."""
+def backup_entry(made: BackupMade, *, at_ms: int, late: bool = False) -> AuditEntry:
+    """A backup that SQLite found whole, with the hash to know it by.
+
+    `late` when it was found with its name and without an event: the hash vouches from here on.
+    """
     said = {
         "upkeep": "backup",
         "name": made.name,
         "size_bytes": made.size_bytes,
         "sha256": made.sha256,
         "dropped": list(made.dropped),
+        **({"late": True} if late else {}),
     }
     return AuditEntry(draft=_draft(said, at_ms))
 
