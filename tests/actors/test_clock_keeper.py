@@ -87,8 +87,9 @@ async def kept(
             beat=lambda: beats.append(None),
         )
         await tasks.start(keeper.run)
-        await clock.sleep(10)
-        server.offset_ms += moves
+        if moves:
+            await clock.sleep(10)
+            server.offset_ms += moves
     told: list[GovernorInbox] = []
     while (message := governor.receive_nowait()) is not None:
         told.append(message)
