@@ -97,3 +97,34 @@ def test_early_rounds_walk_through_every_read() -> None:
 
     assert Probe(endpoint=Endpoint.ORDER, client_order_id="X_entry") in asked
     assert Probe(endpoint=Endpoint.ALL_ORDERS) in asked
+
+
+CANCEL = replace(CASE, order_ids=(), list_id="", target_order_id=100)
+
+
+def test_a_cancel_is_denied_by_its_order_alone_and_what_is_open() -> None:
+    asked = [(probe.endpoint, probe.client_order_id) for probe in probes_of(CANCEL)]
+
+    assert asked == [(Endpoint.ORDER, ""), (Endpoint.OPEN_ORDERS, "")]
+
+
+@given(st.lists(st.sampled_from(probes_of(CANCEL)), max_size=5), st.integers(-5, 5))
+def test_a_cancel_needs_three_looks_at_its_order_from_two_places_behind_the_fence(
+    looks: list[Probe], after_ms: int
+) -> None:
+    standing = tuple(Negative(probe=probe, at_ms=FENCE + after_ms) for probe in looks)
+    case = replace(CANCEL, negatives=standing)
+
+    proven = absence_proven(case, TIMING, now_server_ms=FENCE + 10)
+
+    assert proven == (after_ms >= 0 and len(looks) >= 3 and len(set(looks)) == 2)
+
+
+def test_the_rounds_of_a_cancel_go_on_until_there_are_three_looks() -> None:
+    case = CANCEL
+    for rounds in range(2):
+        assert not absence_proven(case, TIMING, now_server_ms=FENCE)
+        seen = [Negative(probe=p, at_ms=FENCE) for p in next_probes(case, TIMING, limit=2)]
+        case = replace(case, negatives=(*case.negatives, *seen), rounds=rounds + 1)
+
+    assert absence_proven(case, TIMING, now_server_ms=FENCE)

@@ -253,6 +253,7 @@ class ExecutionLife:
             return
         if intent.role is IntentRole.CANCEL:
             await self._refresh_target(intent)
+            self._shop.doubt_cancel(intent)
         else:
             aliases = self._tracker.aliases_of(intent.order_intent_id)
             self._resolver.open(intent, aliases)
@@ -283,7 +284,7 @@ class ExecutionLife:
             to_state=IntentState.NOT_FOUND,
             at_ms=now,
             reasons=(ReasonCode.INTENT_NOT_FOUND_BY_REST,),
-            evidence="behind the fence, the engine beyond, every id denied",
+            evidence=_denial(intent),
         )
         await self._apply(await self._tracker.absorb(step=(intent.order_intent_id, step)))
         for cancel in self._tracker.unknown_intents(intent.symbol):
@@ -298,6 +299,8 @@ class ExecutionLife:
 
     async def _still_unknown(self, intent: OrderIntent, findings: Findings) -> None:
         intent_id = intent.order_intent_id
+        if intent.role is IntentRole.CANCEL:
+            return
         if is_protective(intent.role):
             # A round in which nothing could be read is not a negative one.
             if findings.negatives:
@@ -330,6 +333,7 @@ class ExecutionLife:
                 self._shop.denied.forget((tracked.view.symbol, tracked.view.order_id))
             await self._entries.order_changed(tracked)
             await self._adopt_if_orphan(tracked)
+            self._doubt_cancels_of(tracked)
             if tracked.missing > 0:
                 self._fetch_order(tracked.view.symbol, tracked.view.order_id)
         for key in change.unseen:
@@ -338,13 +342,22 @@ class ExecutionLife:
         for intent in change.moved:
             if intent.state not in ledger.SETTLED:
                 continue
-            if self._resolver.close(intent.order_intent_id):
+            had_case = self._resolver.close(intent.order_intent_id)
+            if had_case and intent.role is not IntentRole.CANCEL:
                 await self._withdraw(intent)
                 await self._entries.settled(intent)
             await self._wants.settled(intent)
         for intent in change.reopened:
             if intent.role is IntentRole.ENTRY:
                 await self._recovery.adopt(intent)
+
+    def _doubt_cancels_of(self, tracked: Tracked) -> None:
+        """It has a number now: an unanswered cancel by its client id can be settled by it."""
+        if tracked.view.status.is_terminal:
+            return
+        for cancel in self._tracker.unknown_intents(tracked.view.symbol):
+            if cancel.parent_order_intent_id == tracked.intent_id:
+                self._shop.doubt_cancel(cancel)
 
     async def _adopt_if_orphan(self, tracked: Tracked) -> None:
         """A living buy of ours without an engine is never left to itself."""
@@ -424,3 +437,9 @@ class ExecutionLife:
         """When whoever asked for the end is answered: at once where nothing is on its way."""
         busy = self._entries.busy or self._wants.busy
         return self._stop_ms if busy else AT_ONCE
+
+
+def _denial(intent: OrderIntent) -> str:
+    cancel = intent.role is IntentRole.CANCEL
+    what = "its order still standing" if cancel else "every id denied"
+    return f"behind the fence, the engine beyond, {what}"

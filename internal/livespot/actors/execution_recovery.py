@@ -62,6 +62,7 @@ class Recovery:
         for intent in unknown:
             if intent.role is IntentRole.CANCEL:
                 await self._withdraw_lost_cancel(intent)
+                self._shop.doubt_cancel(intent)
                 continue
             self._shop.resolver.open(intent, self._shop.tracker.aliases_of(intent.order_intent_id))
             if intent.role is not IntentRole.ENTRY:

@@ -11,10 +11,10 @@ from livespot.actors.order_tracker import OrderTracker
 from livespot.actors.resolver import Findings, Resolver
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision
-from livespot.contracts.orders import OrderUpdate
+from livespot.contracts.orders import CancelRequest, OrderIntent, OrderUpdate
 from livespot.contracts.vocabulary import IntentRole
 from livespot.rules.denied_cancels import DeniedCancels
-from livespot.rules.requests import Mutation
+from livespot.rules.requests import Mutation, request_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,25 @@ class Shop:
         """Not when that was denied a moment ago, or too often: the answer would be the same."""
         now = self.ports.clock.monotonic_ms()
         return not order_id or self.denied.permits((symbol, order_id), now)
+
+    def doubt_cancel(self, cancel: OrderIntent) -> None:
+        """Begin to find out about an unanswered cancel, where the number of its order is known."""
+        if cancel.role is not IntentRole.CANCEL:
+            return
+        request = request_of(cancel.payload)
+        if isinstance(request, CancelRequest):
+            order_id = request.order_id or self._number_of(cancel, request)
+            if order_id:
+                self.resolver.open_cancel(cancel, order_id)
+
+    def _number_of(self, cancel: OrderIntent, request: CancelRequest) -> int:
+        """Of the order that a cancel names by its client id; 0 as long as nobody has seen it."""
+        mine = (
+            tracked.view
+            for tracked in self.tracker.orders.values()
+            if tracked.intent_id == cancel.parent_order_intent_id
+        )
+        return next((v.order_id for v in mine if v.own_id == request.orig_client_order_id), 0)
 
     def dispatch(self, mutation: Mutation) -> None:
         """Let a mutation go its way; its answer comes back as `Answered`."""

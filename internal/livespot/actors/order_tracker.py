@@ -312,11 +312,20 @@ class OrderTracker:
             batch.steps[intent.order_intent_id] = self._existence(intent, tracked, view, source)
         if not view.status.is_terminal:
             return
-        for cancel in self.unknown_intents(view.symbol):
+        for cancel in [*self.unknown_intents(view.symbol), *self._denied_hits(view)]:
             if cancel.role is IntentRole.CANCEL and cancel.order_intent_id not in batch.steps:
                 step = self._cancel_step(cancel, tracked, view)
                 if step is not None:
                     batch.steps[cancel.order_intent_id] = step
+
+    def _denied_hits(self, view: OrderView) -> list[OrderIntent]:
+        """Cancels proven absent that ended this order after all."""
+        name = cancelled_by(view)
+        return [
+            intent
+            for intent in self.intents.values()
+            if intent.client_order_id == name and intent.state is IntentState.NOT_FOUND
+        ]
 
     def _never_was(self, order: OrderView, owner: Tracked) -> bool:
         """A placement the engine refused: its report proves no order and denies none.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from livespot.actors.execution_ports import ExecutionPorts
+from livespot.contracts.amounts import ZERO
 from livespot.contracts.errors import (
     NoSuchOrder,
     OutcomeUnknown,
@@ -16,7 +17,7 @@ from livespot.contracts.errors import (
     Transient,
 )
 from livespot.contracts.orders import Alias, Fill, ListView, OrderIntent, OrderUpdate, OrderView
-from livespot.contracts.vocabulary import IntentRole, Interval
+from livespot.contracts.vocabulary import IntentRole, Interval, OrderStatus
 from livespot.rules.due import NEVER, earliest
 from livespot.rules.evidence import (
     Case,
@@ -63,7 +64,7 @@ class _OpenCase:
 
 
 class Resolver:
-    """Keeps one case per unknown intent. CANCEL intents have none: their order's state tells."""
+    """Keeps one case per unknown intent; that of a cancel begins when its fence is behind us."""
 
     def __init__(self, ports: ExecutionPorts, is_known: Callable[[str, int], bool]) -> None:
         self._ports = ports
@@ -93,6 +94,31 @@ class Resolver:
             intent=intent,
             opened_ms=now,
             due_ms=now,
+        )
+
+    def open_cancel(self, cancel: OrderIntent, order_id: int) -> None:
+        """Begin a case about a cancel of this order.
+
+        The order's end would settle it at once, and somebody looks for that already; so the reads
+        of the case begin where they can deny it.
+        """
+        if cancel.order_intent_id in self._open:
+            return
+        case = Case(
+            intent_id=cancel.order_intent_id,
+            symbol=cancel.symbol,
+            order_ids=(),
+            list_id="",
+            side=cancel.side,
+            qty=ZERO,
+            signed_ms=latest_signature_ms(cancel.sent_at_ms, self._ports.settings.timing),
+            recv_window_ms=cancel.recv_window_ms,
+            target_order_id=order_id,
+        )
+        now = self._ports.clock.monotonic_ms()
+        wait_ms = self._fence(case) - self._ports.server_clock.server_now_ms()
+        self._open[case.intent_id] = _OpenCase(
+            case=case, intent=cancel, opened_ms=now, due_ms=now + max(0, wait_ms)
         )
 
     def close(self, intent_id: str) -> bool:
@@ -139,9 +165,11 @@ class Resolver:
         return [entry.case for entry in ready]
 
     def claim(self, intent_id: str) -> Case | None:
-        """The case for an immediate round, unless it is settled or being read."""
+        """The case for an immediate round, unless it is settled, being read or not ripe yet."""
         entry = self._open.get(intent_id)
         if entry is None or entry.reading:
+            return None
+        if entry.case.target_order_id and self._ports.clock.monotonic_ms() < entry.due_ms:
             return None
         entry.reading = True
         return entry.case
@@ -195,9 +223,11 @@ class Resolver:
             with self._ports.clock.fail_after(
                 self._ports.settings.intents.rest_query_timeout_ms / 1000
             ):
-                seen, lists, complete = await self._read(case, probe)
+                read = self._read_target if case.target_order_id else self._read
+                seen, lists, complete = await read(case, probe)
         except NoSuchOrder:
-            return absent
+            # A cancel is denied by what stands, never by what a read does not find.
+            return so_far if case.target_order_id else absent
         except Refused as error:
             # Lists are denied under a code of their own.
             listed = probe.endpoint is Endpoint.ORDER_LIST
@@ -235,6 +265,18 @@ class Resolver:
                 fills = await reads.trades(symbol, start_ms=since)
                 seen, complete = await self._orders_behind(case, fills)
                 return seen, [], complete and len(fills) < FULL_PAGE
+
+    async def _read_target(
+        self, case: Case, probe: Probe
+    ) -> tuple[list[OrderUpdate], list[ListView], bool]:
+        """The end of the order a cancel aims at, or whether the answer shows it standing."""
+        if probe.endpoint is Endpoint.ORDER:
+            order = await self._ports.reads.order(case.symbol, order_id=case.target_order_id)
+            ended = order.status.is_terminal
+            return [_update(order)] if ended else [], [], not ended and _stands(order)
+        views = await self._ports.reads.open_orders(case.symbol)
+        standing = {view.order_id for view in views if _stands(view)}
+        return [], [], case.target_order_id in standing
 
     async def _orders_behind(
         self, case: Case, fills: tuple[Fill, ...]
@@ -280,6 +322,11 @@ class Resolver:
 def _recent(case: Case, fence: int) -> tuple[Negative, ...]:
     # Reads before the fence never count; keeping them would only grow.
     return tuple(negative for negative in case.negatives if negative.at_ms >= fence)
+
+
+def _stands(order: OrderView) -> bool:
+    # A status we cannot read says nothing of what the exchange did with the order.
+    return not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN
 
 
 def _is_of(case: Case, order: OrderView) -> bool:

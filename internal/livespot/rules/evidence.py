@@ -23,7 +23,7 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One read to make; `client_order_id` is empty for reads that cover the whole symbol."""
+    """One read to make; without a `client_order_id` it covers the symbol or a cancel's order."""
 
     endpoint: Endpoint
     client_order_id: str = ""
@@ -31,7 +31,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negative:
-    """A complete read that did not show the intent; `at_ms` is server time before it began."""
+    """A complete read against the intent's effect; `at_ms` is server time before it began."""
 
     probe: Probe
     at_ms: int
@@ -45,6 +45,9 @@ class Case:
     the client id of its order list, empty when there is none; `order_ids` are those of its orders
     and of the cancels aimed at them. `side` and `qty` are those of its first order: an order that
     somebody cancelled by hand no longer carries our id and is recognised by them.
+
+    With a `target_order_id` the intent is a cancel of that order. What denies it is a read that
+    shows the order standing; it has no ids to look for.
     """
 
     intent_id: str
@@ -55,6 +58,7 @@ class Case:
     qty: Decimal
     signed_ms: int
     recv_window_ms: int
+    target_order_id: int = 0
     engine_time_ms: int = 0
     rounds: int = 0
     negatives: tuple[Negative, ...] = field(default=())
@@ -76,7 +80,12 @@ def fence_ms(case: Case, timing: TimingSettings) -> int:
 
 
 def probes_of(case: Case) -> tuple[Probe, ...]:
-    """Every read that a denial needs: each alias by name, then the symbol as a whole."""
+    """Every read that a denial needs: each alias by name, then the symbol as a whole.
+
+    For a cancel: the order it aims at, by its number and among those that are open.
+    """
+    if case.target_order_id:
+        return (Probe(endpoint=Endpoint.ORDER), Probe(endpoint=Endpoint.OPEN_ORDERS))
     by_name = [Probe(endpoint=Endpoint.ORDER, client_order_id=cid) for cid in case.order_ids]
     if case.list_id:
         by_name.insert(0, Probe(endpoint=Endpoint.ORDER_LIST, client_order_id=case.list_id))
@@ -104,7 +113,8 @@ def absence_proven(case: Case, timing: TimingSettings, *, now_server_ms: int) ->
 
     Needs the fence behind us, an engine time beyond the request's horizon, and, all begun behind
     the fence, a negative read of every alias, of all orders and of the trades: at least three
-    reads on at least two endpoints.
+    reads on at least two endpoints. An order that stood when the request could no longer be
+    accepted was not cancelled by it and never will be.
     """
     if now_server_ms < fence_ms(case, timing):
         return False

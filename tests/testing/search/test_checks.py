@@ -152,6 +152,39 @@ def test_a_denied_order_that_the_exchange_made_is_found(witness: Witness) -> Non
     assert "although the exchange made" in finding.detail
 
 
+@pytest.mark.parametrize("outcome", ["200", "409 -2021"])
+def test_a_denied_cancel_that_the_exchange_did_is_found(witness: Witness, outcome: str) -> None:
+    intent = entry_of(witness)
+    at_ms = witness.sent[intent.order_intent_id].at_ms
+    denied = changed(
+        intent, order_intent_id="oi_gone", client_order_id="X_gone", role="CANCEL",
+        state="NOT_FOUND",
+    )  # fmt: skip
+    step = TransitionFact(
+        id=10_000,
+        order_intent_id=denied.order_intent_id,
+        run_id=intent.run_id,
+        from_state="SENT_UNKNOWN",
+        to_state="NOT_FOUND",
+        reasons=(),
+        evidence="",
+        at_ms=2**50,
+    )
+    told = with_request(
+        replace(witness, sent={**witness.sent, "oi_gone": witness.sent[intent.order_intent_id]}),
+        at_ms,
+        path="/api/v3/order/cancelReplace",
+        params={"cancelNewClientOrderId": "X_gone", "newClientOrderId": "X_next"},
+        outcome=outcome,
+    )
+
+    finding = absence_only_behind_the_fence(
+        with_facts(told, intents=(*told.facts.intents, denied), transitions=(step,))
+    )
+
+    assert "although the exchange did X_gone" in finding.detail
+
+
 def test_a_signature_that_is_off_is_found(witness: Witness) -> None:
     at_ms = witness.plan.start_ms
     late = with_request(witness, at_ms, params={"timestamp": str(at_ms - 700)})

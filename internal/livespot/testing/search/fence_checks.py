@@ -12,6 +12,8 @@ _TIMING = TimingSettings()
 _READS = frozenset(
     {"order", "openOrders", "allOrders", "myTrades", "orderList", "openOrderList", "allOrderList"}
 )
+# Of a cancel-replace: the cancel was done, the new order refused.
+_CANCELLED_ONLY = "-2021"
 _FEWEST_READS = 3
 _FEWEST_ENDPOINTS = 2
 _MUTATIONS = frozenset({"POST", "DELETE"})
@@ -52,6 +54,17 @@ def _hasty(witness: Witness, intent: IntentFact, step: TransitionFact) -> Iterat
     made = {row.cid for row in witness.rows if isinstance(row, OrderRow) and row.cid in names}
     if made and intent.state == "NOT_FOUND":
         yield f"denied although the exchange made {sorted(made)[0]}"
+    if intent.role == "CANCEL" and _was_taken(witness, intent.client_order_id):
+        yield f"denied although the exchange did {intent.client_order_id}"
+
+
+def _was_taken(witness: Witness, cancel_id: str) -> bool:
+    """Whether the exchange cancelled what this request aimed at, with or without a replacement."""
+    return any(
+        cancel_id in request.own_ids
+        and (request.accepted or request.outcome.endswith(_CANCELLED_ONLY))
+        for request in witness.journal.requests
+    )
 
 
 def _reads(row: RequestRow, symbol: str) -> bool:
