@@ -8,6 +8,7 @@ from pathlib import Path
 
 from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.chain import Link
+from livespot.evidence.removed_days import RemovedDays
 from livespot.store.anchors import TrailDay
 from livespot.store.day_files import packed_name, plain_name, unpacked
 
@@ -56,12 +57,13 @@ class _Day:
 class FilesComparison:
     """Give it every event in the order of the chain, then ask for the result.
 
-    Days of which the file was removed at its age are left out. Reading a file raises `OSError`.
+    A day of which the file was removed at its age lacks no lines. Reading a file raises `OSError`.
     """
 
     def __init__(self, directory: Path, days: Mapping[str, TrailDay]) -> None:
         self._directory = directory
         self._known = days
+        self._removed = RemovedDays(directory, days)
         self._days: dict[str, _Day | None] = {}
         self._without_file: Counter[str] = Counter()
         self._open_day = ""
@@ -70,7 +72,8 @@ class FilesComparison:
     def see(self, link: Link) -> None:
         """Hold the next event against the next line of its day."""
         day = _day_of(link)
-        if self._is_removed(day):
+        if day in self._removed:
+            self._removed.see(day, link.line)
             return
         compared = self._turned_to(day)
         if compared is None:
@@ -88,7 +91,7 @@ class FilesComparison:
     def result(self) -> FilesCheck:
         """What came of it, once every event was seen."""
         for day in _days_in(self._directory):
-            if day not in self._days and not self._is_removed(day):
+            if day not in self._days and day not in self._removed:
                 self._turned_to(day)
         present = [compared for _, compared in sorted(self._days.items()) if compared is not None]
         missing, unknown = sum(self._without_file.values()), 0
@@ -99,6 +102,8 @@ class FilesComparison:
             place = compared.place or _place_at_the_end(compared)
             if place:
                 places.append(place)
+        strays = self._removed.places()
+        places += strays
         places += [
             f"{plain_name(day)} is missing, {count} events long"
             for day, count in sorted(self._without_file.items())
@@ -107,13 +112,9 @@ class FilesComparison:
             files=len(present),
             lines=sum(compared.lines for compared in present),
             missing=missing,
-            unknown=unknown,
+            unknown=unknown + len(strays),
             places=tuple(places),
         )
-
-    def _is_removed(self, day: str) -> bool:
-        known = self._known.get(day)
-        return known is not None and known.removed_at_ms != 0
 
     def _turned_to(self, day: str) -> _Day | None:
         """The day, its file at hand; None without one. A later run may come back to a day."""
