@@ -5,6 +5,8 @@ from collections.abc import Callable
 import anyio
 import msgspec
 
+from livespot.exchange.wake import Wake
+
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -21,7 +23,7 @@ class Outbound:
         self.lost = anyio.Event()
         self._size = size
         self._texts: list[str] = []
-        self._wanted: anyio.Event | None = None
+        self._pushed = Wake()
 
     def push(self, text: str) -> bool:
         """Queue a frame without waiting; false when the client is lost."""
@@ -31,8 +33,7 @@ class Outbound:
             self.lost.set()
             return False
         self._texts.append(text)
-        if self._wanted is not None:
-            self._wanted.set()
+        self._pushed.set()
         return True
 
     @property
@@ -43,9 +44,7 @@ class Outbound:
     async def take(self) -> list[str]:
         """Everything that is queued, once something is; one task may wait for it."""
         while not self._texts:
-            self._wanted = anyio.Event()
-            await self._wanted.wait()
-            self._wanted = None
+            await self._pushed.wait()
         return self.waiting()
 
     def waiting(self) -> list[str]:

@@ -3,8 +3,6 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-import anyio
-
 from livespot.contracts.ports import Clock
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.core import ExchangeCore
@@ -12,11 +10,14 @@ from livespot.exchange.ladder import Ladder
 from livespot.exchange.market import Print, Quote
 from livespot.exchange.prng import SplitMix
 from livespot.exchange.sources import Happening, PlayedHistory, StatusTurn
+from livespot.exchange.wake import Wake
 
 _QUANTUM_MS = 50
 _MOST_QUANTA = 20
 _AHEAD_MS = 20_000
 _WARM_STEPS = 48
+# Later than anything: when nothing more will be due.
+_NEVER_MS = 1 << 62
 
 
 @dataclass(slots=True)
@@ -27,41 +28,46 @@ class Player:
     history: PlayedHistory
     next_minute_ms: int
     waiting: deque[Happening] = field(default_factory=deque)
-    last_ms: int = 0
+    # When the first event that waits happens, and when the next minute opens, if there is one.
+    event_ms: int = field(default=_NEVER_MS, init=False)
+    opens_ms: int = field(default=_NEVER_MS, init=False)
+    last_ms: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """`last_ms` is when the last minute there is opens."""
         self.last_ms = self.history.minutes[-1] * MINUTE_MS
+        if self.next_minute_ms <= self.last_ms:
+            self.opens_ms = self.next_minute_ms
 
     def prepare(self, until_ms: int) -> bool:
         """Produce one minute that begins before `until_ms`; false when there was none to do."""
-        minute_ms = self.next_minute_ms
-        if minute_ms >= until_ms or minute_ms > self.last_ms:
+        minute_ms = self.opens_ms
+        if minute_ms >= until_ms:
             return False
         self.next_minute_ms += MINUTE_MS
-        self.waiting.extend(self.history.events(self.key, minute_ms))
+        self.opens_ms = self.next_minute_ms if minute_ms < self.last_ms else _NEVER_MS
+        waiting = self.waiting
+        waiting.extend(self.history.events(self.key, minute_ms))
+        if waiting:
+            self.event_ms = waiting[0].t_ms
         return True
-
-    def next_ms(self, ahead_ms: int) -> int | None:
-        """When there is something to do: an event, or a minute to prepare `ahead_ms` before it."""
-        minute_ms = self.next_minute_ms - ahead_ms if self.next_minute_ms <= self.last_ms else None
-        if not self.waiting:
-            return minute_ms
-        event_ms = self.waiting[0].t_ms
-        return event_ms if minute_ms is None else min(event_ms, minute_ms)
 
     def due(self, now_ms: int) -> list[Happening]:
         """Everything up to now, without quotes that a later one replaced before any trade."""
-        while self.prepare(now_ms + 1):
-            pass
+        while self.opens_ms <= now_ms:
+            self.prepare(now_ms + 1)
         due: list[Happening] = []
         waiting = self.waiting
+        quoted = False
         while waiting and waiting[0].t_ms <= now_ms:
             event = waiting.popleft()
-            if due and isinstance(event, Quote) and isinstance(due[-1], Quote):
+            is_quote = type(event) is Quote
+            if is_quote and quoted:
                 due[-1] = event
             else:
                 due.append(event)
+            quoted = is_quote
+        self.event_ms = waiting[0].t_ms if waiting else _NEVER_MS
         return due
 
 
@@ -77,7 +83,8 @@ class MarketPump:
         }
         self._warmed = 0
         self._is_warm = False
-        self._asked = anyio.Event()
+        self._asked = Wake()
+        self._opens_ms = 0
         self._seeds = {symbol: SplitMix(f"{seed}:{symbol}").bits() for symbol in core.tapes}
 
     def catch_up(self) -> None:
@@ -96,7 +103,7 @@ class MarketPump:
 
     async def run(self) -> None:
         """Keep the market moving until cancelled. After a record's end it stands still."""
-        self._core.market.when_turning(lambda: self._asked.set())
+        self._core.market.when_turning(self._asked.set)
         while True:
             quanta = self._idle_quanta()
             if quanta == 1:
@@ -107,10 +114,9 @@ class MarketPump:
 
     async def _wait(self, quanta: int) -> None:
         """A stream that somebody asks for meanwhile may have its first turn earlier."""
-        asked = self._asked = anyio.Event()
-        alarm = self._clock.alarm(quanta * _QUANTUM_MS / 1000, asked.set)
+        alarm = self._clock.alarm(quanta * _QUANTUM_MS / 1000, self._asked.set)
         try:
-            await asked.wait()
+            await self._asked.wait()
         finally:
             alarm.cancel()
 
@@ -118,15 +124,25 @@ class MarketPump:
         """Bring the market to the present."""
         now_ms = self._clock.now_ms()
         for symbol, player in self._players.items():
-            for event in player.due(now_ms):
-                self._apply(symbol, event)
+            if player.event_ms <= now_ms or player.opens_ms <= now_ms:
+                for event in player.due(now_ms):
+                    self._apply(symbol, event)
         self._core.settle()
         self._core.market.tick(now_ms)
         # A little at a time, ahead of need, so that no step is long.
         for _ in range(self._share):
-            if not any(player.prepare(now_ms + _AHEAD_MS) for player in self._players.values()):
+            if not self._prepare(now_ms + _AHEAD_MS):
                 self._is_warm = not self._warm(now_ms)
                 return
+
+    def _prepare(self, until_ms: int) -> bool:
+        """Produce a minute of one symbol that begins before then; false when none was left."""
+        if self._opens_ms >= until_ms:
+            return False
+        if any(player.prepare(until_ms) for player in self._players.values()):
+            return True
+        self._opens_ms = min(player.opens_ms for player in self._players.values())
+        return False
 
     def _idle_quanta(self) -> int:
         """For how many quanta there is nothing to do but wait, this one included."""
@@ -135,8 +151,8 @@ class MarketPump:
         now_ms = self._clock.now_ms()
         until_ms = self._core.market.next_turn_ms(now_ms)
         for player in self._players.values():
-            next_ms = player.next_ms(_AHEAD_MS)
-            if next_ms is not None and next_ms < until_ms:
+            next_ms = min(player.event_ms, player.opens_ms - _AHEAD_MS)
+            if next_ms < until_ms:
                 until_ms = next_ms
         return min(max(1, -(-(until_ms - now_ms) // _QUANTUM_MS)), _MOST_QUANTA)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 
@@ -54,12 +55,17 @@ class Pipe(Generic[T]):
 
     async def put(self, item: T) -> None:
         """Wait for room, then send. Raises `Unreachable` once closed."""
-        while len(self._items) >= _MOST_WAITING and not self._closed:
-            self._room = anyio.Event() if self._room.is_set() else self._room
-            await self._room.wait()
-        if self._closed:
-            raise Unreachable("the connection is closed")
-        self._append(item)
+        await self.put_all((item,))
+
+    async def put_all(self, items: Iterable[T]) -> None:
+        """The same with several, each of which needs room of its own."""
+        for item in items:
+            while len(self._items) >= _MOST_WAITING and not self._closed:
+                self._room = anyio.Event() if self._room.is_set() else self._room
+                await self._room.wait()
+            if self._closed:
+                raise Unreachable("the connection is closed")
+            self._append(item)
 
     def close(self) -> None:
         """Nothing more will be sent; the reader learns of it after what is on its way."""

@@ -274,8 +274,7 @@ class _Line:
     async def send_texts(self, texts: Sequence[str]) -> None:
         """Send frames. Raises `WebSocketDisconnect` when the client has gone."""
         try:
-            for text in texts:
-                await self.down.put(text.encode())
+            await self.down.put_all(map(str.encode, texts))
         except Unreachable as error:
             raise WebSocketDisconnect(_ABNORMAL) from error
 
