@@ -46,6 +46,7 @@ from livespot.testing.search.record_checks import (
     money_adds_up,
     output_is_bounded,
 )
+from livespot.testing.search.stale_checks import stale_views_are_said
 from livespot.testing.search.witness import Witness
 
 _FILTER_FAILURE = "-1013"
@@ -77,6 +78,7 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     queues_are_bounded,
     no_task_outlives_its_life,
     the_machine_is_spoken_of,
+    stale_views_are_said,
 )
 
 

@@ -1,0 +1,262 @@
+"""I20e: a view that grew old, a stream that ended and a refused time are said in time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from livespot.evidence.findings import Finding, judged
+from livespot.exchange.faults.plan import (
+    Ban,
+    Blackhole,
+    DelayEvents,
+    DropEvents,
+    EndUserStreams,
+    Fault,
+    HalfOpen,
+    OrderByHand,
+    Reset,
+    RevokeKey,
+)
+from livespot.exchange.journal import ModeRow, OrderRow, RequestRow
+from livespot.runtime.replay_run import Lived
+from livespot.testing.search.limits_of_risk import settings_of
+from livespot.testing.search.troubles import ActorStalls
+from livespot.testing.search.witness import Witness
+
+# From a limit to the durable word: a tick of whoever measures, the governor, a commit.
+_SLACK_MS = 3000
+# What returns within a minute of its end is not told again.
+_TOLD_ONCE_MS = 60_000
+# Where nobody can write or measure, or time itself is wrong, what is due is not said in time.
+_MUTE = ("disk.", "actor.", "host.")
+# A stream that has just been opened has nothing to fall silent yet.
+_SETTLED_MS = 3000
+# What ends events for longer than itself.
+_HIDING = (EndUserStreams, RevokeKey, Ban, Reset, Blackhole, HalfOpen)
+# Asked after twenty seconds of silence, and given five to answer.
+_PROBED_WITHIN_MS = 25_000
+_DEAFENING: tuple[tuple[type, str, int], ...] = (
+    (EndUserStreams, "", 0),
+    (Reset, "ws_user", 0),
+    (Reset, "ws_api", 0),
+    (Blackhole, "ws_user", _PROBED_WITHIN_MS),
+    (Blackhole, "ws_api", _PROBED_WITHIN_MS),
+)
+# Refused, found to have moved, or not to be measured.
+_CLOCK_CODES = ("BINANCE_TIMESTAMP_REJECTED", "CLOCK_DRIFT_WARN", "TIME_SYNC_FAIL")
+_CONFIRMING = frozenset({"order", "openOrders", "allOrders", "account", "myTrades"})
+_NOTHING_CHANGED = "0 "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Something that must be said: by when, in which words, and from when on they count."""
+
+    what: str
+    codes: tuple[str, ...]
+    since_ms: int
+    due_ms: int
+
+
+def stale_views_are_said(witness: Witness) -> Finding:
+    """I20e: each condition that the harness knows of has its code on record within its bound.
+
+    Looked at where one process lives on until then, after its boot had compared everything.
+    """
+    troubles = witness.plan.troubles
+    mute = any(t.verb.startswith(_MUTE) and not isinstance(t.what, ActorStalls) for t in troubles)
+    if mute:
+        return judged("I20e", "Stale views are said", 0, (), note="a troubled run")
+    stalls = any(isinstance(trouble.what, ActorStalls) for trouble in troubles)
+    sources = (_stalled,) if stalls else _SOURCES
+    expected = [due for source in sources for due in source(witness)]
+    problems = [
+        f"nobody said {due.codes[0]} by {due.due_ms}: {due.what}"
+        for due in expected
+        if not _said(witness, due)
+    ]
+    return judged("I20e", "Stale views are said", len(expected), problems)
+
+
+def _said(witness: Witness, due: Due) -> bool:
+    since_ms = due.since_ms - _TOLD_ONCE_MS
+    alerts = (a.code for a in witness.facts.alerts if since_ms <= a.at_ms <= due.due_ms)
+    if any(code in due.codes for code in alerts):
+        return True
+    modes = (m for m in witness.facts.modes if since_ms <= m.at_ms <= due.due_ms)
+    return any(set(due.codes) & set(mode.reasons) for mode in modes)
+
+
+def _life(witness: Witness, begin_ms: int, due_ms: int) -> Lived | None:
+    """The life that had booted by then and still lived when the word was due."""
+    for life in witness.lives:
+        booted_ms = witness.recovered.get(life.run_id)
+        if booted_ms is not None and booted_ms <= begin_ms and due_ms < life.over_ms:
+            return life
+    return None
+
+
+def _rest_is_old(witness: Witness) -> Iterator[Due]:
+    """No confirming read answered for ten seconds, or three intervals; then for a minute."""
+    settings = settings_of(witness)
+    health, every_ms = settings.health, settings.reconcile.rest_interval_ms
+    for begin_ms, next_ms in pairwise(_confirmed(witness)):
+        busy = _stands(witness, begin_ms - 4 * every_ms, next_ms)
+        limit_ms = max(health.rest_stale_ms_degrade, 3 * every_ms * (1 if busy else 3))
+        for limit, code in (
+            (limit_ms, "REST_STALE_DEGRADE"),
+            (max(limit_ms, health.rest_stale_ms_pause), "REST_STALE_PAUSE"),
+        ):
+            due_ms = begin_ms + limit + _SLACK_MS
+            if due_ms < next_ms and _life(witness, begin_ms, due_ms):
+                codes = ("REST_STALE_PAUSE",) if code.endswith("PAUSE") else (
+                    "REST_STALE_DEGRADE", "REST_STALE_PAUSE")  # fmt: skip
+                what = f"no confirming answer since {begin_ms}"
+                yield Due(what=what, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+
+
+def _confirmed(witness: Witness) -> list[int]:
+    """When reads of the account were answered; the run's end closes the last silence."""
+    times = [
+        witness.at(place, row.t_reply)
+        for place, row in witness.requests()
+        if row.method == "GET"
+        and row.delivered
+        and row.outcome.startswith("200")
+        and row.path.rpartition("/")[2] in _CONFIRMING
+    ]
+    return [*sorted(times), witness.lives[-1].over_ms]
+
+
+def _stands(witness: Witness, begin_ms: int, end_ms: int) -> bool:
+    """Whether one order of ours stood on the exchange through all of this time."""
+    own = {alias.client_order_id for alias in witness.facts.aliases}
+    spans: dict[int, tuple[int, int]] = {}
+    for place, row in enumerate(witness.rows, 1):
+        if isinstance(row, OrderRow) and row.cid in own:
+            over_ms = witness.at(place, row.t_end) if row.t_end else end_ms
+            spans[row.oid] = (witness.at(place, row.t_new), over_ms)
+    return any(first <= begin_ms and last >= end_ms for first, last in spans.values())
+
+
+def _streams_are_silent(witness: Witness) -> Iterator[Due]:
+    """Every market connection is open and lets nothing pass."""
+    limit_ms = settings_of(witness).health.ws_stale_ms_degrade
+    for fault, begin_ms, end_ms in _spans(witness, Blackhole, "ws_md"):
+        due_ms = begin_ms + limit_ms + _SLACK_MS
+        if due_ms < end_ms and _life(witness, begin_ms - _SETTLED_MS, due_ms):
+            codes = ("WS_STALE_DEGRADE", "WS_STALE_PAUSE")
+            yield Due(what=fault.id, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+
+
+def _account_is_deaf(witness: Witness) -> Iterator[Due]:
+    """The account's events were ended, their connection was reset or went silent.
+
+    What tells of the end must be able to arrive; silence is found out by asking.
+    """
+    for kind, target, within_ms in _DEAFENING:
+        for fault, begin_ms, end_ms in _spans(witness, kind, target):
+            due_ms = begin_ms + within_ms + _SLACK_MS
+            lasts = kind is not Blackhole or due_ms < end_ms
+            silent = kind is EndUserStreams and _holds_events(witness, begin_ms)
+            if lasts and not silent and _life(witness, begin_ms - _SETTLED_MS, due_ms):
+                codes = ("USER_STREAM_LOST",)
+                yield Due(what=fault.id, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+
+
+def _holds_events(witness: Witness, at_ms: int) -> bool:
+    """Whether at this moment a fault may keep an event from whoever listens."""
+    for fault in witness.plan.faults:
+        what = fault.what
+        on_socket = getattr(what, "target", "") in ("ws_user", "ws_api")
+        if not on_socket and not isinstance(what, DropEvents | DelayEvents):
+            continue
+        turns = [r.t_ms for r in witness.rows if isinstance(r, ModeRow) and r.fault == fault.id]
+        if turns and min(turns) <= at_ms <= max(turns):
+            return True
+    return False
+
+
+def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, int, int]]:
+    """Faults of a kind that hit something as they began, and from when to when they lasted."""
+    for fault in witness.plan.faults:
+        if not isinstance(fault.what, kind) or getattr(fault.what, "target", "") != target:
+            continue
+        rows = [row for row in witness.rows if isinstance(row, ModeRow) and row.fault == fault.id]
+        hits = [row for row in rows if row.event == "fire"]
+        ends = [row.t_ms for row in rows if row.event == "end"]
+        begins = [row.t_ms for row in rows if row.event == "begin"]
+        at_once = hits and begins and hits[0].t_ms == begins[0]
+        if at_once and ends and not hits[0].hit.startswith(_NOTHING_CHANGED):
+            yield fault, begins[0], ends[0]
+
+
+def _times_refused(witness: Witness) -> Iterator[Due]:
+    """An order or a cancel was refused for its time."""
+    yield from _refused(witness, "400 -1021", _CLOCK_CODES)
+
+
+def _halted(witness: Witness) -> Iterator[Due]:
+    """An order was refused because its market is closed."""
+    yield from _refused(witness, "400 -1010", ("EXCHANGE_HALTED", "SYMBOL_NOT_TRADING"))
+
+
+def _refused(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator[Due]:
+    mutations = {request.row for request in witness.journal.requests if request.verb}
+    for place, row in witness.requests():
+        if place in mutations and row.delivered and row.outcome.startswith(outcome):
+            told_ms = witness.at(place, row.t_reply)
+            due_ms = told_ms + _SLACK_MS
+            if _life(witness, told_ms, due_ms):
+                what = f"{row.method} {row.path} at {told_ms}"
+                yield Due(what=what, codes=codes, since_ms=told_ms, due_ms=due_ms)
+
+
+def _foreign(witness: Witness) -> Iterator[Due]:
+    """Somebody else placed an order in the account, and its events or all reads arrive."""
+    every_ms = settings_of(witness).reconcile.all_orders_interval_ms
+    names = {f.what.client_id for f in witness.plan.faults if isinstance(f.what, OrderByHand)}
+    for place, row in enumerate(witness.rows, 1):
+        if not isinstance(row, OrderRow) or row.cid not in names:
+            continue
+        begin_ms = witness.at(place, row.t_new)
+        heard = not any(isinstance(f.what, _HIDING) for f in witness.plan.faults)
+        heard = heard and not _holds_events(witness, begin_ms)
+        due_ms = begin_ms + _SLACK_MS + (0 if heard else every_ms + 4 * _SLACK_MS)
+        booted = _life(witness, begin_ms - _SETTLED_MS, due_ms)
+        if booted and (heard or _all_answered(witness, begin_ms, due_ms)):
+            codes = ("FOREIGN_ORDER_DETECTED",)
+            yield Due(what=row.cid, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+
+
+def _all_answered(witness: Witness, begin_ms: int, end_ms: int) -> bool:
+    reads: list[RequestRow] = [
+        row
+        for place, row in witness.requests()
+        if row.method == "GET" and begin_ms <= witness.at(place, row.t_arrive) <= end_ms
+    ]
+    return all(row.delivered and row.outcome.startswith("200") for row in reads)
+
+
+def _stalled(witness: Witness) -> Iterator[Due]:
+    """An actor hangs. Who governs cannot say it of himself: that is on the console alone."""
+    limit_ms = settings_of(witness).health.loop_stuck_ms_degrade
+    stalls = {t.id: t.what for t in witness.plan.troubles if isinstance(t.what, ActorStalls)}
+    for hit in witness.hits:
+        what = stalls.get(hit.id)
+        if what is None or what.actor == "governor" or what.ms < limit_ms + _SLACK_MS:
+            continue
+        due_ms = hit.t_ms + limit_ms + _SLACK_MS
+        if _life(witness, hit.t_ms, due_ms):
+            codes = ("LOOP_STUCK_DEGRADE", "LOOP_STUCK_PAUSE")
+            yield Due(what=hit.id, codes=codes, since_ms=hit.t_ms, due_ms=due_ms)
+
+
+_SOURCES: tuple[Callable[[Witness], Iterator[Due]], ...] = (
+    _rest_is_old,
+    _streams_are_silent,
+    _account_is_deaf,
+    _times_refused,
+    _halted,
+    _foreign,
+)

@@ -1,0 +1,208 @@
+"""A view that grew old, a stream that ended and a refused time that nobody speaks of are found."""
+
+from dataclasses import replace
+
+import pytest
+from msgspec.structs import replace as changed
+
+from livespot.evidence.rows import AlertFact, ModeFact
+from livespot.exchange.faults.plan import (
+    Blackhole,
+    DelayEvents,
+    EndUserStreams,
+    Fault,
+    OrderByHand,
+    Reset,
+    Verb,
+    When,
+)
+from livespot.exchange.journal import ModeRow, OrderRow, RequestRow, Row
+from livespot.testing.search.board import Noted
+from livespot.testing.search.stale_checks import stale_views_are_said
+from livespot.testing.search.troubles import ActorName, ActorStalls, DiskFull, Trouble, What
+from livespot.testing.search.witness import Witness
+
+# The quiet run is NORMAL here, holds a position and lives on for longer than any bound.
+_AT_MS = 40_000
+
+
+def begun(witness: Witness, at_ms: int = _AT_MS) -> int:
+    return witness.plan.start_ms + at_ms
+
+
+def with_rows(witness: Witness, *rows: Row) -> Witness:
+    return replace(
+        witness, rows=(*witness.rows, *rows), offsets=(*witness.offsets, *(0 for _ in rows))
+    )
+
+
+def with_fault(
+    witness: Witness, what: Verb, *, for_ms: int, hit: str = "1 connections", name: str = "it"
+) -> Witness:
+    """The run as if a fault had hit something, which nobody noticed."""
+    fault = Fault(id=name, what=what, when=When(after_ms=_AT_MS, for_ms=for_ms))
+    at_ms = begun(witness)
+    turns = (
+        ModeRow(t_ms=at_ms, fault=name, event="begin"),
+        ModeRow(t_ms=at_ms, fault=name, event="fire", hit=hit, fired=1),
+        ModeRow(t_ms=at_ms + for_ms, fault=name, event="end", fired=1),
+    )
+    plan = changed(witness.plan, faults=(*witness.plan.faults, fault))
+    return with_rows(replace(witness, plan=plan), *turns)
+
+
+def saying(witness: Witness, code: str, after_ms: int) -> Witness:
+    word = AlertFact(
+        run_id=witness.facts.run_id,
+        severity="WARN",
+        code=code,
+        text="",
+        symbol="",
+        at_ms=begun(witness) + after_ms,
+    )
+    return replace(witness, facts=changed(witness.facts, alerts=(*witness.facts.alerts, word)))
+
+
+def without_reads(witness: Witness, for_ms: int) -> Witness:
+    """The run as if no read had been answered for so long."""
+
+    def lost(row: Row) -> Row:
+        if isinstance(row, RequestRow) and row.method == "GET":
+            within = begun(witness) < row.t_reply < begun(witness) + for_ms
+            return changed(row, delivered=False) if within else row
+        return row
+
+    return replace(witness, rows=tuple(lost(row) for row in witness.rows))
+
+
+def test_in_a_quiet_run_nothing_is_due(witness: Witness) -> None:
+    assert stale_views_are_said(witness).looked_at == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "for_ms", "code", "within_ms"),
+    [
+        (Blackhole(target="ws_md"), 9000, "WS_STALE_DEGRADE", 5000),
+        (EndUserStreams(), 0, "USER_STREAM_LOST", 3000),
+        (Reset(target="ws_api"), 100, "USER_STREAM_LOST", 3000),
+        (Blackhole(target="ws_user"), 35_000, "USER_STREAM_LOST", 28_000),
+    ],
+)
+def test_a_stream_that_fell_silent_or_ended_must_be_said_in_time(
+    witness: Witness, what: Verb, for_ms: int, code: str, within_ms: int
+) -> None:
+    silent = with_fault(witness, what, for_ms=for_ms)
+
+    assert code in stale_views_are_said(silent).detail
+    assert stale_views_are_said(saying(silent, code, within_ms)).proven
+    assert stale_views_are_said(saying(silent, code, within_ms + 1)).violated
+    assert stale_views_are_said(saying(silent, "DATA_GAP_DETECTED", 100)).violated
+
+
+def test_a_mode_with_the_reason_says_it_too(witness: Witness) -> None:
+    silent = with_fault(witness, EndUserStreams(), for_ms=0)
+    mode = ModeFact(
+        id=99,
+        run_id=witness.facts.run_id,
+        mode="DEGRADE",
+        previous="NORMAL",
+        reasons=("ENTER_DEGRADE", "USER_STREAM_LOST"),
+        at_ms=begun(witness) + 40,
+    )
+    facts = changed(silent.facts, modes=(*silent.facts.modes, mode))
+
+    assert stale_views_are_said(replace(silent, facts=facts)).proven
+
+
+def test_what_hit_nothing_was_too_short_or_could_not_arrive_need_not_be_said(
+    witness: Witness,
+) -> None:
+    missed = with_fault(witness, EndUserStreams(), for_ms=0, hit="0 subscriptions ended")
+    brief = with_fault(witness, Blackhole(target="ws_md"), for_ms=4000)
+    deaf = with_fault(witness, Blackhole(target="ws_user"), for_ms=4000, name="deaf")
+    held = with_fault(deaf, EndUserStreams(), for_ms=0)
+
+    for excused in (missed, brief, held):
+        assert stale_views_are_said(excused).looked_at == 0
+
+
+def test_nothing_is_asked_of_a_life_that_ends_before_its_bound(witness: Witness) -> None:
+    silent = with_fault(witness, EndUserStreams(), for_ms=0)
+    first = replace(silent.lives[0], over_ms=begun(witness) + 2000)
+
+    assert not stale_views_are_said(replace(silent, lives=(first,))).looked_at
+
+
+@pytest.mark.parametrize(("for_ms", "found"), [(70_000, 2), (12_000, 0)])
+def test_reads_that_nobody_answers_must_be_said_at_both_limits(
+    witness: Witness, for_ms: int, found: int
+) -> None:
+    silent = without_reads(witness, for_ms)
+    finding = stale_views_are_said(silent)
+
+    assert finding.looked_at == found
+    assert finding.violated is bool(found)
+    if found:
+        degraded = saying(silent, "REST_STALE_DEGRADE", 9000)
+        assert "REST_STALE_PAUSE" in stale_views_are_said(degraded).detail
+        assert stale_views_are_said(saying(degraded, "REST_STALE_PAUSE", 50_000)).proven
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [("400 -1021", "BINANCE_TIMESTAMP_REJECTED"), ("400 -1010", "EXCHANGE_HALTED")],
+)
+def test_a_refused_order_that_says_what_is_wrong_must_be_spoken_of(
+    witness: Witness, outcome: str, code: str
+) -> None:
+    place = next(request.row for request in witness.journal.requests if request.verb)
+    row = witness.rows[place - 1]
+    assert isinstance(row, RequestRow)
+    refused = changed(row, t_reply=begun(witness), outcome=outcome)
+    rows = (*witness.rows[: place - 1], refused, *witness.rows[place:])
+    silent = replace(witness, rows=rows)
+
+    assert code in stale_views_are_said(silent).detail
+    assert stale_views_are_said(saying(silent, code, 3000)).proven
+
+
+def test_an_order_of_another_hand_must_be_spoken_of_soon_where_its_event_arrives(
+    witness: Witness,
+) -> None:
+    order = next(row for row in witness.rows if isinstance(row, OrderRow))
+    theirs = changed(order, cid="web_of_another_hand", t_new=begun(witness), t_end=0)
+    hand = with_fault(witness, OrderByHand(symbol="SOLUSDT", quote=order.price), for_ms=1)
+    silent = with_rows(hand, theirs)
+    hidden = with_rows(with_fault(hand, DelayEvents(ms=9000), for_ms=10, name="late"), theirs)
+
+    assert "FOREIGN_ORDER_DETECTED" in stale_views_are_said(silent).detail
+    assert stale_views_are_said(saying(silent, "FOREIGN_ORDER_DETECTED", 3000)).proven
+    assert stale_views_are_said(saying(silent, "FOREIGN_ORDER_DETECTED", 3100)).violated
+    assert stale_views_are_said(saying(hidden, "FOREIGN_ORDER_DETECTED", 70_000)).proven
+
+
+def stalled(witness: Witness, actor: ActorName, ms: int, *more: What) -> Witness:
+    troubles = [Trouble(id="it", what=ActorStalls(actor=actor, ms=ms), after_ms=_AT_MS)]
+    troubles += [Trouble(id=f"m{n}", what=one, after_ms=1) for n, one in enumerate(more)]
+    hit = Noted(t_ms=begun(witness), id="it", verb="actor.stall")
+    plan = changed(witness.plan, troubles=tuple(troubles))
+    return replace(witness, plan=plan, hits=(hit,))
+
+
+def test_an_actor_that_hangs_must_be_spoken_of(witness: Witness) -> None:
+    silent = stalled(witness, "risk", 12_000)
+
+    assert "LOOP_STUCK_DEGRADE" in stale_views_are_said(silent).detail
+    assert stale_views_are_said(saying(silent, "LOOP_STUCK_PAUSE", 8000)).proven
+    assert stale_views_are_said(saying(silent, "LOOP_STUCK_DEGRADE", 8001)).violated
+
+
+def test_a_short_stall_the_governors_own_and_one_on_a_full_disk_are_excused(
+    witness: Witness,
+) -> None:
+    for excused in (
+        stalled(witness, "risk", 7000),
+        stalled(witness, "governor", 12_000),
+        stalled(witness, "risk", 12_000, DiskFull()),
+    ):
+        assert stale_views_are_said(excused).looked_at == 0
