@@ -185,7 +185,7 @@ def test_a_falling_trend_earns_nothing_for_its_regime() -> None:
 
 def _ranked(**scores: int) -> list[Ranked]:
     return [
-        Ranked(symbol=symbol, rank=0, score_x10000=score, reasons=(), features={})
+        Ranked(symbol=symbol, rank=0, score_x10000=score, reasons=())
         for symbol, score in scores.items()
     ]
 
@@ -306,9 +306,7 @@ def test_too_many_missing_points_disqualify() -> None:
 
 
 def test_a_held_symbol_stays_even_when_it_was_cut() -> None:
-    cut = Ranked(
-        symbol="H", rank=0, score_x10000=0, reasons=(ReasonCode.STRAT_WARMUP,), features={}
-    )
+    cut = Ranked(symbol="H", rank=0, score_x10000=0, reasons=(ReasonCode.STRAT_WARMUP,))
 
     choices = choose([*_ranked(A=9, B=8, C=7), cut], _returns("A", "B", "C"), {}, {"H"}, _SETTINGS)
 

@@ -259,7 +259,6 @@ def _races(draw: st.DrawFn) -> _Race:
             rank=0,
             score_x10000=draw(st.integers(0, 20)) * 250,
             reasons=() if draw(st.integers(0, 3)) else cut,
-            features={},
         )
         for name in names
     )

@@ -45,7 +45,9 @@ def rint(value: float) -> int:
 
 def round_x10000(value: float) -> int:
     """A real in [0, 1] as an integer in 0..10000; values outside are clamped first."""
-    return round(clamp01(value) * 10_000)
+    if value >= 1.0:
+        return 10_000
+    return round(value * 10_000) if value > 0.0 else 0
 
 
 def round_bps(value: float) -> int:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from typing import TypeAlias
 
 import msgspec
 
@@ -14,6 +15,8 @@ from livespot.rules.indicators import Wilder, wilder_of
 KEPT = 1000
 # ADX is defined after 28 candles; after 100 the seed's weight in it is about half a percent.
 WARM = 100
+# Highest, lowest and last price of a candle, as its indicators take them.
+Bounds: TypeAlias = tuple[float, float, float]
 _PENDING_LIMIT = 50
 
 
@@ -69,20 +72,13 @@ class CandleSeries:
         self.holes = 0
         self.revised = 0
         self.version = 0
+        self.last: Candle | None = None
+        self.wilder = Wilder()
         self._candles: deque[Candle] = deque(maxlen=KEPT)
-        self._wilder = Wilder()
         self._waiting: dict[int, Candle] = {}
 
     def __len__(self) -> int:
         return len(self._candles)
-
-    @property
-    def last(self) -> Candle | None:
-        return self._candles[-1] if self._candles else None
-
-    @property
-    def wilder(self) -> Wilder:
-        return self._wilder
 
     def tail(self, count: int) -> tuple[Candle, ...]:
         """The newest `count` candles, oldest first; fewer when there are not that many."""
@@ -90,11 +86,16 @@ class CandleSeries:
         newest.reverse()
         return tuple(newest)
 
-    def add(self, candle: Candle) -> Joined | Gap | Duplicate | Misaligned | None:
-        """Take a closed candle of the stream; None while the first history is still awaited."""
-        last = self._candles[-1] if self._candles else None
+    def add(
+        self, candle: Candle, bounds: Bounds | None = None
+    ) -> Joined | Gap | Duplicate | Misaligned | None:
+        """Take a closed candle of the stream; None while the first history is still awaited.
+
+        Whoever has worked out the candle's `bounds` hands them over.
+        """
+        last = self.last
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
-            self._append(candle)
+            self._append(candle, bounds)
             if self.is_warm:
                 # Nothing waits for it.
                 return Joined(candles=(candle,))
@@ -127,7 +128,7 @@ class CandleSeries:
         last = self.last
         if last is not None and fresh[0].open_time_ms > last.open_time_ms + self.step_ms:
             self._candles.clear()
-            self._wilder, self.is_warm = Wilder(), False
+            self.last, self.wilder, self.is_warm = None, Wilder(), False
         elif last is not None and fresh[0].open_time_ms <= last.open_time_ms:
             self._revise(fresh)
         joined = self._extend(fresh)
@@ -152,7 +153,7 @@ class CandleSeries:
             self.revised += changed
             self.version += 1
             self._candles = deque(stored, maxlen=KEPT)
-            self._wilder = wilder_of(stored)
+            self.last, self.wilder = stored[-1], wilder_of(stored)
 
     def _extend(self, candles: Iterable[Candle]) -> list[Candle]:
         joined: list[Candle] = []
@@ -185,10 +186,17 @@ class CandleSeries:
         if len(self._waiting) > _PENDING_LIMIT:
             del self._waiting[min(self._waiting)]
 
-    def _append(self, candle: Candle) -> None:
+    def _append(self, candle: Candle, bounds: Bounds | None = None) -> None:
         self.version += 1
+        self.last = candle
         self._candles.append(candle)
-        self._wilder.update(float(candle.high), float(candle.low), float(candle.close))
+        high, low, close = bounds_of(candle) if bounds is None else bounds
+        self.wilder.update(high, low, close)
+
+
+def bounds_of(candle: Candle) -> Bounds:
+    """A candle's prices as floats; making one of a Decimal takes longer than a call."""
+    return float(candle.high), float(candle.low), float(candle.close)
 
 
 def opened_at(open_time_ms: int) -> str:

@@ -112,15 +112,16 @@ def closed_readings(
         m1, m5, m15, h1 = [frame_reading(one) for one in series.values()]
         volatility = _ranges(m5, m15)
     else:
-        known = before.frames
-        m1, m5, m15, h1 = [
-            old if old.version == one.version else frame_reading(one)
-            for old, one in zip(known, series.values(), strict=True)
-        ]
+        known1, known5, known15, known60 = before.frames
+        of1, of5, of15, of60 = series.values()
+        m1 = known1 if known1.version == of1.version else frame_reading(of1)
+        m5 = known5 if known5.version == of5.version else frame_reading(of5)
+        m15 = known15 if known15.version == of15.version else frame_reading(of15)
+        h1 = known60 if known60.version == of60.version else frame_reading(of60)
         volatility = before.volatility
-        if known[1] is not m5 or known[2] is not m15:
+        if known5 is not m5 or known15 is not m15:
             volatility = _ranges(m5, m15)
-        elif known[0] is m1 and known[3] is h1:
+        elif known1 is m1 and known60 is h1:
             return before
     return ClosedReadings(
         frames=(m1, m5, m15, h1),

@@ -64,7 +64,8 @@ class Wilder:
         count, last, period = self._count, self._last, self._period
         up, down = high - self._high, self._low - low
         self._high, self._low, self._last, self._count = high, low, close, count + 1
-        spread = max(high - low, abs(high - last), abs(low - last))
+        # The true range: high to low, from the close before where that lay outside.
+        spread = (high if high > last else last) - (low if low < last else last)
         if count < 2 * period:
             self._seed(count, spread, up, down)
             return

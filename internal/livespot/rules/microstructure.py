@@ -41,6 +41,8 @@ class MicroRing:
         self._imbalances: deque[float] = deque(maxlen=SAMPLES_10S)
         self._mids: deque[float] = deque(maxlen=SAMPLES_10S + 1)
         self._minute: _Minute | None = None
+        # What was read last, of which book and how many drops.
+        self._read: tuple[BookTicker, int, Microstructure] | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -49,14 +51,14 @@ class MicroRing:
 
     def sample(self, book: BookTicker, times: int = 1) -> None:
         """Take the book as it is now, or as it stood for several samples."""
-        self._minute = None
+        self._minute = self._read = None
         self._spreads.extend(repeat(spread_bps(book.bid, book.ask), times))
         self._imbalances.extend(repeat(imbalance(book.bid_qty, book.ask_qty), times))
         self._mids.extend(repeat((float(book.bid) + float(book.ask)) / 2.0, times))
 
     def clear(self) -> None:
         """Start again: a minute with a hole in it is not a minute."""
-        self._minute = None
+        self._minute = self._read = None
         self._spreads.clear()
         self._imbalances.clear()
         self._mids.clear()
@@ -67,11 +69,14 @@ class MicroRing:
         The change of the spread compares the p90 of the last ten seconds with the p90 of the ten
         before.
         """
+        known = self._read
+        if known is not None and known[0] is book and known[1] == out_of_order_drops:
+            return known[2]
         if len(self._spreads) < SAMPLES_60S:
             return None
         minute = self._minute = self._minute or self._summed_up()
         spread = spread_bps(book.bid, book.ask)
-        return Microstructure(
+        reading = Microstructure(
             spread_current_bps=max(1, round(spread)) if spread > 0 else 0,
             spread_bps_p50_60s=minute.p50,
             spread_bps_p90_60s=minute.p90,
@@ -80,6 +85,8 @@ class MicroRing:
             microvol_bps_10s=minute.microvol,
             out_of_order_drops=out_of_order_drops,
         )
+        self._read = book, out_of_order_drops, reading
+        return reading
 
     def _summed_up(self) -> "_Minute":
         spreads = list(self._spreads)

@@ -5,6 +5,7 @@ from math import fsum
 
 import msgspec
 
+from livespot.contracts.amounts import round_x10000
 from livespot.contracts.market import FrameStrength, Regime
 from livespot.contracts.settings import StrategySettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
@@ -12,6 +13,9 @@ from livespot.rules.indicators import Directional
 
 WEIGHTS = {Interval.H1: 0.4, Interval.M15: 0.3, Interval.M5: 0.2, Interval.M1: 0.1}
 _H1, _M15, _M5, _M1 = (frame.value for frame in WEIGHTS)
+# Looking a member up in its class takes longer than a call.
+_TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNCLEAR
+_BULL, _BEAR = Direction.BULL, Direction.BEAR
 
 
 class FrameShare(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -61,17 +65,17 @@ def regime_of_shares(
     signed = fsum((h1.signed, m15.signed, m5.signed, m1.signed))
     strong = fsum((h1.weighted, m15.weighted, m5.weighted, m1.weighted))
     # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
-    trend = round(min(1.0, abs(signed)) * 10_000)
-    ranging = round(max(0.0, 1.0 - strong) * 10_000)
+    trend = round_x10000(signed if signed > 0.0 else -signed)
+    ranging = round_x10000(1.0 - strong)
     if trend >= settings.trend_threshold:
-        label = RegimeLabel.TREND
+        label = _TREND
     elif ranging >= settings.range_threshold:
-        label = RegimeLabel.RANGE
+        label = _RANGE
     else:
-        label = RegimeLabel.UNCLEAR
+        label = _UNCLEAR
     return Regime(
         label=label,
-        direction=Direction.BULL if signed > 0 else Direction.BEAR,
+        direction=_BULL if signed > 0.0 else _BEAR,
         trend_score_x10000=trend,
         range_score_x10000=ranging,
         frames={_H1: h1.strength, _M15: m15.strength, _M5: m5.strength, _M1: m1.strength},

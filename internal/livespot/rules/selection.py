@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
-from operator import itemgetter
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
 
-from livespot.contracts.amounts import clamp01, round_x10000
+from livespot.contracts.amounts import ZERO, clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Regime, Returns, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
@@ -20,6 +19,10 @@ from livespot.rules.microstructure import spread_bps
 _GOOD_EDGE_BPS = 40
 _HIGH_ATR_BPS = 200
 _FEE_ASSET = (ReasonCode.RISK_EXPOSURE_LIMIT,)
+_RANK_LOW = (ReasonCode.UNIVERSE_RANK_LOW,)
+_TOO_WIDE = (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
+_AGAINST = (ReasonCode.STRAT_IMBALANCE_AGAINST,)
+_TOO_LITTLE = (ReasonCode.STRAT_EDGE_BELOW_MIN,)
 Features: TypeAlias = dict[str, int | str]
 
 
@@ -36,17 +39,29 @@ class Eligibility(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol's place; `rank` counts from 1, `dropped` ones have a reason."""
+    """One symbol's place; `rank` counts from 1, `dropped` ones have a reason.
+
+    `measured` is what the score was made of: the day of a ranking, the readings of a deep scan.
+    """
 
     symbol: str
     rank: int
     score_x10000: int
     reasons: tuple[ReasonCode, ...]
-    features: dict[str, int | str | Decimal]
+    measured: Ticker24h | DeepFeatures | None = None
 
     @property
     def dropped(self) -> bool:
         return bool(self.reasons)
+
+    @property
+    def features(self) -> dict[str, int | str | Decimal]:
+        """What the score was made of, by name, for the records; nothing where it was not known."""
+        if self.measured is None:
+            return {}
+        if isinstance(self.measured, Ticker24h):
+            return _day_features(self.measured)
+        return _deep_features(self.measured)
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,10 +87,9 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _TREND, _RANGE, _BULL = RegimeLabel.TREND, RegimeLabel.RANGE, Direction.BULL
-_LABELS = {label: label.value for label in RegimeLabel}
-_DIRECTIONS = {direction: direction.value for direction in Direction}
-# What the deep scan makes of a symbol: cut, score below zero, name, reasons, features.
-_Scored: TypeAlias = tuple[bool, int, str, tuple[ReasonCode, ...], dict[str, int | str | Decimal]]
+# What the deep scan makes of a symbol, in the order of places: cut, score below zero, name, place
+# among the features; and the reasons, which no comparison reaches.
+_Scored: TypeAlias = tuple[bool, int, str, int, tuple[ReasonCode, ...]]
 
 
 def universe(
@@ -93,22 +107,17 @@ def universe(
     position, below the quantity that its stop sells.
     """
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
-    return tuple(
-        [
-            Eligibility(
-                symbol=name,
-                reasons=(
-                    *_exclusions(
-                        info, by_symbol.get(name), settings, quarantined=name in quarantined
-                    ),
-                    *(_FEE_ASSET if info.base_asset in fee_assets else ()),
-                ),
-                ticker=by_symbol.get(name),
-            )
-            for name, info in sorted(infos.items())
-            if info.quote_asset == quote_asset and info.spot_allowed
-        ]
-    )
+    listed = []
+    for name in sorted(infos):
+        info = infos[name]
+        if info.quote_asset != quote_asset or not info.spot_allowed:
+            continue
+        ticker = by_symbol.get(name)
+        reasons = _exclusions(info, ticker, settings, quarantined=name in quarantined)
+        if info.base_asset in fee_assets:
+            reasons += _FEE_ASSET
+        listed.append(Eligibility(symbol=name, reasons=reasons, ticker=ticker))
+    return tuple(listed)
 
 
 def delisted(symbols: Iterable[str]) -> list[Eligibility]:
@@ -126,51 +135,52 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     tickers = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
     if not tickers:
         return ()
-    spreads = [_day_spread(t) for t in tickers]
+    spreads = [_day_spread(ticker.bid, ticker.ask) for ticker in tickers]
     widest = max([spread for spread in spreads if spread is not None], default=0.0)
-    volumes = [float(t.quote_volume) for t in tickers]
-    most, highest = max(volumes), max([t.price_change_bps for t in tickers])
-    of_volume, of_rise, of_spread = map(float, settings.rank_weights)
-    scored: list[tuple[int, str, Ticker24h, float | None]] = []
-    for ticker, volume, spread in zip(tickers, volumes, spreads, strict=True):
-        rise = ticker.price_change_bps
+    volumes = [float(ticker.quote_volume) for ticker in tickers]
+    rises = [ticker.price_change_bps for ticker in tickers]
+    most, highest = max(volumes), max(rises)
+    of_volume, of_rise, of_spread = _floats(settings.rank_weights)
+    scored: list[tuple[int, str, int]] = []
+    for place, ticker in enumerate(tickers):
+        volume, spread, rise = volumes[place], spreads[place], rises[place]
         score = (
             of_volume * (volume / most if most > 0 else 0.0)
             + of_rise * (rise / highest if rise > 0 else 0.0)
             + of_spread * (0.0 if spread is None else (1 - spread / widest if widest > 0 else 1.0))
         )
-        scored.append((-round_x10000(score), ticker.symbol, ticker, spread))
-    scored.sort(key=itemgetter(0, 1))
-    low = (ReasonCode.UNIVERSE_RANK_LOW,)
+        scored.append((-round_x10000(score), ticker.symbol, place))
+    scored.sort()
+    topn = settings.topn
     return tuple(
         [
             Ranked(
                 symbol=symbol,
-                rank=place,
+                rank=rank,
                 score_x10000=-score,
-                reasons=() if place <= settings.topn else low,
-                features={
-                    "quote_volume": ticker.quote_volume,
-                    "price_change_bps": ticker.price_change_bps,
-                    "spread_x10000": round((spread or 0.0) * 10_000),
-                },
+                reasons=() if rank <= topn else _RANK_LOW,
+                measured=tickers[place],
             )
-            for place, (score, symbol, ticker, spread) in enumerate(scored, start=1)
+            for rank, (score, symbol, place) in enumerate(scored, start=1)
         ]
     )
 
 
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
     """Scores of the attached symbols, best first; those that were cut follow with their reasons."""
-    weights = [float(weight) for weight in settings.deep_weights]
-    scored = [_deep(item, settings, weights) for item in features]
-    scored.sort(key=itemgetter(0, 1, 2))
+    weights = _floats(settings.deep_weights)
+    scored = [_deep(item, place, settings, weights) for place, item in enumerate(features)]
+    scored.sort()
     return tuple(
         [
             Ranked(
-                symbol=symbol, rank=place, score_x10000=-score, reasons=reasons, features=measured
+                symbol=symbol,
+                rank=rank,
+                score_x10000=-score,
+                reasons=reasons,
+                measured=features[place],
             )
-            for place, (_, score, symbol, reasons, measured) in enumerate(scored, start=1)
+            for rank, (_, score, symbol, place, reasons) in enumerate(scored, start=1)
         ]
     )
 
@@ -191,21 +201,23 @@ def choose(
     by_symbol = {item.symbol: item for item in ranked}
     chosen: list[str] = sorted(held)
     verdicts: dict[str, _Kept] = {}
-    precedence = partial(_precedence, incumbents=incumbents, settings=settings)
-    for item in sorted(ranked, key=precedence):
-        if item.symbol in held:
+    order = [_precedence(item, place, incumbents, settings) for place, item in enumerate(ranked)]
+    order.sort()
+    for _, _, _, symbol, place in order:
+        item = ranked[place]
+        if symbol in held:
             continue
         if item.reasons:
             kept_off: _Kept | None = _Kept(reasons=item.reasons)
         elif len(chosen) < settings.topk:
-            kept_off = _alike(item.symbol, chosen, returns, settings)
+            kept_off = _alike(symbol, chosen, returns, settings)
         else:
             taken = [by_symbol[s] for s in chosen if s not in held]
             kept_off = _crowded_out(item, taken, incumbents, settings)
         if kept_off is None:
-            chosen.append(item.symbol)
+            chosen.append(symbol)
         else:
-            verdicts[item.symbol] = kept_off
+            verdicts[symbol] = kept_off
     best_first = sorted(
         (by_symbol[symbol] for symbol in chosen if symbol not in held),
         key=lambda item: (-item.score_x10000, item.symbol),
@@ -267,51 +279,71 @@ def _is_plain(symbol: str) -> bool:
     return symbol.isascii() and symbol.isalnum()
 
 
-def _day_spread(ticker: Ticker24h) -> float | None:
-    if ticker.bid <= 0 or ticker.ask < ticker.bid:
-        return None
-    return spread_bps(ticker.bid, ticker.ask)
+@lru_cache(maxsize=16)
+def _floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
+    """Weights as they are multiplied; they are the same in every cycle."""
+    return tuple(float(weight) for weight in weights)
 
 
-def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[float]) -> _Scored:
+def _day_spread(bid: Decimal, ask: Decimal) -> float | None:
+    """The spread in bps of a book that has two sides."""
+    return None if bid <= ZERO or ask < bid else spread_bps(bid, ask)
+
+
+def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
+    return {
+        "quote_volume": ticker.quote_volume,
+        "price_change_bps": ticker.price_change_bps,
+        "spread_x10000": round((_day_spread(ticker.bid, ticker.ask) or 0.0) * 10_000),
+    }
+
+
+def _deep(
+    item: DeepFeatures, place: int, settings: SelectionSettings, weights: Sequence[float]
+) -> _Scored:
     micro, regime = item.microstructure, item.regime
     if not item.warm or micro is None or regime is None:
-        return True, 0, item.symbol, (ReasonCode.STRAT_WARMUP,), {}
+        return True, 0, item.symbol, place, (ReasonCode.STRAT_WARMUP,)
     spread, balance = micro.spread_current_bps, micro.bid_ask_imbalance_p50_10s_x10000
     atr = item.atr14_5m_bps
     edge = atr - cost_of_visit(item.cost_inputs, spread)
-    reasons: list[ReasonCode] = []
-    if spread > settings.deep_max_spread_bps:
-        reasons.append(ReasonCode.STRAT_SPREAD_TOO_WIDE)
-    if balance < settings.deep_min_imbalance_x10000:
-        reasons.append(ReasonCode.STRAT_IMBALANCE_AGAINST)
+    widest, floor = settings.deep_max_spread_bps, settings.deep_min_imbalance_x10000
+    reasons: tuple[ReasonCode, ...] = ()
+    if spread > widest:
+        reasons += _TOO_WIDE
+    if balance < floor:
+        reasons += _AGAINST
     if edge < settings.deep_min_edge_bps:
-        reasons.append(ReasonCode.STRAT_EDGE_BELOW_MIN)
+        reasons += _TOO_LITTLE
     of_edge, of_regime, of_micro, of_atr = weights
-    floor = settings.deep_min_imbalance_x10000
-    calm = 0.6 * (1 - spread / settings.deep_max_spread_bps) + 0.4 * (
-        (balance - floor) / max(1, 10_000 - floor)
-    )
+    calm = 0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / max(1, 10_000 - floor))
     score = (
         of_edge * clamp01(edge / _GOOD_EDGE_BPS)
         + of_regime * (_regime_score(regime) / 10_000)
         + of_micro * clamp01(calm)
         + of_atr * clamp01(atr / _HIGH_ATR_BPS)
     )
-    features: dict[str, int | str | Decimal] = {
-        "edge_estimate_bps": edge,
-        "atr14_5m_bps": atr,
+    return bool(reasons), -round_x10000(score), item.symbol, place, reasons
+
+
+def _deep_features(item: DeepFeatures) -> dict[str, int | str | Decimal]:
+    micro, regime = item.microstructure, item.regime
+    if not item.warm or micro is None or regime is None:
+        return {}
+    spread = micro.spread_current_bps
+    return {
+        "edge_estimate_bps": item.atr14_5m_bps - cost_of_visit(item.cost_inputs, spread),
+        "atr14_5m_bps": item.atr14_5m_bps,
         "spread_current_bps": spread,
         "spread_p50_bps": micro.spread_bps_p50_60s,
         "spread_p90_bps": micro.spread_bps_p90_60s,
         "delta_spread_p90_bps": micro.delta_spread_bps_p90_10s,
-        "imbalance_x10000": balance,
-        "regime": _LABELS[regime.label],
-        "direction": _DIRECTIONS[regime.direction],
+        "imbalance_x10000": micro.bid_ask_imbalance_p50_10s_x10000,
+        "regime": regime.label.value,
+        "direction": regime.direction.value,
         "trend_score_x10000": regime.trend_score_x10000,
         "range_score_x10000": regime.range_score_x10000,
     }
-    return bool(reasons), -round_x10000(score), item.symbol, tuple(reasons), features
 
 
 def _regime_score(regime: Regime) -> int:
@@ -323,14 +355,14 @@ def _regime_score(regime: Regime) -> int:
 
 
 def _precedence(
-    item: Ranked, incumbents: Mapping[str, int], settings: SelectionSettings
-) -> tuple[bool, int, bool, str]:
+    item: Ranked, place: int, incumbents: Mapping[str, int], settings: SelectionSettings
+) -> tuple[bool, int, bool, str, int]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
     symbol, dropped = item.symbol, bool(item.reasons)
     if symbol not in incumbents or not _is_guarded(symbol, incumbents, settings):
-        return dropped, -item.score_x10000, False, symbol
+        return dropped, -item.score_x10000, False, symbol, place
     bonus = settings.churn_guard_min_score_delta_x10000
-    return dropped, -(item.score_x10000 + bonus), True, symbol
+    return dropped, -(item.score_x10000 + bonus), True, symbol, place
 
 
 def _is_guarded(symbol: str, incumbents: Mapping[str, int], settings: SelectionSettings) -> bool:

@@ -88,23 +88,33 @@ def deep_features(
     window: SymbolWindow, context: SnapshotContext, *, out_of_order_drops: int
 ) -> DeepFeatures:
     """What the deep scan looks at; readings are None while the symbol is not warm."""
-    settings, book = context.settings, window.book
+    settings, book, now_ms = context.settings, window.book, context.now_ms
     closed = window.closed(settings)
-    warm = (
-        context.ws_ok
-        and window.is_warm(settings)
-        and context.now_ms < closed.behind_ms
-        and not window.guard.is_doubtful
-    )
     volatility = closed.volatility
+    if (
+        book is not None
+        and context.ws_ok
+        and now_ms < closed.behind_ms
+        and window.is_warm(settings)
+        and not window.guard.is_doubtful
+    ):
+        return DeepFeatures(
+            symbol=window.symbol,
+            warm=True,
+            regime=closed.regime,
+            microstructure=window.ring.read(book, out_of_order_drops),
+            atr14_5m_bps=0 if volatility is None else volatility.atr14_5m_bps,
+            cost_inputs=window.cost_inputs(settings, now_ms),
+            returns=window.returns(settings),
+        )
     return DeepFeatures(
         symbol=window.symbol,
-        warm=warm,
-        regime=closed.regime if warm else None,
-        microstructure=window.ring.read(book, out_of_order_drops) if warm and book else None,
-        atr14_5m_bps=volatility.atr14_5m_bps if volatility is not None else 0,
-        cost_inputs=window.cost_inputs(settings, context.now_ms),
-        returns=window.returns(settings) if warm else None,
+        warm=False,
+        regime=None,
+        microstructure=None,
+        atr14_5m_bps=0 if volatility is None else volatility.atr14_5m_bps,
+        cost_inputs=window.cost_inputs(settings, now_ms),
+        returns=None,
     )
 
 

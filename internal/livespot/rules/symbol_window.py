@@ -108,9 +108,13 @@ class SymbolWindow:
             believed = self.guard.take(close, update.local_received_ms, _BY_TRADE)
             if believed and update.exchange_time_ms >= self.last_price_ms:
                 self.last_price, self.last_price_ms = candle.close, update.exchange_time_ms
-        if not (update.closed and believed and _is_smooth(candle, close)):
+        if not (update.closed and believed):
             return None
-        return self.series[interval].add(candle)
+        high, low = float(candle.high), float(candle.low)
+        # Where all of it is within a jump, so is every wick.
+        if not (high <= low * JUMP or _is_smooth(candle, high, low, close)):
+            return None
+        return self.series[interval].add(candle, (high, low, close))
 
     def take_history(self, history: KlineHistory) -> Joined:
         """Join closed candles read by REST; until the stream tells a price, theirs is the last."""
@@ -211,9 +215,9 @@ class SymbolWindow:
         return True
 
 
-def _is_smooth(candle: Candle, close: float) -> bool:
+def _is_smooth(candle: Candle, high: float, low: float, close: float) -> bool:
     """Whether no wick of the candle is a jump against its body."""
     lower, upper = float(candle.open), close
     if lower > upper:
         lower, upper = upper, lower
-    return float(candle.high) <= upper * JUMP and lower <= float(candle.low) * JUMP
+    return high <= upper * JUMP and lower <= low * JUMP
