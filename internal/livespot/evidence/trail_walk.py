@@ -1,6 +1,6 @@
 """One walk along the event chain, comparing each event with its line in the JSONL trail."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from livespot.contracts.errors import AuditUnwritable, PayloadInvalid
 from livespot.contracts.records import ChainAnchor
 from livespot.evidence.rows import TrailCheck
 from livespot.evidence.trail_files import FilesComparison
-from livespot.evidence.upkeep_events import Said, unsigned, upkeep_said
-from livespot.store.anchors import TrailDay, chain_anchors, trail_days
+from livespot.evidence.upkeep_events import Said, SignedOff, days_unsigned, upkeep_said
+from livespot.store.anchors import AnchorPages, TrailDay, trail_days
 from livespot.store.chain import links
 from livespot.store.reader import Reader
 
@@ -19,30 +19,68 @@ _MOST_PROBLEMS = 20
 
 @dataclass(slots=True)
 class _Walk:
-    """What the walk has seen; `said` is what the upkeep's own events state."""
+    """What the walk has seen; `said` is what the upkeep's own events state of packed days."""
 
+    reader: Reader
+    anchors: AnchorPages
     events: int = 0
     runs: int = 0
+    pruned: int = 0
     problems: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    signed: SignedOff = field(default_factory=SignedOff)
 
+    async def over(self, link: Link) -> dict[str, ChainAnchor]:
+        """The anchors of what was pruned right before an event, by the hash they begin behind."""
+        return {anchor.prev_hash: anchor for anchor in await self._anchors_before(link.row)}
 
-@dataclass(slots=True)
-class _KeptUp:
-    """What stands in for pruned segments and packed files."""
+    async def _anchors_before(self, row: int) -> list[ChainAnchor]:
+        try:
+            found = await self.anchors.before(row)
+        except (AuditUnwritable, PayloadInvalid) as error:
+            self.cannot_read(error)
+            return []
+        for anchor in found:
+            self._take(anchor)
+        return found
 
-    anchors: tuple[ChainAnchor, ...] = ()
-    days: tuple[TrailDay, ...] = ()
-    problems: list[str] = field(default_factory=list)
+    def hear(self, link: Link) -> None:
+        """Take what an event states, when it is one of the upkeep."""
+        for said in upkeep_said(link):
+            if said.of_an_anchor:
+                self.signed.stated(said.data)
+            else:
+                self.said.append(said)
+
+    async def close(self) -> None:
+        """Take the anchors behind the last event, and look whether each was signed off."""
+        try:
+            async for anchor in self.anchors.rest():
+                self._take(anchor)
+            self.problems += await self.signed.problems(self.reader, most=_MOST_PROBLEMS)
+        except (AuditUnwritable, PayloadInvalid) as error:
+            self.cannot_read(error)
+
+    def cannot_read(self, error: Exception) -> None:
+        self.problems.append(f"anchors or packed days of a pruned event cannot be read: {error}")
+
+    def _take(self, anchor: ChainAnchor) -> None:
+        self.pruned += anchor.last_seq - anchor.first_seq + 1
+        self.signed.anchor(anchor)
 
 
 async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
     """Read every event once. Raises `StoreBusy`, and `OSError` for the files."""
-    kept = await _kept_up(reader)
-    anchors, days = kept.anchors, {day.day: day for day in kept.days}
+    seen = _Walk(reader, AnchorPages(reader))
+    days: dict[str, TrailDay] = {}
+    try:
+        days = {day.day: day for day in await trail_days(reader)}
+    except (AuditUnwritable, PayloadInvalid) as error:
+        seen.cannot_read(error)
     files = FilesComparison(trail_dir, days)
-    seen = await _read(reader, {anchor.prev_hash: anchor for anchor in anchors}, files)
-    seen.problems += [*kept.problems, *unsigned(anchors, days.values(), seen.said)]
+    await _read(seen, files)
+    await seen.close()
+    seen.problems += days_unsigned(days.values(), seen.said)
     compared = files.result()
     return TrailCheck(
         events=seen.events,
@@ -53,40 +91,27 @@ async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
         missing=compared.missing,
         unknown=compared.unknown,
         places=compared.places[:_MOST_PROBLEMS],
-        pruned=sum(anchor.last_seq - anchor.first_seq + 1 for anchor in anchors),
+        pruned=seen.pruned,
     )
 
 
-async def _kept_up(reader: Reader) -> _KeptUp:
+async def _read(seen: _Walk, files: FilesComparison) -> None:
     """Raises `StoreBusy`; what is damaged is a problem and counts as nothing."""
-    found = _KeptUp()
+    before: Link | None = None
     try:
-        found.anchors = await chain_anchors(reader)
-        found.days = await trail_days(reader)
-    except (AuditUnwritable, PayloadInvalid) as error:
-        found.problems.append(f"anchors or packed days of a pruned event cannot be read: {error}")
-    return found
-
-
-async def _read(
-    reader: Reader, anchors: Mapping[str, ChainAnchor], files: FilesComparison
-) -> _Walk:
-    seen, before = _Walk(), None
-    try:
-        async for link in links(reader):
+        async for link in links(seen.reader):
             seen.events += 1
-            before = bridged(before, link, anchors)
+            before = bridged(before, link, await seen.over(link))
             begins = before is None or before.run_id != link.run_id
             seen.runs += begins
             if len(seen.problems) < _MOST_PROBLEMS:
                 seen.problems.extend(_problems(link, before, begins=begins))
-            seen.said += upkeep_said(link)
+            seen.hear(link)
             files.see(link)
             before = link
     except (PayloadInvalid, AuditUnwritable) as error:
         last = "the beginning" if before is None else f"event {before.seq} of {before.run_id}"
         seen.problems.insert(0, f"after {last}: {error}")
-    return seen
 
 
 def _problems(link: Link, before: Link | None, *, begins: bool) -> Iterator[str]:

@@ -1,17 +1,30 @@
 """Holds anchors and packed days against the audit events that were written with them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.chain import Link
 from livespot.contracts.records import ChainAnchor
-from livespot.store.anchors import TrailDay
+from livespot.store.anchors import AnchorPages, TrailDay
+from livespot.store.reader import Reader
 
 _EVENT = "DAILY_SUMMARY"
+_ANCHOR = "anchor"
 _PACKED = ("day", "sha256", "lines", "packed_at_ms")
 _REMOVED = ("day", "removed_at_ms")
+_BUCKETS = 256
+# About as many rows as an anchor stands for, so that the buckets fill evenly.
+_PIECE = 100
+_PAGE = 500
+# Whole rows: an index holds a second copy of the type, which may be another.
+_SAID = f"""
+SELECT id, data FROM audit_events NOT INDEXED WHERE event_type = '{_EVENT}' AND id > ?
+ORDER BY id LIMIT {_PAGE}
+"""  # noqa: S608  literals of this module
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class Said(NamedTuple):
@@ -20,13 +33,20 @@ class Said(NamedTuple):
     what: str
     data: dict[str, Any]
 
+    @property
+    def of_an_anchor(self) -> bool:
+        return self.what == _ANCHOR
+
 
 def upkeep_said(link: Link) -> Iterator[Said]:
     """The statement of an event, when it is one of the upkeep."""
-    if link.envelope["event_type"] != _EVENT:
-        return
+    if link.envelope["event_type"] == _EVENT:
+        yield from _said(link.envelope["data"])
+
+
+def _said(text: str | bytes | msgspec.Raw) -> Iterator[Said]:
     try:
-        data = msgspec.json.decode(link.envelope["data"])
+        data = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Its hash names it; what it once said is no longer there to vouch for anything.
         return
@@ -34,18 +54,75 @@ def upkeep_said(link: Link) -> Iterator[Said]:
         yield Said(str(data.pop("upkeep")), data)
 
 
-def unsigned(
-    anchors: Iterable[ChainAnchor], days: Iterable[TrailDay], said: Sequence[Said]
-) -> Iterator[str]:
-    """Anchors and days that no event of the chain vouches for, and stated ones that are gone."""
-    rows = {anchor.first_row: _plain(anchor) for anchor in anchors}
-    stated = {data.get("first_row"): data for what, data in said if what == "anchor"}
-    for first_row, row in rows.items():
-        if stated.get(first_row) != row:
-            yield f"{_segment(row)} is pruned, and no event says so"
-    for place, data in stated.items():
-        if place not in rows:
-            yield f"{_segment(data)} is pruned, and its anchor is gone"
+class SignedOff:
+    """Whether each anchor is stated by an event and each stated one is there, in little memory.
+
+    Anchors grow in number for ever, so they are counted off by sums of digests; only where the
+    sums differ are they read again and compared one by one.
+    """
+
+    def __init__(self) -> None:
+        self._sums = [0] * _BUCKETS
+
+    def anchor(self, anchor: ChainAnchor) -> None:
+        row = _plain(anchor)
+        self._sums[_bucket(row)] += _digest(row)
+
+    def stated(self, data: Mapping[str, Any]) -> None:
+        self._sums[_bucket(data)] -= _digest(data)
+
+    async def problems(self, reader: Reader, *, most: int) -> list[str]:
+        """The first anchors that no event vouches for, and stated ones that are gone.
+
+        Raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`.
+        """
+        found: list[str] = []
+        for bucket, left in enumerate(self._sums):
+            if left and len(found) < most:
+                found += await _differences(reader, bucket) or [
+                    "an anchor of a pruned event is stated more than once"
+                ]
+        return found[:most]
+
+
+async def _differences(reader: Reader, bucket: int) -> list[str]:
+    rows = {
+        anchor.first_row: _plain(anchor)
+        async for anchor in AnchorPages(reader).rest()
+        if _bucket(_plain(anchor)) == bucket
+    }
+    stated = {
+        said.data.get("first_row"): said.data
+        async for said in _all_said(reader)
+        if said.of_an_anchor and _bucket(said.data) == bucket
+    }
+    return [
+        *(
+            f"{_segment(row)} is pruned, and no event says so"
+            for first_row, row in rows.items()
+            if stated.get(first_row) != row
+        ),
+        *(
+            f"{_segment(data)} is pruned, and its anchor is gone"
+            for place, data in stated.items()
+            if place not in rows
+        ),
+    ]
+
+
+async def _all_said(reader: Reader) -> AsyncIterator[Said]:
+    after = 0
+    while page := await reader.rows(_SAID, (after,)):
+        for row, text in page:
+            if row <= after:
+                return
+            after = row
+            for said in _said(text):
+                yield said
+
+
+def days_unsigned(days: Iterable[TrailDay], said: Sequence[Said]) -> Iterator[str]:
+    """Packed days that no event of the chain vouches for, and stated ones that are gone."""
     known = [*days]
     packed = {_texts(data, *_PACKED) for what, data in said if what == "packed"}
     removed = {_texts(data, *_REMOVED) for what, data in said if what == "removed"}
@@ -59,6 +136,15 @@ def _plain(anchor: ChainAnchor) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(anchor)
     del row["type"]
     return row
+
+
+def _bucket(row: Mapping[str, Any]) -> int:
+    first_row = row.get("first_row")
+    return first_row // _PIECE % _BUCKETS if isinstance(first_row, int) else 0
+
+
+def _digest(row: Mapping[str, Any]) -> int:
+    return int(sha256_hex(_ENCODER.encode(row)), 16)
 
 
 def _texts(data: dict[str, Any], *names: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Reads back what stands in for pruned segments, and which days of the trail were packed."""
 
+from collections import deque
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -7,11 +9,14 @@ import msgspec
 from livespot.contracts.base import Message
 from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.records import ChainAnchor
-from livespot.store.reader import Reader
+from livespot.store.reader import Reader, Row
 from livespot.store.upkeep_statements import ANCHOR_COLUMNS
 
-_ANCHORS = f"SELECT {', '.join(ANCHOR_COLUMNS)} FROM chain_anchors ORDER BY first_row"  # noqa: S608
-
+_PAGE = 500
+_ANCHORS = (
+    f"SELECT {', '.join(ANCHOR_COLUMNS)} FROM chain_anchors "  # noqa: S608
+    f"WHERE first_row > ? ORDER BY first_row LIMIT {_PAGE}"
+)
 
 _Row = TypeVar("_Row", bound=Message)
 
@@ -31,12 +36,48 @@ _DAY_FIELDS = tuple(field.name for field in msgspec.structs.fields(TrailDay))
 _DAYS = f"SELECT {', '.join(_DAY_FIELDS)} FROM trail_days NOT INDEXED ORDER BY day"  # noqa: S608
 
 
-async def chain_anchors(reader: Reader) -> tuple[ChainAnchor, ...]:
-    """In the order of the chain. Raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`."""
-    return tuple(
-        _made({"type": "ChainAnchor", **dict(zip(ANCHOR_COLUMNS, row, strict=True))}, ChainAnchor)
-        for row in await reader.rows(_ANCHORS)
-    )
+class AnchorPages:
+    """Hands out the anchors once, in the order of the chain; holds a page of them at a time.
+
+    Reading raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`; nothing comes after that.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._page = deque[ChainAnchor]()
+        self._after = 0
+        self._more = True
+
+    async def before(self, row: int) -> list[ChainAnchor]:
+        """Those of segments that begin before that row of the events, and were not handed out."""
+        found = []
+        while (anchor := await self._next()) is not None and anchor.first_row < row:
+            found.append(self._page.popleft())
+        return found
+
+    async def rest(self) -> AsyncIterator[ChainAnchor]:
+        """All that are left."""
+        while (anchor := await self._next()) is not None:
+            yield anchor
+            self._page.popleft()
+
+    async def _next(self) -> ChainAnchor | None:
+        if not self._page and self._more:
+            self._more = False
+            found = [_anchor(row) for row in await self._reader.rows(_ANCHORS, (self._after,))]
+            for anchor in found:
+                # A damaged tree may lead in a circle.
+                if anchor.first_row <= self._after:
+                    raise PayloadInvalid(f"anchor {anchor.first_row} comes after {self._after}")
+                self._after = anchor.first_row
+            self._page.extend(found)
+            self._more = len(found) == _PAGE
+        return self._page[0] if self._page else None
+
+
+def _anchor(row: Row) -> ChainAnchor:
+    fields = dict(zip(ANCHOR_COLUMNS, row, strict=True))
+    return _made({"type": "ChainAnchor", **fields}, ChainAnchor)
 
 
 async def trail_days(reader: Reader) -> tuple[TrailDay, ...]:

@@ -7,7 +7,7 @@ import msgspec
 from livespot.contracts.base import Message
 from livespot.contracts.chain import ChainBreak, Link, bridged, problem_with
 from livespot.contracts.errors import AuditUnwritable, PayloadInvalid
-from livespot.store.anchors import chain_anchors
+from livespot.store.anchors import AnchorPages
 from livespot.store.reader import Reader, Row
 from livespot.store.sql import SqlValue
 
@@ -35,12 +35,13 @@ async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainRep
 
     Over a pruned segment the chain goes on by its anchor.
     """
-    over = {anchor.prev_hash: anchor for anchor in await chain_anchors(reader)}
+    anchors = AnchorPages(reader)
     before: Link | None = None
     count = 0
     async for link in links(reader):
         count += 1
-        before = bridged(before, link, over)
+        over = await anchors.before(link.row)
+        before = bridged(before, link, {anchor.prev_hash: anchor for anchor in over})
         broken = problem_with(link, before, first_prev_hash)
         if broken is not None:
             return ChainReport(events=count, last_hash="", broken=broken)
