@@ -8,6 +8,7 @@ from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.rarities import (
+from livespot.testing.search.oddities import with_oddities
     with_deaths_among_crumbs,
     with_even_prints,
     with_hands,
@@ -67,7 +68,8 @@ def draw(profile: str, seed: int) -> RunPlan:
     plan = with_house(with_hands(plan, entry_ms=entry_ms), entry_ms=entry_ms)
     plan = with_manners(with_late_market(plan, entry_ms=entry_ms))
     plan = with_even_prints(with_trailing(plan))
-    return with_deaths_among_crumbs(with_unseen_crumbs(plan, entry_ms=entry_ms))
+    plan = with_deaths_among_crumbs(with_unseen_crumbs(plan, entry_ms=entry_ms))
+    return with_oddities(plan, entry_ms=entry_ms)
 
 
 def _recorded(seed: int) -> RunPlan:

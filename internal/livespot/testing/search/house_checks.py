@@ -53,7 +53,8 @@ def _is_told(trouble: Trouble) -> bool:
     if isinstance(what, MachineSleeps):
         return trouble.for_ms >= _SLEEP_MS
     # Whoever asks for the end is answered by the end.
-    stops = isinstance(what, OperatorSays) and what.action is OperatorAction.STOP
+    ends = (OperatorAction.STOP, OperatorAction.HALT)
+    stops = isinstance(what, OperatorSays) and what.action in ends
     return isinstance(what, OperatorSays | ActorRaises | ActorReturns) and not stops
 
 

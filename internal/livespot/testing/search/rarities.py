@@ -102,7 +102,7 @@ def with_hands(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     for number in range(dice.between(1, 2)):
         name = dice.pick(tuple(HAND_KINDS))
         what, lasts = HAND_KINDS[name](dice, dice.pick(plan.symbols))
-        after_ms = _moment(dice, plan, entry_ms)
+        after_ms = moment_of(dice, plan, entry_ms)
         longest_ms = plan.safety_ms - after_ms
         when = When(after_ms=after_ms, for_ms=dice.scaled(500, longest_ms) if lasts else None)
         found.append(Fault(id=f"h{number}-{name}", what=what, when=when))
@@ -143,7 +143,7 @@ def with_house(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     dice = Dice(f"house {plan.seed}")
     if not plan.faults or plan.stage is None or not dice.percent(_HOUSE_PERCENT):
         return plan
-    after_ms = _moment(dice, plan, entry_ms)
+    after_ms = moment_of(dice, plan, entry_ms)
     left_ms = plan.safety_ms - after_ms
     kind = dice.pick(("clock", "clock", "sleep", "operator", "operator"))
     troubles = []
@@ -267,7 +267,7 @@ def _trouble(name: str, what: What, after_ms: int, for_ms: int) -> Trouble:
     return Trouble(id=name, what=what, after_ms=after_ms, for_ms=max(1, for_ms))
 
 
-def _moment(dice: Dice, plan: RunPlan, entry_ms: int) -> int:
+def moment_of(dice: Dice, plan: RunPlan, entry_ms: int) -> int:
     """Soon after the entry, mostly."""
     latest_ms = max(20, min(_LATEST_MS, plan.safety_ms - entry_ms - _BEFORE_END_MS))
     return min(entry_ms + dice.scaled(10, latest_ms), plan.safety_ms - _BEFORE_END_MS)
