@@ -113,7 +113,7 @@ class _Seen:
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes in force up to the orderly end, one after the other."""
-        end_ms = self.witness.plan.restart_ms
+        end_ms = self.witness.restart_ms
         path: list[str] = []
         for fact in self.witness.facts.modes:
             if fact.at_ms < end_ms and path[-1:] != [fact.mode]:

@@ -28,6 +28,7 @@ from livespot.runtime.replay_life import Life, Surroundings
 from livespot.runtime.replay_logs import inline_logs
 from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop, run_virtually
 from livespot.runtime.replay_pipe import Latency
+from livespot.runtime.replay_schedule import EarlyRestart, Schedule
 from livespot.runtime.replay_wire import Wire
 from livespot.runtime.simulation import demo_secrets, on_exchange
 from livespot.runtime.swap_rehearsal import only_if
@@ -56,7 +57,8 @@ class ReplayOrder:
 
     At each of `restarts_at_ms`, counted from the start, the life of that moment is stopped in
     order; the life after the last of them runs to the end of the span. Until the first, a life
-    that ends by itself is followed by another, as under a service manager.
+    that ends by itself is followed by another, as under a service manager. With `early` the first
+    may come sooner, and all that follows with it.
 
     `swap_proven` says that a rehearsal on the embedded exchange swapped a stop without a gap:
     without it a policy of VIRTUAL trailing is OFF, as everywhere.
@@ -77,6 +79,7 @@ class ReplayOrder:
     shuffled: bool = False
     deaths: tuple[Death, ...] = ()
     restarts_at_ms: tuple[int, ...] = ()
+    early: EarlyRestart | None = None
     swap_proven: bool = False
     gate: tuple[GateEventRow, ...] | None = None
     dress: Callable[[Surroundings, VirtualLoop], Surroundings] | None = None
@@ -111,7 +114,7 @@ class RunResult:
     """Where a replay left its files, and what it cost.
 
     `last_hash` ends the audit's chain. `points` counts every callback, `points_of` those of each
-    life.
+    life. `saved_ms` is how much sooner than ordered the first restart was.
     """
 
     exit_code: ExitCode
@@ -127,6 +130,7 @@ class RunResult:
     points_of: tuple[int, ...]
     virtual_ms: int
     cpu_ms: int
+    saved_ms: int = 0
 
     @property
     def speed(self) -> float:
@@ -144,6 +148,7 @@ class _Told:
     code: ExitCode = ExitCode.CLEAN
     last_hash: str = ""
     course: Course | None = None
+    saved_ms: int = 0
 
 
 def run_virtual(order: ReplayOrder) -> RunResult:
@@ -176,6 +181,7 @@ def run_virtual(order: ReplayOrder) -> RunResult:
         points_of=tuple(loop.points_of.values()),
         virtual_ms=round(loop.time() * _MS_PER_SECOND),
         cpu_ms=(time.process_time_ns() - began_ns) // 1_000_000,
+        saved_ms=told.saved_ms,
     )
 
 
@@ -217,7 +223,11 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
                 outside.start_soon(core.faults.run)
             outside.start_soon(_sweep, clock)
             outside.start_soon(_look, order, clock, told)
-            await _live_and_die(order, loop, around, told)
+            schedule = Schedule(restarts_at_ms=order.restarts_at_ms, span_ms=order.span_ms)
+            if order.early is not None:
+                outside.start_soon(_restart_early, order.early, loop, schedule, told)
+            await _live_and_die(order, loop, around, told, schedule)
+            told.saved_ms = schedule.saved_ms
             outside.cancel_scope.cancel()
     last = await LedgerQueries(InlineReader(paths.database)).last_run()
     told.last_hash = last.last_hash if last is not None else ""
@@ -244,6 +254,20 @@ async def _look(order: ReplayOrder, clock: VirtualClock, told: _Told) -> None:
             return
 
 
+async def _restart_early(
+    early: EarlyRestart, loop: VirtualLoop, schedule: Schedule, told: _Told
+) -> None:
+    """Ask whether all is settled; stop the life of the moment, once, when it is."""
+    clock = VirtualClock(loop, 0)
+    await clock.sleep(early.from_ms / _MS_PER_SECOND)
+    while schedule.is_unscathed(clock.now_ms()):
+        settled = early.settled(clock.now_ms())
+        if settled and told.course is not None and told.course.stop():
+            schedule.bring_forward(clock.now_ms())
+            return
+        await clock.sleep(early.every_ms / _MS_PER_SECOND)
+
+
 @contextmanager
 def _no_collector() -> Iterator[None]:
     was_on = gc.isenabled()
@@ -256,15 +280,14 @@ def _no_collector() -> Iterator[None]:
 
 
 async def _live_and_die(
-    order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told
+    order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told, schedule: Schedule
 ) -> None:
     deaths, clock = iter(order.deaths), around.clock
     async with AsyncExitStack() as graves:
-        while loop.now_ns < order.span_ms * NS_PER_MS:
-            ends = [ms for ms in order.restarts_at_ms if loop.now_ns < ms * NS_PER_MS]
-            end_ms = ends[0] if ends else order.span_ms
-            unscathed = len(ends) == len(order.restarts_at_ms)
-            death = next(deaths, None) if unscathed else None
+        while loop.now_ns < schedule.span_ms * NS_PER_MS:
+            now_ms = loop.now_ns // NS_PER_MS
+            end_ms = schedule.end_after(now_ms)
+            death = next(deaths, None) if schedule.is_unscathed(now_ms) else None
             number = len(told.lives) + 1
             life = Life(around, SeededEntropy(order.seed + number * _SEEDS_APART))
             born_ms = clock.now_ms()
@@ -282,7 +305,7 @@ async def _live_and_die(
             )
             if code is not None:
                 told.code = code
-                if end_ms == order.span_ms:
+                if schedule.is_last(end_ms):
                     return
             else:
                 if death is not None and death.power_cut:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from livespot.exchange.faults.plan import Fault
 from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
+from livespot.testing.search.oddities import with_oddities
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.rarities import (
-from livespot.testing.search.oddities import with_oddities
     with_deaths_among_crumbs,
     with_even_prints,
     with_hands,
@@ -23,6 +25,8 @@ from livespot.testing.search.socket_orders import with_socket_orders
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
+# A short run's recovery is over once all has been settled for so long.
+_QUIET_MS = 30_000
 # The lives after the restarts of a short run, and how long faults may go on after its story.
 _SHORT_SETTLE_MS = 12_000
 _AFTER_STORY_MS = 12_000
@@ -138,7 +142,8 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
 def _short(seed: int) -> RunPlan:
     """One trade in a market that was made up for it: about five minutes in all."""
     after_ms = LIVENESS_MS + 2 * _SHORT_SETTLE_MS + _AFTER_STORY_MS
-    return _staged(seed, drawn_scene(seed, after_ms=after_ms), {})
+    plan = _staged(seed, drawn_scene(seed, after_ms=after_ms), {})
+    return msgspec.structs.replace(plan, quiet_ms=_QUIET_MS)
 
 
 def _long(seed: int) -> RunPlan:

@@ -25,6 +25,8 @@ _STAGED_ENTRY_MS = 1749996005000 + _LEAD_MS
 _TURN_MS = 30
 # The longest doubt about an order: its window, the engine's and the reads' delays, rounds of reads.
 _LIVENESS_MS = 100_000
+# The recovery is over once all has been settled for so long.
+_QUIET_MS = 30_000
 _SETTLE_MS = 6000
 _SEED = 7
 _SEPARATE: Mapping[str, str | int] = {"exit.attach": "SEPARATE"}
@@ -74,6 +76,7 @@ class Scenario:
             start_ms=self.entry_ms - _LEAD_MS,
             safety_ms=_LEAD_MS + self.until_ms + 4000,
             liveness_ms=_LIVENESS_MS,
+            quiet_ms=_QUIET_MS,
             settle_ms=_SETTLE_MS,
             symbols=(_SYMBOL,),
             stage=self.stage,

@@ -23,7 +23,7 @@ _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
 
 def alive_after_healing(witness: Witness) -> Finding:
     """I22: at the end of the quiet window nothing is in doubt; it works, or waits in PAUSE."""
-    restart_ms = witness.plan.restart_ms
+    restart_ms = witness.restart_ms
     problems = [
         f"{intent.role} {intent.order_intent_id[:15]} is still {intent.state}"
         for intent in witness.facts.intents
@@ -37,7 +37,8 @@ def alive_after_healing(witness: Witness) -> Finding:
     ]
     mode = _mode_at(witness.facts.modes, restart_ms)
     if mode not in ("NORMAL", "PAUSE") and not _just_settled(witness):
-        problems.append(f"the mode is {mode or 'none'} {witness.plan.liveness_ms} ms after healing")
+        after_ms = restart_ms - witness.plan.healed_ms
+        problems.append(f"the mode is {mode or 'none'} {after_ms} ms after healing")
     if mode == "NORMAL" and not _cycled(witness):
         problems.append("no cycle began in the last 75 s before the restart")
     living = [life for life in witness.lives if life.born_ms <= restart_ms <= life.over_ms]
@@ -53,7 +54,7 @@ def _just_settled(witness: Witness) -> bool:
         for step in witness.facts.transitions
         if step.at_ms - witness.sent[step.order_intent_id].at_ms > _IN_DOUBT_MS
     }
-    return max(doubts.values(), default=0) > witness.plan.restart_ms - _QUIET_MS
+    return max(doubts.values(), default=0) > witness.restart_ms - _QUIET_MS
 
 
 def _mode_at(modes: tuple[ModeFact, ...], at_ms: int) -> str:
@@ -63,7 +64,7 @@ def _mode_at(modes: tuple[ModeFact, ...], at_ms: int) -> str:
 
 
 def _cycled(witness: Witness) -> bool:
-    restart_ms = witness.plan.restart_ms
+    restart_ms = witness.restart_ms
     return any(restart_ms - _CYCLE_WITHIN_MS <= at_ms < restart_ms for at_ms in witness.cycles)
 
 
@@ -108,7 +109,7 @@ def restart_changes_nothing(witness: Witness) -> Finding:
     pairs = [
         (before, after)
         for before, after in pairwise(witness.lives)
-        if after.born_ms >= witness.plan.restart_ms
+        if after.born_ms >= witness.restart_ms
     ]
     if not pairs:
         return judged("I28", "Restart is idempotent", 0, (), note="there was no orderly restart")

@@ -14,9 +14,14 @@ from livespot.runtime.config import LoadedSettings, load_settings, rehashed
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
 from livespot.runtime.replay_run import ReplayOrder
+from livespot.runtime.replay_schedule import EarlyRestart
+from livespot.testing.search.settling import Settling
 from livespot.testing.search.stage import StagePlan
 from livespot.testing.search.troubles import Trouble
 from livespot.testing.search.troubling import Troubler
+
+# Between two looks at the records of a life that is about to be settled.
+_LOOK_MS = 5000
 
 
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +44,9 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A run in four phases: faults, two quiet minutes or so, orderly restarts, short last lives.
 
     `safety_ms` is how long faults and deaths may happen, `liveness_ms` how long the runtime then
-    has to recover, `settle_ms` how long the life after each of the `restarts` lasts. The market is
+    has to recover, `settle_ms` how long the life after each of the `restarts` lasts. With
+    `quiet_ms` the recovery is over once all has been settled for so long (see `Settling`), after
+    `liveness_ms` at the latest; what follows comes sooner by as much. The market is
     `stage`, or without one the recorded days. `settings` overrides defaults by dotted key;
     `swap_proven` is the harness's word that a rehearsal has proved what VIRTUAL trailing needs.
     """
@@ -51,6 +58,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     settle_ms: Millis
     symbols: tuple[str, ...]
     stage: StagePlan | None = None
+    quiet_ms: Annotated[int, msgspec.Meta(ge=1)] | None = None
     restarts: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
     shuffled: bool = False
     settings: dict[str, str | int] = {}
@@ -79,7 +87,7 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def restart_ms(self) -> int:
-        """Market time of the orderly restart."""
+        """Market time of the orderly restart, at the latest."""
         return self.healed_ms + self.liveness_ms
 
     @property
@@ -100,6 +108,8 @@ def encoded(plan: RunPlan) -> str:
         del rows["stage"]
     if not plan.swap_proven:
         del rows["swap_proven"]
+    if plan.quiet_ms is None:
+        del rows["quiet_ms"]
     for fault in rows["faults"]:
         for part in ("match", "when"):
             said = {name: value for name, value in fault.pop(part).items() if value or value == 0}
@@ -119,8 +129,9 @@ def read_plan(path: Path) -> RunPlan:
 def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> ReplayOrder:
     """What to replay so that the plan happens, its files below `directory`."""
     troubler = Troubler(plan.troubles, plan.safety_ms)
+    paths = Paths(var=directory)
     return ReplayOrder(
-        paths=Paths(var=directory),
+        paths=paths,
         loaded=loaded_for(plan.settings),
         start_ms=plan.start_ms,
         span_ms=plan.span_ms,
@@ -144,8 +155,16 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
             for death in plan.deaths
         ),
         restarts_at_ms=plan.restarts_at_ms,
+        early=_early(plan, paths),
         swap_proven=plan.swap_proven,
     )
+
+
+def _early(plan: RunPlan, paths: Paths) -> EarlyRestart | None:
+    if plan.quiet_ms is None:
+        return None
+    settling = Settling(database=paths.database, healed_ms=plan.safety_ms, quiet_ms=plan.quiet_ms)
+    return EarlyRestart(from_ms=plan.safety_ms, every_ms=_LOOK_MS, settled=settling.is_over)
 
 
 def _always() -> bool:

@@ -47,6 +47,9 @@ class Volume:
 class Witness:
     """What the checks look at. `rows` is the exchange's journal with the places of its rows.
 
+    `restart_ms` is the market time of the first orderly restart, which may have come before the
+    latest one of the plan.
+
     `received` holds, by (symbol, trade id), when the ledger learned of a fill; `updated`, by
     (symbol, order id), when it last learned of an order. `cycles` are the times of the decision
     cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
@@ -56,6 +59,7 @@ class Witness:
     """
 
     plan: RunPlan
+    restart_ms: int
     lives: tuple[Lived, ...]
     facts: Facts
     journal: JournalRows
@@ -124,6 +128,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
     with closing(sqlite3.connect(result.database)) as database:
         return Witness(
             plan=plan,
+            restart_ms=plan.restart_ms - result.saved_ms,
             lives=result.lives,
             facts=facts,
             journal=read_rows(result.journal),
