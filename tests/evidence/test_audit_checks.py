@@ -113,6 +113,40 @@ def test_an_illegal_move_is_named(
     assert words in finding.detail
 
 
+@pytest.mark.parametrize(
+    ("place", "holds"),
+    [
+        pytest.param(2, True, id="meanwhile"),
+        pytest.param(1, False, id="before"),
+        pytest.param(3, False, id="after"),
+    ],
+)
+def test_a_quiet_time_is_not_measured_by_a_clock_that_was_doubted_meanwhile(
+    facts: Facts, place: int, *, holds: bool
+) -> None:
+    steps = [("DEGRADE", "DEGRADE", 0), ("DEGRADE", "NORMAL", 1),
+             ("NORMAL", "DEGRADE", 10), ("DEGRADE", "NORMAL", 20)]  # fmt: skip
+    moved = with_modes(facts, *steps)
+    said = [
+        replace(facts.alerts[0], run_id=mode.run_id, code=f"ENTER_{mode.mode}", at_ms=mode.at_ms)
+        for mode in moved.modes
+    ]
+    doubt = replace(said[0], code="CLOCK_DRIFT_WARN", at_ms=START_MS)
+    said.insert(place + 1, doubt)
+
+    assert found("I21", replace(moved, alerts=tuple(said))).holds is holds
+
+
+def test_a_degrade_for_the_clock_itself_is_not_measured_by_it(facts: Facts) -> None:
+    steps = [("DEGRADE", "DEGRADE", 0), ("DEGRADE", "NORMAL", 1),
+             ("NORMAL", "DEGRADE", 10), ("DEGRADE", "NORMAL", 20)]  # fmt: skip
+    moved = with_modes(facts, *steps)
+    *first, third, fourth = moved.modes
+    third = replace(third, reasons=("CLOCK_DRIFT_WARN",))
+
+    assert found("I21", replace(moved, modes=(*first, third, fourth))).holds
+
+
 def test_a_pause_is_left_with_the_operators_word(facts: Facts) -> None:
     left = with_modes(facts, ("PAUSE", "PAUSE", 0), ("PAUSE", "DEGRADE", 10))
     resume = CommandFact(run_id=RUN, action="RESUME", outcome="accepted", at_ms=START_MS + 9_000)

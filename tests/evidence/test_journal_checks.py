@@ -117,6 +117,23 @@ def test_a_request_before_its_row_is_named(facts: Facts, journal: JournalRows) -
     assert "before its row" in found("I04", facts, ahead).detail
 
 
+def test_a_cancel_is_measured_by_its_own_row_and_not_by_its_orders(
+    facts: Facts, journal: JournalRows
+) -> None:
+    cancel = next(r for r in journal.requests if r.verb == "cancel")
+    intent = next(i for i in facts.intents if i.client_order_id == cancel.own_ids[0])
+    late = tuple(
+        replace(step, at_ms=step.at_ms + 10_000)
+        if step.order_intent_id == intent.order_intent_id
+        else step
+        for step in facts.transitions
+    )
+
+    finding = found("I04", replace(facts, transitions=late), journal)
+
+    assert f"{cancel.own_ids[0]} arrived" in finding.detail
+
+
 def test_a_request_of_an_intent_never_sent_is_named(facts: Facts, journal: JournalRows) -> None:
     unsent = replace(facts, transitions=())
 
@@ -195,14 +212,26 @@ def test_two_legs_of_one_list_count_once(facts: Facts, journal: JournalRows) -> 
     assert found("I11", facts, journal).looked_at == 2
 
 
-@pytest.mark.parametrize("kind", ["row", "signature"])
+def after_a_change(facts: Facts, intent_id: str) -> Facts:
+    """The change of mode that comes next is on record just before the intent is sent."""
+    places = [n for n, event in enumerate(facts.events) if event.order_intent_id == intent_id]
+    changes = [n for n, e in enumerate(facts.events) if e.event_type == "SYSMODE_CHANGED"]
+    moved = next(n for n in changes if n > places[-1])
+    events = list(facts.events)
+    events.insert(places[0], events.pop(moved))
+    return replace(facts, events=tuple(events))
+
+
+@pytest.mark.parametrize("kind", ["order", "row", "signature"])
 def test_a_buy_outside_normal_is_named(facts: Facts, journal: JournalRows, kind: str) -> None:
-    if kind == "row":
+    if kind == "order":
+        finding = found("I13", after_a_change(facts, "oi_b"), journal)
+    elif kind == "row":
         modes = tuple(
             replace(mode, at_ms=LOST_MS - 1000) if mode.previous == "NORMAL" else mode
             for mode in facts.modes[:3]
         )
-        finding = found("I13", replace(facts, modes=modes), journal)
+        finding = found("I13", replace(facts, modes=modes, events=()), journal)
     else:
         params = {**journal.requests[1].params, "timestamp": str(START_MS + 120_000)}
         late = replace(journal.requests[1], params=params)
@@ -211,6 +240,27 @@ def test_a_buy_outside_normal_is_named(facts: Facts, journal: JournalRows, kind:
     assert not finding.holds
     assert "X_b was" in finding.detail
     assert "outside NORMAL" in finding.detail
+
+
+def test_a_buy_signed_before_normal_began_is_named(facts: Facts, journal: JournalRows) -> None:
+    params = {**journal.requests[0].params, "timestamp": str(facts.modes[1].at_ms - 300)}
+    early = replace(journal.requests[0], params=params)
+
+    finding = found("I13", facts, replace(journal, requests=(early,)))
+
+    assert "was signed at" in finding.detail
+
+
+@pytest.mark.parametrize("ms", [-60_000, 60_000])
+def test_a_clock_set_between_a_buy_and_the_change_of_mode_blames_nobody(
+    facts: Facts, journal: JournalRows, ms: int
+) -> None:
+    modes = tuple(
+        replace(mode, at_ms=mode.at_ms + ms) if mode.previous == "NORMAL" else mode
+        for mode in facts.modes
+    )
+
+    assert found("I13", replace(facts, modes=modes), journal).holds
 
 
 def test_a_buy_in_the_millisecond_of_the_change_is_not_blamed(
@@ -222,7 +272,7 @@ def test_a_buy_in_the_millisecond_of_the_change_is_not_blamed(
         for mode in facts.modes[:3]
     )
 
-    assert found("I13", replace(facts, modes=modes), journal).holds
+    assert found("I13", replace(facts, modes=modes, events=()), journal).holds
 
 
 def test_a_failed_filter_is_named(facts: Facts, journal: JournalRows) -> None:

@@ -19,6 +19,7 @@ _LEGAL_MOVES = frozenset(
     {(_N, _D), (_P, _D), (_N, _P), (_D, _P), (_D, _N), (_N, _E), (_D, _E), (_P, _E)}
 )
 _CODES = frozenset(code.value for code in ReasonCode)
+_CLOCK = ReasonCode.CLOCK_DRIFT_WARN.value
 # Stamps are taken a moment after the monotonic clock that the window is measured with.
 _STAMP_SLACK_MS = 250
 
@@ -64,7 +65,10 @@ def _unaudited(facts: Facts) -> Iterator[str]:
 
 
 def modes_move_legally(facts: Facts) -> Finding:
-    """I21: only moves of the chart; PAUSE is left by the operator, DEGRADE after a quiet time."""
+    """I21: only moves of the chart; PAUSE is left by the operator, DEGRADE after a quiet time.
+
+    The stamps do not measure the quiet time where the run said meanwhile that its clock was wrong.
+    """
     runs: dict[str, list[ModeFact]] = defaultdict(list)
     for mode in facts.modes:
         runs[mode.run_id].append(mode)
@@ -92,7 +96,7 @@ def _illegal(facts: Facts, modes: list[ModeFact], window_ms: int) -> Iterator[st
             yield f"{step} without the operator"
         if move.mode == _N:
             quiet_ms = move.at_ms - before.at_ms + _STAMP_SLACK_MS
-            if reached_normal and quiet_ms < window_ms:
+            if reached_normal and quiet_ms < window_ms and not _clock_doubted(facts, before, move):
                 yield f"{step} after {move.at_ms - before.at_ms} ms, too soon"
             reached_normal = True
         before = move
@@ -106,6 +110,18 @@ def _resumed(facts: Facts, paused: ModeFact, left: ModeFact) -> bool:
         and paused.at_ms <= command.at_ms <= left.at_ms
         for command in facts.commands
     )
+
+
+def _clock_doubted(facts: Facts, entered: ModeFact, left: ModeFact) -> bool:
+    """Whether the clock was said to be wrong between two changes, by the order of the alerts."""
+    said = [alert for alert in facts.alerts if alert.run_id == left.run_id]
+    marks = {(ENTER_CODES[SysMode(m.mode)].value, m.at_ms): m for m in (entered, left)}
+    inside, doubted = False, _CLOCK in entered.reasons
+    for alert in said:
+        mark = marks.get((alert.code, alert.at_ms))
+        inside = mark is entered or (inside and mark is not left)
+        doubted = doubted or (inside and alert.code == _CLOCK)
+    return doubted
 
 
 def stable_window_ms(run: RunFact) -> int:

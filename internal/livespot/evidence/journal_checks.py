@@ -8,6 +8,7 @@ from livespot.contracts.ids import is_own_client_order_id
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalFill, JournalOrder, JournalRequest, JournalRows
 from livespot.evidence.rows import Facts, FillFact, ModeFact
+from livespot.evidence.sent_in import Spell, sent_in
 
 # How far the exchange's clock and ours may lie apart before a comparison of the two says anything.
 _CLOCK_SLACK_MS = 250
@@ -52,7 +53,7 @@ def no_unknown_orders(facts: Facts, journal: JournalRows) -> Finding:
 
 def written_ahead(facts: Facts, journal: JournalRows) -> Finding:
     """I04: whatever reached the exchange was durable as SENT_UNKNOWN before."""
-    intents, sent = facts.intent_of(), facts.sent_at()
+    intents, sent = facts.own_intents(), facts.sent_at()
     problems, looked_at = [], 0
     for request in journal.requests:
         for name in request.own_ids:
@@ -158,22 +159,39 @@ def _offered(standing: Iterable[JournalOrder], symbol: str) -> Decimal:
 def no_entry_outside_normal(facts: Facts, journal: JournalRows) -> Finding:
     """I13: no request to buy left while the audited mode was anything but NORMAL.
 
-    By our own clock to the millisecond, from the row written before the send; by the signature's
-    time, which is the exchange's, within the slack of two clocks.
+    The row written before the send is compared with the changes of mode by the order of the audit,
+    or by our own clock to the millisecond where that order is not known; the signature's time,
+    which is the exchange's, within the slack of two clocks.
     """
-    intents, sent = facts.intent_of(), facts.sent_at()
+    intents, sent, spells = facts.own_intents(), facts.sent_at(), sent_in(facts)
     buys = [request for request in journal.requests if request.buys]
     problems = []
     for request in buys:
         name = next(iter(request.own_ids), "")
         intent = intents.get(name)
         row_ms = sent.get(intent.order_intent_id) if intent is not None else None
+        spell = spells.get(intent.order_intent_id) if intent is not None else None
         signed_ms = _signed_ms(request)
-        if row_ms is not None and not _was_normal(facts.modes, row_ms, 1):
+        if row_ms is not None and not _written_in_normal(facts, spell, row_ms):
             problems.append(f"{name} was written for sending at {row_ms}, outside NORMAL")
-        elif not _was_normal(facts.modes, signed_ms, _CLOCK_SLACK_MS):
+        elif not _signed_in_normal(facts, spell, row_ms, signed_ms):
             problems.append(f"{name} was signed at {signed_ms}, outside NORMAL")
     return judged("I13", "No entry outside NORMAL", len(buys), problems)
+
+
+def _written_in_normal(facts: Facts, spell: Spell | None, row_ms: int) -> bool:
+    return _was_normal(facts.modes, row_ms, 1) if spell is None else spell.mode == "NORMAL"
+
+
+def _signed_in_normal(
+    facts: Facts, spell: Spell | None, row_ms: int | None, signed_ms: int
+) -> bool:
+    if spell is None or row_ms is None:
+        return _was_normal(facts.modes, signed_ms, _CLOCK_SLACK_MS)
+    # A stamp on the wrong side of the row's own says that the clock was set in between.
+    late = row_ms <= spell.ended_ms < signed_ms - _CLOCK_SLACK_MS
+    early = signed_ms + _CLOCK_SLACK_MS < spell.began_ms <= row_ms
+    return not late and not early
 
 
 def _signed_ms(request: JournalRequest) -> int:

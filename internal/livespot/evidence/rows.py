@@ -309,6 +309,15 @@ class Facts(Course, frozen=True, kw_only=True):
             if alias.order_intent_id in by_id
         }
 
+    def own_intents(self) -> dict[str, IntentFact]:
+        """Intents by every client id they sent something under.
+
+        The id of a cancel is the cancel's, though the order it ended bears it too.
+        """
+        known = self.intent_of()
+        own = {i.client_order_id: i for i in self.intents if i.client_order_id in known}
+        return {**known, **own}
+
     def sent_at(self) -> dict[str, int]:
         """When each intent became SENT_UNKNOWN, by intent id; the time the row was made."""
         return {

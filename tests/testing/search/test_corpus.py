@@ -12,9 +12,12 @@ _CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.json"))
 _SHOWS = {
     "banned-at-the-fill": {"I10", "I17"},
     "cancel-denied-while-reads-lag": {"I10", "I37"},
+    "clock-set-back-before-a-cancel": {"I04", "I13"},
+    "clock-set-forward-and-back": {"I10", "I21"},
     "entry-never-arrives": {"I06"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
+    "swap-never-arrives": {"I06", "I10", "I12"},
 }
 _ALWAYS_SHOWN = {"I10", "I12"}
 

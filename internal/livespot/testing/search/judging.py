@@ -92,11 +92,12 @@ def unfaulted(witness: Witness) -> JournalRows:
     """The journal as an honest exchange with an honest clock would have written it.
 
     An answer that a fault invented is not the exchange's; a time that a fault moved is set back.
-    Where the clock was moved, a signature's time says nothing and is replaced by ours.
+    Where either clock was moved, a signature's time says nothing and is replaced by ours.
     """
     rows = dict(witness.requests())
     intents, sent = witness.facts.intent_of(), witness.facts.sent_at()
-    excused, clock_moved = set(_refused_by_news(witness)), witness.clock_moved
+    excused = set(_refused_by_news(witness))
+    clock_moved = witness.clock_moved or witness.house_moved
 
     def restored(request: JournalRequest) -> JournalRequest:
         arrived_ms = witness.at(request.row, request.arrived_ms)

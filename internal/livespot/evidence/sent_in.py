@@ -1,0 +1,58 @@
+"""In which mode each request's row was written, by the order of the audit: no clock moves that."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from livespot.contracts.base import Message
+from livespot.contracts.vocabulary import EventType, IntentState
+from livespot.evidence.rows import EventFact, Facts
+
+
+class Spell(Message, frozen=True):
+    """A mode while it was in force, by the stamps of its two changes; 0 when it never ended."""
+
+    mode: str
+    began_ms: int
+    ended_ms: int
+
+
+def sent_in(facts: Facts) -> Mapping[str, Spell]:
+    """By intent id: the mode in force when the audit took the row that says SENT_UNKNOWN.
+
+    An intent is missing where that cannot be told: its events are gone, or those of its run do not
+    match the modes on record.
+    """
+    spells = _spells(facts)
+    told: dict[str, Spell] = {}
+    changes: Counter[str] = Counter()
+    for event in facts.events:
+        if event.event_type == EventType.SYSMODE_CHANGED.value:
+            changes[event.run_id] += 1
+        elif _is_sending(event):
+            own = spells.get(event.run_id, [])
+            if 0 < changes[event.run_id] <= len(own):
+                told[event.order_intent_id] = own[changes[event.run_id] - 1]
+    return told
+
+
+def _is_sending(event: EventFact) -> bool:
+    return (
+        event.event_type == EventType.INTENT_STATE_CHANGED.value
+        and isinstance(event.data, dict)
+        and event.data.get("to") == IntentState.SENT_UNKNOWN.value
+    )
+
+
+def _spells(facts: Facts) -> dict[str, list[Spell]]:
+    """The modes of each run in their order, of runs whose modes and events match in number."""
+    audited = Counter(
+        event.run_id
+        for event in facts.events
+        if event.event_type == EventType.SYSMODE_CHANGED.value
+    )
+    found: dict[str, list[Spell]] = {}
+    for mode, after in zip(facts.modes, (*facts.modes[1:], None), strict=True):
+        ended_ms = after.at_ms if after is not None else 0
+        spell = Spell(mode=mode.mode, began_ms=mode.at_ms, ended_ms=ended_ms)
+        found.setdefault(mode.run_id, []).append(spell)
+    return {run_id: own for run_id, own in found.items() if len(own) == audited[run_id]}
