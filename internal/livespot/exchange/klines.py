@@ -1,7 +1,9 @@
 """Bars and how minutes add up to every interval the exchange offers."""
 
-from dataclasses import dataclass
+from copy import copy
 from datetime import UTC, datetime
+
+import msgspec
 
 from livespot.exchange.candle import MINUTE_MS
 
@@ -30,8 +32,7 @@ INTERVALS = {
 }
 
 
-@dataclass(slots=True)
-class Bar:
+class Bar(msgspec.Struct, gc=False):
     """A kline in ticks and steps; `quote` counts tick times step. Mutable while it forms.
 
     Without a trade all prices are the close before it, and both ids are -1.
@@ -97,27 +98,9 @@ def of_trade(open_ms: int, ticks: int, steps: int, trade_id: int, *, buyer_is_ma
     )
 
 
-def values(bar: Bar) -> tuple[int, ...]:
-    """A bar's fields in their order."""
-    return (
-        bar.open_ms,
-        bar.open,
-        bar.high,
-        bar.low,
-        bar.close,
-        bar.volume,
-        bar.quote,
-        bar.trades,
-        bar.taker_base,
-        bar.taker_quote,
-        bar.first_id,
-        bar.last_id,
-    )
-
-
 def extended(bar: Bar, later: Bar) -> Bar:
     """A bar of its own: one, extended by one that follows it."""
-    total = Bar(*values(bar))
+    total = copy(bar)
     join(total, later)
     # A trade can belong to the minute before one whose first trade has come already.
     total.last_id = max(bar.last_id, later.last_id)

@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import msgspec
-
 from livespot.exchange.market import Quote
 from livespot.exchange.model import Level
 from livespot.exchange.tape import Scale
@@ -14,22 +12,18 @@ _LIFE_MS = 10_000
 _MASK = (1 << 64) - 1
 
 
-class Ladder(msgspec.Struct, frozen=True, gc=False):
+class Ladder:
     """A quote's house levels: the best two at once, the others once somebody looks at them."""
 
-    seed: int
-    quote: Quote
-    scale: Scale
+    __slots__ = ("best_ask", "best_bid", "quote", "scale", "seed")
 
-    @property
-    def best_bid(self) -> Level:
-        quote, scale = self.quote, self.scale
-        return quote.bid * scale.tick_size, quote.bid_qty * scale.step_size
-
-    @property
-    def best_ask(self) -> Level:
-        quote, scale = self.quote, self.scale
-        return quote.ask * scale.tick_size, quote.ask_qty * scale.step_size
+    def __init__(self, seed: int, quote: Quote, scale: Scale) -> None:
+        tick, step = scale.tick_size, scale.step_size
+        self.seed = seed
+        self.quote = quote
+        self.scale = scale
+        self.best_bid: Level = (quote.bid * tick, quote.bid_qty * step)
+        self.best_ask: Level = (quote.ask * tick, quote.ask_qty * step)
 
     @property
     def reach(self) -> tuple[Decimal, Decimal]:

@@ -52,6 +52,8 @@ class MarketHub:
         self._grown: dict[AggChannel, None] = {}
         self._moved: dict[TopChannel, None] = {}
         self._now_ms = 0
+        # The next turn of any stream as of `_now_ms`; 0 while nobody has looked.
+        self._turn_ms = 0
         self._told: Callable[[], object] = lambda: None
 
     def when_turning(self, told: Callable[[], object]) -> None:
@@ -115,6 +117,9 @@ class MarketHub:
     def tick(self, now_ms: int) -> None:
         """Let every stream speak whose turn has come; call it at least each 100 ms."""
         before, self._now_ms = self._now_ms, now_ms
+        if before <= now_ms < self._turn_ms:
+            return
+        self._turn_ms = 0
         for period_ms, channels in self._turning.items():
             if before // period_ms != now_ms // period_ms:
                 for channel in channels.values():
@@ -122,12 +127,19 @@ class MarketHub:
 
     def next_turn_ms(self, now_ms: int) -> int:
         """When the next stream's turn comes; a minute from now where none has turns."""
-        turns = (
+        if self._now_ms <= now_ms < self._turn_ms:
+            return self._turn_ms
+        turns = [
             (now_ms // period_ms + 1) * period_ms
             for period_ms, channels in self._turning.items()
             if channels
-        )
-        return min(turns, default=now_ms + MINUTE_MS)
+        ]
+        if not turns:
+            return now_ms + MINUTE_MS
+        turn_ms = min(turns)
+        if now_ms == self._now_ms:
+            self._turn_ms = turn_ms
+        return turn_ms
 
     def day(self, symbol: str, now_ms: int) -> Day | None:
         """The 24 hour figures of a symbol; None before its first trade."""
@@ -167,6 +179,7 @@ class MarketHub:
         if topic.period_ms:
             turning = self._turn(name, topic)
             self._turning.setdefault(topic.period_ms, {})[name] = turning
+            self._turn_ms = 0
             self._told()
             if isinstance(turning, DepthChannel):
                 self._depths.setdefault(topic.symbol, []).append(turning)
@@ -217,6 +230,7 @@ class MarketHub:
         name, symbol = channel.name, channel.topic.symbol
         del self._channels[name]
         self._turning.get(channel.topic.period_ms, {}).pop(name, None)
+        self._turn_ms = 0
         match channel:
             case DepthChannel():
                 self._depths[symbol].remove(channel)

@@ -3,7 +3,10 @@
 from array import array
 from bisect import bisect_left, bisect_right
 
-from livespot.exchange.klines import Bar, join, values
+import msgspec
+
+from livespot.exchange.klines import Bar, join
+from livespot.exchange.model import PublicTrade
 
 # The usual windows are a day long. Beyond two, the record says the same but for accounts' trades.
 KEPT_MINUTES = 2 * 1440
@@ -38,20 +41,41 @@ class MinuteLog:
 
     def add(self, bar: Bar) -> None:
         """Add one minute, or join it to what its minute holds already."""
-        if self.opens and self.opens[-1] == bar.open_ms and self._sums[2][-1]:
-            self._join_newest(bar)
-            return
         place = bisect_left(self.opens, bar.open_ms)
         if place < len(self.opens) and self.opens[place] == bar.open_ms:
             joined = self.at(place)
             join(joined, bar)
             self._store(place, joined)
             return
-        for column, value in zip(self._all, values(bar), strict=True):
+        for column, value in zip(self._all, msgspec.structs.astuple(bar), strict=True):
             column.insert(place, value)
         if len(self.opens) >= KEPT_MINUTES + _SLACK:
             for column in self._all:
                 del column[:_SLACK]
+
+    def extend(self, open_ms: int, ticks: int, steps: int, trade: PublicTrade) -> bool:
+        """The usual case, in place: one more trade in the newest minute, which has some already.
+
+        False when it is another case.
+        """
+        volumes, quotes, counts, taker_base, taker_quotes = self._sums
+        if not counts or self.opens[-1] != open_ms or not counts[-1]:
+            return False
+        if ticks > self._highs[-1]:
+            self._highs[-1] = ticks
+        if ticks < self._lows[-1]:
+            self._lows[-1] = ticks
+        self.closes[-1] = ticks
+        volumes[-1] += steps
+        quotes[-1] += ticks * steps
+        counts[-1] += 1
+        if not trade.buyer_is_maker:
+            taker_base[-1] += steps
+            taker_quotes[-1] += ticks * steps
+        self._last_ids[-1] = trade.trade_id
+        if self._first_ids[-1] < 0:
+            self._first_ids[-1] = trade.trade_id
+        return True
 
     def rows(self, from_ms: int, to_ms: int) -> tuple[int, int]:
         """Rows [first, after) of the minutes that open in a span, both ends included."""
@@ -89,22 +113,6 @@ class MinuteLog:
             max(self._last_ids[first:after]),
         )
 
-    def _join_newest(self, bar: Bar) -> None:
-        """The usual case, in place: more trades in the newest minute, which has some already."""
-        if not bar.trades:
-            return
-        if bar.high > self._highs[-1]:
-            self._highs[-1] = bar.high
-        if bar.low < self._lows[-1]:
-            self._lows[-1] = bar.low
-        self.closes[-1] = bar.close
-        for column, value in zip(self._sums, values(bar)[5:10], strict=True):
-            column[-1] += value
-        if bar.last_id >= 0:
-            self._last_ids[-1] = bar.last_id
-            if self._first_ids[-1] < 0:
-                self._first_ids[-1] = bar.first_id
-
     def _store(self, row: int, bar: Bar) -> None:
-        for column, value in zip(self._all, values(bar), strict=True):
+        for column, value in zip(self._all, msgspec.structs.astuple(bar), strict=True):
             column[row] = value

@@ -2,9 +2,11 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate, repeat
+
+from msgspec.structs import replace
 
 from livespot.exchange.candle import MINUTE_MS, Activity, Candle
 from livespot.exchange.fixed_point import BPS, scaled_exp

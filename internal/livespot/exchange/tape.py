@@ -52,8 +52,10 @@ def quote_e8(ticks_times_steps: int, tick_e8: int, step_e8: int) -> int:
 
 def text_e8(units: int) -> str:
     """Units of 1e-8 as a plain decimal with eight places."""
-    sign, size = ("-", -units) if units < 0 else ("", units)
-    return f"{sign}{size // _E8}.{size % _E8:08d}"
+    text = str(units)
+    if units >= _E8:
+        return f"{text[:-8]}.{text[-8:]}"
+    return f"0.{text:0>8}" if units >= 0 else f"-{text_e8(-units)}"
 
 
 class History(Protocol):
@@ -111,8 +113,8 @@ class Tape:
 
         An account's trade can come an instant before a market trade of the minute before.
         """
-        ticks = int(trade.price / self.series.tick_size)
-        steps = int(trade.qty / self.series.step_size)
+        ticks = int(trade.price // self.scale.tick_size)
+        steps = int(trade.qty // self.scale.step_size)
         self.trades.append(trade, ticks, steps)
         open_ms = trade.time_ms // MINUTE_MS * MINUTE_MS
         opens = self._played.opens
@@ -120,8 +122,9 @@ class Tape:
             self._note_silence(open_ms)
         if open_ms < self._begun_until:
             self._changes += 1
-        maker = trade.buyer_is_maker
-        self._played.add(of_trade(open_ms, ticks, steps, trade.trade_id, buyer_is_maker=maker))
+        if not self._played.extend(open_ms, ticks, steps, trade):
+            maker = trade.buyer_is_maker
+            self._played.add(of_trade(open_ms, ticks, steps, trade.trade_id, buyer_is_maker=maker))
 
     def on_status(self, status: str, t_ms: int) -> None:
         """Stop or resume forming bars: none form while a symbol gives no data or only cancels."""
