@@ -95,6 +95,16 @@ def test_an_order_the_ledger_does_not_know_is_named(
     assert words in finding.detail
 
 
+def test_a_foreign_order_that_was_refused_needs_no_announcement(
+    facts: Facts, journal: JournalRows
+) -> None:
+    refused = with_order(journal, order_id=99, client_order_id="by-hand", status="REJECTED")
+    ours = with_order(journal, order_id=99, client_order_id=OWN_SHAPED, status="REJECTED")
+
+    assert found("I03", facts, refused).holds
+    assert "does not know our order" in found("I03", facts, ours).detail
+
+
 def test_an_announced_foreign_order_is_accepted(facts: Facts, journal: JournalRows) -> None:
     alert = replace(facts.alerts[0], code="FOREIGN_ORDER_DETECTED", symbol=SYMBOL)
     told = replace(facts, alerts=(*facts.alerts, alert))

@@ -158,12 +158,17 @@ def test_a_refused_order_that_says_what_is_wrong_must_be_spoken_of(
     place = next(request.row for request in witness.journal.requests if request.verb)
     row = witness.rows[place - 1]
     assert isinstance(row, RequestRow)
-    refused = changed(row, t_reply=begun(witness), outcome=outcome)
+    refused = changed(
+        row, t_first_byte=begun(witness) - 7999, t_reply=begun(witness), outcome=outcome
+    )
     rows = (*witness.rows[: place - 1], refused, *witness.rows[place:])
     silent = replace(witness, rows=rows)
+    late = changed(refused, t_first_byte=refused.t_first_byte - 1)
+    unheard = replace(witness, rows=(*rows[: place - 1], late, *rows[place:]))
 
     assert code in stale_views_are_said(silent).detail
     assert stale_views_are_said(saying(silent, code, 3000)).proven
+    assert not stale_views_are_said(unheard).violated
 
 
 def test_an_order_of_another_hand_must_be_spoken_of_soon_where_its_event_arrives(

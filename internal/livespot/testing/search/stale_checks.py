@@ -202,12 +202,15 @@ def _halted(witness: Witness) -> Iterator[Due]:
 
 
 def _refused(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator[Due]:
+    """Refusals that somebody still waited for; an answer that comes later reaches nobody."""
+    waits_ms = settings_of(witness).timing.mutation_timeout_ms
     mutations = {request.row for request in witness.journal.requests if request.verb}
     for place, row in witness.requests():
         if place in mutations and row.delivered and row.outcome.startswith(outcome):
             told_ms = witness.at(place, row.t_reply)
             due_ms = told_ms + _SLACK_MS
-            if _life(witness, told_ms, due_ms):
+            heard = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
+            if heard and _life(witness, told_ms, due_ms):
                 what = f"{row.method} {row.path} at {told_ms}"
                 yield Due(what=what, codes=codes, since_ms=told_ms, due_ms=due_ms)
 
