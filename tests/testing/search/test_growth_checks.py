@@ -1,14 +1,22 @@
 """A queue over its bound, a task that outlives its life and a file left open are found."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace as changed
 
 from livespot.runtime.replay_loop import LIFE, VirtualLoop
+from livespot.testing.search.gauges import GAUGES_FILE, read_gauges, sizes
 from livespot.testing.search.growth_checks import (
+    collections_stay_small,
+    log_stays_small,
     no_task_outlives_its_life,
     nothing_is_left_open,
     queues_are_bounded,
 )
 from livespot.testing.search.running import open_files
+from livespot.testing.search.stage import StagePlan
 from livespot.testing.search.witness import Witness
 
 
@@ -57,3 +65,51 @@ def test_descriptors_left_open_are_found() -> None:
     assert open_files() > 0
     assert nothing_is_left_open(10, 11).holds
     assert nothing_is_left_open(10, 20).violated
+
+
+def reading(witness: Witness, **measured: Any) -> Witness:
+    """The run with one more look at the end of its first life."""
+    return replace(witness, gauges=(*witness.gauges, changed(witness.gauges[0], **measured)))
+
+
+def test_a_log_that_nobody_empties_is_found(witness: Witness) -> None:
+    assert log_stays_small(witness).proven
+    assert "9000000 bytes" in log_stays_small(reading(witness, wal_bytes=9_000_000)).detail
+
+
+def test_a_collection_that_grows_on_in_quiet_times_is_found(witness: Witness) -> None:
+    first = witness.gauges[0]
+    name, size = max(first.sizes.items(), key=lambda item: item[1])
+    grown = reading(witness, sizes={**first.sizes, name: size + 201})
+    less = reading(witness, sizes={**first.sizes, name: size + 200})
+
+    assert collections_stay_small(witness).proven
+    assert f"{name} holds {size + 201}" in collections_stay_small(grown).detail
+    assert collections_stay_small(less).proven
+
+
+def test_a_huge_collection_is_found_and_what_a_later_life_holds_is_no_growth(
+    witness: Witness,
+) -> None:
+    first = witness.gauges[0]
+    huge = reading(witness, sizes={"Planted.rows": 5001})
+    later = reading(witness, life=first.life + 1, sizes={"Planted.rows": 4000})
+
+    assert "Planted.rows holds 5001" in collections_stay_small(huge).detail
+    assert collections_stay_small(later).proven
+
+
+def test_what_the_actors_keep_is_measured(witness: Witness) -> None:
+    names = {name for reading in witness.gauges for name in reading.sizes}
+
+    # In members, in what a running function holds, and behind what it awaits.
+    assert {"CandleSeries._candles", "OrderTracker._aliases", "LimitsKeeper.run.told"} <= names
+    assert not any(name.startswith(("MarketHub", "VirtualLoop")) for name in names)
+
+
+def test_sizes_are_of_the_largest_of_a_name_and_of_what_is_ours(tmp_path: Path) -> None:
+    rows = {"a": list(range(300)), "b": [1]}
+
+    assert sizes([("kept", rows)]) == {"kept": 2, "kept[]": 300}
+    assert sizes([("plan", StagePlan(seed=1, end_ms=1, symbols=()))]) == {}
+    assert read_gauges(tmp_path / GAUGES_FILE) == ()

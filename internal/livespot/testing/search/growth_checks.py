@@ -1,8 +1,15 @@
-"""I31, I32, I33: queues within their bounds, no task that outlives its life, nothing left open."""
+"""I31, I32, I33: queues and collections within bounds, no task outlives its life, nothing open."""
 
 from livespot.evidence.findings import Finding, judged
+from livespot.testing.search.gauges import Reading
 from livespot.testing.search.witness import Witness
 
+# SQLite empties its log into the database at four megabytes; one more commit may come first.
+_MOST_WAL_BYTES = 8_000_000
+# Candles of one symbol are a thousand; nothing else comes near.
+_MOST_ELEMENTS = 5000
+# In two quiet minutes at most.
+_MOST_GROWN = 200
 # What the whole process may keep open between two runs: the interpreter's own few.
 _FILES_SLACK = 2
 
@@ -51,3 +58,30 @@ def nothing_is_left_open(before: int, after: int) -> Finding:
     grown = after - before
     problems = [f"{grown} descriptors more than before the run"] if grown > _FILES_SLACK else []
     return judged("I33", "Nothing is left open", after, problems)
+
+
+def log_stays_small(witness: Witness) -> Finding:
+    """I31b: soon after the healing the database's log is within its bound, and stays there."""
+    largest = max((reading.wal_bytes for reading in witness.gauges), default=0)
+    problems = [f"the log holds {largest} bytes"] if largest > _MOST_WAL_BYTES else []
+    note = f"largest {largest} bytes" if largest else ""
+    return judged("I31b", "The log stays small", len(witness.gauges), problems, note=note)
+
+
+def collections_stay_small(witness: Witness) -> Finding:
+    """I33b: nothing that a life keeps in memory is huge, or grows on while nothing goes wrong.
+
+    This sees what grows by more than a hundred elements a minute; slower growth is the soak's.
+    """
+    whole = [reading for reading in witness.gauges if reading.sizes]
+    first: dict[int, Reading] = {}
+    largest: dict[str, str] = {}
+    for reading in whole:
+        before = first.setdefault(reading.life, reading).sizes
+        for name, size in reading.sizes.items():
+            grown = size - before.get(name, size)
+            if size > _MOST_ELEMENTS or grown > _MOST_GROWN:
+                largest[name] = f"{name} holds {size}, {grown} more than after the healing"
+    looked_at = sum(len(reading.sizes) for reading in whole)
+    problems = [text for _, text in sorted(largest.items())]
+    return judged("I33b", "Collections stay small", looked_at, problems)

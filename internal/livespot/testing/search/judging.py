@@ -19,7 +19,12 @@ from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
 )
-from livespot.testing.search.growth_checks import no_task_outlives_its_life, queues_are_bounded
+from livespot.testing.search.growth_checks import (
+    collections_stay_small,
+    log_stays_small,
+    no_task_outlives_its_life,
+    queues_are_bounded,
+)
 from livespot.testing.search.house_checks import the_machine_is_spoken_of
 from livespot.testing.search.life_checks import (
     alive_after_healing,
@@ -77,6 +82,8 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     no_secret_left,
     queues_are_bounded,
     no_task_outlives_its_life,
+    log_stays_small,
+    collections_stay_small,
     the_machine_is_spoken_of,
     stale_views_are_said,
 )

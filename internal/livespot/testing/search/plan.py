@@ -15,6 +15,7 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.replay_course import Death
 from livespot.runtime.replay_run import ReplayOrder
 from livespot.runtime.replay_schedule import EarlyRestart
+from livespot.testing.search.gauges import Gauge
 from livespot.testing.search.settling import Settling
 from livespot.testing.search.stage import StagePlan
 from livespot.testing.search.troubles import Trouble
@@ -128,7 +129,8 @@ def read_plan(path: Path) -> RunPlan:
 
 def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> ReplayOrder:
     """What to replay so that the plan happens, its files below `directory`."""
-    troubler = Troubler(plan.troubles, plan.safety_ms)
+    gauge = Gauge(plan.safety_ms)
+    troubler = Troubler(plan.troubles, plan.safety_ms, gauge)
     paths = Paths(var=directory)
     return ReplayOrder(
         paths=paths,
@@ -142,7 +144,8 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
         ),
         source=source,
         shuffled=plan.shuffled,
-        dress=troubler.dress if plan.hurts_at_home else None,
+        dress=troubler.dress if plan.hurts_at_home else gauge.dress,
+        watch=gauge.watch,
         deaths=tuple(
             Death(
                 point=death.point,

@@ -16,6 +16,7 @@ from livespot.runtime.replay_loop import LIFE, VirtualLoop
 from livespot.runtime.system import System
 from livespot.store.statements import StoreRow
 from livespot.testing.search.board import LOG_FILE, Board
+from livespot.testing.search.gauges import Gauge
 from livespot.testing.search.in_house import in_its_house
 from livespot.testing.search.power import DurableDatabase, Machine, UnsyncedDisk
 from livespot.testing.search.troubles import (
@@ -113,6 +114,7 @@ class Troubler:
 
     troubles: Sequence[Trouble]
     healed_ms: int
+    gauge: Gauge
     machine: Machine = field(default_factory=Machine)
     commits: OrderCommits = field(default_factory=OrderCommits)
 
@@ -136,13 +138,14 @@ class Troubler:
             self.machine.opened.append(store)
             return store
 
-        return replace(
+        around = replace(
             around,
             disk=disk,
             open_store=open_store,
             power_cut=self.machine.cut_power,
             furnished=lambda system: self._furnish(system, board),
         )
+        return self.gauge.dress(around, loop)
 
     def _furnish(self, system: System, board: Board) -> None:
         wires = system.house.wires

@@ -20,6 +20,7 @@ from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.inline import InlineReader
 from livespot.testing.search.board import LOG_FILE, Noted, read_hits, read_log
+from livespot.testing.search.gauges import GAUGES_FILE, Reading, read_gauges
 from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan, loaded_for
 from livespot.testing.search.troubles import ClockSet
@@ -55,7 +56,8 @@ class Witness:
     cycles' events. `commits` holds the kinds of rows of each durable transaction; `recovered`, by
     run, when its boot had compared everything. `samples` are what the process measured of itself
     every few seconds, `told_fills` the (symbol, trade id) of each audited fill. `leaks` names what
-    holds a secret of the `searched` files. `days` are the summaries on record.
+    holds a secret of the `searched` files. `days` are the summaries on record,
+    `gauges` what was measured in passing.
     """
 
     plan: RunPlan
@@ -79,6 +81,7 @@ class Witness:
     samples: tuple[Mapping[str, Any], ...] = ()
     told_fills: tuple[tuple[str, int], ...] = ()
     hits: tuple[Noted, ...] = ()
+    gauges: tuple[Reading, ...] = ()
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -146,6 +149,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             samples=_samples(database),
             told_fills=_told_fills(database),
             hits=read_hits(result.journal.with_name(LOG_FILE)),
+            gauges=read_gauges(result.journal.with_name(GAUGES_FILE)),
             days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),

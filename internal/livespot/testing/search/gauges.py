@@ -1,0 +1,164 @@
+"""Measures a run in passing: the database's log, and every collection that a life keeps."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import CoroutineType, FunctionType, MethodType
+from typing import Any
+
+import msgspec
+
+from livespot.runtime.replay_life import Surroundings
+from livespot.runtime.replay_loop import LIFE, NumberedTask, VirtualLoop
+from livespot.runtime.system import System
+
+GAUGES_FILE = "gauges.jsonl"
+# How long after the healing all is measured; the log's size at each look from then on.
+FIRST_MS = 10_000
+_WHOLE_MS = (FIRST_MS, 30_000, 100_000)
+_COLLECTIONS = (dict, list, set, deque)
+# Larger ones are counted and not looked into: what they hold is of one kind.
+_LOOKED_INTO = 64
+_OURS = ("actors", "gate", "rules", "runtime", "store", "venue")
+# The machinery of the replay is no part of the program.
+_NOT_OURS = "livespot.runtime.replay_"
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One look. `over_ms` counts from the run's beginning; `sizes` is empty where none was made."""
+
+    over_ms: int
+    life: int
+    wal_bytes: int
+    sizes: dict[str, int] = {}
+
+
+@dataclass(slots=True)
+class Gauge:
+    """Put around a run by `dress` and told the time by `watch`; changes nothing in it."""
+
+    healed_ms: int
+    _loop: VirtualLoop | None = None
+    _wal: Path | None = None
+    _file: Path | None = None
+    _system: System | None = None
+    _life: int = 0
+    _due: list[int] = field(default_factory=lambda: list(_WHOLE_MS))
+
+    def dress(self, around: Surroundings, loop: VirtualLoop) -> Surroundings:
+        database = around.paths.database
+        self._loop, self._file = loop, around.paths.var / GAUGES_FILE
+        self._wal = database.with_name(f"{database.name}-wal")
+        furnished = around.furnished
+
+        def seen(system: System) -> None:
+            self._system, self._life = system, LIFE.get()
+            furnished(system)
+
+        return replace(around, furnished=seen)
+
+    def watch(self, over_ms: int) -> bool:
+        since_ms = over_ms - self.healed_ms
+        if since_ms < FIRST_MS or self._file is None or self._wal is None:
+            return True
+        whole = bool(self._due) and since_ms >= self._due[0]
+        if whole:
+            self._due.pop(0)
+        reading = Reading(
+            over_ms=over_ms,
+            life=self._life,
+            wal_bytes=self._wal.stat().st_size if self._wal.exists() else 0,
+            sizes=self._sizes() if whole else {},
+        )
+        with self._file.open("ab") as file:
+            file.write(msgspec.json.encode(reading) + b"\n")
+        return True
+
+    def _sizes(self) -> dict[str, int]:
+        if self._loop is None or self._system is None:
+            return {}
+        roots: list[tuple[str, Any]] = [("System", self._system)]
+        for task in asyncio.all_tasks(self._loop):
+            if isinstance(task, NumberedTask) and task.life == self._life:
+                roots.extend(_awaiting(task.get_coro()))
+        return sizes(roots)
+
+
+def read_gauges(path: Path) -> tuple[Reading, ...]:
+    """Every line, in order; none where nothing was measured."""
+    if not path.exists():
+        return ()
+    return tuple(msgspec.json.decode(line, type=Reading) for line in path.read_bytes().splitlines())
+
+
+def sizes(roots: list[tuple[str, Any]]) -> dict[str, int]:
+    """How many elements the largest collection of each name holds, of all that can be reached.
+
+    A name is the class and the member, or the function and its variable.
+    """
+    seen: set[int] = set()
+    found: dict[str, int] = {}
+    todo = list(roots)
+    while todo:
+        name, held = todo.pop()
+        if id(held) in seen:
+            continue
+        seen.add(id(held))
+        if isinstance(held, _COLLECTIONS):
+            found[name] = max(len(held), found.get(name, 0))
+        todo.extend(_parts(name, held))
+    return found
+
+
+def _parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
+    match held:
+        case str() | bytes() | int():
+            return
+        case dict() if len(held) <= _LOOKED_INTO:
+            yield from ((f"{name}[]", part) for part in held.values())
+        case list() | set() | deque() | tuple() if len(held) <= _LOOKED_INTO:
+            yield from ((f"{name}[]", part) for part in held)
+        case MethodType():
+            yield name, held.__self__
+        case FunctionType():
+            cells = held.__closure__ or ()
+            yield from ((held.__qualname__, cell.cell_contents) for cell in cells if _full(cell))
+        case _:
+            if _is_ours(type(held)):
+                yield from _members(held)
+
+
+def _full(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _is_ours(kind: type) -> bool:
+    package = kind.__module__.split(".")
+    ours = package[0] == "livespot" and len(package) > 1 and package[1] in _OURS
+    return ours and not kind.__module__.startswith(_NOT_OURS)
+
+
+def _members(held: Any) -> Iterator[tuple[str, Any]]:
+    owner = type(held).__name__
+    for member, value in getattr(held, "__dict__", {}).items():
+        yield f"{owner}.{member}", value
+    for kind in type(held).__mro__:
+        for member in getattr(kind, "__slots__", ()):
+            value = getattr(held, member, None)
+            if value is not None:
+                yield f"{owner}.{member}", value
+
+
+def _awaiting(coroutine: Any) -> Iterator[tuple[str, Any]]:
+    """The variables of a task's own functions, from the outermost to what it awaits."""
+    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
+        frame = coroutine.cr_frame
+        if frame.f_globals.get("__name__", "").startswith("livespot."):
+            for variable, value in frame.f_locals.items():
+                yield f"{frame.f_code.co_qualname}.{variable}", value
+        coroutine = coroutine.cr_await
