@@ -84,6 +84,8 @@ class _Known:
     heard_ms: dict[str, int] = field(default_factory=dict)
     noted: dict[tuple[ReasonCode, str], int] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)
+    # Until when no candle of a symbol can be missing unless a closed one comes.
+    complete_ms: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,7 @@ class MarketState:
 
     def _tick(self, known: _Known) -> None:
         now = self.clock.monotonic_ms()
+        server_now = self.server_clock.server_now_ms()
         fresh = self._is_fresh()
         silent = 0
         for window in known.windows.values():
@@ -154,7 +157,8 @@ class MarketState:
             else:
                 window.forget_live()
             self._doubt(known, window)
-            self._ask_for_missing(known, window, now)
+            if server_now >= known.complete_ms.get(window.symbol, 0):
+                self._ask_for_missing(known, window, now, server_now)
         self.age.silent_percent = 100 * silent // len(known.windows) if known.windows else 0
         if now >= known.marks_due_ms:
             known.marks_due_ms = now + _MARKS_EVERY_MS
@@ -167,6 +171,7 @@ class MarketState:
             case SymbolDropped():
                 known.windows.pop(message.symbol, None)
                 known.heard_ms.pop(message.symbol, None)
+                known.complete_ms.pop(message.symbol, None)
             case SnapshotsAsked():
                 message.reply.answer(self._snapshots(known, message.symbols))
             case FeaturesAsked():
@@ -187,6 +192,7 @@ class MarketState:
             case AggTrade() | KlineUpdate():
                 self._take_event(known, window, message)
             case KlineHistory():
+                known.complete_ms.pop(message.symbol, None)
                 self._take_history(window, message)
             case DepthBook():
                 window.depth = message
@@ -201,6 +207,8 @@ class MarketState:
         if message.exchange_time_ms > newest:
             window.drop_event()
         elif isinstance(message, KlineUpdate):
+            if message.closed:
+                known.complete_ms.pop(message.symbol, None)
             self._joined(known, window, message.interval, window.take_kline(message))
         elif window.take_trade(message):
             received = message.local_received_ms + self.server_clock.offset_ms
@@ -343,10 +351,14 @@ class MarketState:
         limit = self.settings.health.ws_stale_ms_degrade
         return self.age.is_fresh(self.clock.monotonic_ms(), limit)
 
-    def _ask_for_missing(self, known: _Known, window: SymbolWindow, now: int) -> None:
+    def _ask_for_missing(
+        self, known: _Known, window: SymbolWindow, now: int, server_now: int
+    ) -> None:
         """Ask the feed for spans that are missing or overdue, ever more patiently."""
-        wanted: dict[Interval, Gap] = dict(window.overdue(self.server_clock.server_now_ms()))
+        wanted: dict[Interval, Gap] = dict(window.overdue(server_now))
         wanted.update(window.gaps)
+        if not wanted:
+            known.complete_ms[window.symbol] = window.closed(self.settings).behind_ms
         for interval in Interval:
             key = (window.symbol, interval)
             gap = wanted.get(interval)
