@@ -212,10 +212,34 @@ async def test_a_constant_offset_is_a_warning_and_never_a_signal(
 async def test_a_step_of_the_wall_clock_is_measured_at_once_and_told_from_a_sleep(
     stepped_ms: int, moved_ms: int, *, slept: bool
 ) -> None:
+    server, told = await _stepped(stepped_ms, [moved_ms])
+
+    sleeps = [m for m in told if isinstance(m, Alert) and m.code is ReasonCode.SUSPEND_DETECTED]
+    levels = [m.level for m in told if isinstance(m, HealthSignal) and m.source == "sleep"]
+    assert server.at_ms[0] <= 2_000
+    assert bool(sleeps) is slept
+    # The next measurement withdraws the cause; the mode stays PAUSE until somebody resumes.
+    assert levels == ([SignalLevel.PAUSE, SignalLevel.CLEAR] if slept else [SignalLevel.CLEAR])
+    assert not slept or server.at_ms[1] - server.at_ms[0] <= 7_000
+
+
+async def test_a_sleep_is_told_once_the_time_can_be_measured_again() -> None:
+    silence = Throttled(retry_after_ms=1000, banned=False)
+    server, told = await _stepped(16_000, [silence, Unreachable("cut"), Unreachable("cut"), 3])
+
+    sleeps = [m for m in told if isinstance(m, Alert) and m.code is ReasonCode.SUSPEND_DETECTED]
+    assert len(sleeps) == 1
+    assert server.at_ms[3] <= 6_000
+
+
+async def _stepped(
+    stepped_ms: int, answers: list[int | Exception]
+) -> tuple[_Measured, list[GovernorInbox]]:
+    """What the keeper tells after the wall clock stepped, with these measurements."""
     clock, audit = ManualClock(), RecordingAudit()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     async with anyio.create_task_group() as tasks:
-        server = _Measured(clock, [moved_ms], tasks.cancel_scope.cancel)
+        server = _Measured(clock, answers, tasks.cancel_scope.cancel)
         keeper = ClockKeeper(
             settings=TimeSettings(),
             clock=clock,
@@ -227,11 +251,4 @@ async def test_a_step_of_the_wall_clock_is_measured_at_once_and_told_from_a_slee
         await tasks.start(keeper.run)
         clock.wall_ms += stepped_ms
 
-    told = list(iter(governor.receive_nowait, None))
-    sleeps = [m for m in told if isinstance(m, Alert) and m.code is ReasonCode.SUSPEND_DETECTED]
-    levels = [m.level for m in told if isinstance(m, HealthSignal) and m.source == "sleep"]
-    assert server.at_ms[0] <= 2_000
-    assert bool(sleeps) is slept
-    # The next measurement withdraws the cause; the mode stays PAUSE until somebody resumes.
-    assert levels == ([SignalLevel.PAUSE, SignalLevel.CLEAR] if slept else [SignalLevel.CLEAR])
-    assert not slept or server.at_ms[1] - server.at_ms[0] <= 7_000
+    return server, list(iter(governor.receive_nowait, None))

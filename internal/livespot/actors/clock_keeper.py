@@ -28,6 +28,7 @@ _RETRY_MS = 5_000
 # More than this between the wall clock's seconds and the steady ones, and the time is read at once.
 _STEP_MS = 200
 _SLEPT_MS = 5_000
+_SLEPT_RETRY_MS = 1_000
 
 
 class _Steps:
@@ -63,6 +64,7 @@ class ClockKeeper:
         due_ms = self.clock.monotonic_ms() + patience_ms
         # Also after a restart: the governor may still hold the complaint of the life before.
         unsure = slept = True
+        failed = False
         steps = _Steps(self.clock)
         seen_ms = self._offset_ms()
         task_status.started()
@@ -71,18 +73,20 @@ class ClockKeeper:
             await self.clock.sleep(_BEAT_SECONDS)
             # Whoever was refused for the time has measured as well, and tells nobody.
             unseen = self._unseen_ms(seen_ms)
-            early = self.clock.monotonic_ms() < due_ms and abs(steps.ms()) <= _STEP_MS
-            if early and unseen <= self.settings.clock_drift_max_ms:
+            calm = abs(steps.ms()) <= _STEP_MS and unseen <= self.settings.clock_drift_max_ms
+            if self.clock.monotonic_ms() < due_ms and (calm or failed):
                 continue
             known = self.server_clock.synced
             try:
                 moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
             except (Transient, Refused, PayloadInvalid) as error:
-                due_ms = self.clock.monotonic_ms() + _RETRY_MS
-                steps.forget()
+                # What the clocks show is kept: only a measurement tells a sleep from a step.
+                wait_ms = _SLEPT_RETRY_MS if abs(steps.ms()) >= _SLEPT_MS else _RETRY_MS
+                due_ms = self.clock.monotonic_ms() + wait_ms
                 await self._say(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
-                unsure = True
+                unsure = failed = True
                 continue
+            failed = False
             due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
             moved, seen_ms = max(moved, unseen, key=abs), self._offset_ms()
             if known:

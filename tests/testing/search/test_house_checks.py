@@ -7,6 +7,7 @@ from msgspec.structs import replace as changed
 
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.evidence.rows import AlertFact, CommandFact
+from livespot.exchange.journal import RequestRow
 from livespot.testing.search.board import Noted
 from livespot.testing.search.house_checks import the_machine_is_spoken_of
 from livespot.testing.search.troubles import (
@@ -72,3 +73,34 @@ def test_a_command_that_nobody_took_is_found(witness: Witness) -> None:
 
 def test_nothing_is_asked_of_a_machine_that_cannot_write(witness: Witness) -> None:
     assert not the_machine_is_spoken_of(befallen(witness, _PAUSE, 1, DiskFull())).looked_at
+
+
+def test_a_sleep_may_be_told_once_the_time_could_be_asked_for(witness: Witness) -> None:
+    """The question for the time is lost after the sleep, and answered nine seconds later."""
+    slept = befallen(witness, MachineSleeps(), 10_000)
+    awake_ms = witness.plan.start_ms + _AT_MS + 10_000
+    lost, answered = (
+        RequestRow(
+            rid=900 + n,
+            conn="rest-1",
+            t_arrive=at_ms,
+            t_reply=at_ms,
+            method="GET",
+            path="/api/v3/time",
+            params={},
+            outcome="200",
+            delivered=delivered,
+        )
+        for n, (at_ms, delivered) in enumerate(((awake_ms + 900, False), (awake_ms + 9000, True)))
+    )
+    asked = replace(slept, rows=(*slept.rows, lost, answered), offsets=(*slept.offsets, 0, 0))
+    said = (*witness.facts.alerts, alert(witness, "SUSPEND_DETECTED", 22_000))
+    late = (*witness.facts.alerts, alert(witness, "SUSPEND_DETECTED", 24_100))
+
+    assert the_machine_is_spoken_of(replace(asked, facts=changed(asked.facts, alerts=said))).proven
+    assert the_machine_is_spoken_of(
+        replace(asked, facts=changed(asked.facts, alerts=late))
+    ).violated
+    assert the_machine_is_spoken_of(
+        replace(slept, facts=changed(slept.facts, alerts=said))
+    ).violated

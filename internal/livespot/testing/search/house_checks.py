@@ -15,6 +15,7 @@ from livespot.testing.search.troubles import (
 from livespot.testing.search.witness import Witness
 
 _SAID_WITHIN_MS = 5000
+_NEVER = 1 << 62
 # A shorter sleep is told from a late timer by nobody.
 _SLEEP_MS = 6000
 # Where nothing can be written, or nobody acts, what is due is not said either.
@@ -33,7 +34,7 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
     problems, looked_at = [], 0
     for hit in witness.hits:
         trouble = troubles[hit.id]
-        due_ms = _from_ms(hit, trouble) + _SAID_WITHIN_MS
+        due_ms = _measured_ms(witness, trouble, _from_ms(hit, trouble)) + _SAID_WITHIN_MS
         lived = any(life.born_ms <= hit.t_ms and due_ms < life.over_ms for life in witness.lives)
         if not lived or not _is_told(trouble):
             continue
@@ -46,6 +47,19 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
 def _from_ms(hit: Noted, trouble: Trouble) -> int:
     asleep_ms = trouble.for_ms if isinstance(trouble.what, MachineSleeps) else 0
     return hit.t_ms + asleep_ms
+
+
+def _measured_ms(witness: Witness, trouble: Trouble, from_ms: int) -> int:
+    """A sleep is told from a clock that was set by asking for the time: when that was answered."""
+    if not isinstance(trouble.what, MachineSleeps):
+        return from_ms
+    asked = [
+        row for _, row in witness.requests() if row.path.endswith("/time") and row.t_reply > from_ms
+    ]
+    if not any(row.t_reply <= from_ms + _SAID_WITHIN_MS for row in asked):
+        return from_ms
+    answers = [row.t_reply for row in asked if row.delivered and row.outcome.startswith("200")]
+    return min(answers, default=_NEVER)
 
 
 def _is_told(trouble: Trouble) -> bool:
