@@ -38,6 +38,7 @@ from livespot.contracts.market import (
 from livespot.contracts.settings import Settings, TimingSettings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Interval, Severity
+from livespot.rules.closed_readings import CANDLE_GRACE_MS
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, Reply
 from livespot.testing.clock import ManualClock
 from livespot.testing.market_values import a_book, a_candle, a_day, a_symbol
@@ -260,6 +261,26 @@ async def test_a_missing_span_is_asked_for_once_and_then_with_patience() -> None
         assert isinstance(told, Alert)
         assert told.code is ReasonCode.DATA_GAP_DETECTED
         assert desk.governor.receive_nowait() is None
+
+
+async def test_a_candle_that_fails_to_come_is_asked_for_as_soon_as_it_is_overdue() -> None:
+    async with _running() as desk:
+        await desk.attach()
+        minute = Interval.M1.ms
+        desk.clock.advance(minute)
+        await desk.inbox.send(_minute(_START))
+        await desk.turn()
+
+        desk.clock.advance(minute + CANDLE_GRACE_MS - 1)
+        await desk.turn()
+        assert desk.feed.receive_nowait() is None
+        desk.clock.advance(1)
+        await desk.turn()
+
+        overdue = _START + minute
+        assert desk.feed.receive_nowait() == KlineGapFound(
+            symbol=_SOL, interval=Interval.M1, from_ms=overdue, to_ms=overdue
+        )
 
 
 async def test_a_candle_that_came_twice_is_dropped_and_told() -> None:
