@@ -23,6 +23,7 @@ from livespot.runtime.paths import Paths, prompts_directory
 from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.replay_wire import Wire
 from livespot.runtime.run_records import begin
+from livespot.runtime.supervisor import Actor
 from livespot.runtime.system import System
 from livespot.runtime.venue_link import link_venue
 from livespot.store.inline import InlineDatabase, InlineReader
@@ -71,9 +72,10 @@ class Surroundings:
     """What every life of one replay shares; `committed` hears of each durable transaction.
 
     `gate` answers in place of the exchange's model, if given. `open_store` opens the audit database
-    of a life; `furnished` sees each life's system before it runs; `control` is where an operator
-    leaves commands. `power_cut` makes the disk lose what a life that just died had not synced; that
-    life's store is passed, if it had one.
+    of a life; `furnished` sees each life's system before it runs; `open_panel` gives a life its
+    panel, if it is to have one; `control` is where an operator leaves commands. `power_cut` makes
+    the disk lose what a life that just died had not synced; that life's store is passed, if it had
+    one.
     """
 
     paths: Paths
@@ -87,6 +89,7 @@ class Surroundings:
     gate: GateModel | None = None
     open_store: OpenStore = field(default_factory=lambda: WitnessedDatabase)
     furnished: Callable[[System], None] = lambda _: None
+    open_panel: Callable[[AuditWriter], Actor | None] = lambda _: None
     control: ControlFiles = field(default_factory=NoOperator)
     power_cut: Callable[[InlineDatabase | None], Awaitable[None]] = _everything_was_synced
 
@@ -214,4 +217,5 @@ class Life:
             control=around.control,
             host=QuietHost(),
             announce=around.announce,
+            panel=around.open_panel(writer),
         )

@@ -35,7 +35,7 @@ from livespot.testing.search.record_checks import (
 from livespot.testing.search.witness import Volume, Witness, offsets_of
 
 # The story has no mutation to refuse, deny, cancel or repeat, no sale of its own, and no fault.
-_NOTHING_TO_SEE = {"I07b", "I20d", "I20e", "I06", "I09b", "I17", "I20c", "I37", "I38"}
+_NOTHING_TO_SEE = {"I07b", "I20d", "I20e", "I25", "I06", "I09b", "I17", "I20c", "I37", "I38"}
 
 
 def rewritten(witness: Witness, change: Callable[[Row], Row | None]) -> Witness:

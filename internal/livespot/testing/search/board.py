@@ -16,11 +16,12 @@ LOG_FILE = "harness.jsonl"
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the harness's log: a trouble hit something."""
+    """A line of the harness's log: a trouble hit something, and what came of it at once."""
 
     t_ms: int
     id: str
     verb: str
+    told: str = ""
 
 
 @dataclass(slots=True)
@@ -66,8 +67,15 @@ class Board:
                 self.hit(trouble)
                 yield what
 
-    def hit(self, trouble: Trouble) -> None:
-        line = Noted(t_ms=self.clock.now_ms(), id=trouble.id, verb=trouble.verb)
+    def coming(self, kind: type[W]) -> list[Trouble]:
+        """Troubles of a kind that have not begun, in the order of their times."""
+        at_ms = self.clock.now_ms() - self.began_ms
+        found = [t for t in self.troubles if isinstance(t.what, kind) and t.after_ms > at_ms]
+        return sorted(found, key=lambda trouble: trouble.after_ms)
+
+    def hit(self, trouble: Trouble, *, verb: str = "", told: str = "") -> None:
+        at_ms = self.clock.now_ms()
+        line = Noted(t_ms=at_ms, id=trouble.id, verb=verb or trouble.verb, told=told)
         with self.log.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
 

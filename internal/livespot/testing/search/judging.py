@@ -37,6 +37,7 @@ from livespot.testing.search.limits_of_risk import (
     nothing_offered_twice,
     risk_limits_hold,
 )
+from livespot.testing.search.panel_checks import the_panel_only_reads
 from livespot.testing.search.promise_checks import (
     conditions_are_announced,
     moves_and_alerts_are_one,
@@ -86,6 +87,7 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     collections_stay_small,
     the_machine_is_spoken_of,
     stale_views_are_said,
+    the_panel_only_reads,
 )
 
 

@@ -25,12 +25,13 @@ from livespot.testing.search.fault_kinds import CANCELS, ORDERS
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.rarities import moment_of
 from livespot.testing.search.socket_orders import on_socket
-from livespot.testing.search.troubles import OperatorSays, Trouble
+from livespot.testing.search.troubles import OperatorSays, PageAsked, Trouble
 
 # Shares of the plans that have faults at all.
 _ANSWERS_PERCENT = 15
 _WORDS_PERCENT = 6
 _DELISTED_PERCENT = 4
+_VISITED_PERCENT = 8
 _LONGEST_MS = 60_000
 _TYPES = ["LIMIT", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT"]
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -44,6 +45,21 @@ _NEW_MEMBERS: dict[str, Any] = {
     "orders.0.ofTheFuture": 3,
     "result.ofTheFuture": True,
 }
+
+# What is asked of the panel: pages that it has, and what a page of somebody else would try.
+VISITS: tuple[PageAsked, ...] = (
+    *(PageAsked(path=path) for path in ("/dashboard", "/api/dashboard", "/healthz", "/metrics")),
+    *(PageAsked(path=path) for path in ("/api/orders?limit=500", "/api/alerts")),
+    PageAsked(path="/api/dashboard", times=30),
+    PageAsked(path="/api/dashboard", host="evil.example"),
+    PageAsked(path="/api/orders", origin="https://evil.example"),
+    PageAsked(path="/api/dashboard", method="POST"),
+    PageAsked(path="/api/pause", method="POST", origin="https://evil.example"),
+    PageAsked(path="/api/orders", method="DELETE"),
+    PageAsked(path="/api/dashboard", method="OPTIONS"),
+    PageAsked(path="/static/../../.env"),
+    PageAsked(path="/api/intents/oi_unknown"),
+)
 
 _Drawn = tuple[Verb, Match, When]
 
@@ -125,8 +141,8 @@ ANSWER_KINDS: Mapping[str, Callable[[Dice, int, int], _Drawn]] = {
 
 def with_oddities(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     """The plan with all of them that its seed draws."""
-    plan = _with_odd_answers(plan, entry_ms)
-    return _with_delisting(_with_more_words(plan, entry_ms), entry_ms)
+    plan = _with_more_words(_with_odd_answers(plan, entry_ms), entry_ms)
+    return _with_visits(_with_delisting(plan, entry_ms), entry_ms)
 
 
 def _with_odd_answers(plan: RunPlan, entry_ms: int) -> RunPlan:
@@ -183,3 +199,16 @@ def _with_delisting(plan: RunPlan, entry_ms: int) -> RunPlan:
         expired = MassExpire(types=_TYPES, symbol=symbol)
         found.append(Fault(id="delisted-orders", what=expired, when=When(after_ms=begin_ms)))
     return replace(plan, faults=(*plan.faults, *found))
+
+
+def _with_visits(plan: RunPlan, entry_ms: int) -> RunPlan:
+    """Somebody looks at the panel, or something tries what it can there."""
+    dice = Dice(f"visits {plan.seed}")
+    if not plan.faults or not dice.percent(_VISITED_PERCENT):
+        return plan
+    troubles = []
+    for number in range(dice.between(2, 5)):
+        after_ms = moment_of(dice, plan, entry_ms)
+        visit = dice.pick(VISITS)
+        troubles.append(Trouble(id=f"v{number}-visit", what=visit, after_ms=after_ms, for_ms=1))
+    return replace(plan, troubles=(*plan.troubles, *troubles))

@@ -1,4 +1,4 @@
-"""What goes wrong on the runtime's own side of the wire: its disk, its actors, its machine."""
+"""What happens on the runtime's own side of the wire: to its disk, actors, machine and panel."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -82,6 +82,16 @@ class OperatorSays(_Trouble, frozen=True, kw_only=True, tag="operator.command"):
     qty: Decimal = Decimal(0)
 
 
+class PageAsked(_Trouble, frozen=True, kw_only=True, tag="http.request"):
+    """Somebody asks the panel, `times` times at once; an empty `host` is the panel's own."""
+
+    path: Name
+    method: Name = "GET"
+    host: str = ""
+    origin: str = ""
+    times: Positive = 1
+
+
 What: TypeAlias = (
     DiskFull
     | DiskError
@@ -93,12 +103,13 @@ What: TypeAlias = (
     | ClockSet
     | MachineSleeps
     | OperatorSays
+    | PageAsked
 )
 TROUBLES: Mapping[str, type[What]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
         *(DiskFull, DiskError, DiskSlow, DiskBusy, ActorRaises, ActorReturns, ActorStalls),
-        *(ClockSet, MachineSleeps, OperatorSays),
+        *(ClockSet, MachineSleeps, OperatorSays, PageAsked),
     )
 }
 

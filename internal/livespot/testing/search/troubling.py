@@ -8,6 +8,7 @@ from typing import TypeVar, get_args
 
 import anyio
 
+from livespot.actors.audit import AuditWriter
 from livespot.contracts.errors import AuditUnwritable, StoreBusy, VolumeFull
 from livespot.contracts.redaction import Redactor
 from livespot.runtime.mailboxes import Mailbox
@@ -28,8 +29,10 @@ from livespot.testing.search.troubles import (
     DiskError,
     DiskFull,
     DiskSlow,
+    PageAsked,
     Trouble,
 )
+from livespot.testing.search.visiting import VisitedPanel, watch_mail, watch_wire
 
 T = TypeVar("T")
 _OF_ORDERS = frozenset({"IntentCreated", "IntentMoved", "OrderRow", "FillRow", "PositionRow"})
@@ -145,10 +148,15 @@ class Troubler:
             power_cut=self.machine.cut_power,
             furnished=lambda system: self._furnish(system, board),
         )
+        if board.coming(PageAsked):
+            watch_wire(around.wire, board)
+            around = replace(around, open_panel=_panel_of(around, board))
         return self.gauge.dress(around, loop)
 
     def _furnish(self, system: System, board: Board) -> None:
         wires = system.house.wires
+        if any(isinstance(trouble.what, PageAsked) for trouble in self.troubles):
+            watch_mail(system, board)
         for name in get_args(ActorName):
             self._trouble_mailbox(name, getattr(wires, name), board)
 
@@ -187,3 +195,16 @@ class Troubler:
         mailbox.receive = receive_troubled  # type: ignore[method-assign]
         mailbox.receive_within = within_troubled  # type: ignore[method-assign]
         mailbox.receive_nowait = nowait_troubled  # type: ignore[method-assign]
+
+
+def _panel_of(around: Surroundings, board: Board) -> Callable[[AuditWriter], VisitedPanel]:
+    def opened(writer: AuditWriter) -> VisitedPanel:
+        return VisitedPanel(
+            board=board,
+            database=around.paths.database,
+            settings=around.loaded.settings.panel,
+            clock=around.clock,
+            writer=writer,
+        )
+
+    return opened

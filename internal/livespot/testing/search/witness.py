@@ -57,7 +57,8 @@ class Witness:
     run, when its boot had compared everything. `samples` are what the process measured of itself
     every few seconds, `told_fills` the (symbol, trade id) of each audited fill. `leaks` names what
     holds a secret of the `searched` files. `days` are the summaries on record,
-    `gauges` what was measured in passing.
+    `gauges` what was measured in passing; `asked` is how many requests to its panel each run
+    wrote down, those aside that were turned away for their number.
     """
 
     plan: RunPlan
@@ -82,6 +83,7 @@ class Witness:
     told_fills: tuple[tuple[str, int], ...] = ()
     hits: tuple[Noted, ...] = ()
     gauges: tuple[Reading, ...] = ()
+    asked: Mapping[str, int] = field(default_factory=dict)
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -150,6 +152,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             told_fills=_told_fills(database),
             hits=read_hits(result.journal.with_name(LOG_FILE)),
             gauges=read_gauges(result.journal.with_name(GAUGES_FILE)),
+            asked=_asked(database),
             days=_days(database),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
@@ -211,6 +214,14 @@ def _cycles(database: sqlite3.Connection) -> tuple[int, ...]:
 def _days(database: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     rows = database.execute("SELECT day, summary_json FROM daily_summaries ORDER BY day")
     return {day: json.loads(summary) for day, summary in rows}
+
+
+def _asked(database: sqlite3.Connection) -> dict[str, int]:
+    sql = (
+        "SELECT run_id, count(*) FROM audit_events WHERE event_type = 'WEBUI_REQUEST' "
+        "AND json_extract(data, '$.status') <> 429 GROUP BY run_id"
+    )
+    return dict(database.execute(sql))
 
 
 def _recovered(database: sqlite3.Connection) -> dict[str, int]:
