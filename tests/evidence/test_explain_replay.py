@@ -1,6 +1,7 @@
 """Every why of a stretch of market that the whole runtime really lived through."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,18 +12,21 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.runtime.test_upkeep import rounds
 
 from livespot.evidence.answers import check_answers, check_recomputed
 from livespot.evidence.decision_trace import matching, trace
 from livespot.evidence.endings import check_endings
 from livespot.evidence.links import Passage
 from livespot.evidence.recompute import recompute
+from livespot.evidence.trail_walk import walk
 from livespot.evidence.why import why_not
 from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.store.inline import InlineReader
+from livespot.store.reader import ReadOnlyDatabase
 
 pytestmark = pytest.mark.slow
 _START_MS = int(datetime(2021, 4, 22, 0, 3, tzinfo=UTC).timestamp() * 1000)
@@ -84,6 +88,28 @@ def test_every_symbol_has_an_answer_at_every_instant(database: Path) -> None:
 
     assert finding.proven, finding.detail
     assert finding.looked_at > 4 * 40
+
+
+async def test_what_stays_of_a_run_behind_anchors_still_has_its_answers(
+    database: Path, tmp_path: Path
+) -> None:
+    """Years later: scans, blocks and snapshots without an order are gone, the trade is not."""
+    shutil.copytree(database.parent.parent, tmp_path / "var")
+    paths = Paths(var=tmp_path / "var")
+    await rounds(paths, 2)
+    reader = ReadOnlyDatabase(paths.database)
+    [decision_id] = await matching(reader, "dec_")
+
+    findings = {finding.id: finding for finding in await check_endings(reader)}
+    answers = await check_answers(reader, every_ms=17_011)
+
+    assert (await walk(reader, paths.logs)).pruned > 100
+    assert [finding.detail for finding in findings.values() if finding.violated] == []
+    assert "(pruned on 2026-05-02, see runs/run_" in findings["universe"].detail
+    assert (await check_recomputed(reader)).proven
+    assert (await recompute(reader, decision_id)).identical
+    assert answers.proven, answers.detail
+    assert (await trace(reader, decision_id)).headline.startswith("SOLUSDT was wanted at")
 
 
 def test_the_whole_trade_is_told_from_the_database(database: Path) -> None:

@@ -176,7 +176,7 @@ def test_whatever_led_to_a_trade_stays(aged: Paths, kept_up: Paths) -> None:
         of_trades,
         of_snapshots,
         "SELECT count(*) FROM fills",
-        "SELECT count(*) FROM decisions",
+        "SELECT count(*) FROM decisions WHERE decision_id <> ''",
     ):
         assert counted(kept_up, sql) == counted(aged, sql) > 0
 
@@ -296,6 +296,17 @@ async def test_a_question_about_a_pruned_time_is_told_that_it_is_pruned(
     assert "past their age" not in before.headline
     assert "past their age and were pruned" in after.headline
     assert "past their age" not in later.headline
+
+
+@pytest.mark.slow
+def test_judgements_that_proposed_nothing_go_with_their_snapshots(
+    aged: Paths, kept_up: Paths
+) -> None:
+    blocked = "SELECT count(*) FROM decisions WHERE symbol GLOB 'S[0-2]USDT'"
+
+    assert counted(aged, blocked) == aged_run.ROUTINE_EVENTS - 1
+    # The newest of each symbol stays, as it does of scans.
+    assert counted(kept_up, blocked) == 3
 
 
 @pytest.mark.slow

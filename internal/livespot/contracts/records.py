@@ -19,7 +19,12 @@ from livespot.contracts.vocabulary import (
 )
 
 PrunedTable: TypeAlias = Literal[
-    "universe_scans", "cycle_rankings", "cycle_selections", "health_samples", "snapshots"
+    "universe_scans",
+    "cycle_rankings",
+    "cycle_selections",
+    "health_samples",
+    "snapshots",
+    "decisions",
 ]
 
 

@@ -3,19 +3,24 @@
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.links import Passage
 from livespot.evidence.moments import instant, spans
+from livespot.evidence.pruned import pruned
 from livespot.evidence.recompute import recompute
-from livespot.evidence.why import WhyNot, known_symbols, why_not
+from livespot.evidence.why import PRUNED, WhyNot, known_symbols, why_not
 from livespot.store.reader import Reader
 
+# A proposal without an order goes on without its snapshot, once that is past its age.
+_RECOMPUTED = """
+SELECT DISTINCT decision_id FROM decisions d WHERE decision_id <> ''
+AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id))
+ORDER BY id
+"""
 # Stages at which an instant may fall before the next cycle has said anything.
 _MAY_BE_SILENT = frozenset({"UNIVERSE_SCAN", "RANK_TOPN", "DEEP_SCAN", "STRATEGY_PROPOSE"})
 
 
 async def check_recomputed(reader: Reader) -> Finding:
     """Every stored decision, the gate's changes and all risk verdicts follow again."""
-    found = await reader.rows(
-        "SELECT DISTINCT decision_id FROM decisions WHERE decision_id <> '' ORDER BY id"
-    )
+    found = await reader.rows(_RECOMPUTED, ((await pruned(reader)).snapshots_ms,))
     looked, problems = 0, list[str]()
     for (decision_id,) in found:
         told = await recompute(reader, decision_id)
@@ -31,6 +36,8 @@ async def check_recomputed(reader: Reader) -> Finding:
 
 async def check_answers(reader: Reader, *, every_ms: int) -> Finding:
     """Every symbol of the universe, at every step of that length of every run, has an answer.
+
+    Of a time whose records are pruned the answer is that they are.
 
     An answer names the codes that stood in the way, or the trade. Only a stage that had not spoken
     yet may be silent, and then it says so.
@@ -51,7 +58,8 @@ async def check_answers(reader: Reader, *, every_ms: int) -> Finding:
 
 
 def _is_answered(told: WhyNot) -> bool:
-    return bool(told.codes) or any(link.passage is Passage.TRADED for link in told.links)
+    traded = any(link.passage is Passage.TRADED for link in told.links)
+    return bool(told.codes) or traded or PRUNED in told.notes
 
 
 def _is_early(told: WhyNot) -> bool:

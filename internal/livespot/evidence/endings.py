@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from livespot.contracts.codes import ReasonCode
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.moments import Span, instant, spans
+from livespot.evidence.pruned import lost_of
 from livespot.evidence.watched_spans import silences
 from livespot.store.reader import Reader, Row
 
@@ -68,14 +71,31 @@ async def check_endings(reader: Reader) -> tuple[Finding, ...]:
     `msgspec.ValidationError` when a run's settings are of another version.
     """
     runs = await spans(reader)
+    whole, note = await _whole(reader, runs)
     return (
         await _reasons(reader),
-        await _universe(reader, runs),
-        await _deep_scans(reader, runs),
-        await _selections(reader, runs),
-        await _cycles(reader, runs),
-        await _proposals(reader, runs),
+        *(
+            replace(found, detail="; ".join(text for text in (found.detail, note) if text))
+            for found in (
+                await _universe(reader, whole),
+                await _deep_scans(reader, whole),
+                await _selections(reader, whole),
+                await _cycles(reader, whole),
+                await _proposals(reader, whole),
+            )
+        ),
     )
+
+
+async def _whole(reader: Reader, runs: tuple[Span, ...]) -> tuple[tuple[Span, ...], str]:
+    """The runs that can be looked at, and a note on those of which records were pruned."""
+    stories = {run.run_id: (await lost_of(reader, run.run_id)).story for run in runs}
+    whole = tuple(run for run in runs if not stories[run.run_id])
+    gone = [f"{run_id} ({story})" for run_id, story in stories.items() if story]
+    if not gone:
+        return whole, ""
+    more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return whole, f"left out: {gone[0]}{more}"
 
 
 async def _reasons(reader: Reader) -> Finding:

@@ -10,6 +10,7 @@ import msgspec
 from livespot.contracts.base import Message
 from livespot.contracts.errors import PayloadInvalid
 from livespot.contracts.settings import VenueSettings
+from livespot.evidence.pruned import lost_of
 from livespot.evidence.rows import (
     AlertFact,
     AliasFact,
@@ -133,15 +134,15 @@ async def read_counts(reader: Reader, run_id: str) -> RunCounts:
         "SELECT count(*), count(DISTINCT nullif(cycle_id, '')) FROM audit_events WHERE run_id = ?",
         (run_id,),
     )
+    lost = await lost_of(reader, run_id)
+    blocked_by = await _counted(reader, _FIRST_REASON, "decisions", "outcome = 'BLOCKED'", run_id)
     return RunCounts(
-        events=events[0] if events else 0,
-        cycles=events[1] if events else 0,
+        events=(events[0] if events else 0) + lost.events,
+        cycles=-1 if lost.events else events[1] if events else 0,
         proposed=outcomes.get("PROPOSED", 0),
         modified=outcomes.get("MODIFIED", 0),
-        blocked=outcomes.get("BLOCKED", 0),
-        strategy_reasons=await _counted(
-            reader, _FIRST_REASON, "decisions", "outcome = 'BLOCKED'", run_id
-        ),
+        blocked=-1 if lost.judgements else outcomes.get("BLOCKED", 0),
+        strategy_reasons=() if lost.judgements else blocked_by,
         gate_verdicts=await _counted(reader, "verdict", "ai_gate_events", "1", run_id),
         gate_reasons=await _counted(
             reader, _FIRST_REASON, "ai_gate_events", "verdict IN ('BLOCK', 'ERROR')", run_id
@@ -150,6 +151,7 @@ async def read_counts(reader: Reader, run_id: str) -> RunCounts:
         risk_reasons=await _counted(
             reader, _FIRST_REASON, "risk_verdicts", "verdict = 'BLOCK'", run_id
         ),
+        pruned=lost.story,
     )
 
 

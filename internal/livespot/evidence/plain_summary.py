@@ -18,6 +18,8 @@ _UNKNOWN: dict[str, tuple[int, str]] = {
     "low_x10000": (-1, "too few trades to call anything measured"),
     "high_x10000": (-1, "too few trades to call anything measured"),
 }
+# Counts of which old records were pruned: by the one that says so, what else is unknown.
+_PRUNED = {"cycles": ("cycles",), "blocked": ("blocked", "strategy_reasons")}
 
 
 def plain(summary: RunSummary) -> dict[str, Any]:
@@ -38,11 +40,15 @@ def _opened(value: Any) -> Any:
 
 
 def _object(found: dict[str, Any]) -> dict[str, Any]:
-    known, unknown = {}, {}
-    for name, value in found.items():
-        sentinel, why = _UNKNOWN.get(name, (None, ""))
-        is_unknown = sentinel is not None and value == sentinel
-        known[name] = None if is_unknown else _opened(value)
-        if is_unknown:
-            unknown[name] = why
+    unknown = {name: why for name in found if (why := _why_unknown(name, found))}
+    known = {name: None if name in unknown else _opened(value) for name, value in found.items()}
     return known | {"unknown": unknown} if unknown else known
+
+
+def _why_unknown(name: str, found: dict[str, Any]) -> str:
+    """Why a field of an object is unknown; empty when it is known."""
+    sentinel, why = _UNKNOWN.get(name, (None, ""))
+    if sentinel is not None and found[name] == sentinel:
+        return why
+    gone = any(found.get(by) == -1 and name in names for by, names in _PRUNED.items())
+    return str(found["pruned"]) if gone else ""

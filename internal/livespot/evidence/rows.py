@@ -252,6 +252,8 @@ class RunCounts(Message, frozen=True):
     """Counts of one run, most frequent first.
 
     The three `*_reasons` count the first reason of each block: what stood in the way.
+    `cycles` and `blocked` are -1, and `strategy_reasons` empty, where old records were pruned;
+    `pruned` then says when, and where they still stand. `events` counts pruned ones, too.
     """
 
     events: int = 0
@@ -264,6 +266,7 @@ class RunCounts(Message, frozen=True):
     gate_reasons: tuple[Count, ...] = ()
     risk_verdicts: tuple[Count, ...] = ()
     risk_reasons: tuple[Count, ...] = ()
+    pruned: str = ""
 
 
 class Course(Message, frozen=True):

@@ -200,12 +200,17 @@ def _blocks(summary: RunSummary) -> Section:
         )
         for count in named
     ]
+    unknown = f"unknown how often, {counts.pruned}" if counts.blocked < 0 else ""
+    nothing = f"strategy: {unknown}" if unknown else "nothing was blocked"
     return Section(
         title="Blocks by reason",
-        chart=charts.bars(found, "nothing was blocked"),
+        chart=charts.bars(found, nothing),
         columns=("stage and first reason", "times"),
-        rows=tuple((count.name, str(count.count)) for count in found),
-        nothing="nothing was blocked",
+        rows=(
+            *((("strategy", unknown),) if unknown and found else ()),
+            *((count.name, str(count.count)) for count in found),
+        ),
+        nothing=nothing,
     )
 
 

@@ -89,13 +89,14 @@ def _ending(summary: RunSummary) -> str:
 def _decisions(summary: RunSummary) -> Iterator[Line]:
     counts = summary.counts
     modified = f", {counts.modified} changed by the gate" if counts.modified else ""
-    yield (
-        "decisions",
-        f"{counts.proposed} proposed, {counts.blocked} blocked in {many(counts.cycles, 'cycle')}"
-        + modified,
-        _PLAIN,
-    )
-    yield "blocked by", named(counts.strategy_reasons, _TOP) or "nothing", _PLAIN
+    blocked = "unknown how many" if counts.blocked < 0 else str(counts.blocked)
+    cycles = "an unknown number of cycles" if counts.cycles < 0 else many(counts.cycles, "cycle")
+    text = f"{counts.proposed} proposed, {blocked} blocked in {cycles}{modified}"
+    yield "decisions", text, _PLAIN
+    if min(counts.blocked, counts.cycles) < 0:
+        yield "", f"what is unknown was {counts.pruned}", _DOUBT
+    blocked_by = "unknown" if counts.blocked < 0 else "nothing"
+    yield "blocked by", named(counts.strategy_reasons, _TOP) or blocked_by, _PLAIN
     yield "gate", _verdicts(counts.gate_verdicts, counts.gate_reasons), _PLAIN
     yield "risk", _verdicts(counts.risk_verdicts, counts.risk_reasons), _PLAIN
 

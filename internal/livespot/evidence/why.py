@@ -17,7 +17,7 @@ from livespot.evidence.why_decision import (
 from livespot.evidence.why_selection import selection_links
 from livespot.store.reader import Reader, first
 
-_PRUNED = "scans, rankings and judgements of that time are past their age and were pruned"
+PRUNED = "scans, rankings and judgements of that time are past their age and were pruned"
 
 
 class WhyNot(Message, frozen=True):
@@ -64,7 +64,7 @@ async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
     settings, notes = _settings(run)
     ask = Question(reader=reader, symbol=symbol, at_ms=at_ms, run_id=run.run_id, settings=settings)
     if at_ms < (await pruned(reader)).scans_ms:
-        links, notes = await _kept(ask), (*notes, _PRUNED)
+        links, notes = await _kept(ask), (*notes, PRUNED)
     else:
         links = await _chain(ask)
     return WhyNot(
@@ -80,7 +80,7 @@ async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
 async def _kept(ask: Question) -> tuple[Link, ...]:
     """What is never pruned: the mode, and what was held."""
     held = await holding_link(ask)
-    gone = Link(stage="UNIVERSE_SCAN", passage=Passage.NOT_REACHED, text=_PRUNED)
+    gone = Link(stage="UNIVERSE_SCAN", passage=Passage.NOT_REACHED, text=PRUNED)
     return (gone, await mode_link(ask), *(() if held is None else (held,)))
 
 

@@ -9,6 +9,7 @@ import msgspec
 from livespot.contracts.errors import PreflightFailed
 from livespot.contracts.settings import Settings
 from livespot.evidence.manifest import RunInputs
+from livespot.evidence.pruned import Lost, lost_of, pruned
 from livespot.evidence.recompute import recompute
 from livespot.evidence.run_choice import chosen_run
 from livespot.evidence.run_folder import manifest_of
@@ -24,8 +25,9 @@ from livespot.store.queries import LedgerQueries
 from livespot.store.reader import Reader, ReadOnlyDatabase
 
 _DECISIONS = """
-SELECT decision_id FROM decisions WHERE outcome <> 'BLOCKED' AND run_id = ?
-GROUP BY decision_id ORDER BY min(id)
+SELECT decision_id, max(EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)),
+       max(at_ms)
+FROM decisions d WHERE outcome <> 'BLOCKED' AND run_id = ? GROUP BY decision_id ORDER BY min(id)
 """
 _SETTINGS = "SELECT config_json FROM runs WHERE run_id = ?"
 
@@ -46,6 +48,12 @@ async def _command(paths: Paths, wanted: str, once: bool) -> ReplayCommand:  # n
     reader = ReadOnlyDatabase(paths.database)
     run_id = await chosen_run(reader, wanted)
     inputs = _inputs(paths, run_id)
+    lost = await lost_of(reader, run_id)
+    if lost.events and inputs.virtual and not once:
+        raise PreflightFailed(
+            f"a replay cannot be held to {run_id}: {lost.events} of its events were {lost.story}.\n"
+            f"Next: livespot replay {run_id} --once plays it and compares nothing"
+        )
     (row,) = await reader.rows(_SETTINGS, (run_id,))
     settings = msgspec.json.decode(row[0], type=Settings)
     gate = None
@@ -78,7 +86,7 @@ async def _command(paths: Paths, wanted: str, once: bool) -> ReplayCommand:  # n
             run_id=run_id,
             repeats=inputs.virtual and not once,
             gate=gate,
-            recomputed=await _recomputed(reader, run_id),
+            recomputed=await _recomputed(reader, run_id, lost),
             of_wall_time=not inputs.virtual,
         ),
     )
@@ -103,18 +111,18 @@ def _faults(inputs: RunInputs) -> FaultPlan | None:
         return load_plan(path)
 
 
-async def _recomputed(reader: Reader, run_id: str) -> str:
+async def _recomputed(reader: Reader, run_id: str, lost: Lost) -> str:
     """One line on the run's decisions, each reached again from its stored inputs."""
     rows = await reader.rows(_DECISIONS, (run_id,))
-    compared = [
-        (str(row[0]), item)
-        for row in rows
-        for item in (await recompute(reader, str(row[0]))).compared
-    ]
+    edge_ms = (await pruned(reader)).snapshots_ms
+    kept = [str(name) for name, whole, at_ms in rows if whole or at_ms >= edge_ms]
+    compared = [(name, item) for name in kept for item in (await recompute(reader, name)).compared]
+    gone = len(rows) - len(kept)
+    left_out = f"; {gone} led to no order and their snapshots were {lost.story}" if gone else ""
     parted = [f"{name}: {item.subject}" for name, item in compared if not item.identical]
     if parted:
-        return f"{len(parted)} of {len(compared)} parts DIFFER, first {parted[0]}"
+        return f"{len(parted)} of {len(compared)} parts DIFFER, first {parted[0]}{left_out}"
     return (
-        f"{len(rows)} proposed, reached again with the recorded answers of the model: all "
-        f"{len(compared)} parts have their recorded hashes"
+        f"{len(kept)} proposed, reached again with the recorded answers of the model: all "
+        f"{len(compared)} parts have their recorded hashes{left_out}"
     )

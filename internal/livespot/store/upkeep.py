@@ -42,7 +42,7 @@ _NEWEST = "SELECT max(id) FROM audit_events"
 _ENDS = """
 SELECT run_id, seq, ts_ms, prev_hash, hash FROM audit_events WHERE id IN (?, ?) ORDER BY id
 """
-# The newest row of each symbol before the edge stays: it tells how things stood there.
+# The newest row of a symbol before the edge stays: it tells how things stood there.
 _SPARE_ROWS: dict[PrunedTable, str] = {
     "universe_scans": """
         SELECT rowid FROM universe_scans AS old WHERE at_ms < :samples AND EXISTS (
@@ -65,6 +65,13 @@ _SPARE_ROWS: dict[PrunedTable, str] = {
         SELECT rowid FROM snapshots AS s WHERE at_ms < :snapshots AND NOT EXISTS (
             SELECT 1 FROM decisions d JOIN order_intents i ON i.decision_id = d.decision_id
             WHERE d.snapshot_id = s.snapshot_id AND d.snapshot_id <> '')
+        ORDER BY at_ms LIMIT :most""",
+    # Judgements that proposed nothing go with their snapshots; a proposal stays, traded or not.
+    "decisions": """
+        SELECT id FROM decisions AS old WHERE at_ms < :snapshots
+        AND outcome = 'BLOCKED' AND decision_id = '' AND EXISTS (
+            SELECT 1 FROM decisions WHERE symbol = old.symbol
+            AND at_ms > old.at_ms AND at_ms < :snapshots)
         ORDER BY at_ms LIMIT :most""",
 }
 

@@ -32,7 +32,7 @@ def upkeep_statements(row: UpkeepRow) -> tuple[Statement, ...]:
             rows = msgspec.json.encode(row.rows).decode()
             return (
                 Statement(
-                    f"DELETE FROM {row.table} "  # noqa: S608  one of five literals
+                    f"DELETE FROM {row.table} "  # noqa: S608  one of a few literals
                     "WHERE rowid IN (SELECT value FROM json_each(?))",
                     (rows,),
                 ),

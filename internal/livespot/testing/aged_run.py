@@ -10,6 +10,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.records import (
     CycleRanking,
     CycleSelection,
+    DecisionRow,
     HealthSample,
     Record,
     RunEnded,
@@ -90,6 +91,19 @@ def _rows(number: int) -> Iterator[Record]:
         cycle_id=cycle,
         exchange_time_ms=at_ms,
         snapshot_json="{}",
+        at_ms=at_ms,
+    )
+    yield DecisionRow(
+        decision_id="",
+        cycle_id=cycle,
+        symbol=symbol,
+        outcome="BLOCKED",
+        snapshot_id=f"snap_{number}",
+        edge_score_x10000=0,
+        edge_bps_expected=0,
+        reasons=(ReasonCode.STRAT_REGIME_WEAK,),
+        decision_json="{}",
+        original_decision_id="",
         at_ms=at_ms,
     )
     yield UniverseScan(
