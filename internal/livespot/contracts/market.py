@@ -124,7 +124,7 @@ class DepthBook(Message, frozen=True):
     local_received_ms: int
 
 
-class Ticker24h(Message, frozen=True):
+class Ticker24h(Message, frozen=True, gc=False):
     """The rolling day of one symbol; bid and ask are zero when the book was empty."""
 
     symbol: str
@@ -207,7 +207,7 @@ class SymbolInfo(Message, frozen=True):
         return self.status == "TRADING"
 
 
-class FrameStrength(Message, frozen=True):
+class FrameStrength(Message, frozen=True, gc=False):
     """Wilder's directional readings of one frame, x10000 of the indicator's own unit."""
 
     adx_x10000: int
@@ -215,7 +215,7 @@ class FrameStrength(Message, frozen=True):
     minus_di_x10000: int
 
 
-class Regime(Message, frozen=True):
+class Regime(Message, frozen=True, gc=False):
     label: RegimeLabel
     direction: Direction
     trend_score_x10000: int
@@ -228,7 +228,7 @@ class Regime(Message, frozen=True):
             require_x10000(trend_score_x10000=trend, range_score_x10000=ranging)
 
 
-class Microstructure(Message, frozen=True):
+class Microstructure(Message, frozen=True, gc=False):
     """Readings of the 60 s ring of half-second samples of the best bid and ask."""
 
     spread_current_bps: int
@@ -240,7 +240,7 @@ class Microstructure(Message, frozen=True):
     out_of_order_drops: int
 
 
-class Volatility(Message, frozen=True):
+class Volatility(Message, frozen=True, gc=False):
     atr14_5m_bps: int
     atr14_15m_bps: int
 
@@ -261,7 +261,7 @@ class Prices(Message, frozen=True):
         require(self.best_bid <= self.best_ask, "best_bid", self.best_bid, "must not cross the ask")
 
 
-class CostInputs(Message, frozen=True):
+class CostInputs(Message, frozen=True, gc=False):
     """Costs in bps: entry fee as maker, exit fee as taker, and what the book says of slippage.
 
     `base_fee_bps` is the undiscounted fee taken in the base asset of a buy; quantities use it.
@@ -289,7 +289,7 @@ class SnapshotHealth(Message, frozen=True):
     quarantined_until_ms: int
 
 
-class Returns(Message, frozen=True):
+class Returns(Message, frozen=True, gc=False):
     """Log returns of 5m closes in bps, oldest first; a missing one is 0 and counted."""
 
     timeframe: Interval
@@ -334,7 +334,7 @@ class Rejection(Message, frozen=True):
     detail: str = ""
 
 
-class DeepFeatures(Message, frozen=True):
+class DeepFeatures(Message, frozen=True, gc=False):
     """What the deep scan looks at for one attached symbol."""
 
     symbol: str

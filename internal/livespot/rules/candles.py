@@ -20,7 +20,7 @@ Bounds: TypeAlias = tuple[float, float, float]
 _PENDING_LIMIT = 50
 
 
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
+class Joined(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """These candles now end the series, oldest first."""
 
     candles: tuple[Candle, ...]

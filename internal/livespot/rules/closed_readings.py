@@ -36,7 +36,7 @@ class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
     volume_ratio_x10000: int
 
 
-class FrameReading(msgspec.Struct, frozen=True, kw_only=True):
+class FrameReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One frame's state: `share` is None while ADX is not defined, `atr_bps` while ATR is not.
 
     The ATR is read of the frames that tell of volatility; of 1m and 1h it is always None.
@@ -49,7 +49,7 @@ class FrameReading(msgspec.Struct, frozen=True, kw_only=True):
     behind_ms: int
 
 
-class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True):
+class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Readings of one state of the four series; a reading that is not defined yet is None.
 
     From `behind_ms` on one of the frames is behind.
@@ -65,14 +65,21 @@ class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True):
 class FrameOf5m:
     """What only the 5m series says, each reading once per closed candle and only when asked for."""
 
-    __slots__ = ("_returns", "_returns_of", "_series", "_signal", "_signal_of")
+    __slots__ = (
+        "_returns",
+        "_returns_version",
+        "_returns_window",
+        "_series",
+        "_signal",
+        "_signal_of",
+    )
 
     def __init__(self, series: CandleSeries) -> None:
         self._series = series
         self._signal: SignalFrame | None = None
         self._signal_of: tuple[int, Settings | None] = (-1, None)
         self._returns: ReturnsTail | None = None
-        self._returns_of = (-1, 0)
+        self._returns_version, self._returns_window = -1, 0
 
     def signal(self, settings: Settings) -> SignalFrame:
         """EMA, volume and the candles behind them."""
@@ -85,23 +92,22 @@ class FrameOf5m:
     def returns(self, window: int) -> Returns:
         """Log returns of the newest `window` steps, as `log_returns` defines them."""
         tail, version = self._returns, self._series.version
-        if tail is None or self._returns_of != (version, window):
+        if tail is None or version != self._returns_version or window != self._returns_window:
             last = self._series.last
             if last is None:
                 return log_returns((), window)
             # A series counts on by one when it grows by one; when it is corrected it does so, too,
             # but then its last candle is not the next one.
-            follows = tail is not None and self._returns_of == (version - 1, window)
-            if tail is not None and follows and _is_next(tail.newest, last, self._series):
+            grown = version == self._returns_version + 1 and window == self._returns_window
+            if tail is not None and grown and self._is_next(tail.newest, last):
                 tail = moved_on(tail, last)
             else:
                 tail = returns_tail(self._series.tail(window + 1), window)
-            self._returns, self._returns_of = tail, (version, window)
+            self._returns, self._returns_version, self._returns_window = tail, version, window
         return tail.returns
 
-
-def _is_next(newest: Candle, last: Candle, series: CandleSeries) -> bool:
-    return last.open_time_ms == newest.open_time_ms + series.step_ms
+    def _is_next(self, newest: Candle, last: Candle) -> bool:
+        return last.open_time_ms == newest.open_time_ms + self._series.step_ms
 
 
 def closed_readings(
@@ -126,7 +132,7 @@ def closed_readings(
     return ClosedReadings(
         frames=(m1, m5, m15, h1),
         settings=settings,
-        regime=_regime((h1.share, m15.share, m5.share, m1.share), settings),
+        regime=_regime(h1.share, m15.share, m5.share, m1.share, settings),
         volatility=volatility,
         behind_ms=min(m1.behind_ms, m5.behind_ms, m15.behind_ms, h1.behind_ms),
     )
@@ -160,11 +166,13 @@ def _ranges(m5: FrameReading, m15: FrameReading) -> Volatility | None:
 
 
 def _regime(
-    shares: tuple[FrameShare | None, FrameShare | None, FrameShare | None, FrameShare | None],
+    h1: FrameShare | None,
+    m15: FrameShare | None,
+    m5: FrameShare | None,
+    m1: FrameShare | None,
     settings: Settings,
 ) -> Regime | None:
     """The regime of the closed candles, or None while a frame has no ADX."""
-    h1, m15, m5, m1 = shares
     if h1 is None or m15 is None or m5 is None or m1 is None:
         return None
     return regime_of_shares((h1, m15, m5, m1), settings.strategy)

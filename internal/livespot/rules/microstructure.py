@@ -40,25 +40,23 @@ class MicroRing:
         self._spreads: deque[float] = deque(maxlen=SAMPLES_60S)
         self._imbalances: deque[float] = deque(maxlen=SAMPLES_10S)
         self._mids: deque[float] = deque(maxlen=SAMPLES_10S + 1)
+        # Only a full minute of samples is.
+        self.is_warm = False
         self._minute: _Minute | None = None
         # What was read last, of which book and how many drops.
         self._read: tuple[BookTicker, int, Microstructure] | None = None
-
-    @property
-    def is_warm(self) -> bool:
-        """Only a full minute of samples is."""
-        return len(self._spreads) == SAMPLES_60S
 
     def sample(self, book: BookTicker, times: int = 1) -> None:
         """Take the book as it is now, or as it stood for several samples."""
         self._minute = self._read = None
         self._spreads.extend(repeat(spread_bps(book.bid, book.ask), times))
+        self.is_warm = len(self._spreads) == SAMPLES_60S
         self._imbalances.extend(repeat(imbalance(book.bid_qty, book.ask_qty), times))
         self._mids.extend(repeat((float(book.bid) + float(book.ask)) / 2.0, times))
 
     def clear(self) -> None:
         """Start again: a minute with a hole in it is not a minute."""
-        self._minute = self._read = None
+        self.is_warm, self._minute, self._read = False, None, None
         self._spreads.clear()
         self._imbalances.clear()
         self._mids.clear()
@@ -72,7 +70,7 @@ class MicroRing:
         known = self._read
         if known is not None and known[0] is book and known[1] == out_of_order_drops:
             return known[2]
-        if len(self._spreads) < SAMPLES_60S:
+        if not self.is_warm:
             return None
         minute = self._minute = self._minute or self._summed_up()
         spread = spread_bps(book.bid, book.ask)

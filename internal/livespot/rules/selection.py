@@ -26,7 +26,7 @@ _TOO_LITTLE = (ReasonCode.STRAT_EDGE_BELOW_MIN,)
 Features: TypeAlias = dict[str, int | str]
 
 
-class Eligibility(msgspec.Struct, frozen=True, kw_only=True):
+class Eligibility(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One symbol of the universe; no reasons means eligible."""
 
     symbol: str
@@ -38,7 +38,7 @@ class Eligibility(msgspec.Struct, frozen=True, kw_only=True):
         return not self.reasons
 
 
-class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One symbol's place; `rank` counts from 1, `dropped` ones have a reason.
 
     `measured` is what the score was made of: the day of a ranking, the readings of a deep scan.
@@ -64,7 +64,7 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
         return _deep_features(self.measured)
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class Choice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One candidate for the watch list; `incumbent_cycles` counts from its last choosing.
 
     `features` tell what it was measured against, where another symbol stood in its way.
@@ -79,7 +79,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     features: Features = msgspec.field(default_factory=dict)
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a candidate is kept off the watch list."""
 
     reasons: tuple[ReasonCode, ...]
@@ -135,7 +135,7 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     tickers = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
     if not tickers:
         return ()
-    spreads = [_day_spread(ticker.bid, ticker.ask) for ticker in tickers]
+    spreads = _day_spreads(tickers)
     widest = max([spread for spread in spreads if spread is not None], default=0.0)
     volumes = [float(ticker.quote_volume) for ticker in tickers]
     rises = [ticker.price_change_bps for ticker in tickers]
@@ -199,7 +199,7 @@ def choose(
     symbols stay whatever their score and take places of the `topk`.
     """
     by_symbol = {item.symbol: item for item in ranked}
-    chosen: list[str] = sorted(held)
+    chosen, topk = sorted(held), settings.topk
     verdicts: dict[str, _Kept] = {}
     order = [_precedence(item, place, incumbents, settings) for place, item in enumerate(ranked)]
     order.sort()
@@ -209,7 +209,7 @@ def choose(
             continue
         if item.reasons:
             kept_off: _Kept | None = _Kept(reasons=item.reasons)
-        elif len(chosen) < settings.topk:
+        elif len(chosen) < topk:
             kept_off = _alike(symbol, chosen, returns, settings)
         else:
             taken = [by_symbol[s] for s in chosen if s not in held]
@@ -218,28 +218,24 @@ def choose(
             chosen.append(symbol)
         else:
             verdicts[symbol] = kept_off
-    best_first = sorted(
-        (by_symbol[symbol] for symbol in chosen if symbol not in held),
-        key=lambda item: (-item.score_x10000, item.symbol),
-    )
-    chosen = [*sorted(held), *[item.symbol for item in best_first]]
-    kept = [
-        _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0), chosen=True)
-        for place, symbol in enumerate(chosen, start=1)
+    best_first = sorted([(-by_symbol[name].score_x10000, name) for name in chosen[len(held) :]])
+    choices = [
+        _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0))
+        for place, symbol in enumerate((*chosen[: len(held)], *[s for _, s in best_first]), start=1)
     ]
-    left = [
-        Choice(
-            symbol=symbol,
-            rank=place,
-            score_x10000=by_symbol[symbol].score_x10000,
-            chosen=False,
-            incumbent_cycles=incumbents.get(symbol, 0),
-            reasons=kept_off.reasons,
-            features=kept_off.features,
+    for symbol, kept_off in verdicts.items():
+        choices.append(
+            Choice(
+                symbol=symbol,
+                rank=len(choices) + 1,
+                score_x10000=by_symbol[symbol].score_x10000,
+                chosen=False,
+                incumbent_cycles=incumbents.get(symbol, 0),
+                reasons=kept_off.reasons,
+                features=kept_off.features,
+            )
         )
-        for place, (symbol, kept_off) in enumerate(verdicts.items(), start=len(kept) + 1)
-    ]
-    return (*kept, *left)
+    return tuple(choices)
 
 
 def _exclusions(
@@ -285,16 +281,20 @@ def _floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
     return tuple(float(weight) for weight in weights)
 
 
-def _day_spread(bid: Decimal, ask: Decimal) -> float | None:
-    """The spread in bps of a book that has two sides."""
-    return None if bid <= ZERO or ask < bid else spread_bps(bid, ask)
+def _day_spreads(tickers: Sequence[Ticker24h]) -> list[float | None]:
+    """The spread in bps of each, None where the book did not have two sides."""
+    return [
+        spread_bps(ticker.bid, ticker.ask) if ZERO < ticker.bid <= ticker.ask else None
+        for ticker in tickers
+    ]
 
 
 def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
+    (spread,) = _day_spreads([ticker])
     return {
         "quote_volume": ticker.quote_volume,
         "price_change_bps": ticker.price_change_bps,
-        "spread_x10000": round((_day_spread(ticker.bid, ticker.ask) or 0.0) * 10_000),
+        "spread_x10000": round((spread or 0.0) * 10_000),
     }
 
 
@@ -422,12 +422,13 @@ def _alike(
     return None
 
 
-def _choice(symbol: str, place: int, item: Ranked | None, cycles: int, *, chosen: bool) -> Choice:
+def _choice(symbol: str, place: int, item: Ranked | None, cycles: int) -> Choice:
+    """One that is on the watch list."""
     return Choice(
         symbol=symbol,
         rank=place,
         score_x10000=item.score_x10000 if item is not None else 0,
-        chosen=chosen,
+        chosen=True,
         incumbent_cycles=cycles,
         reasons=item.reasons if item is not None else (),
     )

@@ -157,12 +157,16 @@ class SymbolWindow:
 
     def is_warm(self, settings: Settings) -> bool:
         """All four frames and the ring are full enough to decide on."""
-        if self.book is None or not self.ring.is_warm:
-            return False
         m1, m5, m15, h1 = self.series.values()
-        if not (m1.is_warm and m5.is_warm and m15.is_warm and h1.is_warm):
-            return False
-        return len(m5) > settings.selection.corr_window_points
+        return (
+            self.book is not None
+            and self.ring.is_warm
+            and m1.is_warm
+            and m5.is_warm
+            and m15.is_warm
+            and h1.is_warm
+            and len(m5) > settings.selection.corr_window_points
+        )
 
     def closed(self, settings: Settings) -> ClosedReadings:
         """What the closed candles say; a frame is read anew only after a candle joined."""
