@@ -12,6 +12,8 @@ from livespot.testing.search.board import Noted
 from livespot.testing.search.house_checks import the_machine_is_spoken_of
 from livespot.testing.search.troubles import (
     ActorRaises,
+    ActorStalls,
+    ClockSet,
     DiskFull,
     MachineSleeps,
     OperatorSays,
@@ -71,8 +73,43 @@ def test_a_command_that_nobody_took_is_found(witness: Witness) -> None:
     assert the_machine_is_spoken_of(heard).proven
 
 
-def test_nothing_is_asked_of_a_machine_that_cannot_write(witness: Witness) -> None:
-    assert not the_machine_is_spoken_of(befallen(witness, _PAUSE, 1, DiskFull())).looked_at
+@pytest.mark.parametrize(
+    "mute", [DiskFull(), ActorStalls(actor="governor", ms=9000), ClockSet(ms=60_000)]
+)
+def test_nothing_is_asked_where_nothing_can_be_written_nobody_acts_or_time_is_wrong(
+    witness: Witness, mute: What
+) -> None:
+    unheard = befallen(witness, _PAUSE)
+
+    assert the_machine_is_spoken_of(unheard).violated
+    assert not the_machine_is_spoken_of(befallen(witness, _PAUSE, 1, mute)).looked_at
+
+
+def test_a_sleep_is_asked_for_from_the_length_on_that_tells_it_from_a_late_timer(
+    witness: Witness,
+) -> None:
+    assert the_machine_is_spoken_of(befallen(witness, MachineSleeps(), 6000)).violated
+    assert not the_machine_is_spoken_of(befallen(witness, MachineSleeps(), 5999)).looked_at
+
+
+@pytest.mark.parametrize("action", [OperatorAction.STOP, OperatorAction.HALT])
+def test_whoever_asks_for_the_end_is_answered_by_the_end(
+    witness: Witness, action: OperatorAction
+) -> None:
+    assert not the_machine_is_spoken_of(befallen(witness, OperatorSays(action=action))).looked_at
+
+
+def test_a_life_that_ended_before_its_word_was_due_is_not_asked(witness: Witness) -> None:
+    unheard = befallen(witness, _PAUSE)
+    first = unheard.lives[0]
+    due_ms = witness.plan.start_ms + _AT_MS + 5000
+    brief, just = (
+        replace(unheard, lives=(replace(first, over_ms=over_ms),))
+        for over_ms in (due_ms, due_ms + 2)
+    )
+
+    assert not the_machine_is_spoken_of(brief).looked_at
+    assert the_machine_is_spoken_of(just).violated
 
 
 def test_a_sleep_may_be_told_once_the_time_could_be_asked_for(witness: Witness) -> None:
