@@ -156,6 +156,30 @@ async def test_an_answer_overdue_since_another_task_asked_ends_a_waiting_reader(
     assert ended
 
 
+async def test_a_reader_that_was_interrupted_goes_on_and_one_that_is_cancelled_does_not() -> None:
+    clock = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=100))
+    stream = OpenMarketStream(_Wire(), clock)
+    went_on: list[str] = []
+
+    async def read() -> None:
+        with pytest.raises(Unreachable):
+            await stream.receive()
+        await anyio.lowlevel.checkpoint()
+        went_on.append("interrupted")
+        await OpenMarketStream(_Wire(), clock).receive()
+        went_on.append("cancelled")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        await stream.subscribe(_streams("a@trade"))
+        while not went_on:
+            await clock.sleep(1)
+        tasks.cancel_scope.cancel()
+
+    assert went_on == ["interrupted"]
+
+
 async def test_an_overdue_answer_is_noticed_while_draining() -> None:
     wire, clock = _Wire(), ManualClock()
     stream = OpenMarketStream(wire, clock)

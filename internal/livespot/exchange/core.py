@@ -11,7 +11,7 @@ from livespot.exchange.journal import Journal
 from livespot.exchange.kline_texts import KlineTexts
 from livespot.exchange.limits import Meters
 from livespot.exchange.market_hub import MarketHub
-from livespot.exchange.model import BookChanged, Event, PublicTrade, StatusChanged
+from livespot.exchange.model import BookChanged, PublicTrade, StatusChanged
 from livespot.exchange.order_journal import OrderJournal
 from livespot.exchange.outbound import OpenSockets
 from livespot.exchange.read_view import ReadView
@@ -21,7 +21,7 @@ from livespot.exchange.tape import Tape
 from livespot.exchange.user_events import UserEvents
 from livespot.exchange.user_hub import UserHub
 
-_PUBLIC = (PublicTrade, BookChanged, StatusChanged)
+_PUBLIC = frozenset({PublicTrade, BookChanged, StatusChanged})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class ExchangeCore:
         if not events:
             return
         now_ms, market_ms = self.clock.now_ms(), self.market_clock.now_ms()
-        if any(map(_is_of_an_account, events)):
+        if not _PUBLIC.issuperset(map(type, events)):
             self.orders.record(events)
         self.reads.record(events)
         for event in events:
@@ -80,10 +80,6 @@ class ExchangeCore:
                 said = user_event(event, now_ms)
                 self.user_events.publish(event.account_id, said, event.time_ms)
         self.market.settle(market_ms)
-
-
-def _is_of_an_account(event: Event) -> bool:
-    return not isinstance(event, _PUBLIC)
 
 
 def open_exchange(

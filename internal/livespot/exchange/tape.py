@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from livespot.exchange.candle import MINUTE_MS, Candle
@@ -36,7 +37,7 @@ class Scale:
         return Scale(tick_size, step_size, int(tick_size * _E8), int(step_size * _E8))
 
     def price(self, ticks: int) -> str:
-        return text_e8(ticks * self.tick_e8)
+        return _price_text(ticks * self.tick_e8)
 
     def qty(self, steps: int) -> str:
         return text_e8(steps * self.step_e8)
@@ -56,6 +57,10 @@ def text_e8(units: int) -> str:
     if units >= _E8:
         return f"{text[:-8]}.{text[-8:]}"
     return f"0.{text:0>8}" if units >= 0 else f"-{text_e8(-units)}"
+
+
+# A bar's prices are said again and again, by every interval that shares them.
+_price_text = lru_cache(maxsize=4096)(text_e8)
 
 
 class History(Protocol):

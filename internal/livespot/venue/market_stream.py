@@ -1,5 +1,6 @@
 """One market connection: subscriptions with acknowledged answers, and raw data frames."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,7 +10,7 @@ import anyio
 import msgspec
 
 from livespot.contracts.errors import LocalRefusal, PayloadInvalid, Refused, Unreachable
-from livespot.contracts.ports import Clock, Scope
+from livespot.contracts.ports import Clock
 from livespot.contracts.streams import MarketConnection
 from livespot.contracts.transport import Socket, SocketTransport
 from livespot.venue.sockets import open_socket
@@ -22,6 +23,7 @@ _MOST_STREAMS = 1024
 _MESSAGES_PER_SECOND = 4
 _STREAMS_PER_MESSAGE = 200
 _DATA_HEAD = b'{"stream":'
+_OVERDUE = "a subscription was not answered in time"
 
 
 class _Control(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ class OpenMarketStream:
         self._asked: dict[int, _Asked] = {}
         self._sent_ms: deque[int] = deque(maxlen=_MESSAGES_PER_SECOND)
         self._next_id = 1
-        self._waiting: Scope | None = None
+        self._reader: asyncio.Task[object] | None = None
 
     @property
     def subscribed(self) -> frozenset[str]:
@@ -142,20 +144,27 @@ class OpenMarketStream:
         return None
 
     async def _receive_in_time(self) -> bytes:
-        while True:
-            self._require_answers()
-            # Without a limit of its own: each question rings once its answer is overdue.
-            with self._clock.move_on_after(None) as waiting:
-                self._waiting = waiting
-                try:
-                    return await self._socket.receive()
-                finally:
-                    self._waiting = None
+        self._require_answers()
+        # Without a limit of its own: each question rings once its answer is overdue. A scope here
+        # would cost each frame more than its decoding, so the task itself is interrupted.
+        reader = self._reader = asyncio.current_task()
+        try:
+            return await self._socket.receive()
+        except asyncio.CancelledError:
+            if reader is None or self._reader is reader:
+                raise
+            reader.uncancel()
+            raise Unreachable(_OVERDUE) from None
+        finally:
+            self._reader = None
 
     def _look_up(self) -> None:
         """Interrupt the wait for a frame that is to be waited for no longer."""
-        if self._waiting is not None and self._overdue:
-            self._waiting.cancel()
+        reader = self._reader
+        if reader is not None and self._overdue:
+            # That it is nobody's any more tells whoever is interrupted that it was from here.
+            self._reader = None
+            reader.cancel()
 
     @property
     def _overdue(self) -> bool:
@@ -167,7 +176,7 @@ class OpenMarketStream:
 
     def _require_answers(self) -> None:
         if self._overdue:
-            raise Unreachable("a subscription was not answered in time")
+            raise Unreachable(_OVERDUE)
 
     async def _ask(self, method: str, streams: Iterable[str], *, adds: bool) -> None:
         ordered = sorted(streams)
