@@ -13,7 +13,7 @@ from livespot.contracts.errors import PreflightFailed
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.recorded import RecordedDataInvalid, load_recorded, packaged_data
 from livespot.runtime.set_check import check_set
-from livespot.runtime.set_import import ImportOrder, import_klines
+from livespot.runtime.set_import import ImportOrder, import_klines, source_of
 from livespot.runtime.set_manifest import Gap
 
 # 2024-01-01T00:00 UTC
@@ -233,3 +233,18 @@ def test_the_recorded_quotes_that_ship_with_us_are_sound() -> None:
 
     assert found.problems == ()
     assert [one.symbol for one in found.series] == ["BTCUSDT"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["A-1m-2024-01.zip", "A-1m-2024-02.csv"], "Binance public candle files"),
+        (["A-1m-2024.parquet"], "parquet candle files"),
+        (
+            ["A-1m-2024.parquet", "B-1m-2024-01.zip"],
+            "Binance public candle files and parquet candle files",
+        ),
+    ],
+)
+def test_every_kind_of_file_that_a_set_was_made_of_is_named(names: list[str], words: str) -> None:
+    assert source_of(names) == words

@@ -152,7 +152,7 @@ def _write(
         if found:
             gaps[one.symbol] = found
     origin = Origin(
-        source=_source(archives),
+        source=source_of(archive.name for archive in archives),
         files=tuple(SourceFile(file=a.name, sha256=a.sha256, rows=len(a.rows)) for a in archives),
         gaps=gaps,
         duplicates={one.symbol: one.duplicates for one in joined if one.duplicates},
@@ -181,9 +181,11 @@ def _write(
     )
 
 
-def _source(archives: Sequence[Archive]) -> str:
-    parquet = any(archive.name.endswith(".parquet") for archive in archives)
-    return "parquet candle files" if parquet else "Binance public candle files"
+def source_of(names: Iterable[str]) -> str:
+    """What kinds of files a set was made of; who wrote a parquet file is not known."""
+    kinds = {name.endswith(".parquet") for name in names}
+    told = ((False, "Binance public candle files"), (True, "parquet candle files"))
+    return " and ".join(words for kind, words in told if kind in kinds)
 
 
 def _counted(joined: _Joined, rule: Mapping[str, Any]) -> _Counted:
