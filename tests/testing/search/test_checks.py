@@ -279,6 +279,15 @@ def test_a_ban_that_nobody_planted_and_endless_repeats_are_found(witness: Witnes
     assert "was refused with 400 -2010 4 times" in finding.detail
 
 
+def test_a_refusal_that_nobody_heard_is_not_held_against_a_repetition(witness: Witness) -> None:
+    again = witness
+    for number in range(4):
+        told = {"outcome": "400 -2011", "params": {"orderId": "1"}, "delivered": number < 3}
+        again = with_request(again, witness.plan.start_ms + number, method="DELETE", **told)
+
+    assert "times" not in limits_are_respected(again).detail
+
+
 def test_a_request_during_a_planted_ban_is_found(witness: Witness) -> None:
     at_ms = witness.plan.start_ms + 5000
     fired = ModeRow(t_ms=at_ms, fault="planted", verb="ex.ban", event="fire", fired=1)

@@ -91,10 +91,15 @@ def _has_ban(witness: Witness) -> bool:
 
 
 def _repeated(witness: Witness) -> Iterator[str]:
-    """Mutations the exchange itself refused again and again in the same words."""
+    """Mutations the exchange itself refused again and again in the same words.
+
+    A refusal that nobody heard is none to whoever asked.
+    """
     refused: Counter[tuple[str, ...]] = Counter()
+    heard = {place for place, row in witness.requests() if row.delivered}
     for row in witness.journal.requests:
-        if row.verb and row.outcome.startswith("4") and not row.outcome.startswith("429"):
+        refusal = row.outcome.startswith("4") and not row.outcome.startswith("429")
+        if row.verb and refusal and row.row in heard:
             refused[_same(row)] += 1
     for key, count in refused.items():
         if count > _MOST_REPEATS:
