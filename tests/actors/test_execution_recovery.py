@@ -187,6 +187,65 @@ async def test_a_stop_cancels_working_entries_and_then_answers(tmp_path: Path) -
         assert len([r for r in b.venue.sent if isinstance(r, ListRequest)]) == 1
 
 
+class Told(Reply[None]):
+    """A reply that says whether it was given."""
+
+    given = False
+
+    def answer(self, value: None) -> None:
+        self.given = True
+        super().answer(value)
+
+
+async def test_a_stop_waits_for_the_answer_to_a_cancel_whose_effect_is_known_already(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.approve(a_decision())
+        reply = Told()
+        b.venue.holding = holding = anyio.Event()
+        b.gate.set(SysMode.EXIT)
+        await b.tell(StopAsked(within_ms=10_000, reply=reply))
+        cancel = b.venue.sent[-1]
+        assert isinstance(cancel, CancelRequest)
+        b.venue.change(
+            100,
+            status=OrderStatus.CANCELED,
+            orig_client_order_id=b.venue.orders_by_id[100].client_order_id,
+            client_order_id=cancel.client_order_id,
+        )
+        await b.stream(100)
+        await b.advance(1000)
+        assert b.states("CANCEL") == ["CONFIRMED"]
+        assert not reply.given
+
+        holding.set()
+        await b.advance(200)
+
+        assert reply.given
+
+
+async def test_once_nothing_may_leave_a_stop_waits_for_no_entry_but_for_answers(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.holding = holding = anyio.Event()
+        await b.approve(a_decision())
+        b.gate.set(SysMode.EXIT)
+        b.gate.seal()
+        reply = Told()
+        await b.tell(StopAsked(within_ms=10_000, reply=reply))
+        await b.advance(1000)
+        assert not reply.given
+
+        b.venue.script = [DROP_ANSWER]
+        holding.set()
+        await b.advance(200)
+
+        assert reply.given
+        assert len(b.venue.sent) == 1
+
+
 async def test_what_execution_believes_to_be_open_can_be_asked(tmp_path: Path) -> None:
     async with bench(fresh(tmp_path)) as b:
         await b.approve(a_decision())

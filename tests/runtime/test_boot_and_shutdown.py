@@ -16,7 +16,16 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.system import OperatorCommand
 from livespot.contracts.vocabulary import OperatorAction
-from livespot.exchange.faults.plan import Blackhole, Fault, Match, Reply, RevokeKey, When
+from livespot.exchange.faults.plan import (
+    AcceptThen,
+    Blackhole,
+    Delay,
+    Fault,
+    Match,
+    Reply,
+    RevokeKey,
+    When,
+)
 from livespot.exchange.journal import OrderRow, RequestRow, read_journal
 from livespot.runtime.replay_life import Surroundings
 from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
@@ -40,14 +49,23 @@ def _order(
     died_ms: int = 0,
     restart_ms: int = 90_000,
     troubles: tuple[Trouble, ...] = (),
+    by_socket: bool = False,
 ) -> ReplayOrder:
-    """One trade; its first life ends suddenly at `died_ms` if given, a later one in order."""
+    """One trade; its first life ends suddenly at `died_ms` if given, a later one in order.
+
+    Faults end with the orderly stop; with orders `by_socket`, with the last life.
+    """
     found = scenario_named(scenario)
     assert found is not None
     deaths = (DeathPlan(after_ms=died_ms, down_ms=1000),) if died_ms else ()
     plan = msgspec.structs.replace(
-        found.plan(*deaths), faults=faults, troubles=troubles, safety_ms=restart_ms
+        found.plan(*deaths),
+        faults=faults,
+        troubles=troubles,
+        safety_ms=restart_ms + (6000 if by_socket else 0),
     )
+    transport = {"venue.order_transport": "WS_API"} if by_socket else {}
+    plan = msgspec.structs.replace(plan, settings={**plan.settings, **transport})
     order = order_of(plan, directory, found.market())
     return replace(order, restarts_at_ms=(restart_ms,), span_ms=restart_ms + 6000)
 
@@ -204,6 +222,30 @@ def test_an_answer_that_does_not_come_is_waited_for_ten_seconds_or_two_after_a_s
     assert least_ms <= took_ms <= most_ms
     assert _states_at(result, ends[0][0]) == ["SENT_UNKNOWN"]
     assert "SENT_UNKNOWN" not in str(_rows(result, "SELECT state FROM order_intents"))
+
+
+@pytest.mark.slow
+def test_an_answer_by_the_socket_is_heard_before_its_connection_ends(tmp_path: Path) -> None:
+    """The stream told of the cancel at once; only the answer says what else ended with it."""
+    stop_ms = 65_300
+    late = Fault(
+        id="late",
+        what=AcceptThen(then=Delay(target="ws_api", ms=3000)),
+        match=Match(method="order*.cancel*"),
+        when=When(nth=1),
+    )
+    order = _order(tmp_path, "attached-list", late, restart_ms=stop_ms, by_socket=True)
+    result = run_virtual(order)
+
+    ended_ms, clean = _rows(result, "SELECT ended_at_ms, clean FROM runs ORDER BY rowid")[0]
+    told = _rows(
+        result,
+        "SELECT json_extract(data, '$.outcome') FROM audit_events e JOIN runs USING (run_id)"
+        " WHERE event_type = 'ORDER_CANCEL' AND runs.rowid = 1",
+    )
+    assert told == [("ACCEPTED",)]
+    assert clean == 1
+    assert 3000 <= ended_ms - order.start_ms - stop_ms < 4000
 
 
 @pytest.mark.slow

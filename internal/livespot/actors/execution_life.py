@@ -205,6 +205,7 @@ class ExecutionLife:
                 self._stop = message
                 self._stop_ms = self._ports.clock.monotonic_ms() + message.within_ms
                 await self._entries.tick()
+                self._answer_stop()
             case Marks():
                 self._reference.bids.update(message.bids)
             case SymbolsLearned():
@@ -434,8 +435,13 @@ class ExecutionLife:
             self._stop = None
 
     def _stop_due_ms(self) -> int:
-        """When whoever asked for the end is answered: at once where nothing is on its way."""
-        busy = self._entries.busy or self._wants.busy
+        """When whoever asked for the end is answered: at once where nothing is on its way.
+
+        Once nothing may leave any more, only answers are worth waiting for.
+        """
+        busy = self._shop.desk.under_way > 0
+        if self._ports.gate.mutations_open:
+            busy = busy or self._entries.busy or self._wants.busy
         return self._stop_ms if busy else AT_ONCE
 
 

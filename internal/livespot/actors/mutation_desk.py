@@ -93,6 +93,8 @@ class MutationDesk:
         self._ports = ports
         self._intents = intents
         self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS)
+        # How many mutations are between their row and their answer.
+        self.under_way = 0
 
     def entry_recv_window_ms(self) -> int:
         """How long an entry may travel: four times the slow round trip, within 1500..5000 ms."""
@@ -111,6 +113,13 @@ class MutationDesk:
         Shielded: once the row exists the call runs to its outcome or its time limit, so that an
         answer on its way is not thrown away. `created` is called when the row is durable.
         """
+        self.under_way += 1
+        try:
+            return await self._send(mutation, created)
+        finally:
+            self.under_way -= 1
+
+    async def _send(self, mutation: Mutation, created: Callable[[], None]) -> Outcome:
         ports = self._ports
         limit_s = ports.settings.timing.mutation_timeout_ms / 1000
         with ports.clock.move_on_after(limit_s + _LEDGER_SLACK_S, shield=True):

@@ -250,23 +250,39 @@ class System:
             await self.seams.clock.sleep(_TICK_SECONDS)
 
     async def _stop_trading(self) -> None:
-        """Execution first (no new entries, working ones cancelled), then position, then silence."""
+        """Execution first (no new entries, working ones cancelled), then position, then silence.
+
+        Answers may come by the connection that brings the account's events, which ends with its
+        actor: so execution is asked once more, when nothing can leave, and waits for those alone.
+        Both times together are bounded.
+        """
         protecting = self.plan.settings.exit.recovery_deadline_ms / 1000
-        async with anyio.create_task_group() as waiting:
-            waiting.start_soon(self._shorten, waiting.cancel_scope)
-            await self._ask_to_stop(self.house.wires.execution, _STOP_SECONDS)
-            waiting.cancel_scope.cancel()
+        begun_ms = self.seams.clock.monotonic_ms()
+        answered = await self._ask_execution(_STOP_SECONDS)
+        left = _STOP_SECONDS - (self.seams.clock.monotonic_ms() - begun_ms) / 1000
         # A second signal never skips the protection of a bare position.
         await self._ask_to_stop(self.house.wires.position, protecting)
         self.house.gate.seal()
+        if answered and left > 0:
+            await self._ask_execution(left)
 
-    async def _ask_to_stop(self, inbox: Sink[StopAsked], seconds: float) -> None:
+    async def _ask_execution(self, seconds: float) -> bool:
+        """Ask it to stop; says whether it answered. A second signal shortens the wait."""
+        answered = False
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(self._shorten, waiting.cancel_scope)
+            answered = await self._ask_to_stop(self.house.wires.execution, seconds)
+            waiting.cancel_scope.cancel()
+        return answered
+
+    async def _ask_to_stop(self, inbox: Sink[StopAsked], seconds: float) -> bool:
         reply: Reply[None] = Reply()
         with self.seams.clock.move_on_after(seconds + _SLACK_SECONDS) as scope:
             await inbox.send(StopAsked(within_ms=round(seconds * 1000), reply=reply))
             await reply.wait()
         if scope.cancelled_caught:
             _log.error("stop_deadline_passed", seconds=seconds)
+        return not scope.cancelled_caught
 
     async def _shorten(self, waiting: anyio.CancelScope) -> None:
         """After a second signal, answers under way are left to the next boot a little later."""

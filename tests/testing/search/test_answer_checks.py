@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
 from msgspec.structs import replace as changed
 
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import Fault, ReadLag
+from livespot.exchange.faults.plan import AcceptThen, Delay, Fault, ReadLag
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
 from livespot.testing.search.answer_checks import (
     answers_are_booked,
     each_fill_is_told_once,
     no_answer_is_left_unread,
 )
+from livespot.testing.search.plan import DeathPlan
 from livespot.testing.search.witness import Witness
 
 
@@ -67,18 +69,64 @@ def test_nothing_is_asked_of_a_run_whose_reads_lag(witness: Witness) -> None:
     assert not answers_are_booked(replace(told, plan=plan)).looked_at
 
 
-def test_an_answer_that_nobody_waited_for_at_an_orderly_end_is_found(witness: Witness) -> None:
-    finding = no_answer_is_left_unread(witness)
+def without_word(witness: Witness) -> Witness:
+    """The same run without the record of the entry's answer; the stream told of its order."""
     entry = next(intent for intent in witness.facts.intents if intent.is_entry)
-    steps = tuple(
-        step
-        for step in witness.facts.transitions
-        if step.order_intent_id != entry.order_intent_id or step.to_state == "SENT_UNKNOWN"
+    events = tuple(
+        event
+        for event in witness.facts.events
+        if (event.order_intent_id, event.event_type) != (entry.order_intent_id, "ORDER_SUBMIT")
     )
-    deaf = replace(witness, facts=changed(witness.facts, transitions=steps))
+    return replace(witness, facts=changed(witness.facts, events=events))
 
-    assert finding.proven
+
+def by_socket(witness: Witness) -> Witness:
+    requests = tuple(
+        changed(request, method="WS", path="orderList.place.opoco") if request.buys else request
+        for request in witness.journal.requests
+    )
+    return replace(witness, journal=changed(witness.journal, requests=requests))
+
+
+@pytest.mark.parametrize("socket", [False, True])
+def test_an_answer_that_nobody_waited_for_at_an_orderly_end_is_found(
+    witness: Witness, *, socket: bool
+) -> None:
+    deaf = without_word(by_socket(witness) if socket else witness)
+
+    assert no_answer_is_left_unread(by_socket(witness)).proven
+    assert no_answer_is_left_unread(witness).proven
     assert "nobody listened" in no_answer_is_left_unread(deaf).detail
+
+
+def test_an_answer_after_the_wait_was_over_may_be_known_from_the_stream(witness: Witness) -> None:
+    deaf = without_word(witness)
+    entry = next(request for request in deaf.journal.requests if request.buys)
+    row = deaf.rows[entry.row - 1]
+    assert isinstance(row, RequestRow)
+    late = changed(row, t_first_byte=row.t_reply - 8000)
+    rows = (*deaf.rows[: entry.row - 1], late, *deaf.rows[entry.row :])
+
+    assert not no_answer_is_left_unread(replace(deaf, rows=rows)).violated
+
+
+def test_a_reply_held_back_on_the_socket_holds_up_those_behind_it(witness: Witness) -> None:
+    deaf = without_word(by_socket(witness))
+    late = Fault(id="late", what=AcceptThen(then=Delay(target="ws_api", ms=9000)))
+    held_up = replace(deaf, plan=changed(deaf.plan, faults=(late,)))
+
+    assert no_answer_is_left_unread(deaf).violated
+    assert not no_answer_is_left_unread(held_up).violated
+
+
+def test_the_socket_of_a_cancelled_life_ends_with_it(witness: Witness) -> None:
+    death = DeathPlan(after_ms=1000, down_ms=1000, cancelled=True)
+    lives = (replace(witness.lives[0], code=None), *witness.lives[1:])
+    plan = changed(witness.plan, deaths=(death,))
+    cancelled_life = replace(without_word(witness), lives=lives, plan=plan)
+
+    assert no_answer_is_left_unread(cancelled_life).violated
+    assert not no_answer_is_left_unread(by_socket(cancelled_life)).violated
 
 
 def test_a_banned_address_learns_nothing_of_an_order_so_nothing_was_left_unread(

@@ -5,13 +5,17 @@ from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import ReadLag
+from livespot.exchange.faults.plan import AcceptThen, Delay, ReadLag, Verb
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
+from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.witness import Witness
 
 # The trades of an order are read at once; so many rounds may fail on the way.
 _BOOKED_WITHIN_MS = 5000
+_ANSWERS = frozenset({"ORDER_SUBMIT", "ORDER_CANCEL"})
+# Between the row that promises a request and its first byte.
+_LATE_MS = 500
 _CANCELS = frozenset({"cancel", "cancel_list", "replace"})
 # What stands in the way of reading trades.
 _TROUBLED = ("disk.", "actor.", "host.")
@@ -47,18 +51,19 @@ def answers_are_booked(witness: Witness) -> Finding:
 def no_answer_is_left_unread(witness: Witness) -> Finding:
     """I26b: a life that is not killed learns the answer to every mutation it has sent.
 
-    It waits for it when it is stopped in order, and when it is cancelled. Not looked at while
-    something cuts connections, nor on the WebSocket API, whose connection ends with the life.
+    It waits for it when it is stopped in order, and by REST also when it is cancelled: then the
+    connection of the WebSocket API ends with the life. Not looked at while something cuts
+    connections. An answer that came in time was heard itself; what came later, or had two halves,
+    may be known from what the stream or a read told. So may any on a socket where a fault holds
+    one back: those behind it wait.
     """
     cuts = list(_cuts(witness))
     # The id of a cancel is the cancel's, though its target bears it too.
     own = {intent.client_order_id: intent for intent in witness.facts.intents}
     intents = {**witness.facts.intent_of(), **own}
-    learned = {
-        (step.order_intent_id, step.run_id)
-        for step in witness.facts.transitions
-        if step.from_state == "SENT_UNKNOWN"
-    }
+    learned, heard = _learned(witness), _heard(witness)
+    waits_ms = settings_of(witness).timing.mutation_timeout_ms - _LATE_MS
+    slow_socket = any(_holds_back(fault.what) for fault in witness.plan.faults)
     rows = dict(witness.requests())
     problems, looked_at = [], 0
     for request in witness.journal.requests:
@@ -67,19 +72,49 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         sent_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
         told_ms = witness.at(request.row, row.t_reply)
         life = _cleaning_up(witness, sent_ms)
+        if life is not None and life.code is None and request.method == "WS":
+            continue
         if life is None or row.fault or not row.delivered or not _dealt_with(request):
             continue
         if any(begin_ms <= told_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
             continue
         looked_at += 1
-        if not any((name, life.run_id) in learned for name in names):
+        in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
+        held_up = request.verb == "replace" or (request.method == "WS" and slow_socket)
+        known = heard if in_time and not held_up else learned
+        if not any((name, life.run_id) in known for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
     return judged("I26b", "No answer is left unread", looked_at, problems)
 
 
+def _learned(witness: Witness) -> set[tuple[str, str]]:
+    """Intent and run, where it became known there what the exchange did with it."""
+    return {
+        (step.order_intent_id, step.run_id)
+        for step in witness.facts.transitions
+        if step.from_state == "SENT_UNKNOWN"
+    }
+
+
+def _heard(witness: Witness) -> set[tuple[str, str]]:
+    """Intent and run, where the answer itself is on record."""
+    return {
+        (event.order_intent_id, event.run_id)
+        for event in witness.facts.events
+        if event.event_type in _ANSWERS
+        and not (isinstance(event.data, dict) and event.data.get("outcome") == "UNKNOWN")
+    }
+
+
+def _holds_back(what: Verb) -> bool:
+    """Whether it makes replies of the WebSocket API wait."""
+    done = what.then if isinstance(what, AcceptThen) else what
+    return isinstance(done, Delay) and done.target == "ws_api"
+
+
 def _dealt_with(request: JournalRequest) -> bool:
-    """Whether it came by REST, asked for something, and was looked into."""
-    return bool(request.verb) and request.method != "WS" and not turned_away(request)
+    """Whether it asked for something, and was looked into."""
+    return bool(request.verb) and not turned_away(request)
 
 
 def turned_away(request: JournalRequest) -> bool:
