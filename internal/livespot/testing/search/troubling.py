@@ -1,6 +1,7 @@
 """Makes the troubles of a plan happen: at the store, at the disk and in the actors' mailboxes."""
 
 import errno
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -198,6 +199,8 @@ class Troubler:
 
 
 def _panel_of(around: Surroundings, board: Board) -> Callable[[AuditWriter], VisitedPanel]:
+    left_open: list[sqlite3.Connection] = []
+
     def opened(writer: AuditWriter) -> VisitedPanel:
         return VisitedPanel(
             board=board,
@@ -205,6 +208,7 @@ def _panel_of(around: Surroundings, board: Board) -> Callable[[AuditWriter], Vis
             settings=around.loaded.settings.panel,
             clock=around.clock,
             writer=writer,
+            left_open=left_open,
         )
 
     return opened

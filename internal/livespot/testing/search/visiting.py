@@ -61,6 +61,7 @@ class VisitedPanel:
     """The panel of one life as an actor: it answers those of the plan's visits that are due in it.
 
     What a request is answered with is a line in the harness's log, and so is whatever it causes.
+    `left_open` is where a killed life leaves its connection; the next one closes it.
     """
 
     board: Board
@@ -68,12 +69,16 @@ class VisitedPanel:
     settings: PanelSettings
     clock: Clock
     writer: AuditWriter
+    left_open: list[sqlite3.Connection]
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Answer until cancelled."""
         task_status.started()
+        for connection in self.left_open:
+            connection.close()
         uri = f"{self.database.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            self.left_open[:] = [connection]
             connection.execute("PRAGMA query_only = ON")
             inline = cast("aiosqlite.Connection", _Inline(connection))
             database = PanelDatabase(inline, self.clock)
