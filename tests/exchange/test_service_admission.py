@@ -151,6 +151,17 @@ def test_a_banned_address_can_do_nothing_until_the_ban_ends() -> None:
     meter.admit(NOW_MS + 5000)
 
 
+def test_a_shorter_ban_does_not_end_a_longer_one() -> None:
+    meter = Meters(RequestLimits()).of("127.0.0.1")
+    meter.ban(0, 30_000)
+    meter.ban(1000, 5000)
+
+    with pytest.raises(TooMuch) as refused:
+        meter.admit(29_999)
+    assert refused.value.retry_at_ms == 30_000
+    meter.admit(30_000)
+
+
 def test_bans_grow_up_to_the_longest() -> None:
     limits = RequestLimits(
         weight_per_minute=1, refusals_before_ban=0, first_ban_ms=100_000, longest_ban_ms=300_000

@@ -118,11 +118,11 @@ class WeightMeter:
         self._weight.add(weight, now_ms)
 
     def ban(self, now_ms: int, span_ms: int | None = None) -> None:
-        """Refuse everything for a while: `span_ms`, else longer each time."""
+        """Refuse everything for a while: `span_ms`, else longer each time; never less than so far."""
         if span_ms is None:
             span_ms = self._ban_ms
             self._ban_ms = min(2 * self._ban_ms, self.limits.longest_ban_ms)
-        self._banned_until_ms = now_ms + span_ms
+        self._banned_until_ms = max(self._banned_until_ms, now_ms + span_ms)
 
     def _check_ban(self, now_ms: int) -> None:
         if now_ms < self._banned_until_ms:
