@@ -118,7 +118,7 @@ class WeightMeter:
         self._weight.add(weight, now_ms)
 
     def ban(self, now_ms: int, span_ms: int | None = None) -> None:
-        """Refuse everything for a while: `span_ms`, else longer each time; never less than so far."""
+        """Refuse everything for a while: `span_ms`, else longer each time. None cuts another."""
         if span_ms is None:
             span_ms = self._ban_ms
             self._ban_ms = min(2 * self._ban_ms, self.limits.longest_ban_ms)
