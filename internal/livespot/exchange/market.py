@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import msgspec
 
 from livespot.exchange.candle import MINUTE_MS, USUAL, Activity, Candle, trade_count
 from livespot.exchange.prng import SplitMix
+from livespot.exchange.prng_ahead import DrawnAhead
 
 _SPREAD_BPS_X100 = 240
 _ROUGHNESS = 0.35
@@ -14,6 +16,7 @@ _IMBALANCE_MEMORY = 0.90
 _IMBALANCE_NOISE = 0.035
 _IMBALANCE_NEUTRAL = 0.53
 _IMBALANCE_LEAN = 0.13
+_LEAST_IMBALANCE, _MOST_IMBALANCE = 0.15, 0.85
 _LEAN_FULL_BPS = 40
 
 
@@ -61,11 +64,9 @@ class _Anchor:
     buys: bool
 
 
-class _Moment(msgspec.Struct, frozen=True, gc=False):
-    """One point of the minute's path; `trade` is the trade's number or None for a mere quote."""
-
-    t_ms: int
-    trade: int | None
+# One point of the minute's path: when, and the trade's number or `_QUIET` for a mere quote.
+_Moment: TypeAlias = tuple[int, int]
+_QUIET = -1
 
 
 def minute_events(
@@ -77,7 +78,7 @@ def minute_events(
     to its volume. Each trade happens at the bid or the ask of the quote just before it. Depends on
     nothing but the arguments.
     """
-    draw = SplitMix(f"{key}:{candle.open_ms}")
+    draw = DrawnAhead(f"{key}:{candle.open_ms}")
     trades = trade_count(candle, activity)
     if trades == 0:
         return ()
@@ -105,10 +106,10 @@ def _spread(candle: Candle, percent: int, draw: SplitMix) -> int:
 
 def _moments(open_ms: int, counts: tuple[int, int], draw: SplitMix) -> tuple[_Moment, ...]:
     trades, quiet = counts
-    moments = [_Moment(open_ms + t, n) for n, t in enumerate(_times(trades, draw))]
-    moments += [_Moment(open_ms + t, None) for t in _times(quiet, draw)]
+    moments = [(open_ms + t, n) for n, t in enumerate(_times(trades, draw))]
+    moments += [(open_ms + t, _QUIET) for t in _times(quiet, draw)]
     # A quote at the time of a trade comes first, so that trades keep their order.
-    return tuple(sorted(moments, key=lambda m: (m.t_ms, -1 if m.trade is None else m.trade)))
+    return tuple(sorted(moments))
 
 
 def _times(count: int, draw: SplitMix) -> list[int]:
@@ -150,19 +151,23 @@ def _bid_path(
 ) -> tuple[int, ...]:
     """Brownian bridges between the anchors, held inside the candle."""
     floor, ceiling = candle.low, max(candle.low, candle.high - spread)
-    at_trade = {m.trade: i for i, m in enumerate(moments) if m.trade is not None}
+    times = [t_ms for t_ms, _ in moments]
+    at_trade = {trade: i for i, (_, trade) in enumerate(moments) if trade != _QUIET}
     fixed = [(at_trade[a.trade], a.bid) for a in anchors]
     bids = [fixed[0][1]] * (fixed[0][0] + 1)
     roughness = _ROUGHNESS * (ceiling - floor)
     for (start, _), (end, goal) in pairwise(fixed):
         position = float(bids[start])
         for i in range(start + 1, end):
-            left = moments[end].t_ms - moments[i - 1].t_ms
-            step = moments[i].t_ms - moments[i - 1].t_ms
+            left = times[end] - times[i - 1]
+            step = times[i] - times[i - 1]
             share = step / left if left else 1.0
             wobble = roughness * (share * (1.0 - share) * left / MINUTE_MS) ** 0.5
             position += (goal - position) * share + wobble * draw.bell()
-            position = min(max(position, floor), ceiling)
+            if position < floor:
+                position = floor
+            elif position > ceiling:
+                position = ceiling
             bids.append(round(position))
         bids.append(goal)
     bids += [bids[-1]] * (len(moments) - len(bids))
@@ -176,25 +181,31 @@ def _emit(candle: Candle, spread: int, minute: _Minute, draw: SplitMix) -> tuple
     size = max(4, minute.backdrop.mean_volume * minute.backdrop.size_percent // 4000)
     imbalance = _lean(minute.bids[0], minute.backdrop)
     events: list[MarketEvent] = []
-    for moment, bid in zip(minute.moments, minute.bids, strict=True):
+    for (t_ms, trade), bid in zip(minute.moments, minute.bids, strict=True):
         pull = (_lean(bid, minute.backdrop) - imbalance) * (1.0 - _IMBALANCE_MEMORY)
-        imbalance = min(max(imbalance + pull + _IMBALANCE_NOISE * draw.bell(), 0.15), 0.85)
+        imbalance += pull + _IMBALANCE_NOISE * draw.bell()
+        if imbalance < _LEAST_IMBALANCE:
+            imbalance = _LEAST_IMBALANCE
+        elif imbalance > _MOST_IMBALANCE:
+            imbalance = _MOST_IMBALANCE
         around = size * (0.6 + 0.8 * draw.unit())
-        bid_qty = max(1, round(around * imbalance))
-        ask_qty = max(1, round(around * (1.0 - imbalance)))
-        events.append(Quote(moment.t_ms, bid, bid + spread, bid_qty, ask_qty))
-        if moment.trade is not None:
-            buys = forced.get(moment.trade, can_buy and draw.below(2) == 1)
+        bid_qty = round(around * imbalance) or 1
+        ask_qty = round(around * (1.0 - imbalance)) or 1
+        events.append(Quote(t_ms, bid, bid + spread, bid_qty, ask_qty))
+        if trade != _QUIET:
+            buys = forced.get(trade, can_buy and draw.below(2) == 1)
             price = bid + spread if buys else bid
-            events.append(Print(moment.t_ms, price, quantities[moment.trade], not buys))
+            events.append(Print(t_ms, price, quantities[trade], not buys))
     return tuple(events)
 
 
 def _lean(bid: int, backdrop: Backdrop) -> float:
     """The imbalance the book drifts to: buyers gather below the recent mean, sellers above."""
     full = max(1, backdrop.mean_close * _LEAN_FULL_BPS // 10_000)
-    dip = min(max((backdrop.mean_close - bid) / full, -1.0), 1.0)
-    return _IMBALANCE_NEUTRAL + _IMBALANCE_LEAN * dip
+    dip = (backdrop.mean_close - bid) / full
+    return _IMBALANCE_NEUTRAL + _IMBALANCE_LEAN * (
+        -1.0 if dip < -1.0 else 1.0 if dip > 1.0 else dip
+    )
 
 
 def _quantities(volume: int, trades: int, draw: SplitMix) -> list[int]:
