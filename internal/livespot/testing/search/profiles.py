@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from livespot.testing.search.kills import search_kills
 from livespot.testing.search.mutant_search import search_mutants
 from livespot.testing.search.seeds import search_seeds
+from livespot.testing.search.soak import search_soak
 from livespot.testing.search.wanted import Wanted
 
 # 0: no violation, and as many runs as were asked for said something.
@@ -13,4 +14,5 @@ PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "long": search_seeds,
     "kills": search_kills,
     "mutants": search_mutants,
+    "soak": search_soak,
 }

@@ -11,7 +11,7 @@ class Wanted:
 
     `scenario` (all, if empty), `at`, `stride`, `point`, `power_cut` and `cancelled` are of the
     profile that kills; there `first` is the first point of each scenario. `only` names mutants,
-    where not all are wanted.
+    where not all are wanted. `days` is how long a soak lasts, in market time.
     """
 
     profile: str
@@ -31,3 +31,4 @@ class Wanted:
     power_cut: bool = False
     cancelled: bool = False
     only: tuple[str, ...] = ()
+    days: int = 30
