@@ -216,6 +216,30 @@ def test_the_page_needs_nothing_but_itself(where: Whereabouts) -> None:
         assert outside not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Result of closed trades",
+        "Drawdown",
+        "Modes over time",
+        "Blocks by reason",
+        "Answers of the exchange",
+        "Fills, from the exchange to us",
+        "Slippage against the plan",
+    ],
+)
+def test_the_page_draws_what_it_tells(where: Whereabouts, title: str) -> None:
+    """Each under its own heading: result, drawdown, modes, blocks, times and slippage."""
+    planned = "json_set(decision_json, '$.entry_plan.limit_price', '30.00')"
+    spoil(where, f"UPDATE decisions SET decision_json = {planned}")  # noqa: S608
+    page = (completed(where) / "report.html").read_text()
+
+    section = page.split(f"<h2>{title}", 1)[1].split("<h2>")[0]
+
+    assert "<svg" in section
+    assert section.count("<rect") + section.count("<poly") + section.count("<path") > 0
+
+
 def test_the_report_tells_of_every_trade(where: Whereabouts) -> None:
     text = (completed(where) / "report.md").read_text()
 
