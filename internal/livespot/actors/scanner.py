@@ -59,6 +59,8 @@ _RETRY_MS = 5000
 _REFUSED_MS = 60_000
 # While something is not open for trading its rules are read this often.
 _HALTED_INFO_MS = 60_000
+# While a held symbol is not traded nothing is tried on it: its end must be noticed soon.
+_HELD_INFO_MS = 10_000
 _LINGER_MS = 300_000
 _SOURCE = "scanner"
 _READ_FAILED = (Transient, Refused, Invalid)
@@ -310,7 +312,10 @@ class Scanner:
                 await self.governor.send(self._eyes(source, trouble))
         scan.troubles = found
         if found:
-            scan.info_due_ms = min(scan.info_due_ms, now + _HALTED_INFO_MS)
+            wait_ms = (
+                _HELD_INFO_MS if any(t.needs_eyes for t in found.values()) else _HALTED_INFO_MS
+            )
+            scan.info_due_ms = min(scan.info_due_ms, now + wait_ms)
 
     def _halt(self, source: str, trouble: Trouble | None) -> HealthSignal:
         return HealthSignal(

@@ -162,7 +162,7 @@ class Scene:
     `tp_price` is the target or, with a `trail_form`, where that order begins to trail. With a
     `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
     below the bid and not more often than every `swap_every_ms`; the first time only while
-    `trend_holds`.
+    `trend_holds`. `trading` is what the exchange's own rules say of the symbol.
     """
 
     qty: Decimal
@@ -184,6 +184,7 @@ class Scene:
     swap_from: Decimal | None = None
     swap_every_ms: int = 10_000
     trend_holds: bool = True
+    trading: bool = True
 
     @property
     def reference_price(self) -> Decimal:

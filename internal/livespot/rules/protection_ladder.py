@@ -205,6 +205,14 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return _after_exit(guard, scene, sizes, now_ms)
     if scene.constraints is None or any(not f.unknown for f in guard.flights):
         return _await_answer(guard, scene, now_ms)
+    return _pursue(guard, scene, sizes, now_ms)
+
+
+def _pursue(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
+    """Nothing is on its way: sell, repair, install or raise, whatever comes first."""
+    if _turned_away(guard, scene):
+        # Its time to sell begins when there is a market to sell in.
+        return replace(guard, close_since_ms=now_ms if guard.close is not None else None), ()
     if guard.close is not None:
         return _close(guard, scene, sizes, now_ms)
     if _rearm_due(guard, scene, now_ms):
@@ -214,6 +222,12 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if swap_due(guard, scene, sizes, now_ms):
         return _swap(guard, scene, sizes, now_ms)
     return _look(guard, now_ms, "fills awaited") if scene.fills_missing else (guard, ())
+
+
+def _turned_away(guard: Guard, scene: Scene) -> bool:
+    """The exchange has refused, and says that the symbol is not traded: asking again is no use."""
+    refused = guard.refusals > 0 or guard.stop_refused or guard.close_refusals > 0
+    return refused and not scene.trading
 
 
 def _while_entering(guard: Guard, scene: Scene, now_ms: int) -> Step:

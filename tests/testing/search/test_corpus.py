@@ -14,6 +14,7 @@ _SHOWS = {
     "cancel-denied-while-reads-lag": {"I10", "I37"},
     "clock-set-back-before-a-cancel": {"I04", "I13"},
     "clock-set-forward-and-back": {"I10", "I21"},
+    "delisted-while-held": {"I10", "I12"},
     "entry-never-arrives": {"I06"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
