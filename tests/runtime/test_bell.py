@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from livespot.runtime.bell import Bell
+from livespot.runtime.bell import Bell, Latch
 from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_loop import VirtualDeadlock, VirtualLoop, run_virtually
 
@@ -64,3 +64,37 @@ async def test_it_is_awaited_from_the_wait_until_the_ring_and_not_after_a_cancel
     seen.append(bell.is_awaited)
 
     assert seen == [False, True, False, False]
+
+
+def test_a_latch_wakes_who_waits_and_keeps_nobody_waiting_afterwards() -> None:
+    loop = VirtualLoop()
+    clock, latch = VirtualClock(loop, 0), Latch()
+    woken: list[int] = []
+
+    async def wait_twice() -> None:
+        clock.alarm(0.2, latch.set)
+        for _ in range(2):
+            await latch.wait()
+            woken.append(clock.monotonic_ms())
+
+    run_virtually(loop, wait_twice)
+
+    assert woken == [200, 200]
+    assert latch.is_set()
+
+
+def test_a_virtual_deadline_raises_only_when_it_has_passed() -> None:
+    loop = VirtualLoop()
+    clock, never = VirtualClock(loop, 0), Latch()
+
+    async def wait() -> int:
+        with clock.fail_after(1), clock.move_on_after(0.5) as scope:
+            await never.wait()
+        assert scope.cancelled_caught
+        with pytest.raises(TimeoutError), clock.fail_after(1):
+            await never.wait()
+        with pytest.raises(KeyError), clock.fail_after(1):
+            raise KeyError
+        return clock.monotonic_ms()
+
+    assert run_virtually(loop, wait) == 1500

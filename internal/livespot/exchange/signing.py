@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -101,7 +100,7 @@ def _bad_signature() -> Rejection:
 
 def _matches(key: ApiKey, payload: bytes, signature: str) -> bool:
     if key.hmac_secret:
-        expected = hmac.new(key.hmac_secret.encode(), payload, hashlib.sha256).hexdigest()
+        expected = hmac.digest(key.hmac_secret.encode(), payload, "sha256").hex()
         return signature.isascii() and hmac.compare_digest(expected, signature.lower())
     try:
         raw = base64.b64decode(signature, validate=True)

@@ -12,9 +12,10 @@ class Bell:
     created anew for each wait but a future.
     """
 
-    __slots__ = ("_waiter",)
+    __slots__ = ("_loop", "_waiter")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -34,8 +35,11 @@ class Bell:
             waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Until rung. One task at a time."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        """Until rung. One task at a time, all of them on the loop of the first."""
+        if self._loop is None:
+            # Finding it costs a call of the system.
+            self._loop = asyncio.get_running_loop()
+        waiter = self._waiter = self._loop.create_future()
         try:
             await waiter
         finally:
@@ -49,3 +53,25 @@ class Bell:
             await self.wait()
         finally:
             alarm.cancel()
+
+
+class Latch:
+    """Something that happens once. One task at a time waits for it; afterwards nobody does."""
+
+    __slots__ = ("_bell", "_is_set")
+
+    def __init__(self) -> None:
+        self._bell = Bell()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._bell.ring()
+
+    async def wait(self) -> None:
+        """Until set; at once when it is."""
+        while not self._is_set:
+            await self._bell.wait()

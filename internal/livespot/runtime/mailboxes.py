@@ -9,7 +9,7 @@ import anyio
 from livespot.contracts.base import Message
 from livespot.contracts.errors import Transient
 from livespot.contracts.ports import Clock
-from livespot.runtime.bell import Bell
+from livespot.runtime.bell import Bell, Latch
 
 T = TypeVar("T")
 
@@ -246,7 +246,7 @@ class Reply(Generic[T]):
     """The answer to one question sent to an actor; set once, awaited once."""
 
     def __init__(self) -> None:
-        self._done = anyio.Event()
+        self._done = Latch()
         self._values: list[T] = []
         self._error: Exception | None = None
 

@@ -4,8 +4,9 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import TracebackType
 
-import anyio
+from anyio._backends._asyncio import CancelScope
 
 from livespot.contracts.ports import Alarm, Scope
 from livespot.runtime.clock import SystemClock
@@ -46,11 +47,42 @@ class VirtualClock(SystemClock):
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
-        deadline = math.inf if seconds is None else self._loop.now_s + seconds
-        return anyio.CancelScope(deadline=deadline, shield=shield)
+        return CancelScope(deadline=self._deadline(seconds), shield=shield)
+
+    def fail_after(
+        self, seconds: float | None, *, shield: bool = False
+    ) -> AbstractContextManager[Scope]:
+        return _Failing(CancelScope(deadline=self._deadline(seconds), shield=shield), self._loop)
 
     def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
         return self._loop.call_at(self._loop.now_s + seconds, ring)
+
+    def _deadline(self, seconds: float | None) -> float:
+        return math.inf if seconds is None else self._loop.now_s + seconds
+
+
+class _Failing(AbstractContextManager[Scope]):
+    """A deadline whose passing raises `TimeoutError`, as that of the usual clock does."""
+
+    __slots__ = ("_loop", "_scope")
+
+    def __init__(self, scope: CancelScope, loop: VirtualLoop) -> None:
+        self._scope = scope
+        self._loop = loop
+
+    def __enter__(self) -> Scope:
+        return self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        swallowed = self._scope.__exit__(kind, error, trace)
+        if self._scope.cancelled_caught and self._loop.now_s >= self._scope.deadline:
+            raise TimeoutError
+        return bool(swallowed)
 
 
 def _finish(over: "asyncio.Future[None]") -> None:

@@ -51,6 +51,10 @@ class NumberedTask(asyncio.Task[Any]):
     def __hash__(self) -> int:
         return self.number
 
+    def __repr__(self) -> str:
+        # Each cancellation words its reason with this; the usual text walks frames and sources.
+        return f"<task {self.number} of life {self.life}>"
+
 
 class _Ready(asyncio.Handle):
     """A callback that waits for its turn; what debugging would note of it is left out."""

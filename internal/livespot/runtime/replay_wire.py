@@ -1,5 +1,6 @@
 """The network seam in process: HTTP and WebSockets straight into an ASGI application."""
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from livespot.contracts.errors import NotSent, Throttled, Unreachable
 from livespot.contracts.ports import Clock
 from livespot.contracts.transport import HttpAnswer, Socket
 from livespot.exchange.stream_socket import WIRE
+from livespot.runtime.bell import Bell, Latch
 from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
 from livespot.runtime.replay_pipe import Latency, Pipe
 
@@ -46,9 +48,9 @@ class Wire:
         self._loop = loop
         self._clock = clock
         self._latency = latency
-        self._work_in, self._work = anyio.create_memory_object_stream[
-            Callable[[], Coroutine[Any, Any, None]]
-        ](float("inf"))
+        self._work: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
+        self._work_came = Bell()
+        self._is_over = False
         self._open: dict[int, _Call | _Line] = {}
         self._opened = 0
         self._told: Callable[[], None] = _nobody_asked
@@ -63,12 +65,14 @@ class Wire:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. Whatever the application raises ends it."""
         try:
-            with self._work, self._work_in:
-                async with anyio.create_task_group() as tasks:
-                    task_status.started()
-                    async for job in self._work:
-                        tasks.start_soon(job)
+            async with anyio.create_task_group() as tasks:
+                task_status.started()
+                while True:
+                    while self._work:
+                        tasks.start_soon(self._work.popleft())
+                    await self._work_came.wait()
         finally:
+            self._is_over = True
             # Killed clients keep this wire for good; they need not keep the exchange as well.
             self._app = _nobody
 
@@ -146,10 +150,10 @@ class Wire:
                 connection.scope.clear()
                 del self._open[number]
 
-        try:
-            self._work_in.send_nowait(job)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise NotSent("the exchange is not there") from None
+        if self._is_over:
+            raise NotSent("the exchange is not there")
+        self._work.append(job)
+        self._work_came.ring()
 
     async def _serve_call(self, call: "_Call") -> None:
         await self._travel()
@@ -178,8 +182,8 @@ class _Call:
 
     def __init__(self, scope: Scope, content: bytes) -> None:
         self.scope = scope
-        self.answered = anyio.Event()
-        self.gone = anyio.Event()
+        self.answered = Latch()
+        self.gone = Latch()
         self.lost = False
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -217,7 +221,7 @@ class _Line:
         self.scope = scope
         # Nobody pings here.
         self.on_control: Callable[[], object] | None = None
-        self.answered = anyio.Event()
+        self.answered = Latch()
         self.up: Pipe[str] = Pipe(loop, latency)
         self.down: Pipe[bytes] = Pipe(loop, latency)
         self._greeted = False

@@ -1,7 +1,6 @@
 """How requests prove who sends them: HMAC-SHA256 or Ed25519 over the exact bytes."""
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ class HmacSigner:
     may_log_on: bool = False
 
     def sign(self, payload: bytes) -> str:
-        return hmac.new(self.secret.reveal().encode(), payload, hashlib.sha256).hexdigest()
+        return hmac.digest(self.secret.reveal().encode(), payload, "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

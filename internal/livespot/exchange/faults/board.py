@@ -91,15 +91,12 @@ class FaultBoard:
 
     def next_ms(self) -> int | None:
         """When the next fault begins or ends."""
-        return min((turn.at_ms for turn in self._planned()), default=None)
+        turn = self._next()
+        return None if turn is None else turn.at_ms
 
     def advance(self, now_ms: int) -> Iterator[Turn]:
         """Every beginning and end that is due, in order of time, then of the plan."""
-        while True:
-            due = [turn for turn in self._planned() if turn.at_ms <= now_ms]
-            if not due:
-                return
-            turn = min(due, key=lambda one: one.at_ms)
+        while (turn := self._next()) is not None and turn.at_ms <= now_ms:
             self._take(turn)
             yield turn
 
@@ -121,13 +118,19 @@ class FaultBoard:
         """Nothing more comes of this fault."""
         course.phase = "ended"
 
-    def _planned(self) -> Iterator[Turn]:
+    def _next(self) -> Turn | None:
+        """The soonest beginning or end, the first of the plan among those of one instant."""
+        soonest: Course | None = None
+        at_ms, begins = 0, False
         for course in self.courses.values():
-            never_begins = course.end_ms is not None and course.end_ms <= course.begin_ms
-            if course.phase == "planned" and not never_begins:
-                yield Turn(course=course, at_ms=course.begin_ms, begins=True)
-            elif course.phase != "ended" and course.end_ms is not None:
-                yield Turn(course=course, at_ms=course.end_ms, begins=False)
+            phase, end_ms = course.phase, course.end_ms
+            if phase == "ended":
+                continue
+            starts = phase == "planned" and (end_ms is None or end_ms > course.begin_ms)
+            due_ms = course.begin_ms if starts else end_ms
+            if due_ms is not None and (soonest is None or due_ms < at_ms):
+                soonest, at_ms, begins = course, due_ms, starts
+        return None if soonest is None else Turn(course=soonest, at_ms=at_ms, begins=begins)
 
     def _take(self, turn: Turn) -> None:
         course = turn.course
