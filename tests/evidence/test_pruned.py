@@ -110,6 +110,15 @@ async def test_the_report_does_not_say_that_nothing_was_blocked(kept_up: Paths) 
     assert SEEN.format(aged_run.LONG) in blocks
 
 
+async def test_the_peak_of_the_samples_that_are_left_is_not_told_as_the_runs(
+    kept_up: Paths,
+) -> None:
+    report = await read_report(RealDisk(), where(kept_up), aged_run.LONG, None)
+
+    assert report.fingerprint.weight_peak is None
+    assert report.fingerprint.unknown == {"weight_peak": SEEN.format(aged_run.LONG)}
+
+
 async def test_a_run_that_was_pruned_while_it_lasted_is_referred_to_a_backup(
     tmp_path: Path,
 ) -> None:

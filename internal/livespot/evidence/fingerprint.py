@@ -43,7 +43,10 @@ class Fingerprint(Message, frozen=True):
 
 def fingerprint(facts: Facts, particulars: Particulars) -> Fingerprint:
     """The fingerprint of the run that both are of."""
-    peak = particulars.weight_peak
+    # The samples of a run go before anything else of it: the peak of those left is not the run's.
+    gone = facts.counts.pruned
+    peak = None if gone else particulars.weight_peak
+    unknown = {} if peak is not None else {"weight_peak": gone or "no health sample was taken"}
     return Fingerprint(
         run_id=facts.run_id,
         orders=particulars.orders,
@@ -57,7 +60,7 @@ def fingerprint(facts: Facts, particulars: Particulars) -> Fingerprint:
         slippage_bps=distribution(slippages(particulars), "nothing was filled at a planned price"),
         weight_peak=peak,
         unknown_intents=unknown_intents(facts),
-        unknown={} if peak is not None else {"weight_peak": "no health sample was taken"},
+        unknown=unknown,
     )
 
 
