@@ -95,13 +95,20 @@ def test_an_order_the_ledger_does_not_know_is_named(
     assert words in finding.detail
 
 
-def test_a_foreign_order_that_was_refused_needs_no_announcement(
-    facts: Facts, journal: JournalRows
+@pytest.mark.parametrize("status", ["REJECTED", "FILLED", "EXPIRED"])
+def test_a_foreign_order_that_never_stood_needs_no_announcement(
+    facts: Facts, journal: JournalRows, status: str
 ) -> None:
-    refused = with_order(journal, order_id=99, client_order_id="by-hand", status="REJECTED")
-    ours = with_order(journal, order_id=99, client_order_id=OWN_SHAPED, status="REJECTED")
+    begun = with_order(journal, order_id=99, client_order_id="by-hand")
+    at_ms = begun.orders[-1].created_ms
+    moment = with_order(begun, order_id=99, client_order_id="by-hand", status=status, at_ms=at_ms)
+    later = with_order(
+        begun, order_id=99, client_order_id="by-hand", status=status, at_ms=at_ms + 1
+    )
+    ours = with_order(journal, client_order_id=OWN_SHAPED, status=status, at_ms=at_ms)
 
-    assert found("I03", facts, refused).holds
+    assert found("I03", facts, moment).holds
+    assert "never announced" in found("I03", facts, later).detail
     assert "does not know our order" in found("I03", facts, ours).detail
 
 

@@ -36,18 +36,25 @@ def one_order_per_client_id(facts: Facts, journal: JournalRows) -> Finding:
 
 
 def no_unknown_orders(facts: Facts, journal: JournalRows) -> Finding:
-    """I03: the ledger knows every order; one that is not ours was announced, if it ever stood."""
+    """I03: the ledger knows every order; one that is not ours was announced, if it ever stood.
+
+    One that was refused, or done in the moment it came, shows in no read of what is open.
+    """
     known = {alias.client_order_id for alias in facts.aliases}
     announced = {a.symbol for a in facts.alerts if a.code == "FOREIGN_ORDER_DETECTED"}
     orders = {(o.client_order_id, o.symbol) for o in journal.orders}
-    placed = {(o.client_order_id, o.symbol) for o in journal.orders if o.status != "REJECTED"}
+    at_once = {
+        (o.client_order_id, o.symbol)
+        for o in journal.orders
+        if not (o.is_open or o.status == "PENDING_NEW") and o.at_ms <= o.created_ms
+    }
     problems = []
     for name, symbol in sorted(orders):
         if name in known:
             continue
         if is_own_client_order_id(name):
             problems.append(f"the ledger does not know our order {name} on {symbol}")
-        elif symbol not in announced and (name, symbol) in placed:
+        elif symbol not in announced and (name, symbol) not in at_once:
             problems.append(f"a foreign order {name} on {symbol} was never announced")
     return judged("I03", "No unknown orders", len(orders), problems)
 
