@@ -95,7 +95,7 @@ class CandleSeries:
         """
         last = self.last
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
-            self._append(candle, bounds)
+            self._append(candle, bounds_of(candle) if bounds is None else bounds)
             if self.is_warm:
                 # Nothing waits for it.
                 return Joined(candles=(candle,))
@@ -163,7 +163,7 @@ class CandleSeries:
                 if candle.open_time_ms <= last.open_time_ms:
                     continue
                 self.holes += (candle.open_time_ms - last.open_time_ms) // self.step_ms - 1
-            self._append(candle)
+            self._append(candle, bounds_of(candle))
             joined.append(candle)
         return joined
 
@@ -175,7 +175,7 @@ class CandleSeries:
                 break
             candle = self._waiting.pop(open_time_ms)
             if open_time_ms > end:
-                self._append(candle)
+                self._append(candle, bounds_of(candle))
                 joined.append(candle)
         self.is_warm = len(self._candles) >= WARM and not self._waiting
         return tuple(joined)
@@ -186,12 +186,11 @@ class CandleSeries:
         if len(self._waiting) > _PENDING_LIMIT:
             del self._waiting[min(self._waiting)]
 
-    def _append(self, candle: Candle, bounds: Bounds | None = None) -> None:
+    def _append(self, candle: Candle, bounds: Bounds) -> None:
         self.version += 1
         self.last = candle
         self._candles.append(candle)
-        high, low, close = bounds_of(candle) if bounds is None else bounds
-        self.wilder.update(high, low, close)
+        self.wilder.update(*bounds)
 
 
 def bounds_of(candle: Candle) -> Bounds:

@@ -21,7 +21,7 @@ Series = Mapping[Interval, CandleSeries]
 # How late the frame that closes a candle may be before the series counts as behind.
 CANDLE_GRACE_MS = 3000
 _NEVER_MS = 1 << 62
-_RANGED = (Interval.M5, Interval.M15)
+_M5, _M15 = Interval.M5, Interval.M15
 
 
 class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,12 +140,12 @@ def closed_readings(
 
 def frame_reading(series: CandleSeries) -> FrameReading:
     """What one series says, from its indicators' present state."""
-    wilder, last = series.wilder, series.last
+    wilder, last, interval = series.wilder, series.last, series.interval
     directional = wilder.directional
-    atr = wilder.atr if series.interval in _RANGED else None
+    atr = wilder.atr if interval is _M5 or interval is _M15 else None
     return FrameReading(
         version=series.version,
-        share=None if directional is None else share_of(series.interval, directional),
+        share=None if directional is None else share_of(interval, directional),
         atr_bps=None if atr is None or last is None else _atr_bps(atr, last),
         behind_ms=_NEVER_MS
         if last is None
@@ -175,7 +175,7 @@ def _regime(
     """The regime of the closed candles, or None while a frame has no ADX."""
     if h1 is None or m15 is None or m5 is None or m1 is None:
         return None
-    return regime_of_shares((h1, m15, m5, m1), settings.strategy)
+    return regime_of_shares(h1, m15, m5, m1, settings.strategy)
 
 
 def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:

@@ -14,13 +14,17 @@ from livespot.contracts.market import Candle, Returns
 from livespot.contracts.vocabulary import Interval
 
 FRAME = Interval.M5
+# Likenesses by the identities of both returns, which are held so that nothing else gets theirs.
+_KNOWN: dict[tuple[int, int], tuple[Returns, Returns, int]] = {}
+_MOST_KNOWN = 1024
 _FRAME_MS = FRAME.ms
 
 
 class ReturnsTail(msgspec.Struct, frozen=True, kw_only=True):
     """Returns, and what the next candle needs to move them on by a step.
 
-    `newest` is the candle they end with, `absent` tells of each step whether it is missing.
+    `newest` is the candle they end with, `absent` tells of each step whether it is missing; with
+    none missing it is empty.
     """
 
     returns: Returns
@@ -40,22 +44,23 @@ def returns_tail(candles: Sequence[Candle], window: int) -> ReturnsTail:
     """`log_returns` of at least one candle, to be moved on."""
     newest = candles[-(window + 1) :]
     returns, absent = _tail_of(newest, window)
+    absent = absent if returns.missing_count else ()
     return ReturnsTail(returns=returns, newest=newest[-1], absent=absent)
 
 
 def moved_on(tail: ReturnsTail, candle: Candle) -> ReturnsTail:
     """The tail after the candle that directly follows its newest one."""
-    before = tail.returns
-    absent = (*tail.absent[1:], False)
+    before, absent = tail.returns, tail.absent
+    missing = before.missing_count - absent[0] if absent else 0
     return ReturnsTail(
         returns=Returns(
             timeframe=FRAME,
             window=before.window,
             log_return_bps=(*before.log_return_bps[1:], _step(tail.newest, candle)),
-            missing_count=before.missing_count - tail.absent[0],
+            missing_count=missing,
         ),
         newest=candle,
-        absent=absent,
+        absent=(*absent[1:], False) if missing else (),
     )
 
 
@@ -101,17 +106,21 @@ def likeness_x10000(left: Returns, right: Returns) -> int:
 
     Raises `ValueError` when their windows differ.
     """
-    return _likeness(Same(left), Same(right))
-
-
-@lru_cache(maxsize=1024)
-def _likeness(left: Same, right: Same) -> int:
-    one, other = cast(Returns, left.value), cast(Returns, right.value)
-    if len(one.log_return_bps) != len(other.log_return_bps):
-        raise ValueError(f"windows of {one.window!r} and {other.window!r} cannot be compared")
-    return _pearson(
-        one.log_return_bps, _spread_once(left), other.log_return_bps, _spread_once(right)
+    known = _KNOWN.get((id(left), id(right)))
+    if known is not None:
+        return known[2]
+    if len(left.log_return_bps) != len(right.log_return_bps):
+        raise ValueError(f"windows of {left.window!r} and {right.window!r} cannot be compared")
+    value = _pearson(
+        left.log_return_bps,
+        _spread_once(Same(left)),
+        right.log_return_bps,
+        _spread_once(Same(right)),
     )
+    if len(_KNOWN) >= _MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[id(left), id(right)] = left, right, value
+    return value
 
 
 @lru_cache(maxsize=256)

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from math import fsum
-
-import msgspec
+from typing import TypeAlias
 
 from livespot.contracts.amounts import round_x10000
 from livespot.contracts.market import FrameStrength, Regime
@@ -18,12 +17,9 @@ _TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNC
 _BULL, _BEAR = Direction.BULL, Direction.BEAR
 
 
-class FrameShare(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one frame adds to the regime: its weighted strength, the same with its direction."""
-
-    weighted: float
-    signed: float
-    strength: FrameStrength
+# What one frame adds to the regime: its weighted strength, the same with its direction, and the
+# readings behind it.
+FrameShare: TypeAlias = tuple[float, float, FrameStrength]
 
 
 def strength(adx: float) -> float:
@@ -37,10 +33,10 @@ def share_of(frame: Interval, reading: Directional) -> FrameShare:
     """The share of one frame; it stays the same until another candle of the frame closes."""
     adx, plus, minus = reading.adx, reading.plus_di, reading.minus_di
     weighted = WEIGHTS[frame] * strength(adx)
-    return FrameShare(
-        weighted=weighted,
-        signed=weighted if plus > minus else -weighted,
-        strength=FrameStrength(
+    return (
+        weighted,
+        weighted if plus > minus else -weighted,
+        FrameStrength(
             adx_x10000=round(adx * 10_000),
             plus_di_x10000=round(plus * 10_000),
             minus_di_x10000=round(minus * 10_000),
@@ -51,19 +47,22 @@ def share_of(frame: Interval, reading: Directional) -> FrameShare:
 def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings) -> Regime:
     """The weighted regime of the four frames; raises `KeyError` when one is missing."""
     h1, m15, m5, m1 = (share_of(frame, frames[frame]) for frame in WEIGHTS)
-    return regime_of_shares((h1, m15, m5, m1), settings)
+    return regime_of_shares(h1, m15, m5, m1, settings)
 
 
 def regime_of_shares(
-    shares: tuple[FrameShare, FrameShare, FrameShare, FrameShare], settings: StrategySettings
+    h1: FrameShare, m15: FrameShare, m5: FrameShare, m1: FrameShare, settings: StrategySettings
 ) -> Regime:
-    """The same of shares in the order of `WEIGHTS`.
+    """The same of the frames' shares.
 
     Sums are exact before they are rounded, so that the order of the frames decides nothing.
     """
-    h1, m15, m5, m1 = shares
-    signed = fsum((h1.signed, m15.signed, m5.signed, m1.signed))
-    strong = fsum((h1.weighted, m15.weighted, m5.weighted, m1.weighted))
+    weighted60, signed60, of_h1 = h1
+    weighted15, signed15, of_m15 = m15
+    weighted5, signed5, of_m5 = m5
+    weighted1, signed1, of_m1 = m1
+    signed = fsum((signed60, signed15, signed5, signed1))
+    strong = fsum((weighted60, weighted15, weighted5, weighted1))
     # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
     trend = round_x10000(signed if signed > 0.0 else -signed)
     ranging = round_x10000(1.0 - strong)
@@ -78,5 +77,5 @@ def regime_of_shares(
         direction=_BULL if signed > 0.0 else _BEAR,
         trend_score_x10000=trend,
         range_score_x10000=ranging,
-        frames={_H1: h1.strength, _M15: m15.strength, _M5: m5.strength, _M1: m1.strength},
+        frames={_H1: of_h1, _M15: of_m15, _M5: of_m5, _M1: of_m1},
     )

@@ -201,6 +201,7 @@ def choose(
     by_symbol = {item.symbol: item for item in ranked}
     chosen, topk = sorted(held), settings.topk
     verdicts: dict[str, _Kept] = {}
+    taken: list[Ranked] | None = None
     order = [_precedence(item, place, incumbents, settings) for place, item in enumerate(ranked)]
     order.sort()
     for _, _, _, symbol, place in order:
@@ -212,7 +213,8 @@ def choose(
         elif len(chosen) < topk:
             kept_off = _alike(symbol, chosen, returns, settings)
         else:
-            taken = [by_symbol[s] for s in chosen if s not in held]
+            # Nothing joins those that are chosen once their places are taken.
+            taken = taken or [by_symbol[s] for s in chosen[len(held) :]]
             kept_off = _crowded_out(item, taken, incumbents, settings)
         if kept_off is None:
             chosen.append(symbol)
@@ -270,6 +272,7 @@ def _of_day(ticker: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode,
     return tuple(code for holds, code in rules if not holds)
 
 
+@lru_cache(maxsize=4096)
 def _is_plain(symbol: str) -> bool:
     """Only names that can be signed, logged and shown without surprises are traded."""
     return symbol.isascii() and symbol.isalnum()
@@ -316,7 +319,8 @@ def _deep(
     if edge < settings.deep_min_edge_bps:
         reasons += _TOO_LITTLE
     of_edge, of_regime, of_micro, of_atr = weights
-    calm = 0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / max(1, 10_000 - floor))
+    room = 10_000 - floor if floor < 10_000 else 1
+    calm = 0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / room)
     score = (
         of_edge * clamp01(edge / _GOOD_EDGE_BPS)
         + of_regime * (_regime_score(regime) / 10_000)

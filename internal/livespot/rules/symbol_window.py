@@ -21,7 +21,7 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misaligned
+from livespot.rules.candles import WARM, CandleSeries, Duplicate, Gap, Joined, Misaligned
 from livespot.rules.closed_readings import (
     CANDLE_GRACE_MS,
     ClosedReadings,
@@ -158,6 +158,7 @@ class SymbolWindow:
     def is_warm(self, settings: Settings) -> bool:
         """All four frames and the ring are full enough to decide on."""
         m1, m5, m15, h1 = self.series.values()
+        points = settings.selection.corr_window_points
         return (
             self.book is not None
             and self.ring.is_warm
@@ -165,7 +166,7 @@ class SymbolWindow:
             and m5.is_warm
             and m15.is_warm
             and h1.is_warm
-            and len(m5) > settings.selection.corr_window_points
+            and (points < WARM or points < len(m5))
         )
 
     def closed(self, settings: Settings) -> ClosedReadings:

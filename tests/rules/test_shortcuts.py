@@ -1,0 +1,144 @@
+"""Shortcuts of the readings against what they stand for, to the last bit."""
+
+from decimal import Decimal
+from math import isfinite
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livespot.contracts.amounts import clamp01, round_x10000
+from livespot.contracts.market import BookTicker, Candle, KlineUpdate
+from livespot.contracts.vocabulary import Interval
+from livespot.rules.candles import Joined
+from livespot.rules.correlation import log_returns, moved_on, returns_tail
+from livespot.rules.costs import Fees
+from livespot.rules.indicators import PERIOD, Wilder
+from livespot.rules.microstructure import SAMPLES_60S, MicroRing
+from livespot.rules.price_guard import JUMP
+from livespot.rules.symbol_window import SymbolWindow
+from livespot.testing.market_values import a_book, a_candle
+
+_PRICE = st.integers(1, 400).map(lambda cents: Decimal(cents).scaleb(-2))
+_PRICES = st.tuples(_PRICE, _PRICE, _PRICE, _PRICE)
+_FEES = Fees(maker_fee_bps=10, taker_fee_bps=10, base_fee_bps=10)
+_M5_MS = Interval.M5.ms
+
+
+def _candle(prices: tuple[Decimal, ...], open_time_ms: int = 0) -> Candle:
+    """Lowest and highest of four prices around the other two."""
+    low, *between, high = sorted(prices)
+    opened, closed = between if prices[0] <= prices[1] else reversed(between)
+    return Candle(
+        open_time_ms=open_time_ms,
+        open=opened,
+        high=high,
+        low=low,
+        close=closed,
+        volume=Decimal(1),
+    )
+
+
+@given(st.lists(_PRICES, min_size=PERIOD + 1, max_size=2 * PERIOD - 1))
+def test_the_true_range_is_the_widest_of_three(series: list[tuple[Decimal, ...]]) -> None:
+    candles = [_candle(prices) for prices in series]
+    state, ranges, last = Wilder(), list[float](), 0.0
+    for number, candle in enumerate(candles):
+        high, low, close = float(candle.high), float(candle.low), float(candle.close)
+        state.update(high, low, close)
+        if number:
+            ranges.append(max(high - low, abs(high - last), abs(low - last)))
+        last = close
+
+    total = 0.0
+    for one in ranges[:PERIOD]:
+        total += one
+    atr = total / PERIOD
+    for one in ranges[PERIOD:]:
+        atr = (atr * (PERIOD - 1) + one) / PERIOD
+    assert state.atr == atr
+
+
+@given(st.integers(100, 130), st.integers(0, 16), st.integers(0, 16), st.booleans())
+def test_a_candle_is_left_out_when_a_wick_jumps_against_its_body(
+    body: int, below: int, above: int, down: bool
+) -> None:
+    ends = sorted((Decimal(100), Decimal(body)), reverse=down)
+    candle = Candle(
+        open_time_ms=_M5_MS,
+        open=ends[0],
+        high=max(ends) + above,
+        low=min(ends) - below,
+        close=ends[1],
+        volume=Decimal(1),
+    )
+    window = SymbolWindow(symbol="SOLUSDT", fees=_FEES)
+    window.series[Interval.M5].absorb([a_candle(0)])
+
+    outcome = window.take_kline(
+        KlineUpdate(
+            symbol="SOLUSDT",
+            interval=Interval.M5,
+            candle=candle,
+            closed=True,
+            exchange_time_ms=2 * _M5_MS,
+            local_received_ms=2 * _M5_MS,
+        )
+    )
+
+    smooth = float(candle.high) <= float(max(ends)) * JUMP
+    smooth = smooth and float(min(ends)) <= float(candle.low) * JUMP
+    assert isinstance(outcome, Joined) is smooth
+
+
+@given(st.floats())
+def test_a_share_is_rounded_as_if_it_were_clamped_first(value: float) -> None:
+    assert round_x10000(value) == round(clamp01(value) * 10_000)
+    assert isfinite(clamp01(value))
+
+
+@given(
+    st.lists(st.tuples(st.integers(90, 110), st.booleans()), min_size=2, max_size=24),
+    st.integers(2, 6),
+)
+def test_returns_that_move_on_are_those_of_the_whole_series(
+    steps: list[tuple[int, bool]], window: int
+) -> None:
+    candles = [
+        a_candle(number * _M5_MS, str(close))
+        for number, (close, absent) in enumerate(steps)
+        if not absent or number == 0
+    ]
+    tail, before = returns_tail(candles[:1], window), candles[0]
+    for count, candle in enumerate(candles[1:], start=2):
+        follows = candle.open_time_ms == before.open_time_ms + _M5_MS
+        known = candles[:count]
+        tail = moved_on(tail, candle) if follows else returns_tail(known, window)
+        before = candle
+
+        assert tail.returns == log_returns(known, window)
+
+
+@given(st.lists(st.tuples(st.sampled_from("srcb"), st.integers(0, 3)), max_size=30))
+def test_a_minute_read_again_reads_as_if_for_the_first_time(
+    steps: list[tuple[str, int]],
+) -> None:
+    books = [_book(number) for number in range(4)]
+    ring, sampled = MicroRing(), list[BookTicker]()
+    for what, number in steps:
+        if what == "s":
+            ring.sample(books[number], 40)
+            sampled += [books[number]] * 40
+        elif what == "c" and number == 0:
+            ring.clear()
+            sampled.clear()
+        else:
+            fresh = MicroRing()
+            for book in sampled:
+                fresh.sample(book)
+            assert ring.is_warm is (len(sampled) >= SAMPLES_60S)
+            drops = number % 2
+            assert ring.read(books[number], drops) == fresh.read(books[number], drops)
+
+
+def _book(number: int) -> BookTicker:
+    return a_book(number + 1, bid=Decimal(99 - number), ask=Decimal(100 + number * number))
