@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from livespot.testing.search.bare import search_bare
+from livespot.testing.search.gate_pairs import search_pairs
 from livespot.testing.search.kills import search_kills
 from livespot.testing.search.mutant_search import search_mutants
 from livespot.testing.search.seeds import search_seeds
@@ -14,5 +16,6 @@ PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "long": search_seeds,
     "kills": search_kills,
     "mutants": search_mutants,
+    "gate": search_pairs,
     "soak": search_soak,
 }
