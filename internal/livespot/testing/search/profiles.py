@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from livespot.testing.search.bare import search_bare
 from livespot.testing.search.gate_pairs import search_pairs
 from livespot.testing.search.kills import search_kills
 from livespot.testing.search.mutant_search import search_mutants
