@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from livespot.testing.search.bare import search_bare
 from livespot.testing.search.gate_pairs import search_pairs
 from livespot.testing.search.kills import search_kills
 from livespot.testing.search.mutant_search import search_mutants
@@ -17,4 +18,6 @@ PROFILES: Mapping[str, Callable[[Wanted], int]] = {
     "mutants": search_mutants,
     "gate": search_pairs,
     "soak": search_soak,
+    "bare": search_bare,
+    "bare-one": search_bare,
 }

@@ -1,0 +1,114 @@
+"""How long each position of a run stood without a stop, by the exchange's own journal."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from livespot.exchange.journal import FillRow, OrderRow
+from livespot.testing.search.protection_checks import Gap, gaps
+from livespot.testing.search.witness import Witness
+
+LIMIT_MS = 5000
+# From a deadline to the durable change of mode, and from there to the alert.
+_SLACK_MS = 1000
+_STILL = frozenset({"PAUSE", "EXIT"})
+_ZERO = Decimal(0)
+_LEAST = Decimal(5)
+_NEVER = 2**62
+
+
+class Bare(msgspec.Struct, frozen=True, kw_only=True):
+    """A position. `bare_ms` adds up its spans without a stop, `longest_ms` is the longest of them.
+
+    It is `complete` when one fill opened it and its entry order had no other; `said` when each
+    span beyond five seconds met PAUSE and a CRIT alert by then; `lived` is false when a process
+    died within such a span.
+    """
+
+    seed: int
+    symbol: str
+    begin_ms: int
+    complete: bool
+    bare_ms: int
+    longest_ms: int
+    said: bool
+    lived: bool
+
+    @property
+    def is_late(self) -> bool:
+        """Without a stop beyond the limit, and nobody told to look."""
+        return self.longest_ms > LIMIT_MS and not self.said
+
+
+@dataclass(slots=True)
+class _Book:
+    held: Decimal = _ZERO
+    begin_ms: int = 0
+    complete: bool = False
+
+
+def positions_of(witness: Witness) -> Iterator[Bare]:
+    """Every position of the run that our own orders opened."""
+    found = list(gaps(witness))
+    for symbol, begin_ms, end_ms, complete in _spans(witness):
+        # A gap begins with a fill and ends with a stop or a sale: it lies within its position.
+        own = [gap for gap in found if gap.symbol == symbol and begin_ms <= gap.begin_ms < end_ms]
+        long = [gap for gap in own if gap.end_ms - gap.begin_ms > LIMIT_MS]
+        yield Bare(
+            seed=witness.plan.seed,
+            symbol=symbol,
+            begin_ms=begin_ms,
+            complete=complete,
+            bare_ms=sum(gap.end_ms - gap.begin_ms for gap in own),
+            longest_ms=max((gap.end_ms - gap.begin_ms for gap in own), default=0),
+            said=all(_said(witness, gap) for gap in long),
+            lived=all(_lived(witness, gap) for gap in long),
+        )
+
+
+def _spans(witness: Witness) -> Iterator[tuple[str, int, int, bool]]:
+    """(symbol, begin, end, complete) of each position, in market time; the end may be never."""
+    own = {alias.client_order_id for alias in witness.facts.aliases}
+    ordered = {row.oid: row.qty for row in witness.rows if isinstance(row, OrderRow)}
+    books: dict[str, _Book] = defaultdict(_Book)
+    for place, row in enumerate(witness.rows, 1):
+        if not isinstance(row, FillRow) or row.cid not in own:
+            continue
+        at_ms, book = witness.at(place, row.t_ms), books[row.sym]
+        if row.side == "BUY":
+            if not book.held:
+                book.begin_ms, book.complete = at_ms, row.qty == ordered[row.oid]
+            book.held += row.qty
+        else:
+            book.held -= row.qty
+            # What is left of a position that was sold is what its lots could not hold.
+            if book.held * row.px < _LEAST and book.begin_ms:
+                yield row.sym, book.begin_ms, at_ms + 1, book.complete
+                book.held, book.begin_ms = _ZERO, 0
+    for symbol, book in books.items():
+        if book.begin_ms:
+            yield symbol, book.begin_ms, _NEVER, book.complete
+
+
+def _said(witness: Witness, gap: Gap) -> bool:
+    due_ms = gap.begin_ms + LIMIT_MS + _SLACK_MS
+    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms <= due_ms]
+    return (modes[-1] if modes else "") in _STILL and any(
+        alert.severity == "CRIT" and gap.begin_ms <= alert.at_ms <= due_ms + _SLACK_MS
+        for alert in witness.facts.alerts
+    )
+
+
+def _lived(witness: Witness, gap: Gap) -> bool:
+    """Whether one process lived from the gap's beginning until it ended or was due."""
+    due_ms = min(gap.end_ms, gap.begin_ms + LIMIT_MS)
+    return any(life.born_ms <= gap.begin_ms and life.over_ms >= due_ms for life in witness.lives)
+
+
+def percentile(values: list[int], percent: int) -> int:
+    """The nearest rank; 0 where there is nothing."""
+    ordered = sorted(values)
+    return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0

@@ -1,0 +1,149 @@
+"""Positions without a stop are measured by the exchange's journal, and held to their limits."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as changed
+
+from livespot.exchange.journal import FillRow, ModeRow, OrderRow, Row
+from livespot.testing.search.bare import (
+    Measured,
+    measure,
+    told,
+    with_one_fault,
+    without_fault,
+)
+from livespot.testing.search.bare_positions import Bare, percentile, positions_of
+from livespot.testing.search.fault_kinds import KINDS
+from livespot.testing.search.trouble_kinds import TROUBLE_KINDS
+from livespot.testing.search.witness import Witness
+
+_BARE = Bare(
+    seed=1,
+    symbol="SOLUSDT",
+    begin_ms=1000,
+    complete=True,
+    bare_ms=40,
+    longest_ms=40,
+    said=True,
+    lived=True,
+)
+_PARTIAL = changed(_BARE, complete=False, bare_ms=1600, longest_ms=1600)
+
+
+def _without_stops(witness: Witness) -> Witness:
+    def kept(row: Row) -> Row:
+        stop = isinstance(row, OrderRow) and row.type.startswith("STOP")
+        return ModeRow(t_ms=0, fault="none") if stop else row
+
+    return replace(witness, rows=tuple(kept(row) for row in witness.rows))
+
+
+def _run(*positions: Bare, fault: str = "") -> Measured:
+    return Measured(seed=1, fault=fault, hit=bool(fault), positions=positions, violations=())
+
+
+def test_a_protected_position_is_bare_for_as_long_as_its_stop_took(witness: Witness) -> None:
+    (position,) = positions_of(witness)
+
+    fills = [row for row in witness.rows if isinstance(row, FillRow) and row.side == "BUY"]
+    assert position.begin_ms == fills[0].t_ms
+    assert position.complete is (len(fills) == 1)
+    assert position.longest_ms <= position.bare_ms < 1000
+    assert not position.is_late
+
+
+def test_a_position_whose_stop_never_came_is_bare_to_the_end_and_late(witness: Witness) -> None:
+    (position,) = positions_of(_without_stops(witness))
+
+    assert position.longest_ms == witness.lives[-1].over_ms - position.begin_ms
+    assert position.is_late
+    assert position.lived
+
+
+def test_an_entry_filled_in_pieces_is_not_complete(witness: Witness) -> None:
+    def halved(row: Row) -> list[Row]:
+        if not isinstance(row, FillRow) or row.side != "BUY":
+            return [row]
+        return [changed(row, qty=row.qty / 2), changed(row, qty=row.qty / 2, tid=row.tid + 10**6)]
+
+    rows = tuple(part for row in witness.rows for part in halved(row))
+    pieces = replace(witness, rows=rows, offsets=(0,) * len(rows))
+
+    (position,) = positions_of(pieces)
+    assert not position.complete
+
+
+def test_a_position_that_was_sold_ends_and_the_next_one_is_another(witness: Witness) -> None:
+    bought = next(row for row in witness.rows if isinstance(row, FillRow) and row.side == "BUY")
+    sold = changed(bought, side="SELL", t_ms=bought.t_ms + 5000, tid=1, fee=Decimal(0))
+    again = changed(bought, t_ms=bought.t_ms + 9000, tid=2)
+    rows = (*witness.rows, sold, again)
+
+    found = [*positions_of(replace(witness, rows=rows, offsets=(0,) * len(rows)))]
+    assert [position.begin_ms for position in found] == [bought.t_ms, bought.t_ms + 9000]
+
+
+def test_figures_within_their_limits_are_printed_and_no_problem(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert [*told([_run(_BARE, _PARTIAL)], single=False)] == []
+    assert "p99 40 ms" in capsys.readouterr().out
+
+
+def test_each_figure_over_its_limit_is_a_problem() -> None:
+    slow = changed(_BARE, bare_ms=1200, longest_ms=1200)
+    partial = changed(_PARTIAL, bare_ms=3500, longest_ms=3500)
+    late = changed(_PARTIAL, bare_ms=6000, longest_ms=6000)
+
+    assert [*told([_run(slow, _PARTIAL)], single=False)] == [
+        "complete fills: p99 1200 ms, limit 1000 ms"
+    ]
+    assert "limit 3000 ms" in next(iter(told([_run(_BARE, partial)], single=False)))
+    assert [*told([_run(slow, partial)], single=True)] == []
+    assert len([*told([_run(_BARE, late)], single=False)]) == 2
+    assert [*told([], single=False)] == [
+        "no position with complete fills was seen",
+        "no position with partial fills was seen",
+    ]
+
+
+def test_under_a_fault_the_limit_is_five_seconds_or_a_pause_that_is_told() -> None:
+    told_of = changed(_PARTIAL, bare_ms=9000, longest_ms=9000)
+    silent = changed(told_of, said=False, lived=False)
+
+    assert [*told([_run(_BARE, told_of, fault="banned")], single=True)] == []
+    (problem,) = told([_run(_BARE, silent, fault="banned")], single=True)
+    assert "banned" in problem
+    assert "its process died meanwhile" in problem
+
+
+def test_plans_have_no_fault_or_just_one_and_every_kind_has_its_turn() -> None:
+    kinds = (*KINDS, *TROUBLE_KINDS)
+    single = [with_one_fault(seed) for seed in range(len(kinds))]
+
+    assert [plan.mishaps[0][0] for plan in single] == list(kinds)
+    assert all(len(plan.mishaps) == 1 and not plan.deaths for plan in single)
+    quiet = without_fault(3)
+    assert not quiet.mishaps
+    assert not quiet.deaths
+    assert quiet.stage == with_one_fault(3).stage
+
+
+def test_a_run_without_fault_holds_every_check() -> None:
+    run = measure("bare", 4)
+
+    assert run.violations == ()
+    assert not run.hit
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1))
+def test_a_percentile_is_one_of_the_values_and_as_many_are_not_above_it(values: list[int]) -> None:
+    found = percentile(values, 99)
+
+    assert found in values
+    assert sum(value <= found for value in values) * 100 >= 99 * len(values)
+    assert percentile(values, 100) == max(values)
