@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from livespot.contracts.amounts import nearest_rank
+from livespot.contracts.codes import ReasonCode
 
 # What the process does to itself; what the exchange or the network does to it is no failure here.
 INTERNAL_FAILURES = frozenset(
-    {"ACTOR_FAILED", "AUDIT_WRITE_FAILED", "DB_INTEGRITY_FAIL", "LOOP_STUCK_PAUSE", "WATCHDOG_KILL"}
+    {
+        ReasonCode.ACTOR_FAILED,
+        ReasonCode.AUDIT_WRITE_FAILED,
+        ReasonCode.DB_INTEGRITY_FAIL,
+        ReasonCode.LOOP_STUCK_PAUSE,
+        ReasonCode.WATCHDOG_KILL,
+    }
 )
 FATAL_EXITS = frozenset({20, 30})
 
