@@ -204,6 +204,35 @@ async def test_a_clock_that_moved_degrades_until_it_is_measured_stable(tmp_path:
         assert len(b.venue.sent) == 1
 
 
+class Unmeasurable(FixedOffset):
+    """Nobody answers the first question for the time."""
+
+    asked = 0
+
+    async def resync(self) -> int:
+        self.asked += 1
+        if self.asked == 1:
+            raise Unreachable("scripted")
+        return await super().resync()
+
+
+async def test_a_time_that_was_refused_and_cannot_be_measured_is_in_doubt_until_it_is(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        object.__setattr__(b.actor, "server_clock", Unmeasurable(b.clock))
+        b.venue.script = [ClockRefused(-1021, "ahead of the server's time", ahead=True)]
+
+        await b.approve(a_decision())
+        await b.advance(1_000)
+        raised = [s for s in b.heard(b.actor.governor, HealthSignal) if s.kind is SignalKind.CLOCK]
+        await b.advance(5_000)
+        ended = [s for s in b.heard(b.actor.governor, HealthSignal) if s.kind is SignalKind.CLOCK]
+
+        assert [s.level for s in raised] == [SignalLevel.DEGRADE]
+        assert [s.level for s in ended] == [SignalLevel.CLEAR]
+
+
 async def test_separate_protection_means_a_plain_entry(tmp_path: Path) -> None:
     settings = Settings(exit=ExitSettings(attach="SEPARATE"))
     async with bench(fresh(tmp_path), settings=settings) as b:

@@ -33,6 +33,7 @@ _LEFT = (Ending.ACCEPTED, Ending.REFUSED, Ending.UNKNOWN)
 _TAKES_NO_ORDERS = (ReasonCode.EXCHANGE_HALTED, ReasonCode.EXCHANGE_MAINTENANCE)
 _TEXT_LIMIT = 300
 _MEASURE_AGAIN_MS = 30_000
+_MEASURE_SOON_MS = 5000
 
 
 class AnswerBook:
@@ -236,10 +237,14 @@ class AnswerBook:
         """After a -1021: a stable offset means latency; an unstable one is a clock fault.
 
         In DEGRADE no entry is sent whose acceptance could end the complaint, so a later measurement
-        that finds the offset stable ends it, too. A measurement that failed says nothing.
+        that finds the offset stable ends it, too. After a refusal the time is in doubt until a
+        measurement succeeds; later one that failed says nothing.
         """
         moved_ms = checked.moved_ms
         if moved_ms is None:
+            if checked.after_refusal and not self._measure_at_ms:
+                self._measure_at_ms = self._ports.clock.monotonic_ms() + _MEASURE_SOON_MS
+                await self._clock_demand(SignalLevel.DEGRADE, "refused, and not measurable since")
             return
         if moved_ms < self._ports.settings.time.clock_drift_max_ms:
             if self._measure_at_ms:

@@ -11,7 +11,16 @@ from msgspec.structs import replace as changed
 from livespot.contracts.errors import ExitCode
 from livespot.evidence.findings import Finding
 from livespot.evidence.rows import AlertFact, IntentFact, ModeFact, TransitionFact
-from livespot.exchange.faults.plan import Ban, Fault, Match, Reply, StepClock, Verb, When
+from livespot.exchange.faults.plan import (
+    Ban,
+    Fault,
+    Match,
+    Reply,
+    StepClock,
+    SuspendClock,
+    Verb,
+    When,
+)
 from livespot.exchange.journal import BalanceRow, ModeRow, OrderRow, RequestRow, Row
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
@@ -183,6 +192,18 @@ def test_a_denied_cancel_that_the_exchange_did_is_found(witness: Witness, outcom
     )
 
     assert "although the exchange did X_gone" in finding.detail
+
+
+def test_a_stamp_of_a_clock_that_stood_still_may_be_as_late_as_that(witness: Witness) -> None:
+    at_ms = witness.plan.start_ms + 30_000
+    stands = with_fault(witness, SuspendClock(ms=7000))
+    fired = ModeRow(t_ms=at_ms, fault="planted", verb="clock.suspend", event="fire", fired=1)
+    stands = replace(stands, rows=(*stands.rows, fired), offsets=(*stands.offsets, 0))
+
+    meanwhile, afterwards = with_request(stands, at_ms), with_request(stands, at_ms + 1)
+
+    assert unfaulted(meanwhile).requests[-1].arrived_ms == at_ms + 7000
+    assert unfaulted(afterwards).requests[-1].arrived_ms == at_ms + 1
 
 
 def test_a_signature_that_is_off_is_found(witness: Witness) -> None:

@@ -53,7 +53,7 @@ from livespot.testing.search.record_checks import (
     output_is_bounded,
 )
 from livespot.testing.search.stale_checks import stale_views_are_said
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, stood_still
 
 _FILTER_FAILURE = "-1013"
 
@@ -107,9 +107,11 @@ def unfaulted(witness: Witness) -> JournalRows:
     intents, sent = witness.facts.intent_of(), witness.facts.sent_at()
     excused = set(_refused_by_news(witness))
     clock_moved = witness.clock_moved or witness.house_moved
+    stood = stood_still(witness)
 
     def restored(request: JournalRequest) -> JournalRequest:
-        arrived_ms = witness.at(request.row, request.arrived_ms)
+        stamp_ms = request.arrived_ms + stood.get(request.arrived_ms, 0)
+        arrived_ms = witness.at(request.row, stamp_ms)
         params = request.params
         if clock_moved and request.own_ids:
             intent = intents.get(request.own_ids[0])

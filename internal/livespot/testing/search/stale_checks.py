@@ -21,7 +21,7 @@ from livespot.exchange.journal import ModeRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.troubles import ActorStalls
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, stood_still
 
 # From a limit to the durable word: a tick of whoever measures, the governor, a commit.
 _SLACK_MS = 3000
@@ -158,13 +158,13 @@ def _account_is_deaf(witness: Witness) -> Iterator[Due]:
         for fault, begin_ms, end_ms in _spans(witness, kind, target):
             due_ms = begin_ms + within_ms + _SLACK_MS
             lasts = kind is not Blackhole or due_ms < end_ms
-            silent = kind is EndUserStreams and _holds_events(witness, begin_ms)
+            silent = kind is EndUserStreams and holds_events(witness, begin_ms)
             if lasts and not silent and _life(witness, begin_ms - _SETTLED_MS, due_ms):
                 codes = ("USER_STREAM_LOST",)
                 yield Due(what=fault.id, codes=codes, since_ms=begin_ms, due_ms=due_ms)
 
 
-def _holds_events(witness: Witness, at_ms: int) -> bool:
+def holds_events(witness: Witness, at_ms: int) -> bool:
     """Whether at this moment a fault may keep an event from whoever listens."""
     for fault in witness.plan.faults:
         what = fault.what
@@ -208,7 +208,7 @@ def _refused(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator
     for place, row in witness.requests():
         if place in mutations and row.delivered and row.outcome.startswith(outcome):
             told_ms = witness.at(place, row.t_reply)
-            due_ms = told_ms + _SLACK_MS
+            due_ms = told_ms + stood_still(witness).get(row.t_reply, 0) + _SLACK_MS
             heard = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
             if heard and _life(witness, told_ms, due_ms):
                 what = f"{row.method} {row.path} at {told_ms}"
@@ -224,7 +224,7 @@ def _foreign(witness: Witness) -> Iterator[Due]:
             continue
         begin_ms = witness.at(place, row.t_new)
         heard = not any(isinstance(f.what, _HIDING) for f in witness.plan.faults)
-        heard = heard and not _holds_events(witness, begin_ms)
+        heard = heard and not holds_events(witness, begin_ms)
         due_ms = begin_ms + _SLACK_MS + (0 if heard else every_ms + 4 * _SLACK_MS)
         booted = _life(witness, begin_ms - _SETTLED_MS, due_ms)
         if booted and (heard or _all_answered(witness, begin_ms, due_ms)):

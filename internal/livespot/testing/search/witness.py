@@ -14,6 +14,7 @@ import anyio
 from livespot.evidence.facts import read_facts
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
+from livespot.exchange.faults.plan import SuspendClock
 from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
 from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
@@ -194,6 +195,17 @@ def house_steps(plan: RunPlan) -> tuple[tuple[int, int], ...]:
             found.append((begin_ms, trouble.what.ms))
             found.append((plan.start_ms + min(end_ms, plan.safety_ms), -trouble.what.ms))
     return tuple(sorted(found))
+
+
+def stood_still(witness: Witness) -> dict[int, int]:
+    """By the one stamp that the exchange's clock gave meanwhile, for how long it stood."""
+    faults = witness.plan.faults
+    for_ms = {f.id: f.what.ms for f in faults if isinstance(f.what, SuspendClock)}
+    return {
+        row.t_ms: for_ms[row.fault]
+        for row in witness.rows
+        if isinstance(row, ModeRow) and row.event == "fire" and row.fault in for_ms
+    }
 
 
 def _sent(database: sqlite3.Connection) -> dict[str, Sent]:
