@@ -22,6 +22,7 @@ from livespot.testing.search.rarities import (
 )
 from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
 from livespot.testing.search.socket_orders import with_socket_orders
+from livespot.testing.search.sparing import with_entry_spared
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
@@ -68,7 +69,7 @@ def draw(profile: str, seed: int) -> RunPlan:
     """The plan of a seed in a profile; the same for ever as long as this code stands."""
     plan = with_socket_orders(DRAWS[profile](seed))
     entry_ms = _LEAD_MS if plan.stage is None else ENTRY_MS
-    plan = with_troubles(plan, entry_ms=entry_ms)
+    plan = with_entry_spared(with_troubles(plan, entry_ms=entry_ms), entry_ms=entry_ms)
     plan = with_house(with_hands(plan, entry_ms=entry_ms), entry_ms=entry_ms)
     plan = with_manners(with_late_market(plan, entry_ms=entry_ms))
     plan = with_even_prints(with_trailing(plan))
