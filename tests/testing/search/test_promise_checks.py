@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from livespot.evidence.rows import AlertFact, ModeFact
-from livespot.exchange.faults.plan import Delay, Fault, When
+from livespot.exchange.faults.plan import Blackhole, Delay, Fault, When
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow, Row
 from livespot.testing.search.leaks import encodings, files_below, leaks
 from livespot.testing.search.limits_of_risk import (
@@ -89,6 +89,23 @@ def test_a_condition_that_nobody_announced_in_time_is_found(
     assert conditions_are_announced(silent).violated
     assert conditions_are_announced(with_facts(silent, alerts=said)).proven
     assert conditions_are_announced(with_facts(silent, alerts=late)).violated
+
+
+def test_an_answer_into_a_silent_socket_tells_nobody_anything(witness: Witness) -> None:
+    told = answered(witness, "401 -2015", method="WS", path="order.place")
+    silent = Fault(id="silent", what=Blackhole(target="ws_api"), when=When(after_ms=0, for_ms=1))
+    plan = changed(witness.plan, faults=(silent,))
+    turns = (
+        ModeRow(t_ms=told.t_reply + after_ms, fault="silent", event=event)
+        for after_ms, event in ((-500, "begin"), (500, "end"))
+    )
+    heard = with_row(witness, told)
+    deaf = replace(heard, plan=plan)
+    for turn in turns:
+        deaf = with_row(deaf, turn)
+
+    assert conditions_are_announced(heard).violated
+    assert conditions_are_announced(deaf).looked_at == 0
 
 
 def _in_mode(witness: Witness, mode: str, reasons: tuple[str, ...] = ()) -> ModeFact:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
+from livespot.testing.search.stale_checks import holds_events
 from livespot.testing.search.witness import Witness
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
@@ -96,9 +97,13 @@ def _mode_at(witness: Witness, at_ms: int) -> str:
 
 
 def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Market time of each answer that states a condition, with the codes that must follow."""
+    """Market time of each answer that states a condition, with the codes that must follow.
+
+    What was sent into a socket that lets nothing pass told nobody anything.
+    """
     for place, row in witness.requests():
-        if row.delivered and row.conn != "model":
+        heard = row.method != "WS" or not holds_events(witness, witness.at(place, row.t_reply))
+        if row.delivered and row.conn != "model" and heard:
             for outcome, codes in _CONDITIONS.items():
                 if row.outcome.startswith(outcome):
                     yield witness.at(place, row.t_reply), codes
