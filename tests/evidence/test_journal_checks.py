@@ -96,14 +96,14 @@ def test_an_order_the_ledger_does_not_know_is_named(
 
 
 @pytest.mark.parametrize("status", ["REJECTED", "FILLED", "EXPIRED"])
-def test_a_foreign_order_that_never_stood_needs_no_announcement(
+def test_a_foreign_order_that_stood_briefly_needs_no_announcement(
     facts: Facts, journal: JournalRows, status: str
 ) -> None:
     begun = with_order(journal, order_id=99, client_order_id="by-hand")
     at_ms = begun.orders[-1].created_ms
     moment = with_order(begun, order_id=99, client_order_id="by-hand", status=status, at_ms=at_ms)
     later = with_order(
-        begun, order_id=99, client_order_id="by-hand", status=status, at_ms=at_ms + 1
+        begun, order_id=99, client_order_id="by-hand", status=status, at_ms=at_ms + 75_000
     )
     ours = with_order(journal, client_order_id=OWN_SHAPED, status=status, at_ms=at_ms)
 
