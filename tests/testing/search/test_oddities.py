@@ -13,6 +13,7 @@ from livespot.exchange.faults.plan import (
     AcceptThen,
     Fault,
     Match,
+    ModelReply,
     Reply,
     Rewrite,
     SetStatus,
@@ -21,7 +22,7 @@ from livespot.exchange.faults.plan import (
 )
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.fault_kinds import ORDERS
-from livespot.testing.search.oddities import ANSWER_KINDS
+from livespot.testing.search.oddities import ANSWER_KINDS, MODEL_FAULTS
 from livespot.testing.search.plan import RunPlan, order_of
 from livespot.testing.search.running import Outcome, market_of, run_order
 from livespot.testing.search.troubles import OperatorSays, Trouble, What
@@ -57,6 +58,13 @@ def test_where_orders_go_by_the_socket_their_odd_answers_do_too() -> None:
     assert rewrites
     assert all(what == Rewrite(target="ws_api", set=what.set) for what in rewrites)
     assert {name for what in rewrites for name in what.set} == {"result.status"}
+
+
+def test_a_model_that_fails_its_first_question_is_drawn() -> None:
+    ill = [fault for plan in _PLANS for fault in plan.faults if fault.id == "model-at-entry"]
+
+    assert {fault.what for fault in ill} == set(MODEL_FAULTS)
+    assert 12 < len(ill) < 48
 
 
 def test_halts_releases_and_delistings_are_drawn() -> None:
@@ -119,6 +127,19 @@ def test_an_order_whose_answer_cannot_be_understood_is_found_and_not_repeated(
     outcome, witness = run(plan, tmp_path)
 
     assert witness.fired()["odd"] == 1
+    assert outcome.violations == ()
+
+
+@pytest.mark.slow
+def test_a_model_that_fails_its_first_question_is_hit_where_it_is_drawn(
+    quiet_plan: RunPlan, tmp_path: Path
+) -> None:
+    when = When(after_ms=70_000, count=1)
+    ill = Fault(id="model-at-entry", what=ModelReply(status=500), when=when)
+    plan = replace(quiet_plan, faults=(ill,), settings={"ai_gate.pause_after_failures": 3})
+    outcome, witness = run(replace(plan, liveness_ms=80_000), tmp_path)
+
+    assert witness.fired() == {"model-at-entry": 1}
     assert outcome.violations == ()
 
 

@@ -11,9 +11,12 @@ from msgspec.structs import replace
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.exchange.faults.plan import (
     AcceptThen,
+    DropRequest,
     Fault,
     MassExpire,
     Match,
+    ModelDelay,
+    ModelReply,
     Reply,
     Rewrite,
     SetStatus,
@@ -32,6 +35,9 @@ _ANSWERS_PERCENT = 15
 _WORDS_PERCENT = 6
 _DELISTED_PERCENT = 4
 _VISITED_PERCENT = 8
+_MODEL_PERCENT = 5
+# Before the first question to the model; it is asked about once in a short story.
+_BEFORE_ENTRY_MS = 30_000
 _LONGEST_MS = 60_000
 _TYPES = ["LIMIT", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT"]
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -59,6 +65,12 @@ VISITS: tuple[PageAsked, ...] = (
     PageAsked(path="/api/dashboard", method="OPTIONS"),
     PageAsked(path="/static/../../.env"),
     PageAsked(path="/api/intents/oi_unknown"),
+)
+
+MODEL_FAULTS: tuple[Verb, ...] = (
+    *(ModelDelay(ms=3000), ModelDelay(ms=9000), ModelReply(status=500)),
+    *(ModelReply(content='{"verdict": "ALLOW"'), ModelReply(raw="<html>busy</html>")),
+    *(DropRequest(target="ai", then="hang"), DropRequest(target="ai", then="reset")),
 )
 
 _Drawn = tuple[Verb, Match, When]
@@ -141,7 +153,8 @@ ANSWER_KINDS: Mapping[str, Callable[[Dice, int, int], _Drawn]] = {
 
 def with_oddities(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     """The plan with all of them that its seed draws."""
-    plan = _with_more_words(_with_odd_answers(plan, entry_ms), entry_ms)
+    plan = _with_ill_model(_with_odd_answers(plan, entry_ms), entry_ms)
+    plan = _with_more_words(plan, entry_ms)
     return _with_visits(_with_delisting(plan, entry_ms), entry_ms)
 
 
@@ -199,6 +212,16 @@ def _with_delisting(plan: RunPlan, entry_ms: int) -> RunPlan:
         expired = MassExpire(types=_TYPES, symbol=symbol)
         found.append(Fault(id="delisted-orders", what=expired, when=When(after_ms=begin_ms)))
     return replace(plan, faults=(*plan.faults, *found))
+
+
+def _with_ill_model(plan: RunPlan, entry_ms: int) -> RunPlan:
+    """The model fails the first question that it is asked."""
+    dice = Dice(f"model {plan.seed}")
+    if not plan.faults or not dice.percent(_MODEL_PERCENT):
+        return plan
+    when = When(after_ms=entry_ms - _BEFORE_ENTRY_MS, count=1)
+    ill = Fault(id="model-at-entry", what=dice.pick(MODEL_FAULTS), when=when)
+    return replace(plan, faults=(*plan.faults, ill))
 
 
 def _with_visits(plan: RunPlan, entry_ms: int) -> RunPlan:
