@@ -11,7 +11,8 @@ from livespot.store.reader import Reader
 # A proposal without an order goes on without its snapshot, once that is past its age.
 _RECOMPUTED = """
 SELECT DISTINCT decision_id FROM decisions d WHERE decision_id <> ''
-AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id))
+AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)
+     OR EXISTS (SELECT 1 FROM order_intents i WHERE i.decision_id = d.decision_id))
 ORDER BY id
 """
 # Stages at which an instant may fall before the next cycle has said anything.

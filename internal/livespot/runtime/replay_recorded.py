@@ -25,8 +25,8 @@ from livespot.store.queries import LedgerQueries
 from livespot.store.reader import Reader, ReadOnlyDatabase
 
 _DECISIONS = """
-SELECT decision_id, max(EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)),
-       max(at_ms)
+SELECT decision_id, max(EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)
+       OR EXISTS (SELECT 1 FROM order_intents i WHERE i.decision_id = d.decision_id)), max(at_ms)
 FROM decisions d WHERE outcome <> 'BLOCKED' AND run_id = ? GROUP BY decision_id ORDER BY min(id)
 """
 _SETTINGS = "SELECT config_json FROM runs WHERE run_id = ?"
