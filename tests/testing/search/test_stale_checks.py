@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from livespot.evidence.rows import AlertFact, ModeFact
+from livespot.evidence.rows import AlertFact, EventFact, ModeFact
 from livespot.exchange.faults.plan import (
     Blackhole,
     DelayEvents,
@@ -169,6 +169,59 @@ def test_a_refused_order_that_says_what_is_wrong_must_be_spoken_of(
     assert code in stale_views_are_said(silent).detail
     assert stale_views_are_said(saying(silent, code, 3000)).proven
     assert not stale_views_are_said(unheard).violated
+
+
+def refused_for_its_time(
+    witness: Witness, *, answered: bool = True, moved_ms: int = 0, recorded: bool = True
+) -> Witness:
+    """The run as if an order had been refused, and the time been asked for at once."""
+    place = next(request.row for request in witness.journal.requests if request.verb)
+    row = witness.rows[place - 1]
+    assert isinstance(row, RequestRow)
+    at_ms = begun(witness)
+    refused = changed(row, t_first_byte=at_ms, t_arrive=at_ms, t_reply=at_ms, outcome="400 -1021")
+    asked = changed(
+        refused,
+        t_arrive=at_ms + 4 + moved_ms,
+        t_reply=at_ms + 4 + moved_ms,
+        method="GET",
+        path="/api/v3/time",
+        outcome="200",
+        delivered=answered,
+    )
+    rows = (*witness.rows[: place - 1], refused, *witness.rows[place:], asked)
+    ended = EventFact(
+        run_id=witness.facts.run_id,
+        seq=1_000_000,
+        ts_ms=at_ms + 2,
+        event_type="INTENT_STATE_CHANGED",
+        reasons=("BINANCE_TIMESTAMP_REJECTED",),
+        order_intent_id="some",
+        symbol=witness.plan.symbols[0],
+        data={"from": "SENT_UNKNOWN", "to": "FAILED_TERMINAL", "error_code": "-1021"},
+    )
+    events = (*witness.facts.events, *((ended,) if recorded else ()))
+    return replace(
+        witness,
+        rows=rows,
+        offsets=(*witness.offsets, moved_ms),
+        facts=changed(witness.facts, events=events),
+    )
+
+
+def test_a_refusal_while_both_clocks_agreed_is_told_by_the_orders_own_record(
+    witness: Witness,
+) -> None:
+    assert stale_views_are_said(refused_for_its_time(witness)).proven
+    assert stale_views_are_said(refused_for_its_time(witness, moved_ms=499)).proven
+    for silent in (
+        refused_for_its_time(witness, recorded=False),
+        refused_for_its_time(witness, answered=False),
+        refused_for_its_time(witness, moved_ms=500),
+    ):
+        assert "BINANCE_TIMESTAMP_REJECTED" in stale_views_are_said(silent).detail
+        spoken = saying(silent, "BINANCE_TIMESTAMP_REJECTED", 3000)
+        assert stale_views_are_said(spoken).proven
 
 
 def test_an_order_of_another_hand_must_be_spoken_of_soon_where_its_event_arrives(

@@ -1,7 +1,7 @@
 """I20e: a view that grew old, a stream that ended and a refused time are said in time."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from livespot.evidence.findings import Finding, judged
@@ -50,12 +50,16 @@ _NOTHING_CHANGED = "0 "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Something that must be said: by when, in which words, and from when on they count."""
+    """Something that must be said: by when, in which words, and from when on they count.
+
+    With `settles` the record of an order that ended with this code is word enough.
+    """
 
     what: str
     codes: tuple[str, ...]
     since_ms: int
     due_ms: int
+    settles: str = ""
 
 
 def stale_views_are_said(witness: Witness) -> Finding:
@@ -81,10 +85,22 @@ def stale_views_are_said(witness: Witness) -> Finding:
 def _said(witness: Witness, due: Due) -> bool:
     since_ms = due.since_ms - _TOLD_ONCE_MS
     alerts = (a.code for a in witness.facts.alerts if since_ms <= a.at_ms <= due.due_ms)
-    if any(code in due.codes for code in alerts):
+    if any(code in due.codes for code in alerts) or _is_settled(witness, due):
         return True
     modes = (m for m in witness.facts.modes if since_ms <= m.at_ms <= due.due_ms)
     return any(set(due.codes) & set(mode.reasons) for mode in modes)
+
+
+def _is_settled(witness: Witness, due: Due) -> bool:
+    """Whether an order's own record tells of it."""
+    return any(
+        event.event_type == "INTENT_STATE_CHANGED"
+        and due.since_ms <= event.ts_ms <= due.due_ms
+        and isinstance(event.data, dict)
+        and event.data.get("error_code") == due.settles
+        for event in witness.facts.events
+        if due.settles
+    )
 
 
 def _life(witness: Witness, begin_ms: int, due_ms: int) -> Lived | None:
@@ -192,8 +208,30 @@ def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, i
 
 
 def _times_refused(witness: Witness) -> Iterator[Due]:
-    """An order or a cancel was refused for its time."""
-    yield from _refused(witness, "400 -1021", _CLOCK_CODES)
+    """An order or a cancel was refused for its time.
+
+    Where the time is measured at once and has not moved, the request was slow or the answer
+    made up: the mode stays, and the order's record tells why it ended.
+    """
+    for due in _refused(witness, "400 -1021", _CLOCK_CODES):
+        yield replace(due, settles="-1021") if _clock_stood_firm(witness, due) else due
+
+
+def _clock_stood_firm(witness: Witness, due: Due) -> bool:
+    """Whether both clocks agreed in all of this life, and answered whenever they were asked."""
+    life = _life(witness, due.since_ms, due.due_ms)
+    if life is None:
+        return False
+    ahead, asked = set(), []
+    for place, row in witness.requests():
+        at_ms = witness.at(place, row.t_arrive)
+        if not life.born_ms <= at_ms <= due.due_ms:
+            continue
+        ahead.add(witness.offsets[place - 1])
+        if row.path.endswith("/time") and at_ms >= due.since_ms:
+            asked.append(row.delivered and row.outcome.startswith("200"))
+    allowed_ms = settings_of(witness).time.clock_drift_max_ms
+    return bool(asked) and all(asked) and max(ahead) - min(ahead) < allowed_ms
 
 
 def _halted(witness: Witness) -> Iterator[Due]:
