@@ -18,6 +18,7 @@ from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
 
 INTERVAL_MS = 300_000
+_BEGAN_MS = ManualClock().now_ms()
 
 
 @dataclass
@@ -29,6 +30,8 @@ class _Measured:
     done: Callable[[], None]
     offset_ms: int = 0
     synced: bool = True
+    # A whole measurement's answer comes so much later than a glance's.
+    takes_ms: int = 0
 
     def __post_init__(self) -> None:
         self.at_ms: list[int] = []
@@ -45,7 +48,19 @@ class _Measured:
         if not self.answers:
             self._over = True
             return 0
-        answer = self.answers.pop(0)
+        await self.clock.sleep(self.takes_ms / 1000)
+        return self._next(self.answers.pop(0))
+
+    async def glance(self) -> int:
+        """What the next measurement will find; a failure is used up."""
+        answer = self.answers[0] if self.answers else 0
+        if isinstance(answer, Exception):
+            self.at_ms.append(self.clock.monotonic_ms())
+            self.answers.pop(0)
+        return self.offset_ms + self._next(answer)
+
+    @staticmethod
+    def _next(answer: int | Exception) -> int:
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -232,14 +247,36 @@ async def test_a_sleep_is_told_once_the_time_can_be_measured_again() -> None:
     assert server.at_ms[3] <= 6_000
 
 
+async def test_a_large_step_is_in_doubt_at_once_and_a_sleep_told_by_the_first_answer() -> None:
+    _, told = await _stepped(28_000, [3], takes_ms=9_000)
+
+    doubt, pause, alert, *_ = told
+    assert isinstance(doubt, HealthSignal)
+    assert (doubt.level, doubt.source, doubt.value) == (SignalLevel.DEGRADE, "offset", 28_000)
+    assert isinstance(pause, HealthSignal)
+    assert (pause.level, pause.source) == (SignalLevel.PAUSE, "sleep")
+    assert isinstance(alert, Alert)
+    assert alert.at_ms - 28_000 - _BEGAN_MS <= 2_000
+    assert [m for m in told if isinstance(m, Alert)] == [alert]
+
+
+async def test_a_clock_that_was_set_is_in_doubt_at_once_and_never_taken_for_a_sleep() -> None:
+    _, told = await _stepped(28_000, [-28_000], takes_ms=9_000)
+
+    signals = [message for message in told if isinstance(message, HealthSignal)]
+    assert [signal.level for signal in signals[:1]] == [SignalLevel.DEGRADE]
+    assert all(signal.level is not SignalLevel.PAUSE for signal in signals)
+    assert not [message for message in told if isinstance(message, Alert)]
+
+
 async def _stepped(
-    stepped_ms: int, answers: list[int | Exception]
+    stepped_ms: int, answers: list[int | Exception], *, takes_ms: int = 0
 ) -> tuple[_Measured, list[GovernorInbox]]:
     """What the keeper tells after the wall clock stepped, with these measurements."""
     clock, audit = ManualClock(), RecordingAudit()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     async with anyio.create_task_group() as tasks:
-        server = _Measured(clock, answers, tasks.cancel_scope.cancel)
+        server = _Measured(clock, answers, tasks.cancel_scope.cancel, takes_ms=takes_ms)
         keeper = ClockKeeper(
             settings=TimeSettings(),
             clock=clock,

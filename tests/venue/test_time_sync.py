@@ -122,3 +122,16 @@ async def test_a_lost_answer_or_two_are_measured_again_but_not_a_dead_line() -> 
         await sync.resync()
 
     assert (sync.offset_ms, asked) == (250, 10)
+
+
+async def test_a_glance_goes_by_one_answer_however_slow_and_keeps_nothing() -> None:
+    clock = ManualClock()
+    server = _Server(clock, 28_000, [3000])
+    sync = TimeSync(clock, server.read)
+
+    offset_ms = await sync.glance()
+
+    assert offset_ms == 28_000
+    assert server.readings == 1
+    assert not sync.synced
+    assert sync.offset_ms == 0

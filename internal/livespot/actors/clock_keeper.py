@@ -64,7 +64,7 @@ class ClockKeeper:
         due_ms = self.clock.monotonic_ms() + patience_ms
         # Also after a restart: the governor may still hold the complaint of the life before.
         unsure = slept = True
-        failed = False
+        failed = told = False
         steps = _Steps(self.clock)
         seen_ms = self._offset_ms()
         task_status.started()
@@ -78,6 +78,9 @@ class ClockKeeper:
                 continue
             known = self.server_clock.synced
             try:
+                if seen_ms is not None and not told and abs(steps.ms()) >= _SLEPT_MS:
+                    unsure = True
+                    told = await self._wake(steps, seen_ms, again=failed)
                 moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
             except (Transient, Refused, PayloadInvalid) as error:
                 # What the clocks show is kept: only a measurement tells a sleep from a step.
@@ -90,7 +93,8 @@ class ClockKeeper:
             due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
             moved, seen_ms = max(moved, unseen, key=abs), self._offset_ms()
             if known:
-                slept = await self._tell_sleep(steps.ms(), moved, told=slept)
+                slept = told or await self._tell_sleep(steps.ms(), moved, told=slept)
+            told = False
             steps.forget()
             jumped = abs(moved) > self.settings.clock_drift_max_ms
             if jumped or slept:
@@ -109,6 +113,21 @@ class ClockKeeper:
         """How far the offset has moved since it was looked at here."""
         now_ms = self._offset_ms()
         return 0 if seen_ms is None or now_ms is None else abs(now_ms - seen_ms)
+
+    async def _wake(self, steps: _Steps, seen_ms: int, *, again: bool) -> bool:
+        """Whether one answer, however slow, shows that the machine slept; if so it is told.
+
+        A whole measurement takes five quick answers. Until then the time is in doubt, and what
+        was decided before must not be sent.
+        """
+        if not again:
+            apart_ms = steps.ms()
+            text = f"this machine's clocks ran apart by {apart_ms} ms; the time is being asked for"
+            await self._say(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(apart_ms), text)
+        asked_ms = self.clock.monotonic_ms()
+        offset_ms = await while_beating(self.clock, self.beat, self.server_clock.glance)
+        error_ms = (self.clock.monotonic_ms() - asked_ms) // 2
+        return await self._tell_sleep(steps.ms(), abs(offset_ms - seen_ms) + error_ms, told=False)
 
     async def _tell_sleep(self, stepped_ms: int, moved: int, *, told: bool) -> bool:
         """Whether the machine slept: the wall went on, and the offset to the exchange did not move.

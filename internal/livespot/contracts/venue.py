@@ -118,6 +118,10 @@ class ServerClock(Protocol):
         """Measure again; returns how far the offset moved, in milliseconds."""
         ...
 
+    async def glance(self) -> int:
+        """The offset by one answer alone, wrong by up to half its round trip; it is not kept."""
+        ...
+
 
 class BanState(Message, frozen=True):
     """Silences that must outlive the process, as server epoch ms; 0 is none."""

@@ -17,3 +17,6 @@ class FixedOffset:
 
     async def resync(self) -> int:
         return self.moves.pop(0) if self.moves else 0
+
+    async def glance(self) -> int:
+        return self.offset_ms + (self.moves[0] if self.moves else 0)

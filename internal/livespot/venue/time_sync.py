@@ -70,6 +70,15 @@ class TimeSync:
                 self._rounds += 1
             return self._moved_ms
 
+    async def glance(self) -> int:
+        """The offset by one answer, however slow: wrong by up to half its round trip, not kept.
+
+        Raises:
+            Unreachable: no answer came.
+            Throttled: the exchange asked for silence.
+        """
+        return (await self._asked())[0]
+
     async def _offsets(self) -> list[int]:
         found: list[int] = []
         lost = 0
@@ -94,8 +103,13 @@ class TimeSync:
 
     async def _sample(self) -> int | None:
         """One offset; None when the answer took too long to say anything."""
+        offset_ms, rtt_ms = await self._asked()
+        return offset_ms if rtt_ms <= self._max_rtt_ms else None
+
+    async def _asked(self) -> tuple[int, int]:
+        """The offset by one answer, and its round trip."""
         before_ms = self._clock.monotonic_ms()
         server_ms = await self._read_server_ms()
         now_ms = self._clock.now_ms()
         rtt_ms = self._clock.monotonic_ms() - before_ms
-        return server_ms + rtt_ms // 2 - now_ms if rtt_ms <= self._max_rtt_ms else None
+        return server_ms + rtt_ms // 2 - now_ms, rtt_ms
