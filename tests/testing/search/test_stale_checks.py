@@ -24,6 +24,7 @@ from livespot.testing.search.witness import Witness
 
 # The quiet run is NORMAL here, holds a position and lives on for longer than any bound.
 _AT_MS = 40_000
+_EARLY_MS = 15_000
 
 
 def begun(witness: Witness, at_ms: int = _AT_MS) -> int:
@@ -169,6 +170,33 @@ def test_a_refused_order_that_says_what_is_wrong_must_be_spoken_of(
     assert code in stale_views_are_said(silent).detail
     assert stale_views_are_said(saying(silent, code, 3000)).proven
     assert not stale_views_are_said(unheard).violated
+
+
+def refused_twice(witness: Witness, apart_ms: int) -> Witness:
+    """The run as if two orders had been refused for their closed market, so far apart."""
+    asked = next(request for request in witness.journal.requests if request.verb)
+    row = witness.rows[asked.row - 1]
+    assert isinstance(row, RequestRow)
+    first, second = (
+        changed(row, t_first_byte=at_ms, t_reply=at_ms, outcome="400 -1010", delivered=True)
+        for at_ms in (begun(witness, _EARLY_MS), begun(witness, _EARLY_MS) + apart_ms)
+    )
+    rows = (*witness.rows[: asked.row - 1], first, *witness.rows[asked.row :])
+    twice = with_rows(replace(witness, rows=rows), second)
+    requests = (*witness.journal.requests, changed(asked, row=len(twice.rows)))
+    return replace(twice, journal=changed(witness.journal, requests=requests))
+
+
+def test_a_closed_market_that_is_complained_of_already_need_not_be_said_again(
+    witness: Witness,
+) -> None:
+    within, after = refused_twice(witness, 120_000), refused_twice(witness, 120_001)
+
+    assert stale_views_are_said(within).detail.count("EXCHANGE_HALTED") == 2
+    spoken_ms = _EARLY_MS - _AT_MS + 100
+    assert stale_views_are_said(saying(within, "EXCHANGE_HALTED", spoken_ms)).proven
+    again = stale_views_are_said(saying(after, "EXCHANGE_HALTED", spoken_ms))
+    assert again.detail.count("EXCHANGE_HALTED") == 1
 
 
 def refused_for_its_time(

@@ -29,6 +29,9 @@ _SLACK_MS = 3000
 _TOLD_ONCE_MS = 60_000
 # Where nobody can write or measure, or time itself is wrong, what is due is not said in time.
 _MUTE = ("disk.", "actor.", "host.")
+# An order refused for its closed market is complained of for a minute, and then not told again
+# for as long.
+_CLOSED_MS = 2 * _TOLD_ONCE_MS
 # A stream that has just been opened has nothing to fall silent yet.
 _SETTLED_MS = 3000
 # What ends events for longer than itself.
@@ -213,7 +216,7 @@ def _times_refused(witness: Witness) -> Iterator[Due]:
     Where the time is measured at once and has not moved, the request was slow or the answer
     made up: the mode stays, and the order's record tells why it ended.
     """
-    for due in _refused(witness, "400 -1021", _CLOCK_CODES):
+    for _, due in _refusals(witness, "400 -1021", _CLOCK_CODES):
         yield replace(due, settles="-1021") if _clock_stood_firm(witness, due) else due
 
 
@@ -235,12 +238,23 @@ def _clock_stood_firm(witness: Witness, due: Due) -> bool:
 
 
 def _halted(witness: Witness) -> Iterator[Due]:
-    """An order was refused because its market is closed."""
-    yield from _refused(witness, "400 -1010", ("EXCHANGE_HALTED", "SYMBOL_NOT_TRADING"))
+    """An order was refused because its market is closed.
+
+    A refusal while the last one is complained of, in the same life, belongs to the word about it.
+    """
+    before: dict[tuple[str, int], Due] = {}
+    for symbol, due in _refusals(witness, "400 -1010", ("EXCHANGE_HALTED", "SYMBOL_NOT_TRADING")):
+        life = _life(witness, due.since_ms, due.due_ms)
+        key = symbol, 0 if life is None else life.born_ms
+        last = before.get(key)
+        before[key] = due
+        if last is not None and due.due_ms - last.due_ms <= _CLOSED_MS:
+            before[key] = due = replace(due, since_ms=last.since_ms)
+        yield due
 
 
-def _refused(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator[Due]:
-    """Refusals that somebody still waited for; an answer that comes later reaches nobody."""
+def _refusals(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator[tuple[str, Due]]:
+    """With their symbols; an answer that comes when nobody waits any more reaches nobody."""
     waits_ms = settings_of(witness).timing.mutation_timeout_ms
     mutations = {request.row for request in witness.journal.requests if request.verb}
     for place, row in witness.requests():
@@ -250,7 +264,8 @@ def _refused(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterator
             heard = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
             if heard and _life(witness, told_ms, due_ms):
                 what = f"{row.method} {row.path} at {told_ms}"
-                yield Due(what=what, codes=codes, since_ms=told_ms, due_ms=due_ms)
+                due = Due(what=what, codes=codes, since_ms=told_ms, due_ms=due_ms)
+                yield row.params.get("symbol", ""), due
 
 
 def _foreign(witness: Witness) -> Iterator[Due]:
