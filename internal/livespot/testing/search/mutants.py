@@ -75,11 +75,6 @@ def deaths(plan: RunPlan) -> bool:
     return bool(plan.deaths)
 
 
-def deaths_at_commits(plan: RunPlan) -> bool:
-    """Plans in which a life ends just as something about an order is durable."""
-    return any(death.commit is not None for death in plan.deaths)
-
-
 def power_cuts(plan: RunPlan) -> bool:
     """Plans in which a life dies with the power."""
     return any(death.power_cut for death in plan.deaths)

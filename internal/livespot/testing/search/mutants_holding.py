@@ -16,11 +16,17 @@ from livespot.actors.want_desk import WantDesk
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.orders import Fill
 from livespot.contracts.vocabulary import IntentRole
-from livespot.exchange.faults.plan import AdjustBalance
 from livespot.rules import position as holdings
 from livespot.rules import protection_ladder
 from livespot.rules.protection import Protect, Swap
 from livespot.rules.quantize import quantize_price
+from livespot.testing.search.mutant_needs import (
+    another_stop,
+    base_moved,
+    in_crumbs,
+    separate,
+    undisturbed_entry,
+)
 from livespot.testing.search.mutants import Bench, Mutant, deaths, verbs
 from livespot.testing.search.plan import RunPlan
 
@@ -152,14 +158,6 @@ def _in_even_crumbs(plan: RunPlan) -> bool:
     return any(staged.even_prints for staged in symbols)
 
 
-def _base_moved(plan: RunPlan) -> bool:
-    """Somebody else changes what there is of a base asset."""
-    named = {symbol.removesuffix("USDT") for symbol in plan.symbols}
-    return verbs("hand.")(plan) or any(
-        isinstance(fault.what, AdjustBalance) and fault.what.asset in named for fault in plan.faults
-    )
-
-
 def _killed_among_crumbs(plan: RunPlan) -> bool:
     return deaths(plan) and _in_even_crumbs(plan)
 
@@ -181,7 +179,7 @@ HOLDING = (
         name="position-from-balance",
         defect="a position is what the account's balance says, not what its fills say",
         plant=_position_from_balance,
-        needs=_base_moved,
+        needs=base_moved,
     ),
     Mutant(
         name="base-fee-ignored",
@@ -192,11 +190,13 @@ HOLDING = (
         name="partial-left-bare",
         defect="what an entry has bought is protected once it has bought all",
         plant=_partial_left_bare,
+        needs=lambda plan: in_crumbs(plan) and undisturbed_entry(plan),
     ),
     Mutant(
         name="two-owners",
         defect="two parts of the program install protection, each without the other",
         plant=_two_owners,
+        needs=lambda plan: separate(plan) and undisturbed_entry(plan),
     ),
     Mutant(
         name="new-then-cancel",
@@ -208,7 +208,7 @@ HOLDING = (
         name="stop-loosened",
         defect="each further stop of a position lies lower than the one before",
         plant=_stop_loosened,
-        needs=lambda plan: plan.swap_proven,
+        needs=another_stop,
     ),
     Mutant(
         name="foreign-adopted",

@@ -20,7 +20,12 @@ from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.system import System
 from livespot.store import inline
 from livespot.store.batches import PRAGMAS
-from livespot.testing.search.mutants import Bench, Mutant, deaths, power_cuts, verbs
+from livespot.testing.search.mutant_needs import (
+    commits_fail,
+    reborn_in_silence,
+    unreachable,
+)
+from livespot.testing.search.mutants import Bench, Mutant, power_cuts, verbs
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.scenes import ENTRY_MS
 from livespot.venue.caller import RestCaller
@@ -174,7 +179,7 @@ KEEPING = (
         name="audit-best-effort",
         defect="what cannot be written is dropped, and its writer told that it was written",
         plant=_best_effort,
-        needs=verbs("disk."),
+        needs=commits_fail,
     ),
     Mutant(
         name="jsonl-only",
@@ -185,11 +190,12 @@ KEEPING = (
         name="rate-limit-forgotten",
         defect="a new life does not know of a silence that an earlier one was told to keep",
         plant=_limits_forgotten,
-        needs=lambda plan: deaths(plan) and verbs("ex.ban", "ex.reply")(plan),
+        needs=reborn_in_silence,
     ),
     Mutant(
         name="secret-in-exception",
         defect="an exception's text holds the signed address and the key, and nothing masks it",
         plant=_secret_told,
+        needs=unreachable,
     ),
 )

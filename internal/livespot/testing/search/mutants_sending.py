@@ -18,12 +18,21 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.vocabulary import IntentRole, IntentState
 from livespot.rules import entry_engine as engine
 from livespot.rules import evidence, ledger, risk
-from livespot.testing.search.mutants import Bench, Mutant, deaths_at_commits, verbs
+from livespot.testing.search.mutant_needs import (
+    another_stop,
+    answered_after,
+    killed_at_a_creation,
+    left_in_crumbs,
+)
+from livespot.testing.search.mutants import Bench, Mutant, verbs
+from livespot.testing.search.plan import RunPlan
 
 _Transmit: TypeAlias = Callable[[MutationDesk, Any, float], Awaitable[Outcome]]
 _Record: TypeAlias = Callable[[AnswerBook, Answered], Awaitable[Change]]
 _RETRY_S = 5.0
 _LIMIT_S = 5.0
+# A mutation that is answered later counts as unanswered.
+_TIMEOUT_MS = 8000
 _UNANSWERED = verbs("net.", "ex.reply", "ex.accept_then", "disk.", "actor.")
 
 
@@ -179,12 +188,16 @@ def _attempt_missing(bench: Bench) -> None:
     numbered = bench.put(entry_desk, "entry_intent_id", unnumbered)
 
 
+def _left_unseen(plan: RunPlan) -> bool:
+    return left_in_crumbs(plan) and any(fault.id == "crumbs-unseen" for fault in plan.faults)
+
+
 SENDING = (
     Mutant(
         name="resend-on-timeout",
         defect="a mutation without an answer is sent again",
         plant=_resend_on_timeout,
-        needs=_UNANSWERED,
+        needs=answered_after(_TIMEOUT_MS),
     ),
     Mutant(
         name="not-found-after-three-reads",
@@ -207,19 +220,19 @@ SENDING = (
         name="created-not-rechecked",
         defect="a boot leaves an intent alone that was found as CREATED",
         plant=_created_not_rechecked,
-        needs=deaths_at_commits,
+        needs=killed_at_a_creation,
     ),
     Mutant(
         name="retry-timer-kept",
         defect="the retry of an unanswered mutation goes off although evidence has come meanwhile",
         plant=_retry_timer_kept,
-        needs=_UNANSWERED,
+        needs=answered_after(_TIMEOUT_MS),
     ),
     Mutant(
         name="cancel-executed-ignored",
         defect="what a cancel's reply says was executed is not looked at",
         plant=_cancel_executed_ignored,
-        needs=lambda plan: any(fault.id == "crumbs-unseen" for fault in plan.faults),
+        needs=_left_unseen,
     ),
     Mutant(
         name="unknown-order-means-gone",
@@ -236,5 +249,6 @@ SENDING = (
         name="attempt-missing",
         defect="ids are made without the number of the attempt",
         plant=_attempt_missing,
+        needs=another_stop,
     ),
 )
