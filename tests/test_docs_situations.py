@@ -37,6 +37,7 @@ from livespot.runtime.replay_life import Surroundings
 from livespot.runtime.replay_loop import VirtualLoop
 from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.runtime.system import System
+from livespot.testing.search.gauges import Gauge
 from livespot.testing.search.plan import loaded_for
 from livespot.testing.search.troubles import DiskSlow, Trouble
 from livespot.testing.search.troubling import Troubler
@@ -51,6 +52,7 @@ _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # A command that a running process has to take and to answer.
 _ASKING = ("pause", "resume", "release", "stop")
 _PATIENCE_SECONDS = 60
+_NEVER_MS = 10**9
 _ORDERS = Match(method="POST", path="/api/v3/order*")
 _NEWEST = (
     "SELECT mode, active_json FROM sysmodes WHERE id = (SELECT max(id) FROM sysmodes) "
@@ -157,7 +159,9 @@ def _follow(directory: Path, situation: Situation, blocks: list[list[Step]]) -> 
 
         def dress(around: Surroundings, loop: VirtualLoop) -> Surroundings:
             if situation.troubles:
-                around = Troubler(situation.troubles, 10**9).dress(around, loop)
+                around = Troubler(situation.troubles, _NEVER_MS, Gauge(_NEVER_MS)).dress(
+                    around, loop
+                )
             troubled = around.furnished
 
             def furnished(system: System) -> None:
