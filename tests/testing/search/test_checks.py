@@ -41,7 +41,8 @@ from livespot.testing.search.record_checks import (
     output_is_bounded,
     same_history,
 )
-from livespot.testing.search.witness import Volume, Witness, offsets_of
+from livespot.testing.search.troubles import ClockSet, Trouble
+from livespot.testing.search.witness import Volume, Witness, ahead_of, offsets_of
 
 # The story has no mutation to refuse, deny, cancel or repeat, no sale of its own, and no fault.
 _NOTHING_TO_SEE = {"I07b", "I20d", "I20e", "I25", "I06", "I09b", "I17", "I20c", "I37", "I38"}
@@ -345,6 +346,18 @@ def test_a_request_from_outside_its_life_and_overlapping_lives_are_found(
     assert "a life began at" in one_writer(overlapping).detail
 
 
+def test_a_request_under_a_clock_that_somebody_set_belongs_to_the_life_of_its_market_time(
+    witness: Witness,
+) -> None:
+    """The runtime's clock says that it left long after the run's end; for one it is set back."""
+    last_ms = witness.lives[-1].over_ms - witness.plan.start_ms
+    shifted = replace(witness, offsets=tuple(ms - last_ms for ms in witness.offsets))
+    known = replace(shifted, ahead=tuple(last_ms for _ in witness.rows))
+
+    assert "outside its life" in one_writer(shifted).detail
+    assert one_writer(known).proven
+
+
 def replace_life(life: Any, **changes: Any) -> Any:
     return replace(life, **changes)
 
@@ -439,3 +452,14 @@ def test_times_the_exchange_stamped_while_its_clock_was_off_are_set_back(witness
     before = ModeRow(t_ms=plan.start_ms, fault="other")
 
     assert offsets_of(plan, (before, stepped, before)) == (0, 4000, 4000)
+
+
+def test_how_far_the_runtimes_clock_was_set_forward_is_known_of_each_row(witness: Witness) -> None:
+    first, last = witness.rows[0], witness.rows[-1]
+    trouble = Trouble(id="set", what=ClockSet(ms=90_000), after_ms=10_000, for_ms=30_000)
+    plan = changed(witness.plan, troubles=(trouble,))
+    during = ModeRow(t_ms=witness.plan.start_ms + 20_000, fault="none")
+    after = changed(during, t_ms=witness.plan.start_ms + 40_001)
+
+    assert ahead_of(plan, (first, during, after)) == (0, 90_000, 0)
+    assert ahead_of(witness.plan, (first, last)) == ()

@@ -73,6 +73,26 @@ def test_a_command_that_nobody_took_is_found(witness: Witness) -> None:
     assert the_machine_is_spoken_of(heard).proven
 
 
+def test_a_command_left_while_the_machine_sleeps_counts_from_its_waking(witness: Witness) -> None:
+    asleep = befallen(witness, MachineSleeps(), 20_000, _PAUSE)
+    left_ms = witness.plan.start_ms + _AT_MS + 300
+    unheard = replace(
+        asleep, hits=(*asleep.hits, Noted(t_ms=left_ms, id="m0", verb="operator.command"))
+    )
+    told = changed(unheard.facts, alerts=(alert(witness, "SUSPEND_DETECTED", 20_100),))
+
+    def heard(after_ms: int) -> Witness:
+        at_ms = witness.plan.start_ms + _AT_MS + after_ms
+        command = CommandFact(
+            run_id=witness.facts.run_id, action="PAUSE", outcome="accepted", at_ms=at_ms
+        )
+        return replace(unheard, facts=changed(told, commands=(command,)))
+
+    assert the_machine_is_spoken_of(heard(25_000)).proven
+    assert the_machine_is_spoken_of(heard(25_001)).violated
+    assert "operator.command" in the_machine_is_spoken_of(replace(unheard, facts=told)).detail
+
+
 @pytest.mark.parametrize(
     "mute", [DiskFull(), ActorStalls(actor="governor", ms=9000), ClockSet(ms=60_000)]
 )

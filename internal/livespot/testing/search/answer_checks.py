@@ -69,8 +69,8 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     for request in witness.journal.requests:
         row = rows[request.row]
         names = [intents[name].order_intent_id for name in request.own_ids if name in intents]
-        sent_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
-        told_ms = witness.at(request.row, row.t_reply)
+        sent_ms = witness.market_at(request.row, row.t_first_byte or row.t_arrive)
+        told_ms = witness.market_at(request.row, row.t_reply)
         life = _cleaning_up(witness, sent_ms)
         if life is not None and life.code is None and request.method == "WS":
             continue

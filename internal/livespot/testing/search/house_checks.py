@@ -34,7 +34,7 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
     problems, looked_at = [], 0
     for hit in witness.hits:
         trouble = troubles[hit.id]
-        due_ms = _measured_ms(witness, trouble, _from_ms(hit, trouble)) + _SAID_WITHIN_MS
+        due_ms = _measured_ms(witness, trouble, _from_ms(witness, hit)) + _SAID_WITHIN_MS
         lived = any(life.born_ms <= hit.t_ms and due_ms < life.over_ms for life in witness.lives)
         if not lived or not _is_told(trouble):
             continue
@@ -44,9 +44,11 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
     return judged("I20d", "The machine is spoken of", looked_at, problems)
 
 
-def _from_ms(hit: Noted, trouble: Trouble) -> int:
-    asleep_ms = trouble.for_ms if isinstance(trouble.what, MachineSleeps) else 0
-    return hit.t_ms + asleep_ms
+def _from_ms(witness: Witness, hit: Noted) -> int:
+    """A machine that sleeps hears nobody: what befalls it then counts from its waking."""
+    sleeps = {t.id: t.for_ms for t in witness.plan.troubles if isinstance(t.what, MachineSleeps)}
+    spans = ((one.t_ms, one.t_ms + sleeps[one.id]) for one in witness.hits if one.id in sleeps)
+    return max((end for begin, end in spans if begin <= hit.t_ms <= end), default=hit.t_ms)
 
 
 def _measured_ms(witness: Witness, trouble: Trouble, from_ms: int) -> int:

@@ -88,7 +88,7 @@ def one_writer(witness: Witness) -> Finding:
             continue
         looked_at += 1
         row = places[request.row]
-        at_ms = witness.at(request.row, row.t_first_byte or row.t_arrive)
+        at_ms = witness.market_at(request.row, row.t_first_byte or row.t_arrive)
         if not span[0] <= at_ms <= span[1] and not clock_moved:
             problems.append(f"{intent.client_order_id} arrived at {at_ms}, outside its life {span}")
     return judged("I27", "One writer of orders", looked_at, problems)
@@ -127,7 +127,7 @@ def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:
     intents = _by_own_id(witness)
     news = _first_news(witness, born_ms)
     for request in witness.journal.requests:
-        at_ms = witness.at(request.row, request.arrived_ms)
+        at_ms = witness.market_at(request.row, request.arrived_ms)
         if not request.verb or at_ms < born_ms or request.row > news:
             continue
         intent = _intent(request, intents)
@@ -139,8 +139,12 @@ def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:
 def _first_news(witness: Witness, born_ms: int) -> int:
     """The place of the first change on the exchange that no request of this life made."""
     for place, row in enumerate(witness.rows, 1):
-        if isinstance(row, FillRow) and witness.at(place, row.t_ms) >= born_ms:
+        if isinstance(row, FillRow) and witness.market_at(place, row.t_ms) >= born_ms:
             return place
-        if isinstance(row, OrderRow) and row.t_end and witness.at(place, row.t_end) >= born_ms:
+        if (
+            isinstance(row, OrderRow)
+            and row.t_end
+            and witness.market_at(place, row.t_end) >= born_ms
+        ):
             return place
     return len(witness.rows) + 1

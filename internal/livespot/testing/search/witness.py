@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from livespot.evidence.facts import read_facts
 from livespot.evidence.journal import JournalRows
@@ -58,7 +59,8 @@ class Witness:
     run, when its boot had compared everything. `samples` are what the process measured of itself
     every few seconds, `told_fills` the (symbol, trade id) of each audited fill. `leaks` names what
     holds a secret of the `searched` files. `days` are the summaries on record,
-    `gauges` what was measured in passing; `asked` is how many requests to its panel each run
+    `gauges` what was measured in passing; `ahead` is by how much somebody had set the runtime's
+    clock forward at each row, where anybody had. `asked` is how many requests to its panel each run
     wrote down, those aside that were turned away for their number.
     """
 
@@ -86,6 +88,7 @@ class Witness:
     gauges: tuple[Reading, ...] = ()
     asked: Mapping[str, int] = field(default_factory=dict)
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ahead: tuple[int, ...] = ()
 
     @property
     def clock_moved(self) -> bool:
@@ -122,6 +125,11 @@ class Witness:
         """
         return exchange_ms - self.offsets[place - 1]
 
+    def market_at(self, place: int, exchange_ms: int) -> int:
+        """The same in market time, in which lives are told."""
+        ahead_ms = self.ahead[place - 1] if place <= len(self.ahead) else 0
+        return self.at(place, exchange_ms) - ahead_ms
+
 
 def read_witness(plan: RunPlan, result: RunResult) -> Witness:
     """Read all of it. Raises what reading raises: `OSError`, `JournalInvalid`, store errors."""
@@ -155,6 +163,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             gauges=read_gauges(result.journal.with_name(GAUGES_FILE)),
             asked=_asked(database),
             days=_days(database),
+            ahead=ahead_of(plan, rows),
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
         )
@@ -184,6 +193,17 @@ def offsets_of(plan: RunPlan, rows: Sequence[Row]) -> tuple[int, ...]:
         ahead = sum(ms for at_ms, ms in house if at_ms <= newest_ms)
         found.append(stepped + drift - ahead)
     return tuple(found)
+
+
+def ahead_of(plan: RunPlan, rows: Sequence[Row]) -> tuple[int, ...]:
+    """How far the runtime's own clock had been set forward at each row of the journal."""
+    if not house_steps(plan):
+        return ()
+    untouched = offsets_of(replace(plan, troubles=()), rows)
+    return tuple(
+        by_market - by_house
+        for by_market, by_house in zip(untouched, offsets_of(plan, rows), strict=True)
+    )
 
 
 def house_steps(plan: RunPlan) -> tuple[tuple[int, int], ...]:
