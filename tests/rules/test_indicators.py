@@ -1,6 +1,7 @@
 import csv
 import math
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_any_walk_reads_as_the_library_reads_it(steps: list[tuple[int, int, int,
     assert _close(reading.plus_di, float(talib.PLUS_DI(high, low, close, 14)[-1]))
     assert _close(reading.minus_di, float(talib.MINUS_DI(high, low, close, 14)[-1]))
     assert 0 <= reading.adx <= 100 + 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(_STEPS, st.lists(st.integers(0, 120), max_size=4))
+def test_candles_taken_together_read_to_the_bit_as_one_at_a_time(
+    steps: list[tuple[int, int, int, int]], cuts: list[int]
+) -> None:
+    bars = _bars(steps)
+    one, together = Wilder(), Wilder()
+
+    for bar in bars:
+        one.update(*bar)
+    for begin, end in pairwise([0, *sorted(cuts), len(bars)]):
+        together.update_all(bars[begin:end])
+
+    assert (together.atr, together.directional) == (one.atr, one.directional)
 
 
 def test_a_market_that_never_moves_has_no_direction() -> None:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -18,6 +19,7 @@ WARM = 100
 # Highest, lowest and last price of a candle, as its indicators take them.
 Bounds: TypeAlias = tuple[float, float, float]
 _PENDING_LIMIT = 50
+_OPENED = attrgetter("open_time_ms")
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -119,10 +121,9 @@ class CandleSeries:
         a stored candle otherwise corrects it. Ask `gap` afterwards: the exchange may not yet have
         listed its newest candles.
         """
-        fresh = sorted(
-            (c for c in history if c.open_time_ms % self.step_ms == 0),
-            key=lambda candle: candle.open_time_ms,
-        )
+        step_ms = self.step_ms
+        fresh = [candle for candle in history if not candle.open_time_ms % step_ms]
+        fresh.sort(key=_OPENED)
         if not fresh:
             return Joined(candles=self._join_waiting())
         last = self.last
@@ -157,14 +158,20 @@ class CandleSeries:
 
     def _extend(self, candles: Iterable[Candle]) -> list[Candle]:
         joined: list[Candle] = []
+        before_ms = None if self.last is None else self.last.open_time_ms
         for candle in candles:
-            last = self.last
-            if last is not None:
-                if candle.open_time_ms <= last.open_time_ms:
+            opened_ms = candle.open_time_ms
+            if before_ms is not None:
+                if opened_ms <= before_ms:
                     continue
-                self.holes += (candle.open_time_ms - last.open_time_ms) // self.step_ms - 1
-            self._append(candle, bounds_of(candle))
+                self.holes += (opened_ms - before_ms) // self.step_ms - 1
+            before_ms = opened_ms
             joined.append(candle)
+        if joined:
+            self.version += len(joined)
+            self.last = joined[-1]
+            self._candles.extend(joined)
+            self.wilder.update_all(map(bounds_of, joined))
         return joined
 
     def _join_waiting(self) -> tuple[Candle, ...]:

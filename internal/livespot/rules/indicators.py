@@ -1,7 +1,8 @@
 """Wilder's indicators, one candle at a time, seeded as TA-Lib seeds them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal, localcontext
+from itertools import islice
 
 import msgspec
 
@@ -61,29 +62,49 @@ class Wilder:
 
     def update(self, high: float, low: float, close: float) -> None:
         """Take the next closed candle; one without range or direction leaves the ADX as it was."""
-        count, last, period = self._count, self._last, self._period
-        up, down = high - self._high, self._low - low
-        self._high, self._low, self._last, self._count = high, low, close, count + 1
-        # The true range: high to low, from the close before where that lay outside.
-        spread = (high if high > last else last) - (low if low < last else last)
-        if count < 2 * period:
-            self._seed(count, spread, up, down)
-            return
-        self._atr = (self._atr * (period - 1) + spread) / period
-        plus_dm = self._plus_dm - self._plus_dm / period
-        minus_dm = self._minus_dm - self._minus_dm / period
-        if down > 0 and up < down:
-            minus_dm += down
-        elif up > 0 and up > down:
-            plus_dm += up
-        smoothed = self._range - self._range / period + spread
+        self.update_all(((high, low, close),))
+
+    def update_all(self, bounds: Iterable[tuple[float, float, float]]) -> None:
+        """Take closed candles, oldest first, each by its highest, lowest and last price."""
+        remaining = iter(bounds)
+        self._begin(remaining)
+        # A history has a thousand candles: what is read and written for each is local.
+        period, count, adx, atr = self._period, self._count, self._adx, self._atr
+        high_before, low_before, last = self._high, self._low, self._last
+        plus_dm, minus_dm, smoothed = self._plus_dm, self._minus_dm, self._range
+        for high, low, close in remaining:
+            up, down = high - high_before, low_before - low
+            # The true range: high to low, from the close before where that lay outside.
+            spread = (high if high > last else last) - (low if low < last else last)
+            high_before, low_before, last = high, low, close
+            count += 1
+            atr = (atr * (period - 1) + spread) / period
+            plus_dm -= plus_dm / period
+            minus_dm -= minus_dm / period
+            if down > 0 and up < down:
+                minus_dm += down
+            elif up > 0 and up > down:
+                plus_dm += up
+            smoothed = smoothed - smoothed / period + spread
+            if smoothed >= _TINY:
+                plus, minus = 100.0 * (plus_dm / smoothed), 100.0 * (minus_dm / smoothed)
+                total = plus + minus
+                if total >= _TINY:
+                    dx = 100.0 * abs(minus - plus) / total
+                    adx = (adx * (period - 1) + dx) / period
+        self._count, self._adx, self._atr = count, adx, atr
+        self._high, self._low, self._last = high_before, low_before, last
         self._plus_dm, self._minus_dm, self._range = plus_dm, minus_dm, smoothed
-        if smoothed >= _TINY:
-            plus, minus = 100.0 * (plus_dm / smoothed), 100.0 * (minus_dm / smoothed)
-            total = plus + minus
-            if total >= _TINY:
-                dx = 100.0 * abs(minus - plus) / total
-                self._adx = (self._adx * (period - 1) + dx) / period
+
+    def _begin(self, bounds: Iterator[tuple[float, float, float]]) -> None:
+        """Take candles for as long as ADX is not defined."""
+        missing = max(0, 2 * self._period - self._count)
+        for high, low, close in islice(bounds, missing):
+            last = self._last
+            spread = (high if high > last else last) - (low if low < last else last)
+            self._seed(self._count, spread, high - self._high, self._low - low)
+            self._high, self._low, self._last = high, low, close
+            self._count += 1
 
     @property
     def atr(self) -> float | None:
@@ -152,8 +173,7 @@ class Wilder:
 def wilder_of(candles: Sequence[Candle], period: int = PERIOD) -> Wilder:
     """The state after a whole series, from scratch."""
     state = Wilder(period)
-    for candle in candles:
-        state.update(float(candle.high), float(candle.low), float(candle.close))
+    state.update_all((float(c.high), float(c.low), float(c.close)) for c in candles)
     return state
 
 

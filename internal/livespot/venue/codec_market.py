@@ -94,7 +94,8 @@ def _ticker(wire: _Ticker) -> Ticker24h:
 
 def decode_klines(body: bytes) -> tuple[Candle, ...]:
     """Rows oldest first, as the exchange orders them."""
-    return tuple(candle_of(row) for row in read(_KLINES, body, "klines"))
+    rows = read(_KLINES, body, "klines")
+    return tuple(map(candle_of, rows))
 
 
 def candle_of(row: WireKline) -> Candle:
