@@ -1,13 +1,14 @@
 """Some days of minutes after which the default strategy wants to buy the next dip."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
+from functools import cache, lru_cache
+from itertools import accumulate, cycle, islice
+from operator import add
 
 from livespot.exchange.klines import Bar
-from livespot.exchange.prng import SplitMix
+from livespot.exchange.prng_ahead import DrawnAhead
 from livespot.testing.search.stage import Shape
 
 # The runtime wants a hundred candles of every frame, those of an hour included.
@@ -25,6 +26,8 @@ _STEP, _STEP_ENDED, _STEP_MINUTES = 70_000, 20 * 60, 3 * 60
 _DIP = (30, 17_000)
 # (amplitude, period in minutes): each frame sees as much up as down.
 _WAVES = ((6000, 120), (2500, 30), (2500, 10))
+# The longest period is a multiple of the others.
+_WAVES_AGAIN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def past_of(shape: Shape, variant: int, end: int, price: int, volume: int) -> Pa
 
     `end` is the minute of two hours that follows the last one; waves are bound to the hours.
     """
-    draw, habit = SplitMix(f"past {shape} {variant}"), _HABITS[shape]
+    draw, habit = DrawnAhead(f"past {shape} {variant}"), _HABITS[shape]
     drifts = _rising() if shape == "rising" else _ranging(end)
     path = [
         price * (_UNIT + drift + draw.below(2 * habit.noise + 1) - habit.noise) // _UNIT
@@ -99,8 +102,13 @@ def past_of(shape: Shape, variant: int, end: int, price: int, volume: int) -> Pa
     )
 
 
-def _rising() -> Iterator[int]:
+@cache
+def _rising() -> tuple[int, ...]:
     """A steady rise, and a dip just before the end."""
+    return tuple(_rises())
+
+
+def _rises() -> Iterator[int]:
     minutes, depth = _DIP
     for left in range(MINUTES, -1, -1):
         dip = depth * (minutes - left) // minutes if left < minutes else 0
@@ -108,11 +116,28 @@ def _rising() -> Iterator[int]:
         yield -steep * _RISE_PER_MINUTE - (left - steep) * _RISE_BEFORE - dip
 
 
-def _ranging(end: int) -> Iterator[int]:
+def _ranging(end: int) -> Iterable[int]:
     """Waves within waves around a level price, after a step up early in the day."""
-    for left in range(MINUTES, -1, -1):
-        before = min(max(0, left - _STEP_ENDED), _STEP_MINUTES) * _STEP // _STEP_MINUTES
-        yield -before + sum(_wave(end - left, period, height) for height, period in _WAVES)
+    waves = cycle(_waves())
+    return map(add, _steps(), islice(waves, (end - MINUTES) % _WAVES_AGAIN, None))
+
+
+@cache
+def _steps() -> tuple[int, ...]:
+    """How far below its last level the price was."""
+    return tuple(
+        -(min(max(0, left - _STEP_ENDED), _STEP_MINUTES) * _STEP // _STEP_MINUTES)
+        for left in range(MINUTES, -1, -1)
+    )
+
+
+@cache
+def _waves() -> tuple[int, ...]:
+    """What all waves together add, minute for minute, until they begin anew."""
+    return tuple(
+        sum(_wave(minute, period, height) for height, period in _WAVES)
+        for minute in range(_WAVES_AGAIN)
+    )
 
 
 def _wave(minute: int, period: int, height: int) -> int:
