@@ -97,12 +97,15 @@ def stops_lost(plan: RunPlan) -> bool:
 
 
 def another_stop(plan: RunPlan) -> bool:
-    """A position bought in peace has a second stop: the first is lost, or follows the price."""
+    """A position bought in peace has a second stop.
+
+    The first covers a part that was bought before the rest, is lost, or follows the price.
+    """
     if not separate(plan) or not undisturbed_entry(plan):
         return False
     first = _first(plan)
     climbs = first is not None and sum(leg.bps >= _RISE_BPS for leg in first.legs) >= _RISES
-    return stops_lost(plan) or (plan.swap_proven and climbs)
+    return in_crumbs(plan) or stops_lost(plan) or (plan.swap_proven and climbs)
 
 
 def base_moved(plan: RunPlan) -> bool:

@@ -23,6 +23,7 @@ from livespot.testing.search.mutant_needs import (
     answered_after,
     killed_at_a_creation,
     left_in_crumbs,
+    stops_lost,
 )
 from livespot.testing.search.mutants import Bench, Mutant, verbs
 from livespot.testing.search.plan import RunPlan
@@ -188,6 +189,11 @@ def _attempt_missing(bench: Bench) -> None:
     numbered = bench.put(entry_desk, "entry_intent_id", unnumbered)
 
 
+def _stop_moved(plan: RunPlan) -> bool:
+    # A stop that is lost would be asked for under the same id again and again, without an end.
+    return another_stop(plan) and not stops_lost(plan)
+
+
 def _left_unseen(plan: RunPlan) -> bool:
     return left_in_crumbs(plan) and any(fault.id == "crumbs-unseen" for fault in plan.faults)
 
@@ -249,6 +255,6 @@ SENDING = (
         name="attempt-missing",
         defect="ids are made without the number of the attempt",
         plant=_attempt_missing,
-        needs=another_stop,
+        needs=_stop_moved,
     ),
 )
