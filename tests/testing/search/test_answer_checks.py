@@ -13,6 +13,7 @@ from livespot.testing.search.answer_checks import (
     each_fill_is_told_once,
     no_answer_is_left_unread,
 )
+from livespot.testing.search.board import Noted
 from livespot.testing.search.plan import DeathPlan
 from livespot.testing.search.witness import Witness
 
@@ -80,6 +81,17 @@ def without_word(witness: Witness) -> Witness:
     return replace(witness, facts=changed(witness.facts, events=events))
 
 
+def without_any_word(witness: Witness) -> Witness:
+    """The same run in which the entry's intent stays in doubt."""
+    entry = next(intent for intent in witness.facts.intents if intent.is_entry)
+    steps = tuple(
+        step
+        for step in witness.facts.transitions
+        if (step.order_intent_id, step.from_state) != (entry.order_intent_id, "SENT_UNKNOWN")
+    )
+    return replace(witness, facts=changed(witness.facts, transitions=steps))
+
+
 def by_socket(witness: Witness) -> Witness:
     requests = tuple(
         changed(request, method="WS", path="orderList.place.opoco") if request.buys else request
@@ -119,14 +131,38 @@ def test_a_reply_held_back_on_the_socket_holds_up_those_behind_it(witness: Witne
     assert not no_answer_is_left_unread(held_up).violated
 
 
+def test_whoever_can_write_no_more_cannot_note_the_answer(witness: Witness) -> None:
+    deaf = without_word(witness)
+    entry = next(request for request in deaf.journal.requests if request.buys)
+    failed = Noted(t_ms=entry.arrived_ms - 1, id="commit-fails", verb="disk.eio")
+    slow = changed(failed, verb="disk.slow")
+    over = changed(failed, t_ms=deaf.lives[0].born_ms - 1000)
+    ended = (replace(deaf.lives[0], over_ms=deaf.lives[0].born_ms - 1), *deaf.lives)
+
+    assert not no_answer_is_left_unread(replace(deaf, hits=(failed,))).violated
+    assert no_answer_is_left_unread(replace(deaf, hits=(slow,))).violated
+    assert no_answer_is_left_unread(replace(deaf, hits=(over,), lives=ended)).violated
+
+
 def test_the_socket_of_a_cancelled_life_ends_with_it(witness: Witness) -> None:
     death = DeathPlan(after_ms=1000, down_ms=1000, cancelled=True)
     lives = (replace(witness.lives[0], code=None), *witness.lives[1:])
     plan = changed(witness.plan, deaths=(death,))
-    cancelled_life = replace(without_word(witness), lives=lives, plan=plan)
+    cancelled_life = replace(without_any_word(witness), lives=lives, plan=plan)
 
     assert no_answer_is_left_unread(cancelled_life).violated
     assert not no_answer_is_left_unread(by_socket(cancelled_life)).violated
+
+
+def test_a_cancelled_life_notes_what_became_of_its_order_and_not_the_answer(
+    witness: Witness,
+) -> None:
+    lives = (replace(witness.lives[0], code=None), *witness.lives[1:])
+    plan = changed(witness.plan, deaths=(DeathPlan(after_ms=1, down_ms=1, cancelled=True),))
+    noted = replace(without_word(witness), lives=lives, plan=plan)
+
+    assert not no_answer_is_left_unread(noted).violated
+    assert no_answer_is_left_unread(replace(noted, lives=witness.lives)).violated
 
 
 def test_a_banned_address_learns_nothing_of_an_order_so_nothing_was_left_unread(

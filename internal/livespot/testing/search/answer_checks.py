@@ -9,6 +9,7 @@ from livespot.exchange.faults.plan import AcceptThen, Delay, ReadLag, Verb
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
+from livespot.testing.search.troubles import DiskError
 from livespot.testing.search.witness import Witness
 
 # The trades of an order are read at once; so many rounds may fail on the way.
@@ -81,7 +82,8 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         looked_at += 1
         in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
         held_up = request.verb == "replace" or (request.method == "WS" and slow_socket)
-        known = heard if in_time and not held_up else learned
+        # Who is cancelled writes down what the order has become, and no more.
+        known = heard if in_time and not held_up and life.code is not None else learned
         if not any((name, life.run_id) in known for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
     return judged("I26b", "No answer is left unread", looked_at, problems)
@@ -133,6 +135,15 @@ def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:
         if trouble.verb.startswith(_CUTTING):
             begin_ms = plan.start_ms + trouble.after_ms
             yield begin_ms, begin_ms + trouble.for_ms
+    yield from _unwritable(witness)
+
+
+def _unwritable(witness: Witness) -> Iterator[tuple[int, int]]:
+    """From a write that failed to the end of its life, which cannot note an answer any more."""
+    for hit in witness.hits:
+        if hit.verb == DiskError.__struct_config__.tag:
+            ends = [life.over_ms for life in witness.lives if hit.t_ms <= life.over_ms]
+            yield hit.t_ms, min(ends, default=hit.t_ms)
 
 
 def _cleaning_up(witness: Witness, at_ms: int) -> Lived | None:
