@@ -25,6 +25,7 @@ from livespot.testing.search.promise_checks import (
     no_id_offered_twice,
     no_secret_left,
 )
+from livespot.testing.search.troubles import ClockSet, Trouble
 from livespot.testing.search.witness import Witness
 
 _SECRET = "a secret that nobody may see"
@@ -65,6 +66,22 @@ def test_a_life_that_may_buy_before_its_first_look_is_found(witness: Witness) ->
     assert no_entry_before_the_first_look(witness).proven
     assert "40 ms too early" in no_entry_before_the_first_look(late).detail
     assert "never looked" in no_entry_before_the_first_look(replace(witness, recovered={})).detail
+
+
+def test_where_the_clock_was_set_the_order_of_the_audit_tells_who_was_first(
+    witness: Witness,
+) -> None:
+    normal = next(mode for mode in witness.facts.modes if mode.mode == "NORMAL")
+    stepped = Trouble(id="set", after_ms=66_000, for_ms=1000, what=ClockSet(ms=41_000))
+    apart = replace(
+        witness,
+        recovered={**witness.recovered, normal.run_id: normal.at_ms + 41_000},
+        plan=changed(witness.plan, troubles=(stepped,)),
+    )
+
+    assert no_entry_before_the_first_look(apart).proven
+    hasty = replace(apart, hasty=frozenset({normal.run_id}))
+    assert "before it had looked" in no_entry_before_the_first_look(hasty).detail
 
 
 def test_a_change_of_mode_that_was_durable_alone_is_found(witness: Witness) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
 from livespot.testing.search.stale_checks import holds_events
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, house_steps
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
 # From an answer's arrival to the durable word of it: two ticks of whoever watches, and a commit.
@@ -33,7 +33,12 @@ def no_id_offered_twice(witness: Witness) -> Finding:
 
 
 def no_entry_before_the_first_look(witness: Witness) -> Finding:
-    """I13b: no life is NORMAL before it has compared what the last one left with the exchange."""
+    """I13b: no life is NORMAL before it has compared what the last one left with the exchange.
+
+    Where somebody set our clock the stamps do not tell which was first: the audit never steps back,
+    a mode bears the clock's own time. The order of the audit's events does.
+    """
+    steps = bool(house_steps(witness.plan))
     problems, looked_at = [], 0
     seen: set[str] = set()
     for mode in witness.facts.modes:
@@ -44,7 +49,9 @@ def no_entry_before_the_first_look(witness: Witness) -> Finding:
         compared_ms = witness.recovered.get(mode.run_id)
         if compared_ms is None:
             problems.append(f"{mode.run_id} is NORMAL and never looked")
-        elif mode.at_ms < compared_ms:
+        elif mode.run_id in witness.hasty:
+            problems.append(f"{mode.run_id} is NORMAL before it had looked")
+        elif mode.at_ms < compared_ms and not steps:
             problems.append(f"{mode.run_id} is NORMAL {compared_ms - mode.at_ms} ms too early")
     return judged("I13b", "No entry before a life's first look", looked_at, problems)
 

@@ -80,6 +80,7 @@ class Witness:
     troubled: Mapping[str, int] = field(default_factory=dict)
     commits: tuple[frozenset[str], ...] = ()
     recovered: Mapping[str, int] = field(default_factory=dict)
+    hasty: frozenset[str] = frozenset()
     searched: int = 0
     leaks: tuple[str, ...] = ()
     samples: tuple[Mapping[str, Any], ...] = ()
@@ -157,6 +158,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             troubled=read_log(result.journal.with_name(LOG_FILE)),
             commits=tuple(commit.rows for commit in result.commits),
             recovered=_recovered(database),
+            hasty=_hasty(database),
             samples=_samples(database),
             told_fills=_told_fills(database),
             hits=read_hits(result.journal.with_name(LOG_FILE)),
@@ -263,6 +265,17 @@ def _recovered(database: sqlite3.Connection) -> dict[str, int]:
         "AND json_extract(data, '$.choice') IS NOT NULL GROUP BY run_id"
     )
     return dict(database.execute(sql))
+
+
+def _hasty(database: sqlite3.Connection) -> frozenset[str]:
+    """Runs that are told to be NORMAL in a row before the one that says how they go on."""
+    sql = (
+        "SELECT run_id FROM audit_events GROUP BY run_id HAVING "
+        "min(CASE WHEN event_type = 'SYSMODE_CHANGED' AND json_extract(data, '$.to') = 'NORMAL' "
+        "THEN seq END) < min(CASE WHEN event_type = 'STAGE_CHANGED' "
+        "AND json_extract(data, '$.choice') IS NOT NULL THEN seq END)"
+    )
+    return frozenset(run_id for (run_id,) in database.execute(sql))
 
 
 def _told_fills(database: sqlite3.Connection) -> tuple[tuple[str, int], ...]:
