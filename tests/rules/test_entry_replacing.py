@@ -1,5 +1,6 @@
 """A reprice that cancels and places in one request: every outcome, and none that buys twice."""
 
+from dataclasses import replace as changed
 from decimal import Decimal
 
 import msgspec
@@ -121,6 +122,15 @@ def test_neither_half_done_falls_back_to_a_plain_cancel_and_a_new_number() -> No
     assert first == ()
     assert commands == (engine.Cancel(order_id=1, only_new=True, tries=1, attempt=0),)
     assert again == (engine.Weigh(attempt=2, order_type=OrderType.LIMIT_MAKER),)
+
+
+def test_a_replacement_that_a_filter_refuses_is_not_offered_again_by_the_old_rules() -> None:
+    state, _ = step(replacing(), engine.CancelFailed(), DUE)
+    state, commands = step(state, changed(REFUSED, by_filter=True), DUE)
+    _, last = step(state, seen(OrderStatus.CANCELED, answers=True), DUE)
+
+    assert commands == (engine.Cancel(order_id=1, only_new=True, tries=1, attempt=0),)
+    assert reasons(last) == [(ReasonCode.ORDER_SUBMIT_REJECTED,)]
 
 
 def test_an_order_that_was_partly_filled_already_is_asked_about() -> None:

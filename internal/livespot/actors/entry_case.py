@@ -66,7 +66,8 @@ def place_event(outcome: Outcome) -> engine.Event | None:
         case _:
             crossed = "would immediately match" in outcome.message
             reason = ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK if crossed else outcome.reason
-            return engine.PlaceRefused(crossed=crossed, reason=reason)
+            by_filter = bool(outcome.filter_name)
+            return engine.PlaceRefused(crossed=crossed, reason=reason, by_filter=by_filter)
 
 
 def ended_without(

@@ -381,7 +381,11 @@ def _replace_answered(
         return replace(state, phase=Phase.UNRESOLVED, halt=halt), ()
     if not old.over:
         # Neither half was done: the order works on, past its time, and goes by a plain cancel.
-        return cancel(_reverted(state, old), now_ms)
+        reverted = _reverted(state, old)
+        if isinstance(event, PlaceRefused) and event.by_filter:
+            # What was planned by rules that have changed is not offered again.
+            reverted = replace(reverted, halt=state.halt or event.reason)
+        return cancel(reverted, now_ms)
     if old.executed > 0:
         return _linger(state, old)
     if isinstance(event, PlaceRefused) and event.crossed and state.halt is None:

@@ -104,10 +104,14 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceRefused:
-    """Definitely not on the book; `crossed` when a post-only order would have taken."""
+    """Definitely not on the book; `crossed` when a post-only order would have taken.
+
+    `by_filter` when it broke a rule of the symbol that we do not know yet.
+    """
 
     crossed: bool
     reason: ReasonCode
+    by_filter: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
