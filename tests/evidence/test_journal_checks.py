@@ -225,6 +225,22 @@ def test_more_offered_than_bought_is_named(facts: Facts, journal: JournalRows) -
     assert (finding.holds, finding.detail) == (False, f"{SYMBOL}: 10.01 offered, 10.00 held")
 
 
+def test_what_another_hand_offers_is_no_protection(facts: Facts, journal: JournalRows) -> None:
+    legs = [order for order in journal.orders if order.side == "SELL" and order.status == "NEW"]
+    strange = replace(
+        legs[0],
+        row=legs[-1].row,
+        order_id=98,
+        client_order_id="web_of_another_hand",
+        list_client_order_id="",
+        qty=Decimal(11),
+    )
+
+    finding = found("I11", facts, replace(journal, orders=(*journal.orders, strange)))
+
+    assert (finding.holds, finding.looked_at) == (True, 2)
+
+
 def test_two_legs_of_one_list_count_once(facts: Facts, journal: JournalRows) -> None:
     assert found("I11", facts, journal).looked_at == 2
 

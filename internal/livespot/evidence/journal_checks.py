@@ -133,13 +133,16 @@ def protection_within_position(facts: Facts, journal: JournalRows) -> Finding:
     """I11: sales that stand never add up to more than was bought and not yet sold.
 
     Measured before fees: a leg may cover what the fee took, where other base of the account pays
-    it. The legs of one list exclude each other and count once.
+    it. The legs of one list exclude each other and count once. Only our own orders are looked at:
+    another hand may sell base that it brought along, which no position of ours ever was.
     """
-    del facts
+    known = {alias.client_order_id for alias in facts.aliases}
     held: dict[str, Decimal] = defaultdict(Decimal)
     standing: dict[int, JournalOrder] = {}
     problems, looked_at = [], 0
     for item in journal.timeline():
+        if item.client_order_id not in known and not is_own_client_order_id(item.client_order_id):
+            continue
         if isinstance(item, JournalFill):
             held[item.symbol] += item.qty if item.side == "BUY" else -item.qty
             continue

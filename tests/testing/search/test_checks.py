@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from livespot.exchange.faults.plan import (
     Verb,
     When,
 )
-from livespot.exchange.journal import BalanceRow, ModeRow, OrderRow, RequestRow, Row
+from livespot.exchange.journal import BalanceRow, FillRow, ModeRow, OrderRow, RequestRow, Row
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
@@ -219,6 +219,38 @@ def test_a_position_without_a_stop_in_normal_is_found(witness: Witness) -> None:
 
     assert finding.violated
     assert "the mode was NORMAL" in finding.detail
+
+
+def partly_filled(witness: Witness, quote: int, *, works: bool) -> Witness:
+    """As much as that was bought and never protected; the entry still works, or was cancelled."""
+
+    def change(row: Row) -> Row | None:
+        if isinstance(row, FillRow):
+            qty = (quote / row.px).quantize(Decimal("0.001"), ROUND_UP)
+            return changed(row, qty=qty, fee=Decimal(0))
+        if not isinstance(row, OrderRow) or row.side == "SELL":
+            return None if isinstance(row, OrderRow) and row.type.startswith("STOP") else row
+        if row.status != "FILLED":
+            return row
+        return None if works else changed(row, status="CANCELED")
+
+    return rewritten(witness, change)
+
+
+@pytest.mark.parametrize(
+    ("quote", "works", "found"),
+    [
+        pytest.param(6, True, True, id="a part that can carry a stop"),
+        pytest.param(5, True, False, id="a part that cannot yet, of an entry that works"),
+        pytest.param(5, False, True, id="the same part when the entry is over"),
+    ],
+)
+def test_a_part_counts_as_bare_once_it_can_carry_a_stop_or_is_all_there_will_be(
+    witness: Witness, quote: int, *, works: bool, found: bool
+) -> None:
+    finding = protected_or_paused(partly_filled(witness, quote, works=works))
+
+    assert finding.violated is found
 
 
 def test_a_stop_that_comes_too_late_is_found(witness: Witness) -> None:

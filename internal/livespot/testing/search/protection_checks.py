@@ -8,6 +8,8 @@ from decimal import Decimal
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.runtime.replay_run import Lived
+from livespot.testing.search.limits_of_risk import settings_of
+from livespot.testing.search.troubles import DiskBusy, MachineSleeps
 from livespot.testing.search.witness import Witness
 
 T_PROTECT_MS = 5000
@@ -17,6 +19,9 @@ _SLACK_MS = 1000
 # A fill that no stream reports and no read shows: the pause for stale reads, and a boot's time.
 _BLIND_MS = 60_000 + T_BOOT_MS
 _MIN_NOTIONAL = Decimal(5)
+_HEADROOM = Decimal("1.02")
+_BPS = 10_000
+_HOLDING_UP = (MachineSleeps, DiskBusy)
 _OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
 _STILL = frozenset({"PAUSE", "EXIT"})
 _ZERO = Decimal(0)
@@ -26,6 +31,8 @@ _ZERO = Decimal(0)
 class Gap:
     """A span in which more than the smallest order was held without a stop on the exchange.
 
+    While the entry still works, only a part that can carry a stop counts: one that cannot yet is
+    left to grow, and no stop of its size would be accepted.
     `known_ms` is when the ledger learned of what opened it; None when it never did.
     """
 
@@ -35,13 +42,30 @@ class Gap:
     known_ms: int | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grain:
+    """A symbol's step, the lowest price that any sale of ours asked for on it, and limits."""
+
+    step: Decimal
+    lowest: Decimal
+    max_dust: Decimal
+
+    def carries_a_stop(self, qty: Decimal) -> bool:
+        """Whether a stop for `qty` surely passes: one step may go to a fee that is rounded up."""
+        sellable = qty - qty % self.step
+        certain = (sellable - self.step) * self.lowest >= _HEADROOM * _MIN_NOTIONAL
+        return certain and qty - sellable <= qty * self.max_dust
+
+
+@dataclass(slots=True, kw_only=True)
 class _Book:
     """What one symbol holds and which stops stand for it."""
 
     held: Decimal = _ZERO
     price: Decimal = _ZERO
+    grain: _Grain
     stops: dict[int, OrderRow] = field(default_factory=dict)
+    entries: set[int] = field(default_factory=set)
     since_ms: int | None = None
     known_ms: int | None = None
 
@@ -52,13 +76,15 @@ class _Book:
             name = stop.list_cid or str(stop.oid)
             lists[name] = max(lists.get(name, _ZERO), stop.qty - stop.exec)
         uncovered = self.held - sum(lists.values(), _ZERO)
+        if self.entries and not lists:
+            return self.grain.carries_a_stop(uncovered)
         return uncovered * self.price >= _MIN_NOTIONAL
 
 
 def gaps(witness: Witness) -> Iterator[Gap]:
     """Every unprotected span, in the order they ended, in market time."""
     own = {alias.client_order_id for alias in witness.facts.aliases}
-    books: dict[str, _Book] = defaultdict(_Book)
+    books = {symbol: _Book(grain=grain) for symbol, grain in _grains(witness, own).items()}
     now_ms = witness.plan.start_ms
     for place, row in enumerate(witness.rows, 1):
         if isinstance(row, FillRow) and row.cid in own:
@@ -66,7 +92,7 @@ def gaps(witness: Witness) -> Iterator[Gap]:
             key = (row.sym, row.tid)
             known_ms = witness.received.get(key)
             _book_fill(books[row.sym], row, witness.facts.quote_asset)
-        elif isinstance(row, OrderRow) and row.cid in own and row.side == "SELL":
+        elif isinstance(row, OrderRow) and row.cid in own:
             now_ms = max(now_ms, witness.at(place, max(row.t_new, row.t_end)))
             known_ms = witness.updated.get((row.sym, row.oid))
             _stand(books[row.sym], row)
@@ -86,8 +112,32 @@ def _book_fill(book: _Book, row: FillRow, quote_asset: str) -> None:
         book.held -= row.fee
 
 
+def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
+    """Of every symbol on which an order of ours was made, by the exchange's rows alone."""
+    settings = settings_of(witness)
+    below = 1 - Decimal(settings.exit.stop_limit_offset_bps) / _BPS
+    dust = Decimal(settings.risk.max_dust_bps - settings.venue.taker_bps) / _BPS
+    steps: dict[str, int] = {}
+    asked: dict[str, Decimal] = {}
+    for row in witness.rows:
+        if not isinstance(row, OrderRow | FillRow) or row.cid not in own:
+            continue
+        digits = row.qty.normalize().as_tuple().exponent if row.qty else 0
+        steps[row.sym] = min(steps.get(row.sym, 0), int(digits))
+        price = row.px if isinstance(row, FillRow) else row.price or row.stop * below
+        if price > 0:
+            asked[row.sym] = min(asked.get(row.sym, price), price)
+    return {
+        symbol: _Grain(step=Decimal(1).scaleb(step), lowest=asked.get(symbol, _ZERO), max_dust=dust)
+        for symbol, step in steps.items()
+    }
+
+
 def _stand(book: _Book, row: OrderRow) -> None:
-    if row.type.startswith("STOP_LOSS") and row.status in _OPEN:
+    if row.side == "BUY":
+        stands = row.status in _OPEN
+        book.entries = book.entries | {row.oid} if stands else book.entries - {row.oid}
+    elif row.type.startswith("STOP_LOSS") and row.status in _OPEN:
         book.stops[row.oid] = row
     else:
         book.stops.pop(row.oid, None)
@@ -105,7 +155,9 @@ def protected_or_paused(witness: Witness) -> Finding:
     """I10: no gap outlasts its deadline unless the mode is PAUSE or EXIT and an alert says CRIT.
 
     The deadline counts from what the ledger knew, only while a process lived, anew with a longer
-    allowance for each boot; and blindly, 75 s after the gap began, known or not.
+    allowance for each boot; and blindly, 75 s after the gap began, known or not. It stands still
+    while the machine sleeps, and while another program holds the database: then neither an order
+    nor a pause can be written, and nothing is sent that is not.
     """
     found = list(gaps(witness))
     problems = [problem for gap in found for problem in _exposed(witness, gap)]
@@ -119,7 +171,7 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
     if gap.known_ms is not None:
         known_ms = max(gap.begin_ms, gap.known_ms)
         due_ms = min(due_ms, _due(witness.lives, known_ms, T_PROTECT_MS, T_BOOT_MS))
-    due_ms += _SLACK_MS
+    due_ms = _held_up(witness, gap, due_ms) + _SLACK_MS
     if gap.end_ms <= due_ms:
         return
     mode = _mode_at(witness, due_ms)
@@ -131,6 +183,19 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
         for alert in witness.facts.alerts
     ):
         yield f"{place}, and no CRIT alert said so"
+
+
+def _held_up(witness: Witness, gap: Gap, due_ms: int) -> int:
+    """The deadline, later by what of the gap passed before it while the process could not act."""
+    troubles = {t.id: t for t in witness.plan.troubles if isinstance(t.what, _HOLDING_UP)}
+    first_ms: dict[str, int] = {}
+    for hit in witness.hits:
+        first_ms.setdefault(hit.id, hit.t_ms)
+    for name, begin_ms in sorted(first_ms.items(), key=lambda item: item[1]):
+        if name in troubles and begin_ms < due_ms:
+            end_ms = begin_ms + troubles[name].for_ms
+            due_ms += max(0, end_ms - max(begin_ms, gap.begin_ms))
+    return due_ms
 
 
 _NEVER = 2**62
