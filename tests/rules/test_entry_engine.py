@@ -126,6 +126,21 @@ def test_a_lost_cancel_is_repeated_after_a_second_and_reported_after_five() -> N
     assert state.phase is Phase.QUERYING
 
 
+def test_a_closed_market_is_asked_to_cancel_at_growing_pauses() -> None:
+    state, now = cancelling(), T0 + 30_000
+    asked_ms = []
+    for _ in range(5):
+        state, _ = step(state, engine.CancelFailed(closed=True), now)
+        while True:
+            now += 100
+            state, commands = step(state, engine.Ticked(), now)
+            if any(isinstance(command, engine.Cancel) for command in commands):
+                break
+        asked_ms.append(now - T0 - 30_000)
+
+    assert asked_ms == [2_000, 6_000, 14_000, 24_000, 34_000]
+
+
 def test_attempts_refused_for_crossing_keep_their_distance() -> None:
     refused = engine.PlaceRefused(crossed=True, reason=ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK)
     state, commands = step(begun(), refused, T0 + 50)

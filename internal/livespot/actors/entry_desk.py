@@ -300,7 +300,7 @@ class EntryDesk:
             case Ending.REFUSED if outcome.no_such_order or outcome.code == -2011:
                 await self._feed(case, engine.CancelFoundNothing())
             case _:
-                await self._feed(case, engine.CancelFailed())
+                await self._feed(case, engine.CancelFailed(closed=outcome.market_closed))
 
     # ---- commands
 

@@ -85,6 +85,10 @@ class Outcome:
     throttled: Throttled | None = None
     cancelled: "Outcome | None" = None
 
+    @property
+    def market_closed(self) -> bool:
+        return self.reason is ReasonCode.EXCHANGE_HALTED
+
 
 class MutationDesk:
     """Sends one mutation at a time per call; calls for different symbols may overlap."""

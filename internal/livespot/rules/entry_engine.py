@@ -23,6 +23,7 @@ from livespot.rules.entry_moves import (
     RECANCEL_MS,
     between,
     cancel,
+    closed_pause_ms,
     finish,
     is_taker,
     next_attempt,
@@ -289,8 +290,9 @@ def _cancel_answered(
             return query(replace(state, partial=True, cancel_tries=0), now_ms, recancel_ms=0)
         case CancelFoundNothing():
             return query(state, now_ms, recancel_ms=now_ms + RECANCEL_MS)
-        case CancelFailed() if state.cancel_tries < MAX_CANCEL_TRIES:
-            return replace(state, next_ms=now_ms + CANCEL_RETRY_MS), ()
+        case CancelFailed(closed=closed) if state.cancel_tries < MAX_CANCEL_TRIES:
+            pause_ms = closed_pause_ms(state.cancel_tries) if closed else CANCEL_RETRY_MS
+            return replace(state, next_ms=now_ms + pause_ms), ()
         case CancelFailed():
             stuck, commands = query(state, now_ms, recancel_ms=now_ms + RECANCEL_MS)
             first = state.cancel_tries == MAX_CANCEL_TRIES

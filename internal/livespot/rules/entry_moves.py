@@ -36,6 +36,11 @@ FALLBACK_TYPES = {
 }
 
 
+def closed_pause_ms(tries: int) -> int:
+    """Until a closed market is asked again to cancel: 2, 4, 8 s, and then as after the tries."""
+    return min(CANCEL_RETRY_MS << tries, RECANCEL_MS)
+
+
 def place(state: EntryState, now_ms: int, *, plan: EntryPlan | None = None) -> Moved:
     placed = replace(
         state,

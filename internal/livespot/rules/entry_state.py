@@ -149,7 +149,12 @@ class CancelFoundNothing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelFailed:
-    """Lost or refused for another reason; it may be repeated, it can only hit that order."""
+    """Lost or refused for another reason; it may be repeated, it can only hit that order.
+
+    `closed`: the exchange takes no requests for this market, so the pauses grow.
+    """
+
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """I17: after 429 and 418 there is silence, and a refused request is not repeated without end."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
@@ -12,6 +12,10 @@ from livespot.testing.search.witness import Witness
 _MOST_REPEATS = 3
 # A request that was on its way when the answer came.
 _FLIGHT_MS = 20
+# A closed market is asked again at growing pauses for as long as it is closed, to take an order of
+# ours off the book: so many refusals may come within this time, not within the run.
+_CLOSED = "400 -1010"
+_CLOSED_MS = 10_000
 # What differs between two attempts at the same thing.
 _OF_ONE_ATTEMPT = frozenset(
     {"timestamp", "recvWindow", "newClientOrderId", "listClientOrderId", "cancelNewClientOrderId",
@@ -95,15 +99,23 @@ def _repeated(witness: Witness) -> Iterator[str]:
 
     A refusal that nobody heard is none to whoever asked.
     """
-    refused: Counter[tuple[str, ...]] = Counter()
-    heard = {place for place, row in witness.requests() if row.delivered}
+    refused: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    heard = {place: row for place, row in witness.requests() if row.delivered}
     for row in witness.journal.requests:
         refusal = row.outcome.startswith("4") and not row.outcome.startswith("429")
         if row.verb and refusal and row.row in heard:
-            refused[_same(row)] += 1
-    for key, count in refused.items():
-        if count > _MOST_REPEATS:
-            yield f"{key[0]} was refused with {key[1]} {count} times"
+            told_ms = witness.at(row.row, heard[row.row].t_reply)
+            refused[(row.verb, *_same(row))].append(told_ms)
+    for (verb, *key), told in refused.items():
+        paced = verb == "cancel" and key[1] == _CLOSED
+        times = _most_within(told, _CLOSED_MS) if paced else len(told)
+        if times > _MOST_REPEATS:
+            yield f"{key[0]} was refused with {key[1]} {times} times"
+
+
+def _most_within(told: list[int], span_ms: int) -> int:
+    """The most refusals in any span of this length, its end left out."""
+    return max(sum(begin_ms <= at_ms < begin_ms + span_ms for at_ms in told) for begin_ms in told)
 
 
 def _same(row: JournalRequest) -> tuple[str, ...]:
