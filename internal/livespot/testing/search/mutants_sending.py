@@ -190,7 +190,7 @@ def _attempt_missing(bench: Bench) -> None:
 
 
 def _stop_moved(plan: RunPlan) -> bool:
-    # A stop that is lost would be asked for under the same id again and again, without an end.
+    # With this defect a run in which a stop is lost was seen not to end for minutes.
     return another_stop(plan) and not stops_lost(plan)
 
 
