@@ -10,6 +10,7 @@ from livespot.exchange.faults.plan import (
     Blackhole,
     DelayEvents,
     DropEvents,
+    DropResponse,
     EndUserStreams,
     Fault,
     HalfOpen,
@@ -36,6 +37,8 @@ _CLOSED_MS = 2 * _TOLD_ONCE_MS
 _SETTLED_MS = 3000
 # What ends events for longer than itself.
 _HIDING = (EndUserStreams, RevokeKey, Ban, Reset, Blackhole, HalfOpen)
+# What makes a connection fall silent, in whole or in part.
+_SILENCING = (Reset, Blackhole, HalfOpen, DropResponse)
 # Asked after twenty seconds of silence, and given five to answer.
 _PROBED_WITHIN_MS = 25_000
 _DEAFENING: tuple[tuple[type, str, int], ...] = (
@@ -165,7 +168,8 @@ def _streams_are_silent(witness: Witness) -> Iterator[Due]:
         due_ms = begin_ms + limit_ms + _SLACK_MS
         if due_ms < end_ms and _life(witness, begin_ms - _SETTLED_MS, due_ms):
             codes = ("WS_STALE_DEGRADE", "WS_STALE_PAUSE")
-            yield Due(what=fault.id, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+            since_ms = _episode_ms(witness, begin_ms, ("ws_md",))
+            yield Due(what=fault.id, codes=codes, since_ms=since_ms, due_ms=due_ms)
 
 
 def _account_is_deaf(witness: Witness) -> Iterator[Due]:
@@ -180,7 +184,29 @@ def _account_is_deaf(witness: Witness) -> Iterator[Due]:
             silent = kind is EndUserStreams and holds_events(witness, begin_ms)
             if lasts and not silent and _life(witness, begin_ms - _SETTLED_MS, due_ms):
                 codes = ("USER_STREAM_LOST",)
-                yield Due(what=fault.id, codes=codes, since_ms=begin_ms, due_ms=due_ms)
+                since_ms = _episode_ms(witness, begin_ms, ("ws_user", "ws_api"))
+                yield Due(what=fault.id, codes=codes, since_ms=since_ms, due_ms=due_ms)
+
+
+def _episode_ms(witness: Witness, begin_ms: int, targets: tuple[str, ...]) -> int:
+    """When the trouble began whose last return is this one.
+
+    The minute in which a word is not said again runs from the end of what it told of, not from
+    the word; a return before it is over extends it. A new process has said nothing yet.
+    """
+    life = _life(witness, begin_ms, begin_ms)
+    born_ms = begin_ms if life is None else life.born_ms
+    spans = []
+    for fault in witness.plan.faults:
+        if isinstance(fault.what, _SILENCING) and fault.what.target in targets:
+            rows = (row for row in witness.rows if isinstance(row, ModeRow))
+            times = [r.t_ms for r in rows if r.fault == fault.id and r.t_ms < begin_ms]
+            spans += [(max(times), min(times))] if times else []
+    since_ms = begin_ms
+    for last_ms, first_ms in sorted(spans, reverse=True):
+        if first_ms >= born_ms and since_ms - last_ms <= _TOLD_ONCE_MS:
+            since_ms = min(since_ms, first_ms)
+    return since_ms
 
 
 def holds_events(witness: Witness, at_ms: int) -> bool:
