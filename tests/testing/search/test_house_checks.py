@@ -11,6 +11,7 @@ from livespot.exchange.journal import RequestRow
 from livespot.testing.search.board import Noted
 from livespot.testing.search.house_checks import the_machine_is_spoken_of
 from livespot.testing.search.troubles import (
+    ActorName,
     ActorRaises,
     ActorStalls,
     ClockSet,
@@ -110,6 +111,20 @@ def test_a_sleep_is_asked_for_from_the_length_on_that_tells_it_from_a_late_timer
 ) -> None:
     assert the_machine_is_spoken_of(befallen(witness, MachineSleeps(), 6000)).violated
     assert not the_machine_is_spoken_of(befallen(witness, MachineSleeps(), 5999)).looked_at
+
+
+def test_an_actor_that_breaks_again_within_a_minute_need_not_be_said_again(
+    witness: Witness,
+) -> None:
+    def twice(actor: ActorName, apart_ms: int) -> Witness:
+        broken = befallen(witness, ActorRaises(actor="risk"), 1, ActorRaises(actor=actor))
+        again = Noted(t_ms=broken.hits[0].t_ms + apart_ms, id="m0", verb="actor.raise")
+        told = (*witness.facts.alerts, alert(witness, "ACTOR_FAILED", 20))
+        return replace(broken, hits=(*broken.hits, again), facts=changed(broken.facts, alerts=told))
+
+    assert the_machine_is_spoken_of(twice("risk", 60_000)).proven
+    assert the_machine_is_spoken_of(twice("risk", 60_001)).violated
+    assert the_machine_is_spoken_of(twice("scanner", 20_000)).violated
 
 
 @pytest.mark.parametrize("action", [OperatorAction.STOP, OperatorAction.HALT])

@@ -15,6 +15,9 @@ from livespot.testing.search.troubles import (
 from livespot.testing.search.witness import Witness
 
 _SAID_WITHIN_MS = 5000
+# What returns within a minute of its end is not told again.
+_TOLD_ONCE_MS = 60_000
+_BREAKING = (ActorRaises, ActorReturns)
 _NEVER = 1 << 62
 # A shorter sleep is told from a late timer by nobody.
 _SLEEP_MS = 6000
@@ -39,7 +42,8 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
         if not lived or not _is_told(trouble):
             continue
         looked_at += 1
-        if not any(hit.t_ms <= at_ms <= due_ms for at_ms in _words(witness, trouble)):
+        since_ms = _episode_ms(witness, hit)
+        if not any(since_ms <= at_ms <= due_ms for at_ms in _words(witness, trouble)):
             problems.append(f"nobody spoke of {hit.verb} within {_SAID_WITHIN_MS} ms of {due_ms}")
     return judged("I20d", "The machine is spoken of", looked_at, problems)
 
@@ -49,6 +53,18 @@ def _from_ms(witness: Witness, hit: Noted) -> int:
     sleeps = {t.id: t.for_ms for t in witness.plan.troubles if isinstance(t.what, MachineSleeps)}
     spans = ((one.t_ms, one.t_ms + sleeps[one.id]) for one in witness.hits if one.id in sleeps)
     return max((end for begin, end in spans if begin <= hit.t_ms <= end), default=hit.t_ms)
+
+
+def _episode_ms(witness: Witness, hit: Noted) -> int:
+    """From when on a word counts: an actor that breaks again within a minute is not told again."""
+    breaks = {t.id: t.what.actor for t in witness.plan.troubles if isinstance(t.what, _BREAKING)}
+    born_ms = max((life.born_ms for life in witness.lives if life.born_ms <= hit.t_ms), default=0)
+    since_ms, actor = hit.t_ms, breaks.get(hit.id)
+    for earlier in sorted(witness.hits, key=lambda one: -one.t_ms):
+        near = max(born_ms, since_ms - _TOLD_ONCE_MS) <= earlier.t_ms < since_ms
+        if near and actor is not None and breaks.get(earlier.id) == actor:
+            since_ms = earlier.t_ms
+    return since_ms
 
 
 def _measured_ms(witness: Witness, trouble: Trouble, from_ms: int) -> int:
