@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
-from tests.runtime.test_upkeep import rounds
+from tests.runtime.test_upkeep import kept_up_copy, rounds
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.evidence.answers import check_answers
@@ -41,11 +41,7 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 @pytest.fixture(scope="module")
 def kept_up(aged: Paths, tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    directory = tmp_path_factory.mktemp("kept") / "var"
-    shutil.copytree(aged.var, directory)
-    paths = Paths(var=directory)
-    anyio.run(partial(rounds, paths, 2))
-    return paths
+    return kept_up_copy(aged, tmp_path_factory.mktemp("kept") / "var")
 
 
 async def summed(paths: Paths, run_id: str) -> RunSummary:

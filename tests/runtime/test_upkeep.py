@@ -57,11 +57,7 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 @pytest.fixture(scope="module")
 def kept_up(aged: Paths, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """The same history after a round of upkeep on a later day."""
-    directory = tmp_path_factory.mktemp("kept") / "var"
-    shutil.copytree(aged.var, directory)
-    paths = Paths(var=directory)
-    anyio.run(partial(rounds, paths, 2))
-    return paths
+    return kept_up_copy(aged, tmp_path_factory.mktemp("kept") / "var")
 
 
 @pytest.fixture
@@ -96,6 +92,13 @@ async def writing(paths: Paths, clock: ManualClock) -> AsyncIterator[AuditWriter
             await writer.commit(AuditEntry(draft=start, records=(row,)))
         yield writer
         writer.close()
+
+
+def kept_up_copy(aged: Paths, directory: Path) -> Paths:
+    shutil.copytree(aged.var, directory)
+    paths = Paths(var=directory)
+    anyio.run(partial(rounds, paths, 2))
+    return paths
 
 
 async def asked_of_a_thread(order: Order) -> Answer:

@@ -120,9 +120,9 @@ def test_in_a_run_without_faults_every_check_holds_and_nearly_all_see_something(
     assert len({f.id for f in findings}) == len(findings)
 
 
-def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> None:
-    intent = entry_of(witness)
-    hasty = TransitionFact(
+def denial(intent: IntentFact) -> TransitionFact:
+    """The step that says, long after everything else, that an intent never was."""
+    return TransitionFact(
         id=10_000,
         order_intent_id=intent.order_intent_id,
         run_id=intent.run_id,
@@ -130,8 +130,14 @@ def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> N
         to_state="NOT_FOUND",
         reasons=(),
         evidence="",
-        at_ms=witness.sent[intent.order_intent_id].at_ms + 70_000,
+        at_ms=2**50,
     )
+
+
+def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> None:
+    intent = entry_of(witness)
+    at_ms = witness.sent[intent.order_intent_id].at_ms + 70_000
+    hasty = changed(denial(intent), at_ms=at_ms)
     steps = (*witness.facts.transitions, hasty)
 
     finding = absence_only_behind_the_fence(with_facts(witness, transitions=steps))
@@ -143,16 +149,7 @@ def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> N
 def test_a_denied_order_that_the_exchange_made_is_found(witness: Witness) -> None:
     intent = entry_of(witness)
     denied = changed(intent, state="NOT_FOUND")
-    step = TransitionFact(
-        id=10_000,
-        order_intent_id=intent.order_intent_id,
-        run_id=intent.run_id,
-        from_state="SENT_UNKNOWN",
-        to_state="NOT_FOUND",
-        reasons=(),
-        evidence="",
-        at_ms=2**50,
-    )
+    step = denial(intent)
     others = tuple(i for i in witness.facts.intents if i is not intent)
 
     finding = absence_only_behind_the_fence(
@@ -170,16 +167,7 @@ def test_a_denied_cancel_that_the_exchange_did_is_found(witness: Witness, outcom
         intent, order_intent_id="oi_gone", client_order_id="X_gone", role="CANCEL",
         state="NOT_FOUND",
     )  # fmt: skip
-    step = TransitionFact(
-        id=10_000,
-        order_intent_id=denied.order_intent_id,
-        run_id=intent.run_id,
-        from_state="SENT_UNKNOWN",
-        to_state="NOT_FOUND",
-        reasons=(),
-        evidence="",
-        at_ms=2**50,
-    )
+    step = denial(denied)
     told = with_request(
         replace(witness, sent={**witness.sent, "oi_gone": witness.sent[intent.order_intent_id]}),
         at_ms,

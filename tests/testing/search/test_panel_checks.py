@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace as changed
+from tests.testing.search.test_fault_rows import witnessed
 
 from livespot.evidence.rows import CommandFact
 from livespot.runtime.mailboxes import Mailbox
@@ -13,8 +14,7 @@ from livespot.testing.search.board import LOG_FILE, Board, Noted, read_hits
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.oddities import VISITS
 from livespot.testing.search.panel_checks import the_panel_only_reads
-from livespot.testing.search.plan import RunPlan, order_of
-from livespot.testing.search.running import market_of, run_order
+from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.troubles import OperatorSays, PageAsked, Trouble
 from livespot.testing.search.visiting import CAUSED, VISIT, watched
 from livespot.testing.search.witness import Witness
@@ -30,12 +30,7 @@ def visited(quiet_plan: RunPlan, tmp_path_factory: pytest.TempPathFactory) -> Wi
     plan = changed(
         quiet_plan, safety_ms=40_000, liveness_ms=5000, settle_ms=5000, troubles=troubles
     )
-    directory: Path = tmp_path_factory.mktemp("visited")
-    market = market_of(plan.symbols, plan.start_ms)
-    outcome, witness = run_order(plan, order_of(plan, directory, market))
-    assert outcome.violations == ()
-    assert witness is not None
-    return witness
+    return witnessed(plan, tmp_path_factory.mktemp("visited"))
 
 
 @pytest.mark.slow

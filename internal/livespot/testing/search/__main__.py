@@ -8,6 +8,7 @@ import click
 
 from livespot.contracts.errors import ConfigInvalid
 from livespot.testing.search.drawing import DRAWS, draw
+from livespot.testing.search.judging import line_of
 from livespot.testing.search.plan import RunPlan, encoded, read_plan
 from livespot.testing.search.profiles import PROFILES
 from livespot.testing.search.running import run_plan
@@ -63,8 +64,7 @@ def _plan(wanted: Wanted) -> RunPlan:
 def _single(plan: RunPlan, wanted: Wanted) -> int:
     outcome = run_plan(plan, wanted.keep)
     for finding in outcome.findings:
-        mark = "VIOLATED" if finding.violated else "holds" if finding.looked_at else "unseen"
-        click.echo(f"{finding.id} {mark:8} {finding.title}: {finding.detail or finding.looked_at}")
+        click.echo(line_of(finding))
     click.echo(f"vacuous {outcome.vacuous}, digest {outcome.digest}")
     if wanted.shrink and outcome.violations:
         failed = {finding.id for finding in outcome.violations}

@@ -59,9 +59,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     one back: those behind it wait.
     """
     cuts = list(_cuts(witness))
-    # The id of a cancel is the cancel's, though its target bears it too.
-    own = {intent.client_order_id: intent for intent in witness.facts.intents}
-    intents = {**witness.facts.intent_of(), **own}
+    intents = witness.facts.own_intents()
     learned, heard = _learned(witness), _heard(witness)
     waits_ms = settings_of(witness).timing.mutation_timeout_ms - _LATE_MS
     slow_socket = any(_holds_back(fault.what) for fault in witness.plan.faults)

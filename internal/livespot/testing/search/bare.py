@@ -16,6 +16,7 @@ from livespot.testing.search.dice import Dice
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.fault_kinds import KINDS, Stage
 from livespot.testing.search.plan import RunPlan, order_of
+from livespot.testing.search.protection_checks import T_PROTECT_MS
 from livespot.testing.search.running import market_for, run_order
 from livespot.testing.search.scenes import ENTRY_MS
 from livespot.testing.search.socket_orders import on_socket
@@ -25,7 +26,7 @@ from livespot.testing.search.wanted import Wanted
 from livespot.testing.search.workers import workers
 
 _RUNS_PER_PROCESS = 100
-_COMPLETE_P99_MS, _PARTIAL_P99_MS, _MOST_MS = 1000, 3000, 5000
+_COMPLETE_P99_MS, _PARTIAL_P99_MS = 1000, 3000
 _LATEST_MS = 60_000
 
 
@@ -141,7 +142,7 @@ def told(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
 def _late(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
     for run in runs:
         for position in run.positions:
-            if position.longest_ms <= _MOST_MS:
+            if position.longest_ms <= T_PROTECT_MS:
                 continue
             dead = "" if position.lived else ", its process died meanwhile"
             line = (

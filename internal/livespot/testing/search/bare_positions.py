@@ -8,13 +8,12 @@ from decimal import Decimal
 import msgspec
 
 from livespot.exchange.journal import FillRow, OrderRow
-from livespot.testing.search.protection_checks import Gap, gaps
+from livespot.rules.survival import rank
+from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps
 from livespot.testing.search.witness import Witness
 
-LIMIT_MS = 5000
 # From a deadline to the durable change of mode, and from there to the alert.
 _SLACK_MS = 1000
-_STILL = frozenset({"PAUSE", "EXIT"})
 _ZERO = Decimal(0)
 _LEAST = Decimal(5)
 _NEVER = 2**62
@@ -40,7 +39,7 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_late(self) -> bool:
         """Without a stop beyond the limit, and nobody told to look."""
-        return self.longest_ms > LIMIT_MS and not self.said
+        return self.longest_ms > T_PROTECT_MS and not self.said
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ def positions_of(witness: Witness) -> Iterator[Bare]:
     for symbol, begin_ms, end_ms, complete in _spans(witness):
         # A gap begins with a fill and ends with a stop or a sale: it lies within its position.
         own = [gap for gap in found if gap.symbol == symbol and begin_ms <= gap.begin_ms < end_ms]
-        long = [gap for gap in own if gap.end_ms - gap.begin_ms > LIMIT_MS]
+        long = [gap for gap in own if gap.end_ms - gap.begin_ms > T_PROTECT_MS]
         yield Bare(
             seed=witness.plan.seed,
             symbol=symbol,
@@ -94,9 +93,8 @@ def _spans(witness: Witness) -> Iterator[tuple[str, int, int, bool]]:
 
 
 def _said(witness: Witness, gap: Gap) -> bool:
-    due_ms = gap.begin_ms + LIMIT_MS + _SLACK_MS
-    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms <= due_ms]
-    return (modes[-1] if modes else "") in _STILL and any(
+    due_ms = gap.begin_ms + T_PROTECT_MS + _SLACK_MS
+    return witness.mode_at(due_ms) in STILL and any(
         alert.severity == "CRIT" and gap.begin_ms <= alert.at_ms <= due_ms + _SLACK_MS
         for alert in witness.facts.alerts
     )
@@ -104,11 +102,10 @@ def _said(witness: Witness, gap: Gap) -> bool:
 
 def _lived(witness: Witness, gap: Gap) -> bool:
     """Whether one process lived from the gap's beginning until it ended or was due."""
-    due_ms = min(gap.end_ms, gap.begin_ms + LIMIT_MS)
+    due_ms = min(gap.end_ms, gap.begin_ms + T_PROTECT_MS)
     return any(life.born_ms <= gap.begin_ms and life.over_ms >= due_ms for life in witness.lives)
 
 
 def percentile(values: list[int], percent: int) -> int:
     """The nearest rank; 0 where there is nothing."""
-    ordered = sorted(values)
-    return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0
+    return rank(values, percent) or 0

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.evidence.findings import Finding, judged
 from livespot.testing.search.board import Noted
+from livespot.testing.search.stale_checks import TOLD_ONCE_MS
 from livespot.testing.search.troubles import (
     ActorRaises,
     ActorReturns,
@@ -15,8 +16,6 @@ from livespot.testing.search.troubles import (
 from livespot.testing.search.witness import Witness
 
 _SAID_WITHIN_MS = 5000
-# What returns within a minute of its end is not told again.
-_TOLD_ONCE_MS = 60_000
 _BREAKING = (ActorRaises, ActorReturns)
 _NEVER = 1 << 62
 # A shorter sleep is told from a late timer by nobody.
@@ -61,7 +60,7 @@ def _episode_ms(witness: Witness, hit: Noted) -> int:
     born_ms = max((life.born_ms for life in witness.lives if life.born_ms <= hit.t_ms), default=0)
     since_ms, actor = hit.t_ms, breaks.get(hit.id)
     for earlier in sorted(witness.hits, key=lambda one: -one.t_ms):
-        near = max(born_ms, since_ms - _TOLD_ONCE_MS) <= earlier.t_ms < since_ms
+        near = max(born_ms, since_ms - TOLD_ONCE_MS) <= earlier.t_ms < since_ms
         if near and actor is not None and breaks.get(earlier.id) == actor:
             since_ms = earlier.t_ms
     return since_ms

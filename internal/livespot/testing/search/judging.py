@@ -97,6 +97,12 @@ def judge(witness: Witness) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: finding.id))
 
 
+def line_of(finding: Finding) -> str:
+    """What a check found, in one line for whoever ran a single plan."""
+    mark = "VIOLATED" if finding.violated else "holds" if finding.looked_at else "unseen"
+    return f"{finding.id} {mark:8} {finding.title}: {finding.detail or finding.looked_at}"
+
+
 def unfaulted(witness: Witness) -> JournalRows:
     """The journal as an honest exchange with an honest clock would have written it.
 

@@ -10,6 +10,7 @@ import click
 
 from livespot.testing.search.dying import Died, KillPoint, ScenarioLost, die_at, points_of
 from livespot.testing.search.forking import Lost, end_everywhere
+from livespot.testing.search.judging import line_of
 from livespot.testing.search.kill_scenarios import SCENARIOS, Scenario, scenario_named
 from livespot.testing.search.wanted import Wanted
 
@@ -127,8 +128,7 @@ def _kill_once(wanted: Wanted, point: int) -> int:
         except ScenarioLost as error:
             raise click.ClickException(str(error)) from error
     for finding in died.outcome.findings:
-        mark = "VIOLATED" if finding.violated else "holds" if finding.looked_at else "unseen"
-        click.echo(f"{finding.id} {mark:8} {finding.title}: {finding.detail or finding.looked_at}")
+        click.echo(line_of(finding))
     click.echo(f"digest {died.outcome.digest}")
     return 1 if died.outcome.violations else 0
 

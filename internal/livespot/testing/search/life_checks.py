@@ -6,7 +6,7 @@ from itertools import pairwise
 from livespot.contracts.errors import ExitCode
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
-from livespot.evidence.rows import IntentFact, ModeFact
+from livespot.evidence.rows import IntentFact
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.testing.search.witness import Witness
 
@@ -35,7 +35,7 @@ def alive_after_healing(witness: Witness) -> Finding:
         for intent in witness.facts.intents
         if intent.state == "CREATED" and last not in ("", intent.run_id)
     ]
-    mode = _mode_at(witness.facts.modes, restart_ms)
+    mode = witness.mode_before(restart_ms)
     if mode not in ("NORMAL", "PAUSE") and not _just_settled(witness):
         after_ms = restart_ms - witness.plan.healed_ms
         problems.append(f"the mode is {mode or 'none'} {after_ms} ms after healing")
@@ -57,12 +57,6 @@ def _just_settled(witness: Witness) -> bool:
     return max(doubts.values(), default=0) > witness.restart_ms - _QUIET_MS
 
 
-def _mode_at(modes: tuple[ModeFact, ...], at_ms: int) -> str:
-    """In force just before an instant at which the runtime is asked to stop."""
-    before = [mode.mode for mode in modes if mode.at_ms < at_ms]
-    return before[-1] if before else ""
-
-
 def _cycled(witness: Witness) -> bool:
     restart_ms = witness.restart_ms
     return any(restart_ms - _CYCLE_WITHIN_MS <= at_ms < restart_ms for at_ms in witness.cycles)
@@ -79,7 +73,7 @@ def one_writer(witness: Witness) -> Finding:
     spans = {life.run_id: (life.born_ms, life.over_ms + _FLIGHT_MS) for life in lives}
     runs = {s.order_intent_id: s.run_id for s in witness.facts.transitions
             if s.to_state == "SENT_UNKNOWN"}  # fmt: skip
-    intents, places = _by_own_id(witness), dict(witness.requests())
+    intents, places = witness.facts.own_intents(), dict(witness.requests())
     looked_at, clock_moved = 0, witness.clock_moved
     for request in witness.journal.requests:
         intent = _intent(request, intents)
@@ -92,12 +86,6 @@ def one_writer(witness: Witness) -> Finding:
         if not span[0] <= at_ms <= span[1] and not clock_moved:
             problems.append(f"{intent.client_order_id} arrived at {at_ms}, outside its life {span}")
     return judged("I27", "One writer of orders", looked_at, problems)
-
-
-def _by_own_id(witness: Witness) -> dict[str, IntentFact]:
-    """By every alias; the id of a cancel is the cancel's, though its target bears it too."""
-    own = {intent.client_order_id: intent for intent in witness.facts.intents}
-    return {**witness.facts.intent_of(), **own}
 
 
 def _intent(request: JournalRequest, intents: dict[str, IntentFact]) -> IntentFact | None:
@@ -124,7 +112,7 @@ def restart_changes_nothing(witness: Witness) -> Finding:
 
 def _unasked(witness: Witness, born_ms: int) -> Iterator[str]:
     decided = {d.decision_id: d.at_ms for d in reversed(witness.facts.decisions)}
-    intents = _by_own_id(witness)
+    intents = witness.facts.own_intents()
     news = _first_news(witness, born_ms)
     for request in witness.journal.requests:
         at_ms = witness.market_at(request.row, request.arrived_ms)

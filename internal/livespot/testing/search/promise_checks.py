@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
-from livespot.testing.search.stale_checks import holds_events
+from livespot.testing.search.stale_checks import TOLD_ONCE_MS, holds_events
 from livespot.testing.search.witness import Witness, house_steps
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
 # From an answer's arrival to the durable word of it: two ticks of whoever watches, and a commit.
 _SAID_WITHIN_MS = 3000
-# What returns within a minute of its end is not told again.
-_TOLD_ONCE_MS = 60_000
 # Answers this far apart at most state one condition: it may last a minute by itself.
 _ONE_CONDITION_MS = 120_000
 # By the beginning of an outcome: the codes that say so.
@@ -77,14 +75,14 @@ def conditions_are_announced(witness: Witness) -> Finding:
         life = _life_at(witness, told_ms)
         if life is None or witness.lives[life].over_ms <= due_ms:
             continue
-        if _mode_at(witness, told_ms) in ("", "EXIT"):
+        if witness.mode_before(told_ms) in ("", "EXIT"):
             continue
         first_ms, last_ms = began.get((life, codes), (told_ms, told_ms))
         if told_ms - last_ms > _ONE_CONDITION_MS:
             first_ms = told_ms
         began[life, codes] = (first_ms, told_ms)
         looked_at += 1
-        since_ms = max(first_ms - _TOLD_ONCE_MS, witness.lives[life].born_ms)
+        since_ms = max(first_ms - TOLD_ONCE_MS, witness.lives[life].born_ms)
         if not _said(witness, codes, since_ms, due_ms):
             problems.append(f"nobody said {codes[0]} within {_SAID_WITHIN_MS} ms of {told_ms}")
     return judged("I20c", "Conditions are announced in time", looked_at, problems)
@@ -96,11 +94,6 @@ def _life_at(witness: Witness, at_ms: int) -> int | None:
         if life.born_ms <= at_ms < life.over_ms:
             return number
     return None
-
-
-def _mode_at(witness: Witness, at_ms: int) -> str:
-    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms < at_ms]
-    return modes[-1] if modes else ""
 
 
 def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:

@@ -23,7 +23,7 @@ _HEADROOM = Decimal("1.02")
 _BPS = 10_000
 _HOLDING_UP = (MachineSleeps, DiskBusy)
 _OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
-_STILL = frozenset({"PAUSE", "EXIT"})
+STILL = frozenset({"PAUSE", "EXIT"})
 _ZERO = Decimal(0)
 
 
@@ -174,9 +174,9 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
     due_ms = _held_up(witness, gap, due_ms) + _SLACK_MS
     if gap.end_ms <= due_ms:
         return
-    mode = _mode_at(witness, due_ms)
+    mode = witness.mode_at(due_ms)
     place = f"{gap.symbol} bare from {gap.begin_ms} for {gap.end_ms - gap.begin_ms} ms"
-    if mode not in _STILL:
+    if mode not in STILL:
         yield f"{place}, and the mode was {mode or 'none'} at {due_ms}"
     elif not any(
         alert.severity == "CRIT" and gap.begin_ms <= alert.at_ms <= due_ms + _SLACK_MS
@@ -214,11 +214,6 @@ def _due(lives: Iterable[Lived], from_ms: int, allowed_ms: int, boot_ms: int) ->
             return begin_ms + left
         left -= life.over_ms - begin_ms
     return _NEVER
-
-
-def _mode_at(witness: Witness, at_ms: int) -> str:
-    modes = [mode.mode for mode in witness.facts.modes if mode.at_ms <= at_ms]
-    return modes[-1] if modes else ""
 
 
 def protection_only_tightens(witness: Witness) -> Finding:

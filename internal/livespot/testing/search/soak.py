@@ -15,7 +15,7 @@ from livespot.evidence.findings import Finding, judged
 from livespot.exchange.journal import FillRow
 from livespot.runtime.replay_run import RunResult
 from livespot.testing.search.growth_checks import nothing_is_left_open
-from livespot.testing.search.judging import judge
+from livespot.testing.search.judging import judge, line_of
 from livespot.testing.search.running import BROKEN, broken, open_files
 from livespot.testing.search.soak_judge import judge_soak, rates
 from livespot.testing.search.soak_plan import DAY_MS, SoakPlan, draw_soak
@@ -37,8 +37,7 @@ def search_soak(wanted: Wanted) -> int:
         directory.mkdir(parents=True)
         findings = soaked(draw_soak(wanted.first, wanted.days * DAY_MS), directory)
     for finding in findings:
-        mark = "VIOLATED" if finding.violated else "holds" if finding.looked_at else "unseen"
-        click.echo(f"{finding.id} {mark:8} {finding.title}: {finding.detail or finding.looked_at}")
+        click.echo(line_of(finding))
     failed = sum(finding.violated for finding in findings)
     click.echo(f"soak of {wanted.days} days, seed {wanted.first}: violations {failed}")
     return 1 if failed else 0

@@ -13,16 +13,14 @@ import anyio
 import click
 
 from livespot.contracts.codes import ReasonCode
-from livespot.exchange.faults.plan import FaultPlan
-from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_life import Surroundings
 from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop
-from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
+from livespot.runtime.replay_run import RunResult, run_virtual
 from livespot.runtime.system import System
 from livespot.runtime.upkeep import Upkeep
 from livespot.store.upkeep_process import Answer, Order, answer
-from livespot.testing.search.plan import loaded_for
+from livespot.testing.search.plan import order_of
 from livespot.testing.search.soak_plan import DAY_MS, SoakPlan, soak_market
 from livespot.testing.search.soak_samples import SAMPLES_FILE, SoakSample, take, writer
 
@@ -39,27 +37,9 @@ def run_soak(plan: SoakPlan, directory: Path, furnish: Furnish | None = None) ->
     """
     # Else the first process of the upkeep would open its descriptor in the middle of the soak.
     resource_tracker.ensure_running()
-    paths = Paths(var=directory)
-    gauge = Gauge(plan, paths, furnish or (lambda _: None))
-    run = plan.run
-    return run_virtual(
-        ReplayOrder(
-            paths=paths,
-            loaded=loaded_for(run.settings),
-            start_ms=run.start_ms,
-            span_ms=run.span_ms,
-            seed=run.seed,
-            exchange=ExchangeSettings(
-                symbols=frozenset(run.symbols),
-                plan=FaultPlan(seed=run.seed, heal_after_ms=run.safety_ms, faults=run.faults),
-            ),
-            source=soak_market(plan),
-            deaths=plan.deaths,
-            restarts_at_ms=run.restarts_at_ms,
-            dress=gauge.dress,
-            watch=gauge.watch,
-        )
-    )
+    order = order_of(plan.run, directory, soak_market(plan))
+    gauge = Gauge(plan, order.paths, furnish or (lambda _: None))
+    return run_virtual(replace(order, deaths=plan.deaths, dress=gauge.dress, watch=gauge.watch))
 
 
 @dataclass(slots=True)

@@ -27,12 +27,13 @@ from livespot.testing.search.witness import Witness, stood_still
 # From a limit to the durable word: a tick of whoever measures, the governor, a commit.
 _SLACK_MS = 3000
 # What returns within a minute of its end is not told again.
-_TOLD_ONCE_MS = 60_000
+TOLD_ONCE_MS = 60_000
+_NEVER = 2**62
 # Where nobody can write or measure, or time itself is wrong, what is due is not said in time.
 _MUTE = ("disk.", "actor.", "host.")
 # An order refused for its closed market is complained of for a minute, and then not told again
 # for as long.
-_CLOSED_MS = 2 * _TOLD_ONCE_MS
+_CLOSED_MS = 2 * TOLD_ONCE_MS
 # A stream that has just been opened has nothing to fall silent yet.
 _SETTLED_MS = 3000
 # What ends events for longer than itself.
@@ -89,7 +90,7 @@ def stale_views_are_said(witness: Witness) -> Finding:
 
 
 def _said(witness: Witness, due: Due) -> bool:
-    since_ms = due.since_ms - _TOLD_ONCE_MS
+    since_ms = due.since_ms - TOLD_ONCE_MS
     alerts = (a.code for a in witness.facts.alerts if since_ms <= a.at_ms <= due.due_ms)
     if any(code in due.codes for code in alerts) or _is_settled(witness, due):
         return True
@@ -122,8 +123,10 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
     """No confirming read answered for ten seconds, or three intervals; then for a minute."""
     settings = settings_of(witness)
     health, every_ms = settings.health, settings.reconcile.rest_interval_ms
+    standing = _standing(witness)
     for begin_ms, next_ms in pairwise(_confirmed(witness)):
-        busy = _stands(witness, begin_ms - 4 * every_ms, next_ms)
+        busy_from_ms = begin_ms - 4 * every_ms
+        busy = any(first <= busy_from_ms and last >= next_ms for first, last in standing)
         limit_ms = max(health.rest_stale_ms_degrade, 3 * every_ms * (1 if busy else 3))
         for limit, code in (
             (limit_ms, "REST_STALE_DEGRADE"),
@@ -150,15 +153,15 @@ def _confirmed(witness: Witness) -> list[int]:
     return [*sorted(times), witness.lives[-1].over_ms]
 
 
-def _stands(witness: Witness, begin_ms: int, end_ms: int) -> bool:
-    """Whether one order of ours stood on the exchange through all of this time."""
+def _standing(witness: Witness) -> list[tuple[int, int]]:
+    """From when to when each order of ours stood on the exchange; one that still does, for ever."""
     own = {alias.client_order_id for alias in witness.facts.aliases}
     spans: dict[int, tuple[int, int]] = {}
     for place, row in enumerate(witness.rows, 1):
         if isinstance(row, OrderRow) and row.cid in own:
-            over_ms = witness.at(place, row.t_end) if row.t_end else end_ms
+            over_ms = witness.at(place, row.t_end) if row.t_end else _NEVER
             spans[row.oid] = (witness.at(place, row.t_new), over_ms)
-    return any(first <= begin_ms and last >= end_ms for first, last in spans.values())
+    return list(spans.values())
 
 
 def _streams_are_silent(witness: Witness) -> Iterator[Due]:
@@ -204,7 +207,7 @@ def _episode_ms(witness: Witness, begin_ms: int, targets: tuple[str, ...]) -> in
             spans += [(max(times), min(times))] if times else []
     since_ms = begin_ms
     for last_ms, first_ms in sorted(spans, reverse=True):
-        if first_ms >= born_ms and since_ms - last_ms <= _TOLD_ONCE_MS:
+        if first_ms >= born_ms and since_ms - last_ms <= TOLD_ONCE_MS:
             since_ms = min(since_ms, first_ms)
     return since_ms
 
@@ -283,10 +286,11 @@ def _refusals(witness: Witness, outcome: str, codes: tuple[str, ...]) -> Iterato
     """With their symbols; an answer that comes when nobody waits any more reaches nobody."""
     waits_ms = settings_of(witness).timing.mutation_timeout_ms
     mutations = {request.row for request in witness.journal.requests if request.verb}
+    stood = stood_still(witness)
     for place, row in witness.requests():
         if place in mutations and row.delivered and row.outcome.startswith(outcome):
             told_ms = witness.at(place, row.t_reply)
-            due_ms = told_ms + stood_still(witness).get(row.t_reply, 0) + _SLACK_MS
+            due_ms = told_ms + stood.get(row.t_reply, 0) + _SLACK_MS
             heard = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
             if heard and _life(witness, told_ms, due_ms):
                 what = f"{row.method} {row.path} at {told_ms}"

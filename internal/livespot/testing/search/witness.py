@@ -126,6 +126,15 @@ class Witness:
         """
         return exchange_ms - self.offsets[place - 1]
 
+    def mode_at(self, at_ms: int) -> str:
+        """The mode in force at a time of the runtime's clock; empty before the first."""
+        modes = [mode.mode for mode in self.facts.modes if mode.at_ms <= at_ms]
+        return modes[-1] if modes else ""
+
+    def mode_before(self, at_ms: int) -> str:
+        """The same just before that time, at which something changes it or asks for a stop."""
+        return self.mode_at(at_ms - 1)
+
     def market_at(self, place: int, exchange_ms: int) -> int:
         """The same in market time, in which lives are told."""
         ahead_ms = self.ahead[place - 1] if place <= len(self.ahead) else 0
