@@ -90,6 +90,15 @@ class Bench:
         await self.inbox.send(Marks(bids={}, asks={}, at_ms=0))
         await anyio.wait_all_tasks_blocked()
 
+    async def approve(self) -> None:
+        await self.inbox.send(
+            ApprovedEntry(decision=DECISION, snapshot=a_snapshot(Settings()), approved_at_ms=NOW_MS)
+        )
+        await anyio.wait_all_tasks_blocked()
+
+    def risk_heard(self) -> list[Any]:
+        return drained(self.risk)
+
     async def stop(self) -> None:
         reply: Reply[None] = Reply()
         await self.inbox.send(StopAsked(within_ms=1000, reply=reply))
@@ -135,10 +144,7 @@ async def at_work() -> AsyncIterator[Bench]:
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(desk.run)
-        await bench.inbox.send(
-            ApprovedEntry(decision=DECISION, snapshot=a_snapshot(Settings()), approved_at_ms=NOW_MS)
-        )
-        await anyio.wait_all_tasks_blocked()
+        await bench.approve()
         yield bench
         tasks.cancel_scope.cancel()
 
@@ -212,6 +218,21 @@ async def test_what_is_still_open_at_the_end_of_the_run_is_recorded_as_open() ->
     assert told[-1]["outcome"] == "OPEN_AT_END"
     assert (told[-1]["exit_price"], told[-1]["net_quote"]) == (None, None)
     assert told[-1]["entered_ms"] == NOW_MS + 100
+
+
+async def test_an_entry_approved_after_the_end_is_not_begun() -> None:
+    async with at_work() as bench:
+        await bench.stop()
+        bench.risk_heard()
+        told = bench.told()
+        await bench.approve()
+        later = bench.told()
+        heard = bench.risk_heard()
+
+    assert [one["outcome"] for one in later] == ["WOULD_ENTER", "OPEN_AT_END"]
+    assert later == told
+    # Risk still gets the end of what it allowed, or it would hold the money for ever.
+    assert [type(one) for one in heard] == [EntryEnded]
 
 
 async def test_risk_is_told_of_as_much_money_as_the_limits_allow() -> None:

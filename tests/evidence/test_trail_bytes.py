@@ -105,14 +105,24 @@ def test_the_command_names_the_event_that_was_edited(spoilt: Paths, column: str)
 
 
 def bytes_of_rows(database: Path, table: str) -> list[int]:
-    """Where in the file the rows of a table are, read as the file format lays them out."""
+    """Where in the file the rows of a table are, read as the file format lays them out.
+
+    A column that is the row's own number has its value in front of the record and a mere NULL in
+    it. SQLite never reads how that NULL is written, so its byte says nothing and is left out.
+    """
     content = database.read_bytes()
     size = int.from_bytes(content[16:18], "big")
     with closing(sqlite3.connect(database)) as connection:
         (root,) = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
         ).fetchone()
-    return [at for page in _leaves(content, size, root) for at in _cells(content, size, page)]
+        _, _, kind, _, _, key = connection.execute(f"PRAGMA table_info({table})").fetchone()
+    numbered = kind == "INTEGER" and key == 1
+    return [
+        at
+        for page in _leaves(content, size, root)
+        for at in _cells(content, size, page, numbered=numbered)
+    ]
 
 
 def _leaves(content: bytes, size: int, page: int) -> Iterator[int]:
@@ -133,12 +143,16 @@ def _pointers(content: bytes, start: int, *, header: int) -> Iterator[int]:
         yield start + int.from_bytes(content[at : at + 2], "big")
 
 
-def _cells(content: bytes, size: int, page: int) -> Iterator[int]:
+def _cells(content: bytes, size: int, page: int, *, numbered: bool) -> Iterator[int]:
     for cell in _pointers(content, (page - 1) * size, header=8):
         length, after = _varint(content, cell)
         _, payload = _varint(content, after)
         assert length <= size - 35, "no event of this story needs a second page"
-        yield from range(cell, payload + length)
+        _, first_type = _varint(content, payload)
+        assert not numbered or content[first_type] == 0
+        yield from (
+            at for at in range(cell, payload + length) if not (numbered and at == first_type)
+        )
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:

@@ -96,6 +96,7 @@ class _Desk:
     last_ids: dict[str, int] = field(default_factory=dict)
     cash_due_ms: int = 0
     dropped: int = 0
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,8 @@ class ShadowDesk:
     async def _follow(self, desk: _Desk, approved: ApprovedEntry) -> None:
         decision = approved.decision
         terms = terms_of(decision, self.settings, placed_ms=self.server_clock.server_now_ms())
-        if terms is None or len(desk.followed) >= _MOST_FOLLOWED:
+        # After the end nobody would be left to say what became of it.
+        if desk.over or terms is None or len(desk.followed) >= _MOST_FOLLOWED:
             await self._end_entry(decision, ShadowPhase.UNKNOWN)
             return
         followed = _Followed(decision=decision, terms=terms)
@@ -187,6 +189,7 @@ class ShadowDesk:
             followed.course = expired(followed.course, followed.terms, settled_ms)
 
     async def _end_all(self, desk: _Desk) -> None:
+        desk.over = True
         now_ms = self.server_clock.server_now_ms()
         for followed in desk.followed:
             followed.settle()
