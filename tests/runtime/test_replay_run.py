@@ -25,7 +25,10 @@ from livespot.exchange.faults.plan import DropResponse, Ending, Fault, FaultPlan
 from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths
+from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_course import Death
+from livespot.runtime.replay_life import Surroundings
+from livespot.runtime.replay_loop import VirtualLoop
 from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
 from livespot.runtime.simulation_journal import read_rows
 from livespot.testing.search.plan import loaded_for
@@ -247,3 +250,19 @@ def test_killed_around_each_step_of_its_first_order_it_never_orders_twice(tmp_pa
 
 def _clock_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, tz=UTC).strftime("%H:%M:%S")
+
+
+@pytest.mark.slow
+def test_a_life_born_while_the_machines_clock_is_wrong_is_told_in_market_time(
+    tmp_path: Path,
+) -> None:
+    def dressed(around: Surroundings, loop: VirtualLoop) -> Surroundings:
+        clock = VirtualClock(loop, _START_MS)
+        clock.step_ms = 41_000
+        return replace(around, clock=clock)
+
+    killed = Death(after_ms=3000, down_ms=1000)
+    result = run_virtual(_order(tmp_path, span_ms=8000, deaths=(killed,), dress=dressed))
+
+    spans = [(life.born_ms - _START_MS, life.over_ms - _START_MS) for life in result.lives]
+    assert spans == [(0, 3000), (4000, 8000)]

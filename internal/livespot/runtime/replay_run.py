@@ -282,7 +282,8 @@ def _no_collector() -> Iterator[None]:
 async def _live_and_die(
     order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told, schedule: Schedule
 ) -> None:
-    deaths, clock = iter(order.deaths), around.clock
+    # The machine's own clock, in `around`, may have been set.
+    deaths, clock = iter(order.deaths), VirtualClock(loop, order.start_ms)
     async with AsyncExitStack() as graves:
         while loop.now_ns < schedule.span_ms * NS_PER_MS:
             now_ms = loop.now_ns // NS_PER_MS
