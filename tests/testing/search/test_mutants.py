@@ -8,9 +8,31 @@ from msgspec.structs import replace
 from livespot.actors.mutation_desk import MutationDesk
 from livespot.exchange.faults.plan import DropRequest, Fault, Match, When
 from livespot.testing.search.drawing import draw
-from livespot.testing.search.mutant_search import MUTANTS, Sighting, look, look_at
+from livespot.testing.search.mutant_search import (
+    MUTANTS,
+    Sighting,
+    look,
+    look_at,
+    search_mutants,
+)
 from livespot.testing.search.mutants import Bench, Mutant, deaths, planted, power_cuts, verbs
 from livespot.testing.search.plan import RunPlan
+from livespot.testing.search.wanted import Wanted
+
+
+def _wanted(name: str, *, first: int, seeds: int) -> Wanted:
+    return Wanted(
+        profile="mutants",
+        first=first,
+        seeds=seeds,
+        jobs=1,
+        seed_only=None,
+        plan=None,
+        keep=None,
+        shrink=False,
+        coverage=False,
+        only=(name,),
+    )
 
 
 def test_there_are_thirty_of_them() -> None:
@@ -64,6 +86,28 @@ def test_a_seed_that_could_not_show_a_defect_is_not_run() -> None:
     seed = next(seed for seed in range(1, 60) if not mutant.needs(draw("short", seed)))
 
     assert look(mutant.name, seed) == Sighting(seed=seed, ran=False)
+
+
+def test_seeds_that_are_drawn_and_not_run_count_as_drawn(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = "rate-limit-forgotten"
+    assert not any(MUTANTS[name].needs(draw("short", seed)) for seed in range(1, 61))
+
+    assert search_mutants(_wanted(name, first=1, seeds=60)) == 1
+
+    assert "NOT FOUND in 60 seeds, 0 of them run" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_search_ends_at_the_first_seed_that_shows_the_defect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert search_mutants(_wanted("entry-in-first-cycle", first=1, seeds=3)) == 0
+
+    told = capsys.readouterr()
+    assert "found after     1 seeds,    1 of them run, seed 1: I13b" in told.out
+    assert told.out.endswith("mutants 1, found 1\n")
 
 
 @pytest.mark.slow

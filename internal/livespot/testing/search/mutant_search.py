@@ -61,12 +61,14 @@ def _searched(mutant: Mutant, wanted: Wanted, pool: Executor) -> bool:
     for sighting in sightings:
         drawn += 1
         ran += sighting.ran
+        tried = f"{drawn:5} seeds, {ran:4} of them run"
         if sighting.broken:
-            tried = f"after {drawn:5} seeds, {ran:4} of them run"
             what = f"{', '.join(sighting.broken)}: {sighting.detail}"
-            click.echo(f"{mutant.name:30} found {tried}, seed {sighting.seed}: {what}")
+            click.echo(f"{mutant.name:30} found after {tried}, seed {sighting.seed}: {what}")
             sightings.close()
             return True
+        if sighting.ran:
+            click.echo(f"{mutant.name}: {tried}, nothing yet", err=True)
     click.echo(f"{mutant.name:30} NOT FOUND in {drawn} seeds, {ran} of them run")
     return False
 
@@ -76,14 +78,27 @@ def _of_seeds(mutant: Mutant, wanted: Wanted, pool: Executor) -> Generator[Sight
     pending: list[Future[Sighting]] = []
     try:
         for seed in range(wanted.first, wanted.first + wanted.seeds):
-            pending.append(pool.submit(look, mutant.name, seed))
-            if len(pending) > wanted.jobs:
+            pending.append(_begun(mutant, seed, pool))
+            while pending and (pending[0].done() or _unfinished(pending) >= wanted.jobs):
                 yield pending.pop(0).result()
         while pending:
             yield pending.pop(0).result()
     finally:
         for future in pending:
             future.cancel()
+
+
+def _unfinished(pending: list[Future[Sighting]]) -> int:
+    return sum(not future.done() for future in pending)
+
+
+def _begun(mutant: Mutant, seed: int, pool: Executor) -> Future[Sighting]:
+    """What one drawn seed will show; a process of its own is asked only where its plan is run."""
+    if mutant.needs(draw(_PROFILE, seed)):
+        return pool.submit(look, mutant.name, seed)
+    known: Future[Sighting] = Future()
+    known.set_result(Sighting(seed=seed, ran=False))
+    return known
 
 
 def look(name: str, seed: int) -> Sighting:
