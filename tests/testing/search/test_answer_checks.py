@@ -135,11 +135,17 @@ def test_whoever_can_write_no_more_cannot_note_the_answer(witness: Witness) -> N
     deaf = without_word(witness)
     entry = next(request for request in deaf.journal.requests if request.buys)
     failed = Noted(t_ms=entry.arrived_ms - 1, id="commit-fails", verb="disk.eio")
+    answered = deaf.rows[entry.row - 1]
+    assert isinstance(answered, RequestRow)
+    on_its_way = changed(failed, t_ms=answered.t_reply + 1)
+    afterwards = changed(failed, t_ms=entry.arrived_ms + 1000)
     slow = changed(failed, verb="disk.slow")
     over = changed(failed, t_ms=deaf.lives[0].born_ms - 1000)
     ended = (replace(deaf.lives[0], over_ms=deaf.lives[0].born_ms - 1), *deaf.lives)
 
     assert not no_answer_is_left_unread(replace(deaf, hits=(failed,))).violated
+    assert not no_answer_is_left_unread(replace(deaf, hits=(on_its_way,))).violated
+    assert no_answer_is_left_unread(replace(deaf, hits=(afterwards,))).violated
     assert no_answer_is_left_unread(replace(deaf, hits=(slow,))).violated
     assert no_answer_is_left_unread(replace(deaf, hits=(over,), lives=ended)).violated
 

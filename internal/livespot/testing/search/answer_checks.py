@@ -17,6 +17,8 @@ _BOOKED_WITHIN_MS = 5000
 _ANSWERS = frozenset({"ORDER_SUBMIT", "ORDER_CANCEL"})
 # Between the row that promises a request and its first byte.
 _LATE_MS = 500
+# From the exchange to whoever listens.
+_FLIGHT_MS = 20
 _CANCELS = frozenset({"cancel", "cancel_list", "replace"})
 # What stands in the way of reading trades.
 _TROUBLED = ("disk.", "actor.", "host.")
@@ -75,7 +77,9 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
             continue
         if life is None or row.fault or not row.delivered or not _dealt_with(request):
             continue
-        if any(begin_ms <= told_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
+        # An answer that is still on its way when something breaks is lost as well.
+        heard_ms = told_ms + _FLIGHT_MS
+        if any(begin_ms <= heard_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
             continue
         looked_at += 1
         in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
