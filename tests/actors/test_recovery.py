@@ -8,11 +8,14 @@ import anyio
 import msgspec
 import pytest
 
+from livespot.actors.boot_watch import BootWatch
 from livespot.actors.mail import OrdersAsked, PositionsAsked, RecoverAsked, RecoverySummary
 from livespot.actors.recovery import BootRecovery
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import Position
 from livespot.contracts.queries import LastRun
+from livespot.contracts.records import Record
+from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, CloseAsked, HealthSignal
 from livespot.contracts.vocabulary import Mode, PositionPhase, SignalLevel, SysMode
@@ -20,8 +23,16 @@ from livespot.runtime.mailboxes import Mailbox
 from livespot.store.queries import LedgerQueries
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
-from livespot.testing.inline_store import InlineReader
-from livespot.testing.ledger_rows import fresh, position
+from livespot.testing.inline_store import InlineDatabase, InlineReader
+from livespot.testing.ledger_rows import (
+    RUN,
+    created,
+    fill,
+    fresh,
+    order,
+    position,
+    run_started,
+)
 
 QUIET = RecoverySummary(resolved=0, unresolved=0, detail="")
 KILLED = LastRun(
@@ -194,3 +205,78 @@ async def test_a_bare_position_that_the_exchange_contradicts_is_sold_and_the_run
     assert stage.audit.entries[0].draft.data["choice"] == "CLOSE_SAFELY_THEN_PAUSE"
     assert stage.closed == [bare.symbol]
     assert levels(stage.told())[1] is SignalLevel.PAUSE
+
+
+async def _store(path: Path, *rows: Record) -> None:
+    database = InlineDatabase(path, run_id=RUN, redactor=Redactor())
+    try:
+        await database.transaction(rows)
+    finally:
+        await database.close()
+
+
+async def test_what_the_last_life_left_bare_pauses_in_time_while_nobody_answers(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    await _store(path, run_started(), position(phase=PositionPhase.UNPROTECTED))
+    stage = Theatre(path)
+    told: list[Any] = []
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stage.recovery.run)
+            while not any(isinstance(m, Alert) for m in told):
+                await anyio.lowlevel.checkpoint()
+                told += stage.told()
+            tasks.cancel_scope.cancel()
+
+    (alert,) = [m for m in told if isinstance(m, Alert)]
+    assert levels(told) == [SignalLevel.DEGRADE, SignalLevel.PAUSE]
+    assert stage.clock.mono_ms < 15_000
+    assert alert.severity == "CRIT"
+    assert alert.code is ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION
+    assert "BTCUSDT" in alert.text
+
+
+async def test_what_is_protected_before_the_boots_time_is_up_does_not_pause(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    await _store(path, run_started(), position(phase=PositionPhase.UNPROTECTED))
+    clock = ManualClock()
+    watch = BootWatch(
+        ledger=LedgerQueries(InlineReader(path)), clock=clock, born_ms=0, compared=lambda: True
+    )
+    found: list[tuple[str, ...]] = []
+
+    async def look() -> None:
+        found.append(await watch.still_bare())
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            while clock.mono_ms < 5000:
+                await anyio.lowlevel.checkpoint()
+            await _store(path, position(phase=PositionPhase.PROTECTED))
+
+    assert found == [()]
+
+
+@pytest.mark.parametrize(("compared", "bare"), [(False, ("BTCUSDT",)), (True, ())])
+async def test_fills_that_no_position_counted_yet_are_bare_until_the_exchange_was_read(
+    tmp_path: Path,
+    compared: bool,
+    bare: tuple[str, ...],
+) -> None:
+    path = fresh(tmp_path)
+    rows = (run_started(), created(), order(), fill(), position(phase=PositionPhase.OPENING))
+    await _store(path, *rows)
+    watch = BootWatch(
+        ledger=LedgerQueries(InlineReader(path)),
+        clock=ManualClock(),
+        born_ms=0,
+        compared=lambda: compared,
+    )
+
+    assert await watch.still_bare() == bare

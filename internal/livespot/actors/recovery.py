@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskStatus
 
+from livespot.actors.boot_watch import BootWatch
 from livespot.actors.mail import (
     ExecutionInbox,
     GovernorInbox,
@@ -63,7 +64,8 @@ _BARE = frozenset({PositionPhase.OPENING, PositionPhase.UNPROTECTED, PositionPha
 class BootRecovery:
     """`previous` is the run before this one, read before this run's row was written.
 
-    `held_by` is why this run was begun in PAUSE whatever is found.
+    `held_by` is why this run was begun in PAUSE whatever is found. `born_ms` is when this life
+    began, on the steady clock.
     """
 
     mode: Mode
@@ -78,6 +80,7 @@ class BootRecovery:
     governor: Mailbox[GovernorInbox]
     beat: Callable[[], None]
     held_by: tuple[ReasonCode, ...] = ()
+    born_ms: int = 0
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Recover, decide, and watch until the recovery demand can be withdrawn; then return."""
@@ -85,7 +88,15 @@ class BootRecovery:
         for code in self.held_by:
             await self._alert(Severity.CRIT, code, _HELD[code])
         task_status.started()
+        compared = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, compared)
+            await self._lead(compared)
+            tasks.cancel_scope.cancel()
+
+    async def _lead(self, compared: anyio.Event) -> None:
         facts = await self._recover()
+        compared.set()
         outcome = decide(facts)
         await self._record(facts, outcome)
         await self._demand(outcome.level, outcome.reason, outcome.choice.value)
@@ -99,6 +110,18 @@ class BootRecovery:
             outcome = decide(replace(facts, last_run=None))
             if outcome.level is SignalLevel.CLEAR:
                 await self._demand(outcome.level, ReasonCode.BOOT_RECOVERY, "recovered")
+
+    async def _watch(self, compared: anyio.Event) -> None:
+        """However long the exchange is silent, a bare position is not left unsaid."""
+        watch = BootWatch(
+            ledger=self.ledger, clock=self.clock, born_ms=self.born_ms, compared=compared.is_set
+        )
+        symbols = ", ".join(await watch.still_bare())
+        if symbols:
+            reason = ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION
+            text = f"{symbols}: no live stop since this process began; the exchange may not answer"
+            await self._demand(SignalLevel.PAUSE, reason, text)
+            await self._alert(Severity.CRIT, reason, text)
 
     async def _recover(self) -> BootFacts:
         """Intents first, then what they left behind, then the whole comparison."""

@@ -69,8 +69,8 @@ def crew(
     ]
 
 
-def recovery(plan: Plan, seams: Seams, house: House) -> Actor:
-    """Leads the boot once the others run."""
+def recovery(plan: Plan, seams: Seams, house: House, born_ms: int) -> Actor:
+    """Leads the boot once the others run; `born_ms` is when it began, on the steady clock."""
     return BootRecovery(
         mode=plan.birth.mode,
         settings=plan.settings,
@@ -84,6 +84,7 @@ def recovery(plan: Plan, seams: Seams, house: House) -> Actor:
         reconciler=house.wires.reconciler,
         governor=house.wires.governor,
         beat=lambda: None,
+        born_ms=born_ms,
     )
 
 

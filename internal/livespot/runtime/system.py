@@ -47,6 +47,8 @@ _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+# Five answers at their slowest. Whoever waits longer leaves what is bare unwatched for as long.
+_FIRST_MEASURE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class System:
         self.seams = seams
         self.house: House = furnish(plan, seams.clock)
         self.ending = Ending()
+        self._born_ms = 0
 
     def stop(self, code: ReasonCode, detail: str) -> None:
         """Ask for an ordered end; a second call shortens the wait and skips no safety."""
@@ -100,6 +103,7 @@ class System:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> ExitCode:
         """Run until stopped or broken; the audit is closed whatever happened."""
+        self._born_ms = self.seams.clock.monotonic_ms()
         silence = self.plan.birth.silence
         self.seams.venue.server_clock.presume(silence.offset_ms)
         self.seams.venue.budget.restore(silence.bans)
@@ -179,17 +183,23 @@ class System:
             panel = Aside(name="panel", actor=self.seams.panel, governor=self.house.wires.governor)
             domain.start_soon(panel.run)
         for name, actor in (
-            ("recovery", crew.recovery(self.plan, self.seams, self.house)),
+            ("recovery", crew.recovery(self.plan, self.seams, self.house, self._born_ms)),
             ("checklist", crew.checklist(self.plan, self.seams, self.house)),
         ):
             domain.start_soon(self._supervised(name, actor, ends=True).run)
 
     async def _measure_time(self) -> None:
-        """The first measurement; when it fails the clock keeper goes on trying."""
-        try:
-            await self.seams.venue.server_clock.resync()
-        except (Transient, Refused, PayloadInvalid) as error:
-            _log.warning("first_time_sync_failed", cause=str(error))
+        """The first measurement; when it fails, or takes long, the clock keeper goes on trying.
+
+        Until then the time is what an earlier run measured.
+        """
+        with self.seams.clock.move_on_after(_FIRST_MEASURE_SECONDS) as scope:
+            try:
+                await self.seams.venue.server_clock.resync()
+            except (Transient, Refused, PayloadInvalid) as error:
+                _log.warning("first_time_sync_failed", cause=str(error))
+        if scope.cancelled_caught:
+            _log.warning("first_time_sync_slow", seconds=_FIRST_MEASURE_SECONDS)
 
     def _supervised(self, name: str, actor: Actor, *, ends: bool = False) -> Supervised:
         wires = self.house.wires
