@@ -14,7 +14,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader, StoredFill, StoredOrder
 from livespot.contracts.settings import Settings
 from livespot.contracts.venue import AccountReader
-from livespot.contracts.vocabulary import IntentRole, IntentState, Side
+from livespot.contracts.vocabulary import IntentRole, IntentState, PositionPhase, Side
 from livespot.rules import protection
 from livespot.rules.position import BookedFill, Holding, book, opened, reopened, trail_of
 from livespot.rules.protection import Flight
@@ -24,16 +24,24 @@ _SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.TRAIL, Int
 _UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
 _READ_ERRORS = (Transient, Refused, PayloadInvalid, TimeoutError)
 _READ_TRIES = 3
+# How long a position waits for reads that could tell nothing but what the ledger says already.
+_HURRIED_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverySources:
-    """Where the truth of an earlier run is read from."""
+    """Where the truth of an earlier run is read from; `hurried` reads once and not for long."""
 
     ledger: LedgerReader
     reads: AccountReader
     clock: Clock
     settings: Settings
+    hurried: bool = False
+
+    @property
+    def limit_s(self) -> float:
+        limit_ms = self.settings.intents.rest_query_timeout_ms
+        return (min(limit_ms, _HURRIED_MS) if self.hurried else limit_ms) / 1000
 
     @property
     def quote_asset(self) -> str:
@@ -43,10 +51,16 @@ class RecoverySources:
 async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
     """Load every open position, compare its orders with the exchange, and say what is bare.
 
-    An unreadable exchange leaves the ledger's belief in place and counts as unresolved.
+    An unreadable exchange leaves the ledger's belief in place and counts as unresolved. With a
+    position that is bare by the ledger, nobody waits long for it.
     """
     problems = []
-    for row in await sources.ledger.open_positions():
+    rows = await sources.ledger.open_positions()
+    for row in rows:
+        if await _stands_bare(sources, row):
+            # Its stop is asked for as soon as this returns: nothing of ours can be in its way.
+            sources = replace(sources, hurried=True)
+    for row in rows:
         known = desk.cases.get(row.symbol)
         if known is not None and known.holding.decision_id == row.decision_id:
             # Already taken up, by news that arrived before the question: what it has asked for
@@ -64,6 +78,20 @@ async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
         unresolved=len(problems),
         detail="; ".join(problems) or f"{len(desk.cases)} positions",
     )
+
+
+async def _stands_bare(sources: RecoverySources, row: Position) -> bool:
+    """Whether by the ledger alone no order of the position can stand, and none is in doubt.
+
+    Legs that came with the entry are not asked for by us, so the ledger may not know of them.
+    """
+    if row.phase is not PositionPhase.UNPROTECTED:
+        return False
+    intents = await sources.ledger.intents_of_decision(row.decision_id)
+    ids = {intent.order_intent_id for intent in intents}
+    standing = any(s.order_intent_id in ids for s in await sources.ledger.open_orders())
+    attached = any(i.role is IntentRole.LIST and i.side is Side.BUY for i in intents)
+    return not (standing or attached or any(i.state in _UNSETTLED for i in intents))
 
 
 async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Case | None:
@@ -199,24 +227,22 @@ def _doubt(case: Case, intents: tuple[OrderIntent, ...], clock: Clock) -> None:
 
 async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView, ...]:
     """Open orders of one symbol, tried a few times. Raises what the last try raised."""
-    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
-    for _ in range(_READ_TRIES - 1):
+    for _ in range(0 if sources.hurried else _READ_TRIES - 1):
         try:
-            with sources.clock.fail_after(limit_s):
+            with sources.clock.fail_after(sources.limit_s):
                 return await sources.reads.open_orders(symbol)
         except (Transient, TimeoutError):
             await sources.clock.sleep(0.5)
-    with sources.clock.fail_after(limit_s):
+    with sources.clock.fail_after(sources.limit_s):
         return await sources.reads.open_orders(symbol)
 
 
 async def _query_missing(sources: RecoverySources, case: Case, stored: StoredOrder) -> str:
     """An order we believe in is not open: ask for it by id before believing it gone."""
-    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
     view = stored.order
     role = _stored_role(stored)
     try:
-        with sources.clock.fail_after(limit_s):
+        with sources.clock.fail_after(sources.limit_s):
             found = await sources.reads.order(view.symbol, order_id=view.order_id)
     except NoSuchOrder:
         return f"order {view.order_id} is unknown to the exchange"
@@ -243,9 +269,8 @@ def _with_entry_state(case: Case, intents: tuple[OrderIntent, ...]) -> Holding:
 
 
 async def _read_account(desk: Desk, sources: RecoverySources) -> list[str]:
-    limit_s = sources.settings.intents.rest_query_timeout_ms / 1000
     try:
-        with sources.clock.fail_after(limit_s):
+        with sources.clock.fail_after(sources.limit_s):
             desk.learn_account(await sources.reads.account())
     except _READ_ERRORS as error:
         return [f"account unread ({error})"]
