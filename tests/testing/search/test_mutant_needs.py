@@ -23,6 +23,8 @@ from livespot.testing.search.mutant_needs import (
     killed_at_a_creation,
     left_in_crumbs,
     reborn_in_silence,
+    stop_follows,
+    stops_lost,
     undisturbed_entry,
     unreachable,
 )
@@ -103,6 +105,9 @@ def test_plans_that_were_picked_show_what_they_were_picked_for() -> None:
 
     for plan in filter(another_stop, plans):
         assert plan.settings["exit.attach"] == "SEPARATE"
+        assert stops_lost(plan) or plan.swap_proven
+    for plan in filter(stop_follows, plans):
+        assert plan.settings["exit.trailing_policy"] == "VIRTUAL"
     for plan in filter(killed_at_a_creation, plans):
         assert 1 in {death.commit for death in plan.deaths}
     for plan in filter(left_in_crumbs, plans):

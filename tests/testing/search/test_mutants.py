@@ -1,12 +1,15 @@
 """Planted defects: each is put in place and taken out again, and some are found at once."""
 
+import dataclasses
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from livespot.actors.mutation_desk import MutationDesk
 from livespot.exchange.faults.plan import DropRequest, Fault, Match, When
+from livespot.runtime.replay_loop import VirtualLivelock, VirtualLoop, run_virtually
 from livespot.testing.search.drawing import draw
 from livespot.testing.search.mutant_search import (
     MUTANTS,
@@ -15,7 +18,15 @@ from livespot.testing.search.mutant_search import (
     look_at,
     search_mutants,
 )
-from livespot.testing.search.mutants import Bench, Mutant, deaths, planted, power_cuts, verbs
+from livespot.testing.search.mutants import (
+    Bench,
+    Mutant,
+    always,
+    deaths,
+    planted,
+    power_cuts,
+    verbs,
+)
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.wanted import Wanted
 
@@ -69,6 +80,30 @@ def test_a_defect_is_taken_out_again_when_its_run_breaks() -> None:
         broken_run()
 
     assert MutationDesk.__dict__["send"] is sound
+
+
+def test_a_run_in_which_time_stands_still_ends_soon() -> None:
+    async def busy() -> None:
+        while True:
+            await checkpoint()
+
+    with planted(MUTANTS["row-after-send"]):
+        loop = VirtualLoop()
+        with pytest.raises(VirtualLivelock):
+            run_virtually(loop, busy)
+
+    assert loop.points < 30_000
+
+
+@pytest.mark.slow
+def test_a_run_that_does_not_end_is_no_finding() -> None:
+    plan = draw("short", 77)
+    asked_again = dataclasses.replace(MUTANTS["attempt-missing"], needs=always)
+
+    seen = look_at(asked_again, plan)
+
+    assert (seen.ran, seen.broken) == (True, ())
+    assert "time stands still" in seen.detail
 
 
 def test_only_plans_that_could_show_a_defect_are_run() -> None:

@@ -96,16 +96,20 @@ def stops_lost(plan: RunPlan) -> bool:
     )
 
 
-def another_stop(plan: RunPlan) -> bool:
-    """A position bought in peace has a second stop.
+def stop_follows(plan: RunPlan) -> bool:
+    """A position bought in peace has a stop of its own, which then follows the price.
 
-    The first covers a part that was bought before the rest, is lost, or follows the price.
+    What an entry left in pieces has no second stop: its rest is cancelled before the first.
     """
-    if not separate(plan) or not undisturbed_entry(plan):
-        return False
     first = _first(plan)
     climbs = first is not None and sum(leg.bps >= _RISE_BPS for leg in first.legs) >= _RISES
-    return in_crumbs(plan) or stops_lost(plan) or (plan.swap_proven and climbs)
+    return separate(plan) and undisturbed_entry(plan) and plan.swap_proven and climbs
+
+
+def another_stop(plan: RunPlan) -> bool:
+    """A position bought in peace has a second stop: the first is lost, or follows the price."""
+    lost = separate(plan) and undisturbed_entry(plan) and stops_lost(plan)
+    return lost or stop_follows(plan)
 
 
 def base_moved(plan: RunPlan) -> bool:

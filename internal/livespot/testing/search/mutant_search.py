@@ -33,7 +33,8 @@ _MANNERS = {False: ((False, False), (True, False)), True: ((False, True),)}
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed, or one death, showed of a mutant: the invariants broken, if any.
 
-    `ran` is false where the plan shows that the defect could change nothing.
+    `ran` is false where the plan shows that the defect could change nothing. Without anything
+    broken `detail` says why a run did not get to its end.
     """
 
     seed: int
@@ -68,7 +69,7 @@ def _searched(mutant: Mutant, wanted: Wanted, pool: Executor) -> bool:
             sightings.close()
             return True
         if sighting.ran:
-            click.echo(f"{mutant.name}: {tried}, nothing yet", err=True)
+            click.echo(f"{mutant.name}: {tried}, {sighting.detail or 'nothing yet'}", err=True)
     click.echo(f"{mutant.name:30} NOT FOUND in {drawn} seeds, {ran} of them run")
     return False
 
@@ -109,12 +110,16 @@ def look(name: str, seed: int) -> Sighting:
 def look_at(mutant: Mutant, plan: RunPlan) -> Sighting:
     """Run a plan with the mutant in place; what breaks without it too does not count.
 
+    A run that did not get to its end was not judged, so that nothing of it counts.
+
     Raises `RuntimeError` when the plan's run does not get to its end even without it.
     """
     if not mutant.needs(plan):
         return Sighting(seed=plan.seed, ran=False)
     with planted(mutant):
         broken = {f.id: f.detail for f in run_plan(plan).violations}
+    if UNFINISHED in broken:
+        return Sighting(seed=plan.seed, detail=broken[UNFINISHED])
     if broken:
         for finding in run_plan(plan).violations:
             if finding.id == UNFINISHED:

@@ -19,10 +19,10 @@ from livespot.contracts.vocabulary import IntentRole, IntentState
 from livespot.rules import entry_engine as engine
 from livespot.rules import evidence, ledger, risk
 from livespot.testing.search.mutant_needs import (
-    another_stop,
     answered_after,
     killed_at_a_creation,
     left_in_crumbs,
+    stop_follows,
     stops_lost,
 )
 from livespot.testing.search.mutants import Bench, Mutant, verbs
@@ -190,8 +190,8 @@ def _attempt_missing(bench: Bench) -> None:
 
 
 def _stop_moved(plan: RunPlan) -> bool:
-    # With this defect a run in which a stop is lost was seen not to end for minutes.
-    return another_stop(plan) and not stops_lost(plan)
+    # A lost stop would be asked for under its old id, refused and asked for again in no time.
+    return stop_follows(plan) and not stops_lost(plan)
 
 
 def _left_unseen(plan: RunPlan) -> bool:
