@@ -80,33 +80,45 @@ class _Probe(ScriptedVenue):
     error: LivespotError | None = None
     silent: bool = False
     asked: int = 0
+    is_waited_for: bool = False
 
     async def server_time_ms(self) -> int:
         self.asked += 1
         if self.silent:
-            await anyio.Event().wait()
+            self.is_waited_for = True
+            try:
+                await anyio.Event().wait()
+            finally:
+                self.is_waited_for = False
         if self.error is not None:
             raise self.error
         return self.clock.now_ms()
 
 
 class _Paced(ManualClock):
-    """Each sleep of the actor ends one pass and lets the test act; deadlines pass quickly."""
+    """Each sleep of the actor ends one pass and lets the test act; limits pass with its time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.between: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
+        self._limits: list[tuple[int, anyio.CancelScope]] = []
 
     async def sleep(self, seconds: float) -> None:
         self.between()
         await super().sleep(seconds)
         self.after()
+        for due_ms, scope in self._limits:
+            if due_ms <= self.mono_ms:
+                scope.cancel()
 
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
-        return super().move_on_after(None if seconds is None else seconds / 100, shield=shield)
+        scope = anyio.CancelScope(shield=shield)
+        if seconds is not None:
+            self._limits.append((self.mono_ms + round(seconds * 1000), scope))
+        return scope
 
 
 @dataclass
@@ -380,11 +392,32 @@ async def test_a_silent_stream_is_told_at_its_limits_while_rest_is_down(
     bench = _Bench(stream=_Age(age_ms))
     bench.probe.error = Unreachable("down")
 
-    (told,) = await bench.passes()
+    first, second = await bench.passes(nothing)
 
+    # Until REST has failed as well, all that is known is a silent stream.
+    told = first[:-1] + second if level is PAUSE else first + second
     expected = [] if level is None else [(SignalKind.WS_STALE, "market stream", level, code)]
     assert shown(told) == expected
     assert bench.probe.asked == (1 if level is PAUSE else 0)
+
+
+async def test_who_stands_still_is_told_while_rest_has_yet_to_answer_for_a_dead_stream() -> None:
+    bench = _Bench(stream=_Age(20_000))
+    bench.probe.silent = True
+    waited_for: list[bool] = []
+
+    def stuck() -> None:
+        bench.overdue = {"execution": 5_000}
+
+    def look() -> None:
+        waited_for.append(bench.probe.is_waited_for)
+
+    _, _, told, _ = await bench.passes(nothing, stuck, look)
+
+    assert shown(told) == [
+        (SignalKind.LOOP_STUCK, "execution", DEGRADE, ReasonCode.LOOP_STUCK_DEGRADE)
+    ]
+    assert waited_for == [True]
 
 
 async def test_a_dead_stream_only_degrades_while_rest_answers() -> None:
@@ -424,10 +457,10 @@ async def test_a_dead_stream_pauses_once_rest_fails_too_and_degrades_when_it_is_
     def answer() -> None:
         bench.probe.error, bench.probe.silent = None, False
 
-    # REST is asked once a second, which is every fourth pass.
-    second = (nothing, nothing, nothing)
+    # REST is asked once a second, and given three to answer: a quarter of a second is a pass.
+    four_seconds = [nothing] * 16
     told = await bench.passes(
-        fail, *second, answer, *second, lambda: setattr(bench.stream, "value", 5)
+        fail, *four_seconds, answer, *four_seconds, lambda: setattr(bench.stream, "value", 5)
     )
 
     levels = [signal.level for each in told for signal in each]

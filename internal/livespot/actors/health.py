@@ -16,10 +16,10 @@ import anyio
 from anyio.abc import TaskStatus
 
 from livespot.actors.mail import GovernorInbox
+from livespot.actors.rest_probe import RestProbe
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import LivespotError
 from livespot.contracts.ports import Clock
 from livespot.contracts.records import HealthSample
 from livespot.contracts.settings import Settings
@@ -34,8 +34,6 @@ _TICK_MS = 250
 # Where all is clear, what time alone can change is known to the millisecond.
 _CALM_TICK_MS = 500
 _DEPTH_SUSTAINED_MS = 2000
-_PROBE_SECONDS = 3.0
-_PROBE_EVERY_MS = 1000
 _SILENT_PERCENT = 30
 _REST = "rest"
 _FILES_DEGRADE_PERCENT = 70
@@ -121,20 +119,12 @@ class HostFigures(Protocol):
 
 
 @dataclass(slots=True)
-class _Probe:
-    """What REST last said of itself, and when to ask again."""
-
-    due_ms: int = 0
-    answered: bool = False
-
-
-@dataclass(slots=True)
 class _Watch:
     """What was told last, and what has to be remembered from one measurement to the next."""
 
+    probe: RestProbe
     reported: dict[tuple[SignalKind, str], SignalLevel] = field(default_factory=dict)
     deep: Sustained = field(default_factory=Sustained)
-    probe: _Probe = field(default_factory=_Probe)
     next_sample_ms: int = 0
     clear: bool = False
     known_names: set[str] = field(default_factory=set)
@@ -173,8 +163,12 @@ class Health:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled."""
-        watch = _Watch()
-        task_status.started()
+        async with anyio.create_task_group() as tasks:
+            probe = RestProbe(clock=self.clock, reads=self.probe, tasks=tasks)
+            task_status.started()
+            await self._watch(_Watch(probe=probe))
+
+    async def _watch(self, watch: _Watch) -> None:
         while True:
             self.beat()
             stalled_ms = self.loop_worst_ms()
@@ -191,7 +185,7 @@ class Health:
         signals = [
             *self._stuck(reported, stalled_ms),
             *self._rest(),
-            await self._stream(watch.probe),
+            self._stream(watch.probe),
             self._silence(),
         ]
         writer, watch.deep = self._writer(watch.deep)
@@ -315,12 +309,14 @@ class Health:
             at_ms=self.clock.now_ms(),
         )
 
-    async def _stream(self, probe: _Probe) -> HealthSignal:
+    def _stream(self, probe: RestProbe) -> HealthSignal:
         health = self.settings.health
         age = self.stream_age.age_ms(self.clock.monotonic_ms()) or 0
         pause_at = health.ws_stale_ms_pause
         # A dead stream is PAUSE only when the exchange cannot be reached by REST either.
-        if age >= pause_at and await self._rest_answers(probe):
+        if age < pause_at:
+            probe.forget()
+        elif probe.answers():
             age = pause_at - 1
         limits = _limits(
             kind=SignalKind.WS_STALE,
@@ -331,22 +327,6 @@ class Health:
             unit="ms",
         )
         return graded(limits, age, source="market stream", at_ms=self.clock.now_ms())
-
-    async def _rest_answers(self, probe: _Probe) -> bool:
-        """Asked at most once a second: a dead stream must not eat the request budget."""
-        now = self.clock.monotonic_ms()
-        if now >= probe.due_ms:
-            probe.due_ms = now + _PROBE_EVERY_MS
-            probe.answered = await self._probed()
-        return probe.answered
-
-    async def _probed(self) -> bool:
-        with self.clock.move_on_after(_PROBE_SECONDS) as scope:
-            try:
-                await self.probe.server_time_ms()
-            except LivespotError:
-                return False
-        return not scope.cancelled_caught
 
     def _writer(self, deep: Sustained) -> tuple[list[HealthSignal], Sustained]:
         audit = self.settings.audit
