@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from livespot.actors.mail import (
@@ -157,6 +158,28 @@ async def test_the_next_rung_may_follow_an_unknown_protection(tmp_path: Path) ->
         await b.tell(protect(IntentRole.STOP))
 
         assert outcomes(b)[-1] == "ACCEPTED"
+
+
+@pytest.mark.parametrize(
+    ("knows_the_legs", "later_ms", "told"),
+    [
+        pytest.param(False, 0, "OVERTAKEN", id="asked for before the news"),
+        pytest.param(True, 0, "ACCEPTED", id="asked for beside what is known"),
+        pytest.param(False, 1100, "ACCEPTED", id="asked for although the news is old"),
+    ],
+)
+async def test_a_rung_whose_asker_had_not_heard_that_the_last_one_stands_is_given_back(
+    tmp_path: Path, knows_the_legs: bool, later_ms: int, told: str
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        await b.advance(later_ms)
+        legs = tuple(b.venue.orders_by_id) if knows_the_legs else ()
+
+        await b.tell(msgspec.structs.replace(protect(IntentRole.STOP), known_orders=legs))
+
+        assert outcomes(b) == ["ACCEPTED", told]
+        assert len(b.venue.sent) == (2 if told == "ACCEPTED" else 1)
 
 
 async def test_two_sells_of_one_symbol_never_travel_together(tmp_path: Path) -> None:

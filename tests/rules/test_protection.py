@@ -244,6 +244,23 @@ def test_after_an_unknown_list_the_next_rung_waits_for_one_negative_round() -> N
     assert [c.role for c in acts(later) if isinstance(c, Protect)] == [IntentRole.LIST]
 
 
+def test_a_rung_that_the_news_of_the_last_one_overtook_uses_up_nothing() -> None:
+    guard, _ = advance(Guard(), SCENE, 0)
+    guard = settled(guard, SCENE, answer(IntentRole.LIST, "UNKNOWN"), 10)
+    base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
+    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
+    guard, _ = advance(guard, SCENE, 600)
+    assert len(guard.flights) == 2
+
+    guard = rule.orders_seen(guard, oco(), IntentRole.LIST, "oi_1")
+    guard = settled(guard, SCENE, answer(IntentRole.LIST, "OVERTAKEN", intent="oi_2"), 610)
+    guard, commands = advance(guard, SCENE, 610)
+
+    assert acts(commands) == []
+    assert (guard.flights, guard.refusals) == ((), 0)
+    assert phase(guard) is PositionPhase.PROTECTED
+
+
 def test_with_twice_the_base_at_hand_no_second_sell_follows_an_unknown_one() -> None:
     scene = replace(SCENE, base_total=D(5))
     guard, _ = advance(Guard(), scene, 0)

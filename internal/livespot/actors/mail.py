@@ -293,7 +293,18 @@ class SubmitAnswered(Message, frozen=True):
 # ---- position and execution
 
 
-class ProtectWanted(Message, frozen=True):
+class SaleWanted(Message, frozen=True, kw_only=True):
+    """What every wanted sale says; `known_orders` are the sells its asker knew of, by order id."""
+
+    position_id: str
+    decision_id: str
+    entry_intent_id: str
+    symbol: str
+    qty: Decimal
+    known_orders: tuple[int, ...] | None = None
+
+
+class ProtectWanted(SaleWanted, frozen=True, kw_only=True):
     """Install protection: an OCO (role LIST), a stop (STOP), or a raised stop (TRAIL).
 
     The last takes the place of an order of intent `replaces`. Amounts are quantised.
@@ -301,12 +312,7 @@ class ProtectWanted(Message, frozen=True):
     a trailing take-profit of `tp_type` begins to follow.
     """
 
-    position_id: str
-    decision_id: str
-    entry_intent_id: str
-    symbol: str
     role: IntentRole
-    qty: Decimal
     tp_price: Decimal
     sl_price: Decimal
     stop_limit_price: Decimal | None
@@ -317,14 +323,9 @@ class ProtectWanted(Message, frozen=True):
     replaces_order_id: int = 0
 
 
-class CloseWanted(Message, frozen=True):
+class CloseWanted(SaleWanted, frozen=True, kw_only=True):
     """Sell this quantity now: IOC limit at `limit_price`, or market when it is None."""
 
-    position_id: str
-    decision_id: str
-    entry_intent_id: str
-    symbol: str
-    qty: Decimal
     limit_price: Decimal | None
 
 
@@ -342,8 +343,8 @@ class CancelWanted(Message, frozen=True):
 class MutationSettled(Message, frozen=True):
     """How a wanted mutation of the position actor ended, or stands; to position.
 
-    `outcome`: ACCEPTED, REFUSED (with code and message), NOT_SENT, UNKNOWN, NOT_FOUND. An UNKNOWN
-    one is followed by a second message when evidence or the fence has settled it.
+    `outcome`: ACCEPTED, REFUSED (with code and message), NOT_SENT, OVERTAKEN, UNKNOWN, NOT_FOUND.
+    An UNKNOWN one is followed by a second message when evidence or the fence has settled it.
     """
 
     position_id: str

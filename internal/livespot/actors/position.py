@@ -15,8 +15,6 @@ from anyio.abc import TaskStatus
 
 from livespot.actors.mail import (
     AccountObserved,
-    CancelWanted,
-    CloseWanted,
     EntryEnded,
     EntryOpened,
     ExecutionInbox,
@@ -28,7 +26,6 @@ from livespot.actors.mail import (
     OrderProgressed,
     PositionInbox,
     PositionsAsked,
-    ProtectWanted,
     ReconcilerInbox,
     ReconcileWanted,
     RecoverAsked,
@@ -54,6 +51,7 @@ from livespot.actors.position_case import (
     take_settlement,
 )
 from livespot.actors.position_recovery import RecoverySources, adopt, recover, take_over
+from livespot.actors.position_wants import want_of
 from livespot.actors.sending import tell
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditPort
@@ -66,7 +64,6 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, CloseAsked, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import (
-    IntentRole,
     Mode,
     OrderStatus,
     Severity,
@@ -396,7 +393,7 @@ class PositionKeeper:
     async def _do(self, case_: Case, command: Command) -> None:
         match command:
             case Protect() | Swap() | Close() | Cancel():
-                await tell(self.execution, _want(case_, command))
+                await tell(self.execution, want_of(case_, command))
             case Look():
                 symbol = case_.holding.symbol
                 await tell(self.reconciler, ReconcileWanted(cause=command.cause, symbol=symbol))
@@ -429,60 +426,6 @@ class PositionKeeper:
         safe = all(case_.is_safe for case_ in desk.cases.values())
         if safe or self.clock.monotonic_ms() >= desk.stop_by_ms:
             desk.stop.reply.answer(None)
-
-
-def _want(
-    case_: Case, command: Protect | Swap | Close | Cancel
-) -> ProtectWanted | CloseWanted | CancelWanted:
-    holding = case_.holding
-    match command:
-        case Protect():
-            return ProtectWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
-                role=command.role,
-                qty=command.qty,
-                tp_price=command.tp_price,
-                sl_price=command.sl_price,
-                stop_limit_price=command.stop_limit_price,
-                tp_type=command.tp_type,
-                tp_limit_price=command.tp_limit_price,
-                trailing_delta=command.trailing_delta,
-            )
-        case Swap():
-            return ProtectWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
-                role=IntentRole.TRAIL,
-                qty=command.qty,
-                tp_price=ZERO,
-                sl_price=command.sl_price,
-                stop_limit_price=command.stop_limit_price,
-                replaces=command.intent_id,
-                replaces_order_id=command.order_id,
-            )
-        case Close():
-            return CloseWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
-                qty=command.qty,
-                limit_price=command.limit_price,
-            )
-        case Cancel():
-            return CancelWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                symbol=holding.symbol,
-                order_intent_id=command.intent_id,
-                order_id=command.order_id,
-                purpose=command.purpose,
-            )
 
 
 def _demand(case_: Case, command: Signal, at_ms: int) -> HealthSignal:

@@ -19,7 +19,14 @@ from livespot.actors.order_reading import read_order
 from livespot.actors.sending import tell
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import OrderIntent, OrderView
-from livespot.contracts.vocabulary import IntentRole, IntentState, SignalKind, SignalLevel
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    IntentState,
+    OrderStatus,
+    Side,
+    SignalKind,
+    SignalLevel,
+)
 from livespot.rules.due import NEVER, earliest
 from livespot.rules.entry_engine import CANCEL_RETRY_MS, MAX_CANCEL_TRIES
 from livespot.rules.exit_requests import (
@@ -36,6 +43,8 @@ from livespot.rules.requests import Mutation, StopPrices
 from livespot.rules.trailing import Above
 
 _SLOW_RETRY_MS = 10_000
+# By then whoever asks for a sale has read what was told to it before.
+_NEWS_MS = 1000
 _FINAL = {
     IntentState.CONFIRMED: "ACCEPTED",
     IntentState.FAILED_TERMINAL: "REFUSED",
@@ -107,14 +116,14 @@ class WantDesk:
                 return
             cancel = await self._cancel_of(target, message.replaces_order_id)
             mutation = replacing(cancel, mutation)
-        await self._sell(mutation, message.position_id)
+        await self._sell(mutation, message)
 
     async def close(self, message: CloseWanted) -> None:
         attempt = await self._shop.attempts.next(
             message.decision_id, message.entry_intent_id, IntentRole.CLOSE
         )
         mutation = close_mutation(self._draft(message, attempt), limit_price=message.limit_price)
-        await self._sell(mutation, message.position_id)
+        await self._sell(mutation, message)
 
     async def cancel(self, message: CancelWanted) -> None:
         want = Want(
@@ -144,9 +153,12 @@ class WantDesk:
             now_ms=self._ports.clock.now_ms(),
         )
 
-    async def _sell(self, mutation: Mutation, owner: str) -> None:
+    async def _sell(self, mutation: Mutation, message: ProtectWanted | CloseWanted) -> None:
         intent = mutation.intent
-        want = _want_of(mutation, owner)
+        want = _want_of(mutation, message.position_id)
+        if self._overtaken(message):
+            await self._settle(want, "OVERTAKEN", message="an earlier sell is known to stand")
+            return
         info = self._reference.infos.get(intent.symbol)
         refusal = (
             check_sells(mutation, info.constraints, self._shop.tracker.standing(intent.symbol))
@@ -161,6 +173,21 @@ class WantDesk:
             return
         self._wants[want.intent_id] = want
         self._shop.dispatch(mutation)
+
+    def _overtaken(self, message: ProtectWanted | CloseWanted) -> bool:
+        """Whether a sell stands that its asker had not heard of when this was asked for.
+
+        It was told of it meanwhile, and may want something else now.
+        """
+        known, now_ms = message.known_orders, self._ports.clock.now_ms()
+        return known is not None and any(
+            order.side is Side.SELL
+            and order.status is not OrderStatus.PENDING_NEW
+            and order.order_id not in known
+            and self._shop.tracker.knows(order.symbol, order.order_id)
+            and 0 <= now_ms - order.local_received_ms < _NEWS_MS
+            for order in self._shop.tracker.standing(message.symbol)
+        )
 
     def _all(self) -> list[Want]:
         return list(self._wants.values())

@@ -18,6 +18,7 @@ _NEVER_MS = 2**62
 ACCEPTED = "ACCEPTED"
 REFUSED = "REFUSED"
 NOT_SENT = "NOT_SENT"
+OVERTAKEN = "OVERTAKEN"
 UNKNOWN = "UNKNOWN"
 NOT_FOUND = "NOT_FOUND"
 
@@ -47,6 +48,9 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
             return _accepted(guard, flight, settlement, now_ms)
         case "UNKNOWN":
             return _unknown(guard, flight, settlement)
+        case "OVERTAKEN":
+            # No rung was tried: what it was to follow stands, and the news of it came before.
+            return _without(guard, flight)
         case "REFUSED" if settlement.code == _TOO_MANY_REQUESTS:
             # No rung is used up by a silence: the same one is tried until it has passed.
             guard = _without(guard, flight)
@@ -88,7 +92,7 @@ def _flight_of(guard: Guard, settlement: Settlement) -> Flight | None:
     if named is not None:
         return named
     unnamed = [f for f in guard.flights if not f.intent_id and f.role is settlement.role]
-    local = settlement.outcome == NOT_SENT or (
+    local = settlement.outcome in (NOT_SENT, OVERTAKEN) or (
         settlement.outcome == REFUSED and settlement.code == 0
     )
     return next(iter(reversed(unnamed) if local else unnamed), None)
