@@ -117,7 +117,7 @@ def _new_then_cancel(bench: Bench) -> None:
                 )
             )
 
-    want = bench.put(position, "_want", wanted)
+    want = bench.put(position, "want_of", wanted)
     act = bench.put(PositionKeeper, "_do", do)
 
 
@@ -137,7 +137,7 @@ def _stop_loosened(bench: Bench) -> None:
             limit = quantize_price(limit * _LOOSENED**before, limits)
         return changed(message, sl_price=lower, stop_limit_price=limit)
 
-    want = bench.put(position, "_want", wanted)
+    want = bench.put(position, "want_of", wanted)
 
 
 def _foreign_adopted(bench: Bench) -> None:
