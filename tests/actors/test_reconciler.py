@@ -359,6 +359,22 @@ async def test_a_failed_read_is_reported_and_the_next_one_tries_again(tmp_path: 
         assert b.actor.rest_age.age_ms(b.inner.clock.monotonic_ms()) == 0
 
 
+async def test_reads_that_fail_since_something_is_open_are_missed_by_the_shorter_interval(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        b.inner.clock.step(16_000)
+        await b.inner.settle()
+        idle_ms = b.actor.rest_age.interval_ms
+        await b.inner.approve(a_decision())
+        venue_of(b).failures = [Unreachable("gone")]
+
+        b.inner.clock.step(15_000)
+        await b.inner.settle()
+
+        assert (idle_ms, b.actor.rest_age.interval_ms) == (15_000, 5000)
+
+
 async def test_a_throttled_read_keeps_silent_for_as_long_as_it_was_told(tmp_path: Path) -> None:
     async with reconcile_bench(fresh(tmp_path)) as b:
         await b.inner.approve(a_decision())

@@ -207,6 +207,8 @@ class Reconciler:
             diffs, read = await self._compare(state, wanted, started)
         except _FAILED as error:
             state.failures += 1
+            # Whatever was opened since the last success has shortened the interval.
+            self.rest_age.interval_ms = self._interval_ms(state.agenda)
             self._postpone(state, error)
             await self._record_failure(error, started)
             return
