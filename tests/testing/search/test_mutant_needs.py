@@ -20,6 +20,7 @@ from livespot.testing.search.fault_kinds import CANCELS, ORDERS
 from livespot.testing.search.mutant_needs import (
     another_stop,
     answered_after,
+    clock_quietly_wrong,
     killed_at_a_creation,
     left_in_crumbs,
     reborn_in_silence,
@@ -32,6 +33,7 @@ from livespot.testing.search.mutant_search import MUTANTS
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.scenes import ENTRY_MS
 from livespot.testing.search.socket_orders import on_socket
+from livespot.testing.search.troubles import ClockSet, Trouble
 
 _BY_SEEDS = [mutant for mutant in MUTANTS.values() if not mutant.scenario]
 
@@ -86,6 +88,26 @@ def test_a_life_is_born_in_a_silence_that_an_earlier_one_was_told_of(
     assert reborn_in_silence(plan) is worth
     assert not reborn_in_silence(replace(plan, deaths=(replace(death, after_ms=70_000),)))
     assert not reborn_in_silence(replace(plan, deaths=(replace(death, commit=3),)))
+
+
+@pytest.mark.parametrize(
+    ("ms", "for_ms", "worth"),
+    [
+        (-1933, 30_000, True),
+        (-1933, 3000, False),
+        (-510, 30_000, False),
+        (951, 6000, True),
+        (-6000, 30_000, False),
+        (2800, 1000, True),
+        (60_000, 30_000, False),
+    ],
+)
+def test_a_clock_is_quietly_wrong_while_its_stamps_are_taken(
+    quiet_plan: RunPlan, ms: int, for_ms: int, *, worth: bool
+) -> None:
+    step = Trouble(id="one", what=ClockSet(ms=ms), after_ms=70_000, for_ms=for_ms)
+
+    assert clock_quietly_wrong(replace(quiet_plan, troubles=(step,))) is worth
 
 
 def test_an_entry_is_undisturbed_when_all_begins_after_it() -> None:

@@ -22,7 +22,7 @@ from livespot.exchange.faults.plan import (
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.scenes import ENTRY_MS
 from livespot.testing.search.stage import StagedSymbol
-from livespot.testing.search.troubles import DiskBusy, DiskError, DiskFull
+from livespot.testing.search.troubles import ClockSet, DiskBusy, DiskError, DiskFull
 
 # An entry that nothing disturbs has been placed by then.
 _PLACED_MS = ENTRY_MS + 5000
@@ -33,6 +33,13 @@ _CRUMB_QUOTE = 120
 # Rises of a stage that let a stop follow, and how many of them are enough for two swaps.
 _RISE_BPS = 25
 _RISES = 3
+# How far a stamp may lie ahead of the exchange's time, and how far behind, to be taken.
+_TAKEN_AHEAD_MS = 1000
+_TAKEN_BEHIND_MS = 5000
+# By how much less a signature may be wrong: what is allowed, and a request's way.
+_NOTEWORTHY_MS = 550
+# A step is excused for three seconds, and an order takes its time to come.
+_WRONG_FOR_MS = 4000
 
 
 def _of_orders(fault: Fault) -> bool:
@@ -158,6 +165,20 @@ def _silences(plan: RunPlan) -> list[tuple[int, int]]:
             seconds = int(fault.what.headers["Retry-After"])
             found.append((begin_ms, begin_ms + 1000 * seconds))
     return found
+
+
+def clock_quietly_wrong(plan: RunPlan) -> bool:
+    """Our clock is wrong by more than a signature may be, and by too little for a refusal.
+
+    A larger step ahead is refused and measured, and then it is the step back that nobody notices.
+    """
+    for trouble in plan.troubles:
+        if isinstance(trouble.what, ClockSet):
+            ms = trouble.what.ms
+            taken = -_TAKEN_BEHIND_MS < ms < _TAKEN_AHEAD_MS and trouble.for_ms >= _WRONG_FOR_MS
+            if abs(ms) >= _NOTEWORTHY_MS and (taken or _TAKEN_AHEAD_MS < ms < _TAKEN_BEHIND_MS):
+                return True
+    return False
 
 
 def commits_fail(plan: RunPlan) -> bool:

@@ -21,11 +21,12 @@ from livespot.runtime.system import System
 from livespot.store import inline
 from livespot.store.batches import PRAGMAS
 from livespot.testing.search.mutant_needs import (
+    clock_quietly_wrong,
     commits_fail,
     reborn_in_silence,
     unreachable,
 )
-from livespot.testing.search.mutants import Bench, Mutant, power_cuts, verbs
+from livespot.testing.search.mutants import Bench, Mutant, power_cuts
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.scenes import ENTRY_MS
 from livespot.venue.caller import RestCaller
@@ -163,7 +164,7 @@ KEEPING = (
         name="wall-clock-timeouts",
         defect="time limits are measured with the wall clock",
         plant=_wall_clock,
-        needs=verbs("host.clock_step"),
+        needs=clock_quietly_wrong,
     ),
     Mutant(
         name="pause-clears-itself",
