@@ -1,5 +1,6 @@
 """Reads the embedded exchange's journal as the plain rows that evidence compares with."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from livespot.evidence.journal import (
@@ -21,12 +22,17 @@ from livespot.exchange.journal import (
 
 def read_rows(path: Path) -> JournalRows:
     """A whole journal file. Raises `JournalInvalid`, and `OSError` when it cannot be read."""
+    return rows_of(str(path), read_journal(path))
+
+
+def rows_of(source: str, rows: Iterable[Row]) -> JournalRows:
+    """The same of rows that were read already; `source` is where from."""
     orders: list[JournalOrder] = []
     fills: list[JournalFill] = []
     requests: list[JournalRequest] = []
     balances: list[JournalBalance] = []
     newest_ms = 0
-    for number, row in enumerate(read_journal(path), start=1):
+    for number, row in enumerate(rows, start=1):
         newest_ms = max(newest_ms, _time_of(row))
         match row:
             case OrderRow():
@@ -40,7 +46,7 @@ def read_rows(path: Path) -> JournalRows:
             case _:
                 pass
     return JournalRows(
-        source=str(path),
+        source=source,
         orders=tuple(orders),
         fills=tuple(fills),
         requests=tuple(requests),

@@ -6,10 +6,12 @@ from contextvars import copy_context
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
+from click.testing import CliRunner
 
 from livespot.runtime.system import System
-from livespot.testing.search.soak import soaked
+from livespot.testing.search.__main__ import main
+from livespot.testing.search.judging import line_of as line_of_finding
+from livespot.testing.search.soak import findings_of, lived
 from livespot.testing.search.soak_judge import before_restarts, growth_in, growth_over, in_long_life
 from livespot.testing.search.soak_plan import draw_soak, soak_market
 from livespot.testing.search.soak_run import line_of, run_soak
@@ -21,11 +23,12 @@ _EVERY_SECONDS = 10
 _SLOW_TO_SETTLE = {"bytes of memory", "objects", "WAL"}
 
 
-def test_a_short_soak_of_the_unchanged_runtime_grows_nowhere(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_short_soak_of_the_unchanged_runtime_grows_nowhere_however_often_it_is_judged(
+    tmp_path: Path,
 ) -> None:
     plan = draw_soak(1, _SPAN_MS)
-    findings = {finding.id: finding for finding in soaked(plan, tmp_path)}
+    kept = lived(plan, tmp_path)
+    findings = {finding.id: finding for finding in findings_of(kept, tmp_path)}
     samples = read_samples(tmp_path / SAMPLES_FILE)
     growths = (
         *growth_in(in_long_life(samples, plan.part_ms)),
@@ -40,8 +43,22 @@ def test_a_short_soak_of_the_unchanged_runtime_grows_nowhere(
     assert findings["I18"].proven
     assert findings["I32"].proven
     assert list((tmp_path / "backups").glob("audit-*.sqlite")), "the upkeep did its work"
-    assert "exchange's journal: " in capsys.readouterr().out
     assert max(sample.life for sample in samples) >= 10
+    judged_again = CliRunner().invoke(main, ["--profile", "soak", "--judge", str(tmp_path)])
+    told = judged_again.output.splitlines()
+    lines = [line_of_finding(finding) for finding in findings.values()]
+    assert told[-1 - len(lines) : -1] == lines
+    failed = sum(finding.violated for finding in findings.values())
+    assert told[-1].endswith(f"seed 1: violations {failed}")
+    assert judged_again.exit_code == (1 if failed else 0)
+    assert "exchange's journal: " in judged_again.output
+
+
+def test_a_directory_in_which_no_soak_ended_is_not_judged(tmp_path: Path) -> None:
+    said = CliRunner().invoke(main, ["--profile", "soak", "--judge", str(tmp_path)])
+
+    assert said.exit_code == 1
+    assert "holds no soak that ended" in said.output
 
 
 def test_a_list_a_task_and_a_file_that_nobody_lets_go_are_found(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ _SHRINK_BUDGET = 40
 @click.option("--cancelled", is_flag=True, help="kills: with --point, cancel instead of killing.")
 @click.option("--days", type=click.IntRange(min=1), default=30, show_default=True,
               help="soak: days of market time; --first is its seed.")  # fmt: skip
+@click.option("--judge", type=click.Path(path_type=Path),
+              help="soak: judge the run kept here, without running anything.")  # fmt: skip
 @click.option("--only", multiple=True, help="mutants: only this one.")
 def main(**options: Any) -> None:
     """Search for runs that break an invariant. Exit code 0: none did, and enough runs said so."""

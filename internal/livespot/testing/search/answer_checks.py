@@ -1,12 +1,13 @@
 """I07b, I07c, I26b: what an answer tells is booked, once, and no answer is left unread."""
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
 from livespot.exchange.faults.plan import AcceptThen, Delay, ReadLag, Verb
-from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
+from livespot.exchange.journal import FillRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.troubles import DiskError
@@ -35,10 +36,12 @@ def answers_are_booked(witness: Witness) -> Finding:
     lagging = any(isinstance(fault.what, ReadLag) for fault in witness.plan.faults)
     if troubled or lagging:
         return judged("I07b", "An answer's executions are booked", 0, (), note="a troubled run")
-    fills = _fills_of(witness)
+    fills, reads = _fills_of(witness), _reads(witness)
     problems, looked_at = [], 0
     for place, row in witness.requests():
-        if verbs.get(place) not in _CANCELS or not _told(row) or not _readable(witness, place, row):
+        if verbs.get(place) not in _CANCELS or not _told(row):
+            continue
+        if not _readable(witness, reads, witness.at(place, row.t_reply)):
             continue
         due_ms = witness.at(place, row.t_reply) + _BOOKED_WITHIN_MS
         for cid in _ended_by(witness, place, row):
@@ -130,7 +133,7 @@ def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:
     """Spans of market time in which connections are cut, or the process cannot act."""
     plan = witness.plan
     for name, verb in plan.mishaps:
-        times = [row.t_ms for row in witness.rows if isinstance(row, ModeRow) and row.fault == name]
+        times = [row.t_ms for row in witness.turns_of(name)]
         if verb.startswith(_CUTTING) and times:
             yield min(times), max(times)
     for trouble in plan.troubles:
@@ -173,18 +176,22 @@ def _told(row: RequestRow) -> bool:
     return row.delivered and row.outcome.startswith("200")
 
 
-def _readable(witness: Witness, place: int, row: RequestRow) -> bool:
+def _reads(witness: Witness) -> list[tuple[int, bool]]:
+    """When each read arrived, and whether it was answered, in the order of time."""
+    return sorted(
+        (witness.at(place, row.t_arrive), _told(row))
+        for place, row in witness.requests()
+        if row.method == "GET"
+    )
+
+
+def _readable(witness: Witness, reads: list[tuple[int, bool]], told_ms: int) -> bool:
     """Whether one process lived on, and every read of these seconds was answered."""
-    told_ms = witness.at(place, row.t_reply)
     due_ms = told_ms + _BOOKED_WITHIN_MS
     if not any(life.born_ms <= told_ms and due_ms < life.over_ms for life in witness.lives):
         return False
-    near = (
-        other
-        for there, other in witness.requests()
-        if other.method == "GET" and told_ms <= witness.at(there, other.t_arrive) <= due_ms
-    )
-    return all(_told(other) for other in near)
+    begin, end = bisect_left(reads, (told_ms, False)), bisect_right(reads, (due_ms, True))
+    return all(answered for _, answered in reads[begin:end])
 
 
 def _fills_of(witness: Witness) -> dict[str, list[FillRow]]:
@@ -199,7 +206,8 @@ def _fills_of(witness: Witness) -> dict[str, list[FillRow]]:
 def _ended_by(witness: Witness, place: int, row: RequestRow) -> Iterator[str]:
     """Orders of the request's symbol that ended as it was done: their rows stand before its own."""
     symbol = row.params.get("symbol", "")
-    for earlier in reversed(witness.rows[: place - 1]):
+    for index in range(place - 2, -1, -1):
+        earlier = witness.rows[index]
         if isinstance(earlier, RequestRow):
             return
         if isinstance(earlier, OrderRow) and earlier.sym == symbol and earlier.t_end:

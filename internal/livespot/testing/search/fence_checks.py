@@ -1,6 +1,11 @@
 """I06 and I34: absence is only claimed behind the fence, and requests carry the right time."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from typing import Self
 
 from livespot.contracts.settings import TimeSettings, TimingSettings
 from livespot.evidence.findings import Finding, judged
@@ -20,60 +25,84 @@ _MUTATIONS = frozenset({"POST", "DELETE"})
 # A beat of whoever watches the clocks, and a measurement.
 _MEASURED_WITHIN_MS = 3000
 _NEVER = 1 << 62
+_arrived = itemgetter(0)
 
 
 def absence_only_behind_the_fence(witness: Witness) -> Finding:
     """I06: each NOT_FOUND came late enough, after reads enough, and was true."""
     intents = {intent.order_intent_id: intent for intent in witness.facts.intents}
     denials = [step for step in witness.facts.transitions if step.to_state == "NOT_FOUND"]
+    there = _There.by(witness) if denials else _There()
     problems = [
         f"{step.order_intent_id[:15]}: {problem}"
         for step in denials
-        for problem in _hasty(witness, intents[step.order_intent_id], step)
+        for problem in _hasty(witness, there, intents[step.order_intent_id], step)
     ]
     return judged("I06", "Absence is proven behind the fence", len(denials), problems)
 
 
-def _hasty(witness: Witness, intent: IntentFact, step: TransitionFact) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """What the exchange shows: answered reads by arrival, client ids it made orders of or obeyed.
+
+    Both times of a read are by the runtime's clock.
+    """
+
+    reads: Sequence[tuple[int, int, RequestRow]] = ()
+    made: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, witness: Witness) -> Self:
+        reads = [
+            (witness.at(place, row.t_arrive), witness.at(place, row.t_reply), row)
+            for place, row in witness.requests()
+            if _reads(row)
+        ]
+        return cls(
+            reads=sorted(reads, key=_arrived),
+            made=frozenset(row.cid for row in witness.rows if isinstance(row, OrderRow)),
+            # Cancelled what it aimed at, with or without a replacement.
+            taken=frozenset(
+                name
+                for request in witness.journal.requests
+                if request.accepted or request.outcome.endswith(_CANCELLED_ONLY)
+                for name in request.own_ids
+            ),
+        )
+
+    def reads_within(self, symbol: str, begin_ms: int, end_ms: int) -> Iterator[str]:
+        """What was asked about a symbol and answered in this span."""
+        first = bisect_left(self.reads, begin_ms, key=_arrived)
+        for arrived_ms, told_ms, row in islice(self.reads, first, None):
+            if arrived_ms > end_ms:
+                return
+            if told_ms <= end_ms and row.params.get("symbol", symbol) == symbol:
+                yield row.path.rpartition("/")[2]
+
+
+def _hasty(
+    witness: Witness, there: _There, intent: IntentFact, step: TransitionFact
+) -> Iterator[str]:
     sent = witness.sent[intent.order_intent_id]
     lag_ms = _TIMING.engine_wait_ms + _TIMING.read_lag_ms
     fence_ms = sent.at_ms + sent.recv_window_ms + lag_ms
     if step.at_ms < fence_ms:
         yield f"denied {fence_ms - step.at_ms} ms before the fence"
-    reads = [
-        row.path.rpartition("/")[2]
-        for place, row in witness.requests()
-        if _reads(row, intent.symbol)
-        and fence_ms <= witness.at(place, row.t_arrive)
-        and witness.at(place, row.t_reply) <= step.at_ms
-    ]
+    reads = list(there.reads_within(intent.symbol, fence_ms, step.at_ms))
     if len(reads) < _FEWEST_READS or len(set(reads)) < _FEWEST_ENDPOINTS:
         yield f"denied after {len(reads)} reads of {len(set(reads))} endpoints behind the fence"
     names = {a.client_order_id for a in witness.facts.aliases
              if a.order_intent_id == intent.order_intent_id}  # fmt: skip
-    made = {row.cid for row in witness.rows if isinstance(row, OrderRow) and row.cid in names}
+    made = names & there.made
     if made and intent.state == "NOT_FOUND":
         yield f"denied although the exchange made {sorted(made)[0]}"
-    if intent.role == "CANCEL" and _was_taken(witness, intent.client_order_id):
+    if intent.role == "CANCEL" and intent.client_order_id in there.taken:
         yield f"denied although the exchange did {intent.client_order_id}"
 
 
-def _was_taken(witness: Witness, cancel_id: str) -> bool:
-    """Whether the exchange cancelled what this request aimed at, with or without a replacement."""
-    return any(
-        cancel_id in request.own_ids
-        and (request.accepted or request.outcome.endswith(_CANCELLED_ONLY))
-        for request in witness.journal.requests
-    )
-
-
-def _reads(row: RequestRow, symbol: str) -> bool:
-    return (
-        row.method == "GET"
-        and row.delivered
-        and row.path.rpartition("/")[2] in _READS
-        and row.params.get("symbol", symbol) == symbol
-    )
+def _reads(row: RequestRow) -> bool:
+    return row.method == "GET" and row.delivered and row.path.rpartition("/")[2] in _READS
 
 
 def signed_with_the_right_time(witness: Witness) -> Finding:

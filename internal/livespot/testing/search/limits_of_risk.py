@@ -8,7 +8,7 @@ from decimal import Decimal
 from livespot.contracts.settings import Settings
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.faults.plan import Delay
-from livespot.exchange.journal import BalanceRow, FillRow, ModeRow, OrderRow, RequestRow
+from livespot.exchange.journal import BalanceRow, FillRow, OrderRow, RequestRow
 from livespot.testing.search.plan import loaded_for
 from livespot.testing.search.witness import Witness
 
@@ -160,9 +160,7 @@ def _lagging(witness: Witness, limit_ms: int) -> Iterator[_Lag]:
         what = fault.what
         if not isinstance(what, Delay) or what.target != "ws_md" or what.ms <= limit_ms:
             continue
-        times = [
-            row.t_ms for row in witness.rows if isinstance(row, ModeRow) and row.fault == fault.id
-        ]
+        times = [row.t_ms for row in witness.turns_of(fault.id)]
         if times:
             share = Decimal(fault.when.probability_x10000 or _CERTAIN) / _CERTAIN
             yield _Lag(begin_ms=min(times), end_ms=max(times), share=share)

@@ -102,11 +102,14 @@ def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
     What was sent into a socket that lets nothing pass told nobody anything.
     """
     for place, row in witness.requests():
-        heard = row.method != "WS" or not holds_events(witness, witness.at(place, row.t_reply))
-        if row.delivered and row.conn != "model" and heard:
-            for outcome, codes in _CONDITIONS.items():
-                if row.outcome.startswith(outcome):
-                    yield witness.at(place, row.t_reply), codes
+        stated = [
+            codes for outcome, codes in _CONDITIONS.items() if row.outcome.startswith(outcome)
+        ]
+        if not stated or not row.delivered or row.conn == "model":
+            continue
+        told_ms = witness.at(place, row.t_reply)
+        if row.method != "WS" or not holds_events(witness, told_ms):
+            yield from ((told_ms, codes) for codes in stated)
 
 
 def _said(witness: Witness, codes: tuple[str, ...], from_ms: int, until_ms: int) -> bool:

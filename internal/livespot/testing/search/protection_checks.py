@@ -65,6 +65,7 @@ class _Book:
     price: Decimal = _ZERO
     grain: _Grain
     stops: dict[int, OrderRow] = field(default_factory=dict)
+    sold: dict[int, Decimal] = field(default_factory=dict)
     entries: set[int] = field(default_factory=set)
     since_ms: int | None = None
     known_ms: int | None = None
@@ -74,7 +75,9 @@ class _Book:
         lists: dict[str, Decimal] = {}
         for stop in self.stops.values():
             name = stop.list_cid or str(stop.oid)
-            lists[name] = max(lists.get(name, _ZERO), stop.qty - stop.exec)
+            # By its fills: an order's row is written before theirs, and tells no time of its own.
+            left = stop.qty - self.sold.get(stop.oid, _ZERO)
+            lists[name] = max(lists.get(name, _ZERO), left)
         uncovered = self.held - sum(lists.values(), _ZERO)
         if self.entries and not lists:
             return self.grain.carries_a_stop(uncovered)
@@ -108,6 +111,8 @@ def gaps(witness: Witness) -> Iterator[Gap]:
 def _book_fill(book: _Book, row: FillRow, quote_asset: str) -> None:
     book.price = row.px
     book.held += row.qty if row.side == "BUY" else -row.qty
+    if row.side == "SELL":
+        book.sold[row.oid] = book.sold.get(row.oid, _ZERO) + row.qty
     if row.fee_asset == row.sym.removesuffix(quote_asset):
         book.held -= row.fee
 
@@ -230,6 +235,9 @@ def protection_only_tightens(witness: Witness) -> Finding:
             held[row.sym] += row.qty if row.side == "BUY" else -row.qty
             if held[row.sym] * row.px < _MIN_NOTIONAL:
                 best.pop(row.sym, None)
+                if row.side == "SELL":
+                    # What fees and rounding leave of each position adds up over weeks.
+                    held[row.sym] = _ZERO
         if not isinstance(row, OrderRow) or row.cid not in own or row.side != "SELL":
             continue
         if not row.type.startswith("STOP_LOSS"):

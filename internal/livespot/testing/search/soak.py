@@ -1,23 +1,23 @@
 """The profile that lets the runtime live for weeks of market time and says what grew."""
 
 import shutil
-import sqlite3
+import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.journal import FillRow
-from livespot.runtime.replay_run import RunResult
 from livespot.testing.search.growth_checks import nothing_is_left_open
 from livespot.testing.search.judging import judge, line_of
 from livespot.testing.search.running import BROKEN, broken, open_files
 from livespot.testing.search.soak_judge import judge_soak, rates
+from livespot.testing.search.soak_kept import Kept, keep, kept_of, read_kept
 from livespot.testing.search.soak_plan import DAY_MS, SoakPlan, draw_soak
 from livespot.testing.search.soak_run import run_soak
 from livespot.testing.search.soak_samples import SAMPLES_FILE, read_samples
@@ -26,47 +26,78 @@ from livespot.testing.search.witness import Witness, read_witness
 
 # A month has half a million samples of health; the checks look at every so many.
 _SAMPLES_APART = 60
-_THINNED = f"DELETE FROM health_samples WHERE rowid % {_SAMPLES_APART} <> 0"  # noqa: S608
 
 
 def search_soak(wanted: Wanted) -> int:
-    """Run one soak; 0 when nothing grew, every check holds and there was trading all along."""
+    """Run one soak, or judge a kept one; 0 when nothing grew, every check holds and it traded."""
+    if wanted.judge is not None:
+        return _told(_read_again(wanted.judge), wanted.judge)
     with tempfile.TemporaryDirectory(prefix="livespot-soak-") as scratch:
         directory = wanted.keep or Path(scratch) / "run"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        findings = soaked(draw_soak(wanted.first, wanted.days * DAY_MS), directory)
-    for finding in findings:
-        click.echo(line_of(finding))
-    failed = sum(finding.violated for finding in findings)
-    click.echo(f"soak of {wanted.days} days, seed {wanted.first}: violations {failed}")
-    return 1 if failed else 0
+        plan = draw_soak(wanted.first, wanted.days * DAY_MS)
+        try:
+            kept = lived(plan, directory)
+        except BROKEN as error:
+            return _verdict(broken(plan.run, error).findings, plan)
+        return _told(kept, directory)
 
 
-def soaked(plan: SoakPlan, directory: Path) -> tuple[Finding, ...]:
-    """Run a soak in an empty directory and judge it."""
+def lived(plan: SoakPlan, directory: Path) -> Kept:
+    """Run a soak in an empty directory, to be judged from its files alone.
+
+    Raises what `run_virtual` raises.
+    """
     before = open_files()
-    try:
-        result = run_soak(plan, directory)
-    except BROKEN as error:
-        return broken(plan.run, error).findings
-    left = nothing_is_left_open(before, open_files())
+    result = run_soak(plan, directory)
+    kept = kept_of(plan, result, files_before=before, files_after=open_files())
+    keep(kept, directory)
+    return kept
+
+
+def findings_of(kept: Kept, directory: Path) -> tuple[Finding, ...]:
+    """Judge the files of a soak that ended; the same files are judged alike each time."""
+    plan = kept.plan
     samples = read_samples(directory / SAMPLES_FILE)
-    for name, bytes_a_day in rates(samples).items():
-        click.echo(f"{name}: {bytes_a_day / 1e6:.1f} MB a day")
-    witness = _witness(plan, result)
+    witness = read_witness(plan.run, kept.result(directory), samples_apart=_SAMPLES_APART)
     growth = judge_soak(samples, plan.part_ms)
+    left = nothing_is_left_open(kept.files_before, kept.files_after)
     return (*growth, _trades(witness, plan), left, *judge(witness))
 
 
-def _witness(plan: SoakPlan, result: RunResult) -> Witness:
-    """What was left behind, read from a copy with fewer samples of health."""
-    with tempfile.TemporaryDirectory(prefix="livespot-soak-") as scratch:
-        copy = Path(scratch) / result.database.name
-        shutil.copyfile(result.database, copy)
-        with closing(sqlite3.connect(copy)) as database, database:
-            database.execute(_THINNED)
-        return read_witness(plan.run, replace(result, database=copy))
+def _read_again(directory: Path) -> Kept:
+    try:
+        return read_kept(directory)
+    except (OSError, msgspec.DecodeError) as error:
+        raise click.ClickException(f"{directory} holds no soak that ended: {error}") from error
+
+
+def _told(kept: Kept, directory: Path) -> int:
+    days, spent_s = kept.virtual_ms / DAY_MS, kept.cpu_ms / 1000
+    _say(f"lived {days:.2f} days, {len(kept.lives)} lives, {kept.points} callbacks")
+    _say(f"processor time: {spent_s:.0f} s, {spent_s / days:.1f} s a day")
+    for name, bytes_a_day in rates(read_samples(directory / SAMPLES_FILE)).items():
+        _say(f"{name}: {bytes_a_day / 1e6:.1f} MB a day")
+    began_s = time.process_time()
+    findings = findings_of(kept, directory)
+    _say(f"judged in {time.process_time() - began_s:.1f} s of processor time")
+    return _verdict(findings, kept.plan)
+
+
+def _verdict(findings: tuple[Finding, ...], plan: SoakPlan) -> int:
+    for finding in findings:
+        _say(line_of(finding))
+    failed = sum(finding.violated for finding in findings)
+    days = plan.run.safety_ms / DAY_MS
+    _say(f"soak of {days:g} days, seed {plan.run.seed}: violations {failed}")
+    return 1 if failed else 0
+
+
+def _say(line: str) -> None:
+    """A run of an hour is watched through a file: nothing may wait in a buffer."""
+    click.echo(line)
+    sys.stdout.flush()
 
 
 def _trades(witness: Witness, plan: SoakPlan) -> Finding:

@@ -18,7 +18,7 @@ from livespot.exchange.faults.plan import (
     Reset,
     RevokeKey,
 )
-from livespot.exchange.journal import ModeRow, OrderRow, RequestRow
+from livespot.exchange.journal import OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.troubles import ActorStalls
@@ -124,10 +124,14 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
     settings = settings_of(witness)
     health, every_ms = settings.health, settings.reconcile.rest_interval_ms
     standing = _standing(witness)
+    least_ms = max(health.rest_stale_ms_degrade, 3 * every_ms) + _SLACK_MS
     for begin_ms, next_ms in pairwise(_confirmed(witness)):
-        busy_from_ms = begin_ms - 4 * every_ms
-        busy = any(first <= busy_from_ms and last >= next_ms for first, last in standing)
-        limit_ms = max(health.rest_stale_ms_degrade, 3 * every_ms * (1 if busy else 3))
+        if next_ms - begin_ms <= least_ms:
+            continue
+        # Since something stands, reads are due three times as often, and missed as much sooner.
+        opened_ms = min((first for first, last in standing if last >= next_ms), default=_NEVER)
+        missed_ms = min(max(opened_ms - begin_ms, 0) + 3 * every_ms, 9 * every_ms)
+        limit_ms = max(health.rest_stale_ms_degrade, missed_ms)
         for limit, code in (
             (limit_ms, "REST_STALE_DEGRADE"),
             (max(limit_ms, health.rest_stale_ms_pause), "REST_STALE_PAUSE"),
@@ -202,8 +206,7 @@ def _episode_ms(witness: Witness, begin_ms: int, targets: tuple[str, ...]) -> in
     spans = []
     for fault in witness.plan.faults:
         if isinstance(fault.what, _SILENCING) and fault.what.target in targets:
-            rows = (row for row in witness.rows if isinstance(row, ModeRow))
-            times = [r.t_ms for r in rows if r.fault == fault.id and r.t_ms < begin_ms]
+            times = [r.t_ms for r in witness.turns_of(fault.id) if r.t_ms < begin_ms]
             spans += [(max(times), min(times))] if times else []
     since_ms = begin_ms
     for last_ms, first_ms in sorted(spans, reverse=True):
@@ -219,7 +222,7 @@ def holds_events(witness: Witness, at_ms: int) -> bool:
         on_socket = getattr(what, "target", "") in ("ws_user", "ws_api")
         if not on_socket and not isinstance(what, DropEvents | DelayEvents):
             continue
-        turns = [r.t_ms for r in witness.rows if isinstance(r, ModeRow) and r.fault == fault.id]
+        turns = [row.t_ms for row in witness.turns_of(fault.id)]
         if turns and min(turns) <= at_ms <= max(turns):
             return True
     return False
@@ -230,7 +233,7 @@ def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, i
     for fault in witness.plan.faults:
         if not isinstance(fault.what, kind) or getattr(fault.what, "target", "") != target:
             continue
-        rows = [row for row in witness.rows if isinstance(row, ModeRow) and row.fault == fault.id]
+        rows = witness.turns_of(fault.id)
         hits = [row for row in rows if row.event == "fire"]
         ends = [row.t_ms for row in rows if row.event == "end"]
         begins = [row.t_ms for row in rows if row.event == "begin"]

@@ -11,7 +11,8 @@ class Wanted:
 
     `scenario` (all, if empty), `at`, `stride`, `point`, `power_cut` and `cancelled` are of the
     profile that kills; there `first` is the first point of each scenario. `only` names mutants,
-    where not all are wanted. `days` is how long a soak lasts, in market time.
+    where not all are wanted. `days` is how long a soak lasts, in market time; `judge` holds the
+    files of one that ended, to be judged without another run.
     """
 
     profile: str
@@ -32,3 +33,4 @@ class Wanted:
     cancelled: bool = False
     only: tuple[str, ...] = ()
     days: int = 30
+    judge: Path | None = None

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from livespot.exchange.faults.plan import SuspendClock
 from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
 from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
-from livespot.runtime.simulation_journal import read_rows
+from livespot.runtime.simulation_journal import rows_of
 from livespot.store.inline import InlineReader
 from livespot.testing.search.board import LOG_FILE, Noted, read_hits, read_log
 from livespot.testing.search.gauges import GAUGES_FILE, Reading, read_gauges
@@ -90,6 +90,19 @@ class Witness:
     asked: Mapping[str, int] = field(default_factory=dict)
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ahead: tuple[int, ...] = ()
+    _requests: tuple[tuple[int, RequestRow], ...] = field(init=False, repr=False, compare=False)
+    _turns: Mapping[str, tuple[ModeRow, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort out the rows once: checks ask again and again, and a soak has half a million."""
+        requests, turns = [], defaultdict[str, list[ModeRow]](list)
+        for place, row in enumerate(self.rows, 1):
+            if isinstance(row, RequestRow):
+                requests.append((place, row))
+            elif isinstance(row, ModeRow):
+                turns[row.fault].append(row)
+        object.__setattr__(self, "_requests", tuple(requests))
+        object.__setattr__(self, "_turns", {name: tuple(rows) for name, rows in turns.items()})
 
     @property
     def clock_moved(self) -> bool:
@@ -106,9 +119,13 @@ class Witness:
         """Whether somebody set the runtime's own clock."""
         return any(isinstance(trouble.what, ClockSet) for trouble in self.plan.troubles)
 
-    def requests(self) -> list[tuple[int, RequestRow]]:
+    def requests(self) -> tuple[tuple[int, RequestRow], ...]:
         """Requests with their place in the journal."""
-        return [(n, row) for n, row in enumerate(self.rows, 1) if isinstance(row, RequestRow)]
+        return self._requests
+
+    def turns_of(self, fault: str) -> tuple[ModeRow, ...]:
+        """What the journal says of a fault: when it began, hit and ended."""
+        return self._turns.get(fault, ())
 
     def fired(self) -> Counter[str]:
         """How often each fault or trouble of the plan hit something or took effect."""
@@ -141,8 +158,11 @@ class Witness:
         return self.at(place, exchange_ms) - ahead_ms
 
 
-def read_witness(plan: RunPlan, result: RunResult) -> Witness:
-    """Read all of it. Raises what reading raises: `OSError`, `JournalInvalid`, store errors."""
+def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) -> Witness:
+    """Read all of it; of the samples of health every so many.
+
+    Raises what reading raises: `OSError`, `JournalInvalid`, store errors.
+    """
     rows = tuple(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
     reader = InlineReader(result.database)
@@ -155,7 +175,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             restart_ms=plan.restart_ms - result.saved_ms,
             lives=result.lives,
             facts=facts,
-            journal=read_rows(result.journal),
+            journal=rows_of(str(result.journal), rows),
             rows=rows,
             sent=_sent(database),
             received=_times(database, "trade_id", "fills"),
@@ -168,7 +188,7 @@ def read_witness(plan: RunPlan, result: RunResult) -> Witness:
             commits=tuple(commit.rows for commit in result.commits),
             recovered=_recovered(database),
             hasty=_hasty(database),
-            samples=_samples(database),
+            samples=_samples(database, samples_apart),
             told_fills=_told_fills(database),
             hits=read_hits(result.journal.with_name(LOG_FILE)),
             gauges=read_gauges(result.journal.with_name(GAUGES_FILE)),
@@ -295,8 +315,9 @@ def _told_fills(database: sqlite3.Connection) -> tuple[tuple[str, int], ...]:
     return tuple((symbol, int(number)) for symbol, number in database.execute(sql))
 
 
-def _samples(database: sqlite3.Connection) -> tuple[Mapping[str, Any], ...]:
-    rows = database.execute("SELECT sample_json FROM health_samples ORDER BY at_ms")
+def _samples(database: sqlite3.Connection, apart: int) -> tuple[Mapping[str, Any], ...]:
+    sql = "SELECT sample_json FROM health_samples WHERE rowid % ? = 0 ORDER BY at_ms"
+    rows = database.execute(sql, (apart,))
     return tuple(json.loads(text) for (text,) in rows)
 
 
