@@ -87,6 +87,25 @@ def test_a_position_that_was_sold_ends_and_the_next_one_is_another(witness: Witn
     assert [position.begin_ms for position in found] == [bought.t_ms, bought.t_ms + 9000]
 
 
+def test_a_stop_that_sells_in_pieces_covers_what_it_has_not_sold_yet(witness: Witness) -> None:
+    orders = [row for row in witness.rows if isinstance(row, OrderRow)]
+    stop = [row for row in orders if row.type.startswith("STOP")][-1]
+    bought = next(row for row in witness.rows if isinstance(row, FillRow) and row.side == "BUY")
+    at_ms, part = stop.t_new + 20_000, (stop.qty / 2).quantize(Decimal("0.001"))
+    # An order's row comes before that of its fill, and an open order's tells when it was placed.
+    begun = changed(stop, exec=part, status="PARTIALLY_FILLED")
+    ended = changed(stop, exec=stop.qty, status="FILLED", t_end=at_ms + 3000)
+    sold = changed(
+        bought, oid=stop.oid, cid=stop.cid, side="SELL", fee=Decimal(0), qty=part, t_ms=at_ms
+    )
+    rest = changed(sold, qty=stop.qty - part, t_ms=at_ms + 3000)
+    rows = (*witness.rows, begun, sold, ended, rest)
+
+    (before,) = positions_of(witness)
+    (position,) = positions_of(replace(witness, rows=rows, offsets=(0,) * len(rows)))
+    assert position.bare_ms == before.bare_ms
+
+
 def test_figures_within_their_limits_are_printed_and_no_problem(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
