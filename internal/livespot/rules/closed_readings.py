@@ -141,11 +141,11 @@ def closed_readings(
 def frame_reading(series: CandleSeries) -> FrameReading:
     """What one series says, from its indicators' present state."""
     wilder, last, interval = series.wilder, series.last, series.interval
-    directional = wilder.directional
+    read = wilder.read()
     atr = wilder.atr if interval is _M5 or interval is _M15 else None
     return FrameReading(
         version=series.version,
-        share=None if directional is None else share_of(interval, directional),
+        share=None if read is None else share_of(interval, *read),
         atr_bps=None if atr is None or last is None else _atr_bps(atr, last),
         behind_ms=_NEVER_MS
         if last is None

@@ -41,8 +41,10 @@ class Wilder:
         "_adx",
         "_atr",
         "_count",
+        "_divisor",
         "_dx_sum",
         "_high",
+        "_kept",
         "_last",
         "_low",
         "_minus_dm",
@@ -54,6 +56,7 @@ class Wilder:
 
     def __init__(self, period: int = PERIOD) -> None:
         self._period = period
+        self._divisor, self._kept = float(period), float(period - 1)
         self._count = 0
         self._high = self._low = self._last = 0.0
         self._range_sum = self._atr = 0.0
@@ -61,8 +64,35 @@ class Wilder:
         self._dx_sum = self._adx = 0.0
 
     def update(self, high: float, low: float, close: float) -> None:
-        """Take the next closed candle; one without range or direction leaves the ADX as it was."""
-        self.update_all(((high, low, close),))
+        """Take the next closed candle; one without range or direction leaves the ADX as it was.
+
+        The same steps as those of `update_all`, without what a row of candles needs around them.
+        """
+        if self._count < 2 * self._period:
+            self.update_all(((high, low, close),))
+            return
+        # Not whole numbers: those would become floats at every step.
+        period, kept, last = self._divisor, self._kept, self._last
+        up, down = high - self._high, self._low - low
+        spread = (high if high > last else last) - (low if low < last else last)
+        self._high, self._low, self._last = high, low, close
+        self._count += 1
+        self._atr = (self._atr * kept + spread) / period
+        plus_dm, minus_dm, smoothed = self._plus_dm, self._minus_dm, self._range
+        plus_dm -= plus_dm / period
+        minus_dm -= minus_dm / period
+        if down > 0.0 and up < down:
+            minus_dm += down
+        elif up > 0.0 and up > down:
+            plus_dm += up
+        smoothed = smoothed - smoothed / period + spread
+        self._plus_dm, self._minus_dm, self._range = plus_dm, minus_dm, smoothed
+        if smoothed >= _TINY:
+            plus, minus = 100.0 * (plus_dm / smoothed), 100.0 * (minus_dm / smoothed)
+            total = plus + minus
+            if total >= _TINY:
+                apart = minus - plus if minus > plus else plus - minus
+                self._adx = (self._adx * kept + 100.0 * apart / total) / period
 
     def update_all(self, bounds: Iterable[tuple[float, float, float]]) -> None:
         """Take closed candles, oldest first, each by its highest, lowest and last price."""
@@ -114,16 +144,21 @@ class Wilder:
     @property
     def directional(self) -> Directional | None:
         """ADX and both DIs, or None while ADX is not defined."""
+        read = self.read()
+        if read is None:
+            return None
+        adx, plus, minus = read
+        return Directional(adx=adx, plus_di=plus, minus_di=minus)
+
+    def read(self) -> tuple[float, float, float] | None:
+        """`directional` as plain numbers: ADX, +DI and -DI."""
         if self._count < 2 * self._period:
             return None
         smoothed = self._range
         if smoothed < _TINY:
-            return Directional(adx=self._adx, plus_di=0.0, minus_di=0.0)
-        return Directional(
-            adx=self._adx,
-            plus_di=100.0 * (self._plus_dm / smoothed),
-            minus_di=100.0 * (self._minus_dm / smoothed),
-        )
+            return self._adx, 0.0, 0.0
+        plus, minus = 100.0 * (self._plus_dm / smoothed), 100.0 * (self._minus_dm / smoothed)
+        return self._adx, plus, minus
 
     def _seed(self, count: int, spread: float, up: float, down: float) -> None:
         """The candle after `count` others, while ADX is not defined; the first has no range yet."""

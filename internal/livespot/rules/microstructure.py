@@ -18,8 +18,12 @@ SAMPLES_10S = 20
 
 def spread_bps(bid: Decimal, ask: Decimal) -> float:
     """Spread over mid, in basis points, unrounded."""
-    b, a = float(bid), float(ask)
-    return (a - b) / ((a + b) / 2.0) * 10_000.0
+    return spread_between(float(bid), float(ask))
+
+
+def spread_between(bid: float, ask: float) -> float:
+    """`spread_bps` of prices that are floats already; making one of a Decimal costs more."""
+    return (ask - bid) / ((ask + bid) / 2.0) * 10_000.0
 
 
 def whole_spread_bps(spread: float) -> int:
@@ -49,10 +53,11 @@ class MicroRing:
     def sample(self, book: BookTicker, times: int = 1) -> None:
         """Take the book as it is now, or as it stood for several samples."""
         self._minute = self._read = None
-        self._spreads.extend(repeat(spread_bps(book.bid, book.ask), times))
+        bid, ask = float(book.bid), float(book.ask)
+        self._spreads.extend(repeat(spread_between(bid, ask), times))
         self.is_warm = len(self._spreads) == SAMPLES_60S
         self._imbalances.extend(repeat(imbalance(book.bid_qty, book.ask_qty), times))
-        self._mids.extend(repeat((float(book.bid) + float(book.ask)) / 2.0, times))
+        self._mids.extend(repeat((bid + ask) / 2.0, times))
 
     def clear(self) -> None:
         """Start again: a minute with a hole in it is not a minute."""

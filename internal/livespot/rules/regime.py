@@ -29,9 +29,8 @@ def strength(adx: float) -> float:
     return (adx - 15.0) / 10.0 if adx > 15.0 else 0.0
 
 
-def share_of(frame: Interval, reading: Directional) -> FrameShare:
+def share_of(frame: Interval, adx: float, plus: float, minus: float) -> FrameShare:
     """The share of one frame; it stays the same until another candle of the frame closes."""
-    adx, plus, minus = reading.adx, reading.plus_di, reading.minus_di
     weighted = WEIGHTS[frame] * strength(adx)
     return (
         weighted,
@@ -44,9 +43,13 @@ def share_of(frame: Interval, reading: Directional) -> FrameShare:
     )
 
 
+def _share_of(frame: Interval, reading: Directional) -> FrameShare:
+    return share_of(frame, reading.adx, reading.plus_di, reading.minus_di)
+
+
 def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings) -> Regime:
     """The weighted regime of the four frames; raises `KeyError` when one is missing."""
-    h1, m15, m5, m1 = (share_of(frame, frames[frame]) for frame in WEIGHTS)
+    h1, m15, m5, m1 = (_share_of(frame, frames[frame]) for frame in WEIGHTS)
     return regime_of_shares(h1, m15, m5, m1, settings)
 
 

@@ -14,7 +14,7 @@ from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, RegimeLabel
 from livespot.rules.correlation import has_too_many_missing, likeness_x10000
 from livespot.rules.edge import cost_of_visit
-from livespot.rules.microstructure import spread_bps
+from livespot.rules.microstructure import spread_between
 
 _GOOD_EDGE_BPS = 40
 _HIGH_ATR_BPS = 200
@@ -286,10 +286,15 @@ def _floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
 
 def _day_spreads(tickers: Sequence[Ticker24h]) -> list[float | None]:
     """The spread in bps of each, None where the book did not have two sides."""
-    return [
-        spread_bps(ticker.bid, ticker.ask) if ZERO < ticker.bid <= ticker.ask else None
-        for ticker in tickers
-    ]
+    spreads: list[float | None] = []
+    for ticker in tickers:
+        bid, ask = float(ticker.bid), float(ticker.ask)
+        # What lies apart as floats does so as numbers; only the rest must be compared as such.
+        if 0.0 < bid < ask or ZERO < ticker.bid <= ticker.ask:
+            spreads.append(spread_between(bid, ask))
+        else:
+            spreads.append(None)
+    return spreads
 
 
 def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
@@ -363,7 +368,8 @@ def _precedence(
 ) -> tuple[bool, int, bool, str, int]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
     symbol, dropped = item.symbol, bool(item.reasons)
-    if symbol not in incumbents or not _is_guarded(symbol, incumbents, settings):
+    cycles = incumbents.get(symbol)
+    if cycles is None or cycles >= settings.churn_guard_min_cycles:
         return dropped, -item.score_x10000, False, symbol, place
     bonus = settings.churn_guard_min_score_delta_x10000
     return dropped, -(item.score_x10000 + bonus), True, symbol, place
@@ -408,8 +414,8 @@ def _alike(
 ) -> _Kept | None:
     """Why a candidate is too close to what is chosen, once enough symbols are together."""
     own = returns.get(symbol)
-    if own is None or has_too_many_missing(own, settings.corr_missing_max_pct):
-        missing = 0 if own is None else own.missing_count
+    missing = 0 if own is None else own.missing_count
+    if own is None or (missing and has_too_many_missing(own, settings.corr_missing_max_pct)):
         return _Kept(reasons=(ReasonCode.DATA_GAP_DETECTED,), features={"returns_missing": missing})
     if len(chosen) + 1 < settings.corr_min_symbols:
         return None
