@@ -266,3 +266,16 @@ def test_a_life_born_while_the_machines_clock_is_wrong_is_told_in_market_time(
 
     spans = [(life.born_ms - _START_MS, life.over_ms - _START_MS) for life in result.lives]
     assert spans == [(0, 3000), (4000, 8000)]
+    assert [life.cancelled_ms for life in result.lives] == [None, None]
+
+
+@pytest.mark.slow
+def test_a_life_that_is_cancelled_is_told_with_the_moment_from_which_on_it_says_no_more(
+    tmp_path: Path,
+) -> None:
+    cancelled = Death(after_ms=3000, cancels=lambda: True)
+    first, second = run_virtual(_order(tmp_path, span_ms=6000, deaths=(cancelled,))).lives
+
+    assert (first.code, first.cancelled_ms) == (None, _START_MS + 3000)
+    assert first.speaks_until_ms == _START_MS + 3000 <= first.over_ms
+    assert (second.cancelled_ms, second.speaks_until_ms) == (None, second.over_ms)

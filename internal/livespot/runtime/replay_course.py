@@ -34,13 +34,17 @@ class Death:
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """Runs one life in a context of its own, so that it can be killed without touching others."""
+    """Runs one life in a context of its own, so that it can be killed without touching others.
+
+    `cancelled_ms`, counted from the run's beginning, is when it was cancelled from outside.
+    """
 
     loop: VirtualLoop
     life: Life
     number: int
     death: Death | None
     end_ms: int
+    cancelled_ms: int | None = None
     _over: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> ExitCode | None:
@@ -68,6 +72,7 @@ class Course:
 
         def spares() -> bool:
             if death.cancels():
+                self.cancelled_ms = self.loop.now_ns // NS_PER_MS
                 return task.cancel()
             self._over.set()
             return False

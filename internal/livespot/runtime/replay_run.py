@@ -91,6 +91,7 @@ class Lived:
     """One life, in market time. `code` is None when it was killed, `run_id` empty when too soon.
 
     `tasks_left` is how many of its tasks outlived it; of a killed one none runs, whatever is left.
+    `cancelled_ms` is when it was cancelled from outside, if it was.
     """
 
     run_id: str
@@ -98,6 +99,12 @@ class Lived:
     over_ms: int
     code: ExitCode | None
     tasks_left: int = 0
+    cancelled_ms: int | None = None
+
+    @property
+    def speaks_until_ms(self) -> int:
+        """Once cancelled it measures and says nothing more: it waits for its own answers alone."""
+        return self.over_ms if self.cancelled_ms is None else self.cancelled_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +309,7 @@ async def _live_and_die(
                     over_ms=clock.now_ms(),
                     code=code,
                     tasks_left=loop.tasks_of(number),
+                    cancelled_ms=_market_ms(course.cancelled_ms, order),
                 )
             )
             if code is not None:
@@ -315,3 +323,7 @@ async def _live_and_die(
             around.wire.cut()
             down_ms = death.down_ms if death is not None and code is None else _RESTART_MS
             await clock.sleep(down_ms / _MS_PER_SECOND)
+
+
+def _market_ms(over_ms: int | None, order: ReplayOrder) -> int | None:
+    return None if over_ms is None else order.start_ms + over_ms

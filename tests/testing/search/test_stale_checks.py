@@ -130,8 +130,13 @@ def test_what_hit_nothing_was_too_short_or_could_not_arrive_need_not_be_said(
 def test_nothing_is_asked_of_a_life_that_ends_before_its_bound(witness: Witness) -> None:
     silent = with_fault(witness, EndUserStreams(), for_ms=0)
     first = replace(silent.lives[0], over_ms=begun(witness) + 2000)
+    # What is left of its time, whoever is cancelled waits for its own answers.
+    cancelled = replace(silent.lives[0], cancelled_ms=begun(witness) + 2000)
+    later = replace(silent.lives[0], cancelled_ms=begun(witness) + 20_000)
 
     assert not stale_views_are_said(replace(silent, lives=(first,))).looked_at
+    assert not stale_views_are_said(replace(silent, lives=(cancelled,))).looked_at
+    assert stale_views_are_said(replace(silent, lives=(later,))).violated
 
 
 @pytest.mark.parametrize(("for_ms", "found"), [(70_000, 2), (12_000, 0)])
@@ -147,6 +152,20 @@ def test_reads_that_nobody_answers_must_be_said_at_both_limits(
         degraded = saying(silent, "REST_STALE_DEGRADE", 9000)
         assert "REST_STALE_PAUSE" in stale_views_are_said(degraded).detail
         assert stale_views_are_said(saying(degraded, "REST_STALE_PAUSE", 50_000)).proven
+
+
+@pytest.mark.parametrize(("opened_ms", "found"), [(5000, 1), (20_000, 0)])
+def test_reads_are_missed_sooner_once_something_stands(
+    witness: Witness, opened_ms: int, found: int
+) -> None:
+    def opened(row: Row) -> Row:
+        return changed(row, t_new=begun(witness) + opened_ms) if isinstance(row, OrderRow) else row
+
+    silent = without_reads(witness, 30_000)
+    since = replace(silent, rows=tuple(opened(row) for row in silent.rows))
+
+    assert stale_views_are_said(since).looked_at == found
+    assert stale_views_are_said(since).violated is bool(found)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
     for hit in witness.hits:
         trouble = troubles[hit.id]
         due_ms = _measured_ms(witness, trouble, _from_ms(witness, hit)) + _SAID_WITHIN_MS
-        lived = any(life.born_ms <= hit.t_ms and due_ms < life.over_ms for life in witness.lives)
+        lived = any(
+            life.born_ms <= hit.t_ms and due_ms < life.speaks_until_ms for life in witness.lives
+        )
         if not lived or not _is_told(trouble):
             continue
         looked_at += 1

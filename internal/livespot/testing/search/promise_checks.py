@@ -73,7 +73,7 @@ def conditions_are_announced(witness: Witness) -> Finding:
     for told_ms, codes in sorted(_told(witness)):
         due_ms = told_ms + _SAID_WITHIN_MS
         life = _life_at(witness, told_ms)
-        if life is None or witness.lives[life].over_ms <= due_ms:
+        if life is None or witness.lives[life].speaks_until_ms <= due_ms:
             continue
         if witness.mode_before(told_ms) in ("", "EXIT"):
             continue

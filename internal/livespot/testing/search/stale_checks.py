@@ -111,10 +111,10 @@ def _is_settled(witness: Witness, due: Due) -> bool:
 
 
 def _life(witness: Witness, begin_ms: int, due_ms: int) -> Lived | None:
-    """The life that had booted by then and still lived when the word was due."""
+    """The life that had booted by then and could still speak when the word was due."""
     for life in witness.lives:
         booted_ms = witness.recovered.get(life.run_id)
-        if booted_ms is not None and booted_ms <= begin_ms and due_ms < life.over_ms:
+        if booted_ms is not None and booted_ms <= begin_ms and due_ms < life.speaks_until_ms:
             return life
     return None
 
