@@ -28,7 +28,7 @@ from livespot.contracts.vocabulary import (
     SysMode,
 )
 from livespot.testing.execution_bench import SYMBOL, Bench, a_decision, bench
-from livespot.testing.ledger_rows import fresh
+from livespot.testing.ledger_rows import fresh, order
 from livespot.testing.scripted_venue import ACCEPT, DROP_ANSWER, DROP_REQUEST, refused
 
 ENTRY = "oi_entry"
@@ -399,3 +399,35 @@ async def test_no_read_ever_answered_proves_no_absence(tmp_path: Path) -> None:
         await b.advance(10_000)
 
         assert b.states("LIST") == ["SENT_UNKNOWN"]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        pytest.param(OrderStatus.FILLED, "NOT_FOUND", id="filled under its own id"),
+        pytest.param(OrderStatus.CANCELED, "SENT_UNKNOWN", id="cancelled: its id may be new"),
+        pytest.param(OrderStatus.UNKNOWN, "SENT_UNKNOWN", id="in a state nobody knows"),
+    ],
+)
+async def test_only_an_order_whose_id_a_cancel_may_have_taken_can_be_the_lost_one(
+    tmp_path: Path, status: OrderStatus, state: str
+) -> None:
+    """A stranger's sale of the same size, made after ours was sent."""
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [DROP_REQUEST]
+        await b.tell(protect())
+        view = msgspec.structs.replace(
+            order(status).order,
+            symbol=SYMBOL,
+            side=Side.SELL,
+            order_id=55,
+            client_order_id="web_1",
+            orig_qty=Decimal("0.999"),
+        )
+        b.venue.orders_by_id[55] = view
+        b.clock.step(100_000)
+        b.venue.traded_until_ms = b.clock.now_ms() - 60_000
+
+        await b.advance(15_000)
+
+        assert b.states("LIST") == [state]

@@ -39,6 +39,7 @@ FULL_PAGE = 500
 _LOOK_BACK_MS = 5000
 TOLD_PAUSE = "pause"
 _ROUND_PAUSES_MS = (1000, 2000, 5000)
+_UNDER_ITS_OWN_ID = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED})
 _UNREADABLE = (Transient, Refused, PayloadInvalid, OutcomeUnknown)
 
 
@@ -298,8 +299,12 @@ class Resolver:
         return found, True
 
     async def _could_be(self, case: Case, order: OrderView) -> bool:
-        """An order of nobody we know that looks like ours, its id overwritten by a cancel."""
+        """An order of nobody we know that looks like ours, its id overwritten by a cancel.
+
+        What stands or was filled was not cancelled, so it shows the id that it was sent with.
+        """
         alike = order.side is case.side and order.orig_qty == case.qty
+        alike = alike and order.status not in _UNDER_ITS_OWN_ID
         if not alike or _is_of(case, order) or self._is_known(order.symbol, order.order_id):
             return False
         # One that ended in an earlier life is known to the ledger alone.

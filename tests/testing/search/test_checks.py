@@ -159,6 +159,28 @@ def test_a_denied_order_that_the_exchange_made_is_found(witness: Witness) -> Non
     assert "although the exchange made" in finding.detail
 
 
+def test_a_denied_order_that_the_exchange_refused_was_never_made(witness: Witness) -> None:
+    intent = entry_of(witness)
+    denied = changed(intent, state="NOT_FOUND")
+    others = tuple(i for i in witness.facts.intents if i is not intent)
+    names = {a.client_order_id for a in witness.facts.aliases
+             if a.order_intent_id == intent.order_intent_id}  # fmt: skip
+    rows = tuple(
+        changed(row, status="REJECTED") if isinstance(row, OrderRow) and row.cid in names else row
+        for row in witness.rows
+    )
+
+    finding = absence_only_behind_the_fence(
+        with_facts(
+            replace(witness, rows=rows),
+            intents=(*others, denied),
+            transitions=(denial(intent),),
+        )
+    )
+
+    assert "although the exchange made" not in finding.detail
+
+
 @pytest.mark.parametrize("outcome", ["200", "409 -2021"])
 def test_a_denied_cancel_that_the_exchange_did_is_found(witness: Witness, outcome: str) -> None:
     intent = entry_of(witness)

@@ -19,6 +19,7 @@ _SHOWS = {
     "execution-hangs-while-all-is-silent": {"I10", "I20e"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
+    "sold-by-hand-under-a-lost-answer": {"I06"},
     "swap-never-arrives": {"I06", "I10", "I12"},
 }
 _ALWAYS_SHOWN = {"I10", "I12"}

@@ -61,7 +61,12 @@ class _There:
         ]
         return cls(
             reads=sorted(reads, key=_arrived),
-            made=frozenset(row.cid for row in witness.rows if isinstance(row, OrderRow)),
+            # What the engine refused was given a row, and never stood.
+            made=frozenset(
+                row.cid
+                for row in witness.rows
+                if isinstance(row, OrderRow) and row.status != "REJECTED"
+            ),
             # Cancelled what it aimed at, with or without a replacement.
             taken=frozenset(
                 name
