@@ -106,6 +106,70 @@ def test_a_stop_that_sells_in_pieces_covers_what_it_has_not_sold_yet(witness: Wi
     assert position.bare_ms == before.bare_ms
 
 
+def _bought(witness: Witness, *parts: tuple[int, Decimal], entry: str) -> Witness:
+    """The entry order bought this much at these times after it was made, and nothing protects it.
+
+    `entry` is the order's state at the end.
+    """
+    orders = [row for row in witness.rows if isinstance(row, OrderRow) and row.side == "BUY"]
+    fill = next(row for row in witness.rows if isinstance(row, FillRow) and row.side == "BUY")
+    (order,) = {row.oid: row for row in orders if row.oid == fill.oid}.values()
+    fills = [
+        changed(
+            fill,
+            t_ms=order.t_new + after_ms,
+            qty=(quote / fill.px).quantize(Decimal("0.001")),
+            fee=Decimal(0),
+            tid=tid,
+        )
+        for tid, (after_ms, quote) in enumerate(parts, 10**6)
+    ]
+    stands = changed(order, status="PARTIALLY_FILLED", t_end=0)
+    ended = changed(order, status=entry, t_end=fills[-1].t_ms + 1000 if entry != "NEW" else 0)
+    return replace(witness, rows=(stands, *fills, ended), offsets=(0,) * (len(fills) + 2))
+
+
+def test_what_no_stop_is_accepted_for_is_told_apart_while_the_entry_works(witness: Witness) -> None:
+    (position,) = positions_of(
+        _bought(witness, (0, Decimal(3)), (700, Decimal(20)), entry="CANCELED")
+    )
+
+    assert position.growing_ms == 700
+    assert position.bare_ms == witness.lives[-1].over_ms - position.begin_ms - 700
+    assert not position.tiny
+
+
+def test_what_was_never_worth_the_smallest_order_is_no_position_of_the_figures(
+    witness: Witness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (position,) = positions_of(_bought(witness, (0, Decimal(3)), entry="CANCELED"))
+
+    assert position.tiny
+    assert position.bare_ms == 0
+    assert [*told([_run(position)], single=True)] == [
+        "no position with complete fills was seen",
+        "no position with partial fills was seen",
+    ]
+    assert "1 more never came to be worth the smallest order" in capsys.readouterr().out
+
+
+def test_dust_of_an_entry_that_was_given_up_is_no_part_of_the_next_position(
+    witness: Witness,
+) -> None:
+    alone = _bought(witness, (0, Decimal(3)), entry="CANCELED")
+    whole = _bought(witness, (30_000, Decimal(50)), entry="FILLED")
+    later = [
+        changed(row, oid=10**6) if isinstance(row, OrderRow | FillRow) else row
+        for row in whole.rows
+    ]
+    rows = (*alone.rows, *later)
+
+    dust, position = positions_of(replace(witness, rows=rows, offsets=(0,) * len(rows)))
+    assert dust.tiny
+    assert position.begin_ms == dust.begin_ms + 30_000
+    assert not position.tiny
+
+
 def test_figures_within_their_limits_are_printed_and_no_problem(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

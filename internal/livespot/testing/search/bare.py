@@ -118,7 +118,8 @@ def _runs(wanted: Wanted) -> Iterable[Measured]:
 def told(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
     """Print the figures; give each one that is over its limit."""
     runs = list(runs)
-    positions = [position for run in runs for position in run.positions]
+    seen = [position for run in runs for position in run.positions]
+    positions = [position for position in seen if not position.tiny]
     if single:
         hit = Counter(run.fault for run in runs if run.hit)
         click.echo(f"faults that hit: {sum(hit.values())} of {len(runs)}, {len(hit)} kinds")
@@ -136,6 +137,12 @@ def told(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
             yield f"no position with {name} fills was seen"
         elif not single and p99 > limit_ms:
             yield f"{name} fills: p99 {p99} ms, limit {limit_ms} ms"
+    small = [position.growing_ms for position in positions if position.growing_ms]
+    click.echo(
+        f"apart from these: {len(small)} of them began with less than any stop is accepted for, "
+        f"for p50 {percentile(small, 50)} ms, at most {max(small, default=0)} ms; "
+        f"{len(seen) - len(positions)} more never came to be worth the smallest order"
+    )
     yield from _late(runs, single=single)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.rules.survival import rank
-from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps
+from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps, growing
 from livespot.testing.search.witness import Witness
 
 # From a deadline to the durable change of mode, and from there to the alert.
@@ -24,7 +24,9 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
 
     It is `complete` when one fill opened it and its entry order had no other; `said` when each
     span beyond five seconds met PAUSE and a CRIT alert by then; `lived` is false when a process
-    died within such a span.
+    died within such a span. Beside these, `growing_ms` is for how long its entry still worked and
+    had bought only what no stop would be accepted for; it is `tiny` when it was never worth the
+    smallest order.
     """
 
     seed: int
@@ -35,6 +37,8 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
     longest_ms: int
     said: bool
     lived: bool
+    growing_ms: int = 0
+    tiny: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -42,34 +46,66 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
         return self.longest_ms > T_PROTECT_MS and not self.said
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """From a position's first fill to its last; the end may be never."""
+
+    symbol: str
+    begin_ms: int
+    end_ms: int
+    complete: bool
+    tiny: bool
+
+
 @dataclass(slots=True)
 class _Book:
     held: Decimal = _ZERO
     begin_ms: int = 0
     complete: bool = False
+    entry: int = 0
+    most: Decimal = _ZERO
+
+    def ended(self, symbol: str, end_ms: int) -> _Span:
+        return _Span(
+            symbol=symbol,
+            begin_ms=self.begin_ms,
+            end_ms=end_ms,
+            complete=self.complete,
+            tiny=self.most < _LEAST,
+        )
 
 
 def positions_of(witness: Witness) -> Iterator[Bare]:
     """Every position of the run that our own orders opened."""
-    found = list(gaps(witness))
-    for symbol, begin_ms, end_ms, complete in _spans(witness):
+    found, growths = list(gaps(witness)), list(growing(witness))
+    for span in _spans(witness):
         # A gap begins with a fill and ends with a stop or a sale: it lies within its position.
-        own = [gap for gap in found if gap.symbol == symbol and begin_ms <= gap.begin_ms < end_ms]
+        own = [
+            gap
+            for gap in found
+            if gap.symbol == span.symbol and span.begin_ms <= gap.begin_ms < span.end_ms
+        ]
         long = [gap for gap in own if gap.end_ms - gap.begin_ms > T_PROTECT_MS]
         yield Bare(
             seed=witness.plan.seed,
-            symbol=symbol,
-            begin_ms=begin_ms,
-            complete=complete,
+            symbol=span.symbol,
+            begin_ms=span.begin_ms,
+            complete=span.complete,
             bare_ms=sum(gap.end_ms - gap.begin_ms for gap in own),
             longest_ms=max((gap.end_ms - gap.begin_ms for gap in own), default=0),
             said=all(_said(witness, gap) for gap in long),
             lived=all(_lived(witness, gap) for gap in long),
+            growing_ms=sum(_within(span, gap) for gap in growths if gap.symbol == span.symbol),
+            tiny=span.tiny,
         )
 
 
-def _spans(witness: Witness) -> Iterator[tuple[str, int, int, bool]]:
-    """(symbol, begin, end, complete) of each position, in market time; the end may be never."""
+def _within(span: _Span, gap: Gap) -> int:
+    return max(0, min(span.end_ms, gap.end_ms) - max(span.begin_ms, gap.begin_ms))
+
+
+def _spans(witness: Witness) -> Iterator[_Span]:
+    """Each position's span, in market time."""
     own = {alias.client_order_id for alias in witness.facts.aliases}
     ordered = {row.oid: row.qty for row in witness.rows if isinstance(row, OrderRow)}
     books: dict[str, _Book] = defaultdict(_Book)
@@ -78,18 +114,24 @@ def _spans(witness: Witness) -> Iterator[tuple[str, int, int, bool]]:
             continue
         at_ms, book = witness.at(place, row.t_ms), books[row.sym]
         if row.side == "BUY":
+            if book.held and book.most < _LEAST and row.oid != book.entry:
+                # Dust of an entry that was given up is no part of the next position.
+                yield book.ended(row.sym, at_ms)
+                book = books[row.sym] = _Book()
             if not book.held:
                 book.begin_ms, book.complete = at_ms, row.qty == ordered[row.oid]
+                book.entry = row.oid
             book.held += row.qty
+            book.most = max(book.most, book.held * row.px)
         else:
             book.held -= row.qty
             # What is left of a position that was sold is what its lots could not hold.
             if book.held * row.px < _LEAST and book.begin_ms:
-                yield row.sym, book.begin_ms, at_ms + 1, book.complete
-                book.held, book.begin_ms = _ZERO, 0
+                yield book.ended(row.sym, at_ms + 1)
+                books[row.sym] = _Book()
     for symbol, book in books.items():
         if book.begin_ms:
-            yield symbol, book.begin_ms, _NEVER, book.complete
+            yield book.ended(symbol, _NEVER)
 
 
 def _said(witness: Witness, gap: Gap) -> bool:

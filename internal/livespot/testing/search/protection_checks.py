@@ -1,7 +1,7 @@
 """I10 and I12: a position is protected on the exchange, or the runtime has paused and shouts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -44,17 +44,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grain:
-    """A symbol's step, the lowest price that any sale of ours asked for on it, and limits."""
+    """A symbol's step, and the lowest price that any sale of ours asked for on it."""
 
     step: Decimal
     lowest: Decimal
-    max_dust: Decimal
 
     def carries_a_stop(self, qty: Decimal) -> bool:
-        """Whether a stop for `qty` surely passes: one step may go to a fee that is rounded up."""
+        """Whether a stop for `qty` surely passes: one step may go to a fee that is rounded up.
+
+        A part of which rounding leaves more than is wished counts as well: a stop would hold the
+        rest of it.
+        """
         sellable = qty - qty % self.step
-        certain = (sellable - self.step) * self.lowest >= _HEADROOM * _MIN_NOTIONAL
-        return certain and qty - sellable <= qty * self.max_dust
+        return (sellable - self.step) * self.lowest >= _HEADROOM * _MIN_NOTIONAL
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,20 +74,42 @@ class _Book:
 
     @property
     def is_bare(self) -> bool:
+        uncovered = self._uncovered
+        if self.grows:
+            return self.grain.carries_a_stop(uncovered)
+        return uncovered * self.price >= _MIN_NOTIONAL
+
+    @property
+    def is_small(self) -> bool:
+        """A part that no stop would be accepted for yet, while its entry still works."""
+        return self.grows and not self.is_bare and self._uncovered > 0
+
+    @property
+    def grows(self) -> bool:
+        return bool(self.entries) and not self.stops
+
+    @property
+    def _uncovered(self) -> Decimal:
         lists: dict[str, Decimal] = {}
         for stop in self.stops.values():
             name = stop.list_cid or str(stop.oid)
             # By its fills: an order's row is written before theirs, and tells no time of its own.
             left = stop.qty - self.sold.get(stop.oid, _ZERO)
             lists[name] = max(lists.get(name, _ZERO), left)
-        uncovered = self.held - sum(lists.values(), _ZERO)
-        if self.entries and not lists:
-            return self.grain.carries_a_stop(uncovered)
-        return uncovered * self.price >= _MIN_NOTIONAL
+        return self.held - sum(lists.values(), _ZERO)
 
 
 def gaps(witness: Witness) -> Iterator[Gap]:
     """Every unprotected span, in the order they ended, in market time."""
+    return _spans(witness, lambda book: book.is_bare)
+
+
+def growing(witness: Witness) -> Iterator[Gap]:
+    """Every span in which a working entry had bought only what no stop would be accepted for."""
+    return _spans(witness, lambda book: book.is_small)
+
+
+def _spans(witness: Witness, counts: Callable[[_Book], bool]) -> Iterator[Gap]:
     own = {alias.client_order_id for alias in witness.facts.aliases}
     books = {symbol: _Book(grain=grain) for symbol, grain in _grains(witness, own).items()}
     now_ms = witness.plan.start_ms
@@ -101,7 +125,8 @@ def gaps(witness: Witness) -> Iterator[Gap]:
             _stand(books[row.sym], row)
         else:
             continue
-        yield from _turn(row.sym, books[row.sym], now_ms, known_ms)
+        book = books[row.sym]
+        yield from _turn(row.sym, book, (now_ms, known_ms), counts=counts(book))
     end_ms = witness.lives[-1].over_ms
     for symbol, book in books.items():
         if book.since_ms is not None:
@@ -121,7 +146,6 @@ def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
     """Of every symbol on which an order of ours was made, by the exchange's rows alone."""
     settings = settings_of(witness)
     below = 1 - Decimal(settings.exit.stop_limit_offset_bps) / _BPS
-    dust = Decimal(settings.risk.max_dust_bps - settings.venue.taker_bps) / _BPS
     steps: dict[str, int] = {}
     asked: dict[str, Decimal] = {}
     for row in witness.rows:
@@ -133,7 +157,7 @@ def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
         if price > 0:
             asked[row.sym] = min(asked.get(row.sym, price), price)
     return {
-        symbol: _Grain(step=Decimal(1).scaleb(step), lowest=asked.get(symbol, _ZERO), max_dust=dust)
+        symbol: _Grain(step=Decimal(1).scaleb(step), lowest=asked.get(symbol, _ZERO))
         for symbol, step in steps.items()
     }
 
@@ -148,11 +172,12 @@ def _stand(book: _Book, row: OrderRow) -> None:
         book.stops.pop(row.oid, None)
 
 
-def _turn(symbol: str, book: _Book, now_ms: int, known_ms: int | None) -> Iterator[Gap]:
-    if book.is_bare and book.since_ms is None:
-        book.since_ms, book.known_ms = now_ms, known_ms
-    elif not book.is_bare and book.since_ms is not None:
-        yield Gap(symbol=symbol, begin_ms=book.since_ms, end_ms=now_ms, known_ms=book.known_ms)
+def _turn(symbol: str, book: _Book, at: tuple[int, int | None], *, counts: bool) -> Iterator[Gap]:
+    """`at` is (now, when the ledger knew)."""
+    if counts and book.since_ms is None:
+        book.since_ms, book.known_ms = at
+    elif not counts and book.since_ms is not None:
+        yield Gap(symbol=symbol, begin_ms=book.since_ms, end_ms=at[0], known_ms=book.known_ms)
         book.since_ms = None
 
 
