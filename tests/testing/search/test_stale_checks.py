@@ -127,6 +127,29 @@ def test_what_hit_nothing_was_too_short_or_could_not_arrive_need_not_be_said(
         assert stale_views_are_said(excused).looked_at == 0
 
 
+@pytest.mark.parametrize(("renewed", "excused"), [((), False), ((-50_000, -20_000), True)])
+def test_a_stream_lost_again_within_a_minute_of_its_return_is_not_told_again(
+    witness: Witness, renewed: tuple[int, ...], *, excused: bool
+) -> None:
+    def at_boot(row: Row) -> Row:
+        subscribes = isinstance(row, RequestRow) and row.path.startswith("userDataStream")
+        return changed(row, t_arrive=begun(witness) - 190_000) if subscribes else row
+
+    lost_again = with_fault(witness, Reset(target="ws_api"), for_ms=100)
+    said = saying(lost_again, "USER_STREAM_LOST", -80_000)
+    life = replace(said.lives[0], born_ms=begun(witness) - 200_000)
+    booted = replace(
+        said, lives=(life, *said.lives[1:]), rows=tuple(at_boot(row) for row in said.rows)
+    )
+    first = next(row for row in booted.rows if isinstance(row, RequestRow) and row.method == "WS")
+    renewing = with_rows(
+        booted, *(changed(first, t_arrive=begun(witness) + after_ms) for after_ms in renewed)
+    )
+
+    assert stale_views_are_said(renewing).looked_at == 1
+    assert stale_views_are_said(renewing).violated is not excused
+
+
 def test_nothing_is_asked_of_a_life_that_ends_before_its_bound(witness: Witness) -> None:
     silent = with_fault(witness, EndUserStreams(), for_ms=0)
     first = replace(silent.lives[0], over_ms=begun(witness) + 2000)

@@ -51,6 +51,7 @@ _DEAFENING: tuple[tuple[type, str, int], ...] = (
 )
 # Refused, found to have moved, or not to be measured.
 _CLOCK_CODES = ("BINANCE_TIMESTAMP_REJECTED", "CLOCK_DRIFT_WARN", "TIME_SYNC_FAIL")
+_SUBSCRIPTION = "userDataStream.subscribe"
 _CONFIRMING = frozenset({"order", "openOrders", "allOrders", "account", "myTrades"})
 _NOTHING_CHANGED = "0 "
 
@@ -208,11 +209,27 @@ def _episode_ms(witness: Witness, begin_ms: int, targets: tuple[str, ...]) -> in
         if isinstance(fault.what, _SILENCING) and fault.what.target in targets:
             times = [r.t_ms for r in witness.turns_of(fault.id) if r.t_ms < begin_ms]
             spans += [(max(times), min(times))] if times else []
+    if "ws_user" in targets:
+        spans += [(at_ms, at_ms) for at_ms in _renewals(witness, born_ms, begin_ms)]
     since_ms = begin_ms
     for last_ms, first_ms in sorted(spans, reverse=True):
         if first_ms >= born_ms and since_ms - last_ms <= TOLD_ONCE_MS:
             since_ms = min(since_ms, first_ms)
     return since_ms
+
+
+def _renewals(witness: Witness, born_ms: int, until_ms: int) -> list[int]:
+    """When a life asked for the account's events again: until then it had lost them.
+
+    It may have done so by itself, where it was not allowed to ask whether a silent stream lives.
+    """
+    asked = sorted(
+        at_ms
+        for place, row in witness.requests()
+        if row.path.startswith(_SUBSCRIPTION)
+        and born_ms <= (at_ms := witness.at(place, row.t_arrive)) < until_ms
+    )
+    return asked[1:]
 
 
 def holds_events(witness: Witness, at_ms: int) -> bool:
