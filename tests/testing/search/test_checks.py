@@ -377,6 +377,40 @@ def test_a_run_that_stays_degraded_or_in_doubt_is_found(witness: Witness) -> Non
     assert "no process lived" in alive_after_healing(idle).detail
 
 
+@pytest.mark.parametrize(
+    ("reason", "moved_before_ms", "seen_before_ms", "excused"),
+    [
+        pytest.param("CLOCK_DRIFT_WARN", 100_000, 40_000, True, id="found by the next measurement"),
+        pytest.param("CLOCK_DRIFT_WARN", 100_000, 80_000, False, id="the quiet time is over"),
+        pytest.param("CLOCK_DRIFT_WARN", 400_000, 40_000, False, id="found too late"),
+        pytest.param("CLOCK_DRIFT_WARN", 30_000, 40_000, False, id="found before it moved"),
+        pytest.param("WS_STALE_DEGRADE", 100_000, 40_000, False, id="for something else"),
+    ],
+)
+def test_only_a_moved_clock_that_was_just_found_excuses_a_degraded_end(
+    witness: Witness, reason: str, moved_before_ms: int, seen_before_ms: int, excused: bool
+) -> None:
+    end_ms = witness.restart_ms
+    moved = ModeRow(
+        t_ms=end_ms - moved_before_ms, fault="planted", verb="clock.step", event="fire", fired=1
+    )
+    mode = changed(
+        witness.facts.modes[-1],
+        mode="DEGRADE",
+        reasons=("ENTER_DEGRADE", reason),
+        at_ms=end_ms - seen_before_ms,
+    )
+    stepped = replace(witness, rows=(*witness.rows, moved), offsets=(*witness.offsets, 0))
+
+    detail = alive_after_healing(with_facts(stepped, modes=(mode,))).detail
+    again = alive_after_healing(
+        with_facts(stepped, modes=(changed(mode, at_ms=mode.at_ms - 1), mode))
+    ).detail
+
+    assert ("the mode is DEGRADE" not in detail) == excused
+    assert "the mode is DEGRADE" in again
+
+
 def test_a_request_from_outside_its_life_and_overlapping_lives_are_found(
     witness: Witness,
 ) -> None:

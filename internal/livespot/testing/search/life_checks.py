@@ -7,7 +7,8 @@ from livespot.contracts.errors import ExitCode
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
 from livespot.evidence.rows import IntentFact
-from livespot.exchange.journal import FillRow, OrderRow
+from livespot.exchange.journal import FillRow, ModeRow, OrderRow
+from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.witness import Witness
 
 # Fence, the engine's proof that it moved on, and rounds of reads.
@@ -18,6 +19,10 @@ _FLIGHT_MS = 20
 # Longer without an answer than any answer takes, and the quiet time after it with two cycles.
 _IN_DOUBT_MS = 10_000
 _QUIET_MS = 75_000
+# What changes the exchange's clock from one moment to the next.
+_MOVES = frozenset({"clock.step", "clock.suspend"})
+_DRIFT = {"ENTER_DEGRADE", "CLOCK_DRIFT_WARN"}
+_SLACK_MS = 5000
 _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
 
 
@@ -36,7 +41,8 @@ def alive_after_healing(witness: Witness) -> Finding:
         if intent.state == "CREATED" and last not in ("", intent.run_id)
     ]
     mode = witness.mode_before(restart_ms)
-    if mode not in ("NORMAL", "PAUSE") and not _just_settled(witness):
+    excused = _just_settled(witness) or _just_measured(witness)
+    if mode not in ("NORMAL", "PAUSE") and not excused:
         after_ms = restart_ms - witness.plan.healed_ms
         problems.append(f"the mode is {mode or 'none'} {after_ms} ms after healing")
     if mode == "NORMAL" and not _cycled(witness):
@@ -55,6 +61,28 @@ def _just_settled(witness: Witness) -> bool:
         if step.at_ms - witness.sent[step.order_intent_id].at_ms > _IN_DOUBT_MS
     }
     return max(doubts.values(), default=0) > witness.restart_ms - _QUIET_MS
+
+
+def _just_measured(witness: Witness) -> bool:
+    """Whether it is in DEGRADE for nothing but the first sight of an exchange's clock that moved.
+
+    A moved clock that refuses nothing is found by the next measurement, which may come long after
+    the healing; then the quiet time is due, once.
+    """
+    steps = [
+        witness.at(place, row.t_ms)
+        for place, row in enumerate(witness.rows, 1)
+        if isinstance(row, ModeRow) and row.verb in _MOVES and row.event == "fire"
+    ]
+    before = [mode for mode in witness.facts.modes if mode.at_ms < witness.restart_ms]
+    seen_ms = before[-1].at_ms if before else 0
+    moved_ms = max((at_ms for at_ms in steps if at_ms <= seen_ms), default=None)
+    if moved_ms is None or set(before[-1].reasons) != _DRIFT:
+        return False
+    told = [m for m in before if m.at_ms >= moved_ms and "CLOCK_DRIFT_WARN" in m.reasons]
+    due_ms = settings_of(witness).time.sync_interval_ms + _SLACK_MS
+    late = seen_ms - moved_ms > due_ms or seen_ms <= witness.restart_ms - _QUIET_MS
+    return len(told) == 1 and not late
 
 
 def _cycled(witness: Witness) -> bool:
