@@ -7,6 +7,7 @@ from livespot.exchange.faults.plan import (
     AcceptThen,
     Ban,
     Delay,
+    DropRequest,
     DropResponse,
     Fault,
     Match,
@@ -23,6 +24,7 @@ from livespot.testing.search.mutant_needs import (
     clock_quietly_wrong,
     killed_at_a_creation,
     left_in_crumbs,
+    order_vanishes,
     reborn_in_silence,
     stop_follows,
     stops_lost,
@@ -88,6 +90,32 @@ def test_a_life_is_born_in_a_silence_that_an_earlier_one_was_told_of(
     assert reborn_in_silence(plan) is worth
     assert not reborn_in_silence(replace(plan, deaths=(replace(death, after_ms=70_000),)))
     assert not reborn_in_silence(replace(plan, deaths=(replace(death, commit=3),)))
+
+
+@pytest.mark.parametrize(
+    ("what", "worth"),
+    [
+        (DropRequest(target="rest", then="hang"), True),
+        (Delay(target="rest", ms=9000), True),
+        (Delay(target="rest", ms=300), False),
+        (Reply(status=502, body="<html>"), True),
+        (Reply(status=200, body='{"symbol": "SOLU'), True),
+        (Reply(status=400, code=-2010), False),
+        (Reply(status=503, code=-1008), False),
+        (AcceptThen(then=DropResponse(target="rest", then="hang")), False),
+    ],
+)
+def test_an_order_vanishes_when_it_is_not_done_and_nobody_says_so(
+    quiet_plan: RunPlan, what: Verb, *, worth: bool
+) -> None:
+    at_entry, later = _fault(what, ORDERS, after_ms=0), _fault(what, ORDERS)
+    staged = replace(draw("short", 1), faults=(later,), troubles=())
+    apart = replace(staged, settings={"exit.attach": "SEPARATE"})
+
+    assert order_vanishes(replace(quiet_plan, faults=(at_entry,))) is worth
+    assert not order_vanishes(replace(quiet_plan, faults=(_fault(what, CANCELS, after_ms=0),)))
+    assert not order_vanishes(replace(staged, settings={}))
+    assert order_vanishes(apart) is worth
 
 
 @pytest.mark.parametrize(

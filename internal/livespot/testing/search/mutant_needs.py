@@ -18,6 +18,7 @@ from livespot.exchange.faults.plan import (
     Reply,
     Reset,
     SaleByHand,
+    Verb,
 )
 from livespot.testing.search.plan import RunPlan
 from livespot.testing.search.scenes import ENTRY_MS
@@ -33,6 +34,11 @@ _CRUMB_QUOTE = 120
 # Rises of a stage that let a stop follow, and how many of them are enough for two swaps.
 _RISE_BPS = 25
 _RISES = 3
+# Before an order that is this late arrives, three reads have not shown it.
+_LATE_MS = 5000
+# A clear refusal, and the answers that are refused or no JSON although their status is not.
+_OVERLOADED = -1008
+_UNREADABLE = {200, 403}
 # How far a stamp may lie ahead of the exchange's time, and how far behind, to be taken.
 _TAKEN_AHEAD_MS = 1000
 _TAKEN_BEHIND_MS = 5000
@@ -92,6 +98,30 @@ def answered_after(least_ms: int) -> Callable[[RunPlan], bool]:
         return isinstance(then, Delay) and then.ms >= least_ms
 
     return lambda plan: any(late(fault) for fault in plan.faults)
+
+
+def order_vanishes(plan: RunPlan) -> bool:
+    """An order is not done, or later than anybody waits, and its sender cannot know.
+
+    Where the first entry is spared, only a stop of its own or a reprice is such an order.
+    """
+    lost = [fault for fault in plan.faults if _of_orders(fault) and _vanishes(fault.what)]
+    first = _first(plan)
+    repriced = first is not None and len(first.legs) > 1 and first.legs[1].bps > 0
+    if undisturbed_entry(plan):
+        return bool(lost) and (separate(plan) or repriced)
+    return any((fault.when.after_ms or 0) < _PLACED_MS for fault in lost)
+
+
+def _vanishes(what: Verb) -> bool:
+    if isinstance(what, Reply):
+        return what.code != _OVERLOADED and (what.status >= 500 or what.status in _UNREADABLE)
+    return isinstance(what, DropRequest) or (isinstance(what, Delay) and what.ms >= _LATE_MS)
+
+
+def crumbs_unseen(plan: RunPlan) -> bool:
+    """The fills of an entry in equal crumbs are not told."""
+    return any(fault.id == "crumbs-unseen" for fault in plan.faults)
 
 
 def stops_lost(plan: RunPlan) -> bool:

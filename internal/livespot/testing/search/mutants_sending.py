@@ -20,12 +20,14 @@ from livespot.rules import entry_engine as engine
 from livespot.rules import evidence, ledger, risk
 from livespot.testing.search.mutant_needs import (
     answered_after,
+    crumbs_unseen,
     killed_at_a_creation,
     left_in_crumbs,
+    order_vanishes,
     stop_follows,
     stops_lost,
 )
-from livespot.testing.search.mutants import Bench, Mutant, verbs
+from livespot.testing.search.mutants import Bench, Mutant
 from livespot.testing.search.plan import RunPlan
 
 _Transmit: TypeAlias = Callable[[MutationDesk, Any, float], Awaitable[Outcome]]
@@ -34,7 +36,6 @@ _RETRY_S = 5.0
 _LIMIT_S = 5.0
 # A mutation that is answered later counts as unanswered.
 _TIMEOUT_MS = 8000
-_UNANSWERED = verbs("net.", "ex.reply", "ex.accept_then", "disk.", "actor.")
 
 
 def _resend_on_timeout(bench: Bench) -> None:
@@ -195,7 +196,11 @@ def _stop_moved(plan: RunPlan) -> bool:
 
 
 def _left_unseen(plan: RunPlan) -> bool:
-    return left_in_crumbs(plan) and any(fault.id == "crumbs-unseen" for fault in plan.faults)
+    return left_in_crumbs(plan) and crumbs_unseen(plan)
+
+
+def _vanished_or_unseen(plan: RunPlan) -> bool:
+    return order_vanishes(plan) or crumbs_unseen(plan)
 
 
 SENDING = (
@@ -209,13 +214,13 @@ SENDING = (
         name="not-found-after-three-reads",
         defect="three reads that do not show an order prove its absence, whenever they are made",
         plant=_three_reads,
-        needs=_UNANSWERED,
+        needs=order_vanishes,
     ),
     Mutant(
         name="no-fence",
         defect="reads of every kind prove absence at once, behind no fence",
         plant=_no_fence,
-        needs=_UNANSWERED,
+        needs=order_vanishes,
     ),
     Mutant(
         name="row-after-send",
@@ -244,7 +249,7 @@ SENDING = (
         name="unknown-order-means-gone",
         defect="a cancel that finds no order proves that there never was one",
         plant=_unknown_order_means_gone,
-        needs=_UNANSWERED,
+        needs=_vanished_or_unseen,
     ),
     Mutant(
         name="mode-checked-at-decision",
