@@ -22,6 +22,7 @@ from livespot.exchange.faults.plan import (
     When,
 )
 from livespot.exchange.journal import BalanceRow, FillRow, ModeRow, OrderRow, RequestRow, Row
+from livespot.testing.search.board import Noted
 from livespot.testing.search.fence_checks import (
     absence_only_behind_the_fence,
     signed_with_the_right_time,
@@ -360,6 +361,41 @@ def test_a_request_during_a_planted_ban_is_found(witness: Witness) -> None:
     banned = with_request(banned, at_ms + 100, outcome="418 -1003")
 
     assert "in the silence 418" in limits_are_respected(banned).detail
+
+
+@pytest.mark.parametrize(
+    ("failed_after_ms", "asked", "found"),
+    [
+        pytest.param(3, 1, False, id="it could not be written: asked once"),
+        pytest.param(3, 2, True, id="asked again although told again"),
+        pytest.param(500, 1, True, id="it was on record when the disk failed"),
+        pytest.param(None, 1, True, id="the disk did not fail"),
+    ],
+)
+def test_a_life_asks_once_in_a_silence_of_which_its_predecessor_could_write_nothing(
+    witness: Witness, failed_after_ms: int | None, asked: int, found: bool
+) -> None:
+    told_ms = witness.plan.start_ms + 5000
+    fired = ModeRow(t_ms=told_ms, fault="planted", verb="ex.ban", event="fire", fired=1)
+    banned = with_fault(witness, Ban(ms=10_000))
+    banned = replace(banned, rows=(*banned.rows, fired), offsets=(*banned.offsets, 0))
+    banned = with_request(banned, told_ms, outcome="418 -1003")
+    for number in range(asked):
+        banned = with_request(banned, told_ms + 1000 + number, outcome="418 -1003")
+    first, *_ = witness.lives
+    lives = (
+        replace_life(first, over_ms=told_ms + 600),
+        replace_life(first, born_ms=told_ms + 900),
+    )
+    hits = (
+        ()
+        if failed_after_ms is None
+        else (Noted(t_ms=told_ms + failed_after_ms, id="0", verb="disk.eio"),)
+    )
+
+    detail = limits_are_respected(replace(banned, lives=lives, hits=hits)).detail
+
+    assert ("in the silence 418" in detail) is found
 
 
 def test_a_run_that_stays_degraded_or_in_doubt_is_found(witness: Witness) -> None:
