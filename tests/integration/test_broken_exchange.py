@@ -42,13 +42,13 @@ async def test_answers_that_are_none_degrade_the_run_until_they_are_answers_agai
         async with unruly_proxy(shop.state().address.port) as proxy:
             _between(shop, proxy)
             run = shop.sim("--resume")
-            await shop.mode("NORMAL", by=run, seconds=30)
+            await shop.mode("NORMAL", by=run)
 
             for temper in (Temper.NONSENSE, Temper.WRONG_SHAPE, Temper.FAILING):
                 await _heard(proxy, temper)
-            await shop.seen(_REASONS, "DEGRADE", "%REST_STALE_DEGRADE%", by=run, seconds=20)
+            await shop.seen(_REASONS, "DEGRADE", "%REST_STALE_DEGRADE%", by=run)
             proxy.calm()
-            await shop.mode("NORMAL", by=run, seconds=30)
+            await shop.mode("NORMAL", by=run)
 
             run.signal(signal.SIGTERM)
             assert await run.ended() == ExitCode.CLEAN
@@ -70,7 +70,7 @@ async def test_frames_that_cannot_be_read_are_dropped_and_told(tmp_path: Path) -
         async with unruly_proxy(shop.state().address.port) as proxy:
             _between(shop, proxy)
             run = shop.sim("--resume")
-            await shop.mode("NORMAL", by=run, seconds=30)
+            await shop.mode("NORMAL", by=run)
 
             proxy.spoil_streams = True
             await shop.seen(
@@ -79,10 +79,9 @@ async def test_frames_that_cannot_be_read_are_dropped_and_told(tmp_path: Path) -
             await shop.seen(
                 "SELECT 1 FROM sysmodes WHERE mode = 'DEGRADE' GROUP BY 1 HAVING count(*) > 1",
                 by=run,
-                seconds=20,
             )
             proxy.calm()
-            await shop.mode("NORMAL", by=run, seconds=30)
+            await shop.mode("NORMAL", by=run)
 
             run.signal(signal.SIGTERM)
             assert await run.ended() == ExitCode.CLEAN
@@ -97,15 +96,14 @@ async def test_an_exchange_that_dies_pauses_the_run_which_still_ends_on_request(
     async with workshop(tmp_path, _ALERT_CONFIG) as shop:
         exchange = await shop.exchange(start=_QUIET)
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
 
         exchange.signal(signal.SIGKILL)
         await exchange.ended()
-        await shop.seen(_REASONS, "PAUSE", "%WS_STALE_PAUSE%", by=run, seconds=20)
+        await shop.seen(_REASONS, "PAUSE", "%WS_STALE_PAUSE%", by=run)
         await shop.seen(
             "SELECT 1 FROM sysmodes WHERE active_json LIKE '%REST_STALE_DEGRADE%'",
             by=run,
-            seconds=20,
         )
         run.signal(signal.SIGTERM)
 

@@ -28,12 +28,12 @@ async def test_a_database_held_for_a_while_costs_entries_and_no_event(tmp_path: 
     async with workshop(tmp_path, _CONFIG) as shop:
         await shop.exchange()
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
 
         with _held(shop.paths.database):
             await until(lambda: "DB_WRITER" in run.output, 20, "an alert on the console")
-        await shop.mode("DEGRADE", by=run, seconds=10)
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("DEGRADE", by=run)
+        await shop.mode("NORMAL", by=run)
 
         run.signal(signal.SIGTERM)
         assert await run.ended() == 0
@@ -48,7 +48,7 @@ async def test_a_run_asked_to_stop_does_not_wait_for_ever_for_a_held_database(
     async with workshop(tmp_path, _CONFIG) as shop:
         await shop.exchange()
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
 
         with _held(shop.paths.database):
             run.signal(signal.SIGTERM)

@@ -23,11 +23,11 @@ async def _when_the_exchange_answers(shop: Workshop, run: Child) -> None:
 
 
 async def _during_boot(shop: Workshop, run: Child) -> None:
-    await shop.seen("SELECT 1 FROM runs", by=run, seconds=20)
+    await shop.seen("SELECT 1 FROM runs", by=run)
 
 
 async def _while_running(shop: Workshop, run: Child) -> None:
-    await shop.mode("NORMAL", by=run, seconds=30)
+    await shop.mode("NORMAL", by=run)
 
 
 async def _twice(shop: Workshop, run: Child) -> None:

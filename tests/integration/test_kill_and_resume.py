@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from livespot.testing.two_books import disagreements, orders_of, still_open
-from livespot.testing.workshop import Child, Workshop, workshop
+from livespot.testing.workshop import TRADING_SPEED, Child, Workshop, workshop
 
 _RUNS = "SELECT clean, exit_code, end_reasons FROM runs ORDER BY rowid"
 _UNCLEAN = (0, -1, '["UNCLEAN_SHUTDOWN"]')
@@ -31,7 +31,7 @@ async def test_killed_with_a_protected_position_it_goes_on_without_a_second_orde
     tmp_path: Path,
 ) -> None:
     async with workshop(tmp_path) as shop:
-        exchange = await shop.exchange()
+        exchange = await shop.exchange(speed=TRADING_SPEED)
         first = shop.sim("--resume")
         protected = "SELECT 1 FROM positions WHERE phase = 'PROTECTED'"
         await shop.seen(protected, by=first, seconds=60)
@@ -43,7 +43,7 @@ async def test_killed_with_a_protected_position_it_goes_on_without_a_second_orde
         assert {leg["type"] for leg in legs} == {"LIMIT_MAKER", "STOP_LOSS_LIMIT"}
 
         second = shop.sim("--resume")
-        await shop.mode("NORMAL", by=second, life=2, seconds=30)
+        await shop.mode("NORMAL", by=second, life=2)
         assert shop.rows(_RUNS)[0] == _UNCLEAN
         assert shop.rows(_PHASES) in ([("PROTECTED",)], [("TRAILING",)], [("DUST",)], [("FLAT",)])
         await shop.seen(_CLOSED, by=second, seconds=60)
@@ -60,7 +60,7 @@ async def test_killed_with_a_protected_position_it_goes_on_without_a_second_orde
 @pytest.mark.slow
 async def test_killed_at_its_first_order_it_finds_out_what_became_of_it(tmp_path: Path) -> None:
     async with workshop(tmp_path) as shop:
-        await shop.exchange()
+        await shop.exchange(speed=TRADING_SPEED)
         first = shop.sim("--resume")
         await shop.seen("SELECT 1 FROM order_intents", by=first, seconds=60)
         await _killed(shop, first)
@@ -83,14 +83,14 @@ async def test_after_three_deaths_at_boot_the_fourth_life_waits_for_a_person(
         for life in range(1, 4):
             run = shop.sim("--resume")
             newborn = "SELECT 1 FROM runs GROUP BY 1 HAVING count(*) = ?"
-            await shop.seen(newborn, life, by=run, seconds=30)
+            await shop.seen(newborn, life, by=run)
             await _killed(shop, run)
 
         fourth = shop.sim("--resume")
-        await shop.mode("PAUSE", by=fourth, life=4, seconds=30)
+        await shop.mode("PAUSE", by=fourth, life=4)
         looked = await shop.call("resume", "--reason", "looked at it", "--var", str(shop.paths.var))
         assert looked.process.returncode == 0
-        await shop.mode("NORMAL", by=fourth, life=4, seconds=30)
+        await shop.mode("NORMAL", by=fourth, life=4)
         await _stopped(shop, fourth)
 
         assert [run[:2] for run in shop.rows(_RUNS)] == [_UNCLEAN[:2]] * 3 + [(1, 0)]

@@ -21,15 +21,15 @@ async def test_pause_resume_pause_and_stop(tmp_path: Path) -> None:
         await shop.exchange()
         var = ("--var", str(shop.paths.var))
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
 
         await shop.call("pause", "--reason", "news", *var)
-        await shop.mode("PAUSE", by=run, seconds=10)
+        await shop.mode("PAUSE", by=run)
         await shop.call("resume", "--reason", "looked", *var)
-        await shop.mode("DEGRADE", by=run, seconds=10)
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("DEGRADE", by=run)
+        await shop.mode("NORMAL", by=run)
         await shop.call("pause", *var)
-        await shop.mode("PAUSE", by=run, seconds=10)
+        await shop.mode("PAUSE", by=run)
         await shop.call("release", "SOLUSDT", "--reason", "looked again", *var)
         await shop.call("stop", "--reason", "enough", *var)
 
@@ -55,15 +55,15 @@ async def test_a_run_that_ended_in_pause_begins_in_pause(tmp_path: Path) -> None
         await shop.exchange()
         pid = shop.state().pid
         first = shop.sim("--resume")
-        await shop.mode("NORMAL", by=first, seconds=30)
+        await shop.mode("NORMAL", by=first)
         await shop.call("pause", "--var", str(shop.paths.var))
-        await shop.mode("PAUSE", by=first, seconds=10)
+        await shop.mode("PAUSE", by=first)
         # A killed process leaves its exchange to the next one.
         first.signal(signal.SIGKILL)
         await first.ended()
 
         second = shop.sim("--resume")
-        await shop.mode("PAUSE", by=second, life=2, seconds=30)
+        await shop.mode("PAUSE", by=second, life=2)
         assert shop.state().pid == pid
         second.signal(signal.SIGTERM)
 
@@ -75,7 +75,7 @@ async def test_a_stop_file_ends_the_run(tmp_path: Path) -> None:
     async with workshop(tmp_path) as shop:
         await shop.exchange()
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
 
         shop.paths.stop_file.touch()
 
@@ -100,7 +100,7 @@ async def test_what_the_operator_set_up_beforehand_holds_and_his_webhook_stays_s
         own = ("SOLUSDT", "BUY", "2.5", "--reason", "mine", "--var", str(shop.paths.var))
         await shop.call("exposure", "open", *own)
         run = shop.sim("--resume")
-        await shop.mode("NORMAL", by=run, seconds=30)
+        await shop.mode("NORMAL", by=run)
         await shop.call("halt", "--reason", "rehearsal", "--var", str(shop.paths.var))
 
         assert await run.ended() == ExitCode.CLEAN

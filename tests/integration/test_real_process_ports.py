@@ -46,4 +46,5 @@ async def test_a_run_whose_panel_port_is_taken_trades_without_a_panel(tmp_path: 
 
             assert await run.ended() == ExitCode.CLEAN
             assert "Traceback" not in run.errors
+            assert shop.rows("SELECT 1 FROM alerts WHERE code = 'ACTOR_FAILED'") == []
             assert await disagreements(shop.paths) == []

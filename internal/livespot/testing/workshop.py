@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ from urllib.parse import urlencode
 import httpx
 import psutil
 
+from livespot.exchange.recorded import packaged_data
 from livespot.exchange.settings import DEMO_KEY, DEMO_SECRET
 from livespot.exchange.state_file import ExchangeState, read_state
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
@@ -24,10 +27,16 @@ from livespot.store.migrate import migrate
 
 T = TypeVar("T")
 
-# A few minutes before the recorded moment at which the default strategy buys, rides and sells.
-TRADING_START = "2021-04-22T00:01"
-# Twenty market seconds in one: a round trip within half a minute.
+# Three minutes before the recorded moment at which the default strategy buys, rides and sells.
+TRADING_START = "2021-04-22T00:02"
+# A run that is to buy has eighteen seconds to start, and decides and orders in time on a busy
+# machine too.
+TRADING_SPEED = 10
+# For what needs no trade: waits of market time are short.
 SPEED = 20
+# The pair that is bought then and the one that leads the market. Both sides of a test start in
+# about half the time that all ten pairs take them.
+PAIRS = ("BTCUSDT", "SOLUSDT")
 _LOOK_SECONDS = 0.05
 
 # Limits in market time shrink with the clock's speed; these leave a busy machine its pauses.
@@ -122,7 +131,16 @@ class Workshop:
         """An exchange as `livespot sim` starts it, but as fast as asked, and a fresh database."""
         place = ("--journal", str(self.paths.exchange_journal))
         state = ("--state-file", str(self.paths.exchange_state))
-        market = ("--start", start, "--speed", str(speed), "--seed", "7")
+        market = (
+            "--data",
+            str(self._data()),
+            "--start",
+            start,
+            "--speed",
+            str(speed),
+            "--seed",
+            "7",
+        )
         child = self.start("exchange", "--port", "0", *market, *place, *state)
         await until(lambda: self._listens(child), 30, "an exchange")
         self.paths.database.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +150,8 @@ class Workshop:
     def sim(self, *arguments: str, span: str = "100s") -> Child:
         """`livespot sim` on this directory; `--resume` trades on the exchange started before."""
         place = ("--var", str(self.paths.var), "--config", str(self.config))
-        return self.start("sim", "--for", span, *place, *arguments)
+        market = ("--data", str(self._data())) if "--resume" in arguments else ()
+        return self.start("sim", "--for", span, *place, *market, *arguments)
 
     def rows(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         """What the database holds at this moment; nothing while it does not exist."""
@@ -205,6 +224,13 @@ class Workshop:
             and any(mark in word for word in process.info["cmdline"] or ())
         ]
 
+    def _data(self) -> Path:
+        """The recorded market of `PAIRS` alone, made when it is first wanted."""
+        made = self.config.parent / "market"
+        if not made.exists():
+            _copy_pairs(packaged_data(), made)
+        return made
+
     def _listens(self, child: Child) -> bool:
         self._must_live(child)
         return self.paths.exchange_state.exists()
@@ -240,6 +266,15 @@ async def until(look: Callable[[], T | None], seconds: float, what: str) -> T:
         if wall.monotonic_ms() > deadline:
             raise Impatient(f"waited {seconds} s for {what}")
         await wall.sleep(_LOOK_SECONDS)
+
+
+def _copy_pairs(recorded: Path, made: Path) -> None:
+    made.mkdir()
+    manifest = json.loads((recorded / "manifest.json").read_bytes())
+    manifest["series"] = {name: manifest["series"][name] for name in PAIRS}
+    for it in (manifest["symbols_file"], *manifest["series"].values()):
+        shutil.copy(recorded / it["file"], made)
+    (made / "manifest.json").write_text(json.dumps(manifest), encoding="ascii")
 
 
 def _spawn(command: Sequence[str], place: Path) -> Child:
