@@ -1,13 +1,15 @@
 """A queue over its bound, a task that outlives its life and a file left open are found."""
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace as changed
 
 from livespot.runtime.replay_loop import LIFE, VirtualLoop
-from livespot.testing.search.gauges import GAUGES_FILE, read_gauges, sizes
+from livespot.testing.search.gauges import GAUGES_FILE, measured, read_gauges
 from livespot.testing.search.growth_checks import (
     collections_stay_small,
     log_stays_small,
@@ -79,13 +81,25 @@ def test_a_log_that_nobody_empties_is_found(witness: Witness) -> None:
 
 def test_a_collection_that_grows_on_in_quiet_times_is_found(witness: Witness) -> None:
     first = witness.gauges[0]
-    name, size = max(first.sizes.items(), key=lambda item: item[1])
+    boundless = {name: size for name, size in first.sizes.items() if name not in first.bounds}
+    name, size = max(boundless.items(), key=lambda item: item[1])
     grown = reading(witness, sizes={**first.sizes, name: size + 201})
     less = reading(witness, sizes={**first.sizes, name: size + 200})
 
     assert collections_stay_small(witness).proven
     assert f"{name} holds {size + 201}" in collections_stay_small(grown).detail
     assert collections_stay_small(less).proven
+
+
+@pytest.mark.parametrize(("bound", "found"), [(512, False), (5000, False), (5001, True)])
+def test_what_fills_up_to_a_small_bound_of_its_own_is_no_growth(
+    witness: Witness, bound: int, *, found: bool
+) -> None:
+    first = witness.gauges[0]
+    early = changed(first, sizes={"Planted.window": 44})
+    filled = changed(first, sizes={"Planted.window": 265}, bounds={"Planted.window": bound})
+
+    assert collections_stay_small(replace(witness, gauges=(early, filled))).violated is found
 
 
 def test_a_huge_collection_is_found_and_what_a_later_life_holds_is_no_growth(
@@ -110,6 +124,14 @@ def test_what_the_actors_keep_is_measured(witness: Witness) -> None:
 def test_sizes_are_of_the_largest_of_a_name_and_of_what_is_ours(tmp_path: Path) -> None:
     rows = {"a": list(range(300)), "b": [1]}
 
-    assert sizes([("kept", rows)]) == {"kept": 2, "kept[]": 300}
-    assert sizes([("plan", StagePlan(seed=1, end_ms=1, symbols=()))]) == {}
+    assert measured([("kept", rows)]) == ({"kept": 2, "kept[]": 300}, {})
+    assert measured([("plan", StagePlan(seed=1, end_ms=1, symbols=()))]) == ({}, {})
     assert read_gauges(tmp_path / GAUGES_FILE) == ()
+
+
+def test_a_name_is_bounded_where_every_collection_of_it_is() -> None:
+    windows = [deque([1, 2], maxlen=60), deque([3], maxlen=512)]
+    mixed = [deque([1], maxlen=60), deque([2])]
+
+    assert measured([("windows", windows)])[1] == {"windows[]": 512}
+    assert measured([("mixed", mixed)])[1] == {}

@@ -27,12 +27,16 @@ _NOT_OURS = "livespot.runtime.replay_"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. `over_ms` counts from the run's beginning; `sizes` is empty where none was made."""
+    """One look. `over_ms` counts from the run's beginning; `sizes` is empty where none was made.
+
+    `bounds` holds what a collection lets in at most, where it sees to that itself.
+    """
 
     over_ms: int
     life: int
     wal_bytes: int
     sizes: dict[str, int] = {}
+    bounds: dict[str, int] = {}
 
 
 @dataclass(slots=True)
@@ -66,24 +70,26 @@ class Gauge:
         whole = bool(self._due) and since_ms >= self._due[0]
         if whole:
             self._due.pop(0)
+        found, bounds = measured(self._roots()) if whole else ({}, {})
         reading = Reading(
             over_ms=over_ms,
             life=self._life,
             wal_bytes=self._wal.stat().st_size if self._wal.exists() else 0,
-            sizes=self._sizes() if whole else {},
+            sizes=found,
+            bounds=bounds,
         )
         with self._file.open("ab") as file:
             file.write(msgspec.json.encode(reading) + b"\n")
         return True
 
-    def _sizes(self) -> dict[str, int]:
+    def _roots(self) -> list[tuple[str, Any]]:
         if self._loop is None or self._system is None:
-            return {}
+            return []
         roots: list[tuple[str, Any]] = [("System", self._system)]
         for task in asyncio.all_tasks(self._loop):
             if isinstance(task, NumberedTask) and task.life == self._life:
                 roots.extend(_awaiting(task.get_coro()))
-        return sizes(roots)
+        return roots
 
 
 def read_gauges(path: Path) -> tuple[Reading, ...]:
@@ -93,13 +99,16 @@ def read_gauges(path: Path) -> tuple[Reading, ...]:
     return tuple(msgspec.json.decode(line, type=Reading) for line in path.read_bytes().splitlines())
 
 
-def sizes(roots: list[tuple[str, Any]]) -> dict[str, int]:
+def measured(roots: list[tuple[str, Any]]) -> tuple[dict[str, int], dict[str, int]]:
     """How many elements the largest collection of each name holds, of all that can be reached.
 
-    A name is the class and the member, or the function and its variable.
+    A name is the class and the member, or the function and its variable. With them, the most that
+    any of a name can hold, where every one of the name has a bound of its own.
     """
     seen: set[int] = set()
     found: dict[str, int] = {}
+    bounds: dict[str, int] = {}
+    boundless: set[str] = set()
     todo = list(roots)
     while todo:
         name, held = todo.pop()
@@ -108,8 +117,13 @@ def sizes(roots: list[tuple[str, Any]]) -> dict[str, int]:
         seen.add(id(held))
         if isinstance(held, _COLLECTIONS):
             found[name] = max(len(held), found.get(name, 0))
+            bound = held.maxlen if isinstance(held, deque) else None
+            if bound is None:
+                boundless.add(name)
+            else:
+                bounds[name] = max(bound, bounds.get(name, 0))
         todo.extend(_parts(name, held))
-    return found
+    return found, {name: bound for name, bound in bounds.items() if name not in boundless}
 
 
 def _parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:

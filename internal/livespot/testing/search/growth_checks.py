@@ -71,7 +71,8 @@ def log_stays_small(witness: Witness) -> Finding:
 def collections_stay_small(witness: Witness) -> Finding:
     """I33b: nothing that a life keeps in memory is huge, or grows on while nothing goes wrong.
 
-    This sees what grows by more than a hundred elements a minute; slower growth is the soak's.
+    This sees what grows by more than a hundred elements a minute; slower growth is the soak's. What
+    has a bound of its own fills up to it, and no further: there the bound must be small.
     """
     whole = [reading for reading in witness.gauges if reading.sizes]
     first: dict[int, Reading] = {}
@@ -79,7 +80,8 @@ def collections_stay_small(witness: Witness) -> Finding:
     for reading in whole:
         before = first.setdefault(reading.life, reading).sizes
         for name, size in reading.sizes.items():
-            grown = size - before.get(name, size)
+            fills = 0 < reading.bounds.get(name, 0) <= _MOST_ELEMENTS
+            grown = 0 if fills else size - before.get(name, size)
             if size > _MOST_ELEMENTS or grown > _MOST_GROWN:
                 largest[name] = f"{name} holds {size}, {grown} more than after the healing"
     looked_at = sum(len(reading.sizes) for reading in whole)
