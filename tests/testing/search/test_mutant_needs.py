@@ -64,7 +64,7 @@ def test_an_answer_is_late_only_when_its_order_was_done(
     quiet_plan: RunPlan, lost: AcceptThen | Delay, *, worth: bool
 ) -> None:
     late = answered_after(8000)
-    order, cancel = _fault(lost, ORDERS), _fault(lost, CANCELS)
+    order, cancel = _fault(lost, ORDERS, after_ms=0), _fault(lost, CANCELS, after_ms=0)
 
     assert late(replace(quiet_plan, faults=(order,))) is worth
     assert late(replace(quiet_plan, faults=(on_socket(order),))) is worth

@@ -1,6 +1,6 @@
 """Tells from a plan alone whether its run is likely to show a planted defect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from livespot.exchange.faults.plan import (
     AcceptThen,
@@ -97,20 +97,25 @@ def answered_after(least_ms: int) -> Callable[[RunPlan], bool]:
             return then.then == "hang"
         return isinstance(then, Delay) and then.ms >= least_ms
 
-    return lambda plan: any(late(fault) for fault in plan.faults)
+    return lambda plan: _meets_an_order(plan, [fault for fault in plan.faults if late(fault)])
 
 
 def order_vanishes(plan: RunPlan) -> bool:
-    """An order is not done, or later than anybody waits, and its sender cannot know.
-
-    Where the first entry is spared, only a stop of its own or a reprice is such an order.
-    """
+    """An order is not done, or later than anybody waits, and its sender cannot know."""
     lost = [fault for fault in plan.faults if _of_orders(fault) and _vanishes(fault.what)]
+    return _meets_an_order(plan, lost)
+
+
+def _meets_an_order(plan: RunPlan, faults: Sequence[Fault]) -> bool:
+    """Whether one of these faults of orders is likely to find one.
+
+    Where the first entry is spared, only a stop of its own or a reprice comes later.
+    """
     first = _first(plan)
     repriced = first is not None and len(first.legs) > 1 and first.legs[1].bps > 0
-    if undisturbed_entry(plan):
-        return bool(lost) and (separate(plan) or repriced)
-    return any((fault.when.after_ms or 0) < _PLACED_MS for fault in lost)
+    if separate(plan) or repriced:
+        return bool(faults)
+    return any((fault.when.after_ms or 0) < _PLACED_MS for fault in faults)
 
 
 def _vanishes(what: Verb) -> bool:
