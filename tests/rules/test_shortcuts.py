@@ -1,22 +1,30 @@
 """Shortcuts of the readings against what they stand for, to the last bit."""
 
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, sqrt
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.amounts import clamp01, round_x10000
 from livespot.contracts.market import BookTicker, Candle, KlineUpdate
+from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import Joined
-from livespot.rules.correlation import log_returns, moved_on, returns_tail
+from livespot.rules.correlation import (
+    correlation_x10000,
+    log_returns,
+    moved_on,
+    returns_tail,
+)
 from livespot.rules.costs import Fees
 from livespot.rules.indicators import PERIOD, Wilder
 from livespot.rules.microstructure import SAMPLES_60S, MicroRing
 from livespot.rules.price_guard import JUMP
+from livespot.rules.regime import regime_of
 from livespot.rules.symbol_window import SymbolWindow
-from livespot.testing.market_values import a_book, a_candle
+from livespot.testing.market_values import a_book, a_candle, recorded_minutes
+from livespot.testing.recorded_market import window_of
 
 _PRICE = st.integers(1, 400).map(lambda cents: Decimal(cents).scaleb(-2))
 _PRICES = st.tuples(_PRICE, _PRICE, _PRICE, _PRICE)
@@ -142,3 +150,39 @@ def test_a_minute_read_again_reads_as_if_for_the_first_time(
 
 def _book(number: int) -> BookTicker:
     return a_book(number + 1, bid=Decimal(99 - number), ask=Decimal(100 + number * number))
+
+
+_POINTS = st.one_of(st.integers(-900, 900), st.integers(-(10**9), 10**9))
+
+
+@given(st.lists(st.tuples(_POINTS, _POINTS), min_size=1, max_size=120))
+def test_a_correlation_is_that_of_the_sums_of_products(pairs: list[tuple[int, int]]) -> None:
+    left, right = [a for a, _ in pairs], [b for _, b in pairs]
+    count, total_l, total_r = len(pairs), sum(left), sum(right)
+    spread_l = count * sum(a * a for a in left) - total_l**2
+    spread_r = count * sum(b * b for b in right) - total_r**2
+    covariance = count * sum(a * b for a, b in pairs) - total_l * total_r
+
+    found = correlation_x10000(left, right)
+
+    if spread_l == 0 or spread_r == 0:
+        assert found == 0
+    else:
+        plain = round(covariance / sqrt(spread_l * spread_r) * 10_000)
+        assert found == max(-10_000, min(10_000, plain))
+
+
+def test_the_regime_that_a_decision_asks_for_is_the_one_the_deep_scan_leant_on() -> None:
+    settings, minutes = Settings(), recorded_minutes("SOLUSDT")[:7_300]
+    window = window_of("SOLUSDT", minutes, minutes[-1].open_time_ms + Interval.M1.ms)
+    readings = {frame: one.wilder.directional for frame, one in window.series.items()}
+
+    regime, leaning = window.regime(settings), window.closed(settings).leaning
+
+    assert regime == regime_of({f: r for f, r in readings.items() if r}, settings.strategy)
+    assert regime is not None
+    assert leaning is not None
+    assert all(
+        getattr(regime, name) == getattr(leaning, name) for name in leaning.__struct_fields__
+    )
+    assert window.regime(settings) is regime

@@ -9,13 +9,13 @@ import msgspec
 
 from livespot.contracts.amounts import round_bps
 from livespot.contracts.canonical import Same, hash_of
-from livespot.contracts.market import Candle, Regime, Returns, Volatility
+from livespot.contracts.market import Candle, Leaning, Regime, Returns, Volatility
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import CandleSeries
 from livespot.rules.correlation import ReturnsTail, log_returns, moved_on, returns_tail
 from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
-from livespot.rules.regime import FrameShare, regime_of_shares, share_of
+from livespot.rules.regime import FrameShare, leaning_of, share_of, with_frames
 
 Series = Mapping[Interval, CandleSeries]
 # How late the frame that closes a candle may be before the series counts as behind.
@@ -57,7 +57,7 @@ class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     frames: tuple[FrameReading, ...]
     settings: Settings
-    regime: Regime | None
+    leaning: Leaning | None
     volatility: Volatility | None
     behind_ms: int
 
@@ -129,10 +129,14 @@ def closed_readings(
             volatility = _ranges(m5, m15)
         elif known1 is m1 and known60 is h1:
             return before
+    of_h1, of_m15, of_m5, of_m1 = h1.share, m15.share, m5.share, m1.share
+    leaning = None
+    if of_h1 is not None and of_m15 is not None and of_m5 is not None and of_m1 is not None:
+        leaning = leaning_of(of_h1, of_m15, of_m5, of_m1, settings.strategy)
     return ClosedReadings(
         frames=(m1, m5, m15, h1),
         settings=settings,
-        regime=_regime(h1.share, m15.share, m5.share, m1.share, settings),
+        leaning=leaning,
         volatility=volatility,
         behind_ms=min(m1.behind_ms, m5.behind_ms, m15.behind_ms, h1.behind_ms),
     )
@@ -141,11 +145,14 @@ def closed_readings(
 def frame_reading(series: CandleSeries) -> FrameReading:
     """What one series says, from its indicators' present state."""
     wilder, last, interval = series.wilder, series.last, series.interval
-    read = wilder.read()
+    read, share = wilder.read(), None
+    if read is not None:
+        adx, plus, minus = read
+        share = share_of(interval, adx, plus, minus)
     atr = wilder.atr if interval is _M5 or interval is _M15 else None
     return FrameReading(
         version=series.version,
-        share=None if read is None else share_of(interval, *read),
+        share=share,
         atr_bps=None if atr is None or last is None else _atr_bps(atr, last),
         behind_ms=_NEVER_MS
         if last is None
@@ -165,17 +172,12 @@ def _ranges(m5: FrameReading, m15: FrameReading) -> Volatility | None:
     return Volatility(atr14_5m_bps=m5.atr_bps, atr14_15m_bps=m15.atr_bps)
 
 
-def _regime(
-    h1: FrameShare | None,
-    m15: FrameShare | None,
-    m5: FrameShare | None,
-    m1: FrameShare | None,
-    settings: Settings,
-) -> Regime | None:
-    """The regime of the closed candles, or None while a frame has no ADX."""
-    if h1 is None or m15 is None or m5 is None or m1 is None:
+def regime_of_readings(closed: ClosedReadings) -> Regime | None:
+    """The regime with what each frame says, or None while a frame has no ADX."""
+    m1, m5, m15, h1 = (frame.share for frame in closed.frames)
+    if closed.leaning is None or h1 is None or m15 is None or m5 is None or m1 is None:
         return None
-    return regime_of_shares(h1, m15, m5, m1, settings.strategy)
+    return with_frames(closed.leaning, h1, m15, m5, m1)
 
 
 def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import log, sqrt
+from math import dist, log, sqrt
 from operator import mul
-from typing import cast
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -18,6 +18,10 @@ FRAME = Interval.M5
 _KNOWN: dict[tuple[int, int], tuple[Returns, Returns, int]] = {}
 _MOST_KNOWN = 1024
 _FRAME_MS = FRAME.ms
+# Below it, a square root's square is a whole number's but for far less than a half.
+_EXACT = 1 << 44
+# Sum of the points, of their squares, and n squared times their variance.
+_Sums: TypeAlias = tuple[int, int, int]
 
 
 class ReturnsTail(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,22 +128,26 @@ def likeness_x10000(left: Returns, right: Returns) -> int:
 
 
 @lru_cache(maxsize=256)
-def _spread_once(same: Same) -> tuple[int, int]:
+def _spread_once(same: Same) -> _Sums:
     return _spread(cast(Returns, same.value).log_return_bps)
 
 
-def _spread(points: Sequence[int]) -> tuple[int, int]:
-    """Sum of the points, and n squared times their variance."""
-    total = sum(points)
-    return total, len(points) * sum(map(mul, points, points)) - total * total
+def _spread(points: Sequence[int]) -> _Sums:
+    total, squares = sum(points), sum(map(mul, points, points))
+    return total, squares, len(points) * squares - total * total
 
 
-def _pearson(
-    left: Sequence[int], of_left: tuple[int, int], right: Sequence[int], of_right: tuple[int, int]
-) -> int:
-    (sum_l, spread_l), (sum_r, spread_r) = of_left, of_right
+def _pearson(left: Sequence[int], of_left: _Sums, right: Sequence[int], of_right: _Sums) -> int:
+    (sum_l, squares_l, spread_l), (sum_r, squares_r, spread_r) = of_left, of_right
     if spread_l <= 0 or spread_r <= 0:
         return 0
-    covariance = len(left) * sum(map(mul, left, right)) - sum_l * sum_r
+    squares = squares_l + squares_r
+    if squares < _EXACT:
+        # |l - r| squared is |l| squared + |r| squared - 2 l r, and a distance is one call.
+        apart = dist(left, right)
+        products = (squares - round(apart * apart)) // 2
+    else:
+        products = sum(map(mul, left, right))
+    covariance = len(left) * products - sum_l * sum_r
     value = rint(covariance / sqrt(spread_l * spread_r) * 10_000)
     return max(-10_000, min(10_000, value))

@@ -5,7 +5,7 @@ from math import fsum
 from typing import TypeAlias
 
 from livespot.contracts.amounts import round_x10000
-from livespot.contracts.market import FrameStrength, Regime
+from livespot.contracts.market import FrameStrength, Leaning, Regime
 from livespot.contracts.settings import StrategySettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
 from livespot.rules.indicators import Directional
@@ -18,8 +18,8 @@ _BULL, _BEAR = Direction.BULL, Direction.BEAR
 
 
 # What one frame adds to the regime: its weighted strength, the same with its direction, and the
-# readings behind it.
-FrameShare: TypeAlias = tuple[float, float, FrameStrength]
+# readings behind it: ADX, +DI, -DI.
+FrameShare: TypeAlias = tuple[float, float, float, float, float]
 
 
 def strength(adx: float) -> float:
@@ -32,15 +32,7 @@ def strength(adx: float) -> float:
 def share_of(frame: Interval, adx: float, plus: float, minus: float) -> FrameShare:
     """The share of one frame; it stays the same until another candle of the frame closes."""
     weighted = WEIGHTS[frame] * strength(adx)
-    return (
-        weighted,
-        weighted if plus > minus else -weighted,
-        FrameStrength(
-            adx_x10000=round(adx * 10_000),
-            plus_di_x10000=round(plus * 10_000),
-            minus_di_x10000=round(minus * 10_000),
-        ),
-    )
+    return weighted, (weighted if plus > minus else -weighted), adx, plus, minus
 
 
 def _share_of(frame: Interval, reading: Directional) -> FrameShare:
@@ -50,20 +42,20 @@ def _share_of(frame: Interval, reading: Directional) -> FrameShare:
 def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings) -> Regime:
     """The weighted regime of the four frames; raises `KeyError` when one is missing."""
     h1, m15, m5, m1 = (_share_of(frame, frames[frame]) for frame in WEIGHTS)
-    return regime_of_shares(h1, m15, m5, m1, settings)
+    return with_frames(leaning_of(h1, m15, m5, m1, settings), h1, m15, m5, m1)
 
 
-def regime_of_shares(
+def leaning_of(
     h1: FrameShare, m15: FrameShare, m5: FrameShare, m1: FrameShare, settings: StrategySettings
-) -> Regime:
-    """The same of the frames' shares.
+) -> Leaning:
+    """What the regime says of all frames together, of their shares.
 
     Sums are exact before they are rounded, so that the order of the frames decides nothing.
     """
-    weighted60, signed60, of_h1 = h1
-    weighted15, signed15, of_m15 = m15
-    weighted5, signed5, of_m5 = m5
-    weighted1, signed1, of_m1 = m1
+    weighted60, signed60, _, _, _ = h1
+    weighted15, signed15, _, _, _ = m15
+    weighted5, signed5, _, _, _ = m5
+    weighted1, signed1, _, _, _ = m1
     signed = fsum((signed60, signed15, signed5, signed1))
     strong = fsum((weighted60, weighted15, weighted5, weighted1))
     # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
@@ -75,10 +67,36 @@ def regime_of_shares(
         label = _RANGE
     else:
         label = _UNCLEAR
-    return Regime(
+    return Leaning(
         label=label,
         direction=_BULL if signed > 0.0 else _BEAR,
         trend_score_x10000=trend,
         range_score_x10000=ranging,
-        frames={_H1: of_h1, _M15: of_m15, _M5: of_m5, _M1: of_m1},
+    )
+
+
+def with_frames(
+    leaning: Leaning, h1: FrameShare, m15: FrameShare, m5: FrameShare, m1: FrameShare
+) -> Regime:
+    """The whole regime, which only a decision looks at."""
+    return Regime(
+        label=leaning.label,
+        direction=leaning.direction,
+        trend_score_x10000=leaning.trend_score_x10000,
+        range_score_x10000=leaning.range_score_x10000,
+        frames={
+            _H1: _strength_of(h1),
+            _M15: _strength_of(m15),
+            _M5: _strength_of(m5),
+            _M1: _strength_of(m1),
+        },
+    )
+
+
+def _strength_of(share: FrameShare) -> FrameStrength:
+    _, _, adx, plus, minus = share
+    return FrameStrength(
+        adx_x10000=round(adx * 10_000),
+        plus_di_x10000=round(plus * 10_000),
+        minus_di_x10000=round(minus * 10_000),
     )

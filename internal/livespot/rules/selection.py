@@ -9,7 +9,7 @@ import msgspec
 
 from livespot.contracts.amounts import ZERO, clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.market import DeepFeatures, Regime, Returns, SymbolInfo, Ticker24h
+from livespot.contracts.market import DeepFeatures, Leaning, Returns, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, RegimeLabel
 from livespot.rules.correlation import has_too_many_missing, likeness_x10000
@@ -355,7 +355,7 @@ def _deep_features(item: DeepFeatures) -> dict[str, int | str | Decimal]:
     }
 
 
-def _regime_score(regime: Regime) -> int:
+def _regime_score(regime: Leaning) -> int:
     """The label's own score; nothing for an unclear market or a falling trend."""
     label = regime.label
     if label is _TREND:

@@ -101,7 +101,7 @@ def deep_features(
         return DeepFeatures(
             symbol=window.symbol,
             warm=True,
-            regime=closed.regime,
+            regime=closed.leaning,
             microstructure=window.ring.read(book, out_of_order_drops),
             atr14_5m_bps=0 if volatility is None else volatility.atr14_5m_bps,
             cost_inputs=window.cost_inputs(settings, now_ms),
@@ -253,7 +253,7 @@ def _parts(
         "book": book,
         "last_price": window.last_price,
         "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
-        "regime": closed.regime,
+        "regime": window.regime(context.settings),
         "volatility": closed.volatility,
         "ema": signal.ema,
     }

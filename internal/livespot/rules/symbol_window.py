@@ -15,6 +15,7 @@ from livespot.contracts.market import (
     DepthBook,
     KlineHistory,
     KlineUpdate,
+    Regime,
     Returns,
     SymbolInfo,
     Ticker24h,
@@ -28,6 +29,7 @@ from livespot.rules.closed_readings import (
     FrameOf5m,
     SignalFrame,
     closed_readings,
+    regime_of_readings,
 )
 from livespot.rules.costs import Fees, cost_inputs, slippage_of
 from livespot.rules.microstructure import MicroRing
@@ -70,6 +72,7 @@ class SymbolWindow:
     _anchored_ms: int = 0
     _newest: dict[str, int] = field(default_factory=dict)
     _closed: ClosedReadings | None = None
+    _regime: tuple[ClosedReadings, Regime | None] | None = None
     _of_5m: FrameOf5m = field(init=False)
     _costs: tuple[Fees, DepthBook | None, Settings, CostInputs] | None = None
 
@@ -173,6 +176,13 @@ class SymbolWindow:
         """What the closed candles say; a frame is read anew only after a candle joined."""
         self._closed = closed_readings(self.series, settings, self._closed)
         return self._closed
+
+    def regime(self, settings: Settings) -> Regime | None:
+        """The regime with what each frame says; put together when a decision asks for it."""
+        closed, known = self.closed(settings), self._regime
+        if known is None or known[0] is not closed:
+            known = self._regime = closed, regime_of_readings(closed)
+        return known[1]
 
     def signal(self, settings: Settings) -> SignalFrame:
         """What a decision looks at in the 5m candles; computed once per closed one."""

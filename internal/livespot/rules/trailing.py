@@ -12,8 +12,8 @@ from livespot.contracts.amounts import BPS, ZERO
 from livespot.contracts.decision import ExitPlan
 from livespot.contracts.market import (
     Constraints,
+    Leaning,
     Microstructure,
-    Regime,
     Snapshot,
     TrailingDeltaBounds,
 )
@@ -175,7 +175,7 @@ def trailing_above(
 
 
 def still_allows(
-    regime: Regime | None, microstructure: Microstructure | None, settings: ExitSettings
+    regime: Leaning | None, microstructure: Microstructure | None, settings: ExitSettings
 ) -> bool:
     """Whether the market of a held position lets its stop be swapped for one that trails.
 
@@ -187,7 +187,7 @@ def still_allows(
     return _allows(regime.label, regime, microstructure.spread_current_bps, settings)
 
 
-def _allows(label: RegimeLabel, regime: Regime, spread_bps: int, settings: ExitSettings) -> bool:
+def _allows(label: RegimeLabel, regime: Leaning, spread_bps: int, settings: ExitSettings) -> bool:
     return (
         label is RegimeLabel.TREND
         and regime.trend_score_x10000 >= settings.trailing_trend_min
