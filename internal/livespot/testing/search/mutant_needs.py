@@ -42,9 +42,9 @@ _UNREADABLE = {200, 403}
 # How far a stamp may lie ahead of the exchange's time, and how far behind, to be taken.
 _TAKEN_AHEAD_MS = 1000
 _TAKEN_BEHIND_MS = 5000
-# By how much less a signature may be wrong: what is allowed, and a request's way.
+# A signature may be 500 ms off, and a request's way to the exchange makes up for a few.
 _NOTEWORTHY_MS = 550
-# A step is excused for three seconds, and an order takes its time to come.
+# What is signed within three seconds of a step is excused.
 _WRONG_FOR_MS = 4000
 
 
