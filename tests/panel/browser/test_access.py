@@ -1,6 +1,7 @@
 """The page can be used by keyboard, by ear, and by eyes that see no colours."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Page, expect
@@ -86,6 +87,8 @@ _IN_READING_ORDER = """
 () => [...document.querySelectorAll(".fold > .card")].map((card) => [card.id, card.getBoundingClientRect()])
   .sort(([, a], [, b]) => (Math.abs(a.top - b.top) < 8 ? a.left - b.left : a.top - b.top)).map(([id]) => id)
 """  # noqa: E501
+# A scheme is a media query and nothing else: the page changes in place when it does.
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _CARD_OF_THE_FOCUS = "document.activeElement.closest('.fold > .card, [role=tabpanel]')?.id ?? ''"
 
 
@@ -198,30 +201,34 @@ async def test_everything_that_can_be_operated_has_a_name(
         assert await _everywhere(page, _UNSOUND) == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", list(_STATES))
 async def test_every_text_stands_out_from_what_is_behind_it(
-    visit: Visiting, scene: Scene, state: str, scheme: str, width: int
+    visit: Visiting, scene: Scene, state: str
 ) -> None:
     async with served(await _STATES[state](scene)) as address:
-        page = await (await visit(width=width, scheme=scheme)).open(address)
-
-        assert await _everywhere(page, _FAINT) == []
+        visitor = await visit()
+        for width in (1280, 390):
+            await visitor.page.set_viewport_size({"width": width, "height": 900})
+            page = await visitor.open(address)
+            for scheme in _SCHEMES:
+                await page.emulate_media(color_scheme=scheme)
+                assert await _everywhere(page, _FAINT) == [], (width, scheme)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_an_empty_page_and_a_lost_one_can_be_read_as_well(
-    visit: Visiting, tmp_path: Path, scheme: str, width: int
+    visit: Visiting, tmp_path: Path, width: int
 ) -> None:
     async with served(panel_states.first_boot(tmp_path)) as address:
-        page = await (await visit(width=width, scheme=scheme)).open(address)
-        empty = await _in_tabs(page, _FAINT)
+        page = await (await visit(width=width)).open(address)
+        for scheme in _SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            assert await _in_tabs(page, _FAINT) == [], scheme
     await page.locator("#lost.gone").wait_for(timeout=15_000)
 
-    assert empty == []
-    assert await page.evaluate(_FAINT) == []
+    for scheme in _SCHEMES:
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate(_FAINT) == [], scheme
 
 
 async def test_no_state_is_told_by_colour_alone(visit: Visiting, scene: Scene) -> None:
