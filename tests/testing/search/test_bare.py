@@ -18,6 +18,7 @@ from livespot.testing.search.bare import (
 )
 from livespot.testing.search.bare_positions import Bare, percentile, positions_of
 from livespot.testing.search.fault_kinds import KINDS
+from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.trouble_kinds import TROUBLE_KINDS
 from livespot.testing.search.witness import Witness
 
@@ -137,6 +138,21 @@ def test_what_no_stop_is_accepted_for_is_told_apart_while_the_entry_works(witnes
     assert position.growing_ms == 700
     assert position.bare_ms == witness.lives[-1].over_ms - position.begin_ms - 700
     assert not position.tiny
+
+
+def test_each_symbol_has_its_own_smallest_order(witness: Witness) -> None:
+    """Eight are enough for a stop on one symbol, and not on another that asks for ten."""
+    bought = _bought(witness, (0, Decimal(8)), (900, Decimal(20)), entry="CANCELED")
+    rows = tuple(
+        changed(row, sym="ETHUSDT") if isinstance(row, OrderRow | FillRow) else row
+        for row in bought.rows
+    )
+
+    (here,) = positions_of(bought)
+    (there,) = positions_of(replace(bought, rows=rows))
+    assert least_order("ETHUSDT") == 2 * least_order("SOLUSDT")
+    assert (here.symbol, here.growing_ms) == ("SOLUSDT", 0)
+    assert (there.growing_ms, here.bare_ms - there.bare_ms) == (900, 900)
 
 
 def test_what_was_never_worth_the_smallest_order_is_no_position_of_the_figures(

@@ -10,12 +10,12 @@ import msgspec
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.rules.survival import rank
 from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps, growing
+from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.witness import Witness
 
 # From a deadline to the durable change of mode, and from there to the alert.
 _SLACK_MS = 1000
 _ZERO = Decimal(0)
-_LEAST = Decimal(5)
 _NEVER = 2**62
 
 
@@ -71,7 +71,7 @@ class _Book:
             begin_ms=self.begin_ms,
             end_ms=end_ms,
             complete=self.complete,
-            tiny=self.most < _LEAST,
+            tiny=self.most < least_order(symbol),
         )
 
 
@@ -114,7 +114,7 @@ def _spans(witness: Witness) -> Iterator[_Span]:
             continue
         at_ms, book = witness.at(place, row.t_ms), books[row.sym]
         if row.side == "BUY":
-            if book.held and book.most < _LEAST and row.oid != book.entry:
+            if book.held and book.most < least_order(row.sym) and row.oid != book.entry:
                 # Dust of an entry that was given up is no part of the next position.
                 yield book.ended(row.sym, at_ms)
                 book = books[row.sym] = _Book()
@@ -126,7 +126,7 @@ def _spans(witness: Witness) -> Iterator[_Span]:
         else:
             book.held -= row.qty
             # What is left of a position that was sold is what its lots could not hold.
-            if book.held * row.px < _LEAST and book.begin_ms:
+            if book.held * row.px < least_order(row.sym) and book.begin_ms:
                 yield book.ended(row.sym, at_ms + 1)
                 books[row.sym] = _Book()
     for symbol, book in books.items():

@@ -9,6 +9,7 @@ from livespot.evidence.findings import Finding, judged
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
+from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.troubles import DiskBusy, MachineSleeps
 from livespot.testing.search.witness import Witness
 
@@ -18,7 +19,6 @@ T_BOOT_MS = 15_000
 _SLACK_MS = 1000
 # A fill that no stream reports and no read shows: the pause for stale reads, and a boot's time.
 _BLIND_MS = 60_000 + T_BOOT_MS
-_MIN_NOTIONAL = Decimal(5)
 _HEADROOM = Decimal("1.02")
 _BPS = 10_000
 _HOLDING_UP = (MachineSleeps, DiskBusy)
@@ -44,9 +44,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grain:
-    """A symbol's step, and the lowest price that any sale of ours asked for on it."""
+    """A symbol's step and smallest order, and the lowest price a sale of ours asked for on it."""
 
     step: Decimal
+    least: Decimal
     lowest: Decimal
 
     def carries_a_stop(self, qty: Decimal) -> bool:
@@ -56,7 +57,7 @@ class _Grain:
         rest of it.
         """
         sellable = qty - qty % self.step
-        return (sellable - self.step) * self.lowest >= _HEADROOM * _MIN_NOTIONAL
+        return (sellable - self.step) * self.lowest >= _HEADROOM * self.least
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class _Book:
         uncovered = self._uncovered
         if self.grows:
             return self.grain.carries_a_stop(uncovered)
-        return uncovered * self.price >= _MIN_NOTIONAL
+        return uncovered * self.price >= self.grain.least
 
     @property
     def is_small(self) -> bool:
@@ -157,7 +158,11 @@ def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
         if price > 0:
             asked[row.sym] = min(asked.get(row.sym, price), price)
     return {
-        symbol: _Grain(step=Decimal(1).scaleb(step), lowest=asked.get(symbol, _ZERO))
+        symbol: _Grain(
+            step=Decimal(1).scaleb(step),
+            least=least_order(symbol),
+            lowest=asked.get(symbol, _ZERO),
+        )
         for symbol, step in steps.items()
     }
 
@@ -258,7 +263,7 @@ def protection_only_tightens(witness: Witness) -> Finding:
     for row in witness.rows:
         if isinstance(row, FillRow) and row.cid in own:
             held[row.sym] += row.qty if row.side == "BUY" else -row.qty
-            if held[row.sym] * row.px < _MIN_NOTIONAL:
+            if held[row.sym] * row.px < least_order(row.sym):
                 best.pop(row.sym, None)
                 if row.side == "SELL":
                     # What fees and rounding leave of each position adds up over weeks.

@@ -193,10 +193,22 @@ def _instants(open_ms: int, every_ms: int, draw: SplitMix) -> list[int]:
 
 
 @cache
-def _spec(symbol: str, plain_stops: bool) -> SymbolSpec:  # noqa: FBT001  a key of the cache
+def least_order(symbol: str) -> Decimal:
+    """What the smallest order on a symbol is worth in quote, as its rules say before any fault."""
+    rules = symbol_spec(_row(symbol)).filters.notionals
+    return max(rule.low for rule in rules)
+
+
+@cache
+def _row(symbol: str) -> Row:
     packaged = resources.files("livespot.exchange") / "data" / "symbols.json"
     rows = msgspec.json.decode(packaged.read_bytes(), type=list[Row])
-    row, bill = next(row for row in rows if row["symbol"] == symbol), BILLS[symbol]
+    return next(row for row in rows if row["symbol"] == symbol)
+
+
+@cache
+def _spec(symbol: str, plain_stops: bool) -> SymbolSpec:  # noqa: FBT001  a key of the cache
+    row, bill = _row(symbol), BILLS[symbol]
     tick, step = format(bill.tick_size, ".8f"), format(bill.step_size, ".8f")
     sizes = {
         "PRICE_FILTER": {"minPrice": tick, "tickSize": tick},
