@@ -19,10 +19,18 @@ async def soon(waiting: Any) -> Any:
 async def seen_after(pro: Any, watching: Any, acting: Any) -> tuple[Any, Any]:
     """What a watch reports once something was done; ccxt only tells those already waiting."""
     await pro.authenticate({"type": "spot"})
+    known = awaited(pro)
     waiting = asyncio.ensure_future(watching)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE_S):
+        while awaited(pro) <= known:  # noqa: ASYNC110  ccxt tells nobody
+            await asyncio.sleep(0)
     done = await acting
     return await soon(waiting), done
+
+
+def awaited(pro: Any) -> set[str]:
+    """What its watches are waiting for at this moment."""
+    return {name for client in pro.clients.values() for name in client.futures}
 
 
 async def test_every_watched_market_channel_delivers(pro: Any) -> None:
