@@ -8,7 +8,7 @@ import msgspec
 from livespot.exchange.faults.plan import Fault
 from livespot.testing.search.dice import Dice
 from livespot.testing.search.fault_kinds import KINDS, Stage
-from livespot.testing.search.oddities import with_oddities
+from livespot.testing.search.oddities import with_ill_model, with_oddities
 from livespot.testing.search.plan import DeathPlan, RunPlan
 from livespot.testing.search.rarities import (
     with_deaths_among_crumbs,
@@ -22,7 +22,7 @@ from livespot.testing.search.rarities import (
 )
 from livespot.testing.search.scenes import ENTRY_MS, Scene, drawn_play, drawn_scene
 from livespot.testing.search.socket_orders import with_socket_orders
-from livespot.testing.search.sparing import with_entry_spared
+from livespot.testing.search.sparing import met_at_ms, with_entry_spared
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
@@ -70,11 +70,12 @@ def draw(profile: str, seed: int) -> RunPlan:
     plan = with_socket_orders(DRAWS[profile](seed))
     entry_ms = _LEAD_MS if plan.stage is None else ENTRY_MS
     plan = with_entry_spared(with_troubles(plan, entry_ms=entry_ms), entry_ms=entry_ms)
-    plan = with_house(with_hands(plan, entry_ms=entry_ms), entry_ms=entry_ms)
+    met_ms = met_at_ms(seed, entry_ms=entry_ms)
+    plan = with_house(with_hands(plan, entry_ms=met_ms), entry_ms=met_ms)
     plan = with_manners(with_late_market(plan, entry_ms=entry_ms))
     plan = with_even_prints(with_trailing(plan))
     plan = with_deaths_among_crumbs(with_unseen_crumbs(plan, entry_ms=entry_ms))
-    return with_oddities(plan, entry_ms=entry_ms)
+    return with_ill_model(with_oddities(plan, entry_ms=met_ms), entry_ms=entry_ms)
 
 
 def _recorded(seed: int) -> RunPlan:

@@ -35,7 +35,7 @@ _ANSWERS_PERCENT = 15
 _WORDS_PERCENT = 6
 _DELISTED_PERCENT = 4
 _VISITED_PERCENT = 8
-_MODEL_PERCENT = 5
+_MODEL_PERCENT = 3
 # Before the first question to the model; it is asked about once in a short story.
 _BEFORE_ENTRY_MS = 30_000
 _LONGEST_MS = 60_000
@@ -153,8 +153,7 @@ ANSWER_KINDS: Mapping[str, Callable[[Dice, int, int], _Drawn]] = {
 
 def with_oddities(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     """The plan with all of them that its seed draws."""
-    plan = _with_ill_model(_with_odd_answers(plan, entry_ms), entry_ms)
-    plan = _with_more_words(plan, entry_ms)
+    plan = _with_more_words(_with_odd_answers(plan, entry_ms), entry_ms)
     return _with_visits(_with_delisting(plan, entry_ms), entry_ms)
 
 
@@ -214,7 +213,7 @@ def _with_delisting(plan: RunPlan, entry_ms: int) -> RunPlan:
     return replace(plan, faults=(*plan.faults, *found))
 
 
-def _with_ill_model(plan: RunPlan, entry_ms: int) -> RunPlan:
+def with_ill_model(plan: RunPlan, *, entry_ms: int) -> RunPlan:
     """The model fails the first question that it is asked."""
     dice = Dice(f"model {plan.seed}")
     if not plan.faults or not dice.percent(_MODEL_PERCENT):

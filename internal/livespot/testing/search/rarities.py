@@ -34,7 +34,7 @@ from livespot.testing.search.troubles import ClockSet, MachineSleeps, OperatorSa
 # Shares of the plans that have faults at all.
 _HANDS_PERCENT = 20
 _HOUSE_PERCENT = 15
-_LATE_PERCENT = 4
+_LATE_PERCENT = 3
 _COMMIT_PERCENT = 45
 _CANCELLED_PERCENT = 25
 _TRAILING_PERCENT = 35

@@ -9,7 +9,8 @@ from livespot.testing.search.plan import RunPlan
 
 # The product's own default is the socket; the faults of one request are easier to aim by REST.
 _PERCENT = 40
-_METHODS = ((ORDERS, Match(method="order*.place*")), (CANCELS, Match(method="order*.cancel*")))
+PLACED = Match(method="order*.place*")
+_METHODS = ((ORDERS, PLACED), (CANCELS, Match(method="order*.cancel*")))
 
 
 def with_socket_orders(plan: RunPlan) -> RunPlan:
