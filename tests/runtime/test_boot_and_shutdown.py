@@ -20,6 +20,8 @@ from livespot.exchange.faults.plan import (
     AcceptThen,
     Blackhole,
     Delay,
+    DropRequest,
+    DropResponse,
     Fault,
     Match,
     Reply,
@@ -225,6 +227,38 @@ def test_an_answer_that_does_not_come_is_waited_for_ten_seconds_or_two_after_a_s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("done", [False, True])
+def test_a_request_that_is_on_its_way_at_a_second_signal_is_left_to_the_next_boot(
+    tmp_path: Path, *, done: bool
+) -> None:
+    """It does not hold the process for its own limit.
+
+    Of an order that was done the account's events tell, and it is cancelled; of one that was not,
+    only time tells.
+    """
+    stop_ms = 65_300
+    unanswered = AcceptThen(then=DropResponse(target="rest", then="hang"))
+    hangs = Fault(
+        id="hangs",
+        what=unanswered if done else DropRequest(target="rest", then="hang"),
+        match=Match(method="POST", path="/api/v3/order*"),
+        when=When(nth=1),
+    )
+    order = _order(tmp_path, "attached-list", hangs, restart_ms=stop_ms)
+    result = run_virtual(replace(_with(order, (stop_ms + 100, _stop)), span_ms=180_000))
+
+    (ended_ms, clean), *_ = _rows(result, "SELECT ended_at_ms, clean FROM runs ORDER BY rowid")
+    assert clean == 1
+    assert 1500 <= ended_ms - order.start_ms - stop_ms <= 3500
+    assert _states_at(result, ended_ms) == ["CONFIRMED" if done else "SENT_UNKNOWN"]
+    assert _said_of(result, "ORDER_SUBMIT") == ([] if done else ["left to the next boot"])
+    states = "SELECT state FROM order_intents WHERE role = 'ENTRY'"
+    assert _rows(result, states) == [("CONFIRMED" if done else "NOT_FOUND",)]
+    last = {r.oid: r for r in read_journal(result.journal) if isinstance(r, OrderRow)}
+    assert [r.status for r in last.values() if r.side == "BUY"] == (["CANCELED"] if done else [])
+
+
+@pytest.mark.slow
 def test_an_answer_by_the_socket_is_heard_before_its_connection_ends(tmp_path: Path) -> None:
     """The stream told of the cancel at once; only the answer says what else ended with it."""
     stop_ms = 65_300
@@ -313,6 +347,15 @@ def _last_words(result: RunResult) -> tuple[str, str, tuple[str, ...]]:
     """What the first life said at its very end."""
     said = [alert for alert in result.alerts if alert.at_ms <= result.lives[0].over_ms]
     return said[-1].severity.value, said[-1].code.value, tuple(said[-1].reasons)
+
+
+def _said_of(result: RunResult, event_type: str) -> list[str]:
+    """What the first life wrote down of its requests."""
+    sql = (
+        "SELECT event_type, json_extract(data, '$.message') FROM audit_events"
+        " JOIN runs USING (run_id) WHERE runs.rowid = 1"
+    )
+    return [message for kind, message in _rows(result, sql) if kind == event_type]
 
 
 def _stop(system: System) -> None:

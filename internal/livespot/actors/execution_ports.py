@@ -34,6 +34,7 @@ from livespot.rules.strategy import Strategy
 from livespot.runtime.bell import Bell
 from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.patience import Patience
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.unprotected import Unprotected
 
@@ -66,6 +67,7 @@ class ExecutionPorts:
     market_state: Mailbox[MarketStateInbox]
     beat: Callable[[], None]
     unprotected: Unprotected = field(default_factory=Unprotected)
+    patience: Patience = field(default_factory=Patience)
 
     async def alert(
         self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""

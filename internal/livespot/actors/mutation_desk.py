@@ -115,7 +115,8 @@ class MutationDesk:
         """Make it durable, send it once, and say what is known about it afterwards.
 
         Shielded: once the row exists the call runs to its outcome or its time limit, so that an
-        answer on its way is not thrown away. `created` is called when the row is durable.
+        answer on its way is not thrown away; only the end of all patience leaves it to the next
+        boot, as SENT_UNKNOWN. `created` is called when the row is durable.
         """
         self.under_way += 1
         try:
@@ -170,7 +171,7 @@ class MutationDesk:
     async def _transmit(self, mutation: Mutation, limit_s: float) -> Outcome:
         ports = self._ports
         begun = ports.clock.monotonic_ms()
-        with ports.clock.move_on_after(limit_s):
+        with ports.clock.move_on_after(limit_s) as scope, ports.patience.lasts(scope):
             # Nothing may be awaited between this look at the gate and the first byte.
             closed = self._closed(mutation)
             if closed is not None:
@@ -187,7 +188,8 @@ class MutationDesk:
                 return _refusal(error)
             self._round_trips.append(ports.clock.monotonic_ms() - begun)
             return outcome
-        return Outcome(ending=Ending.UNKNOWN, message="no answer in time")
+        given_up = "left to the next boot" if ports.patience.is_over else "no answer in time"
+        return Outcome(ending=Ending.UNKNOWN, message=given_up)
 
     async def _call(self, mutation: Mutation) -> Outcome:
         orders, request = self._ports.orders, mutation.request

@@ -169,6 +169,7 @@ def _execution(plan: Plan, seams: Seams, house: House) -> Actor:
         market_state=wires.state,
         beat=house.heartbeats.beat_of("execution"),
         unprotected=house.unprotected,
+        patience=house.patience,
     )
 
 

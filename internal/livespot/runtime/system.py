@@ -82,11 +82,13 @@ class System:
         self.seams = seams
         self.house: House = furnish(plan, seams.clock)
         self.ending = Ending()
-        self._born_ms = 0
+        self._born_ms = self._hurried_ms = 0
 
     def stop(self, code: ReasonCode, detail: str) -> None:
         """Ask for an ordered end; a second call shortens the wait and skips no safety."""
         if self.ending.asked:
+            if not self.ending.hurry.is_set():
+                self._hurried_ms = self.seams.clock.monotonic_ms()
             self.ending.hurry.set()
             return
         self.ending.asked = True
@@ -121,7 +123,7 @@ class System:
                     infra.start_soon(carry, self.seams.courier)
                 await self.seams.writer.commit(*self._birth())
                 try:
-                    await self._live(watchdog, task_status)
+                    await self._live(infra, watchdog, task_status)
                 finally:
                     if self.seams.courier is not None:
                         await self.seams.courier.finish()
@@ -158,7 +160,9 @@ class System:
             runs_on=self.plan.runs_on,
         )
 
-    async def _live(self, watchdog: Watchdog | None, task_status: TaskStatus[None]) -> None:
+    async def _live(
+        self, infra: TaskGroup, watchdog: Watchdog | None, task_status: TaskStatus[None]
+    ) -> None:
         try:
             async with anyio.create_task_group() as domain:
                 await self._start(domain, watchdog)
@@ -166,6 +170,8 @@ class System:
                 await self.ending.wanted.wait()
                 await self._stop_trading()
                 domain.cancel_scope.cancel()
+                # What is on its way is shielded: it goes on to its answer, its limit or the hurry.
+                infra.start_soon(self._lose_patience)
         except* Fatal as group:
             fatal = fatal_in(group)
             if fatal is not None:
@@ -299,6 +305,13 @@ class System:
         await self.ending.hurry.wait()
         await self.seams.clock.sleep(_HURRIED_SECONDS)
         waiting.cancel()
+
+    async def _lose_patience(self) -> None:
+        """Nothing can leave any more: after a second signal what did is left to the next boot."""
+        await self.ending.hurry.wait()
+        hurried_s = (self.seams.clock.monotonic_ms() - self._hurried_ms) / 1000
+        await self.seams.clock.sleep(max(0.0, _HURRIED_SECONDS - hurried_s))
+        self.house.patience.end()
 
     async def _say_goodbye(self) -> None:
         """An end that nobody asked for is no orderly one: the next boot calls it unclean."""
