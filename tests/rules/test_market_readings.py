@@ -79,6 +79,10 @@ def test_latency_is_the_nearest_rank_p90() -> None:
         window.take(age)
 
     assert window.p90_ms() == 9
+    window.take(500)
+    assert window.p90_ms() == 10
+    window.clear()
+    assert window.p90_ms() is None
 
 
 def _frames(adx: float, *, up: bool = True) -> dict[Interval, Directional]:

@@ -130,14 +130,22 @@ class LatencyWindow:
 
     def __init__(self, capacity: int = 512) -> None:
         self._ages: deque[int] = deque(maxlen=capacity)
+        # Asked twice a second, also where trades are few.
+        self._p90_ms: int | None = None
+        self._is_ranked = True
 
     def take(self, latency_ms: int) -> None:
         self._ages.append(latency_ms)
+        self._is_ranked = False
 
     def p90_ms(self) -> int | None:
         """Nearest-rank p90, never below zero; None without trades."""
-        value = nearest_rank(self._ages, 90)
-        return None if isnan(value) else max(0, int(value))
+        if not self._is_ranked:
+            value = nearest_rank(self._ages, 90)
+            self._p90_ms = None if isnan(value) else max(0, int(value))
+            self._is_ranked = True
+        return self._p90_ms
 
     def clear(self) -> None:
         self._ages.clear()
+        self._is_ranked = False
