@@ -143,6 +143,10 @@ class _Socket:
         wait_ms = sum(early_delay(course.fault.what) for course in struck)
         if wait_ms:
             await self.log.clock.sleep(wait_ms / 1000)
+            if self.line.silent or not self.line.is_open:
+                # It was still on its way when its connection went dead.
+                self._never(fate, subject, "unanswered")
+                return False
         for course in struck:
             match course.fault.what:
                 case DropRequest():
