@@ -177,7 +177,8 @@ def test_the_regime_that_a_decision_asks_for_is_the_one_the_deep_scan_leant_on()
     window = window_of("SOLUSDT", minutes, minutes[-1].open_time_ms + Interval.M1.ms)
     readings = {frame: one.wilder.directional for frame, one in window.series.items()}
 
-    regime, leaning = window.regime(settings), window.closed(settings).leaning
+    closed = window.closed(settings)
+    regime, leaning = window.regime(closed), closed.leaning
 
     assert regime == regime_of({f: r for f, r in readings.items() if r}, settings.strategy)
     assert regime is not None
@@ -185,4 +186,4 @@ def test_the_regime_that_a_decision_asks_for_is_the_one_the_deep_scan_leant_on()
     assert all(
         getattr(regime, name) == getattr(leaning, name) for name in leaning.__struct_fields__
     )
-    assert window.regime(settings) is regime
+    assert window.regime(closed) is regime

@@ -253,7 +253,7 @@ def _parts(
         "book": book,
         "last_price": window.last_price,
         "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
-        "regime": window.regime(context.settings),
+        "regime": window.regime(closed),
         "volatility": closed.volatility,
         "ema": signal.ema,
     }

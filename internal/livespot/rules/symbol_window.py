@@ -177,9 +177,9 @@ class SymbolWindow:
         self._closed = closed_readings(self.series, settings, self._closed)
         return self._closed
 
-    def regime(self, settings: Settings) -> Regime | None:
+    def regime(self, closed: ClosedReadings) -> Regime | None:
         """The regime with what each frame says; put together when a decision asks for it."""
-        closed, known = self.closed(settings), self._regime
+        known = self._regime
         if known is None or known[0] is not closed:
             known = self._regime = closed, regime_of_readings(closed)
         return known[1]
