@@ -124,7 +124,8 @@ def test_an_order_vanishes_when_it_is_not_done_and_nobody_says_so(
         (-1933, 30_000, True),
         (-1933, 3000, False),
         (-510, 30_000, False),
-        (951, 6000, True),
+        (951, 16_000, True),
+        (951, 6000, False),
         (-6000, 30_000, False),
         (2800, 1000, True),
         (60_000, 30_000, False),
@@ -135,7 +136,10 @@ def test_a_clock_is_quietly_wrong_while_its_stamps_are_taken(
 ) -> None:
     step = Trouble(id="one", what=ClockSet(ms=ms), after_ms=70_000, for_ms=for_ms)
 
-    assert clock_quietly_wrong(replace(quiet_plan, troubles=(step,))) is worth
+    apart = replace(quiet_plan, settings={"exit.attach": "SEPARATE"})
+
+    assert clock_quietly_wrong(replace(apart, troubles=(step,))) is worth
+    assert not clock_quietly_wrong(replace(quiet_plan, troubles=(step,)))
 
 
 def test_an_entry_is_undisturbed_when_all_begins_after_it() -> None:

@@ -44,8 +44,8 @@ _TAKEN_AHEAD_MS = 1000
 _TAKEN_BEHIND_MS = 5000
 # A signature may be 500 ms off, and a request's way to the exchange makes up for a few.
 _NOTEWORTHY_MS = 550
-# What is signed within three seconds of a step is excused.
-_WRONG_FOR_MS = 4000
+# What is signed within three seconds of a step is excused, and orders are seconds apart.
+_WRONG_FOR_MS = 10_000
 
 
 def _of_orders(fault: Fault) -> bool:
@@ -111,11 +111,15 @@ def _meets_an_order(plan: RunPlan, faults: Sequence[Fault]) -> bool:
 
     Where the first entry is spared, only a stop of its own or a reprice comes later.
     """
-    first = _first(plan)
-    repriced = first is not None and len(first.legs) > 1 and first.legs[1].bps > 0
-    if separate(plan) or repriced:
+    if _orders_later(plan):
         return bool(faults)
     return any((fault.when.after_ms or 0) < _PLACED_MS for fault in faults)
+
+
+def _orders_later(plan: RunPlan) -> bool:
+    """The first entry is not the last order: a stop of its own follows, or another price."""
+    first = _first(plan)
+    return separate(plan) or (first is not None and len(first.legs) > 1 and first.legs[1].bps > 0)
 
 
 def _vanishes(what: Verb) -> bool:
@@ -205,15 +209,19 @@ def _silences(plan: RunPlan) -> list[tuple[int, int]]:
 def clock_quietly_wrong(plan: RunPlan) -> bool:
     """Our clock is wrong by more than a signature may be, and by too little for a refusal.
 
-    A larger step ahead is refused and measured, and then it is the step back that nobody notices.
+    It is so for long enough that an order after the entry can be signed meanwhile. A larger step
+    ahead is refused and measured; then it is the step back that nobody notices for half a minute.
     """
-    for trouble in plan.troubles:
-        if isinstance(trouble.what, ClockSet):
-            ms = trouble.what.ms
-            taken = -_TAKEN_BEHIND_MS < ms < _TAKEN_AHEAD_MS and trouble.for_ms >= _WRONG_FOR_MS
-            if abs(ms) >= _NOTEWORTHY_MS and (taken or _TAKEN_AHEAD_MS < ms < _TAKEN_BEHIND_MS):
-                return True
-    return False
+    return _orders_later(plan) and any(
+        _quietly_wrong(trouble.what.ms, trouble.for_ms)
+        for trouble in plan.troubles
+        if isinstance(trouble.what, ClockSet)
+    )
+
+
+def _quietly_wrong(ms: int, for_ms: int) -> bool:
+    taken = -_TAKEN_BEHIND_MS < ms < _TAKEN_AHEAD_MS and for_ms >= _WRONG_FOR_MS
+    return abs(ms) >= _NOTEWORTHY_MS and (taken or _TAKEN_AHEAD_MS < ms < _TAKEN_BEHIND_MS)
 
 
 def commits_fail(plan: RunPlan) -> bool:

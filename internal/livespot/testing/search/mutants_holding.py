@@ -158,6 +158,11 @@ def _in_even_crumbs(plan: RunPlan) -> bool:
     return any(staged.even_prints for staged in symbols)
 
 
+def _stands_in_even_crumbs(plan: RunPlan) -> bool:
+    # Elsewhere the trades that fill an entry have different prices.
+    return in_crumbs(plan) and _in_even_crumbs(plan)
+
+
 def _killed_among_crumbs(plan: RunPlan) -> bool:
     return deaths(plan) and _in_even_crumbs(plan)
 
@@ -167,7 +172,7 @@ HOLDING = (
         name="dedupe-by-price-and-qty",
         defect="two fills of one price and quantity count as one",
         plant=_dedupe_by_price_and_qty,
-        needs=_in_even_crumbs,
+        needs=_stands_in_even_crumbs,
     ),
     Mutant(
         name="dedupe-missing-after-restart",
