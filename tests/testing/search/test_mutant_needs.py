@@ -13,6 +13,7 @@ from livespot.exchange.faults.plan import (
     Match,
     Reply,
     Reset,
+    StepClock,
     Verb,
     When,
 )
@@ -140,6 +141,9 @@ def test_a_clock_is_quietly_wrong_while_its_stamps_are_taken(
 
     assert clock_quietly_wrong(replace(apart, troubles=(step,))) is worth
     assert not clock_quietly_wrong(replace(quiet_plan, troubles=(step,)))
+    assert not clock_quietly_wrong(
+        replace(apart, troubles=(step,), faults=(_fault(StepClock(ms=900)),))
+    )
 
 
 def test_an_entry_is_undisturbed_when_all_begins_after_it() -> None:

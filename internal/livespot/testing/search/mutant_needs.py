@@ -18,6 +18,9 @@ from livespot.exchange.faults.plan import (
     Reply,
     Reset,
     SaleByHand,
+    SkewClock,
+    StepClock,
+    SuspendClock,
     Verb,
 )
 from livespot.testing.search.plan import RunPlan
@@ -211,11 +214,17 @@ def clock_quietly_wrong(plan: RunPlan) -> bool:
 
     It is so for long enough that an order after the entry can be signed meanwhile. A larger step
     ahead is refused and measured; then it is the step back that nobody notices for half a minute.
+    Where the exchange's clock moves as well, signatures are not judged.
     """
-    return _orders_later(plan) and any(
-        _quietly_wrong(trouble.what.ms, trouble.for_ms)
-        for trouble in plan.troubles
-        if isinstance(trouble.what, ClockSet)
+    moved = any(isinstance(f.what, StepClock | SkewClock | SuspendClock) for f in plan.faults)
+    return (
+        not moved
+        and _orders_later(plan)
+        and any(
+            _quietly_wrong(trouble.what.ms, trouble.for_ms)
+            for trouble in plan.troubles
+            if isinstance(trouble.what, ClockSet)
+        )
     )
 
 
