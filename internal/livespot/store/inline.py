@@ -9,7 +9,7 @@ from livespot.contracts.errors import AuditUnwritable, LedgerViolation
 from livespot.contracts.redaction import Redactor
 from livespot.store.batches import PRAGMAS, batches_of
 from livespot.store.errors import STORE_ERRORS, in_our_words
-from livespot.store.migrate import status
+from livespot.store.migrate import status, status_on
 from livespot.store.reader import Row
 from livespot.store.schema import require_current
 from livespot.store.sql import SqlValue
@@ -28,11 +28,10 @@ class InlineDatabase:
 
         Without `survives_power_cut` nothing waits for the disk: for runs that can be repeated.
         """
-        require_current(status(path))
+        self._connection = _current(path)
         self._run_id = run_id
         self._redactor = redactor
         self._survives_power_cut = survives_power_cut
-        self._connection = _connected(path)
         self._borrowers: list[InlineReader] = []
         # What the rules above ask for, whatever is done about it below.
         self.syncs_commits = self._pragma("synchronous") == _FULL
@@ -99,8 +98,28 @@ class InlineDatabase:
         return old
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _current(path: Path) -> sqlite3.Connection:
+    """A connection to a database at the program's schema, which is read on it for good.
+
+    Reading the schema is most of what opening costs. Raises as `status` and `require_current` do.
+    """
+    if not path.exists():
+        # A connection would make the file.
+        require_current(status(path))
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        require_current(status_on(connection, path))
+        return _told_our_rules(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return _told_our_rules(sqlite3.connect(path, isolation_level=None, timeout=0))
+
+
+def _told_our_rules(connection: sqlite3.Connection) -> sqlite3.Connection:
     for name, value, _ in PRAGMAS:
         connection.execute(f"PRAGMA {name} = {value}")
     return connection

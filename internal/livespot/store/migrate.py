@@ -47,6 +47,12 @@ def status(path: Path, migrations: Sequence[Migration] | None = None) -> SchemaS
         return read_status(connection, carried)
 
 
+def status_on(connection: sqlite3.Connection, path: Path) -> SchemaStatus:
+    """Where the database of an open connection stands; errors name `path`, as by `status`."""
+    with _translated(path):
+        return read_status(connection)
+
+
 def migrate(
     path: Path,
     *,

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import CoroutineType, FunctionType, MethodType
 from typing import Any
@@ -140,7 +141,7 @@ def _parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
             cells = held.__closure__ or ()
             yield from ((held.__qualname__, cell.cell_contents) for cell in cells if _full(cell))
         case _:
-            if _is_ours(type(held)):
+            if _is_ours(type(held).__module__):
                 yield from _members(held)
 
 
@@ -151,10 +152,11 @@ def _full(cell: Any) -> bool:
         return False
 
 
-def _is_ours(kind: type) -> bool:
-    package = kind.__module__.split(".")
+@cache
+def _is_ours(module: str) -> bool:
+    package = module.split(".")
     ours = package[0] == "livespot" and len(package) > 1 and package[1] in _OURS
-    return ours and not kind.__module__.startswith(_NOT_OURS)
+    return ours and not module.startswith(_NOT_OURS)
 
 
 def _members(held: Any) -> Iterator[tuple[str, Any]]:

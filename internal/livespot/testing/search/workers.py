@@ -1,5 +1,6 @@
 """The processes that run seeds: each begins with the program loaded, and none lives for long."""
 
+import gc
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import BaseContext
@@ -8,8 +9,13 @@ _LOADED = "livespot.testing.search.running"
 
 
 def workers(jobs: int, runs_each: int) -> ProcessPoolExecutor:
-    """A pool of so many processes; each ends after so many runs and another takes its place."""
-    return ProcessPoolExecutor(jobs, mp_context=_context(), max_tasks_per_child=runs_each)
+    """A pool of so many processes; each ends after so many runs and another takes its place.
+
+    What the program is made of is there for good: no collection of garbage looks through it.
+    """
+    return ProcessPoolExecutor(
+        jobs, mp_context=_context(), initializer=gc.freeze, max_tasks_per_child=runs_each
+    )
 
 
 def _context() -> BaseContext:
