@@ -105,6 +105,11 @@ _STATES = {
 }
 
 
+async def _shown_in(page: Page, scheme: Literal["light", "dark"]) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    assert await page.evaluate(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
+
+
 async def _in_tabs(page: Page, question: str) -> list[str]:
     """The question asked of the fold with each tab open."""
     found: list[str] = []
@@ -211,7 +216,7 @@ async def test_every_text_stands_out_from_what_is_behind_it(
             await visitor.page.set_viewport_size({"width": width, "height": 900})
             page = await visitor.open(address)
             for scheme in _SCHEMES:
-                await page.emulate_media(color_scheme=scheme)
+                await _shown_in(page, scheme)
                 assert await _everywhere(page, _FAINT) == [], (width, scheme)
 
 
@@ -222,12 +227,12 @@ async def test_an_empty_page_and_a_lost_one_can_be_read_as_well(
     async with served(panel_states.first_boot(tmp_path)) as address:
         page = await (await visit(width=width)).open(address)
         for scheme in _SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
+            await _shown_in(page, scheme)
             assert await _in_tabs(page, _FAINT) == [], scheme
     await page.locator("#lost.gone").wait_for(timeout=15_000)
 
     for scheme in _SCHEMES:
-        await page.emulate_media(color_scheme=scheme)
+        await _shown_in(page, scheme)
         assert await page.evaluate(_FAINT) == [], scheme
 
 
