@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-# Its tests wait for real processes, so others use the time if they are begun first.
+# Its tests wait for real processes: begun last, they would leave the other worker idle.
 _WAITING = "tests/integration/"
 
 
