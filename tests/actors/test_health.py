@@ -420,6 +420,22 @@ async def test_who_stands_still_is_told_while_rest_has_yet_to_answer_for_a_dead_
     assert waited_for == [True]
 
 
+async def test_an_answer_that_comes_after_its_outage_says_nothing_of_the_next_one() -> None:
+    bench = _Bench(stream=_Age(20_000))
+    bench.probe.silent = True
+
+    def flow() -> None:
+        bench.stream.value = 5
+
+    def fall_silent() -> None:
+        bench.probe.silent, bench.stream.value = False, 20_000
+
+    # The probe's limit passes while the stream flows and nothing is measured.
+    told = await bench.passes(nothing, flow, *[nothing] * 6, fall_silent, *[nothing] * 8)
+
+    assert [signal.level for each in told for signal in each] == [DEGRADE, CLEAR, DEGRADE]
+
+
 async def test_a_dead_stream_only_degrades_while_rest_answers() -> None:
     bench = _Bench(stream=_Age(3_600_000))
 

@@ -23,6 +23,7 @@ class RestProbe:
     _answered: bool = True
     _asking: bool = False
     _due_ms: int = 0
+    _outage: int = 0
 
     def answers(self) -> bool:
         """What REST last said of itself; asked again in passing, at most once a second."""
@@ -33,12 +34,16 @@ class RestProbe:
         return self._answered
 
     def forget(self) -> None:
-        """What was said of an outage that is over says nothing of the next one."""
+        """What is said of an outage that is over says nothing of the next one, however late."""
         self._answered = True
+        self._outage += 1
 
     async def _ask(self) -> None:
-        self._answered = await self._is_answered()
+        outage = self._outage
+        answered = await self._is_answered()
         self._asking = False
+        if outage == self._outage:
+            self._answered = answered
 
     async def _is_answered(self) -> bool:
         with self.clock.move_on_after(_LIMIT_SECONDS) as scope:
