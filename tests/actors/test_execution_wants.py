@@ -7,6 +7,7 @@ import anyio
 import msgspec
 import pytest
 
+from livespot.actors.execution_work import Attempts
 from livespot.actors.mail import (
     CancelWanted,
     CloseWanted,
@@ -148,6 +149,25 @@ async def test_a_protection_whose_answer_was_lost_is_found_by_its_list_id(
 
         assert outcomes(b) == ["UNKNOWN", "ACCEPTED"]
         assert b.states("LIST") == ["CONFIRMED"]
+
+
+async def test_a_want_under_an_id_of_before_is_told_as_never_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def first(*_: object) -> int:
+        return 1
+
+    monkeypatch.setattr(Attempts, "next", first)
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        await b.tell(protect())
+
+        told = [m.outcome for m in b.heard(b.actor.position, MutationSettled)]
+        alerts = [a.code for a in b.heard(b.actor.governor, Alert)]
+
+        assert told == ["ACCEPTED", "NOT_SENT"]
+        assert alerts == [ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK]
+        assert len(b.venue.sent) == 1
 
 
 async def test_the_next_rung_may_follow_an_unknown_protection(tmp_path: Path) -> None:

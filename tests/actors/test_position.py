@@ -4,8 +4,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from livespot.actors.execution_work import Attempts
 from livespot.actors.mail import StopAsked
+from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, Position
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.system import Alert, HealthSignal
@@ -14,6 +17,7 @@ from livespot.contracts.vocabulary import (
     OrderStatus,
     OrderType,
     PositionPhase,
+    Side,
     SignalKind,
     SignalLevel,
 )
@@ -122,6 +126,40 @@ async def test_refused_lists_end_in_a_single_stop(tmp_path: Path) -> None:
         assert len(own_lists(b)) == 3
         assert singles[-1].type is OrderType.STOP_LOSS
         assert (await b.position()).phase is PositionPhase.PROTECTED
+
+
+async def cancel_sells(b: PositionBench) -> None:
+    """Somebody cancels by hand whatever is offered for sale."""
+    for view in b.inner.venue.of_side(Side.SELL):
+        if not view.status.is_terminal:
+            b.inner.venue.change(view.order_id, status=OrderStatus.CANCELED)
+            await b.inner.stream(view.order_id)
+
+
+async def test_requests_blocked_as_sent_before_take_the_next_rung_and_end_in_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def first(*_: object) -> int:
+        return 1
+
+    monkeypatch.setattr(Attempts, "next", first)
+    async with position_bench(fresh(tmp_path), settings=SEPARATE) as b:
+        await b.buy()
+        await cancel_sells(b)
+        await b.inner.advance(2000)
+        lesser = await b.position()
+        await cancel_sells(b)
+        await b.inner.advance(5200)
+
+        alerts = [a.code for a in b.inner.heard(b.keeper.governor, Alert)]
+        singles = [r for r in b.inner.venue.sent if isinstance(r, OrderRequest) if r.side == "SELL"]
+
+        assert lesser.phase is PositionPhase.PROTECTED
+        assert len(own_lists(b)) == 1
+        assert [r.type for r in singles[:2]] == [OrderType.STOP_LOSS, OrderType.MARKET]
+        assert protection_levels(b)[-1] is SignalLevel.PAUSE
+        assert ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION in alerts
+        assert 0 < alerts.count(ReasonCode.CLIENT_ORDER_ID_REUSE_BLOCK) < 15
 
 
 async def test_a_crossed_stop_is_sold_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ never held back by anything unknown; only two sells of one symbol never travel a
 from dataclasses import dataclass
 
 from livespot.actors.execution_ports import Reference
-from livespot.actors.execution_work import Answered, OrderRead, Shop, Work
+from livespot.actors.execution_work import REUSED, Answered, OrderRead, Shop, Work
 from livespot.actors.mail import (
     CancelWanted,
     CloseWanted,
@@ -243,7 +243,8 @@ class WantDesk:
                 await self._lost_cancel(want)
             return
         await self._drop(want)
-        if state is IntentState.CONFIRMED:
+        # What the ledger says of an id that is taken is about an earlier request, not this one.
+        if state is IntentState.CONFIRMED and outcome is not REUSED:
             await self._settle(want, "ACCEPTED", outcome=outcome)
             return
         if want.role is IntentRole.CANCEL and outcome.ending is Ending.REFUSED:

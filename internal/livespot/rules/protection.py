@@ -31,6 +31,8 @@ from livespot.rules.quantize import quantize_qty
 _STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 _TRIGGERED_TARGETS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 _STANDING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+# What is asked for: the role, and whether it is a sale at market.
+Rung = tuple[IntentRole, bool]
 # An unanswered request counts as gone this long after it was made: engine wait plus read lag.
 FENCE_MS = 80_000
 FENCE_NEGATIVES = 3
@@ -119,13 +121,15 @@ class Flight:
 class Guard:
     """Everything remembered about a position's protection.
 
-    `cancels` holds, by order id, from when its cancel may be asked for again, and how often it was.
+    `cancels` and `asked` hold, by order id and by rung, from when it may be cancelled or asked for
+    again, and how often it was.
     """
 
     sells: Mapping[int, Tracked] = field(default_factory=dict)
     entry: Tracked | None = None
     flights: tuple[Flight, ...] = ()
     cancels: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    asked: Mapping[Rung, tuple[int, int]] = field(default_factory=dict)
     refusals: int = 0
     stop_refused: bool = False
     repair_failed: bool = False

@@ -5,7 +5,6 @@ for base that no earlier rung can still hold.
 """
 
 from dataclasses import replace
-from decimal import Decimal
 
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
@@ -17,7 +16,6 @@ from livespot.rules.protection import (
     Close,
     CloseCause,
     Command,
-    Flight,
     Guard,
     Look,
     Notify,
@@ -34,6 +32,14 @@ from livespot.rules.protection import (
     standing_stops,
     tradable,
 )
+from livespot.rules.protection_pace import (
+    CANCEL_AGAIN_MS,
+    MAX_ROUNDS,
+    cancels_anew,
+    launched,
+    manual,
+    may_ask,
+)
 from livespot.rules.protection_prices import (
     above,
     bid_limit,
@@ -46,11 +52,9 @@ from livespot.rules.protection_prices import (
 )
 
 _LOOK_EVERY_MS = 1000
-_CANCEL_AGAIN_MS = 2000
 _MAX_CANCELS = 5
 _JUMPED_MS = 2000
 _MAX_CLOSE_REFUSALS = 3
-_MAX_ROUNDS = 3
 
 _ABANDONABLE = frozenset({CloseCause.UNPROTECTED, CloseCause.INSTALL_FAILED})
 
@@ -312,14 +316,14 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return _look(guard, now_ms, "protection unknown")
     if scene.fills_missing and _naked_for(guard, now_ms) < scene.exits.protection_deadline_ms // 2:
         return _look(guard, now_ms, "fills awaited")
-    holding = now_ms < guard.hold_until_ms or _manual(guard)
+    holding = now_ms < guard.hold_until_ms or manual(guard)
     outside = crossed(scene)
     if outside is not None and not holding:
         return _close(_closing(guard, outside, now_ms), scene, sizes, now_ms)
     if outside is not None or now_ms < guard.next_try_ms:
         return guard, ()
     rung = IntentRole.LIST if guard.refusals <= scene.exits.protection_retries else IntentRole.STOP
-    if guard.stop_refused and _manual(guard) and now_ms >= guard.hold_until_ms:
+    if guard.stop_refused and manual(guard) and now_ms >= guard.hold_until_ms:
         # What refused it may have passed, a halt for one: a stop harms no operator at work.
         again = now_ms + scene.exits.recovery_deadline_ms
         guard = replace(guard, stop_refused=False, hold_until_ms=again)
@@ -333,14 +337,13 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
 def _protect(guard: Guard, scene: Scene, sizes: Sizes, rung: tuple[IntentRole, int]) -> Step:
     role, now_ms = rung
     limits = scene.constraints
-    if limits is None:
+    if limits is None or not may_ask(guard, (role, False), now_ms):
         return guard, ()
     stop_limit = None if scene.stop_market else stop_limit_price(scene)
     qty = min(sizes.uncovered, on_grid(limits.max_qty, limits))
     lowest = min(p for p in (scene.reference_price, stop_limit) if p is not None)
     if qty * lowest < limits.min_notional:
         return _close(_closing(guard, CloseCause.UNPROTECTABLE, now_ms), scene, sizes, now_ms)
-    guard = _launch(guard, scene, role, qty, now_ms)
     upper = above(scene, limits)
     command = Protect(
         role=role,
@@ -352,7 +355,7 @@ def _protect(guard: Guard, scene: Scene, sizes: Sizes, rung: tuple[IntentRole, i
         tp_limit_price=upper.limit_price,
         trailing_delta=upper.trailing_delta,
     )
-    return guard, (command,)
+    return launched(guard, scene, command, now_ms), (command,)
 
 
 def _swap(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
@@ -362,7 +365,6 @@ def _swap(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if price is None:
         return guard, ()
     qty = min(sizes.covered, sizes.sellable)
-    guard = _launch(guard, scene, IntentRole.TRAIL, qty, now_ms)
     command = Swap(
         intent_id=stop.intent_id,
         order_id=stop.order.order_id,
@@ -370,6 +372,7 @@ def _swap(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         sl_price=price,
         stop_limit_price=None if scene.stop_market else stop_limit_price(scene, price),
     )
+    guard = launched(guard, scene, command, now_ms)
     return replace(guard, next_swap_ms=now_ms + scene.swap_every_ms), (command,)
 
 
@@ -391,12 +394,13 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if now_ms < guard.next_try_ms:
         return guard, ()
     limit = bid_limit(guard, scene)
+    if not may_ask(guard, (IntentRole.CLOSE, limit is None), now_ms):
+        return guard, ()
     qty = close_qty(scene, sizes, market=limit is None)
     if not tradable(qty, scene):
         return _look(guard, now_ms, "base missing")
-    return _launch(guard, scene, IntentRole.CLOSE, qty, now_ms), (
-        Close(qty=qty, limit_price=limit),
-    )
+    command = Close(qty=qty, limit_price=limit)
+    return launched(guard, scene, command, now_ms), (command,)
 
 
 def _just_sent(tracked: Tracked, scene: Scene) -> bool:
@@ -419,7 +423,7 @@ def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         stop_refused=False,
         repair_failed=True,
         level=SignalLevel.PAUSE,
-        cancels={},
+        cancels=cancels_anew(guard.cancels, now_ms),
         next_try_ms=now_ms,
     )
     failed = Signal(
@@ -429,7 +433,7 @@ def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         threshold_ms=scene.exits.recovery_deadline_ms,
         detail="the position could not be sold",
     )
-    text = f"{sizes.held:f} could not be sold (round {guard.rounds} of {_MAX_ROUNDS})"
+    text = f"{sizes.held:f} could not be sold (round {guard.rounds} of {MAX_ROUNDS})"
     return guard, (
         failed,
         Notify(severity=Severity.CRIT, code=ReasonCode.CLOSE_SAFELY_FAILED, text=text),
@@ -450,7 +454,7 @@ def _cancel_all(guard: Guard, targets: tuple[Tracked, ...], now_ms: int, purpose
         due_ms, count = cancels.get(order_id, (now_ms, 0))
         if now_ms < due_ms or count >= _MAX_CANCELS:
             continue
-        cancels[order_id] = (now_ms + _CANCEL_AGAIN_MS, count + 1)
+        cancels[order_id] = (now_ms + CANCEL_AGAIN_MS, count + 1)
         commands.append(Cancel(intent_id=tracked.intent_id, order_id=order_id, purpose=purpose))
     if not commands:
         return _look(guard, now_ms, "cancel awaited")
@@ -463,18 +467,6 @@ def _look(guard: Guard, now_ms: int, cause: str) -> Step:
     return replace(guard, looked_ms=now_ms), (Look(cause=cause),)
 
 
-def _launch(guard: Guard, scene: Scene, role: IntentRole, qty: Decimal, now_ms: int) -> Guard:
-    base, held = scene.base_total, measure(guard, scene).held
-    flight = Flight(
-        role=role,
-        qty=qty,
-        since_ms=now_ms,
-        since_wall_ms=scene.wall_ms,
-        surplus=None if base is None else base - held,
-    )
-    return replace(guard, flights=(*guard.flights, flight))
-
-
 def _may_follow(guard: Guard, scene: Scene, sizes: Sizes) -> bool:
     """A full-size sell excludes a second one only while the base is not there twice."""
     if any(f.negatives < 1 for f in guard.flights):
@@ -483,14 +475,9 @@ def _may_follow(guard: Guard, scene: Scene, sizes: Sizes) -> bool:
 
 
 def _closing(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
-    if guard.close is not None or _manual(guard):
+    if guard.close is not None or manual(guard):
         return guard
     return replace(guard, close=cause, cause=cause, close_since_ms=now_ms, next_try_ms=now_ms)
-
-
-def _manual(guard: Guard) -> bool:
-    """Every round of selling failed; from here on it is the operator's."""
-    return guard.rounds >= _MAX_ROUNDS
 
 
 def _since(known: int | None, holds: bool, now_ms: int) -> int | None:  # noqa: FBT001

@@ -1,0 +1,78 @@
+"""How soon protection may ask once more for what it has asked for before, whatever was answered.
+
+An answer, or the lack of one, frees the next request. Were it free at the same instant, an answer
+that comes at once and changes nothing would be followed by requests without end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from livespot.contracts.settings import ExitSettings
+from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.protection import Close, Flight, Guard, Protect, Rung, Scene, Swap, measure
+
+CANCEL_AGAIN_MS = 2000
+MAX_ROUNDS = 3
+_FIRST_MS = 100
+_MOST_DOUBLINGS = 16
+# What was asked for so long ago that nothing can have come of it does not slow the next request.
+_FORGOTTEN_MS = 30_000
+
+
+def rung_of(command: Protect | Swap | Close) -> Rung:
+    """Requests of one rung are paced together; the next rung is free at once."""
+    match command:
+        case Protect():
+            return (command.role, False)
+        case Swap():
+            return (IntentRole.TRAIL, False)
+        case Close():
+            return (IntentRole.CLOSE, command.limit_price is None)
+
+
+def may_ask(guard: Guard, rung: Rung, now_ms: int) -> bool:
+    due_ms, _ = guard.asked.get(rung, (now_ms, 0))
+    return now_ms >= due_ms
+
+
+def launched(guard: Guard, scene: Scene, command: Protect | Swap | Close, now_ms: int) -> Guard:
+    """The guard with the request on its way and the next of its rung put off."""
+    rung = rung_of(command)
+    base, held = scene.base_total, measure(guard, scene).held
+    flight = Flight(
+        role=rung[0],
+        qty=command.qty,
+        since_ms=now_ms,
+        since_wall_ms=scene.wall_ms,
+        surplus=None if base is None else base - held,
+    )
+    due_ms, count = guard.asked.get(rung, (now_ms, 0))
+    count = 1 if now_ms - due_ms >= _FORGOTTEN_MS else count + 1
+    again_ms = now_ms + pause_ms(count, scene.exits, manual=manual(guard))
+    return replace(
+        guard,
+        flights=(*guard.flights, flight),
+        asked={**guard.asked, rung: (again_ms, count)},
+    )
+
+
+def pause_ms(asks: int, exits: ExitSettings, *, manual: bool) -> int:
+    """The pause after so many requests of one rung: it doubles up to the time a part may be bare.
+
+    Once selling was given up it is the operator's, and grows to the time of a whole repair.
+    """
+    most = exits.recovery_deadline_ms if manual else exits.protection_deadline_ms
+    return min(most, _FIRST_MS << min(max(asks - 1, 0), _MOST_DOUBLINGS))
+
+
+def manual(guard: Guard) -> bool:
+    """Every round of selling failed; from here on it is the operator's."""
+    return guard.rounds >= MAX_ROUNDS
+
+
+def cancels_anew(
+    cancels: Mapping[int, tuple[int, int]], now_ms: int
+) -> Mapping[int, tuple[int, int]]:
+    """All may be tried again from the first, none of them sooner than after any other."""
+    latest = now_ms + CANCEL_AGAIN_MS
+    return {order_id: (min(due_ms, latest), 0) for order_id, (due_ms, _) in cancels.items()}
