@@ -1,5 +1,6 @@
 """A position taken over while the exchange answers no read: how long its stop waits for one."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from livespot.actors.mail import RecoverySummary
+from livespot.actors.mail import RecoverAsked, RecoverySummary
 from livespot.actors.position_case import Desk
 from livespot.actors.position_recovery import RecoverySources, recover
 from livespot.contracts.records import IntentCreated, Record
@@ -20,6 +21,7 @@ from livespot.contracts.vocabulary import (
     PositionPhase,
     Side,
 )
+from livespot.runtime.mailboxes import Reply
 from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_loop import VirtualLoop, run_virtually
 from livespot.store.queries import LedgerQueries
@@ -35,6 +37,7 @@ from livespot.testing.ledger_rows import (
     position,
     run_started,
 )
+from livespot.testing.position_bench import position_bench
 
 BOUGHT = (
     run_started(),
@@ -59,8 +62,26 @@ class _Silent:
         await anyio.sleep_forever()
 
 
-def _taken_over(path: Path, *rows: Record) -> tuple[RecoverySummary, int]:
-    """What recovery says, and after how many milliseconds."""
+class _Held:
+    """An account whose open orders are told when the test lets them go."""
+
+    def __init__(self, account: Any) -> None:
+        self._account = account
+        self.let_go = anyio.Event()
+
+    async def open_orders(self, symbol: str | None) -> Any:
+        await self.let_go.wait()
+        return await self._account.open_orders(symbol)
+
+    async def account(self) -> Any:
+        return await self._account.account()
+
+
+def _taken_over(
+    path: Path, *rows: Record, beats: list[int] | None = None
+) -> tuple[RecoverySummary, int]:
+    """What recovery says, and after how many milliseconds; `beats` takes when the heart beat."""
+    heard: list[int] = [] if beats is None else beats
     loop = VirtualLoop()
     clock = VirtualClock(loop, 0)
 
@@ -70,7 +91,13 @@ def _taken_over(path: Path, *rows: Record) -> tuple[RecoverySummary, int]:
         await database.close()
         reads: Any = _Silent()
         ledger = LedgerQueries(InlineReader(path))
-        sources = RecoverySources(ledger=ledger, reads=reads, clock=clock, settings=Settings())
+        sources = RecoverySources(
+            ledger=ledger,
+            reads=reads,
+            clock=clock,
+            settings=Settings(),
+            beat=lambda: heard.append(clock.monotonic_ms()),
+        )
         return await recover(Desk(), sources)
 
     summary = run_virtually(loop, take_over)
@@ -118,3 +145,38 @@ def test_where_an_order_may_stand_the_reads_are_waited_for(
     _, took_ms = _taken_over(fresh(tmp_path), *BOUGHT, *more, position(phase=phase))
 
     assert took_ms > 10_000
+
+
+def test_the_heart_beats_while_the_exchange_is_silent(tmp_path: Path) -> None:
+    beats: list[int] = []
+    protected = position(phase=PositionPhase.PROTECTED)
+
+    _, took_ms = _taken_over(fresh(tmp_path), *BOUGHT, ANOTHER, protected, beats=beats)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0, *beats, took_ms])]
+    assert took_ms > 20_000
+    assert max(gaps) <= 500
+
+
+async def test_a_keeper_that_waits_for_a_read_at_boot_is_not_stuck(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    async with position_bench(path) as b:
+        entry = await b.buy()
+        await b.arm(entry)
+        venue, clock = b.inner.venue, b.inner.clock
+    held, beats = _Held(venue), list[int]()
+
+    def beat() -> None:
+        beats.append(clock.monotonic_ms())
+
+    async with position_bench(path, venue=venue, clock=clock, reads=held, beat=beat) as b:
+        reply: Reply[RecoverySummary] = Reply()
+        await b.keeper.inbox.send(RecoverAsked(reply=reply))
+        await b.inner.advance(12_000)
+        waited = list(beats)
+        held.let_go.set()
+        summary = await reply.wait()
+
+        assert summary.unresolved == 0
+        assert waited[-1] - waited[0] > 11_000
+        assert max(later - earlier for earlier, later in itertools.pairwise(waited)) <= 500

@@ -326,7 +326,11 @@ class PositionKeeper:
 
     def _sources(self) -> RecoverySources:
         return RecoverySources(
-            ledger=self.ledger, reads=self.reads, clock=self.clock, settings=self.settings
+            ledger=self.ledger,
+            reads=self.reads,
+            clock=self.clock,
+            settings=self.settings,
+            beat=self.beat,
         )
 
     def _case(self, desk: Desk, symbol: str, decision_id: str) -> Case | None:

@@ -1,10 +1,13 @@
 """Rebuilds positions from the ledger and the exchange: at boot, and for a fill without a case."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
+from livespot.actors.heart import while_beating
 from livespot.actors.mail import EntryOpened, FillBooked, RecoverySummary
 from livespot.actors.position_case import Case, Desk
 from livespot.contracts.decision import Decision
@@ -19,6 +22,8 @@ from livespot.rules import protection
 from livespot.rules.position import BookedFill, Holding, book, opened, reopened, trail_of
 from livespot.rules.protection import Flight
 
+T = TypeVar("T")
+
 _ENTRY_ROLES = frozenset({IntentRole.ENTRY, IntentRole.LIST})
 _SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.TRAIL, IntentRole.CLOSE})
 _UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
@@ -30,12 +35,16 @@ _HURRIED_MS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverySources:
-    """Where the truth of an earlier run is read from; `hurried` reads once and not for long."""
+    """Where the truth of an earlier run is read from; `hurried` reads once and not for long.
+
+    `beat` is called while the exchange is waited for.
+    """
 
     ledger: LedgerReader
     reads: AccountReader
     clock: Clock
     settings: Settings
+    beat: Callable[[], None]
     hurried: bool = False
 
     @property
@@ -46,6 +55,11 @@ class RecoverySources:
     @property
     def quote_asset(self) -> str:
         return self.settings.venue.quote_asset
+
+    async def ask(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What a read of the exchange returns or raises; TimeoutError when it takes too long."""
+        with self.clock.fail_after(self.limit_s):
+            return await while_beating(self.clock, self.beat, read)
 
 
 async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
@@ -229,12 +243,10 @@ async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView,
     """Open orders of one symbol, tried a few times. Raises what the last try raised."""
     for _ in range(0 if sources.hurried else _READ_TRIES - 1):
         try:
-            with sources.clock.fail_after(sources.limit_s):
-                return await sources.reads.open_orders(symbol)
+            return await sources.ask(lambda: sources.reads.open_orders(symbol))
         except (Transient, TimeoutError):
             await sources.clock.sleep(0.5)
-    with sources.clock.fail_after(sources.limit_s):
-        return await sources.reads.open_orders(symbol)
+    return await sources.ask(lambda: sources.reads.open_orders(symbol))
 
 
 async def _query_missing(sources: RecoverySources, case: Case, stored: StoredOrder) -> str:
@@ -242,8 +254,7 @@ async def _query_missing(sources: RecoverySources, case: Case, stored: StoredOrd
     view = stored.order
     role = _stored_role(stored)
     try:
-        with sources.clock.fail_after(sources.limit_s):
-            found = await sources.reads.order(view.symbol, order_id=view.order_id)
+        found = await sources.ask(lambda: sources.reads.order(view.symbol, order_id=view.order_id))
     except NoSuchOrder:
         return f"order {view.order_id} is unknown to the exchange"
     except _READ_ERRORS as error:
@@ -270,8 +281,7 @@ def _with_entry_state(case: Case, intents: tuple[OrderIntent, ...]) -> Holding:
 
 async def _read_account(desk: Desk, sources: RecoverySources) -> list[str]:
     try:
-        with sources.clock.fail_after(sources.limit_s):
-            desk.learn_account(await sources.reads.account())
+        desk.learn_account(await sources.ask(sources.reads.account))
     except _READ_ERRORS as error:
         return [f"account unread ({error})"]
     return []

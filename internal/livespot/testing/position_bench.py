@@ -1,6 +1,6 @@
 """The position keeper beside the real execution actor, on one ledger and one scripted account."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -95,9 +95,18 @@ class PositionBench:
         return await reply.wait()
 
 
+def _silent() -> None:
+    """Nobody watches a bench."""
+
+
 @asynccontextmanager
-async def position_bench(path: Path, **changes: Any) -> AsyncIterator[PositionBench]:
-    """Both actors running; the block's end closes both inboxes. Arguments as for `bench`."""
+async def position_bench(
+    path: Path, *, beat: Callable[[], None] = _silent, reads: Any = None, **changes: Any
+) -> AsyncIterator[PositionBench]:
+    """Both actors running; the block's end closes both inboxes. Other arguments as for `bench`.
+
+    `reads` answers the keeper's questions instead of the scripted account.
+    """
     async with bench(path, **changes) as inner, anyio.create_task_group() as tasks:
         actor = inner.actor
         keeper = PositionKeeper(
@@ -106,7 +115,7 @@ async def position_bench(path: Path, **changes: Any) -> AsyncIterator[PositionBe
             clock=inner.clock,
             audit=actor.audit,
             ledger=LedgerQueries(InlineReader(path)),
-            reads=inner.venue,
+            reads=reads or inner.venue,
             inbox=actor.position,
             execution=actor.inbox,
             risk=actor.risk,
@@ -114,7 +123,7 @@ async def position_bench(path: Path, **changes: Any) -> AsyncIterator[PositionBe
             signal=actor.signal,
             reconciler=Mailbox("keeper-reconciler", 10_000, inner.clock),
             governor=actor.governor,
-            beat=_silent,
+            beat=beat,
             tick_ms=0,
         )
         await tasks.start(keeper.run)
@@ -124,7 +133,3 @@ async def position_bench(path: Path, **changes: Any) -> AsyncIterator[PositionBe
         await made.tell(learned)
         yield made
         keeper.inbox.close()
-
-
-def _silent() -> None:
-    """Nobody watches a bench."""
