@@ -67,6 +67,8 @@ def test_only_a_closed_market_may_be_asked_to_cancel_again_and_only_at_pauses(
         pytest.param(DiskBusy(), 9000, False, id="database held"),
         pytest.param(MachineSleeps(), 500, True, id="asleep for a moment"),
         pytest.param(DiskSlow(ms=50), 9000, True, id="slow disk"),
+        pytest.param(DiskSlow(ms=800), 9000, True, id="disk that two commits do not explain"),
+        pytest.param(DiskSlow(ms=1000), 9000, False, id="disk so slow that two commits explain it"),
     ],
 )
 def test_the_deadline_of_a_stop_stands_still_while_nothing_can_be_done(

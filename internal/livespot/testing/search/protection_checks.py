@@ -10,7 +10,7 @@ from livespot.exchange.journal import FillRow, OrderRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.staged_market import least_order
-from livespot.testing.search.troubles import DiskBusy, MachineSleeps
+from livespot.testing.search.troubles import DiskBusy, DiskSlow, MachineSleeps
 from livespot.testing.search.witness import Witness
 
 T_PROTECT_MS = 5000
@@ -192,7 +192,8 @@ def protected_or_paused(witness: Witness) -> Finding:
     The deadline counts from what the ledger knew, only while a process lived, anew with a longer
     allowance for each boot; and blindly, 75 s after the gap began, known or not. It stands still
     while the machine sleeps, and while another program holds the database: then neither an order
-    nor a pause can be written, and nothing is sent that is not.
+    nor a pause can be written, and nothing is sent that is not. On a slow disk it begins when what
+    the ledger learned can have become durable.
     """
     found = list(gaps(witness))
     problems = [problem for gap in found for problem in _exposed(witness, gap)]
@@ -204,7 +205,7 @@ def protected_or_paused(witness: Witness) -> Finding:
 def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
     due_ms = _due(witness.lives, gap.begin_ms, _BLIND_MS, _BLIND_MS)
     if gap.known_ms is not None:
-        known_ms = max(gap.begin_ms, gap.known_ms)
+        known_ms = _durable_ms(witness, max(gap.begin_ms, gap.known_ms))
         due_ms = min(due_ms, _due(witness.lives, known_ms, T_PROTECT_MS, T_BOOT_MS))
     due_ms = _held_up(witness, gap, due_ms) + _SLACK_MS
     if gap.end_ms <= due_ms:
@@ -218,6 +219,20 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
         for alert in witness.facts.alerts
     ):
         yield f"{place}, and no CRIT alert said so"
+
+
+def _durable_ms(witness: Witness, known_ms: int) -> int:
+    """When what was learned then is written at the latest, and whoever protects is told of it.
+
+    It waits for the commit that is under way, and for its own.
+    """
+    slow = {t.id: t.what.ms for t in witness.plan.troubles if isinstance(t.what, DiskSlow)}
+    at_work = {
+        hit.id
+        for hit in witness.hits
+        if hit.id in slow and abs(hit.t_ms - known_ms) <= slow[hit.id]
+    }
+    return known_ms + 2 * sum(slow[name] for name in at_work)
 
 
 def _held_up(witness: Witness, gap: Gap, due_ms: int) -> int:
