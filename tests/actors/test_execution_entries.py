@@ -254,6 +254,32 @@ async def test_a_protectable_partial_fill_gets_its_grace_then_loses_its_remainde
         assert not cancel.only_new
 
 
+@pytest.mark.parametrize(
+    ("part", "worth_a_stop"),
+    [
+        pytest.param("0.060", True, id="a stop would be taken, though a sixtieth is lost"),
+        pytest.param("0.050", False, id="no stop would be taken"),
+    ],
+)
+async def test_the_grace_of_a_small_part_begins_when_a_stop_for_it_would_be_taken(
+    tmp_path: Path,
+    part: str,
+    worth_a_stop: bool,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.approve(a_decision())
+        b.venue.fill(100, part)
+        await b.stream(100)
+        await b.advance(1400)
+        early = b.venue.sent[1:]
+        await b.advance(400)
+
+        sent = b.venue.sent[1:]
+
+        assert early == []
+        assert any(isinstance(r, CancelRequest) for r in sent) is worth_a_stop
+
+
 async def test_losing_normal_cancels_the_working_entry(tmp_path: Path) -> None:
     async with bench(fresh(tmp_path)) as b:
         await b.approve(a_decision())

@@ -21,6 +21,8 @@ from livespot.rules.quantize import protectable
 
 # A finished entry waits this long for the fills of its last execution before it is announced.
 FILLS_WAIT_MS = 1000
+# What is bought already needs its stop, however much of it rounding leaves over.
+_WHATEVER_IS_LOST_BPS = 10_000
 
 
 @dataclass(slots=True)
@@ -115,7 +117,10 @@ def base_fee_bps(case: EntryCase, settings: Settings) -> int:
 
 
 def part_is_protectable(case: EntryCase, executed: Decimal, settings: Settings) -> bool:
-    """Whether what is bought so far could carry a protection of its own."""
+    """Whether the exchange would surely take a protection for what is bought so far.
+
+    How much of it rounding leaves over is asked of what is yet to be bought, not of this.
+    """
     exits, constraints = case.attempt_decision.exit_plan, case.decision.constraints
     if exits is None or executed <= 0:
         return False
@@ -125,5 +130,5 @@ def part_is_protectable(case: EntryCase, executed: Decimal, settings: Settings) 
         constraints,
         base_fee_bps(case, settings),
         lowest / 10_000,
-        settings.risk.max_dust_bps,
+        _WHATEVER_IS_LOST_BPS,
     )
