@@ -97,10 +97,16 @@ def test_a_run_in_which_time_stands_still_ends_soon() -> None:
 
 @pytest.mark.slow
 def test_a_run_that_does_not_end_is_no_finding() -> None:
-    plan = draw("short", 77)
-    asked_again = dataclasses.replace(MUTANTS["attempt-missing"], needs=always)
+    async def spin(*_: object, **__: object) -> None:
+        while True:
+            await checkpoint()
 
-    seen = look_at(asked_again, plan)
+    def plant(bench: Bench) -> None:
+        bench.put(MutationDesk, "send", spin)
+
+    stuck = dataclasses.replace(MUTANTS["attempt-missing"], needs=always, plant=plant)
+
+    seen = look_at(stuck, draw("short", 77))
 
     assert (seen.ran, seen.broken) == (True, ())
     assert "time stands still" in seen.detail
