@@ -9,7 +9,6 @@ from livespot.evidence.findings import Finding, judged
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
-from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.troubles import DiskBusy, DiskSlow, MachineSleeps
 from livespot.testing.search.witness import Witness
 
@@ -160,7 +159,7 @@ def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
     return {
         symbol: _Grain(
             step=Decimal(1).scaleb(step),
-            least=least_order(symbol),
+            least=witness.least_order(symbol),
             lowest=asked.get(symbol, _ZERO),
         )
         for symbol, step in steps.items()
@@ -278,7 +277,7 @@ def protection_only_tightens(witness: Witness) -> Finding:
     for row in witness.rows:
         if isinstance(row, FillRow) and row.cid in own:
             held[row.sym] += row.qty if row.side == "BUY" else -row.qty
-            if held[row.sym] * row.px < least_order(row.sym):
+            if held[row.sym] * row.px < witness.least_order(row.sym):
                 best.pop(row.sym, None)
                 if row.side == "SELL":
                     # What fees and rounding leave of each position adds up over weeks.

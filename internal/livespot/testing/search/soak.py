@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,9 +19,10 @@ from livespot.testing.search.judging import judge, line_of
 from livespot.testing.search.running import BROKEN, broken, open_files
 from livespot.testing.search.soak_judge import judge_soak, rates
 from livespot.testing.search.soak_kept import Kept, keep, kept_of, read_kept
-from livespot.testing.search.soak_plan import DAY_MS, SoakPlan, draw_soak
+from livespot.testing.search.soak_plan import DAY_MS, SoakPlan, draw_soak, soak_market
 from livespot.testing.search.soak_run import run_soak
 from livespot.testing.search.soak_samples import SAMPLES_FILE, read_samples
+from livespot.testing.search.staged_market import least_of
 from livespot.testing.search.wanted import Wanted
 from livespot.testing.search.witness import Witness, read_witness
 
@@ -60,7 +62,10 @@ def findings_of(kept: Kept, directory: Path) -> tuple[Finding, ...]:
     """Judge the files of a soak that ended; the same files are judged alike each time."""
     plan = kept.plan
     samples = read_samples(directory / SAMPLES_FILE)
-    witness = read_witness(plan.run, kept.result(directory), samples_apart=_SAMPLES_APART)
+    witness = replace(
+        read_witness(plan.run, kept.result(directory), samples_apart=_SAMPLES_APART),
+        least={spec.symbol: least_of(spec) for spec in soak_market(plan).symbols},
+    )
     growth = judge_soak(samples, plan.part_ms)
     left = nothing_is_left_open(kept.files_before, kept.files_after)
     return (*growth, _trades(witness, plan), left, *judge(witness))

@@ -195,8 +195,12 @@ def _instants(open_ms: int, every_ms: int, draw: SplitMix) -> list[int]:
 @cache
 def least_order(symbol: str) -> Decimal:
     """What the smallest order on a symbol is worth in quote, as its rules say before any fault."""
-    rules = symbol_spec(_row(symbol)).filters.notionals
-    return max(rule.low for rule in rules)
+    return least_of(symbol_spec(_row(symbol)))
+
+
+def least_of(spec: SymbolSpec) -> Decimal:
+    """What the smallest order is worth in quote by a symbol's rules."""
+    return max(rule.low for rule in spec.filters.notionals)
 
 
 @cache

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from livespot.testing.search.board import LOG_FILE, Noted, read_hits, read_log
 from livespot.testing.search.gauges import GAUGES_FILE, Reading, read_gauges
 from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan, loaded_for
+from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.troubles import ClockSet
 
 
@@ -61,7 +63,8 @@ class Witness:
     holds a secret of the `searched` files. `days` are the summaries on record,
     `gauges` what was measured in passing; `ahead` is by how much somebody had set the runtime's
     clock forward at each row, where anybody had. `asked` is how many requests to its panel each run
-    wrote down, those aside that were turned away for their number.
+    wrote down, those aside that were turned away for their number. `least` is what the smallest
+    order is worth in quote on symbols of a made-up market, whose rules no file of ours holds.
     """
 
     plan: RunPlan
@@ -90,6 +93,7 @@ class Witness:
     asked: Mapping[str, int] = field(default_factory=dict)
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ahead: tuple[int, ...] = ()
+    least: Mapping[str, Decimal] = field(default_factory=dict)
     _requests: tuple[tuple[int, RequestRow], ...] = field(init=False, repr=False, compare=False)
     _turns: Mapping[str, tuple[ModeRow, ...]] = field(init=False, repr=False, compare=False)
 
@@ -118,6 +122,10 @@ class Witness:
     def house_moved(self) -> bool:
         """Whether somebody set the runtime's own clock."""
         return any(isinstance(trouble.what, ClockSet) for trouble in self.plan.troubles)
+
+    def least_order(self, symbol: str) -> Decimal:
+        """What the smallest order on a symbol is worth in quote, before any fault."""
+        return self.least[symbol] if symbol in self.least else least_order(symbol)
 
     def requests(self) -> tuple[tuple[int, RequestRow], ...]:
         """Requests with their place in the journal."""
