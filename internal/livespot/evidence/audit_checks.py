@@ -64,10 +64,11 @@ def _unaudited(facts: Facts) -> Iterator[str]:
         yield f"{len(facts.modes)} mode rows, {len(audited)} mode events"
 
 
-def modes_move_legally(facts: Facts) -> Finding:
+def modes_move_legally(facts: Facts, set_back_ms: int = 0) -> Finding:
     """I21: only moves of the chart; PAUSE is left by the operator, DEGRADE after a quiet time.
 
     The stamps do not measure the quiet time where the run said meanwhile that its clock was wrong.
+    Where its clock is known to have been set back, they may be short by `set_back_ms` without that.
     """
     runs: dict[str, list[ModeFact]] = defaultdict(list)
     for mode in facts.modes:
@@ -76,7 +77,7 @@ def modes_move_legally(facts: Facts) -> Finding:
     problems = [
         f"{problem} in {run_id}"
         for run_id, modes in runs.items()
-        for problem in _illegal(facts, modes, windows.get(run_id, 0))
+        for problem in _illegal(facts, modes, windows.get(run_id, 0) - set_back_ms)
     ]
     return judged("I21", "Modes move legally", len(facts.modes), problems)
 

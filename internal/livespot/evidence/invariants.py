@@ -18,8 +18,13 @@ _NEEDS_JOURNAL = (
 )
 
 
-def check_all(facts: Facts, journal: JournalRows | None) -> tuple[Finding, ...]:
-    """All findings by number; without a journal the comparisons say that they saw nothing."""
+def check_all(
+    facts: Facts, journal: JournalRows | None, set_back_ms: int = 0
+) -> tuple[Finding, ...]:
+    """All findings by number; without a journal the comparisons say that they saw nothing.
+
+    `set_back_ms` is by how much the run's clock is known to have been set back at once.
+    """
     found = [
         ledger_checks.one_effect_per_decision(facts, journal),
         ledger_checks.legal_state_machine(facts),
@@ -28,7 +33,7 @@ def check_all(facts: Facts, journal: JournalRows | None) -> tuple[Finding, ...]:
         audit_checks.audit_is_contiguous(facts),
         audit_checks.trail_equals_database(facts),
         audit_checks.every_move_announced(facts),
-        audit_checks.modes_move_legally(facts),
+        audit_checks.modes_move_legally(facts, set_back_ms),
         audit_checks.exits_are_accounted(facts),
         audit_checks.database_is_intact(facts),
     ]

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace as changed
 
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import AcceptThen, Delay, Fault, ReadLag
-from livespot.exchange.journal import FillRow, OrderRow, RequestRow
+from livespot.exchange.faults.plan import AcceptThen, Delay, Fault, ReadLag, SuspendClock
+from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
 from livespot.testing.search.answer_checks import (
     answers_are_booked,
     each_fill_is_told_once,
@@ -129,6 +129,31 @@ def test_a_reply_held_back_on_the_socket_holds_up_those_behind_it(witness: Witne
 
     assert no_answer_is_left_unread(deaf).violated
     assert not no_answer_is_left_unread(held_up).violated
+
+
+def test_what_was_sent_while_the_exchanges_clock_stood_belongs_to_the_life_that_sent_it(
+    witness: Witness,
+) -> None:
+    entry = next(request for request in witness.journal.requests if request.buys)
+    row = witness.rows[entry.row - 1]
+    assert isinstance(row, RequestRow)
+    stood_ms = row.t_arrive - 6000
+    stamped = changed(row, t_arrive=stood_ms, t_first_byte=stood_ms, t_reply=stood_ms)
+    stands = Fault(id="stands", what=SuspendClock(ms=8000))
+    stood = ModeRow(t_ms=stood_ms, fault="stands", verb="clock.suspend", event="fire", fired=1)
+    first, *rest = witness.lives
+    earlier = replace(first, run_id="earlier", born_ms=stood_ms - 9000, over_ms=stood_ms + 1000)
+    told = replace(
+        witness,
+        rows=(*witness.rows[: entry.row - 1], stamped, *witness.rows[entry.row :], stood),
+        offsets=(*witness.offsets, 0),
+        lives=(earlier, replace(first, born_ms=stood_ms + 2000), *rest),
+    )
+    known = replace(told, plan=changed(told.plan, faults=(stands,)))
+
+    assert no_answer_is_left_unread(told).violated
+    assert no_answer_is_left_unread(known).proven
+    assert no_answer_is_left_unread(without_word(known)).violated
 
 
 def test_whoever_can_write_no_more_cannot_note_the_answer(witness: Witness) -> None:

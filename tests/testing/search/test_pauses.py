@@ -10,10 +10,11 @@ from livespot.evidence.rows import AlertFact
 from livespot.exchange.faults.plan import Blackhole, Fault, When
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
 from livespot.testing.search.board import Noted
+from livespot.testing.search.judging import judge
 from livespot.testing.search.limit_checks import limits_are_respected
 from livespot.testing.search.protection_checks import protected_or_paused
 from livespot.testing.search.stale_checks import stale_views_are_said
-from livespot.testing.search.troubles import DiskBusy, DiskSlow, MachineSleeps, Trouble
+from livespot.testing.search.troubles import ClockSet, DiskBusy, DiskSlow, MachineSleeps, Trouble
 from livespot.testing.search.witness import Witness
 
 
@@ -134,3 +135,33 @@ def test_the_minute_of_one_word_runs_from_the_end_of_what_it_told_of(
     )
 
     assert ("again" in stale_views_are_said(troubled).detail) is found
+
+
+@pytest.mark.parametrize(
+    ("set_ms", "quiet_ms", "found"),
+    [
+        pytest.param(300, 59_600, False, id="set back by 300 ms unsaid"),
+        pytest.param(300, 59_400, True, id="shorter than that explains"),
+        pytest.param(600, 59_600, True, id="a step that would have been said"),
+        pytest.param(-300, 59_600, False, id="set back and then forward"),
+    ],
+)
+def test_a_quiet_time_may_be_short_by_what_a_clock_was_set_back_unsaid(
+    witness: Witness, set_ms: int, quiet_ms: int, *, found: bool
+) -> None:
+    first = witness.facts.modes[0]
+    steps = (("DEGRADE", "NORMAL", 1000), ("NORMAL", "DEGRADE", 2000))
+    modes = [changed(first, previous="DEGRADE", mode="DEGRADE")]
+    for previous, mode, after_ms in (*steps, ("DEGRADE", "NORMAL", 2000 + quiet_ms)):
+        at_ms = first.at_ms + after_ms
+        modes.append(changed(first, previous=previous, mode=mode, at_ms=at_ms, reasons=()))
+    trouble = Trouble(id="set", what=ClockSet(ms=set_ms), after_ms=10_000, for_ms=5000)
+    short = replace(witness, facts=changed(witness.facts, modes=tuple(modes)))
+    known = replace(short, plan=changed(witness.plan, troubles=(trouble,)))
+
+    assert _is_hasty(short)
+    assert _is_hasty(known) is found
+
+
+def _is_hasty(witness: Witness) -> bool:
+    return any("too soon" in f.detail for f in judge(witness) if f.id == "I21")

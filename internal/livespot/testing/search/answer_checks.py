@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
@@ -11,7 +11,7 @@ from livespot.exchange.journal import FillRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.troubles import DiskError
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, stood_still
 
 # The trades of an order are read at once; so many rounds may fail on the way.
 _BOOKED_WITHIN_MS = 5000
@@ -68,13 +68,13 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     learned, heard = _learned(witness), _heard(witness)
     waits_ms = settings_of(witness).timing.mutation_timeout_ms - _LATE_MS
     slow_socket = any(_holds_back(fault.what) for fault in witness.plan.faults)
-    rows = dict(witness.requests())
+    rows, stood = dict(witness.requests()), stood_still(witness)
     problems, looked_at = [], 0
     for request in witness.journal.requests:
         row = rows[request.row]
         names = [intents[name].order_intent_id for name in request.own_ids if name in intents]
-        sent_ms = witness.market_at(request.row, row.t_first_byte or row.t_arrive)
-        told_ms = witness.market_at(request.row, row.t_reply)
+        sent_ms = _sent_ms(witness, request.row, row, names if row.t_arrive in stood else ())
+        told_ms = witness.market_at(request.row, row.t_reply) + stood.get(row.t_reply, 0)
         life = _cleaning_up(witness, sent_ms)
         if life is not None and life.code is None and request.method == "WS":
             continue
@@ -92,6 +92,16 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         if not any((name, life.run_id) in known for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
     return judged("I26b", "No answer is left unread", looked_at, problems)
+
+
+def _sent_ms(witness: Witness, place: int, row: RequestRow, names: Sequence[str]) -> int:
+    """Market time of a request, not before the ledger says that its intents (`names`) were sent.
+
+    What came while the exchange's clock stood bears the moment in which it stopped.
+    """
+    ahead_ms = witness.ahead[place - 1] if place <= len(witness.ahead) else 0
+    ours = [witness.sent[name].at_ms - ahead_ms for name in names]
+    return max([witness.market_at(place, row.t_first_byte or row.t_arrive), *ours])
 
 
 def _learned(witness: Witness) -> set[tuple[str, str]]:

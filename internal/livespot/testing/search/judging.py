@@ -36,6 +36,7 @@ from livespot.testing.search.limits_of_risk import (
     decisions_are_fresh,
     nothing_offered_twice,
     risk_limits_hold,
+    settings_of,
 )
 from livespot.testing.search.panel_checks import the_panel_only_reads
 from livespot.testing.search.promise_checks import (
@@ -53,7 +54,7 @@ from livespot.testing.search.record_checks import (
     output_is_bounded,
 )
 from livespot.testing.search.stale_checks import stale_views_are_said
-from livespot.testing.search.witness import Witness, stood_still
+from livespot.testing.search.witness import Witness, house_steps, stood_still
 
 _FILTER_FAILURE = "-1013"
 
@@ -93,8 +94,16 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
 
 def judge(witness: Witness) -> tuple[Finding, ...]:
     """All findings by number."""
-    found = [*check_all(witness.facts, unfaulted(witness)), *(check(witness) for check in CHECKS)]
+    usual = check_all(witness.facts, unfaulted(witness), _set_back_untold_ms(witness))
+    found = [*usual, *(check(witness) for check in CHECKS)]
     return tuple(sorted(found, key=lambda finding: finding.id))
+
+
+def _set_back_untold_ms(witness: Witness) -> int:
+    """The most that the runtime's clock was set back at once and need not say: what may drift."""
+    allowed_ms = settings_of(witness).time.clock_drift_max_ms
+    back = (-ms for _, ms in house_steps(witness.plan) if ms < 0)
+    return max((ms for ms in back if ms <= allowed_ms), default=0)
 
 
 def line_of(finding: Finding) -> str:
