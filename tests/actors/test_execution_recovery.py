@@ -374,10 +374,11 @@ async def test_a_decision_of_another_version_stops_no_recovery(tmp_path: Path) -
         assert SignalLevel.PAUSE in [s.level for s in signals]
 
 
+@pytest.mark.parametrize("cancelled_by", ["us", "hand"])
 async def test_an_earlier_attempt_of_the_same_size_keeps_no_later_one_in_doubt_after_a_restart(
-    tmp_path: Path,
+    tmp_path: Path, cancelled_by: str
 ) -> None:
-    """Cancelled, it stands under its cancel's id; the ledger knows whose that is."""
+    """Cancelled, it stands under its cancel's id; the ledger knows whose order that is."""
     path = fresh(tmp_path)
     async with bench(path) as b:
         await remember(b, a_decision())
@@ -390,6 +391,8 @@ async def test_an_earlier_attempt_of_the_same_size_keeps_no_later_one_in_doubt_a
     assert lost.working is not None
     assert first.status is OrderStatus.CANCELED
     assert first.orig_qty == lost.working.qty
+    if cancelled_by == "hand":
+        venue.orders_by_id[100] = msgspec.structs.replace(first, client_order_id="web_1")
 
     async with bench(path, venue=venue, clock=clock) as b:
         await b.recover()

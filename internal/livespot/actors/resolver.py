@@ -308,8 +308,12 @@ class Resolver:
         if not alike or _is_of(case, order) or self._is_known(order.symbol, order.order_id):
             return False
         # One that ended in an earlier life is known to the ledger alone.
-        alias = await self._ports.ledger.alias(order.client_order_id)
-        return alias is None or alias.order_intent_id == case.intent_id
+        ledger = self._ports.ledger
+        owner = await ledger.order_owner(order.symbol, order.order_id)
+        if owner is None:
+            alias = await ledger.alias(order.client_order_id)
+            owner = None if alias is None else alias.order_intent_id
+        return owner is None or owner == case.intent_id
 
     async def _engine_progress(self, case: Case, horizon: int) -> int:
         """The open time of a candle that traded beyond the horizon: the engine has moved on."""

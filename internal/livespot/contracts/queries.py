@@ -64,6 +64,10 @@ class LedgerReader(Protocol):
 
     async def alias(self, client_order_id: str) -> Alias | None: ...
 
+    async def order_owner(self, symbol: str, order_id: int) -> str | None:
+        """The id of the intent that an order belongs to, under whatever id it ended."""
+        ...
+
     async def open_orders(self) -> tuple[StoredOrder, ...]:
         """Orders whose last known status is not terminal."""
         ...

@@ -132,6 +132,11 @@ class LedgerQueries:
         )
         return _aliases(found)[0] if found else None
 
+    async def order_owner(self, symbol: str, order_id: int) -> str | None:
+        sql = "SELECT order_intent_id FROM orders WHERE symbol = ? AND order_id = ?"
+        row = await first(self._reader, sql, (symbol, order_id))
+        return None if row is None else str(row[0])
+
     async def open_orders(self) -> tuple[StoredOrder, ...]:
         return tuple(_stored_order(row) for row in await self._reader.rows(_OPEN_ORDERS))
 

@@ -218,6 +218,21 @@ def test_a_stamp_of_a_clock_that_stood_still_may_be_as_late_as_that(witness: Wit
     assert unfaulted(afterwards).requests[-1].arrived_ms == at_ms + 1
 
 
+def test_a_request_that_was_held_is_dated_by_the_clock_it_left_under(witness: Witness) -> None:
+    left_ms = witness.plan.start_ms + 30_000
+    trouble = Trouble(id="set", what=ClockSet(ms=-20_000), after_ms=31_000, for_ms=5000)
+    plan = changed(witness.plan, troubles=(trouble,))
+
+    def dated(first_byte_ms: int) -> int:
+        told = with_request(witness, left_ms + 2000, t_first_byte=first_byte_ms)
+        offsets, ahead = (*told.offsets[:-1], 20_000), (*(0 for _ in witness.rows), -20_000)
+        set_back = replace(told, plan=plan, offsets=offsets, ahead=ahead)
+        return unfaulted(set_back).requests[-1].arrived_ms
+
+    assert dated(left_ms) == left_ms + 2000
+    assert dated(left_ms + 1999) == left_ms + 2000 - 20_000
+
+
 def test_a_signature_that_is_off_is_found(witness: Witness) -> None:
     at_ms = witness.plan.start_ms
     late = with_request(witness, at_ms, params={"timestamp": str(at_ms - 700)})

@@ -20,6 +20,7 @@ _SHOWS = {
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
     "sold-by-hand-under-a-lost-answer": {"I06"},
+    "cancelled-by-hand-before-a-lost-entry": {"I06"},
     "swap-never-arrives": {"I06", "I10", "I12"},
 }
 _ALWAYS_SHOWN = {"I10", "I12"}

@@ -126,7 +126,7 @@ def unfaulted(witness: Witness) -> JournalRows:
 
     def restored(request: JournalRequest) -> JournalRequest:
         stamp_ms = request.arrived_ms + stood.get(request.arrived_ms, 0)
-        arrived_ms = witness.at(request.row, stamp_ms)
+        arrived_ms = witness.at(request.row, stamp_ms) - _set_on_its_way_ms(witness, request.row)
         params = request.params
         if clock_moved and request.own_ids:
             intent = intents.get(request.own_ids[0])
@@ -139,6 +139,18 @@ def unfaulted(witness: Witness) -> JournalRows:
 
     looked_into = (r for r in witness.journal.requests if not turned_away(r))
     return replace(witness.journal, requests=tuple(restored(r) for r in looked_into))
+
+
+def _set_on_its_way_ms(witness: Witness, place: int) -> int:
+    """By how much the runtime's clock was set between a request's first byte and its arrival.
+
+    A fault may hold it that long. What was written before it is dated by the clock it left under.
+    """
+    row = witness.rows[place - 1]
+    if not isinstance(row, RequestRow) or not 0 < row.t_first_byte < row.t_arrive:
+        return 0
+    began_ms, arrived_ms = (witness.market_at(place, ms) for ms in (row.t_first_byte, row.t_arrive))
+    return sum(ms for at_ms, ms in house_steps(witness.plan) if began_ms < at_ms <= arrived_ms)
 
 
 def _refused_by_news(witness: Witness) -> Iterator[int]:
