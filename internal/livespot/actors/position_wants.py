@@ -1,5 +1,8 @@
 """What a position asks of execution, in execution's words."""
 
+from decimal import Decimal
+from typing import TypedDict
+
 from livespot.actors.mail import CancelWanted, CloseWanted, ProtectWanted
 from livespot.actors.position_case import Case
 from livespot.contracts.amounts import ZERO
@@ -7,22 +10,26 @@ from livespot.contracts.vocabulary import IntentRole
 from livespot.rules.protection import Cancel, Close, Protect, Swap
 
 
+class _Sale(TypedDict):
+    """What every wanted sale says."""
+
+    position_id: str
+    decision_id: str
+    entry_intent_id: str
+    symbol: str
+    qty: Decimal
+    known_orders: tuple[int, ...]
+
+
 def want_of(
     case_: Case, command: Protect | Swap | Close | Cancel
 ) -> ProtectWanted | CloseWanted | CancelWanted:
     """The request to execution that carries out one command about a sale."""
-    holding = case_.holding
-    known = tuple(case_.guard.sells)
     match command:
         case Protect():
             return ProtectWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
+                **_sale(case_, command.qty),
                 role=command.role,
-                qty=command.qty,
-                known_orders=known,
                 tp_price=command.tp_price,
                 sl_price=command.sl_price,
                 stop_limit_price=command.stop_limit_price,
@@ -32,13 +39,8 @@ def want_of(
             )
         case Swap():
             return ProtectWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
+                **_sale(case_, command.qty),
                 role=IntentRole.TRAIL,
-                qty=command.qty,
-                known_orders=known,
                 tp_price=ZERO,
                 sl_price=command.sl_price,
                 stop_limit_price=command.stop_limit_price,
@@ -46,16 +48,9 @@ def want_of(
                 replaces_order_id=command.order_id,
             )
         case Close():
-            return CloseWanted(
-                position_id=holding.position_id,
-                decision_id=holding.decision_id,
-                entry_intent_id=holding.entry_intent_id,
-                symbol=holding.symbol,
-                qty=command.qty,
-                known_orders=known,
-                limit_price=command.limit_price,
-            )
+            return CloseWanted(**_sale(case_, command.qty), limit_price=command.limit_price)
         case Cancel():
+            holding = case_.holding
             return CancelWanted(
                 position_id=holding.position_id,
                 decision_id=holding.decision_id,
@@ -64,3 +59,15 @@ def want_of(
                 order_id=command.order_id,
                 purpose=command.purpose,
             )
+
+
+def _sale(case_: Case, qty: Decimal) -> _Sale:
+    holding = case_.holding
+    return _Sale(
+        position_id=holding.position_id,
+        decision_id=holding.decision_id,
+        entry_intent_id=holding.entry_intent_id,
+        symbol=holding.symbol,
+        qty=qty,
+        known_orders=tuple(case_.guard.sells),
+    )

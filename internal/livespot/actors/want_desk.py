@@ -13,6 +13,7 @@ from livespot.actors.mail import (
     CloseWanted,
     MutationSettled,
     ProtectWanted,
+    SaleWanted,
 )
 from livespot.actors.mutation_desk import Ending, Outcome
 from livespot.actors.order_reading import read_order
@@ -142,7 +143,7 @@ class WantDesk:
     def _active(self) -> list[Want]:
         return [w for w in self._wants.values() if w.role is IntentRole.CANCEL]
 
-    def _draft(self, message: ProtectWanted | CloseWanted, attempt: int) -> SellDraft:
+    def _draft(self, message: SaleWanted, attempt: int) -> SellDraft:
         return SellDraft(
             decision_id=message.decision_id,
             parent_intent_id=message.entry_intent_id,
@@ -153,7 +154,7 @@ class WantDesk:
             now_ms=self._ports.clock.now_ms(),
         )
 
-    async def _sell(self, mutation: Mutation, message: ProtectWanted | CloseWanted) -> None:
+    async def _sell(self, mutation: Mutation, message: SaleWanted) -> None:
         intent = mutation.intent
         want = _want_of(mutation, message.position_id)
         if self._overtaken(message):
@@ -174,7 +175,7 @@ class WantDesk:
         self._wants[want.intent_id] = want
         self._shop.dispatch(mutation)
 
-    def _overtaken(self, message: ProtectWanted | CloseWanted) -> bool:
+    def _overtaken(self, message: SaleWanted) -> bool:
         """Whether a sell stands that its asker had not heard of when this was asked for.
 
         It was told of it meanwhile, and may want something else now.

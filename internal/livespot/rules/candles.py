@@ -97,11 +97,7 @@ class CandleSeries:
         """
         last = self.last
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
-            high, low, close = bounds_of(candle) if bounds is None else bounds
-            self.version += 1
-            self.last = candle
-            self._candles.append(candle)
-            self.wilder.update(high, low, close)
+            self._append(candle, bounds_of(candle) if bounds is None else bounds)
             if self.is_warm:
                 # Nothing waits for it.
                 return Joined(candles=(candle,))
@@ -186,10 +182,7 @@ class CandleSeries:
                 break
             candle = self._waiting.pop(open_time_ms)
             if open_time_ms > end:
-                self.version += 1
-                self.last = candle
-                self._candles.append(candle)
-                self.wilder.update(*bounds_of(candle))
+                self._append(candle, bounds_of(candle))
                 joined.append(candle)
         self.is_warm = len(self._candles) >= WARM and not self._waiting
         return tuple(joined)
@@ -199,6 +192,12 @@ class CandleSeries:
         self.is_warm = False
         if len(self._waiting) > _PENDING_LIMIT:
             del self._waiting[min(self._waiting)]
+
+    def _append(self, candle: Candle, bounds: Bounds) -> None:
+        self.version += 1
+        self.last = candle
+        self._candles.append(candle)
+        self.wilder.update(*bounds)
 
 
 def bounds_of(candle: Candle) -> Bounds:

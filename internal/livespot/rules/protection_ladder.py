@@ -39,6 +39,7 @@ from livespot.rules.protection_pace import (
     launched,
     manual,
     may_ask,
+    rung_of,
 )
 from livespot.rules.protection_prices import (
     above,
@@ -394,12 +395,11 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if now_ms < guard.next_try_ms:
         return guard, ()
     limit = bid_limit(guard, scene)
-    if not may_ask(guard, (IntentRole.CLOSE, limit is None), now_ms):
+    command = Close(qty=close_qty(scene, sizes, market=limit is None), limit_price=limit)
+    if not may_ask(guard, rung_of(command), now_ms):
         return guard, ()
-    qty = close_qty(scene, sizes, market=limit is None)
-    if not tradable(qty, scene):
+    if not tradable(command.qty, scene):
         return _look(guard, now_ms, "base missing")
-    command = Close(qty=qty, limit_price=limit)
     return launched(guard, scene, command, now_ms), (command,)
 
 

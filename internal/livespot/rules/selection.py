@@ -368,8 +368,7 @@ def _precedence(
 ) -> tuple[bool, int, bool, str, int]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
     symbol, dropped = item.symbol, bool(item.reasons)
-    cycles = incumbents.get(symbol)
-    if cycles is None or cycles >= settings.churn_guard_min_cycles:
+    if not _is_guarded(symbol, incumbents, settings):
         return dropped, -item.score_x10000, False, symbol, place
     bonus = settings.churn_guard_min_score_delta_x10000
     return dropped, -(item.score_x10000 + bonus), True, symbol, place
@@ -414,8 +413,8 @@ def _alike(
 ) -> _Kept | None:
     """Why a candidate is too close to what is chosen, once enough symbols are together."""
     own = returns.get(symbol)
-    missing = 0 if own is None else own.missing_count
-    if own is None or (missing and has_too_many_missing(own, settings.corr_missing_max_pct)):
+    if own is None or has_too_many_missing(own, settings.corr_missing_max_pct):
+        missing = 0 if own is None else own.missing_count
         return _Kept(reasons=(ReasonCode.DATA_GAP_DETECTED,), features={"returns_missing": missing})
     if len(chosen) + 1 < settings.corr_min_symbols:
         return None

@@ -99,8 +99,7 @@ def _sent_ms(witness: Witness, place: int, row: RequestRow, names: Sequence[str]
 
     What came while the exchange's clock stood bears the moment in which it stopped.
     """
-    ahead_ms = witness.ahead[place - 1] if place <= len(witness.ahead) else 0
-    ours = [witness.sent[name].at_ms - ahead_ms for name in names]
+    ours = [witness.sent[name].at_ms - witness.ahead_ms(place) for name in names]
     return max([witness.market_at(place, row.t_first_byte or row.t_arrive), *ours])
 
 

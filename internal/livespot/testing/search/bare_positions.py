@@ -10,7 +10,6 @@ import msgspec
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.rules.survival import rank
 from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps, growing
-from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.witness import Witness
 
 # From a deadline to the durable change of mode, and from there to the alert.
@@ -65,13 +64,13 @@ class _Book:
     entry: int = 0
     most: Decimal = _ZERO
 
-    def ended(self, symbol: str, end_ms: int) -> _Span:
+    def ended(self, symbol: str, end_ms: int, least: Decimal) -> _Span:
         return _Span(
             symbol=symbol,
             begin_ms=self.begin_ms,
             end_ms=end_ms,
             complete=self.complete,
-            tiny=self.most < least_order(symbol),
+            tiny=self.most < least,
         )
 
 
@@ -113,10 +112,11 @@ def _spans(witness: Witness) -> Iterator[_Span]:
         if not isinstance(row, FillRow) or row.cid not in own:
             continue
         at_ms, book = witness.at(place, row.t_ms), books[row.sym]
+        least = witness.least_order(row.sym)
         if row.side == "BUY":
-            if book.held and book.most < least_order(row.sym) and row.oid != book.entry:
+            if book.held and book.most < least and row.oid != book.entry:
                 # Dust of an entry that was given up is no part of the next position.
-                yield book.ended(row.sym, at_ms)
+                yield book.ended(row.sym, at_ms, least)
                 book = books[row.sym] = _Book()
             if not book.held:
                 book.begin_ms, book.complete = at_ms, row.qty == ordered[row.oid]
@@ -126,12 +126,12 @@ def _spans(witness: Witness) -> Iterator[_Span]:
         else:
             book.held -= row.qty
             # What is left of a position that was sold is what its lots could not hold.
-            if book.held * row.px < least_order(row.sym) and book.begin_ms:
-                yield book.ended(row.sym, at_ms + 1)
+            if book.held * row.px < least and book.begin_ms:
+                yield book.ended(row.sym, at_ms + 1, least)
                 books[row.sym] = _Book()
     for symbol, book in books.items():
         if book.begin_ms:
-            yield book.ended(symbol, _NEVER)
+            yield book.ended(symbol, _NEVER, witness.least_order(symbol))
 
 
 def _said(witness: Witness, gap: Gap) -> bool:

@@ -160,10 +160,13 @@ class Witness:
         """The same just before that time, at which something changes it or asks for a stop."""
         return self.mode_at(at_ms - 1)
 
+    def ahead_ms(self, place: int) -> int:
+        """By how much somebody had set the runtime's clock forward at this row."""
+        return self.ahead[place - 1] if place <= len(self.ahead) else 0
+
     def market_at(self, place: int, exchange_ms: int) -> int:
         """The same in market time, in which lives are told."""
-        ahead_ms = self.ahead[place - 1] if place <= len(self.ahead) else 0
-        return self.at(place, exchange_ms) - ahead_ms
+        return self.at(place, exchange_ms) - self.ahead_ms(place)
 
 
 def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) -> Witness:
