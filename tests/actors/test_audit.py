@@ -321,7 +321,7 @@ async def test_a_database_held_for_a_minute_ends_the_writer_and_releases_its_cal
     with pytest.raises(ExceptionGroup) as ended:
         await run_with_a_caller()
 
-    assert ended.group_contains(AuditUnwritable, match="nothing could be written for 6.... ms")
+    assert ended.group_contains(AuditUnwritable, match=r"written for ([6-9]\d|\d{3,})\d{3} ms")
     assert writer.stats().failed
     assert numbers(path) == []
 
