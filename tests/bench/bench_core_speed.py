@@ -235,7 +235,8 @@ def test_the_close_of_a_minute_is_a_matter_of_milliseconds() -> None:
 def _scan(infos: dict[str, SymbolInfo], days: tuple[Ticker24h, ...], desk: _Desk) -> None:
     """Universe, ranking, deep scan of twenty and choice, with the records they leave."""
     rules, digest = _SETTINGS.selection, desk.context.config_hash
-    listed = selection.universe(infos, days, (), rules, quote_asset="USDT")
+    known = selection.listing(infos, quote_asset="USDT")
+    listed = selection.universe(known, days, (), rules)
     ranked = selection.rank(listed, rules)
     cut = frozenset(item.symbol for item in ranked if item.dropped)
     universe_entry(listed, listed, "cyc", _NOW_MS)

@@ -109,6 +109,8 @@ class Selecting:
 
     def __init__(self, market: MinuteMarket) -> None:
         self._market = market
+        # What the exchange lists is learnt every quarter of an hour.
+        self._listed = selection.listing(market.infos, quote_asset=SETTINGS.venue.quote_asset)
         self._digests = config_hash(SETTINGS), thresholds_hash(SETTINGS)
         self.watched: dict[str, int] = {}
         self.chosen: list[tuple[str, ...]] = []
@@ -123,9 +125,7 @@ class Selecting:
 
     def _select(self, minute: Minute) -> None:
         rules, windows = SETTINGS.selection, self._market.windows
-        listed = selection.universe(
-            self._market.infos, minute.days, (), rules, quote_asset=SETTINGS.venue.quote_asset
-        )
+        listed = selection.universe(self._listed, minute.days, (), rules)
         wanted = {item.symbol for item in selection.rank(listed, rules) if not item.dropped}
         of_config, of_thresholds = self._digests
         context = SnapshotContext(

@@ -82,7 +82,8 @@ class _Story:
     def scan(self, at_ms: int, days: Sequence[Ticker24h]) -> None:
         """One universe scan with its ranking, as the scanner records them the first time."""
         infos = {name: a_symbol(name) for name in _SYMBOLS}
-        listed = selection.universe(infos, days, (), _SETTINGS.selection, quote_asset="USDT")
+        known = selection.listing(infos, quote_asset="USDT")
+        listed = selection.universe(known, days, (), _SETTINGS.selection)
         ranked = selection.rank(listed, _SETTINGS.selection)
         cut = [item.symbol for item in ranked if item.dropped]
         digest = config_hash(_SETTINGS)

@@ -16,6 +16,7 @@ from livespot.rules.selection import (
     Ranked,
     choose,
     deep_scan,
+    listing,
     rank,
     universe,
 )
@@ -27,11 +28,10 @@ _replace = msgspec.structs.replace
 
 def _scan(symbol: str = "SOLUSDT", quarantined: frozenset[str] = frozenset(), **day: Any) -> Any:
     [only] = universe(
-        {symbol: a_symbol(symbol)},
+        listing({symbol: a_symbol(symbol)}, quote_asset="USDT"),
         (a_day(symbol, **day),),
         quarantined,
         _SETTINGS,
-        quote_asset="USDT",
     )
     return only.reasons
 
@@ -51,11 +51,10 @@ def test_what_fees_are_paid_with_is_not_traded() -> None:
     infos = {name: a_symbol(name) for name in ("BNBUSDT", "SOLUSDT")}
 
     fee, other = universe(
-        infos,
+        listing(infos, quote_asset="USDT"),
         tuple(a_day(name) for name in infos),
         (),
         _SETTINGS,
-        quote_asset="USDT",
         fee_assets={"BNB"},
     )
 
@@ -66,7 +65,9 @@ def test_what_fees_are_paid_with_is_not_traded() -> None:
 def test_all_reasons_of_one_symbol_are_told() -> None:
     info = a_symbol("SOLUSDT", status="BREAK", constraints=None)
 
-    [only] = universe({"SOLUSDT": info}, (), (), _SETTINGS, quote_asset="USDT")
+    listed = listing({"SOLUSDT": info}, quote_asset="USDT")
+
+    [only] = universe(listed, (), (), _SETTINGS)
 
     assert only.reasons == (
         ReasonCode.SYMBOL_NOT_TRADING,
@@ -82,7 +83,7 @@ def test_names_beyond_ascii_are_set_aside() -> None:
 def test_other_quote_assets_are_not_of_this_universe() -> None:
     infos = {"SOLBTC": a_symbol("SOLBTC", quote_asset="BTC")}
 
-    assert universe(infos, (), (), _SETTINGS, quote_asset="USDT") == ()
+    assert listing(infos, quote_asset="USDT") == ()
 
 
 def _eligible(symbol: str, **day: Any) -> Eligibility:

@@ -12,7 +12,16 @@ from livespot.contracts.market import DeepFeatures, Returns, SymbolInfo, Ticker2
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
 from livespot.rules.correlation import correlation_x10000, has_too_many_missing
-from livespot.rules.selection import Choice, Eligibility, Ranked, choose, deep_scan, rank, universe
+from livespot.rules.selection import (
+    Choice,
+    Eligibility,
+    Ranked,
+    choose,
+    deep_scan,
+    listing,
+    rank,
+    universe,
+)
 from livespot.testing.market_values import a_day, a_snapshot, a_symbol
 
 _replace = msgspec.structs.replace
@@ -67,7 +76,8 @@ def _worlds(draw: st.DrawFn) -> _World:
 
 
 def _listed(world: _World) -> tuple[Eligibility, ...]:
-    return universe(world.infos, world.days, world.quarantined, _SETTINGS, quote_asset="USDT")
+    listed = listing(world.infos, quote_asset="USDT")
+    return universe(listed, world.days, world.quarantined, _SETTINGS)
 
 
 @_FEW

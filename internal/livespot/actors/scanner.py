@@ -71,6 +71,7 @@ class _Scan:
     """The actor's whole memory, local to one run."""
 
     infos: dict[str, SymbolInfo] = field(default_factory=dict)
+    listed: tuple[selection.Listed, ...] = ()
     tickers: tuple[Ticker24h, ...] = ()
     told: dict[str, tuple[ReasonCode, ...]] = field(default_factory=dict)
     cut: frozenset[str] = frozenset()
@@ -191,7 +192,7 @@ class Scanner:
         infos = await self._read(self.reader.exchange_info)
         changed = {name: info for name, info in infos.items() if scan.infos.get(name) != info}
         at_boot = not scan.infos
-        scan.infos = infos
+        self._list(scan, infos)
         if changed:
             await self._tell_symbols(changed, "BOOT" if at_boot else "PERIODIC")
 
@@ -201,8 +202,13 @@ class Scanner:
         except _READ_FAILED as error:
             await self._alert(f"cannot refresh the filters of {wanted.symbol}: {error}")
             return
-        scan.infos[wanted.symbol] = info
+        self._list(scan, scan.infos | {wanted.symbol: info})
         await self._tell_symbols({wanted.symbol: info}, wanted.cause)
+
+    def _list(self, scan: _Scan, infos: dict[str, SymbolInfo]) -> None:
+        """Note what the exchange lists, and what of it is of this universe."""
+        scan.infos = infos
+        scan.listed = selection.listing(infos, quote_asset=self.settings.venue.quote_asset)
 
     async def _tell_symbols(self, infos: dict[str, SymbolInfo], cause: str) -> None:
         at_ms = self.clock.now_ms()
@@ -218,11 +224,10 @@ class Scanner:
         await self.state.send(TickersLearned(tickers=scan.tickers, at_ms=now_ms))
         quarantined = {s for s, row in scan.health.items() if row.quarantined_until_ms > now_ms}
         listed = selection.universe(
-            scan.infos,
+            scan.listed,
             scan.tickers,
             quarantined,
             self.settings.selection,
-            quote_asset=self.settings.venue.quote_asset,
             fee_assets=scan.fee_assets,
         )
         ranked = selection.rank(listed, self.settings.selection)

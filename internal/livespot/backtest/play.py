@@ -99,10 +99,8 @@ class Backtest:
         rules, held = self.settings.selection, self.desk.held
         infos = {s: info for s, info in self._infos().items() if info is not None}
         days = [f.window.ticker for f in self.feeds.values() if f.window.ticker is not None]
-        listed = selection.universe(
-            infos, days, (), rules, quote_asset=self.settings.venue.quote_asset
-        )
-        ranked = selection.rank(listed, rules)
+        listed = selection.listing(infos, quote_asset=self.settings.venue.quote_asset)
+        ranked = selection.rank(selection.universe(listed, days, (), rules), rules)
         topn = [item.symbol for item in ranked if not item.dropped]
         symbols = dict.fromkeys((*topn, *sorted(held)))
         features = [

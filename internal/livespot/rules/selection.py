@@ -18,12 +18,23 @@ from livespot.rules.microstructure import spread_between
 
 _GOOD_EDGE_BPS = 40
 _HIGH_ATR_BPS = 200
+_COLD = (ReasonCode.STRAT_WARMUP,)
 _FEE_ASSET = (ReasonCode.RISK_EXPOSURE_LIMIT,)
+_QUARANTINED = (ReasonCode.SYMBOL_QUARANTINED,)
+_NO_DAY = (ReasonCode.STRAT_MISSING_FIELD,)
 _RANK_LOW = (ReasonCode.UNIVERSE_RANK_LOW,)
 _TOO_WIDE = (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
 _AGAINST = (ReasonCode.STRAT_IMBALANCE_AGAINST,)
 _TOO_LITTLE = (ReasonCode.STRAT_EDGE_BELOW_MIN,)
 Features: TypeAlias = dict[str, int | str]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A spot symbol of the quote asset, and the reasons that it keeps from day to day."""
+
+    symbol: str
+    base_asset: str
+    reasons: tuple[ReasonCode, ...]
 
 
 class Eligibility(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -87,37 +98,50 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _TREND, _RANGE, _BULL = RegimeLabel.TREND, RegimeLabel.RANGE, Direction.BULL
-# What the deep scan makes of a symbol, in the order of places: cut, score below zero, name, place
-# among the features; and the reasons, which no comparison reaches.
-_Scored: TypeAlias = tuple[bool, int, str, int, tuple[ReasonCode, ...]]
+# What the deep scan makes of a symbol, in the order of places: cut, score below zero, name; and
+# the reasons and the readings, which no comparison reaches.
+_Scored: TypeAlias = tuple[bool, int, str, tuple[ReasonCode, ...], DeepFeatures]
+
+
+def listing(infos: Mapping[str, SymbolInfo], *, quote_asset: str) -> tuple[Listed, ...]:
+    """Every spot symbol of the quote asset, by name; the same for as long as `infos` are."""
+    return tuple(
+        Listed(symbol=name, base_asset=infos[name].base_asset, reasons=_unfitness(infos[name]))
+        for name in sorted(infos)
+        if infos[name].quote_asset == quote_asset and infos[name].spot_allowed
+    )
 
 
 def universe(
-    infos: Mapping[str, SymbolInfo],
+    listed: Iterable[Listed],
     tickers: Sequence[Ticker24h],
     quarantined: Collection[str],
     settings: SelectionSettings,
     *,
-    quote_asset: str,
     fee_assets: Collection[str] = (),
 ) -> tuple[Eligibility, ...]:
-    """Every spot symbol of the quote asset, by name, with each reason that keeps it out.
+    """Each listed symbol, in the same order, with every reason that keeps it out.
 
     Of what fees are paid with nothing is traded: every trade on another symbol would eat into the
     position, below the quantity that its stop sells.
     """
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
-    listed = []
-    for name in sorted(infos):
-        info = infos[name]
-        if info.quote_asset != quote_asset or not info.spot_allowed:
-            continue
-        ticker = by_symbol.get(name)
-        reasons = _exclusions(info, ticker, settings, quarantined=name in quarantined)
-        if info.base_asset in fee_assets:
+    volume, trades = settings.min_quote_volume_24h, settings.min_trades_24h
+    rise = settings.min_price_change_bps
+    found = []
+    for item in listed:
+        name, reasons = item.symbol, item.reasons
+        if name in quarantined and ReasonCode.SYMBOL_QUARANTINED not in reasons:
+            reasons += _QUARANTINED
+        day = by_symbol.get(name)
+        if day is None:
+            reasons += _NO_DAY
+        elif day.quote_volume < volume or day.trades < trades or day.price_change_bps < rise:
+            reasons += _quietness(day, settings)
+        if item.base_asset in fee_assets:
             reasons += _FEE_ASSET
-        listed.append(Eligibility(symbol=name, reasons=reasons, ticker=ticker))
-    return tuple(listed)
+        found.append(Eligibility(symbol=name, reasons=reasons, ticker=day))
+    return tuple(found)
 
 
 def delisted(symbols: Iterable[str]) -> list[Eligibility]:
@@ -132,24 +156,25 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     The first `topn` are wanted; those behind them carry their reason. A symbol without a two-sided
     book in the day's answer ranks as the widest.
     """
-    tickers = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
-    if not tickers:
+    days = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
+    if not days:
         return ()
-    spreads = _day_spreads(tickers)
-    widest = max([spread for spread in spreads if spread is not None], default=0.0)
-    volumes = [float(ticker.quote_volume) for ticker in tickers]
-    rises = [ticker.price_change_bps for ticker in tickers]
-    most, highest = max(volumes), max(rises)
+    volumes = [float(day.quote_volume) for day in days]
+    spreads = _day_spreads(days)
+    # Where all are zero, so are their shares of anything.
+    most = max(volumes) or 1.0
+    highest = max([day.price_change_bps for day in days])
+    widest = max([spread for spread in spreads if spread is not None], default=0.0) or 1.0
     of_volume, of_rise, of_spread = _floats(settings.rank_weights)
-    scored: list[tuple[int, str, int]] = []
-    for place, ticker in enumerate(tickers):
-        volume, spread, rise = volumes[place], spreads[place], rises[place]
+    scored: list[tuple[int, str, Ticker24h]] = []
+    for day, volume, spread in zip(days, volumes, spreads, strict=True):
+        rise = day.price_change_bps
         score = (
-            of_volume * (volume / most if most > 0 else 0.0)
+            of_volume * (volume / most)
             + of_rise * (rise / highest if rise > 0 else 0.0)
-            + of_spread * (0.0 if spread is None else (1 - spread / widest if widest > 0 else 1.0))
+            + of_spread * (0.0 if spread is None else 1.0 - spread / widest)
         )
-        scored.append((-round_x10000(score), ticker.symbol, place))
+        scored.append((-round_x10000(score), day.symbol, day))
     scored.sort()
     topn = settings.topn
     return tuple(
@@ -159,9 +184,9 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
                 rank=rank,
                 score_x10000=-score,
                 reasons=() if rank <= topn else _RANK_LOW,
-                measured=tickers[place],
+                measured=day,
             )
-            for rank, (score, symbol, place) in enumerate(scored, start=1)
+            for rank, (score, symbol, day) in enumerate(scored, start=1)
         ]
     )
 
@@ -169,7 +194,7 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
     """Scores of the attached symbols, best first; those that were cut follow with their reasons."""
     weights = _floats(settings.deep_weights)
-    scored = [_deep(item, place, settings, weights) for place, item in enumerate(features)]
+    scored = [_deep(item, settings, weights) for item in features]
     scored.sort()
     return tuple(
         [
@@ -178,9 +203,9 @@ def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> 
                 rank=rank,
                 score_x10000=-score,
                 reasons=reasons,
-                measured=features[place],
+                measured=item,
             )
-            for rank, (_, score, symbol, place, reasons) in enumerate(scored, start=1)
+            for rank, (_, score, symbol, reasons, item) in enumerate(scored, start=1)
         ]
     )
 
@@ -198,84 +223,62 @@ def choose(
     A young one keeps its place against a challenger less than the guard's margin better. Held
     symbols stay whatever their score and take places of the `topk`.
     """
-    by_symbol = {item.symbol: item for item in ranked}
+    young = {s for s, cycles in incumbents.items() if cycles < settings.churn_guard_min_cycles}
     chosen, topk = sorted(held), settings.topk
-    verdicts: dict[str, _Kept] = {}
-    taken: list[Ranked] | None = None
-    order = [_precedence(item, place, incumbents, settings) for place, item in enumerate(ranked)]
-    order.sort()
-    for _, _, _, symbol, place in order:
-        item = ranked[place]
-        if symbol in held:
+    picked: list[Ranked] = []
+    left: list[tuple[Ranked, _Kept]] = []
+    full: _Kept | None = None
+    for item in _by_precedence(ranked, young, settings):
+        if item.symbol in held:
             continue
+        kept_off: _Kept | None
         if item.reasons:
-            kept_off: _Kept | None = _Kept(reasons=item.reasons)
+            kept_off = _Kept(reasons=item.reasons)
         elif len(chosen) < topk:
-            kept_off = _alike(symbol, chosen, returns, settings)
+            kept_off = _alike(item.symbol, chosen, returns, settings)
         else:
-            # Nothing joins those that are chosen once their places are taken.
-            taken = taken or [by_symbol[s] for s in chosen[len(held) :]]
-            kept_off = _crowded_out(item, taken, incumbents, settings)
+            # Nothing joins those that are picked once the places are taken.
+            full = full or _full(picked, settings)
+            kept_off = _guarded_from(item, picked, young, incumbents, settings) or full
         if kept_off is None:
-            chosen.append(symbol)
+            chosen.append(item.symbol)
+            picked.append(item)
         else:
-            verdicts[symbol] = kept_off
-    best_first = sorted([(-by_symbol[name].score_x10000, name) for name in chosen[len(held) :]])
-    choices = [
-        _choice(symbol, place, by_symbol.get(symbol), incumbents.get(symbol, 0))
-        for place, symbol in enumerate((*chosen[: len(held)], *[s for _, s in best_first]), start=1)
-    ]
-    for symbol, kept_off in verdicts.items():
-        choices.append(
-            Choice(
-                symbol=symbol,
-                rank=len(choices) + 1,
-                score_x10000=by_symbol[symbol].score_x10000,
-                chosen=False,
-                incumbent_cycles=incumbents.get(symbol, 0),
-                reasons=kept_off.reasons,
-                features=kept_off.features,
-            )
-        )
+            left.append((item, kept_off))
+    if young:
+        picked.sort(key=_by_score)
+    choices = _held_choices(ranked, sorted(held), incumbents) if held else []
+    for item in picked:
+        choices.append(_choice(item, len(choices) + 1, incumbents, None))
+    for item, kept_off in left:
+        choices.append(_choice(item, len(choices) + 1, incumbents, kept_off))
     return tuple(choices)
 
 
-def _exclusions(
-    info: SymbolInfo, ticker: Ticker24h | None, settings: SelectionSettings, *, quarantined: bool
-) -> tuple[ReasonCode, ...]:
-    listed = info.is_trading and info.constraints is not None and not info.problem
-    if listed and not quarantined and ticker is not None and _is_plain(info.symbol):
-        return _of_day(ticker, settings)
-    reasons: list[ReasonCode] = []
-    if not info.is_trading:
-        reasons.append(ReasonCode.SYMBOL_NOT_TRADING)
-    if info.constraints is None or info.problem:
-        reasons.append(ReasonCode.PROTECTION_INVALID_FILTER)
-    if quarantined or not _is_plain(info.symbol):
-        reasons.append(ReasonCode.SYMBOL_QUARANTINED)
-    day = (ReasonCode.STRAT_MISSING_FIELD,) if ticker is None else _of_day(ticker, settings)
-    return (*reasons, *day)
+def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:
+    """What about a symbol itself keeps it out.
 
-
-def _of_day(ticker: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode, ...]:
-    """What about its last day keeps a symbol out."""
-    voluminous = ticker.quote_volume >= settings.min_quote_volume_24h
-    busy = ticker.trades >= settings.min_trades_24h
-    rising = ticker.price_change_bps >= settings.min_price_change_bps
-    if voluminous and busy and rising:
-        return ()
+    Only names that can be signed, logged and shown without surprises are traded.
+    """
     rules = (
-        (voluminous, ReasonCode.UNIVERSE_VOLUME_LOW),
-        (busy, ReasonCode.UNIVERSE_TRADES_LOW),
-        (rising, ReasonCode.UNIVERSE_MOMENTUM_LOW),
+        (info.is_trading, ReasonCode.SYMBOL_NOT_TRADING),
+        (
+            info.constraints is not None and not info.problem,
+            ReasonCode.PROTECTION_INVALID_FILTER,
+        ),
+        (info.symbol.isascii() and info.symbol.isalnum(), ReasonCode.SYMBOL_QUARANTINED),
     )
     return tuple(code for holds, code in rules if not holds)
 
 
-@lru_cache(maxsize=4096)
-def _is_plain(symbol: str) -> bool:
-    """Only names that can be signed, logged and shown without surprises are traded."""
-    return symbol.isascii() and symbol.isalnum()
+def _quietness(day: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode, ...]:
+    """What about its last day keeps a symbol out."""
+    rules = (
+        (day.quote_volume >= settings.min_quote_volume_24h, ReasonCode.UNIVERSE_VOLUME_LOW),
+        (day.trades >= settings.min_trades_24h, ReasonCode.UNIVERSE_TRADES_LOW),
+        (day.price_change_bps >= settings.min_price_change_bps, ReasonCode.UNIVERSE_MOMENTUM_LOW),
+    )
+    return tuple(code for holds, code in rules if not holds)
 
 
 @lru_cache(maxsize=16)
@@ -306,12 +309,10 @@ def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
     }
 
 
-def _deep(
-    item: DeepFeatures, place: int, settings: SelectionSettings, weights: Sequence[float]
-) -> _Scored:
+def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[float]) -> _Scored:
     micro, regime = item.microstructure, item.regime
     if not item.warm or micro is None or regime is None:
-        return True, 0, item.symbol, place, (ReasonCode.STRAT_WARMUP,)
+        return True, 0, item.symbol, _COLD, item
     spread, balance = micro.spread_current_bps, micro.bid_ask_imbalance_p50_10s_x10000
     atr = item.atr14_5m_bps
     edge = atr - cost_of_visit(item.cost_inputs, spread)
@@ -332,7 +333,7 @@ def _deep(
         + of_micro * clamp01(calm)
         + of_atr * clamp01(atr / _HIGH_ATR_BPS)
     )
-    return bool(reasons), -round_x10000(score), item.symbol, place, reasons
+    return bool(reasons), -round_x10000(score), item.symbol, reasons, item
 
 
 def _deep_features(item: DeepFeatures) -> dict[str, int | str | Decimal]:
@@ -363,47 +364,52 @@ def _regime_score(regime: Leaning) -> int:
     return regime.range_score_x10000 if label is _RANGE else 0
 
 
-def _precedence(
-    item: Ranked, place: int, incumbents: Mapping[str, int], settings: SelectionSettings
-) -> tuple[bool, int, bool, str, int]:
+def _by_score(item: Ranked) -> tuple[int, str]:
+    return -item.score_x10000, item.symbol
+
+
+def _by_precedence(
+    ranked: Iterable[Ranked], young: Collection[str], settings: SelectionSettings
+) -> list[Ranked]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
-    symbol, dropped = item.symbol, bool(item.reasons)
-    if not _is_guarded(symbol, incumbents, settings):
-        return dropped, -item.score_x10000, False, symbol, place
-    bonus = settings.churn_guard_min_score_delta_x10000
-    return dropped, -(item.score_x10000 + bonus), True, symbol, place
+    margin = settings.churn_guard_min_score_delta_x10000
+    order = []
+    for item in ranked:
+        symbol, guarded = item.symbol, item.symbol in young
+        score = item.score_x10000 + margin if guarded else item.score_x10000
+        order.append((bool(item.reasons), -score, guarded, symbol, item))
+    order.sort()
+    return [item for _, _, _, _, item in order]
 
 
-def _is_guarded(symbol: str, incumbents: Mapping[str, int], settings: SelectionSettings) -> bool:
-    """Whether it was chosen so lately that only a clearly better symbol may replace it."""
-    guard = settings.churn_guard_min_cycles
-    return incumbents.get(symbol, guard) < guard
-
-
-def _crowded_out(
+def _guarded_from(
     item: Ranked,
-    taken: Sequence[Ranked],
+    picked: Iterable[Ranked],
+    young: Collection[str],
     incumbents: Mapping[str, int],
     settings: SelectionSettings,
-) -> _Kept:
-    """Who has the places: better ones, or a young incumbent that this one does not beat clearly."""
-    weaker = [
-        other
-        for other in taken
-        if other.score_x10000 < item.score_x10000
-        and _is_guarded(other.symbol, incumbents, settings)
-    ]
+) -> _Kept | None:
+    """The weakest young incumbent that this one does not beat clearly enough to replace it."""
+    if not young:
+        return None
+    weaker = [one for one in picked if one.symbol in young and one.score_x10000 < item.score_x10000]
+    if not weaker:
+        return None
+    kept = min(weaker, key=lambda other: (other.score_x10000, other.symbol))
+    features: Features = {
+        "places": settings.topk,
+        "kept": kept.symbol,
+        "kept_score_x10000": kept.score_x10000,
+        "kept_cycles": incumbents[kept.symbol],
+    }
+    return _Kept(reasons=(ReasonCode.WATCHLIST_CHURN_GUARD,), features=features)
+
+
+def _full(picked: Collection[Ranked], settings: SelectionSettings) -> _Kept:
+    """That all places are taken, and who was the last to get one."""
     features: Features = {"places": settings.topk}
-    if weaker:
-        kept = min(weaker, key=lambda other: (other.score_x10000, other.symbol))
-        features |= {
-            "kept": kept.symbol,
-            "kept_score_x10000": kept.score_x10000,
-            "kept_cycles": incumbents[kept.symbol],
-        }
-        return _Kept(reasons=(ReasonCode.WATCHLIST_CHURN_GUARD,), features=features)
-    if taken:
-        last = min(taken, key=lambda other: (other.score_x10000, other.symbol))
+    if picked:
+        last = min(picked, key=lambda other: (other.score_x10000, other.symbol))
         features |= {"last": last.symbol, "last_score_x10000": last.score_x10000}
     return _Kept(reasons=(ReasonCode.WATCHLIST_FULL,), features=features)
 
@@ -431,13 +437,37 @@ def _alike(
     return None
 
 
-def _choice(symbol: str, place: int, item: Ranked | None, cycles: int) -> Choice:
-    """One that is on the watch list."""
+def _held_choices(
+    ranked: Iterable[Ranked], held: Iterable[str], incumbents: Mapping[str, int]
+) -> list[Choice]:
+    """Held symbols are on the list, also those that were cut or not even looked at."""
+    by_symbol = {item.symbol: item for item in ranked}
+    unknown = (Ranked(symbol=name, rank=0, score_x10000=0, reasons=()) for name in held)
+    return [
+        _choice(by_symbol.get(item.symbol, item), place, incumbents, None)
+        for place, item in enumerate(unknown, start=1)
+    ]
+
+
+def _choice(
+    item: Ranked, place: int, incumbents: Mapping[str, int], kept_off: _Kept | None
+) -> Choice:
+    symbol = item.symbol
+    if kept_off is None:
+        return Choice(
+            symbol=symbol,
+            rank=place,
+            score_x10000=item.score_x10000,
+            chosen=True,
+            incumbent_cycles=incumbents.get(symbol, 0),
+            reasons=item.reasons,
+        )
     return Choice(
         symbol=symbol,
         rank=place,
-        score_x10000=item.score_x10000 if item is not None else 0,
-        chosen=True,
-        incumbent_cycles=cycles,
-        reasons=item.reasons if item is not None else (),
+        score_x10000=item.score_x10000,
+        chosen=False,
+        incumbent_cycles=incumbents.get(symbol, 0),
+        reasons=kept_off.reasons,
+        features=kept_off.features,
     )

@@ -15,7 +15,7 @@ from livespot.rules.costs import fees_of
 from livespot.rules.doctor import Check, Outcome, Shown, at_most, edge_check, shown
 from livespot.rules.indicators import PERIOD, wilder_of
 from livespot.rules.microstructure import spread_bps, whole_spread_bps
-from livespot.rules.selection import Eligibility, rank, universe
+from livespot.rules.selection import Eligibility, listing, rank, universe
 from livespot.runtime.doctor_plan import DoctorPlan, Probe
 from livespot.venue.caller import ReadTolerance, RestCaller
 from livespot.venue.market_stream import MarketStream
@@ -218,13 +218,8 @@ async def check_edge(plan: DoctorPlan, venue: Venue) -> Check:
     """The volatility of the best-ranked symbols against what the default strategy needs."""
     settings = plan.settings
     tickers = await venue.reads.tickers_24h()
-    eligible = universe(
-        await venue.symbols(),
-        tickers,
-        (),
-        settings.selection,
-        quote_asset=settings.venue.quote_asset,
-    )
+    listed = listing(await venue.symbols(), quote_asset=settings.venue.quote_asset)
+    eligible = universe(listed, tickers, (), settings.selection)
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
     best = [row.symbol for row in rank(eligible, settings.selection)[:_SYMBOLS]]
     looked = best or _busiest(eligible)
