@@ -71,27 +71,52 @@ def _require_room(disk: "RealDisk", paths: "Paths") -> None:
 
 
 @click.command(
-    epilog="Example: livespot restore /mnt/usb/livespot --var var. Exit codes: 0 restored, 2 wrong "
-    "usage, 3 the backup is not whole, 5 a process runs there."
+    epilog="Example: livespot restore /mnt/usb/livespot --var var; livespot restore "
+    "var/backups/audit-2026-11-21.sqlite. Exit codes: 0 restored, 2 wrong usage, 3 the backup is "
+    "not whole or newer than this program, 5 a process runs there."
 )
-@click.argument("source", metavar="BACKUP", type=click.Path(file_okay=False, path_type=Path))
-@var_option
+@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option(
+    "--var",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="State directory (default: var/ of the project).",
+)
 def restore(source: Path, var: Path | None) -> int:
-    """Prove a backup, then put it in place of what is there, which is kept aside."""
+    """Prove a backup, then put it in place of what is there, which is kept aside.
+
+    BACKUP is a directory that livespot backup wrote, or one of the daily copies of the database in
+    backups/ of the state directory. With such a copy the trail and the evidence stay, and the next
+    start begins in PAUSE when the trail knows more than the copy.
+    """
     from livespot.evidence.moments import stamp
     from livespot.runtime.clock import SystemClock
     from livespot.runtime.disk import RealDisk
     from livespot.runtime.paths import Paths, default_var
-    from livespot.store.archive import unpack
+    from livespot.store.archive import proven, unpack, unpack_database
 
     paths, disk = Paths(var=var if var is not None else default_var()), RealDisk()
+    single = source.is_file()
+    if not single:
+        # Before anything is made in the place where it goes.
+        proven(source)
     disk.make_directory(paths.var)
     with disk.lock(paths.lock, "restore"):
         aside = f"replaced-{stamp(SystemClock().now_ms())}"
-        moved = unpack(source, paths.var, aside=aside)
+        moved = (unpack_database if single else unpack)(source, paths.var, aside=aside)
         disk.remove(paths.moved)
     click.echo(f"restored {source} to {paths.var}")
     if moved:
         click.echo(f"What was there ({', '.join(moved)}) is in {paths.var / aside}")
-    click.echo("Next: livespot doctor --offline, then start as before")
+    click.echo(f"Next: {_after(paths)}, then start as before")
     return 0
+
+
+def _after(paths: "Paths") -> str:
+    """What a restored place needs first: a copy may be of an older schema."""
+    import shlex
+
+    from livespot.store.migrate import status
+
+    here = f"--var {shlex.quote(str(paths.var))}"
+    doctor = f"livespot doctor --offline {here}"
+    return doctor if status(paths.database).current else f"livespot migrate {here}, {doctor}"

@@ -7,12 +7,14 @@ from livespot.contracts.errors import ExitCode, Fatal, LivespotError
 from livespot_cmd.options import name_code
 
 _MEND = "correct what is named above, then look again with livespot config check"
+_BACK = "livespot doctor --offline, which names the backup to restore"
 # From the particular to the general; the first that fits speaks.
 _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
     (errors.ConfigInvalid, "Nothing was started or changed.", _MEND),
     (errors.SecondInstance, "Nothing was started; the other one goes on.", "livespot status"),
     (errors.LockMissing, "Nothing was sent to anybody.", "livespot doctor --offline"),
     (errors.SchemaMismatch, "Nothing was read or written.", "livespot migrate --status"),
+    (errors.DatabaseDamaged, "Nothing was changed; do not trade on this file.", _BACK),
     (errors.AuditUnwritable, "Without its audit nothing is traded.", "livespot doctor --offline"),
     (errors.StoreBusy, "Nothing was changed.", "try again; then livespot status"),
     (errors.PreflightFailed, "Nothing was started.", "livespot doctor"),

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from livespot.runtime.paths import Paths
 
 
-def recorded(var: Path | None) -> "Paths":
+def recorded(var: Path | None, *, also_damaged: bool = False) -> "Paths":
     """Where the runs are: the directory given, else the one `livespot status` would read.
 
+    `also_damaged` is for whoever judges the database himself.
+
     Raises:
+        DatabaseDamaged: pages of it cannot be read.
         PreflightFailed: nothing ever ran there.
         SchemaMismatch: its database is older or newer than this program.
     """
-    from livespot.contracts.errors import PreflightFailed
+    from livespot.contracts.errors import DatabaseDamaged, PreflightFailed
     from livespot.runtime.paths import Paths, present_var
     from livespot.store.migrate import status
     from livespot.store.schema import require_current
@@ -30,5 +33,9 @@ def recorded(var: Path | None) -> "Paths":
             f"there is no audit database in {chosen}, so nothing ever ran there.\n"
             "Next: livespot sim --for 3m, or --var DIR for another state directory"
         )
-    require_current(status(paths.database))
+    try:
+        require_current(status(paths.database))
+    except DatabaseDamaged:
+        if not also_damaged:
+            raise
     return paths

@@ -42,7 +42,7 @@ def verify(
     from livespot.runtime.verify_run import verify as judge
     from livespot_cmd.recorded import recorded
 
-    paths = recorded(var)
+    paths = recorded(var, also_damaged=True)
     order = VerifyOrder(
         paths=paths,
         run=run,

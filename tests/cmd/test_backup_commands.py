@@ -22,9 +22,13 @@ from livespot.runtime.disk import RealDisk
 from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.paths import Paths
 from livespot.runtime.simulation import demo_secrets
+from livespot.store.archive import unpack_database
+from livespot.store.backup import backup_database
 from livespot.store.chain import verify_chain
+from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.trail import JsonlTrail
 from livespot.testing import aged_run, finished_run
 
 pytestmark = pytest.mark.slow
@@ -122,6 +126,87 @@ def test_what_was_there_is_kept_aside(old: Path, tmp_path: Path) -> None:
     assert (aside / "data" / "audit.sqlite").is_file()
     assert "data/audit.sqlite" in manifest["files"]
     assert any(name.startswith("logs/audit-") for name in manifest["files"])
+
+
+def damage(database: Path) -> None:
+    """Spoil the page that names the applied migrations, which every command reads first."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'schema_migrations'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(database.read_bytes())
+    content[(page - 1) * size : page * size] = b"?" * size
+    database.write_bytes(content)
+
+
+def test_the_copy_that_a_run_makes_each_day_takes_the_place_of_a_damaged_database(
+    tmp_path: Path,
+) -> None:
+    anyio.run(finished_run.told, tmp_path)
+    paths = Paths(var=tmp_path)
+    copy = paths.backups / "audit-2026-03-04.sqlite"
+    backup_database(paths.database, copy)
+    trail = {path: path.read_bytes() for path in paths.logs.glob("audit-*")}
+    damage(paths.database)
+
+    hurt = run("explain", "SOLUSDT", "--var", tmp_path)
+    doctor = run("doctor", "--offline", "--var", tmp_path)
+    back = run("restore", copy, "--var", tmp_path)
+
+    assert hurt.returncode == ExitCode.AUDIT_UNWRITABLE
+    assert "is damaged" in hurt.stderr
+    assert "DB_INTEGRITY_FAIL" in hurt.stderr
+    assert f"next: livespot restore {copy} --var {tmp_path}" in doctor.stdout
+    assert back.returncode == ExitCode.CLEAN, back.stderr
+    (aside,) = tmp_path.glob("replaced-*")
+    assert (aside / "data" / "audit.sqlite").is_file()
+    assert anyio.run(verify_chain, ReadOnlyDatabase(paths.database)).broken is None
+    assert {path: path.read_bytes() for path in paths.logs.glob("audit-*")} == trail
+
+
+async def test_a_start_on_an_older_copy_knows_that_the_trail_goes_on(tmp_path: Path) -> None:
+    await finished_run.told(tmp_path)
+    paths, copy = Paths(var=tmp_path), tmp_path / "before.sqlite"
+    migrate(copy, backup_dir=tmp_path, now_ms=0)
+
+    unpack_database(copy, tmp_path, aside="replaced")
+
+    trail = JsonlTrail(RealDisk(), paths.logs, ReadOnlyDatabase(paths.database))
+    assert (await trail.repair()).unknown > 0
+
+
+@pytest.mark.parametrize("text", [b"", b"no database" * 1000], ids=["empty", "of another kind"])
+def test_a_file_that_is_no_database_is_not_put_in_place(tmp_path: Path, text: bytes) -> None:
+    place = tmp_path / "new"
+    (tmp_path / "audit-2026-03-04.sqlite").write_bytes(text)
+
+    refused = run("restore", tmp_path / "audit-2026-03-04.sqlite", "--var", place)
+
+    assert refused.returncode == ExitCode.PREFLIGHT
+    assert "nothing was changed" in refused.stderr
+    assert "Next: " in refused.stderr
+    assert not (place / "data").exists()
+
+
+def test_a_directory_that_is_no_backup_leaves_no_trace(tmp_path: Path) -> None:
+    refused = run("restore", tmp_path / "none", "--var", tmp_path / "new")
+
+    assert refused.returncode == ExitCode.PREFLIGHT
+    assert "Next: name a directory that livespot backup wrote" in refused.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_gate_fails_on_a_database_whose_first_pages_are_damaged(tmp_path: Path) -> None:
+    anyio.run(finished_run.told, tmp_path)
+    damage(Paths(var=tmp_path).database)
+
+    judged = run("verify", "events", "--var", tmp_path)
+
+    assert judged.returncode == ExitCode.DIFFERENT, judged.stderr
+    assert "FAIL" in judged.stdout
+    assert "DATABASE_DAMAGED" in judged.stdout
 
 
 def test_nothing_is_restored_or_moved_under_a_running_process(old: Path, tmp_path: Path) -> None:

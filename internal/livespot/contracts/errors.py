@@ -193,6 +193,12 @@ class AuditUnwritable(Fatal):
     reason_code = ReasonCode.AUDIT_WRITE_FAILED
 
 
+class DatabaseDamaged(AuditUnwritable):
+    """Pages of the audit database are not what SQLite wrote there."""
+
+    reason_code = ReasonCode.DB_INTEGRITY_FAIL
+
+
 class VolumeFull(AuditUnwritable):
     """No byte is left for the audit."""
 

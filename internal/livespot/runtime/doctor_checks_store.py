@@ -13,6 +13,7 @@ import anyio
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import LivespotError, SchemaMismatch
 from livespot.rules.doctor import Check, Outcome, disk_outcome, sqlite_outcome
+from livespot.rules.retention import daily_backups
 from livespot.runtime.doctor_checks_local import as_probe
 from livespot.runtime.doctor_plan import DoctorPlan, Probe, quoted
 from livespot.store.migrate import status
@@ -180,7 +181,7 @@ def check_schema(plan: DoctorPlan) -> Check:
 
 async def check_integrity(plan: DoctorPlan) -> Check:
     """Write-ahead logging is on and SQLite finds its pages whole; gives up when that takes long."""
-    path, backups = plan.paths.database, f"ls -lt {quoted(plan.paths.backups)}"
+    path, backups = plan.paths.database, _put_back(plan)
     if not plan.disk.exists(path):
         return _integrity(Outcome.FAIL, "no database", plan.migrate_command)
     try:
@@ -203,6 +204,15 @@ async def check_integrity(plan: DoctorPlan) -> Check:
             f"sqlite3 {quoted(path)} 'PRAGMA journal_mode = WAL'",
         )
     return _integrity(Outcome.PASS, f"ok, {plan.disk.size(path) >> 10} KiB, WAL")
+
+
+def _put_back(plan: DoctorPlan) -> str:
+    """The command that puts the newest daily copy in place; without one, a look at the rest."""
+    daily = daily_backups(plan.disk.names(plan.paths.backups))
+    if not daily:
+        return f"ls -lt {quoted(plan.paths.backups)}"
+    newest = plan.paths.backups / max(daily)
+    return f"livespot restore {quoted(newest)} --var {quoted(plan.paths.var)}"
 
 
 def check_trail(plan: DoctorPlan) -> Check:

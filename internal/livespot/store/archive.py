@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from livespot.contracts.base import Message
-from livespot.contracts.errors import AuditUnwritable, PreflightFailed
+from livespot.contracts.errors import PreflightFailed
 from livespot.store.backup import backup_database, integrity_problems
 from livespot.store.migrate import status
 from livespot.store.schema import require_current
@@ -21,6 +21,10 @@ DATABASE = Path("data") / "audit.sqlite"
 # Beside the database: what a run's settings, trail and evidence are.
 _KEPT = ("livespot.toml", "runs", "receipts", "drills")
 _TRAIL = "logs/audit-*.jsonl*"
+_NAME_ONE = (
+    "Next: name a directory that livespot backup wrote, or one of the copies audit-DAY.sqlite in "
+    "backups/ of a state directory"
+)
 
 
 class BackupManifest(Message, frozen=True):
@@ -45,7 +49,9 @@ def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
     Raises `StoreBusy`, `AuditUnwritable`, `PreflightFailed` when the target exists, and `OSError`.
     """
     if target.exists():
-        raise PreflightFailed(f"{target} exists already; name another directory")
+        raise PreflightFailed(
+            f"{target} exists already, so nothing was written.\nNext: name another place by --to"
+        )
     backup_database(var / DATABASE, target / DATABASE)
     _copy_beside(var, target)
     files = {path.relative_to(target).as_posix(): _sha256(path) for path in _files(target)}
@@ -58,24 +64,29 @@ def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
 def proven(backup: Path) -> BackupManifest:
     """The manifest of a backup that is whole. Blocking.
 
-    Raises `PreflightFailed` when it is none or any file of it is not as it was written,
-    `SchemaMismatch` when its database is older or newer than this program.
+    Raises `PreflightFailed` when it is none, when its database is damaged or any file of it is not
+    as it was written, `SchemaMismatch` when its database is older or newer than this program.
     """
     path = backup / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=BackupManifest)
+    except FileNotFoundError as error:
+        raise PreflightFailed(
+            f"{backup} is no backup, it holds no {MANIFEST}; nothing was changed.\n{_NAME_ONE}"
+        ) from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise PreflightFailed(f"{backup} is no backup: {error}") from error
+        raise PreflightFailed(
+            f"{backup} is no backup, so nothing was changed: {error}.\n{_NAME_ONE}"
+        ) from error
     present = {found.relative_to(backup).as_posix() for found in _files(backup)} - {MANIFEST}
     odd = sorted(present ^ manifest.files.keys())
     odd += [n for n in sorted(present & manifest.files.keys()) if _differs(backup, manifest, n)]
     if odd:
         raise PreflightFailed(
-            f"{backup} is not as it was written ({', '.join(odd[:3])}), so nothing was restored"
+            f"{backup} is not as it was written ({', '.join(odd[:3])}), so nothing was restored.\n"
+            "Next: restore an older backup"
         )
-    problems = integrity_problems(backup / DATABASE)
-    if problems:
-        raise AuditUnwritable(f"the database in {backup} is damaged: {problems[0]}")
+    _require_whole(backup / DATABASE)
     require_current(status(backup / DATABASE))
     return manifest
 
@@ -87,26 +98,68 @@ def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
     that were set aside. Raises what `proven` raises, and `OSError`.
     """
     manifest = proven(backup)
-    staging = var / ".restoring"
-    if staging.exists():
-        shutil.rmtree(staging)
+    staging = _new_staging(var)
     for name in manifest.files:
         place = staging / name
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(backup / name, place)
         if _sha256(place) != manifest.files[name]:
             raise PreflightFailed(f"the copy of {name} is not whole, so nothing was replaced")
+    names = tuple(name for name in (*_KEPT, "data", "logs") if (var / name).exists())
+    return _swapped(staging, var, aside, names)
+
+
+def unpack_database(copy: Path, var: Path, *, aside: str) -> tuple[str, ...]:
+    """Put one copy of the database, such as a run makes each day, in place of the present one.
+
+    The trail and the evidence stay: where the trail knows more than the copy, the next start says
+    so. The copy may be of an older schema. Blocking. Returns the names that moved to
+    `var/<aside>`. Raises `PreflightFailed` when it is no whole copy of an audit database,
+    `SchemaMismatch` when it is newer than this program, and `OSError`.
+    """
+    _require_whole(copy)
+    if status(copy).version == 0:
+        raise PreflightFailed(f"{copy} is no audit database, so nothing was changed.\n{_NAME_ONE}")
+    staging = _new_staging(var)
+    place = staging / DATABASE
+    place.parent.mkdir(parents=True, mode=0o700)
+    shutil.copyfile(copy, place)
+    if _sha256(place) != _sha256(copy):
+        raise PreflightFailed(f"the copy of {copy} is not whole, so nothing was replaced")
+    return _swapped(staging, var, aside, ("data",) if (var / "data").exists() else ())
+
+
+def _require_whole(database: Path) -> None:
+    try:
+        problems = integrity_problems(database)
+    except sqlite3.Error as error:
+        problems = (str(error),)
+    if problems:
+        raise PreflightFailed(
+            f"{database} is damaged, so nothing was changed: {problems[0]}\n"
+            "Next: restore an older backup"
+        )
+
+
+def _new_staging(var: Path) -> Path:
+    staging = var / ".restoring"
+    if staging.exists():
+        shutil.rmtree(staging)
+    return staging
+
+
+def _swapped(staging: Path, var: Path, aside: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Let what is in `staging` take the place of `names`, which move to `var/<aside>`."""
     _keep_log(staging / DATABASE)
     incoming = sorted(path.name for path in staging.iterdir())
-    moved = [name for name in (*_KEPT, "data", "logs") if (var / name).exists()]
-    if moved:
+    if names:
         (var / aside).mkdir(mode=0o700)
-    for name in moved:
+    for name in names:
         (var / name).replace(var / aside / name)
     for name in incoming:
         (staging / name).replace(var / name)
     staging.rmdir()
-    return tuple(moved)
+    return names
 
 
 def _keep_log(database: Path) -> None:

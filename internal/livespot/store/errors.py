@@ -4,6 +4,7 @@ import sqlite3
 
 from livespot.contracts.errors import (
     AuditUnwritable,
+    DatabaseDamaged,
     LedgerViolation,
     LivespotError,
     StoreBusy,
@@ -13,6 +14,7 @@ from livespot.contracts.errors import (
 STORE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # Codes that blame the row: constraints and triggers, wrong type, too big, misuse of a value.
 _ROW = frozenset(
     {
@@ -26,7 +28,7 @@ _ROW = frozenset(
 
 
 def in_our_words(error: Exception) -> LivespotError:
-    """`StoreBusy` (try again), `LedgerViolation` (this row never), else `AuditUnwritable`."""
+    """`StoreBusy` (try again), `LedgerViolation` (this row never), else an `AuditUnwritable`."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the database is held by another program: {error}")
@@ -41,5 +43,7 @@ def in_our_words(error: Exception) -> LivespotError:
         return LedgerViolation(f"the database refused a row: {error}")
     if isinstance(error, sqlite3.ProgrammingError) and "closed" not in str(error):
         return LedgerViolation(f"a row holds a value the database cannot take: {error}")
+    if code in DAMAGED:
+        return DatabaseDamaged(f"the audit database is damaged: {error}")
     unwritable = VolumeFull if code == sqlite3.SQLITE_FULL else AuditUnwritable
     return unwritable(f"the audit database cannot be written: {error}")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from livespot.contracts.errors import AuditUnwritable, SchemaMismatch, StoreBusy
+from livespot.contracts.errors import AuditUnwritable, DatabaseDamaged, SchemaMismatch, StoreBusy
 from livespot.store.backup import backup_database
 from livespot.store.schema import (
     BACKUP_BACK,
@@ -196,5 +196,7 @@ class _translated:  # noqa: N801 - used like a function, in a with statement
                 f"{self._path} is not a database: move it away and run `livespot migrate`, or "
                 f"{BACKUP_BACK}"
             ) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise DatabaseDamaged(f"{self._path} is damaged: {error}") from error
         if isinstance(error, sqlite3.Error | OSError):
             raise AuditUnwritable(f"{self._path} cannot be written: {error}") from error
