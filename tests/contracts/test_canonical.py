@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.amounts import decimal_text, floor_to, nearest_rank, rint, round_div
-from livespot.contracts.canonical import canonical_json, hash_of
+from livespot.contracts.canonical import canonical_json, hash_of, once_per_object
 from livespot.contracts.settings import Settings
 
 _KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
@@ -122,3 +122,27 @@ def test_amounts_that_are_no_numbers_are_refused(value: object) -> None:
 def test_a_float_field_or_a_key_that_is_no_text_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         canonical_json(value)
+
+
+def test_what_is_made_of_one_object_is_made_once_and_never_given_to_an_equal_one() -> None:
+    made = list[Decimal]()
+
+    @once_per_object(8)
+    def spelled(value: Decimal) -> str:
+        made.append(value)
+        return str(value)
+
+    short, long = Decimal("1.5"), Decimal("1.50")
+
+    assert [spelled(short), spelled(long), spelled(short)] == ["1.5", "1.50", "1.5"]
+    assert made == [short, long]
+
+
+@given(st.lists(st.integers(0, 12)), st.integers(1, 6))
+def test_of_many_objects_each_keeps_its_own(order: list[int], most: int) -> None:
+    spelled = once_per_object(most)(str)
+    values = [Decimal(number) for number in range(13)]
+
+    assert [spelled(values[n]) for n in order] == [str(n) for n in order]
+    # Objects that nobody else holds: their places in memory are soon another's.
+    assert [spelled(Decimal(n)) for n in order] == [str(n) for n in order]

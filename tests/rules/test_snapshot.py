@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livespot.contracts.canonical import hash_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import (
     BookTicker,
@@ -175,6 +176,46 @@ def test_the_order_of_a_mapping_is_no_part_of_the_hash(order: list[str]) -> None
     )
 
     assert identified(_replace(snapshot, regime=regime)) == snapshot
+
+
+_INTS = st.integers(-10_000, 10_000)
+_AMOUNTS = st.decimals("1e-9", "1e9", places=9).filter(lambda amount: amount > 0)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(
+    texts=st.tuples(_TEXTS, _TEXTS, _TEXTS, _TEXTS, _TEXTS),
+    numbers=st.tuples(_INTS, _INTS, _INTS),
+    prices=st.tuples(_AMOUNTS, _AMOUNTS, _AMOUNTS, _AMOUNTS),
+    returns=st.lists(_INTS, max_size=4),
+)
+def test_the_hash_is_that_of_an_object_of_its_parts(
+    texts: tuple[str, ...],
+    numbers: tuple[int, ...],
+    prices: tuple[Decimal, ...],
+    returns: list[int],
+) -> None:
+    first, second, third = numbers
+    bid, ask = sorted(prices[:2])
+    plain = a_snapshot()
+    snapshot = _replace(
+        plain,
+        **dict(zip(_NAMES, texts, strict=True)),
+        microstructure=_replace(plain.microstructure, delta_spread_bps_p90_10s=first),
+        volatility=_replace(plain.volatility, atr14_15m_bps=second),
+        cost_inputs=_replace(plain.cost_inputs, base_fee_bps=third),
+        prices=Prices(best_bid=bid, best_ask=ask, mid_price=prices[2], last_price=prices[3]),
+        returns=_replace(plain.returns, log_return_bps=tuple(returns)),
+    )
+    parts = {name: getattr(snapshot, name) for name in (*_NAMES, *_READINGS)}
+
+    assert snapshot_hash(snapshot) == hash_of(
+        parts | {"candles_5m_sha256": hash_of(snapshot.candles_5m)}
+    )
+
+
+_NAMES = ("symbol", "symbol_status", "filters_hash", "config_hash", "thresholds_hash")
+_READINGS = ("regime", "microstructure", "volatility", "prices", "cost_inputs", "returns")
 
 
 # ---- validation

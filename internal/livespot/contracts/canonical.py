@@ -1,9 +1,10 @@
 """Canonical JSON (RFC 8785 on a float-free domain) and the hashes made of it."""
 
 import hashlib
+from collections.abc import Callable
 from decimal import Decimal
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -12,6 +13,8 @@ from livespot.contracts.amounts import decimal_text
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENCODER = msgspec.json.Encoder(order="sorted")
+_Value = TypeVar("_Value")
+_Made = TypeVar("_Made")
 _LEAVES = frozenset({str, bool, type(None), Decimal, int})
 # Every digit as 0; and the beginnings of NaN, Infinity, E+ and E- alike, to look for them at once.
 _ALIKE = bytes.maketrans(b"123456789" + b"IE" + b"n+-", b"000000000" + b"NN" + b"aaa")
@@ -47,14 +50,37 @@ class Same:
         return id(self.value)
 
 
+def once_per_object(
+    most: int,
+) -> Callable[[Callable[[_Value], _Made]], Callable[[_Value], _Made]]:
+    """Remember what a pure function makes of up to `most` immutable objects, each its own key.
+
+    Equal values are no key: they may spell their numbers differently. When there are too many, all
+    of them are forgotten, so that nothing has to be noted where one comes again.
+    """
+
+    def remembering(make: Callable[[_Value], _Made]) -> Callable[[_Value], _Made]:
+        # The object itself is kept beside what was made of it: its id stays its own.
+        known: dict[int, tuple[_Value, _Made]] = {}
+
+        @wraps(make)
+        def once(value: _Value) -> _Made:
+            found = known.get(id(value))
+            if found is None:
+                if len(known) >= most:
+                    known.clear()
+                found = known[id(value)] = value, make(value)
+            return found[1]
+
+        return once
+
+    return remembering
+
+
+@once_per_object(64)
 def canonical_json_once(value: object) -> bytes:
     """`canonical_json` of an immutable value that comes again and again as the same object."""
-    return _canonical_json_of(Same(value))
-
-
-@lru_cache(maxsize=64)
-def _canonical_json_of(same: Same) -> bytes:
-    return canonical_json(same.value)
+    return canonical_json(value)
 
 
 def sha256_hex(data: bytes) -> str:

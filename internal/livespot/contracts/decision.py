@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from livespot.contracts.base import Message, require, require_positive, require_x10000
+from livespot.contracts.base import Message, refuse, require_positive, require_x10000
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
 from livespot.contracts.vocabulary import (
@@ -20,6 +20,10 @@ from livespot.contracts.vocabulary import (
     Verdict,
 )
 
+# Looking a member up in its class takes longer than a call.
+_ENTRY, _MANAGE = DecisionIntent.ENTRY, DecisionIntent.MANAGE
+_MAKER_FIRST, _NO_TRAILING, _BLOCK = EntryKind.MAKER_FIRST, TrailingMode.OFF, Verdict.BLOCK
+
 
 class Fallback(Message, frozen=True):
     """What happens when the patient entry did not fill; never raises the quantity."""
@@ -30,8 +34,10 @@ class Fallback(Message, frozen=True):
     deadline_ms: int
 
     def __post_init__(self) -> None:
-        require(self.max_slippage_bps >= 0, "max_slippage_bps", self.max_slippage_bps, ">= 0")
-        require(self.deadline_ms >= 0, "deadline_ms", self.deadline_ms, ">= 0")
+        if self.max_slippage_bps < 0:
+            refuse("max_slippage_bps", self.max_slippage_bps, ">= 0")
+        if self.deadline_ms < 0:
+            refuse("deadline_ms", self.deadline_ms, ">= 0")
 
 
 class EntryPlan(Message, frozen=True):
@@ -50,9 +56,11 @@ class EntryPlan(Message, frozen=True):
         require_positive(
             desired_price=self.desired_price, limit_price=self.limit_price, qty=self.qty
         )
-        if self.kind is EntryKind.MAKER_FIRST:
-            require(self.ttl_ms > 0, "ttl_ms", self.ttl_ms, "a resting entry needs a lifetime")
-            require(self.max_reprices >= 1, "max_reprices", self.max_reprices, "at least 1")
+        if self.kind is _MAKER_FIRST:
+            if self.ttl_ms <= 0:
+                refuse("ttl_ms", self.ttl_ms, "a resting entry needs a lifetime")
+            if self.max_reprices < 1:
+                refuse("max_reprices", self.max_reprices, "at least 1")
 
 
 class ExitPlan(Message, frozen=True):
@@ -67,14 +75,12 @@ class ExitPlan(Message, frozen=True):
 
     def __post_init__(self) -> None:
         require_positive(tp_price=self.tp_price, sl_price=self.sl_price)
-        require(self.sl_price < self.tp_price, "sl_price", self.sl_price, "must be below tp_price")
-        if self.trailing_mode is TrailingMode.OFF:
-            require(
-                self.trailing_trigger_price == 0 and self.trailing_distance_bps == 0,
-                "trailing_mode",
-                self.trailing_mode,
-                "OFF means no trigger and no distance",
-            )
+        if self.sl_price >= self.tp_price:
+            refuse("sl_price", self.sl_price, "must be below tp_price")
+        if self.trailing_mode is _NO_TRAILING and not (
+            self.trailing_trigger_price == 0 and self.trailing_distance_bps == 0
+        ):
+            refuse("trailing_mode", self.trailing_mode, "OFF means no trigger and no distance")
 
 
 class AIGateResult(Message, frozen=True):
@@ -112,10 +118,10 @@ class RiskVerdict(Message, frozen=True):
     costs: Costs
 
     def __post_init__(self) -> None:
-        if self.verdict is Verdict.BLOCK:
-            require(bool(self.reasons), "reasons", self.reasons, "a block says why")
-        else:
+        if self.verdict is not _BLOCK:
             require_positive(approved_qty=self.approved_qty)
+        elif not self.reasons:
+            refuse("reasons", self.reasons, "a block says why")
 
 
 class Decision(Message, frozen=True):
@@ -147,20 +153,19 @@ class Decision(Message, frozen=True):
     risk_verdict: RiskVerdict | None = None
 
     def __post_init__(self) -> None:
-        require_x10000(edge_score_x10000=self.edge_score_x10000)
-        if self.intent is DecisionIntent.ENTRY:
-            require(self.entry_plan is not None, "entry_plan", None, "an entry needs one")
-            require(self.exit_plan is not None, "exit_plan", None, "an entry needs one")
-            require(bool(self.reasons), "reasons", self.reasons, "an entry says why")
-        if self.intent is DecisionIntent.MANAGE:
-            require(self.exit_plan is not None, "exit_plan", None, "managing needs one")
-        if self.entry_plan is not None and self.exit_plan is not None:
-            require(
-                self.exit_plan.sl_price < self.entry_plan.limit_price < self.exit_plan.tp_price,
-                "exit_plan",
-                (self.exit_plan.sl_price, self.entry_plan.limit_price, self.exit_plan.tp_price),
-                "long: sl < entry < tp",
-            )
+        if not 0 <= self.edge_score_x10000 <= 10_000:
+            require_x10000(edge_score_x10000=self.edge_score_x10000)
+        entry, exits = self.entry_plan, self.exit_plan
+        if entry is not None and exits is not None:
+            if not exits.sl_price < entry.limit_price < exits.tp_price:
+                levels = (exits.sl_price, entry.limit_price, exits.tp_price)
+                refuse("exit_plan", levels, "long: sl < entry < tp")
+        elif self.intent is _ENTRY:
+            refuse("exit_plan" if entry else "entry_plan", None, "an entry needs one")
+        elif self.intent is _MANAGE and exits is None:
+            refuse("exit_plan", None, "managing needs one")
+        if self.intent is _ENTRY and not self.reasons:
+            refuse("reasons", self.reasons, "an entry says why")
 
 
 class DecisionHashPayload(Message, frozen=True):

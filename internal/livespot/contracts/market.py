@@ -4,6 +4,7 @@ from decimal import Decimal, InvalidOperation
 
 from livespot.contracts.base import (
     Message,
+    refuse,
     require,
     require_amount,
     require_positive,
@@ -263,7 +264,8 @@ class Prices(Message, frozen=True):
             mid_price=self.mid_price,
             last_price=self.last_price,
         )
-        require(self.best_bid <= self.best_ask, "best_bid", self.best_bid, "must not cross the ask")
+        if self.best_bid > self.best_ask:
+            refuse("best_bid", self.best_bid, "must not cross the ask")
 
 
 class CostInputs(Message, frozen=True, gc=False):

@@ -1,16 +1,18 @@
 """Reward against cost, in basis points: distances of the exits, cost, margin, break-even."""
 
-from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
+
+import msgspec
 
 from livespot.contracts.amounts import round_x10000
 from livespot.contracts.market import CostInputs, Microstructure
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import RegimeLabel
 
+_RANGE = RegimeLabel.RANGE
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exits:
+
+class Exits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Distances from the entry in bps."""
 
     sl_bps: int
@@ -24,7 +26,7 @@ class Exits:
 
 def exits_of(label: RegimeLabel, atr_bps: int, settings: ExitSettings) -> Exits:
     """Multiples of the ATR by regime, each half to even. Any label but RANGE counts as TREND."""
-    if label is RegimeLabel.RANGE:
+    if label is _RANGE:
         k, m, t = settings.k_atr_range, settings.m_atr_range, settings.t_atr_range
     else:
         k, m, t = settings.k_atr_trend, settings.m_atr_trend, settings.t_atr_trend
@@ -75,4 +77,4 @@ def cost_of_visit(inputs: CostInputs, spread_bps: int) -> int:
 
 
 def _times(multiple: Decimal, atr_bps: int) -> int:
-    return int((multiple * atr_bps).to_integral_value(rounding=ROUND_HALF_EVEN))
+    return round(multiple * atr_bps)

@@ -1,8 +1,10 @@
 """The default strategy, REGIME_PULLBACK_MAKER_V1: buy a dip inside a clear regime, patiently."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from livespot.contracts.amounts import BPS, ONE, ZERO
 from livespot.contracts.codes import ReasonCode

@@ -1,7 +1,9 @@
 """The checks, the edge score and the reward of the pullback strategy."""
 
-from decimal import ROUND_CEILING, Decimal
-from enum import StrEnum, auto
+from decimal import Decimal
+from math import ceil
+from operator import mul
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +20,18 @@ _RANGE_STRICTER_EDGE = Decimal("1.5")
 _RANGE_DISCOUNT = 0.7
 _FRAMES = frozenset(Interval)
 _NO_EXITS = edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0)
+# Looking a member up in its class takes longer than a call.
+_TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNCLEAR
+# What a check adds when it passes, and when it fails.
+_Codes = tuple[ReasonCode, ReasonCode]
+_IMBALANCE: _Codes = ReasonCode.STRAT_IMBALANCE_OK, ReasonCode.STRAT_IMBALANCE_AGAINST
+_VOLUME: _Codes = ReasonCode.STRAT_VOLUME_OK, ReasonCode.STRAT_VOLUME_LOW
+_PULLBACK: _Codes = ReasonCode.STRAT_PULLBACK_OK, ReasonCode.STRAT_PULLBACK_FAIL
+_EXITS: _Codes = ReasonCode.STRAT_EXIT_ATR_TP_SL, ReasonCode.STRAT_EXIT_INVALID
+_EDGE: _Codes = ReasonCode.STRAT_EDGE_OK, ReasonCode.STRAT_EDGE_BELOW_MIN
+_QUIET, _WIDE = ReasonCode.STRAT_MICROSTRUCT_OK, ReasonCode.STRAT_SPREAD_TOO_WIDE
+_OPENING, _WEAK = ReasonCode.STRAT_SPREAD_OPENING, ReasonCode.STRAT_REGIME_WEAK
+_IN_TREND, _IN_RANGE = ReasonCode.STRAT_REGIME_TREND_OK, ReasonCode.STRAT_REGIME_RANGE_OK
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,25 +51,31 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     pullback_bps: Decimal
 
 
-class _Field(StrEnum):
-    """A reading that a check may need."""
+class _Usable(NamedTuple):
+    """Which of the readings that checks need are neither missing nor invalid."""
 
-    SPREAD = auto()
-    VOLUME = auto()
-    REGIME = auto()
-    EMA = auto()
-    ATR = auto()
+    spread: bool
+    volume: bool
+    regime: bool
+    ema: bool
+    atr: bool
 
 
 class _Tally:
     """What failed and what passed so far, each in the order of the checks."""
 
+    __slots__ = ("failed", "passed")
+
     def __init__(self) -> None:
         self.failed: list[ReasonCode] = []
         self.passed: list[ReasonCode] = []
 
-    def judge(self, good: bool, passed: ReasonCode, failed: ReasonCode) -> None:  # noqa: FBT001
-        (self.passed if good else self.failed).append(passed if good else failed)
+    def judge(self, good: bool, codes: _Codes) -> None:  # noqa: FBT001
+        passed, failed = codes
+        if good:
+            self.passed.append(passed)
+        else:
+            self.failed.append(failed)
 
 
 def assess(snapshot: Snapshot, settings: Settings, *, taker_entry: bool = False) -> Assessment:
@@ -66,31 +86,25 @@ def assess(snapshot: Snapshot, settings: Settings, *, taker_entry: bool = False)
     multiples.
     """
     strategy, tally = settings.strategy, _Tally()
-    unusable = _check_inputs(snapshot, strategy, tally)
-    label = RegimeLabel.UNCLEAR if _Field.REGIME in unusable else active_regime(snapshot, strategy)
-    _check_market(snapshot, strategy, label, unusable, tally)
-    if _Field.REGIME not in unusable:
+    usable = _check_inputs(snapshot, strategy, tally)
+    label = active_regime(snapshot, strategy) if usable.regime else _UNCLEAR
+    _check_market(snapshot, strategy, label, usable, tally)
+    if usable.regime:
         _check_regime(snapshot, label, tally)
     pullback = ZERO
-    if _Field.EMA not in unusable:
+    if usable.ema:
         pullback = pullback_bps(snapshot)
-        tally.judge(
-            strategy.pullback_min <= pullback <= strategy.pullback_max,
-            ReasonCode.STRAT_PULLBACK_OK,
-            ReasonCode.STRAT_PULLBACK_FAIL,
-        )
+        tally.judge(strategy.pullback_min <= pullback <= strategy.pullback_max, _PULLBACK)
     exits, cost, margin = _NO_EXITS, 0, 0
-    if label is not RegimeLabel.UNCLEAR and _Field.ATR not in unusable:
+    if label is not _UNCLEAR and usable.atr:
         exits = edge.exits_of(label, snapshot.volatility.atr14_5m_bps, settings.exit)
-        tally.judge(exits.are_sane, ReasonCode.STRAT_EXIT_ATR_TP_SL, ReasonCode.STRAT_EXIT_INVALID)
-        if _Field.SPREAD not in unusable:
-            cost = _cost_bps(snapshot, taker_entry=taker_entry)
-            margin = edge.edge_bps(exits, cost)
-            tally.judge(
-                margin >= min_edge_bps(label, strategy),
-                ReasonCode.STRAT_EDGE_OK,
-                ReasonCode.STRAT_EDGE_BELOW_MIN,
+        tally.judge(exits.are_sane, _EXITS)
+        if usable.spread:
+            cost = edge.cost_bps(
+                snapshot.cost_inputs, snapshot.microstructure, taker_entry=taker_entry
             )
+            margin = edge.edge_bps(exits, cost)
+            tally.judge(margin >= min_edge_bps(label, strategy), _EDGE)
     return Assessment(
         label=label,
         failed=tuple(tally.failed),
@@ -98,7 +112,7 @@ def assess(snapshot: Snapshot, settings: Settings, *, taker_entry: bool = False)
         exits=exits,
         cost_bps=cost,
         edge_bps=margin,
-        score_x10000=0 if unusable else edge_score_x10000(snapshot, strategy, label, pullback),
+        score_x10000=edge_score_x10000(snapshot, strategy, label, pullback) if all(usable) else 0,
         pullback_bps=pullback,
     )
 
@@ -107,14 +121,14 @@ def active_regime(snapshot: Snapshot, settings: StrategySettings) -> RegimeLabel
     """TREND upwards or RANGE, each at its threshold; UNCLEAR otherwise."""
     regime = snapshot.regime
     if (
-        regime.label is RegimeLabel.TREND
+        regime.label is _TREND
         and regime.direction is Direction.BULL
         and regime.trend_score_x10000 >= settings.trend_threshold
     ):
-        return RegimeLabel.TREND
-    if regime.label is RegimeLabel.RANGE and regime.range_score_x10000 >= settings.range_threshold:
-        return RegimeLabel.RANGE
-    return RegimeLabel.UNCLEAR
+        return _TREND
+    if regime.label is _RANGE and regime.range_score_x10000 >= settings.range_threshold:
+        return _RANGE
+    return _UNCLEAR
 
 
 def pullback_bps(snapshot: Snapshot) -> Decimal:
@@ -124,10 +138,9 @@ def pullback_bps(snapshot: Snapshot) -> Decimal:
 
 def min_edge_bps(label: RegimeLabel, settings: StrategySettings) -> int:
     """The regime's own minimum; RANGE asks half as much again, rounded up."""
-    if label is not RegimeLabel.RANGE:
+    if label is not _RANGE:
         return settings.min_edge_bps
-    stricter = _RANGE_STRICTER_EDGE * settings.min_edge_bps
-    return int(stricter.to_integral_value(rounding=ROUND_CEILING))
+    return ceil(_RANGE_STRICTER_EDGE * settings.min_edge_bps)
 
 
 def edge_score_x10000(
@@ -149,98 +162,81 @@ def edge_score_x10000(
         0.5 * spread_part + 0.25 * delta_part + 0.25 * imbalance_part,
         clamp01((ratio - least) / (max(2.0, least + 0.8) - least)),
     )
-    return round_x10000(
-        sum(float(weight) * part for weight, part in zip(settings.weights, parts, strict=True))
-    )
+    return round_x10000(sum(map(mul, map(float, settings.weights), parts)))
 
 
 def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLabel) -> float:
     regime = snapshot.regime
-    match label:
-        case RegimeLabel.TREND:
-            threshold = settings.trend_threshold
-            return clamp01((regime.trend_score_x10000 - threshold) / (10_000 - threshold))
-        case RegimeLabel.RANGE:
-            threshold = settings.range_threshold
-            return _RANGE_DISCOUNT * clamp01(
-                (regime.range_score_x10000 - threshold) / (10_000 - threshold)
-            )
-        case RegimeLabel.UNCLEAR:
-            return 0.0
+    if label is _TREND:
+        threshold = settings.trend_threshold
+        return clamp01((regime.trend_score_x10000 - threshold) / (10_000 - threshold))
+    if label is _RANGE:
+        threshold = settings.range_threshold
+        return _RANGE_DISCOUNT * clamp01(
+            (regime.range_score_x10000 - threshold) / (10_000 - threshold)
+        )
+    return 0.0
 
 
-def _check_inputs(
-    snapshot: Snapshot, settings: StrategySettings, tally: _Tally
-) -> frozenset[_Field]:
-    """The readings that no check may use; both codes when one is missing and another bad.
+def _check_inputs(snapshot: Snapshot, settings: StrategySettings, tally: _Tally) -> _Usable:
+    """The readings that checks may use; both codes when one is missing and another bad.
 
     A short history of candles leaves neither a mean volume nor an average price.
     """
     window = settings.volume_ratio_window
     mean = mean_volume([candle.volume for candle in snapshot.candles_5m[-window:]], window)
-    missing = {
-        _Field.REGIME: not snapshot.regime.frames.keys() >= _FRAMES,
-        _Field.EMA: len(snapshot.candles_5m) < EMA_CANDLES,
-        _Field.VOLUME: mean is None,
-    }
-    invalid = {
-        _Field.SPREAD: snapshot.microstructure.spread_current_bps <= 0,
-        _Field.ATR: snapshot.volatility.atr14_5m_bps <= 0,
-        _Field.EMA: snapshot.ema20_5m <= 0,
-        _Field.VOLUME: mean is not None and mean <= 0,
-    }
-    if any(missing.values()):
+    has_frames = snapshot.regime.frames.keys() >= _FRAMES
+    has_ema, has_volume = len(snapshot.candles_5m) >= EMA_CANDLES, mean is not None
+    spread, atr = (
+        snapshot.microstructure.spread_current_bps > 0,
+        snapshot.volatility.atr14_5m_bps > 0,
+    )
+    ema, volume = snapshot.ema20_5m > ZERO, mean is None or mean > ZERO
+    if not (has_frames and has_ema and has_volume):
         tally.failed.append(ReasonCode.STRAT_MISSING_FIELD)
-    if any(invalid.values()):
+    if not (spread and atr and ema and volume):
         tally.failed.append(ReasonCode.STRAT_INPUT_INVALID)
-    return frozenset(field for field in _Field if missing.get(field) or invalid.get(field))
+    return _Usable(
+        spread=spread,
+        volume=has_volume and volume,
+        regime=has_frames,
+        ema=has_ema and ema,
+        atr=atr,
+    )
 
 
 def _check_market(
     snapshot: Snapshot,
     settings: StrategySettings,
     label: RegimeLabel,
-    unusable: frozenset[_Field],
+    usable: _Usable,
     tally: _Tally,
 ) -> None:
     """Spread, its opening, imbalance and volume; a range is held to stricter limits."""
     micro = snapshot.microstructure
     spread, least_volume = micro.spread_current_bps, settings.min_volume_ratio
-    if label is RegimeLabel.RANGE:
+    if label is _RANGE:
         spread, least_volume = 2 * spread, least_volume * _RANGE_STRICTER_VOLUME
     quiet = spread <= settings.max_spread_entry_bps
     steady = micro.delta_spread_bps_p90_10s <= settings.max_delta_spread_bps_10s
-    if not quiet and _Field.SPREAD not in unusable:
-        tally.failed.append(ReasonCode.STRAT_SPREAD_TOO_WIDE)
+    if not quiet and usable.spread:
+        tally.failed.append(_WIDE)
     if not steady:
-        tally.failed.append(ReasonCode.STRAT_SPREAD_OPENING)
-    if quiet and steady and _Field.SPREAD not in unusable:
-        tally.passed.append(ReasonCode.STRAT_MICROSTRUCT_OK)
-    tally.judge(
-        micro.bid_ask_imbalance_p50_10s_x10000 >= settings.min_imbalance_buy,
-        ReasonCode.STRAT_IMBALANCE_OK,
-        ReasonCode.STRAT_IMBALANCE_AGAINST,
-    )
-    if _Field.VOLUME not in unusable:
-        tally.judge(
-            snapshot.volume_ratio_5m_x10000 >= least_volume * BPS,
-            ReasonCode.STRAT_VOLUME_OK,
-            ReasonCode.STRAT_VOLUME_LOW,
-        )
+        tally.failed.append(_OPENING)
+    if quiet and steady and usable.spread:
+        tally.passed.append(_QUIET)
+    tally.judge(micro.bid_ask_imbalance_p50_10s_x10000 >= settings.min_imbalance_buy, _IMBALANCE)
+    if usable.volume:
+        tally.judge(snapshot.volume_ratio_5m_x10000 >= least_volume * BPS, _VOLUME)
 
 
 def _check_regime(snapshot: Snapshot, label: RegimeLabel, tally: _Tally) -> None:
-    match label:
-        case RegimeLabel.TREND:
-            tally.passed.append(ReasonCode.STRAT_REGIME_TREND_OK)
-        case RegimeLabel.RANGE:
-            tally.passed.append(ReasonCode.STRAT_REGIME_RANGE_OK)
-        case RegimeLabel.UNCLEAR:
-            tally.failed.append(ReasonCode.STRAT_REGIME_WEAK)
-            regime = snapshot.regime
-            if regime.label is RegimeLabel.TREND and regime.direction is Direction.BEAR:
-                tally.failed.append(ReasonCode.REGIME_NO_TRADE)
-
-
-def _cost_bps(snapshot: Snapshot, *, taker_entry: bool) -> int:
-    return edge.cost_bps(snapshot.cost_inputs, snapshot.microstructure, taker_entry=taker_entry)
+    if label is _TREND:
+        tally.passed.append(_IN_TREND)
+    elif label is _RANGE:
+        tally.passed.append(_IN_RANGE)
+    else:
+        tally.failed.append(_WEAK)
+        regime = snapshot.regime
+        if regime.label is _TREND and regime.direction is Direction.BEAR:
+            tally.failed.append(ReasonCode.REGIME_NO_TRADE)

@@ -1,16 +1,26 @@
 """Builds, validates and hashes the one thing a decision may look at."""
 
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from livespot.contracts import ids
-from livespot.contracts.canonical import canonical_json, canonical_json_once, hash_of
+from livespot.contracts.amounts import ZERO
+from livespot.contracts.canonical import (
+    canonical_json,
+    canonical_json_once,
+    hash_of,
+    once_per_object,
+    sha256_hex,
+)
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import (
     BookTicker,
     Constraints,
     DeepFeatures,
+    FrameStrength,
     Market24h,
     Microstructure,
     Prices,
@@ -30,6 +40,15 @@ from livespot.rules.symbol_window import SymbolWindow
 
 _TOP = 5
 _ADX_MAX = 1_000_000
+_M5, _FRAMES = Interval.M5, frozenset(Interval)
+# The object that is hashed; its names are in order, as canonical JSON wants them.
+_HASHED = (
+    b'{"candles_5m_sha256":%b,"config_hash":%b,"cost_inputs":%b,"filters_hash":%b,'
+    b'"microstructure":%b,"prices":%b,"regime":%b,"returns":%b,"symbol":%b,"symbol_status":%b,'
+    b'"thresholds_hash":%b,"volatility":%b}'
+)
+_json_of_part = once_per_object(512)(canonical_json)
+_NAMED = ("symbol", "symbol_status", "filters_hash", "config_hash", "thresholds_hash")
 
 
 class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +61,7 @@ class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
     ws_ok: bool
 
 
-class _Parts(msgspec.Struct, frozen=True, kw_only=True):
+class _Parts(NamedTuple):
     """A symbol's readings once none of them is missing."""
 
     info: SymbolInfo
@@ -125,21 +144,24 @@ def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> s
     the depth need no place of their own: the first two follow from the candles, the depth acts
     only through the slippage in the cost inputs; the constraints are named by their filters hash.
     """
-    return hash_of(
-        {
-            "symbol": snapshot.symbol,
-            "symbol_status": snapshot.symbol_status,
-            "filters_hash": snapshot.filters_hash,
-            "config_hash": snapshot.config_hash,
-            "thresholds_hash": snapshot.thresholds_hash,
-            "regime": snapshot.regime,
-            "microstructure": snapshot.microstructure,
-            "volatility": snapshot.volatility,
-            "prices": snapshot.prices,
-            "cost_inputs": snapshot.cost_inputs,
-            "returns": snapshot.returns,
-            "candles_5m_sha256": candles_sha256 or hash_of(snapshot.candles_5m),
-        }
+    # Book and samples alone are of this cycle; all else stays until a candle closes.
+    once = _json_of_part
+    return sha256_hex(
+        _HASHED
+        % (
+            once(candles_sha256 or hash_of(snapshot.candles_5m)),
+            once(snapshot.config_hash),
+            once(snapshot.cost_inputs),
+            once(snapshot.filters_hash),
+            canonical_json(snapshot.microstructure),
+            canonical_json(snapshot.prices),
+            once(snapshot.regime),
+            once(snapshot.returns),
+            once(snapshot.symbol),
+            once(snapshot.symbol_status),
+            once(snapshot.thresholds_hash),
+            once(snapshot.volatility),
+        )
     )
 
 
@@ -159,85 +181,92 @@ def problems_of(snapshot: Snapshot, settings: Settings, *, now_ms: int) -> tuple
 
     Prices, candles and scores are also checked where their messages are made.
     """
-    rules = (
-        *_presence_rules(snapshot),
-        *_time_rules(snapshot, settings, now_ms),
-        *_number_rules(snapshot),
-    )
-    return tuple(problem for holds, problem in rules if not holds)
-
-
-_Rules = tuple[tuple[bool, str], ...]
-
-
-def _presence_rules(snapshot: Snapshot) -> _Rules:
-    returns = snapshot.returns
-    named = ("symbol", "symbol_status", "filters_hash", "config_hash", "thresholds_hash")
     return (
-        *((getattr(snapshot, name) != "", f"{name} is empty") for name in named),
-        (snapshot.filters_hash == snapshot.constraints.filters_hash, "filters_hash differs"),
-        (len(snapshot.candles_5m) == EMA_CANDLES, f"{len(snapshot.candles_5m)} candles of 5m"),
-        (set(snapshot.regime.frames) == set(Interval), "a frame of the regime is missing"),
-        (returns.timeframe is Interval.M5, "returns are not of 5m"),
-        (len(returns.log_return_bps) == returns.window, "returns do not fill their window"),
-        (0 <= returns.missing_count <= returns.window, "missing_count is out of its window"),
+        *_missing(snapshot),
+        *_ill_sized(snapshot),
+        *_ill_timed(snapshot, settings, now_ms),
+        *_insane_readings(snapshot),
+        *_insane_market(snapshot),
     )
 
 
-def _time_rules(snapshot: Snapshot, settings: Settings, now_ms: int) -> _Rules:
+def _missing(snapshot: Snapshot) -> Iterator[str]:
+    for name in _NAMED:
+        if getattr(snapshot, name) == "":
+            yield f"{name} is empty"
+    if snapshot.filters_hash != snapshot.constraints.filters_hash:
+        yield "filters_hash differs"
+
+
+def _ill_sized(snapshot: Snapshot) -> Iterator[str]:
+    returns = snapshot.returns
+    if len(snapshot.candles_5m) != EMA_CANDLES:
+        yield f"{len(snapshot.candles_5m)} candles of 5m"
+    if snapshot.regime.frames.keys() != _FRAMES:
+        yield "a frame of the regime is missing"
+    if returns.timeframe is not _M5:
+        yield "returns are not of 5m"
+    if len(returns.log_return_bps) != returns.window:
+        yield "returns do not fill their window"
+    if not 0 <= returns.missing_count <= returns.window:
+        yield "missing_count is out of its window"
+
+
+def _ill_timed(snapshot: Snapshot, settings: Settings, now_ms: int) -> Iterator[str]:
     """Only the day's statistics may be older, by one scan: no scan reads fresher ones."""
     oldest = now_ms - settings.health.rest_stale_ms_pause
     newest = now_ms + settings.time.recv_window_ms
-    stamps = (
-        ("exchange_time_ms", snapshot.exchange_time_ms, oldest),
-        ("local_received_ms", snapshot.local_received_ms, oldest),
-        (
-            "market_24h.source_ts_ms",
-            snapshot.market_24h.source_ts_ms,
-            oldest - settings.timing.universe_interval_ms,
-        ),
-    )
-    return tuple(
-        (since <= stamp <= newest, f"{name} is out of its window") for name, stamp, since in stamps
-    )
+    if not oldest <= snapshot.exchange_time_ms <= newest:
+        yield "exchange_time_ms is out of its window"
+    if not oldest <= snapshot.local_received_ms <= newest:
+        yield "local_received_ms is out of its window"
+    scanned_ms = snapshot.market_24h.source_ts_ms
+    if not oldest - settings.timing.universe_interval_ms <= scanned_ms <= newest:
+        yield "market_24h.source_ts_ms is out of its window"
 
 
-def _number_rules(snapshot: Snapshot) -> _Rules:
-    micro, day, atr = snapshot.microstructure, snapshot.market_24h, snapshot.volatility
-    bids, asks = snapshot.depth_top5_bids, snapshot.depth_top5_asks
+def _insane_readings(snapshot: Snapshot) -> Iterator[str]:
+    micro, atr = snapshot.microstructure, snapshot.volatility
+    if not _is_positive(snapshot.ema20_5m):
+        yield "ema20_5m is not positive"
+    if snapshot.volume_ratio_5m_x10000 < 0:
+        yield "volume_ratio_5m_x10000 is negative"
+    if atr.atr14_5m_bps < 0 or atr.atr14_15m_bps < 0:
+        yield "an ATR is negative"
+    if not 0 <= micro.bid_ask_imbalance_p50_10s_x10000 <= 10_000:
+        yield "bid_ask_imbalance_p50_10s_x10000 is out of 0..10000"
+    if not (
+        0 <= micro.spread_bps_p50_60s <= micro.spread_bps_p90_60s
+        and micro.spread_current_bps >= 0
+        and micro.microvol_bps_10s >= 0
+    ):
+        yield "a reading of the minute is out of order"
+    if not all(map(_is_directional, snapshot.regime.frames.values())):
+        yield "a directional reading is out of 0..100"
+
+
+def _insane_market(snapshot: Snapshot) -> Iterator[str]:
+    day, bids, asks = snapshot.market_24h, snapshot.depth_top5_bids, snapshot.depth_top5_asks
+    if not (day.quote_volume.is_finite() and day.quote_volume >= ZERO):
+        yield "quote_volume is insane"
+    if day.trades < 0:
+        yield "trades are negative"
+    if not all(_is_positive(level.price) and _is_positive(level.qty) for level in (*bids, *asks)):
+        yield "a level of the depth is insane"
+    if bids and asks and not bids[0].price <= asks[0].price:
+        yield "the depth is crossed"
+
+
+def _is_directional(frame: FrameStrength) -> bool:
     return (
-        (_is_positive(snapshot.ema20_5m), "ema20_5m is not positive"),
-        (snapshot.volume_ratio_5m_x10000 >= 0, "volume_ratio_5m_x10000 is negative"),
-        (min(atr.atr14_5m_bps, atr.atr14_15m_bps) >= 0, "an ATR is negative"),
-        (
-            0 <= micro.bid_ask_imbalance_p50_10s_x10000 <= 10_000,
-            "bid_ask_imbalance_p50_10s_x10000 is out of 0..10000",
-        ),
-        (
-            min(micro.spread_current_bps, micro.spread_bps_p50_60s, micro.microvol_bps_10s) >= 0
-            and micro.spread_bps_p50_60s <= micro.spread_bps_p90_60s,
-            "a reading of the minute is out of order",
-        ),
-        (
-            all(
-                0 <= part <= _ADX_MAX
-                for frame in snapshot.regime.frames.values()
-                for part in (frame.adx_x10000, frame.plus_di_x10000, frame.minus_di_x10000)
-            ),
-            "a directional reading is out of 0..100",
-        ),
-        (day.quote_volume.is_finite() and day.quote_volume >= 0, "quote_volume is insane"),
-        (day.trades >= 0, "trades are negative"),
-        (
-            all(_is_positive(level.price) and _is_positive(level.qty) for level in (*bids, *asks)),
-            "a level of the depth is insane",
-        ),
-        (not (bids and asks) or bids[0].price <= asks[0].price, "the depth is crossed"),
+        0 <= frame.adx_x10000 <= _ADX_MAX
+        and 0 <= frame.plus_di_x10000 <= _ADX_MAX
+        and 0 <= frame.minus_di_x10000 <= _ADX_MAX
     )
 
 
 def _is_positive(value: Decimal) -> bool:
-    return value.is_finite() and value > 0
+    return value.is_finite() and value > ZERO
 
 
 def _parts(
@@ -246,21 +275,23 @@ def _parts(
     """All readings present, or the first list of what is missing."""
     book, info = window.book, window.info
     closed, signal = window.closed(context.settings), window.signal(context.settings)
-    found: dict[str, object] = {
-        "info": info,
-        "constraints": info.constraints if info is not None else None,
-        "ticker": window.ticker,
-        "book": book,
-        "last_price": window.last_price,
-        "micro": window.ring.read(book, out_of_order_drops) if book is not None else None,
-        "regime": window.regime(closed),
-        "volatility": closed.volatility,
-        "ema": signal.ema,
-    }
-    missing = [name for name, value in found.items() if value is None]
-    if missing:
-        return _reject(window.symbol, ReasonCode.STRAT_MISSING_FIELD, ", ".join(missing))
-    return _Parts(**found, signal=signal)  # type: ignore[arg-type]  # none of them is None here
+    found = (
+        info,
+        info.constraints if info is not None else None,
+        window.ticker,
+        book,
+        window.last_price,
+        window.ring.read(book, out_of_order_drops) if book is not None else None,
+        window.regime(closed),
+        closed.volatility,
+        signal.ema,
+        signal,
+    )
+    if None in found:
+        names = zip(_Parts._fields, found, strict=True)
+        missing = ", ".join(name for name, value in names if value is None)
+        return _reject(window.symbol, ReasonCode.STRAT_MISSING_FIELD, missing)
+    return _Parts._make(found)
 
 
 def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> Snapshot:

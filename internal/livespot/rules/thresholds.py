@@ -1,8 +1,6 @@
 """The hashes that say under which settings something was decided."""
 
-from functools import lru_cache
-
-from livespot.contracts.canonical import Same, hash_of
+from livespot.contracts.canonical import hash_of, once_per_object
 from livespot.contracts.market import Constraints
 from livespot.contracts.settings import Settings
 
@@ -26,11 +24,7 @@ def thresholds_hash(settings: Settings) -> str:
     )
 
 
+@once_per_object(512)
 def constraints_hash(constraints: Constraints) -> str:
     """Hash of a symbol's constraints, filters included."""
-    return _constraints_hash_of(Same(constraints))
-
-
-@lru_cache(maxsize=512)
-def _constraints_hash_of(constraints: Same) -> str:
-    return hash_of(constraints.value)
+    return hash_of(constraints)
