@@ -69,6 +69,18 @@ def test_a_stop_at_market_is_asked_for_only_where_the_symbol_is_known_to_take_it
     assert scene.stop_market is at_market
 
 
+@pytest.mark.parametrize(("status", "trading"), [(None, None), ("BREAK", False), ("TRADING", True)])
+def test_whether_a_symbol_is_traded_is_not_guessed_before_its_rules_are_read(
+    status: str | None, trading: bool | None
+) -> None:
+    desk = Desk()
+    if status is not None:
+        desk.infos["SOLUSDT"] = a_symbol(status=status)
+    holding = opened(a_decision(), entry_intent_id="i", base_asset="SOL", constraints=None)
+
+    assert scene_of(desk, Case(holding=holding), ATTACHED, 0).trading is trading
+
+
 async def test_a_position_that_is_asked_to_be_sold_is_not_protected_anew(tmp_path: Path) -> None:
     async with position_bench(fresh(tmp_path), settings=SEPARATE) as b:
         b.inner.venue.script = [ACCEPT, refused(-2010, "not now")]

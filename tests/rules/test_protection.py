@@ -28,7 +28,7 @@ from livespot.rules.protection import (
     Settlement,
     Signal,
 )
-from livespot.rules.protection_answers import settled
+from livespot.rules.protection_answers import account_seen, settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
 from livespot.testing.protection_cases import a_scene, a_sell
@@ -221,7 +221,7 @@ def test_time_without_a_stop_degrades_at_two_seconds_and_pauses_and_sells_at_fiv
 
     guard, at_two = advance(guard, scene, 2000)
     base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_500)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_500)
     guard = replace(guard, next_try_ms=9000)
     guard, at_five = advance(guard, scene, 5000)
 
@@ -237,7 +237,7 @@ def test_after_an_unknown_list_the_next_rung_waits_for_one_negative_round() -> N
 
     guard, early = advance(guard, SCENE, 500)
     base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
     guard, later = advance(guard, SCENE, 600)
 
     assert early == (Look(cause="protection unknown"),)
@@ -248,7 +248,7 @@ def test_a_rung_that_the_news_of_the_last_one_overtook_uses_up_nothing() -> None
     guard, _ = advance(Guard(), SCENE, 0)
     guard = settled(guard, SCENE, answer(IntentRole.LIST, "UNKNOWN"), 10)
     base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
     guard, _ = advance(guard, SCENE, 600)
     assert len(guard.flights) == 2
 
@@ -269,7 +269,7 @@ def test_with_twice_the_base_at_hand_no_second_sell_follows_an_unknown_one() -> 
     said: list[Command] = []
 
     for now in range(500, 60_000, 500):
-        guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_000 + now)
+        guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_000 + now)
         guard, commands = advance(guard, scene, now)
         said.extend(commands)
 
@@ -283,7 +283,7 @@ def test_base_that_left_since_the_request_does_not_deny_it() -> None:
     guard = settled(guard, SCENE, answer(IntentRole.LIST, "UNKNOWN"), 10)
     base = Balance(asset="BTC", free=D("1.2"), locked=D(0))
 
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
 
     assert guard.flights[0].negatives == 0
 
@@ -292,7 +292,7 @@ def test_insufficient_balance_after_an_unknown_list_is_taken_as_a_hint_that_it_s
     guard, _ = advance(Guard(), SCENE, 0)
     guard = settled(guard, SCENE, answer(IntentRole.LIST, "UNKNOWN"), 10)
     base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_000_600)
     guard, _ = advance(guard, SCENE, 600)
     text = "Account has insufficient balance for requested action."
 
@@ -430,7 +430,7 @@ def test_attached_legs_are_awaited_until_the_deadline_and_then_replaced_by_our_o
     base = Balance(asset="BTC", free=D("1.0005"), locked=D(0))
 
     guard, early = advance(guard, SCENE, 1000)
-    guard = rule.account_seen(guard, base, held=D("1.000"), at_wall_ms=1_001_200)
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=1_001_200)
     guard, before = advance(guard, SCENE, 1999)
     guard, after = advance(guard, SCENE, 2000)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -21,10 +22,14 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
+from livespot.rules.protection_pace import rung_of
 from livespot.testing.protection_cases import a_scene
 
 OPEN = a_scene()
 HALTED = replace(OPEN, trading=False)
+UNREAD = replace(OPEN, trading=None)
+A_MINUTE_MS = 60_000
+LONGEST_PAUSE_MS = 30_200
 TEN_MINUTES_MS = 600_000
 
 
@@ -93,3 +98,93 @@ def test_a_halt_uses_up_neither_the_time_nor_the_rounds_of_a_sale(market: str) -
     assert ReasonCode.CLOSE_SAFELY_FAILED not in [c.code for c in failed]
     assert guard.rounds == 0
     assert [type(command) for command in asked(commands)] == [Close]
+
+
+def times_asked(scene: Scene, end_ms: int) -> dict[tuple[IntentRole, bool], list[int]]:
+    """When each kind of request was made, while every one is refused for a closed market."""
+    guard = Guard()
+    times: dict[tuple[IntentRole, bool], list[int]] = {}
+    for now_ms in range(0, end_ms, 100):
+        guard, commands = advance(guard, scene, now_ms)
+        for command in commands:
+            if isinstance(command, Protect | Close):
+                rung = rung_of(command)
+                times.setdefault(rung, []).append(now_ms)
+                guard = settled(guard, scene, closed(rung[0]), now_ms)
+    return times
+
+
+@pytest.mark.parametrize("bid", [Decimal(98), Decimal(100), None], ids=["crossed", "within", "no"])
+@pytest.mark.parametrize("rules", [UNREAD, OPEN], ids=["unread", "open-they-say"])
+def test_a_closed_market_is_asked_the_same_at_most_three_times_a_minute_and_never_given_up(
+    rules: Scene, bid: Decimal | None
+) -> None:
+    times = times_asked(replace(rules, bid=bid), TEN_MINUTES_MS)
+
+    for begins in times.values():
+        assert all(sum(t <= at < t + A_MINUTE_MS for at in begins) <= 3 for t in begins)
+    asked_at = sorted(at for begins in times.values() for at in begins)
+    assert max(b - a for a, b in pairwise([*asked_at, TEN_MINUTES_MS])) <= LONGEST_PAUSE_MS
+
+
+def test_a_market_that_was_closed_for_a_second_is_asked_for_the_same_protection_once_more() -> None:
+    guard, _ = through(Guard(), UNREAD, 0, 100)
+
+    _, commands = advance(guard, UNREAD, 1500)
+
+    (again,) = asked(commands)
+    assert isinstance(again, Protect)
+    assert again.role is IntentRole.LIST
+
+
+@pytest.mark.parametrize("at_ms", [300, 50_000, 400_000])
+def test_as_soon_as_the_rules_can_be_read_and_say_it_is_traded_it_is_asked_for(at_ms: int) -> None:
+    guard, _ = through(Guard(), UNREAD, 0, at_ms)
+
+    _, commands = advance(guard, OPEN, at_ms)
+
+    assert len(asked(commands)) == 1
+
+
+def test_rules_that_said_all_along_that_it_is_traded_open_no_market() -> None:
+    guard, _ = through(Guard(), OPEN, 0, 300)
+
+    _, commands = advance(guard, OPEN, 300)
+
+    assert asked(commands) == []
+
+
+def test_rules_that_can_be_read_and_say_it_is_not_traded_end_all_asking() -> None:
+    guard, _ = through(Guard(), UNREAD, 0, 10_000)
+
+    _, commands = through(guard, HALTED, 10_000, TEN_MINUTES_MS)
+
+    assert asked(tuple(commands)) == []
+
+
+def test_a_refusal_in_other_words_says_that_the_market_is_open() -> None:
+    guard, _ = through(Guard(), UNREAD, 0, 100)
+    guard, _ = advance(guard, UNREAD, 1500)
+
+    answer = replace(closed(IntentRole.LIST), message="This action is disabled on this account.")
+    guard = settled(guard, UNREAD, answer, 1500)
+
+    assert (guard.shut, guard.refusals) == (None, 1)
+
+
+def test_a_request_that_is_taken_says_that_the_market_is_open() -> None:
+    guard, _ = through(Guard(), UNREAD, 0, 100)
+    guard, _ = advance(guard, UNREAD, 1500)
+
+    guard = settled(guard, UNREAD, replace(closed(IntentRole.LIST), outcome="ACCEPTED"), 1500)
+
+    assert guard.shut is None
+
+
+def test_a_sale_begins_its_time_anew_when_the_market_opens() -> None:
+    guard, _ = through(Guard(), UNREAD, 0, 30_000)
+    before = guard.close_since_ms
+
+    guard, _ = advance(guard, OPEN, 30_000)
+
+    assert (before, guard.close_since_ms) == (5000, 30_000)

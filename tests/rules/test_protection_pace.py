@@ -17,7 +17,6 @@ from livespot.contracts.vocabulary import (
     Severity,
     SignalLevel,
 )
-from livespot.rules import protection as rule
 from livespot.rules.protection import (
     Cancel,
     Close,
@@ -30,7 +29,7 @@ from livespot.rules.protection import (
     Signal,
     Swap,
 )
-from livespot.rules.protection_answers import settled
+from livespot.rules.protection_answers import account_seen, settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
 from livespot.testing.protection_cases import a_scene, a_sell
@@ -142,7 +141,7 @@ class Keeper:
         """A balance read that shows all base free: it denies what nobody has answered."""
         self.scene = replace(self.scene, wall_ms=self.scene.wall_ms + 1)
         free = Balance(asset="BTC", free=self.scene.qty, locked=ZERO)
-        self.guard = rule.account_seen(
+        self.guard = account_seen(
             self.guard, free, held=self.scene.qty, at_wall_ms=self.scene.wall_ms
         )
 

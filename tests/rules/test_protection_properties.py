@@ -31,7 +31,7 @@ from livespot.rules.protection import (
     Scene,
     Settlement,
 )
-from livespot.rules.protection_answers import settled
+from livespot.rules.protection_answers import account_seen, settled
 from livespot.rules.protection_ladder import advance
 from livespot.testing.market_values import some_constraints
 from livespot.testing.protection_cases import a_scene, a_sell
@@ -243,7 +243,7 @@ class Run:
                 base = Balance(asset="BTC", free=venue.total - locked, locked=locked)
                 held = rule.measure(self.guard, self.scene()).held
                 now = venue.step * STEP_MS
-                self.guard = rule.account_seen(self.guard, base, held=held, at_wall_ms=now)
+                self.guard = account_seen(self.guard, base, held=held, at_wall_ms=now)
 
     def see(self, order: OrderView) -> None:
         role, intent = self.venue.intents[order.order_id]

@@ -40,13 +40,12 @@ from livespot.contracts.orders import (
 )
 from livespot.contracts.vocabulary import IntentState
 from livespot.rules import ledger
+from livespot.rules.closed_market import says_closed
 from livespot.rules.requests import Mutation
 
 # Codes with which the exchange says that it does not know either, whatever the HTTP status.
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _SHUTTING_DOWN = -1016
-# The matching engine's words for a symbol that takes no orders, or not of this kind, just now.
-_HALTED = ("Market is closed", "in this trading phase", "for this phase")
 NOT_ATTEMPTED = "not attempted: the order to be replaced was not cancelled"
 _UNKNOWN_ORDER = -2011
 _FILTER_FAILURE = re.compile(r"Filter failure: (\w+)")
@@ -221,7 +220,7 @@ class MutationDesk:
             return None
         if not ports.gate.entries_open:
             return ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
-        if mutation.not_after_ms and ports.clock.now_ms() > mutation.not_after_ms:
+        if mutation.not_after_ms and ports.clock.monotonic_ms() > mutation.not_after_ms:
             return ReasonCode.STRAT_ENTRY_TIMEOUT
         return None
 
@@ -282,7 +281,7 @@ def _reason_of(error: Refused) -> ReasonCode:
     """Whether it was this order that was declined, or everybody's."""
     if error.code == _SHUTTING_DOWN:
         return ReasonCode.EXCHANGE_MAINTENANCE
-    if any(text in error.message for text in _HALTED):
+    if says_closed(error.message):
         return ReasonCode.EXCHANGE_HALTED
     return ReasonCode.ORDER_SUBMIT_REJECTED
 

@@ -83,7 +83,7 @@ from livespot.rules.protection import (
     Signal,
     Swap,
 )
-from livespot.rules.protection_answers import ordered_to_sell
+from livespot.rules.protection_answers import account_seen, ordered_to_sell
 from livespot.rules.protection_ladder import advance
 from livespot.rules.trailing import still_allows
 from livespot.runtime.mailboxes import Mailbox
@@ -243,7 +243,7 @@ class PositionKeeper:
             asset = case.holding.base_asset
             base = account.balances.get(asset, Balance(asset=asset, free=ZERO, locked=ZERO))
             sizes = protection.measure(case.guard, self._scene(desk, case))
-            case.guard = protection.account_seen(
+            case.guard = account_seen(
                 case.guard, base, held=sizes.held, at_wall_ms=account.local_received_ms
             )
 

@@ -203,7 +203,7 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         swap_from=swap_from(holding) if info and info.cancel_replace_allowed else None,
         swap_every_ms=_TEN_SECONDS_MS // max(1, settings.churn.max_cancel_replace_10s) + 1,
         trend_holds=desk.trend_holds(holding.symbol, now_ms),
-        trading=info is None or info.is_trading,
+        trading=info.is_trading if info is not None else None,
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
-from livespot.contracts.orders import Balance, OrderView
+from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
@@ -122,7 +122,8 @@ class Guard:
     """Everything remembered about a position's protection.
 
     `cancels` and `asked` hold, by order id and by rung, from when it may be cancelled or asked for
-    again, and how often it was.
+    again, and how often it was. `shut` is set while answers say that the market is closed: true
+    when the exchange's rules have said otherwise all along.
     """
 
     sells: Mapping[int, Tracked] = field(default_factory=dict)
@@ -130,6 +131,7 @@ class Guard:
     flights: tuple[Flight, ...] = ()
     cancels: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     asked: Mapping[Rung, tuple[int, int]] = field(default_factory=dict)
+    shut: bool | None = None
     refusals: int = 0
     stop_refused: bool = False
     repair_failed: bool = False
@@ -166,7 +168,8 @@ class Scene:
     `tp_price` is the target or, with a `trail_form`, where that order begins to trail. With a
     `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
     below the bid and not more often than every `swap_every_ms`; the first time only while
-    `trend_holds`. `trading` is what the exchange's own rules say of the symbol.
+    `trend_holds`. `trading` is what the exchange's own rules say of the symbol,
+    None before any could be read.
     """
 
     qty: Decimal
@@ -188,7 +191,7 @@ class Scene:
     swap_from: Decimal | None = None
     swap_every_ms: int = 10_000
     trend_holds: bool = True
-    trading: bool = True
+    trading: bool | None = True
 
     @property
     def reference_price(self) -> Decimal:
@@ -458,25 +461,6 @@ def legs_expected(guard: Guard, flight: Flight) -> Guard:
     return replace(guard, flights=(*guard.flights, replace(flight, attached=True)))
 
 
-def account_seen(guard: Guard, base: Balance, *, held: Decimal, at_wall_ms: int) -> Guard:
-    """A balance read; it denies a request when the base it would lock or sell is still free.
-
-    Base that has left since the request was made may be its own sale, so such a read denies
-    nothing.
-    """
-    total = base.free + base.locked
-    standing = committed_qty(guard)
-    flights = tuple(
-        replace(f, negatives=f.negatives + 1)
-        if at_wall_ms > f.since_wall_ms
-        and base.locked < standing + f.qty
-        and _nothing_left(f, total, held)
-        else f
-        for f in guard.flights
-    )
-    return guard if flights == guard.flights else replace(guard, flights=flights)
-
-
 def committed_qty(guard: Guard) -> Decimal:
     """Base locked under live sells; the legs of one list lock it once and sell from one amount."""
     locked: dict[tuple[str, int], Decimal] = {}
@@ -487,12 +471,6 @@ def committed_qty(guard: Guard) -> Decimal:
         if tracked.live:
             locked[group] = max(locked.get(group, ZERO), order.orig_qty)
     return sum((max(ZERO, qty - sold[group]) for group, qty in locked.items()), ZERO)
-
-
-def _nothing_left(flight: Flight, total: Decimal, held: Decimal) -> bool:
-    if flight.surplus is not None:
-        return total >= held + flight.surplus
-    return flight.role is not IntentRole.CLOSE and total >= held
 
 
 def on_grid(qty: Decimal, constraints: Constraints | None) -> Decimal:

@@ -1,8 +1,11 @@
-"""What the answer to a wanted mutation means for a position's protection."""
+"""What an answer, or a balance read without one, means for a position's protection."""
 
 from dataclasses import replace
+from decimal import Decimal
 
+from livespot.contracts.orders import Balance
 from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.closed_market import says_closed
 from livespot.rules.denied_cancels import cancel_pause_ms
 from livespot.rules.protection import (
     CloseCause,
@@ -10,9 +13,11 @@ from livespot.rules.protection import (
     Guard,
     Scene,
     Settlement,
+    committed_qty,
     orders_seen,
     tells_of,
 )
+from livespot.rules.protection_pace import put_off
 
 _NEVER_MS = 2**62
 ACCEPTED = "ACCEPTED"
@@ -45,9 +50,9 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
         return guard
     match settlement.outcome:
         case "ACCEPTED":
-            return _accepted(guard, flight, settlement, now_ms)
+            return _accepted(replace(guard, shut=None), flight, settlement, now_ms)
         case "UNKNOWN":
-            return _unknown(guard, flight, settlement)
+            return _unknown(replace(guard, shut=None), flight, settlement)
         case "OVERTAKEN":
             # No rung was tried: what it was to follow stands, and the news of it came before.
             return _without(guard, flight)
@@ -55,11 +60,19 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
             # No rung is used up by a silence: the same one is tried until it has passed.
             guard = _without(guard, flight)
             return replace(guard, next_try_ms=now_ms + scene.exits.protection_deadline_ms)
+        case "REFUSED" if says_closed(settlement.message) and flight.role is not IntentRole.TRAIL:
+            # Nor by a closed market, which refuses every rung alike.
+            return _shut(_without(guard, flight), scene, flight.role, now_ms)
         case _:
-            guard = _without(guard, flight)
+            shut = None if settlement.outcome == REFUSED else guard.shut
             wait = now_ms + scene.exits.protection_retry_backoff_ms
-            guard = replace(guard, next_try_ms=wait)
+            guard = replace(_without(guard, flight), next_try_ms=wait, shut=shut)
             return _declined(guard, scene, settlement, now_ms)
+
+
+def _shut(guard: Guard, scene: Scene, role: IntentRole, now_ms: int) -> Guard:
+    """The market is closed; where the rules said otherwise, they cannot tell when it opens."""
+    return put_off(replace(guard, shut=scene.trading is True), role, now_ms)
 
 
 def _cancel_denied(guard: Guard, intent_id: str, now_ms: int) -> Guard:
@@ -181,3 +194,28 @@ def _sell(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
 def ordered_to_sell(guard: Guard, now_ms: int) -> Guard:
     """What is known of the position contradicts itself: it is sold, not protected anew."""
     return _sell(guard, CloseCause.INCONSISTENT, now_ms)
+
+
+def account_seen(guard: Guard, base: Balance, *, held: Decimal, at_wall_ms: int) -> Guard:
+    """A balance read; it denies a request when the base it would lock or sell is still free.
+
+    Base that has left since the request was made may be its own sale, so such a read denies
+    nothing.
+    """
+    total = base.free + base.locked
+    standing = committed_qty(guard)
+    flights = tuple(
+        replace(f, negatives=f.negatives + 1)
+        if at_wall_ms > f.since_wall_ms
+        and base.locked < standing + f.qty
+        and _nothing_left(f, total, held)
+        else f
+        for f in guard.flights
+    )
+    return guard if flights == guard.flights else replace(guard, flights=flights)
+
+
+def _nothing_left(flight: Flight, total: Decimal, held: Decimal) -> bool:
+    if flight.surplus is not None:
+        return total >= held + flight.surplus
+    return flight.role is not IntentRole.CLOSE and total >= held

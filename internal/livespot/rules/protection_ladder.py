@@ -36,6 +36,7 @@ from livespot.rules.protection_pace import (
     CANCEL_AGAIN_MS,
     MAX_ROUNDS,
     cancels_anew,
+    heard_of_the_market,
     launched,
     manual,
     may_ask,
@@ -215,6 +216,7 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
 
 def _pursue(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     """Nothing is on its way: sell, repair, install or raise, whatever comes first."""
+    guard = heard_of_the_market(guard, scene, now_ms)
     if _turned_away(guard, scene):
         # Its time to sell begins when there is a market to sell in.
         return replace(guard, close_since_ms=now_ms if guard.close is not None else None), ()
@@ -231,8 +233,9 @@ def _pursue(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
 
 def _turned_away(guard: Guard, scene: Scene) -> bool:
     """The exchange has refused, and says that the symbol is not traded: asking again is no use."""
-    refused = guard.refusals > 0 or guard.stop_refused or guard.close_refusals > 0
-    return refused and not scene.trading
+    shut = guard.shut is not None
+    refused = shut or guard.refusals > 0 or guard.stop_refused or guard.close_refusals > 0
+    return refused and scene.trading is False
 
 
 def _while_entering(guard: Guard, scene: Scene, now_ms: int) -> Step:
@@ -410,15 +413,21 @@ def _just_sent(tracked: Tracked, scene: Scene) -> bool:
 
 
 def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
-    """The sale failed: say so, try to leave at least a stop, and sell again later, not for ever."""
+    """The sale failed: say so, try to leave at least a stop, and sell again later, not for ever.
+
+    A closed market uses up no round. Where no stop would be taken, the sale is due again at once:
+    it keeps its own pauses.
+    """
+    shut = guard.shut is not None
+    hold_ms = 0 if shut and crossed(scene) is not None else scene.exits.recovery_deadline_ms
     guard = replace(
         guard,
         close=None,
         close_since_ms=None,
         close_tries=0,
         close_refusals=0,
-        rounds=guard.rounds + 1,
-        hold_until_ms=now_ms + scene.exits.recovery_deadline_ms,
+        rounds=guard.rounds if shut else guard.rounds + 1,
+        hold_until_ms=now_ms + hold_ms,
         refusals=scene.exits.protection_retries + 1,
         stop_refused=False,
         repair_failed=True,
@@ -433,7 +442,8 @@ def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         threshold_ms=scene.exits.recovery_deadline_ms,
         detail="the position could not be sold",
     )
-    text = f"{sizes.held:f} could not be sold (round {guard.rounds} of {MAX_ROUNDS})"
+    cause = "its market is closed" if shut else f"round {guard.rounds} of {MAX_ROUNDS}"
+    text = f"{sizes.held:f} could not be sold ({cause})"
     return guard, (
         failed,
         Notify(severity=Severity.CRIT, code=ReasonCode.CLOSE_SAFELY_FAILED, text=text),

@@ -15,6 +15,10 @@ CANCEL_AGAIN_MS = 2000
 MAX_ROUNDS = 3
 _FIRST_MS = 100
 _MOST_DOUBLINGS = 16
+# While the market is closed: once more soon, then as often as lets no more than three fall into a
+# minute. Whoever answers that it is closed answers the same to all.
+_SHUT_FIRST_MS = 1500
+_SHUT_MS = 30_000
 # What was asked for so long ago that nothing can have come of it does not slow the next request.
 _FORGOTTEN_MS = 30_000
 
@@ -54,6 +58,32 @@ def launched(guard: Guard, scene: Scene, command: Protect | Swap | Close, now_ms
         flights=(*guard.flights, flight),
         asked={**guard.asked, rung: (again_ms, count)},
     )
+
+
+def put_off(guard: Guard, role: IntentRole, now_ms: int) -> Guard:
+    """The guard after a refusal for a closed market: what was asked for may be asked for later.
+
+    A sale at the bid and one at market wait for each other.
+    """
+    market = (False, True) if role is IntentRole.CLOSE else (False,)
+    rungs: list[Rung] = [(role, at_market) for at_market in market]
+    count = max(guard.asked.get(rung, (0, 1))[1] for rung in rungs)
+    again_ms = now_ms + (_SHUT_FIRST_MS if count < 2 else _SHUT_MS)
+    later = dict.fromkeys(rungs, (again_ms, count))
+    return replace(guard, asked={**guard.asked, **later})
+
+
+def heard_of_the_market(guard: Guard, scene: Scene, now_ms: int) -> Guard:
+    """What the rules say now of a market that was closed when asked; its opening ends all pauses.
+
+    Where they say nothing, or said all along that it is open, it is asked at its pauses.
+    """
+    if guard.shut is None:
+        return guard
+    if scene.trading and not guard.shut:
+        since_ms = now_ms if guard.close is not None else None
+        return replace(guard, shut=None, asked={}, close_since_ms=since_ms)
+    return replace(guard, shut=guard.shut and scene.trading is True)
 
 
 def pause_ms(asks: int, exits: ExitSettings, *, manual: bool) -> int:
