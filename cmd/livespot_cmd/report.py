@@ -57,15 +57,22 @@ def report(
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON document.")
 @var_option
 def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
-    """Look at a finished run first: one verdict and one next action."""
+    """Look at a finished run first: one verdict and one next action.
+
+    Of the gates it reads the last receipts; livespot verify asks them anew.
+    """
     import anyio
     import msgspec
 
     from livespot.contracts.errors import ExitCode
+    from livespot.evidence.receipts import newest
     from livespot.evidence.triage import triage as look
+    from livespot.runtime.disk import RealDisk
 
-    told = anyio.run(_read, recorded(var), run)
-    found = look(told.facts, told.summary)
+    paths = recorded(var)
+    told = anyio.run(_read, paths, run)
+    receipts = newest(RealDisk(), paths.receipts, told.summary.run_id)
+    found = look(told.facts, told.summary, [receipt.verdict for receipt in receipts])
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_one_gate_prints_its_verdict_and_keeps_a_receipt(recorded: Path) -> None
     assert done.stdout.startswith("PASS       events")
     (receipt,) = (recorded / "receipts").rglob("events-*.json")
     assert json.loads(receipt.read_text())["verdict"]["outcome"] == "PASS"
+
+
+def test_triage_tells_what_the_gates_answered_last(recorded: Path, tmp_path: Path) -> None:
+    var = shutil.copytree(recorded, tmp_path / "var")
+    kept = sorted((var / "receipts").rglob("events-*.json")) or [
+        _receipt(run("verify", "events", "--var", var))
+    ]
+    failed = kept[-1].read_text().replace('"PASS"', '"FAIL"')
+    kept[-1].with_name("events-29991231_000000_000.json").write_text(failed)
+
+    told = run("triage", "--var", var, "--json")
+
+    (gates,) = [look for look in json.loads(told.stdout)["looks"] if look["name"] == "the gates"]
+    assert not gates["good"]
+    assert "failed: events" in gates["found"]
+
+
+def _receipt(done: subprocess.CompletedProcess[str]) -> Path:
+    return Path(done.stderr.split("receipt ")[1].strip())
 
 
 def test_a_recorded_replay_comes_out_to_its_byte_again(recorded: Path, tmp_path: Path) -> None:

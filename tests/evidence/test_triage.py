@@ -3,6 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
+from livespot.evidence.findings import Finding
+from livespot.evidence.gates.results import GATES, Outcome, Verdict
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import AlertFact, Facts
 from livespot.evidence.summary import RunSummary, summary_of
@@ -23,12 +25,55 @@ def alerts(count: int, severity: str, facts: Facts) -> Facts:
     return replace(facts, alerts=(one,) * count)
 
 
+def verdict(gate: str, outcome: Outcome) -> Verdict:
+    return Verdict(gate=gate, outcome=outcome, reasons=(), looked_at=1, details=(), next_action="")
+
+
+PASSED = [verdict(gate, Outcome.PASS) for gate in GATES]
+
+
 def test_a_run_in_which_all_is_right_is_sound(facts: Facts, summary: RunSummary) -> None:
-    found = triage(replace(facts, alerts=()), summary)
+    found = triage(replace(facts, alerts=()), summary, PASSED)
 
     assert found.verdict == "sound"
     assert all(look.good for look in found.looks)
     assert found.next_action == f"nothing to do; livespot report {RUN} tells of the run"
+
+
+def test_a_sound_run_whose_gates_were_not_asked_wants_that_next(
+    facts: Facts, summary: RunSummary
+) -> None:
+    unseen = [*PASSED[:-1], verdict(GATES[-1], Outcome.NEEDS_DATA)]
+
+    found = triage(replace(facts, alerts=()), summary, unseen)
+
+    assert found.verdict == "sound"
+    assert found.next_action == f"livespot verify all --run {RUN}"
+    assert any("not answered yet: secrets" in look.found for look in found.looks)
+
+
+def test_a_gate_that_failed_is_to_be_looked_at(facts: Facts, summary: RunSummary) -> None:
+    failed = [*PASSED[1:], verdict(GATES[0], Outcome.FAIL)]
+
+    found = triage(replace(facts, alerts=()), summary, failed)
+
+    assert found.verdict == "look at the gates"
+    assert found.next_action == f"livespot verify contracts --run {RUN}"
+
+
+def test_an_edited_event_is_found_without_a_gate(facts: Facts, summary: RunSummary) -> None:
+    hurt = replace(facts, alerts=(), trail=replace(facts.trail, problems=("event 7 was edited",)))
+
+    assert triage(hurt, summary, PASSED).verdict == "look at the event trail"
+
+
+def test_a_run_that_goes_on_breaks_no_invariant_by_that(facts: Facts, summary: RunSummary) -> None:
+    end = Finding(id="I26", title="", holds=False, looked_at=1, detail="has not ended")
+    running = replace(summary, ended_at_ms=0, findings=(*summary.findings, end))
+
+    bad = [look.name for look in triage(replace(facts, alerts=()), running).looks if not look.good]
+
+    assert bad == ["the end of the run"]
 
 
 def test_a_hundred_events_are_too_few(facts: Facts, summary: RunSummary) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from livespot import __version__
 from livespot.contracts.base import Message
+from livespot.contracts.errors import PayloadInvalid
 from livespot.evidence.gates.results import Verdict
 from livespot.evidence.moments import stamp
 from livespot.runtime.disk import Disk
@@ -29,6 +30,23 @@ def keep(disk: Disk, folder: Path, receipt: Receipt) -> Path:
     encoded = msgspec.json.format(msgspec.json.encode(receipt, order="sorted"), indent=2)
     disk.write_atomic(path, encoded + b"\n")
     return path
+
+
+def newest(disk: Disk, folder: Path, run_id: str) -> tuple[Receipt, ...]:
+    """The last receipt of each gate for one run. Raises `PayloadInvalid` for what is none."""
+    directory = folder / run_id
+    # Their names end with the time, so the last of a gate stays.
+    last = {name.split("-")[0]: name for name in disk.names(directory) if name.endswith(".json")}
+    return tuple(_read(disk, directory / name) for name in last.values())
+
+
+def _read(disk: Disk, path: Path) -> Receipt:
+    try:
+        return msgspec.json.decode(b"".join(disk.chunks(path)), type=Receipt)
+    except msgspec.MsgspecError as error:
+        raise PayloadInvalid(
+            f"{path} is no receipt any more: {error}.\nNext: move it away, then livespot verify all"
+        ) from error
 
 
 def receipt_of(run_id: str, verdict: Verdict, *, at_ms: int, last_hash: str) -> Receipt:

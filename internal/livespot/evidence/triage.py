@@ -1,6 +1,9 @@
 """The first look at a finished run: is it sound enough to be read, and what to do if not."""
 
+from collections.abc import Sequence
+
 from livespot.contracts.base import Message
+from livespot.evidence.gates.results import GATES, Outcome, Verdict
 from livespot.evidence.rows import Facts
 from livespot.evidence.summary import RunSummary
 
@@ -8,6 +11,9 @@ _LEAST_EVENTS = 100
 _ERROR_SHARE_BPS = 500
 # What is done, in the order of what outweighs what.
 _LEAVE = "nothing to do; livespot report {} tells of the run"
+_ASK = "livespot verify all --run {}"
+# A run that has not ended breaks this one of itself; the first look says so.
+_END_INVARIANT = "I26"
 
 
 class Look(Message, frozen=True):
@@ -28,14 +34,17 @@ class Triage(Message, frozen=True):
     next_action: str
 
 
-def triage(facts: Facts, summary: RunSummary) -> Triage:
-    """Status, invariants and the scan of events, weighed."""
+def triage(facts: Facts, summary: RunSummary, verdicts: Sequence[Verdict] = ()) -> Triage:
+    """Status, invariants, the scan of events and what each gate answered last, weighed."""
+    asked = {verdict.gate for verdict in verdicts if verdict.outcome is not Outcome.NEEDS_DATA}
     looks = (
         _complete(summary),
         _enough(summary),
         _no_crit(facts),
         _errors(facts, summary),
         _invariants(summary),
+        _trail(facts, summary),
+        _gates(facts.run_id, verdicts),
         _in_doubt(summary),
     )
     bad = [look for look in looks if not look.good]
@@ -43,7 +52,11 @@ def triage(facts: Facts, summary: RunSummary) -> Triage:
         run_id=facts.run_id,
         verdict="sound" if not bad else f"look at {bad[0].name}",
         looks=looks,
-        next_action=bad[0].next_action if bad else _LEAVE.format(facts.run_id),
+        next_action=(
+            bad[0].next_action
+            if bad
+            else (_LEAVE if asked.issuperset(GATES) else _ASK).format(facts.run_id)
+        ),
     )
 
 
@@ -99,7 +112,11 @@ def _errors(facts: Facts, summary: RunSummary) -> Look:
 
 
 def _invariants(summary: RunSummary) -> Look:
-    broken = summary.violations
+    broken = [
+        finding
+        for finding in summary.violations
+        if summary.ended_at_ms or finding.id != _END_INVARIANT
+    ]
     first = f", the first {broken[0].id}: {broken[0].detail}" if broken else ""
     return Look(
         name="the invariants",
@@ -107,6 +124,41 @@ def _invariants(summary: RunSummary) -> Look:
         found=f"{len(broken)} of {len(summary.findings)} are violated{first}",
         next_action="livespot verify events",
     )
+
+
+def _trail(facts: Facts, summary: RunSummary) -> Look:
+    """While a run writes, its newest lines may not be in the file yet."""
+    differing = (*facts.trail.problems, *(facts.trail.places if summary.ended_at_ms else ()))
+    first = f", the first {differing[0]}" if differing else ""
+    return Look(
+        name="the event trail",
+        good=not differing,
+        found=f"{facts.trail.events} events in one chain, {len(differing)} places differ{first}",
+        next_action="livespot verify events",
+    )
+
+
+def _gates(run_id: str, verdicts: Sequence[Verdict]) -> Look:
+    """The newest receipt of each gate. One that was never asked is told, and is no fault."""
+    by_gate = {verdict.gate: verdict for verdict in verdicts}
+    passed = [name for name in GATES if _said(by_gate, name) is Outcome.PASS]
+    failed = [name for name in GATES if _said(by_gate, name) is Outcome.FAIL]
+    rest = [name for name in GATES if name not in passed and name not in failed]
+    found = f"{len(passed)} of {len(GATES)} passed"
+    if failed:
+        found += f", failed: {', '.join(failed)}"
+    if rest:
+        found += f", not answered yet: {', '.join(rest)}"
+    return Look(
+        name="the gates",
+        good=not failed,
+        found=found,
+        next_action=f"livespot verify {failed[0] if failed else 'all'} --run {run_id}",
+    )
+
+
+def _said(by_gate: dict[str, Verdict], name: str) -> Outcome | None:
+    return by_gate[name].outcome if name in by_gate else None
 
 
 def _in_doubt(summary: RunSummary) -> Look:

@@ -18,7 +18,10 @@ async def events(subject: Subject) -> Verdict:
     facts = subject.facts
     if not subject.ended:
         return needs_data(
-            GATE, Why.NOT_ENDED, f"{subject.run_id} is still being written", "livespot stop"
+            GATE,
+            Why.NOT_ENDED,
+            f"{subject.run_id} is still being written",
+            "ask again when the run has ended; there is no need to stop it for this",
         )
     if not facts.trail.events and not facts.trail.problems:
         return needs_data(GATE, Why.NO_EVENTS, "no event is recorded", "livespot sim --for 3m")

@@ -13,6 +13,7 @@ from livespot.evidence.rows import Facts
 from livespot.evidence.summary import RunSummary
 from livespot.store.reader import Reader
 
+GATES = ("contracts", "determinism", "persistence", "execution", "events", "secrets")
 _SHOWN = 6
 
 
