@@ -481,3 +481,40 @@ async def test_how_long_ago_an_order_moved_is_told_by_the_exchanges_clock(
 
     moved = [diff for diff in diffs if diff.subject == f"order {order.order_id}"]
     assert len(moved) == counted
+
+
+async def test_a_foreign_order_that_is_open_no_more_is_asked_for_and_frees_its_symbol(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        plant(b, "web_123")
+        await b.look()
+        await b.inner.approve(a_decision())
+        assert b.inner.venue.sent == []
+        # Its end is told to nobody, and the first read of it lags.
+        b.inner.venue.change(900, status=OrderStatus.CANCELED)
+        venue = b.inner.venue
+        assert isinstance(venue, FlakyVenue)
+        venue.unread.append(NoSuchOrder(-2013, "Order does not exist."))
+        await b.look()
+        await b.inner.approve(a_decision())
+        assert b.inner.venue.sent == []
+
+        await b.look()
+        await b.inner.approve(a_decision())
+
+        assert len(b.inner.venue.sent) == 1
+
+
+async def test_a_clock_set_back_keeps_no_order_from_being_asked_for(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        order = b.inner.venue.working_buys()[0]
+        b.inner.venue.change(order.order_id, status=OrderStatus.EXPIRED)
+        b.inner.clock.step(9000)
+        b.inner.clock.wall_ms -= 3_600_000
+
+        await b.look()
+
+        told = b.inner.heard(b.position, OrderProgressed)
+        assert OrderStatus.EXPIRED in [t.order.status for t in told]

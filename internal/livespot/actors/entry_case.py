@@ -16,7 +16,7 @@ from livespot.contracts.settings import EntrySettings, Settings
 from livespot.contracts.vocabulary import IntentRole, OrderStatus
 from livespot.rules import entry_due
 from livespot.rules import entry_engine as engine
-from livespot.rules.due import AT_ONCE, NEVER
+from livespot.rules.due import AT_ONCE
 from livespot.rules.quantize import protectable
 
 # A finished entry waits this long for the fills of its last execution before it is announced.
@@ -27,7 +27,10 @@ _WHATEVER_IS_LOST_BPS = 10_000
 
 @dataclass(slots=True)
 class EntryCase:
-    """One entry. `attempts` maps each attempt's intent to its number, `cancels` to its target."""
+    """One entry. `attempts` maps each attempt's intent to its number, `cancels` to its target.
+
+    All its times are steady: it must end in time whatever becomes of the wall clock.
+    """
 
     decision: Decision
     snapshot: Snapshot | None
@@ -42,8 +45,8 @@ class EntryCase:
     finish: engine.Finish | None = None
     finished_ms: int = 0
 
-    def due_ms(self, settings: EntrySettings, *, halted: bool, behind_ms: int) -> int:
-        """When time has next to be told: steady ms, which are `behind_ms` behind market time.
+    def due_ms(self, settings: EntrySettings, *, halted: bool) -> int:
+        """When time has next to be told.
 
         `halted` when nothing more may be bought; the engine hears of it once.
         """
@@ -51,8 +54,7 @@ class EntryCase:
             return self.finished_ms + FILLS_WAIT_MS
         if halted and self.state.halt is None and self.state.phase is not engine.Phase.ENDED:
             return AT_ONCE
-        due_ms = entry_due.due_ms(self.state, settings)
-        return due_ms - behind_ms if due_ms < NEVER else NEVER
+        return entry_due.due_ms(self.state, settings)
 
     def intent_of(self, attempt: int) -> str:
         """The intent an attempt was placed with; empty when it never became one."""

@@ -65,12 +65,11 @@ class EntryDesk:
         if not self._cases:
             return NEVER
         ports, shut = self._ports, self.stopping or not self._ports.gate.entries_open
-        behind_ms = ports.clock.now_ms() - ports.clock.monotonic_ms()
         return earliest(
             *(
                 AT_ONCE
                 if case.finish is not None and not self._lacks_fills(case, self._bought(case))
-                else case.due_ms(ports.settings.entry, halted=shut, behind_ms=behind_ms)
+                else case.due_ms(ports.settings.entry, halted=shut)
                 for case in self._cases.values()
             )
         )
@@ -86,11 +85,12 @@ class EntryDesk:
         if refusal is not None or info is None or verdict is None or decision.entry_plan is None:
             await self._decline(decision, refusal or ReasonCode.STRAT_INPUT_INVALID)
             return
-        now = self._ports.clock.now_ms()
+        now = self._ports.clock.monotonic_ms()
+        approved_ms = now - max(0, self._ports.clock.now_ms() - message.approved_at_ms)
         state, commands = engine.begin(
             decision.entry_plan,
             verdict.approved_qty,
-            approved_ms=message.approved_at_ms,
+            approved_ms=approved_ms,
             now_ms=now,
             max_age_ms=self._ports.settings.timing.decision_max_age_ms,
             replaces=self._replaces(info),
@@ -101,7 +101,7 @@ class EntryDesk:
             info=info,
             state=state,
             attempt_decision=decision,
-            weighed_ms=message.approved_at_ms,
+            weighed_ms=approved_ms,
         )
         self._cases[decision.symbol] = case
         await self._carry_out(case, commands)
@@ -121,7 +121,7 @@ class EntryDesk:
         tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
         unknown = intent.state is IntentState.SENT_UNKNOWN
         qty = decision.risk_verdict.approved_qty if decision.risk_verdict else ZERO
-        now = self._ports.clock.now_ms()
+        now = self._ports.clock.monotonic_ms()
         case = EntryCase(
             decision=decision,
             snapshot=None,
@@ -145,7 +145,7 @@ class EntryDesk:
         opened = EntryOpened(
             decision=decision,
             order_intent_id=intent.order_intent_id,
-            at_ms=now,
+            at_ms=self._ports.clock.now_ms(),
             taken_over=True,
         )
         await tell(self._ports.position, opened)
@@ -171,7 +171,7 @@ class EntryDesk:
             return ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
         if symbol in self._cases or self._shop.tracker.unknown_intents(symbol):
             return ReasonCode.RISK_ENTRY_ALREADY_PENDING
-        if self._shop.tracker.has_foreign(symbol):
+        if self._shop.tracker.foreign.live_on(symbol):
             return ReasonCode.FOREIGN_ORDER_DETECTED
         if info is None or not info.is_trading:
             return ReasonCode.SYMBOL_NOT_TRADING
@@ -201,14 +201,12 @@ class EntryDesk:
         for case in list(self._cases.values()):
             if case.finish is not None:
                 await self._announce(case)
-            elif self.stopping:
+                continue
+            if self.stopping:
                 await self._feed(case, engine.Halted(reason=ReasonCode.OPERATOR_STOP))
-                await self._feed(case, engine.Ticked())
             elif not self._ports.gate.entries_open:
                 await self._feed(case, engine.Halted(reason=ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY))
-                await self._feed(case, engine.Ticked())
-            else:
-                await self._feed(case, engine.Ticked())
+            await self._feed(case, engine.Ticked())
 
     async def created(self, mutation: Mutation) -> None:
         """The first row of an entry binds the reserve."""
@@ -266,11 +264,14 @@ class EntryDesk:
         if case is None or case.decision.decision_id != done.decision_id:
             return
         plan = done.decision.entry_plan if done.decision is not None else None
+        if self._shop.tracker.foreign.live_on(done.symbol):
+            await self._feed(case, engine.WeighedAway(reason=ReasonCode.FOREIGN_ORDER_DETECTED))
+            return
         if done.decision is None or plan is None or done.attempt != case.state.next_attempt:
             await self._feed(case, engine.WeighedAway(reason=done.reason))
             return
         case.attempt_decision = done.decision
-        case.weighed_ms = self._ports.clock.now_ms()
+        case.weighed_ms = self._ports.clock.monotonic_ms()
         await self._feed(case, engine.Weighed(plan=plan, qty=done.qty))
 
     async def cancel_unresolved(self, intent: OrderIntent) -> None:
@@ -308,7 +309,7 @@ class EntryDesk:
         case.state, commands = engine.advance(
             case.state,
             event,
-            now_ms=self._ports.clock.now_ms(),
+            now_ms=self._ports.clock.monotonic_ms(),
             settings=self._ports.settings.entry,
         )
         case.current = case.intent_of(case.state.attempt) or case.current
@@ -486,8 +487,6 @@ class EntryDesk:
         attached = isinstance(request_of(tracker.intents[owner].payload), ListRequest)
         legs = {a.role: a.client_order_id for a in tracker.aliases_of(owner)} if attached else {}
         return ended_with(ended, tracked, legs)
-
-    # ---- small questions
 
     def _case_of(self, intent_id: str) -> EntryCase | None:
         return next(

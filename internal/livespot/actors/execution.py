@@ -49,8 +49,7 @@ class Execution(ExecutionPorts):
     async def _pump(self, crew: Crew[Work], life: ExecutionLife) -> None:
         """Messages and ticks from one hand, a tick at the first step at which one has work to do.
 
-        While anything is pending the clocks are looked at twice a second at least: somebody may
-        set the one that bears market time, and then what it dates is due at another instant.
+        While anything is pending, what is due is asked anew twice a second at least.
         """
         begun_ms = ticked_ms = now = self.clock.monotonic_ms()
         while True:

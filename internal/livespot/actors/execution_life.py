@@ -95,10 +95,7 @@ class ExecutionLife:
         self.awaited_ms = NEVER
 
     def due_ms(self) -> int:
-        """From which instant on a tick can have something to do, in steady ms.
-
-        What bears market time may be due earlier or later once somebody sets the clock.
-        """
+        """From which instant on a tick can have something to do, in steady ms."""
         return earliest(
             self._answers.due_ms,
             self._entries.due_ms(),
@@ -212,6 +209,9 @@ class ExecutionLife:
                 self._reference.infos.update(message.infos)
             case UserStreamChanged():
                 await tell(self._ports.reconciler, ReconcileWanted(cause="user stream", symbol=""))
+                for order in self._tracker.foreign.living() if message.live else ():
+                    # Its end may have been told while nobody listened.
+                    self._fetch_order(order.symbol, order.order_id)
             case ModeChanged():
                 await self._entries.tick()
             case _:
@@ -334,6 +334,7 @@ class ExecutionLife:
                 self._shop.denied.forget((tracked.view.symbol, tracked.view.order_id))
             await self._entries.order_changed(tracked)
             await self._adopt_if_orphan(tracked)
+            await self._recovery.order_changed(tracked)
             self._doubt_cancels_of(tracked)
             if tracked.missing > 0:
                 self._fetch_order(tracked.view.symbol, tracked.view.order_id)

@@ -13,6 +13,7 @@ from livespot.actors.execution_work import Shop
 from livespot.actors.heart import while_beating
 from livespot.actors.mail import RecoverySummary
 from livespot.actors.order_reading import read_order
+from livespot.actors.order_records import Tracked
 from livespot.actors.order_tracker import Change
 from livespot.actors.resolver import Findings
 from livespot.actors.want_desk import WantDesk
@@ -47,6 +48,7 @@ class Recovery:
         self._entries = entries
         self._wants = wants
         self._apply_change, self._apply_findings = apply
+        self._orphans: set[str] = set()
 
     async def run(self) -> RecoverySummary:
         """Answer when everything was looked at once; what stays unknown is resolved further."""
@@ -105,14 +107,27 @@ class Recovery:
             return None
 
     async def _cannot_adopt(self, intent: OrderIntent) -> None:
-        reason = ReasonCode.PAUSE_NEEDS_MANUAL
+        self._orphans.add(intent.order_intent_id)
         text = f"entry {intent.order_intent_id} works unmanaged: cancel it by hand"
-        await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
+        await self._ports.alert(
+            Severity.CRIT, ReasonCode.PAUSE_NEEDS_MANUAL, text, symbol=intent.symbol
+        )
+        await self._demand_for(intent.order_intent_id, SignalLevel.PAUSE, text)
+
+    async def order_changed(self, tracked: Tracked) -> None:
+        """Once an unmanaged entry has ended, nothing of it may stand in the way of a resume."""
+        over = tracked.role is IntentRole.ENTRY and tracked.view.status.is_terminal
+        if over and tracked.intent_id in self._orphans:
+            self._orphans.discard(tracked.intent_id)
+            text = f"order {tracked.view.order_id} is over"
+            await self._demand_for(tracked.intent_id, SignalLevel.CLEAR, text)
+
+    async def _demand_for(self, intent_id: str, level: SignalLevel, text: str) -> None:
         await self._ports.demand(
             SignalKind.INTENT,
-            SignalLevel.PAUSE,
-            reason,
-            source=f"orphan:{intent.order_intent_id}",
+            level,
+            ReasonCode.PAUSE_NEEDS_MANUAL,
+            source=f"orphan:{intent_id}",
             detail=text,
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from livespot.actors.execution_ports import ExecutionPorts, Reference
+from livespot.actors.foreign_orders import ForeignOrders, OrderKey
 from livespot.actors.mail import FillBooked, OrderProgressed
 from livespot.actors.order_records import (
     Tracked,
@@ -51,8 +52,6 @@ _STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 _TELL_LIMIT_S = 5.0
 _REFUSED = "REJECT"
 
-OrderKey = tuple[str, int]
-
 
 @dataclass(slots=True)
 class Change:
@@ -89,7 +88,7 @@ class OrderTracker:
         self._aliases: dict[str, Alias] = {}
         self._trade_ids: dict[str, set[int]] = {}
         self._restored: set[str] = set()
-        self._foreign: dict[OrderKey, OrderView] = {}
+        self.foreign = ForeignOrders(ports)
         self._list_states: dict[OrderKey, tuple[str, str]] = {}
 
     # ---- what others ask
@@ -160,12 +159,8 @@ class OrderTracker:
     def standing(self, symbol: str, *, but: Container[str] = ()) -> tuple[OrderView, ...]:
         """Every living order known on the symbol, ours and others', except these intents' own."""
         ours = [tracked.view for tracked in self.orders.values() if tracked.intent_id not in but]
-        living = (order for order in (*ours, *self._foreign.values()) if order.symbol == symbol)
+        living = (order for order in (*ours, *self.foreign.living()) if order.symbol == symbol)
         return tuple(order for order in living if not order.status.is_terminal)
-
-    def has_foreign(self, symbol: str) -> bool:
-        """Whether somebody else's order lives on this symbol."""
-        return any(key[0] == symbol for key in self._foreign)
 
     def incomplete(self) -> list[Tracked]:
         """Orders that executed more than the fills we hold."""
@@ -211,7 +206,7 @@ class OrderTracker:
             self.engine_ms = max(self.engine_ms, order.exchange_time_ms)
         owner = await self._owner(order, batch)
         if owner is None:
-            await self._meet_foreign(order)
+            await self.foreign.meet(order)
             return
         if self._never_was(order, owner):
             intent, now_ms = self.intents[owner.intent_id], self._ports.clock.now_ms()
@@ -451,36 +446,13 @@ class OrderTracker:
         reason = ReasonCode.PAUSE_NEEDS_MANUAL
         text = f"intent {intent.order_intent_id} was proven absent and exists after all"
         await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
-        await self._ports.demand(
-            SignalKind.INTENT,
-            SignalLevel.PAUSE,
-            reason,
-            source=f"resurrected:{intent.order_intent_id}",
-            detail=text,
-        )
-
-    async def _meet_foreign(self, order: OrderView) -> None:
-        key = (order.symbol, order.order_id)
-        met = key in self._foreign
-        if order.status.is_terminal:
-            self._foreign.pop(key, None)
-        else:
-            self._foreign[key] = order
-        own_prefix = ids.is_own_client_order_id(order.own_id)
-        harmless = order.status.is_terminal and order.executed_qty == 0 and not own_prefix
-        if met or harmless:
-            return
-        reason = ReasonCode.FOREIGN_ORDER_DETECTED
-        text = f"order {order.order_id} {order.side} {order.raw_status} is not in the ledger"
-        severity = Severity.CRIT if own_prefix else Severity.WARN
-        await self._ports.alert(severity, reason, text, symbol=order.symbol)
-        if own_prefix:
-            # Our shape but not our row: a lost ledger or a second instance.
+        for level in (SignalLevel.PAUSE, SignalLevel.CLEAR):
+            # It has happened and does not go on: the governor holds PAUSE until somebody resumes.
             await self._ports.demand(
-                SignalKind.DRIFT,
-                SignalLevel.PAUSE,
+                SignalKind.INTENT,
+                level,
                 reason,
-                source=f"own-prefix:{order.symbol}:{order.order_id}",
+                source=f"resurrected:{intent.order_intent_id}",
                 detail=text,
             )
 

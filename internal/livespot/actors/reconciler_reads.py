@@ -34,6 +34,7 @@ T = TypeVar("T")
 _SETTLING_MS = 2000
 _QUERY_AFTER_MS = 1000
 _FIRST_SWEEP_MS = 3_600_000
+_LONG_AGO_MS = 86_400_000
 
 
 @dataclass(slots=True)
@@ -130,8 +131,21 @@ class Reading:
             if known is None:
                 diffs.extend(await self.stranger(watch, view))
         alive = {(view.symbol, view.order_id) for view in views}
-        watch.strangers = {k: v for k, v in watch.strangers.items() if k in alive}
+        gone = [key for key in watch.strangers if key not in alive]
+        for key in gone:
+            if not watch.strangers[key] or await self._has_ended(*key):
+                del watch.strangers[key]
         return diffs
+
+    async def _has_ended(self, symbol: str, order_id: int) -> bool:
+        """Whether a stranger that is open no more shows its end, which nobody may have heard of."""
+        try:
+            view = await self.bounded(lambda: self.reads.order(symbol, order_id=order_id))
+        except NoSuchOrder:
+            # It stood, so it exists: this read lags, and the next look asks again.
+            return False
+        await self._pass_on(view, fetch_fills=False)
+        return view.status.is_terminal
 
     async def lists(self) -> None:
         """Open order lists of ours; they confirm a list whose answer was lost."""
@@ -197,7 +211,7 @@ class Reading:
     async def _query(self, known: StoredOrder) -> list[ReconcileDiff]:
         """Not among the open orders: asked for by id, never presumed gone."""
         order = known.order
-        age = self.clock.now_ms() - order.local_received_ms
+        age = self._since(order.local_received_ms)
         if age < _QUERY_AFTER_MS:
             return []
         try:
@@ -241,5 +255,10 @@ class Reading:
         position = watch.positions.get(symbol)
         if position is None:
             return None
-        age = self.clock.now_ms() - position.updated_at_ms
+        age = self._since(position.updated_at_ms)
         return position if age >= self.settings.exit.protection_pause_ms else None
+
+    def _since(self, at_ms: int) -> int:
+        """The age of a wall time; one of the future is from before the clock was set back."""
+        age = self.clock.now_ms() - at_ms
+        return age if age >= 0 else _LONG_AGO_MS

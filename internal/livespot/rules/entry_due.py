@@ -7,7 +7,7 @@ from livespot.rules.entry_state import EntryState, Phase
 
 
 def due_ms(state: EntryState, settings: EntrySettings) -> int:
-    """The market ms from which on `advance` does something with a `Ticked`, or `NEVER`."""
+    """The steady ms from which on `advance` does something with a `Ticked`, or `NEVER`."""
     match state.phase:
         case Phase.WORKING if state.protectable_ms:
             return state.protectable_ms + settings.partial_fill_grace_ms

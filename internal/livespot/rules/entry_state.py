@@ -58,7 +58,7 @@ class EntryState:
     None while the entry may go on. `over_unanswered`: the order was seen over with nothing bought,
     but not in the answer to our cancel. `replaces`: a reprice cancels and places in one request;
     `old` is the attempt that such a request takes off the book, `burnt` the highest number of an
-    attempt that was given out without ever standing. Times are market ms.
+    attempt that was given out without ever standing. Times are steady ms.
     """
 
     plan: EntryPlan

@@ -62,8 +62,8 @@ class StoredRequest(Message, frozen=True):
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     """One request with the ledger row that precedes it.
 
-    `not_after_ms` (wall time, 0 for none) is when the verdict behind an entry becomes void. With a
-    `cancel` both travel as one cancel-replace: two rows, one request, each resolved alone.
+    `not_after_ms` (steady time, 0 for none) is when the verdict behind an entry becomes void. With
+    a `cancel` both travel as one cancel-replace: two rows, one request, each resolved alone.
     """
 
     intent: OrderIntent

@@ -56,7 +56,8 @@ class StepClock:
 
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.wall_ms = now_ms
-        self.mono_ms = 0
+        # No process lives at the very start of its machine: 0 stands for no time at all.
+        self.mono_ms = 1_000_000
         self._sleepers: list[_Sleeper] = []
 
     def now_ms(self) -> int:
