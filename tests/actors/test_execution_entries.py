@@ -1,15 +1,16 @@
 """Entries through the execution actor: written ahead, sent once, never two at a time."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from livespot.actors.mail import EntryEnded, EntryOpened, FillBooked, ProposalEnded
+from livespot.actors.mail import EntryEnded, EntryOpened, FillBooked, Marks, ProposalEnded
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import AIGateResult
 from livespot.contracts.errors import NotSent
-from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
+from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, OrderUpdate
 from livespot.contracts.system import HealthSignal
 from livespot.contracts.vocabulary import GateVerdict, ListKind, SignalLevel, SysMode
 from livespot.testing.execution_bench import a_decision, an_approval, bench
@@ -320,6 +321,22 @@ async def test_a_list_that_says_nothing_new_is_not_audited_again(tmp_path: Path)
         await b.tell(view)
 
         assert b.rows(audited) == before
+
+
+async def test_a_fee_in_a_third_asset_is_booked_at_the_price_told_of_it(tmp_path: Path) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        prices = {"BNBUSDT": Decimal(600)}
+        await b.tell(Marks(bids=prices, asks={}, at_ms=b.clock.now_ms()))
+        await b.approve(a_decision())
+        b.venue.fill(100, "1")
+        update = b.venue.update(100, "STREAM", with_fills=True)
+        paid = {"commission": Decimal("0.001"), "commission_asset": "BNB"}
+        fills = tuple(msgspec.structs.replace(fill, **paid) for fill in update.fills)
+
+        await b.tell(OrderUpdate(order=update.order, fills=fills, source="STREAM"))
+
+        (booked,) = b.heard(b.actor.risk, FillBooked)
+        assert (booked.fee_quote, booked.fee_unpriced) == (Decimal("0.6"), False)
 
 
 async def test_the_same_fill_arriving_three_times_is_booked_once(tmp_path: Path) -> None:

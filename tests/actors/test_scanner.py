@@ -10,11 +10,13 @@ import msgspec
 
 from livespot.actors.mail import (
     AttachmentWanted,
+    ExecutionInbox,
     FeaturesAsked,
     FeedInbox,
     FiltersRefreshWanted,
     GovernorInbox,
     MarketStateInbox,
+    Marks,
     ScannerInbox,
     SignalInbox,
     SymbolsLearned,
@@ -59,6 +61,7 @@ class _Desk:
     feed: Mailbox[FeedInbox]
     signal: Mailbox[SignalInbox]
     governor: Mailbox[GovernorInbox]
+    execution: Mailbox[ExecutionInbox]
     heard: list[object] = field(default_factory=list)
     atr: dict[str, int] = field(default_factory=dict)
 
@@ -135,6 +138,7 @@ async def _running(
         feed=Mailbox("feed", 4096, clock),
         signal=Mailbox("signal", 4096, clock),
         governor=Mailbox("governor", 4096, clock),
+        execution=Mailbox("execution", 4096, clock),
     )
     scanner = Scanner(
         settings=settings or Settings(),
@@ -150,6 +154,7 @@ async def _running(
         infos_to=(),
         governor=desk.governor,
         beat=lambda: None,
+        fees_to=desk.execution,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.market_state)
@@ -226,6 +231,15 @@ async def test_what_fees_are_paid_with_never_gets_onto_the_first_list() -> None:
     assert _SYMBOLS[0] not in chosen
     assert len(chosen) == 3
     assert rows[-1].reasons == (ReasonCode.RISK_EXPOSURE_LIMIT,)
+
+
+async def test_the_last_price_of_what_fees_are_paid_with_is_told() -> None:
+    async with _running(account=_Payer(clock=JumpingClock())) as desk:
+        await desk.watchlist()
+        told = desk.execution.receive_nowait()
+
+    assert isinstance(told, Marks)
+    assert told.bids == {_SYMBOLS[0]: Decimal(100)}
 
 
 async def test_every_list_is_recorded_with_its_rows() -> None:

@@ -22,6 +22,7 @@ from livespot.actors.mail import (
     FeaturesAsked,
     FiltersRefreshWanted,
     MarketStateInbox,
+    Marks,
     ScannerInbox,
     SymbolsLearned,
     TickersLearned,
@@ -95,7 +96,8 @@ class _Scan:
 class Scanner:
     """`account` is None without a key; then the configured fees stand.
 
-    `held_to` is told what the deep scan makes of held symbols, where somebody wants to know.
+    `held_to` is told what the deep scan makes of held symbols, where somebody wants to know;
+    `fees_to` the last price of what fees are paid with.
     """
 
     settings: Settings
@@ -112,6 +114,7 @@ class Scanner:
     governor: Sink[HealthSignal | Alert]
     beat: Callable[[], None]
     held_to: Sink[DeepFeatures] | None = None
+    fees_to: Sink[Marks] | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Scan until cancelled."""
@@ -222,6 +225,7 @@ class Scanner:
         scan.tickers = await self._read(self.reader.tickers_24h)
         now_ms = self.clock.now_ms()
         await self.state.send(TickersLearned(tickers=scan.tickers, at_ms=now_ms))
+        await self._tell_fee_prices(scan, now_ms)
         quarantined = {s for s, row in scan.health.items() if row.quarantined_until_ms > now_ms}
         listed = selection.universe(
             scan.listed,
@@ -250,6 +254,14 @@ class Scanner:
         scan.cut = cut
         scan.topn = tuple(item.symbol for item in ranked if not item.dropped)
         await self._attach(scan)
+
+    async def _tell_fee_prices(self, scan: _Scan, at_ms: int) -> None:
+        """What fees are paid with is not traded, so no book says what it is worth."""
+        pairs = {asset + self.settings.venue.quote_asset for asset in scan.fee_assets}
+        last = {t.symbol: t.last_price for t in scan.tickers if t.symbol in pairs} if pairs else {}
+        known = {symbol: price for symbol, price in last.items() if price > 0}
+        if known and self.fees_to is not None:
+            await self.fees_to.send(Marks(bids=known, asks={}, at_ms=at_ms))
 
     async def _select(self, scan: _Scan) -> None:
         """One selection cycle: deep scan of what is attached, then the watch list."""

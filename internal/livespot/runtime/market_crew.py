@@ -216,6 +216,7 @@ def scanner(
         governor=wires.governor,
         beat=house.heartbeats.beat_of("scanner"),
         held_to=wires.position if swaps and account is not None else None,
+        fees_to=wires.execution if account is not None else None,
     )
 
 
