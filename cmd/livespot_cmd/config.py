@@ -43,7 +43,9 @@ def show(var: Path | None, config_path: Path | None) -> int:
     return 0
 
 
-@config.command(epilog="Example: livespot config diff")
+@config.command(
+    epilog="Example: livespot config diff", short_help="Print only what differs from the defaults."
+)
 @var_option
 @config_option
 def diff(var: Path | None, config_path: Path | None) -> int:
@@ -65,7 +67,11 @@ def check(var: Path | None, config_path: Path | None) -> int:
     from livespot.rules.doctor import Outcome, limit_checks
 
     loaded = _load(var, config_path)
-    click.echo(f"{loaded.path}: good, {len(loaded.from_file)} keys set, {loaded.config_hash}")
+    if Path(loaded.path).is_file():
+        found = f"{loaded.path}: good, {len(loaded.from_file)} keys set"
+    else:
+        found = f"{loaded.path} is not there: every value is its default, which is good"
+    click.echo(f"{found}, {loaded.config_hash}")
     for row in limit_checks(loaded.settings):
         click.echo(f"{row.title}: {row.measured}")
         if row.outcome is Outcome.WARN:

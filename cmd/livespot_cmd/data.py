@@ -27,8 +27,9 @@ def data() -> None:
 
 
 @data.command(
+    short_help="Hold a data set against its manifest.",
     epilog="Example: livespot data check january. Exit codes: 0 it is what its manifest says, 1 it "
-    "is not, 3 there is no readable manifest."
+    "is not, 3 there is no readable manifest.",
 )
 @click.argument("directory", type=_DIRECTORY)
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document.")
@@ -52,6 +53,7 @@ def check(directory: Path, as_json: bool) -> int:  # noqa: FBT001  a flag
 
 @data.command(
     "import",
+    short_help="Make a data set of candle files.",
     epilog="Example: livespot data import downloads --into january. Exit codes: 0 done, 2 wrong "
     "usage, 3 a file cannot be used.",
 )
@@ -89,8 +91,9 @@ def import_(places: tuple[Path, ...], into: Path | None, name: str, rules: Path 
 
 
 @data.command(
+    short_help="Record live public quotes and trades; needs no key.",
     epilog="Example: livespot data capture --symbols BTCUSDT,ETHUSDT --into today --for 1h. Exit "
-    "codes: 0 ended in order, 2 wrong usage, 3 it could not begin."
+    "codes: 0 ended in order, 2 wrong usage, 3 it could not begin.",
 )
 @click.option("--symbols", required=True, metavar="A,B", help="What to record.")
 @click.option("--into", type=_DIRECTORY, required=True, help="New directory for the set.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _PREFIX = "dec_"
 _SHORTEST = 12
+_ASKED_FOR = (
+    " Symbols are written as in livespot status, such as SOLUSDT; docs/runbook.md lists all codes."
+)
 
 
 @click.command(
@@ -231,7 +234,9 @@ async def _why(reader: "Reader", symbol: str, at_ms: int | None, as_json: bool) 
 
     if not await knows_symbol(reader, symbol):
         near = _hint(symbol, (*await known_symbols(reader), *ReasonCode))
-        raise click.UsageError(f"No scan in this database ever listed {symbol!r}.{near}")
+        raise click.UsageError(
+            f"No scan in this database ever listed {symbol!r}.{near or _ASKED_FOR}"
+        )
     told = await why_not(reader, symbol, at_ms)
     if as_json:
         return _as_json(told)

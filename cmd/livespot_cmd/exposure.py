@@ -89,6 +89,7 @@ def open_(symbol: str, side: str, qty: Decimal, reason: str, var: Path | None) -
 
 @exposure.command(
     "close",
+    short_help="Close a registration: entries are judged as usual again.",
     epilog='Example: livespot exposure close SOLUSDT --reason "sold it again".' + _CODES,
 )
 @click.argument("which", metavar="ID|SYMBOL")
@@ -116,7 +117,11 @@ def close(which: str, reason: str, yes: bool, var: Path | None) -> int:  # noqa:
     )
 
 
-@exposure.command("list", epilog="Example: livespot exposure list --json." + _CODES)
+@exposure.command(
+    "list",
+    short_help="Show what is registered, open ones first.",
+    epilog="Example: livespot exposure list --json." + _CODES,
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine output.")
 @var_option
 def list_(as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag

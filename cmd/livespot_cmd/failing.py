@@ -8,6 +8,10 @@ from livespot_cmd.options import name_code
 
 _MEND = "correct what is named above, then look again with livespot config check"
 _BACK = "livespot doctor --offline, which names the backup to restore"
+_NO_SET = (
+    "Nothing was started.",
+    "livespot exchange --data list names the sets, livespot data check looks at one of yours",
+)
 # From the particular to the general; the first that fits speaks.
 _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
     (errors.ConfigInvalid, "Nothing was started or changed.", _MEND),
@@ -28,6 +32,8 @@ def tell(error: LivespotError) -> int:
 
     A text that names its own next step keeps it.
     """
+    from livespot.exchange.recorded import RecordedDataInvalid
+
     text = str(error)
     if isinstance(error, errors.ConfigInvalid):
         for problem in error.problems:
@@ -36,7 +42,9 @@ def tell(error: LivespotError) -> int:
         click.echo(f"Error: {text}", err=True)
     if "Next:" not in text:
         consequence, step = next(
-            (said, step) for kind, said, step in _TOLD if isinstance(error, kind)
+            (said, step)
+            for kind, said, step in ((RecordedDataInvalid, *_NO_SET), *_TOLD)
+            if isinstance(error, kind)
         )
         click.echo(f"{consequence}\nNext: {step}", err=True)
     name_code(error.reason_code)

@@ -48,7 +48,8 @@ class LiveStart:
 
 @click.command(
     epilog="Example: livespot live --live --confirm MY-ACCOUNT. Exit codes: 0 clean, 2 wrong "
-    "configuration, 3 not ready, 4 locked, 5 second instance, 10 ended in PAUSE."
+    "configuration, 3 not ready, 4 locked, 5 second instance, 10 ended in PAUSE, "
+    "20 watchdog, 30 audit unwritable."
 )
 @click.option("--live", "flag", is_flag=True, help="Yes, real orders.")
 @click.option("--confirm", metavar="LABEL", help="The account's label, when nobody can be asked.")

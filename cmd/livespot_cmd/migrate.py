@@ -49,6 +49,7 @@ def migrate(
 def _migrate(path: Path, backups: Path, *, only_status: bool, dry_run: bool) -> None:
     from livespot.contracts.errors import (
         AuditUnwritable,
+        DatabaseDamaged,
         ExitCode,
         SchemaMismatch,
         StoreBusy,
@@ -59,6 +60,8 @@ def _migrate(path: Path, backups: Path, *, only_status: bool, dry_run: bool) -> 
             _show(path, dry_run=dry_run)
         else:
             _apply(path, backups)
+    except DatabaseDamaged:
+        raise
     except SchemaMismatch as error:
         _refuse("the database and this program do not fit", error, ExitCode.PREFLIGHT)
     except (StoreBusy, AuditUnwritable) as error:

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from livespot.runtime.paths import Paths
 
 
+def into_a_directory(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """A file whose directory is there."""
+    if value is not None and not value.absolute().parent.is_dir():
+        raise click.BadParameter(
+            f"there is no directory {value.absolute().parent}.", context, parameter
+        )
+    return value
+
+
 @click.command(
     epilog="Example: livespot report LAST --html report.html; livespot report --list. Exit codes: "
     "0 told, 2 wrong usage, 3 no such run."
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     "--html",
     "html_path",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=into_a_directory,
     help="Write the page with its charts there, instead of text to the terminal.",
 )
 @var_option

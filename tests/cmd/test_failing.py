@@ -49,6 +49,12 @@ def test_cause_consequence_and_next_step_are_all_told(
         assert livespot.get_command(context, name) is not None
 
 
+def test_data_that_cannot_be_used_leads_to_the_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(RecordedDataInvalid("no manifest"))
+
+    assert "Next: livespot exchange --data list" in capsys.readouterr().err
+
+
 def test_a_text_that_names_its_next_step_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
     tell(errors.PreflightFailed("no data.\nNext: name another"))
 

@@ -1,5 +1,6 @@
 """`livespot` as a whole: what every command owes whoever calls it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,27 @@ def test_every_command_shows_an_example_and_explains_its_options(
     assert command.help
     if " " not in name:
         assert "Exit codes:" in (command.epilog or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [(n, c) for n, c in _leaves(livespot, "") if isinstance(c, click.Group)]
+)
+def test_a_groups_list_tells_each_command_in_a_whole_sentence(
+    name: str, command: click.Group
+) -> None:
+    told = command.get_help(click.Context(command, info_name=name, terminal_width=80))
+
+    assert "Commands:" in told
+    assert "..." not in told.split("Commands:")[1].split("Example:")[0]
+
+
+@pytest.mark.parametrize("name", ["live", "shadow", "sim"])
+def test_a_run_names_every_way_it_can_end(name: str) -> None:
+    command = livespot.get_command(click.Context(livespot), name)
+
+    assert command is not None
+    told = (command.epilog or "").split("Exit codes:")[1]
+    assert {"0", "2", "3", "5", "10", "20", "30"} <= set(re.findall(r"[0-9]+", told))
 
 
 @pytest.mark.parametrize("command", ["sim", "pause"])

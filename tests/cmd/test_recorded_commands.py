@@ -71,6 +71,13 @@ def test_runs_are_listed_and_a_stranger_is_named(recorded: Path) -> None:
     assert "livespot report --list" in stranger.stderr
 
 
+def test_a_page_for_a_directory_that_is_not_there_is_refused(recorded: Path) -> None:
+    refused = run("report", "--var", recorded, "--html", "/nowhere/at/all.html")
+
+    assert refused.returncode == ExitCode.USAGE
+    assert "there is no directory /nowhere/at" in refused.stderr
+
+
 def test_triage_gives_one_verdict_and_one_next_action(recorded: Path) -> None:
     found = run("triage", "LAST", "--var", recorded, "--json")
     document = json.loads(found.stdout)
