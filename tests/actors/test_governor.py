@@ -100,6 +100,21 @@ async def test_an_operators_pause_holds_until_a_resume_with_a_reason() -> None:
         assert outcomes == ["accepted", "refused: a resume needs a reason", "accepted"]
 
 
+@pytest.mark.parametrize("after", [OperatorAction.PAUSE, OperatorAction.RESUME])
+async def test_an_end_that_was_asked_for_is_not_undone_by_what_is_asked_in_the_same_moment(
+    after: OperatorAction,
+) -> None:
+    async with _governed(SysMode.PAUSE) as house:
+        await house.until(SysMode.PAUSE)
+
+        house.control.commands = [
+            _command(OperatorAction.STOP, nonce="n1"),
+            _command(after, nonce="n2"),
+        ]
+
+        assert (await house.until(SysMode.EXIT)).reasons[1] == ReasonCode.OPERATOR_STOP
+
+
 async def test_a_resume_is_refused_while_the_cause_stands() -> None:
     async with _governed() as house:
         await house.boot()

@@ -452,7 +452,8 @@ def _operator_signal(command: OperatorCommand, now_ms: int) -> HealthSignal:
         kind=SignalKind.OPERATOR,
         level=SignalLevel.PAUSE if pause else SignalLevel.EXIT,
         reason=command_code(command.action),
-        source="command",
+        # Each under its own name: a pause that comes in the same moment must not replace an end.
+        source="pause command" if pause else "end command",
         detail=command.reason,
         at_ms=now_ms,
     )

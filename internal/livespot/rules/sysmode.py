@@ -175,15 +175,19 @@ def may_resume(state: Weighing) -> tuple[ReasonCode, ...]:
     return tuple(
         reason.code
         for reason in state.active.values()
-        if _DEMANDED[reason.level] in (SysMode.PAUSE, SysMode.EXIT)
-        and reason.kind is not SignalKind.OPERATOR
+        if _DEMANDED[reason.level] in (SysMode.PAUSE, SysMode.EXIT) and not _own_pause(reason)
     )
 
 
 def resumed(state: Weighing) -> Weighing:
     """After an operator's resume: their own pause is withdrawn and PAUSE is no longer held."""
-    active = {k: v for k, v in state.active.items() if v.kind is not SignalKind.OPERATOR}
+    active = {k: v for k, v in state.active.items() if not _own_pause(v)}
     return replace(state, active=active, held=False, booting=False, clear_since_ms=None)
+
+
+def _own_pause(reason: ActiveReason) -> bool:
+    """A wish to end is no pause: nothing that is asked afterwards withdraws it."""
+    return reason.kind is SignalKind.OPERATOR and reason.level is not SignalLevel.EXIT
 
 
 def ordered_reasons(active: Iterable[ActiveReason]) -> tuple[ActiveReason, ...]:
