@@ -14,6 +14,8 @@ from livespot.rules.quantize import (
     OrderRefused,
     Quantized,
     check_order,
+    is_on_step,
+    is_on_tick,
     orders_fit,
     protectable,
     quantize_price,
@@ -63,6 +65,22 @@ def test_flooring_twice_changes_nothing(value: Decimal, text: str) -> None:
 
     assert quantize_price(once, constraints) == once
     assert str(quantize_price(once, constraints)) == str(once)
+
+
+@given(_AMOUNTS, _STEPS)
+def test_what_is_on_the_grid_is_what_flooring_leaves_alone(value: Decimal, text: str) -> None:
+    constraints = some_constraints(tick_size=Decimal(text), step_size=Decimal(text))
+    floored = quantize_price(value, constraints)
+
+    assert is_on_tick(value, constraints) is (floored == value)
+    assert is_on_step(value, constraints) is (quantize_qty(value, constraints) == value)
+    assert is_on_tick(floored, constraints)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1"])
+def test_what_is_no_amount_is_on_no_grid(value: str) -> None:
+    with pytest.raises(ValueError, match="finite and not negative"):
+        is_on_tick(Decimal(value), some_constraints())
 
 
 def test_thirty_digits_are_not_rounded_up_on_the_way() -> None:

@@ -11,7 +11,6 @@ from livespot.contracts.vocabulary import GateVerdict, Interval, RegimeLabel, Ve
 from livespot.rules.reserves import Reserve, ReserveState
 from livespot.rules.risk import (
     RiskView,
-    adapted_min_edge_bps,
     assess,
     costs_of,
     edge_multiplier_x10000,
@@ -131,9 +130,9 @@ def test_the_adapted_minimum_of_a_calm_range_is_twenty_three() -> None:
     calm = a_snapshot()
     snapshot = a_snapshot(volatility=_replace(calm.volatility, atr14_5m_bps=50))
 
-    decision = _replace(an_entry(), regime=RegimeLabel.RANGE)
+    verdict = assess(_replace(an_entry(), regime=RegimeLabel.RANGE), snapshot, a_view())
 
-    assert adapted_min_edge_bps(decision, snapshot, Settings()) == 23
+    assert verdict.limits["edge_min_bps"] == "23"
 
 
 def test_negative_costs_are_not_believed() -> None:

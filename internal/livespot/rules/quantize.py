@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from livespot.contracts.amounts import BPS, ONE, decimals_of
+from livespot.contracts.amounts import BPS, ONE, ZERO, decimals_of
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
 from livespot.contracts.vocabulary import OrderType, Side
@@ -77,6 +77,16 @@ def quantize_qty(qty: Decimal, constraints: Constraints, *, market: bool = False
     if market and constraints.market_step_size:
         step = max(step, constraints.market_step_size)
     return _on_grid(qty, step, constraints.qty_decimals)
+
+
+def is_on_tick(price: Decimal, constraints: Constraints) -> bool:
+    """Whether `quantize_price` would leave the price as it is."""
+    return _is_on_grid(price, constraints.tick_size)
+
+
+def is_on_step(qty: Decimal, constraints: Constraints) -> bool:
+    """Whether `quantize_qty` would leave the quantity as it is."""
+    return _is_on_grid(qty, constraints.step_size)
 
 
 def check_order(
@@ -159,11 +169,20 @@ class _Band(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _on_grid(value: Decimal, step: Decimal, decimals: int) -> Decimal:
-    if not value.is_finite() or value < 0:
-        raise ValueError(f"{value!r} cannot be quantised: it must be finite and not negative")
+    _require_amount(value)
     unit = _unit(step, decimals)
     units = _EXACT.divide_int(value, step)
     return _EXACT.quantize(_EXACT.multiply(units, step), unit)
+
+
+def _is_on_grid(value: Decimal, step: Decimal) -> bool:
+    _require_amount(value)
+    return not _EXACT.remainder(value, step)
+
+
+def _require_amount(value: Decimal) -> None:
+    if not value.is_finite() or value < ZERO:
+        raise ValueError(f"{value!r} cannot be quantised: it must be finite and not negative")
 
 
 @lru_cache(maxsize=1024)

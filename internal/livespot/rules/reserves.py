@@ -66,6 +66,8 @@ def rebuilt(rows: Iterable[ReserveRow]) -> dict[str, Reserve]:
 
 def held_quote(book: Book, *, symbol: str | None = None) -> Decimal:
     """All that is reserved, or one symbol's part of it."""
+    if not book:
+        return ZERO
     return sum(
         (r.amount_quote for r in book.values() if symbol is None or r.symbol == symbol), ZERO
     )

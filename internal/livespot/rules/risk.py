@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import lru_cache
 
 import msgspec
 
-from livespot.contracts.amounts import BPS, ZERO, decimal_text, round_div
+from livespot.contracts.amounts import BPS, ZERO, round_div
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Costs, Decision, EntryPlan, ExitPlan, RiskVerdict
 from livespot.contracts.market import Returns, Snapshot, SymbolInfo
-from livespot.contracts.settings import AdaptiveSettings, Settings
+from livespot.contracts.settings import AdaptiveSettings, Settings, StrategySettings
 from livespot.contracts.vocabulary import (
     DecisionIntent,
     GateVerdict,
+    RegimeLabel,
     Side,
     SysMode,
     TrailingMode,
@@ -21,22 +21,28 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import risk_counters, sizing
 from livespot.rules.correlation import correlation_x10000, has_too_many_missing
+from livespot.rules.limit_texts import amount_text, limit_texts
 from livespot.rules.pullback_checks import min_edge_bps
 from livespot.rules.quantize import (
     PROTECTED_ENTRY_ORDERS,
+    is_on_step,
+    is_on_tick,
     orders_fit,
-    quantize_price,
-    quantize_qty,
 )
 from livespot.rules.quarantine import SymbolFaults, is_quarantined
 from livespot.rules.reserves import Book, held_quote, of_symbol
-from livespot.rules.risk_counters import Counters, SymbolCounters
+from livespot.rules.risk_counters import Counters, HeldLot, SymbolCounters
 from livespot.rules.sizing import Caps, Protection, Size
 
 SPREAD_MULTIPLIER = 12_000
 VOLATILITY_MULTIPLIER = 13_000
 LIQUIDITY_MULTIPLIER = 14_000
-_LATCHED = (ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT)
+# Kill switches that block until the day ends, once they have fired.
+_DAILY_LOSS, _DRAWDOWN = ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT
+# Looking a member up in its class takes longer than a call.
+_NORMAL, _BUY = SysMode.NORMAL, Side.BUY
+_NO_TRAILING, _NATIVE = TrailingMode.OFF, TrailingMode.NATIVE
+_LET_THROUGH = (GateVerdict.ALLOW, GateVerdict.MODIFY)
 _SIZE_PROBLEMS = frozenset(
     {ReasonCode.RISK_SIZE_INVALID, ReasonCode.PROTECTION_INVALID_MIN_NOTIONAL}
 )
@@ -138,16 +144,11 @@ def costs_of(snapshot: Snapshot) -> Costs:
     )
 
 
-def exposure_quote(counters: Counters, book: Book, *, symbol: str | None = None) -> Decimal:
-    """Cost of what is held plus what open and unknown entries may still spend."""
-    cost = sum(
-        (lot.cost_quote for name, lot in counters.lots.items() if symbol in (None, name)), ZERO
-    )
-    return cost + held_quote(book, symbol=symbol)
-
-
 class _Case(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry and what several checks ask about it; `others` are the reserves it competes with."""
+    """An entry and what several checks ask about it; `others` are the reserves it competes with.
+
+    Exposure is the cost of what is held plus what open and unknown entries may still spend.
+    """
 
     decision: Decision
     entry: EntryPlan
@@ -157,9 +158,12 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     others: Book
     mine: SymbolCounters
+    held: Mapping[str, HeldLot]
+    trades_today: int
     equity: Decimal
     exposure_symbol: Decimal
     exposure_total: Decimal
+    edge_multiplier_x10000: int
     min_edge_bps: int
 
 
@@ -169,6 +173,9 @@ def _case(
     symbol, others = decision.symbol, view.book
     if view.recheck:
         others = {k: r for k, r in view.book.items() if r.symbol != symbol}
+    mine, held = view.counters.of(symbol), view.counters.held
+    cost_symbol = ZERO if mine.held is None else mine.held.cost_quote
+    multiplier = edge_multiplier_x10000(snapshot, view.settings.adaptive)
     return _Case(
         decision=decision,
         entry=entry,
@@ -177,17 +184,30 @@ def _case(
         view=view,
         symbol=symbol,
         others=others,
-        mine=view.counters.of(symbol),
+        mine=mine,
+        held=held,
+        trades_today=_trades_committed(view.counters, held, others),
         equity=risk_counters.equity(view.counters, view.bids),
-        exposure_symbol=exposure_quote(view.counters, others, symbol=symbol),
-        exposure_total=exposure_quote(view.counters, others),
-        min_edge_bps=adapted_min_edge_bps(decision, snapshot, view.settings),
+        exposure_symbol=cost_symbol + held_quote(others, symbol=symbol),
+        exposure_total=sum((lot.cost_quote for lot in held.values()), ZERO) + held_quote(others),
+        edge_multiplier_x10000=multiplier,
+        min_edge_bps=adapted_min_edge_bps(decision.regime, multiplier, view.settings.strategy),
     )
+
+
+def adapted_min_edge_bps(label: RegimeLabel, multiplier: int, settings: StrategySettings) -> int:
+    """The regime's minimum times the multiplier (x10000), to the nearest bps."""
+    return round_div(min_edge_bps(label, settings) * multiplier, 10_000)
+
+
+def _trades_committed(counters: Counters, held: Mapping[str, HeldLot], others: Book) -> int:
+    """Trades of today and entries that may still become one: an unknown entry counts as filled."""
+    return counters.trades_today + len([r for r in others.values() if r.symbol not in held])
 
 
 def _standing(case: _Case) -> Iterator[ReasonCode]:
     view, decision = case.view, case.decision
-    if view.sysmode is not SysMode.NORMAL:
+    if view.sysmode is not _NORMAL:
         yield ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
     if is_quarantined(view.faults, view.now_ms):
         yield ReasonCode.SYMBOL_QUARANTINED
@@ -204,13 +224,13 @@ def _standing(case: _Case) -> Iterator[ReasonCode]:
 def _validity(case: _Case) -> Iterator[ReasonCode]:
     view, decision, snapshot = case.view, case.decision, case.snapshot
     if (
-        decision.side is not Side.BUY
+        decision.side is not _BUY
         or decision.snapshot_hash != snapshot.snapshot_hash
         or decision.symbol != snapshot.symbol
     ):
         yield ReasonCode.STRAT_INPUT_INVALID
     gate = decision.ai_gate
-    if gate is None or gate.verdict not in (GateVerdict.ALLOW, GateVerdict.MODIFY):
+    if gate is None or gate.verdict not in _LET_THROUGH:
         yield ReasonCode.AIGATE_BLOCKED
     if not _is_quantised(case):
         yield ReasonCode.PROTECTION_INVALID_FILTER
@@ -224,13 +244,16 @@ def _validity(case: _Case) -> Iterator[ReasonCode]:
 
 
 def _is_quantised(case: _Case) -> bool:
-    constraints = case.decision.constraints
-    exits = case.exits
-    prices = [case.entry.limit_price, exits.tp_price, exits.sl_price]
-    if exits.trailing_mode is not TrailingMode.OFF:
-        prices.append(exits.trailing_trigger_price)
-    return quantize_qty(case.entry.qty, constraints) == case.entry.qty and all(
-        quantize_price(price, constraints) == price for price in prices
+    constraints, entry, exits = case.decision.constraints, case.entry, case.exits
+    return (
+        is_on_step(entry.qty, constraints)
+        and is_on_tick(entry.limit_price, constraints)
+        and is_on_tick(exits.tp_price, constraints)
+        and is_on_tick(exits.sl_price, constraints)
+        and (
+            exits.trailing_mode is _NO_TRAILING
+            or is_on_tick(exits.trailing_trigger_price, constraints)
+        )
     )
 
 
@@ -244,23 +267,15 @@ def _occupancy(case: _Case) -> Iterator[ReasonCode]:
 def _kill_switches(case: _Case) -> Iterator[ReasonCode]:
     view, risk = case.view, case.view.settings.risk
     counters, now = view.counters, case.equity
-    fired = {code for code in _LATCHED if code in counters.fired}
-    if now <= risk.max_daily_loss or ReasonCode.RISK_DAILY_LOSS_LIMIT in fired:
-        yield ReasonCode.RISK_DAILY_LOSS_LIMIT
-    drop = counters.peak_equity - now
-    if drop >= risk.max_drawdown or ReasonCode.RISK_DRAWDOWN_LIMIT in fired:
-        yield ReasonCode.RISK_DRAWDOWN_LIMIT
-    if trades_committed(case.view, case.others) >= risk.max_trades_per_day and not _filled(case):
+    if now <= risk.max_daily_loss or _DAILY_LOSS in counters.fired:
+        yield _DAILY_LOSS
+    if counters.peak_equity - now >= risk.max_drawdown or _DRAWDOWN in counters.fired:
+        yield _DRAWDOWN
+    if case.trades_today >= risk.max_trades_per_day and not _filled(case):
         yield ReasonCode.RISK_MAX_TRADES_DAY
-    of_this = sum(1 for r in case.others.values() if r.symbol == case.symbol)
+    of_this = len([r for r in case.others.values() if r.symbol == case.symbol])
     if of_this >= risk.max_open_orders_per_symbol or len(case.others) >= risk.max_open_orders_total:
         yield ReasonCode.RISK_MAX_OPEN_ORDERS
-
-
-def trades_committed(view: RiskView, others: Book) -> int:
-    """Trades of today and entries that may still become one: an unknown entry counts as filled."""
-    held = view.counters.lots
-    return view.counters.trades_today + sum(1 for r in others.values() if r.symbol not in held)
 
 
 def _filled(case: _Case) -> bool:
@@ -292,16 +307,10 @@ def _edge(case: _Case) -> Iterator[ReasonCode]:
         inputs.base_fee_bps,
         case.snapshot.microstructure.spread_current_bps,
     )
-    if any(part < 0 for part in parts):
+    if min(parts) < 0:
         yield ReasonCode.STRAT_INPUT_INVALID
     if case.decision.edge_bps_expected < case.min_edge_bps:
         yield ReasonCode.STRAT_EDGE_BELOW_MIN
-
-
-def adapted_min_edge_bps(decision: Decision, snapshot: Snapshot, settings: Settings) -> int:
-    """The regime's minimum times the multiplier, to the nearest bps."""
-    multiplier = edge_multiplier_x10000(snapshot, settings.adaptive)
-    return round_div(min_edge_bps(decision.regime, settings.strategy) * multiplier, 10_000)
 
 
 def _exit_sanity(case: _Case) -> Iterator[ReasonCode]:
@@ -319,12 +328,12 @@ def _exit_sanity(case: _Case) -> Iterator[ReasonCode]:
 
 def _trailing_is_coherent(case: _Case) -> bool:
     exits = case.exits
-    if exits.trailing_mode is TrailingMode.OFF:
+    if exits.trailing_mode is _NO_TRAILING:
         return True
     if exits.trailing_distance_bps <= 0 or exits.trailing_trigger_price < case.entry.limit_price:
         return False
     bounds = case.decision.constraints.trailing_delta_bounds
-    if exits.trailing_mode is TrailingMode.NATIVE:
+    if exits.trailing_mode is _NATIVE:
         return (
             bounds is not None
             and bounds.min_above <= exits.trailing_distance_bps <= bounds.max_above
@@ -385,7 +394,7 @@ def _has_order_slots(case: _Case) -> bool:
     No order of ours stands on a symbol without position and entry; execution, which sees the
     others, counts again before it places.
     """
-    native = case.exits.trailing_mode is TrailingMode.NATIVE
+    native = case.exits.trailing_mode is _NATIVE
     return orders_fit(
         case.decision.constraints,
         orders=PROTECTED_ENTRY_ORDERS,
@@ -395,7 +404,7 @@ def _has_order_slots(case: _Case) -> bool:
 
 def held_elsewhere(counters: Counters, book: Book, symbol: str) -> frozenset[str]:
     """Other symbols with a position or an entry that may become one."""
-    return (frozenset(counters.lots) | {r.symbol for r in book.values()}) - {symbol}
+    return frozenset(counters.held).union([r.symbol for r in book.values()]) - {symbol}
 
 
 def _correlation(case: _Case) -> Iterator[ReasonCode]:
@@ -433,53 +442,41 @@ def _churn(case: _Case) -> Iterator[ReasonCode]:
 
 
 def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
-    view, risk, mine, now = case.view, case.view.settings.risk, case.mine, case.equity
-    amounts = {
-        "approved_qty": approved,
-        "planned_qty": case.entry.qty,
-        "size_qty": size.qty,
-        "size_quote": size.quote,
-        "risk_per_trade": risk.per_trade,
-        "stop_distance_bps": sizing.stop_distance_bps(case.entry.limit_price, case.exits.sl_price),
-        "exposure_symbol": case.exposure_symbol,
-        "exposure_symbol_max": risk.max_exposure_symbol,
-        "exposure_total": case.exposure_total,
-        "exposure_total_max": risk.max_exposure_total,
-        "free_quote": view.free_quote,
-        "reserved_quote": held_quote(view.book),
-        "day_equity": now,
-        "daily_loss_max": risk.max_daily_loss,
-        "drawdown": view.counters.peak_equity - now,
-        "drawdown_max": risk.max_drawdown,
+    """Every figure the verdict was made with."""
+    view, mine, now = case.view, case.mine, case.equity
+    entry, most = case.entry, limit_texts(view.settings.risk)
+    stop_bps = sizing.stop_distance_bps(entry.limit_price, case.exits.sl_price)
+    in_window = risk_counters.trades_in_window(mine, view.now_ms, view.settings.risk)
+    return {
+        "approved_qty": amount_text(approved),
+        "planned_qty": amount_text(entry.qty),
+        "size_qty": amount_text(size.qty),
+        "size_quote": amount_text(size.quote),
+        "risk_per_trade": most.per_trade,
+        "stop_distance_bps": amount_text(stop_bps),
+        "exposure_symbol": amount_text(case.exposure_symbol),
+        "exposure_symbol_max": most.exposure_symbol,
+        "exposure_total": amount_text(case.exposure_total),
+        "exposure_total_max": most.exposure_total,
+        "free_quote": amount_text(view.free_quote),
+        "reserved_quote": amount_text(held_quote(view.book)),
+        "day_equity": amount_text(now),
+        "daily_loss_max": most.daily_loss,
+        "drawdown": amount_text(view.counters.peak_equity - now),
+        "drawdown_max": most.drawdown,
+        "edge_multiplier_x10000": str(case.edge_multiplier_x10000),
+        "edge_min_bps": str(case.min_edge_bps),
+        "trades_today": str(case.trades_today),
+        "trades_per_day_max": most.trades_per_day,
+        "trades_in_window": str(in_window),
+        "trades_per_window_max": most.trades_per_window,
+        "open_entries": str(len(case.others)),
+        "open_orders_total_max": most.open_orders_total,
+        "losses_in_row": str(mine.losses_in_row),
+        "latency_p90_ms": str(view.latency_p90_ms),
+        "unfilled_orders_pct": str(view.unfilled_orders_pct),
+        "size_binding": size.binding,
     }
-    counts = {
-        "edge_multiplier_x10000": edge_multiplier_x10000(case.snapshot, view.settings.adaptive),
-        "edge_min_bps": case.min_edge_bps,
-        "trades_today": trades_committed(view, case.others),
-        "trades_per_day_max": risk.max_trades_per_day,
-        "trades_in_window": risk_counters.trades_in_window(mine, view.now_ms, risk),
-        "trades_per_window_max": risk.max_trades_per_window,
-        "open_entries": len(case.others),
-        "open_orders_total_max": risk.max_open_orders_total,
-        "losses_in_row": mine.losses_in_row,
-        "latency_p90_ms": view.latency_p90_ms,
-        "unfilled_orders_pct": view.unfilled_orders_pct,
-    }
-    texts = {name: _text(value) for name, value in amounts.items()}
-    return {**texts, **{k: str(v) for k, v in counts.items()}, "size_binding": size.binding}
-
-
-def _text(value: Decimal) -> str:
-    """To eight decimals; most limits are settings, so they are spelled again and again."""
-    return _text_of(value) if value else _NOTHING
-
-
-@lru_cache(maxsize=64)
-def _text_of(value: Decimal) -> str:
-    return decimal_text(round(value, 8))
-
-
-_NOTHING = decimal_text(round(ZERO, 8))
 
 
 def _verdict(

@@ -85,13 +85,18 @@ class Counters(Message, frozen=True):
         return self.symbols.get(symbol, _EMPTY)
 
     @property
-    def lots(self) -> dict[str, Lot]:
-        """What is held, by symbol."""
+    def held(self) -> dict[str, HeldLot]:
+        """What is held, by symbol, with the decision it came from."""
         return {
-            symbol: counters.held.lot
+            symbol: counters.held
             for symbol, counters in self.symbols.items()
             if counters.held is not None
         }
+
+    @property
+    def lots(self) -> dict[str, Lot]:
+        """What is held, by symbol."""
+        return {symbol: held.lot for symbol, held in self.held.items()}
 
 
 _EMPTY = SymbolCounters()
@@ -109,7 +114,10 @@ def from_json(text: str) -> Counters:
 
 def unrealised(counters: Counters, bids: Mapping[str, Decimal]) -> Decimal:
     """Open result at the best bids, or the last known ones; without any a lot counts at cost."""
-    known = {s: c.held.mark for s, c in counters.symbols.items() if c.held and c.held.mark}
+    held = counters.held
+    if not held:
+        return ZERO
+    known = {symbol: lot.mark for symbol, lot in held.items() if lot.mark}
     return total_unrealised(counters.lots, {**known, **bids})
 
 
@@ -282,8 +290,8 @@ def mutated(
 
 def trades_in_window(mine: SymbolCounters, now_ms: int, settings: RiskSettings) -> int:
     """How many entries of a symbol filled within the trades window."""
-    window_ms = settings.trades_window_seconds * 1000
-    return sum(1 for at in mine.trades_ms if now_ms - at < window_ms)
+    since_ms = now_ms - settings.trades_window_seconds * 1000
+    return len([at for at in mine.trades_ms if at > since_ms])
 
 
 def with_symbol(counters: Counters, symbol: str, mine: SymbolCounters) -> Counters:

@@ -13,6 +13,8 @@ from livespot.rules.quantize import protectable, quantize_qty
 
 _EXACT = Context(prec=60, rounding=ROUND_FLOOR)
 BY_RISK = "risk_per_trade"
+# The kinds of a stop, the one at market first.
+_STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +65,7 @@ def size_entry(
     if caps.first_day is not None:
         rooms["first_day_max_notional"] = caps.first_day
     rooms["max_qty"] = _EXACT.multiply(constraints.max_qty, entry_price)
-    binding = min(rooms, key=lambda name: rooms[name])
+    binding = min(rooms, key=rooms.__getitem__)
     quote = max(ZERO, rooms[binding])
     qty = quantize_qty(_EXACT.divide(quote, entry_price), constraints)
     return Size(qty=qty, quote=quote, binding=binding)
@@ -71,12 +73,9 @@ def size_entry(
 
 def stop_order_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | None:
     """The kind of stop that will protect the symbol; None when it offers none that we may use."""
-    offered = set(info.order_types)
-    if settings.stop_kind != "AUTO":
-        wanted = OrderType(settings.stop_kind)
-        return wanted if wanted in offered else None
-    for kind in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT):
-        if kind in offered:
+    wanted = _STOPS if settings.stop_kind == "AUTO" else (OrderType(settings.stop_kind),)
+    for kind in wanted:
+        if kind in info.order_types:
             return kind
     return None
 
