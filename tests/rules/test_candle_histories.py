@@ -146,7 +146,7 @@ class SeriesHistory(RuleBasedStateMachine):
         assert self.window.signal(self.settings) == signal_frame(fresh, self.settings)
         assert self.window.returns(self.settings) == log_returns(fresh.tail(points + 1), points)
         assert closed == closed_readings(self.window.series, self.settings, None)
-        assert _spoken(closed.frames[1]) == _spoken(frame_reading(fresh))
+        assert _spoken(closed.slower.m5) == _spoken(frame_reading(fresh))
 
     @invariant()
     def a_frame_is_behind_from_the_very_instant_that_is_told(self) -> None:

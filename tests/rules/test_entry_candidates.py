@@ -13,6 +13,7 @@ from livespot.contracts.amounts import round_bps
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
+from livespot.rules.candles import bounds_of
 from livespot.rules.indicators import EMA_CANDLES, Wilder, ema20, volume_ratio_x10000
 from livespot.rules.pullback_checks import assess
 from livespot.rules.regime import regime_of
@@ -89,7 +90,7 @@ def _read(symbol: str) -> Iterator[tuple[int, _Close]]:
                 candles[seen[interval]].open_time_ms + interval.ms <= close_ms
             ):
                 fresh = candles[seen[interval]]
-                states[interval].update(float(fresh.high), float(fresh.low), float(fresh.close))
+                states[interval].update(bounds_of(fresh))
                 seen[interval] += 1
         whole += close / 20 if number < 20 else (close - whole) * 2 / 21
         known = {i: reading for i in Interval if (reading := states[i].directional) is not None}

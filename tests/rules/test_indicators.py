@@ -27,7 +27,7 @@ def test_wilders_readings_equal_the_reference_at_every_candle(name: str) -> None
     state = Wilder()
     with (_DATA / f"{name}.csv").open() as lines:
         for row in csv.DictReader(lines):
-            state.update(float(row["high"]), float(row["low"]), float(row["close"]))
+            state.update((float(row["high"]), float(row["low"]), float(row["close"])))
             reading = state.directional
 
             assert _close(state.atr, row["atr14"])
@@ -63,7 +63,7 @@ def test_any_walk_reads_as_the_library_reads_it(steps: list[tuple[int, int, int,
 
     state = Wilder()
     for bar in bars:
-        state.update(*bar)
+        state.update(bar)
     reading = state.directional
 
     assert _close(state.atr, float(talib.ATR(high, low, close, 14)[-1]))
@@ -83,7 +83,7 @@ def test_candles_taken_together_read_to_the_bit_as_one_at_a_time(
     one, together = Wilder(), Wilder()
 
     for bar in bars:
-        one.update(*bar)
+        one.update(bar)
     for begin, end in pairwise([0, *sorted(cuts), len(bars)]):
         together.update_all(bars[begin:end])
 

@@ -10,7 +10,7 @@ import talib
 
 from livespot.contracts.market import Candle
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.candles import KEPT
+from livespot.rules.candles import KEPT, bounds_of
 from livespot.rules.indicators import PERIOD, Wilder, wilder_of
 from livespot.testing.market_values import in_frames, recorded_minutes
 
@@ -33,7 +33,7 @@ def _readings(candles: tuple[Candle, ...]) -> np.ndarray:
     """ATR, ADX, +DI and -DI after each candle, one row each, `nan` where undefined."""
     state, rows = Wilder(), []
     for candle in candles:
-        state.update(float(candle.high), float(candle.low), float(candle.close))
+        state.update(bounds_of(candle))
         reading, atr = state.directional, state.atr
         rows.append(
             (
@@ -84,7 +84,7 @@ def test_the_librarys_own_regression_figures_are_met() -> None:
     for row in wanted:
         state = Wilder(PERIOD)
         for bar in bars[: int(row["bar"]) + 1]:
-            state.update(*bar)
+            state.update(bar)
         value = _named(state, row["reading"])
         if value is None:
             # +DI and -DI are told together with ADX, thirteen candles later than they could be.

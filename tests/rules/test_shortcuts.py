@@ -11,6 +11,7 @@ from livespot.contracts.market import BookTicker, Candle, KlineUpdate
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules.candles import Joined
+from livespot.rules.closed_readings import closed_readings
 from livespot.rules.correlation import (
     correlation_x10000,
     log_returns,
@@ -23,7 +24,7 @@ from livespot.rules.microstructure import SAMPLES_60S, MicroRing
 from livespot.rules.price_guard import JUMP
 from livespot.rules.regime import regime_of
 from livespot.rules.symbol_window import SymbolWindow
-from livespot.testing.market_values import a_book, a_candle, recorded_minutes
+from livespot.testing.market_values import a_book, a_candle, in_frames, recorded_minutes
 from livespot.testing.recorded_market import window_of
 
 _PRICE = st.integers(1, 400).map(lambda cents: Decimal(cents).scaleb(-2))
@@ -52,7 +53,7 @@ def test_the_true_range_is_the_widest_of_three(series: list[tuple[Decimal, ...]]
     state, ranges, last = Wilder(), list[float](), 0.0
     for number, candle in enumerate(candles):
         high, low, close = float(candle.high), float(candle.low), float(candle.close)
-        state.update(high, low, close)
+        state.update((high, low, close))
         if number:
             ranges.append(max(high - low, abs(high - last), abs(low - last)))
         last = close
@@ -170,6 +171,35 @@ def test_a_correlation_is_that_of_the_sums_of_products(pairs: list[tuple[int, in
     else:
         plain = round(covariance / sqrt(spread_l * spread_r) * 10_000)
         assert found == max(-10_000, min(10_000, plain))
+
+
+def test_readings_that_move_on_by_minutes_are_those_of_all_frames_read_anew() -> None:
+    settings, minutes = Settings(), recorded_minutes("SOLUSDT")
+    first_ms, minute_ms = minutes[7_200].open_time_ms, Interval.M1.ms
+    window = window_of("SOLUSDT", minutes[:7_200], first_ms)
+    frames = {
+        frame: {c.open_time_ms: c for c in in_frames(minutes, frame, first_ms + 300 * minute_ms)}
+        for frame in Interval
+    }
+    same_leaning = cold = 0
+    for number in range(1, 300):
+        before, end_ms = window.closed(settings), first_ms + number * minute_ms
+        for frame, candles in frames.items():
+            candle = candles.get(end_ms - frame.ms)
+            # Every seventh minute is told by history alone, two minutes later.
+            if candle is not None and (frame is not Interval.M1 or number % 7):
+                window.series[frame].add(candle)
+        if number % 7 == 2 and number > 2:
+            window.series[Interval.M1].absorb([frames[Interval.M1][end_ms - 3 * minute_ms]])
+
+        closed = window.closed(settings)
+
+        assert closed == closed_readings(window.series, settings, None)
+        assert closed.is_warm is all(one.is_warm for one in window.series.values())
+        same_leaning += closed.leaning is before.leaning and closed is not before
+        cold += not closed.is_warm
+    assert same_leaning > 50
+    assert cold > 20
 
 
 def test_the_regime_that_a_decision_asks_for_is_the_one_the_deep_scan_leant_on() -> None:

@@ -5,19 +5,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import TypeAlias
 
 import msgspec
 
 from livespot.contracts.market import Candle
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.indicators import Wilder, wilder_of
+from livespot.rules.indicators import Bounds, Wilder, wilder_of
 
 KEPT = 1000
 # ADX is defined after 28 candles; after 100 the seed's weight in it is about half a percent.
 WARM = 100
-# Highest, lowest and last price of a candle, as its indicators take them.
-Bounds: TypeAlias = tuple[float, float, float]
 _PENDING_LIMIT = 50
 _OPENED = attrgetter("open_time_ms")
 
@@ -73,6 +70,7 @@ class CandleSeries:
         self.misaligned = 0
         self.holes = 0
         self.revised = 0
+        # Counts on with whatever changes what the series says.
         self.version = 0
         self.last: Candle | None = None
         self.wilder = Wilder()
@@ -184,20 +182,26 @@ class CandleSeries:
             if open_time_ms > end:
                 self._append(candle, bounds_of(candle))
                 joined.append(candle)
-        self.is_warm = len(self._candles) >= WARM and not self._waiting
+        self._note_warmth()
         return tuple(joined)
 
     def _wait(self, candle: Candle) -> None:
         self._waiting[candle.open_time_ms] = candle
-        self.is_warm = False
+        self._note_warmth()
         if len(self._waiting) > _PENDING_LIMIT:
             del self._waiting[min(self._waiting)]
+
+    def _note_warmth(self) -> None:
+        is_warm = len(self._candles) >= WARM and not self._waiting
+        if is_warm is not self.is_warm:
+            self.version += 1
+            self.is_warm = is_warm
 
     def _append(self, candle: Candle, bounds: Bounds) -> None:
         self.version += 1
         self.last = candle
         self._candles.append(candle)
-        self.wilder.update(*bounds)
+        self.wilder.update(bounds)
 
 
 def bounds_of(candle: Candle) -> Bounds:

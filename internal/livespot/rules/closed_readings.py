@@ -12,16 +12,15 @@ from livespot.contracts.canonical import Same, hash_of
 from livespot.contracts.market import Candle, Leaning, Regime, Returns, Volatility
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.candles import CandleSeries
+from livespot.rules.candles import WARM, CandleSeries
 from livespot.rules.correlation import ReturnsTail, log_returns, moved_on, returns_tail
 from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
-from livespot.rules.regime import FrameShare, leaning_of, share_of, with_frames
+from livespot.rules.regime import leaning_of, share_of, with_frames
 
 Series = Mapping[Interval, CandleSeries]
 # How late the frame that closes a candle may be before the series counts as behind.
 CANDLE_GRACE_MS = 3000
 _NEVER_MS = 1 << 62
-_M5, _M15 = Interval.M5, Interval.M15
 
 
 class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,29 +36,47 @@ class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One frame's state: `share` is None while ADX is not defined, `atr_bps` while ATR is not.
+    """One frame's state: `directional`, which is ADX, +DI and -DI, and `share` wait for the ADX.
 
-    The ATR is read of the frames that tell of volatility; of 1m and 1h it is always None.
     From `behind_ms` on another candle should have followed the newest one.
     """
 
     version: int
-    share: FrameShare | None
-    atr_bps: int | None
+    directional: tuple[float, float, float] | None
+    share: float | None
     behind_ms: int
+    is_warm: bool
+
+
+class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What 5m, 15m and 1h say: what most minutes leave as it is.
+
+    `version` is the sum of theirs; each only grows, so that it stays only while all of them do.
+    """
+
+    version: int
+    m5: FrameReading
+    m15: FrameReading
+    h1: FrameReading
+    volatility: Volatility | None
+    behind_ms: int
+    is_warm: bool
 
 
 class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Readings of one state of the four series; a reading that is not defined yet is None.
 
-    From `behind_ms` on one of the frames is behind.
+    From `behind_ms` on one of the frames is behind. Warm are all frames together, with enough
+    candles of 5m for the window of correlations.
     """
 
-    frames: tuple[FrameReading, ...]
+    m1: FrameReading
+    slower: SlowerReadings
     settings: Settings
     leaning: Leaning | None
     volatility: Volatility | None
     behind_ms: int
+    is_warm: bool
 
 
 class FrameOf5m:
@@ -99,82 +116,111 @@ class FrameOf5m:
             # A series counts on by one when it grows by one; when it is corrected it does so, too,
             # but then its last candle is not the next one.
             grown = version == self._returns_version + 1 and window == self._returns_window
-            if tail is not None and grown and self._is_next(tail.newest, last):
+            next_ms = 0 if tail is None else tail.open_time_ms + self._series.step_ms
+            if tail is not None and grown and last.open_time_ms == next_ms:
                 tail = moved_on(tail, last)
             else:
                 tail = returns_tail(self._series.tail(window + 1), window)
             self._returns, self._returns_version, self._returns_window = tail, version, window
         return tail.returns
 
-    def _is_next(self, newest: Candle, last: Candle) -> bool:
-        return last.open_time_ms == newest.open_time_ms + self._series.step_ms
-
 
 def closed_readings(
     series: Series, settings: Settings, before: ClosedReadings | None
 ) -> ClosedReadings:
     """The readings of now, with everything of `before` that still holds."""
+    of1, of5, of15, of60 = series.values()
     if before is None or before.settings is not settings:
-        m1, m5, m15, h1 = [frame_reading(one) for one in series.values()]
-        volatility = _ranges(m5, m15)
+        m1, slower = frame_reading(of1), _slower(of5, of15, of60, settings, None)
+        leaning = _leaning(m1, slower, settings)
     else:
-        known1, known5, known15, known60 = before.frames
-        of1, of5, of15, of60 = series.values()
-        m1 = known1 if known1.version == of1.version else frame_reading(of1)
-        m5 = known5 if known5.version == of5.version else frame_reading(of5)
-        m15 = known15 if known15.version == of15.version else frame_reading(of15)
-        h1 = known60 if known60.version == of60.version else frame_reading(of60)
-        volatility = before.volatility
-        if known5 is not m5 or known15 is not m15:
-            volatility = _ranges(m5, m15)
-        elif known1 is m1 and known60 is h1:
+        m1, slower, leaning = before.m1, before.slower, before.leaning
+        moved_slowly = slower.version != of5.version + of15.version + of60.version
+        if moved_slowly:
+            slower = _slower(of5, of15, of60, settings, slower)
+        if m1.version != of1.version:
+            m1 = frame_reading(of1)
+        elif not moved_slowly:
             return before
-    of_h1, of_m15, of_m5, of_m1 = h1.share, m15.share, m5.share, m1.share
-    leaning = None
-    if of_h1 is not None and of_m15 is not None and of_m5 is not None and of_m1 is not None:
-        leaning = leaning_of(of_h1, of_m15, of_m5, of_m1, settings.strategy)
+        # A minute in a strong trend, or in none, adds what the one before it added.
+        if moved_slowly or m1.share != before.m1.share:
+            leaning = _leaning(m1, slower, settings)
     return ClosedReadings(
-        frames=(m1, m5, m15, h1),
+        m1=m1,
+        slower=slower,
         settings=settings,
         leaning=leaning,
-        volatility=volatility,
-        behind_ms=min(m1.behind_ms, m5.behind_ms, m15.behind_ms, h1.behind_ms),
+        volatility=slower.volatility,
+        behind_ms=m1.behind_ms if m1.behind_ms < slower.behind_ms else slower.behind_ms,
+        is_warm=m1.is_warm and slower.is_warm,
     )
 
 
 def frame_reading(series: CandleSeries) -> FrameReading:
     """What one series says, from its indicators' present state."""
-    wilder, last, interval = series.wilder, series.last, series.interval
-    read, share = wilder.read(), None
-    if read is not None:
-        adx, plus, minus = read
-        share = share_of(interval, adx, plus, minus)
-    atr = wilder.atr if interval is _M5 or interval is _M15 else None
+    directional, last = series.wilder.reading, series.last
     return FrameReading(
         version=series.version,
-        share=share,
-        atr_bps=None if atr is None or last is None else _atr_bps(atr, last),
+        directional=directional,
+        share=None if directional is None else share_of(series.interval, directional),
         behind_ms=_NEVER_MS
         if last is None
         else last.open_time_ms + 2 * series.step_ms + CANDLE_GRACE_MS,
+        is_warm=series.is_warm,
     )
 
 
-def _atr_bps(atr: float, last: Candle) -> int:
-    """An average true range over the last close."""
-    return round_bps(atr / float(last.close) * 10_000.0)
+def _slower(
+    of5: CandleSeries,
+    of15: CandleSeries,
+    of60: CandleSeries,
+    settings: Settings,
+    before: SlowerReadings | None,
+) -> SlowerReadings:
+    if before is None:
+        m5, m15, h1 = frame_reading(of5), frame_reading(of15), frame_reading(of60)
+    else:
+        m5, m15 = _now(of5, before.m5), _now(of15, before.m15)
+        h1 = _now(of60, before.h1)
+    points = settings.selection.corr_window_points
+    return SlowerReadings(
+        version=m5.version + m15.version + h1.version,
+        m5=m5,
+        m15=m15,
+        h1=h1,
+        volatility=_volatility(of5, of15),
+        behind_ms=min(m5.behind_ms, m15.behind_ms, h1.behind_ms),
+        is_warm=m5.is_warm and m15.is_warm and h1.is_warm and (points < WARM or points < len(of5)),
+    )
 
 
-def _ranges(m5: FrameReading, m15: FrameReading) -> Volatility | None:
+def _now(series: CandleSeries, before: FrameReading) -> FrameReading:
+    return before if before.version == series.version else frame_reading(series)
+
+
+def _volatility(of5: CandleSeries, of15: CandleSeries) -> Volatility | None:
     """ATR(14) over the last close, in bps; None while it is not defined."""
-    if m5.atr_bps is None or m15.atr_bps is None:
+    atr5, atr15 = of5.wilder.atr, of15.wilder.atr
+    if atr5 is None or atr15 is None:
         return None
-    return Volatility(atr14_5m_bps=m5.atr_bps, atr14_15m_bps=m15.atr_bps)
+    return Volatility(
+        atr14_5m_bps=round_bps(atr5 / of5.wilder.last * 10_000.0),
+        atr14_15m_bps=round_bps(atr15 / of15.wilder.last * 10_000.0),
+    )
+
+
+def _leaning(m1: FrameReading, slower: SlowerReadings, settings: Settings) -> Leaning | None:
+    """What the frames come to together, or None while one of them has no ADX."""
+    of60, of15, of5, of1 = slower.h1.share, slower.m15.share, slower.m5.share, m1.share
+    if of60 is None or of15 is None or of5 is None or of1 is None:
+        return None
+    return leaning_of((of60, of15, of5, of1), settings.strategy)
 
 
 def regime_of_readings(closed: ClosedReadings) -> Regime | None:
     """The regime with what each frame says, or None while a frame has no ADX."""
-    m1, m5, m15, h1 = (frame.share for frame in closed.frames)
+    slower, m1 = closed.slower, closed.m1.directional
+    h1, m15, m5 = slower.h1.directional, slower.m15.directional, slower.m5.directional
     if closed.leaning is None or h1 is None or m15 is None or m5 is None or m1 is None:
         return None
     return with_frames(closed.leaning, h1, m15, m5, m1)

@@ -27,12 +27,13 @@ _Sums: TypeAlias = tuple[int, int, int]
 class ReturnsTail(msgspec.Struct, frozen=True, kw_only=True):
     """Returns, and what the next candle needs to move them on by a step.
 
-    `newest` is the candle they end with, `absent` tells of each step whether it is missing; with
-    none missing it is empty.
+    They end with a candle of `open_time_ms` and `close`. `absent` tells of each step whether it
+    is missing; with none missing it is empty.
     """
 
     returns: Returns
-    newest: Candle
+    open_time_ms: int
+    close: float
     absent: tuple[bool, ...]
 
 
@@ -49,21 +50,25 @@ def returns_tail(candles: Sequence[Candle], window: int) -> ReturnsTail:
     newest = candles[-(window + 1) :]
     returns, absent = _tail_of(newest, window)
     absent = absent if returns.missing_count else ()
-    return ReturnsTail(returns=returns, newest=newest[-1], absent=absent)
+    last = newest[-1]
+    return ReturnsTail(
+        returns=returns, open_time_ms=last.open_time_ms, close=float(last.close), absent=absent
+    )
 
 
 def moved_on(tail: ReturnsTail, candle: Candle) -> ReturnsTail:
     """The tail after the candle that directly follows its newest one."""
-    before, absent = tail.returns, tail.absent
+    before, absent, close = tail.returns, tail.absent, float(candle.close)
     missing = before.missing_count - absent[0] if absent else 0
     return ReturnsTail(
         returns=Returns(
             timeframe=FRAME,
             window=before.window,
-            log_return_bps=(*before.log_return_bps[1:], _step(tail.newest, candle)),
+            log_return_bps=(*before.log_return_bps[1:], _step(tail.close, close)),
             missing_count=missing,
         ),
-        newest=candle,
+        open_time_ms=candle.open_time_ms,
+        close=close,
         absent=(*absent[1:], False) if missing else (),
     )
 
@@ -78,15 +83,17 @@ def _tail_of(newest: Sequence[Candle], window: int) -> tuple[Returns, tuple[bool
         before = by_time.get(end - (step + 1) * _FRAME_MS)
         missing = now is None or before is None
         absent.append(missing)
-        values.append(0 if now is None or before is None else _step(before, now))
+        values.append(
+            0 if now is None or before is None else _step(float(before.close), float(now.close))
+        )
     returns = Returns(
         timeframe=FRAME, window=window, log_return_bps=tuple(values), missing_count=sum(absent)
     )
     return returns, tuple(absent)
 
 
-def _step(before: Candle, now: Candle) -> int:
-    return round_bps(log(float(now.close) / float(before.close)) * 10_000.0)
+def _step(before: float, now: float) -> int:
+    return round_bps(log(now / before) * 10_000.0)
 
 
 def has_too_many_missing(returns: Returns, max_pct: int) -> bool:

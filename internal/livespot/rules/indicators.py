@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal, localcontext
 from itertools import islice
+from typing import TypeAlias
 
 import msgspec
 
 from livespot.contracts.amounts import ZERO, rint
 from livespot.contracts.market import Candle
 
+# Highest, lowest and last price of a candle.
+Bounds: TypeAlias = tuple[float, float, float]
 PERIOD = 14
 EMA_CANDLES = 40
 EMA_PERIOD = 20
@@ -34,49 +37,52 @@ class Wilder:
     candle; ATR starts, at index `period`, as the mean of the first `period` true ranges; the sums
     of range and movement behind the DIs start as plain sums of the first `period` - 1 and decay
     by 1/`period` from the next on; ADX starts, at index 2 * `period` - 1, as the mean of the first
-    `period` DX. The DIs are told together with ADX.
+    `period` DX. The DIs are told together with ADX: `reading` holds ADX, +DI and -DI, and is None
+    while ADX is not defined.
     """
 
     __slots__ = (
         "_adx",
         "_atr",
-        "_count",
+        "_before",
         "_divisor",
         "_dx_sum",
-        "_high",
         "_kept",
-        "_last",
-        "_low",
         "_minus_dm",
+        "_missing",
         "_period",
         "_plus_dm",
         "_range",
         "_range_sum",
+        "reading",
     )
 
     def __init__(self, period: int = PERIOD) -> None:
         self._period = period
         self._divisor, self._kept = float(period), float(period - 1)
-        self._count = 0
-        self._high = self._low = self._last = 0.0
+        # So many candles until ADX is defined.
+        self._missing = 2 * period
+        self._before: Bounds = (0.0, 0.0, 0.0)
         self._range_sum = self._atr = 0.0
         self._range = self._plus_dm = self._minus_dm = 0.0
         self._dx_sum = self._adx = 0.0
+        self.reading: tuple[float, float, float] | None = None
 
-    def update(self, high: float, low: float, close: float) -> None:
+    def update(self, bounds: Bounds) -> None:
         """Take the next closed candle; one without range or direction leaves the ADX as it was.
 
         The same steps as those of `update_all`, without what a row of candles needs around them.
         """
-        if self._count < 2 * self._period:
-            self.update_all(((high, low, close),))
+        if self._missing:
+            self.update_all((bounds,))
             return
         # Not whole numbers: those would become floats at every step.
-        period, kept, last = self._divisor, self._kept, self._last
-        up, down = high - self._high, self._low - low
+        period, kept = self._divisor, self._kept
+        high, low, _ = bounds
+        high_before, low_before, last = self._before
+        self._before = bounds
+        up, down = high - high_before, low_before - low
         spread = (high if high > last else last) - (low if low < last else last)
-        self._high, self._low, self._last = high, low, close
-        self._count += 1
         self._atr = (self._atr * kept + spread) / period
         plus_dm, minus_dm, smoothed = self._plus_dm, self._minus_dm, self._range
         plus_dm -= plus_dm / period
@@ -87,27 +93,28 @@ class Wilder:
             plus_dm += up
         smoothed = smoothed - smoothed / period + spread
         self._plus_dm, self._minus_dm, self._range = plus_dm, minus_dm, smoothed
+        plus = minus = 0.0
         if smoothed >= _TINY:
             plus, minus = 100.0 * (plus_dm / smoothed), 100.0 * (minus_dm / smoothed)
             total = plus + minus
             if total >= _TINY:
                 apart = minus - plus if minus > plus else plus - minus
                 self._adx = (self._adx * kept + 100.0 * apart / total) / period
+        self.reading = self._adx, plus, minus
 
-    def update_all(self, bounds: Iterable[tuple[float, float, float]]) -> None:
-        """Take closed candles, oldest first, each by its highest, lowest and last price."""
-        remaining = iter(bounds)
+    def update_all(self, candles: Iterable[Bounds]) -> None:
+        """Take closed candles, oldest first."""
+        remaining = iter(candles)
         self._begin(remaining)
         # A history has a thousand candles: what is read and written for each is local.
-        period, count, adx, atr = self._period, self._count, self._adx, self._atr
-        high_before, low_before, last = self._high, self._low, self._last
+        period, adx, atr = self._period, self._adx, self._atr
+        high_before, low_before, last = self._before
         plus_dm, minus_dm, smoothed = self._plus_dm, self._minus_dm, self._range
         for high, low, close in remaining:
             up, down = high - high_before, low_before - low
             # The true range: high to low, from the close before where that lay outside.
             spread = (high if high > last else last) - (low if low < last else last)
             high_before, low_before, last = high, low, close
-            count += 1
             atr = (atr * (period - 1) + spread) / period
             plus_dm -= plus_dm / period
             minus_dm -= minus_dm / period
@@ -122,43 +129,39 @@ class Wilder:
                 if total >= _TINY:
                     dx = 100.0 * abs(minus - plus) / total
                     adx = (adx * (period - 1) + dx) / period
-        self._count, self._adx, self._atr = count, adx, atr
-        self._high, self._low, self._last = high_before, low_before, last
+        self._adx, self._atr, self._before = adx, atr, (high_before, low_before, last)
         self._plus_dm, self._minus_dm, self._range = plus_dm, minus_dm, smoothed
+        if not self._missing:
+            self.reading = adx, *self._indicators()
 
-    def _begin(self, bounds: Iterator[tuple[float, float, float]]) -> None:
+    def _begin(self, candles: Iterator[Bounds]) -> None:
         """Take candles for as long as ADX is not defined."""
-        missing = max(0, 2 * self._period - self._count)
-        for high, low, close in islice(bounds, missing):
-            last = self._last
+        for bounds in islice(candles, self._missing):
+            high, low, _ = bounds
+            high_before, low_before, last = self._before
             spread = (high if high > last else last) - (low if low < last else last)
-            self._seed(self._count, spread, high - self._high, self._low - low)
-            self._high, self._low, self._last = high, low, close
-            self._count += 1
+            count = 2 * self._period - self._missing
+            self._seed(count, spread, high - high_before, low_before - low)
+            self._before = bounds
+            self._missing -= 1
+
+    @property
+    def last(self) -> float:
+        """The last price of the newest candle."""
+        return self._before[2]
 
     @property
     def atr(self) -> float | None:
         """Average true range in price units, or None while it is not defined."""
-        return self._atr if self._count > self._period else None
+        return self._atr if self._missing < self._period else None
 
     @property
     def directional(self) -> Directional | None:
         """ADX and both DIs, or None while ADX is not defined."""
-        read = self.read()
-        if read is None:
+        if self.reading is None:
             return None
-        adx, plus, minus = read
+        adx, plus, minus = self.reading
         return Directional(adx=adx, plus_di=plus, minus_di=minus)
-
-    def read(self) -> tuple[float, float, float] | None:
-        """`directional` as plain numbers: ADX, +DI and -DI."""
-        if self._count < 2 * self._period:
-            return None
-        smoothed = self._range
-        if smoothed < _TINY:
-            return self._adx, 0.0, 0.0
-        plus, minus = 100.0 * (self._plus_dm / smoothed), 100.0 * (self._minus_dm / smoothed)
-        return self._adx, plus, minus
 
     def _seed(self, count: int, spread: float, up: float, down: float) -> None:
         """The candle after `count` others, while ADX is not defined; the first has no range yet."""

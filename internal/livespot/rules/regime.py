@@ -17,9 +17,8 @@ _TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNC
 _BULL, _BEAR = Direction.BULL, Direction.BEAR
 
 
-# What one frame adds to the regime: its weighted strength, the same with its direction, and the
-# readings behind it: ADX, +DI, -DI.
-FrameShare: TypeAlias = tuple[float, float, float, float, float]
+# ADX, +DI and -DI of one frame.
+Readings: TypeAlias = tuple[float, float, float]
 
 
 def strength(adx: float) -> float:
@@ -29,38 +28,35 @@ def strength(adx: float) -> float:
     return (adx - 15.0) / 10.0 if adx > 15.0 else 0.0
 
 
-def share_of(frame: Interval, adx: float, plus: float, minus: float) -> FrameShare:
-    """The share of one frame; it stays the same until another candle of the frame closes."""
+def share_of(frame: Interval, readings: Readings) -> float:
+    """What a frame adds to the trend: its weighted strength, below zero when it falls.
+
+    It stays the same until another candle of the frame closes.
+    """
+    adx, plus, minus = readings
     weighted = WEIGHTS[frame] * strength(adx)
-    return weighted, (weighted if plus > minus else -weighted), adx, plus, minus
-
-
-def _share_of(frame: Interval, reading: Directional) -> FrameShare:
-    return share_of(frame, reading.adx, reading.plus_di, reading.minus_di)
+    return weighted if plus > minus else -weighted
 
 
 def regime_of(frames: Mapping[Interval, Directional], settings: StrategySettings) -> Regime:
     """The weighted regime of the four frames; raises `KeyError` when one is missing."""
-    h1, m15, m5, m1 = (_share_of(frame, frames[frame]) for frame in WEIGHTS)
-    return with_frames(leaning_of(h1, m15, m5, m1, settings), h1, m15, m5, m1)
+    told = {frame: _readings(frames[frame]) for frame in WEIGHTS}
+    h1, m15, m5, m1 = [share_of(frame, readings) for frame, readings in told.items()]
+    return with_frames(leaning_of((h1, m15, m5, m1), settings), *told.values())
 
 
-def leaning_of(
-    h1: FrameShare, m15: FrameShare, m5: FrameShare, m1: FrameShare, settings: StrategySettings
-) -> Leaning:
+def _readings(read: Directional) -> Readings:
+    return read.adx, read.plus_di, read.minus_di
+
+
+def leaning_of(shares: tuple[float, float, float, float], settings: StrategySettings) -> Leaning:
     """What the regime says of all frames together, of their shares.
 
     Sums are exact before they are rounded, so that the order of the frames decides nothing.
     """
-    weighted60, signed60, _, _, _ = h1
-    weighted15, signed15, _, _, _ = m15
-    weighted5, signed5, _, _, _ = m5
-    weighted1, signed1, _, _, _ = m1
-    signed = fsum((signed60, signed15, signed5, signed1))
-    strong = fsum((weighted60, weighted15, weighted5, weighted1))
+    signed, strong = fsum(shares), fsum(map(abs, shares))
     # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
-    trend = round_x10000(signed if signed > 0.0 else -signed)
-    ranging = round_x10000(1.0 - strong)
+    trend, ranging = round_x10000(abs(signed)), round_x10000(1.0 - strong)
     if trend >= settings.trend_threshold:
         label = _TREND
     elif ranging >= settings.range_threshold:
@@ -76,7 +72,7 @@ def leaning_of(
 
 
 def with_frames(
-    leaning: Leaning, h1: FrameShare, m15: FrameShare, m5: FrameShare, m1: FrameShare
+    leaning: Leaning, h1: Readings, m15: Readings, m5: Readings, m1: Readings
 ) -> Regime:
     """The whole regime, which only a decision looks at."""
     return Regime(
@@ -93,8 +89,8 @@ def with_frames(
     )
 
 
-def _strength_of(share: FrameShare) -> FrameStrength:
-    _, _, adx, plus, minus = share
+def _strength_of(readings: Readings) -> FrameStrength:
+    adx, plus, minus = readings
     return FrameStrength(
         adx_x10000=round(adx * 10_000),
         plus_di_x10000=round(plus * 10_000),

@@ -114,7 +114,8 @@ def deep_features(
         book is not None
         and context.ws_ok
         and now_ms < closed.behind_ms
-        and window.is_warm(settings)
+        and closed.is_warm
+        and window.ring.is_warm
         and not window.guard.is_doubtful
     ):
         return DeepFeatures(

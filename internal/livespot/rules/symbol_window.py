@@ -22,7 +22,7 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.candles import WARM, CandleSeries, Duplicate, Gap, Joined, Misaligned
+from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misaligned
 from livespot.rules.closed_readings import (
     CANDLE_GRACE_MS,
     ClosedReadings,
@@ -160,17 +160,7 @@ class SymbolWindow:
 
     def is_warm(self, settings: Settings) -> bool:
         """All four frames and the ring are full enough to decide on."""
-        m1, m5, m15, h1 = self.series.values()
-        points = settings.selection.corr_window_points
-        return (
-            self.book is not None
-            and self.ring.is_warm
-            and m1.is_warm
-            and m5.is_warm
-            and m15.is_warm
-            and h1.is_warm
-            and (points < WARM or points < len(m5))
-        )
+        return self.book is not None and self.ring.is_warm and self.closed(settings).is_warm
 
     def closed(self, settings: Settings) -> ClosedReadings:
         """What the closed candles say; a frame is read anew only after a candle joined."""

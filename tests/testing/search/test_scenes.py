@@ -29,7 +29,7 @@ def wilder(past: Past, minutes: int) -> Wilder:
     state = Wilder()
     for row in range(0, MINUTES, minutes):
         bar = past.bar(row, row + minutes, 0)
-        state.update(float(bar.high), float(bar.low), float(bar.close))
+        state.update((float(bar.high), float(bar.low), float(bar.close)))
     return state
 
 
