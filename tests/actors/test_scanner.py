@@ -26,11 +26,11 @@ from livespot.actors.mail import (
 from livespot.actors.scanner import Scanner
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import Unreachable
-from livespot.contracts.market import DeepFeatures, Returns
+from livespot.contracts.market import DeepFeatures, Returns, SymbolInfo
 from livespot.contracts.orders import AccountView, CommissionRates, Position
 from livespot.contracts.records import CycleRanking, CycleSelection, SymbolHealth, UniverseScan
 from livespot.contracts.settings import SelectionSettings, Settings
-from livespot.contracts.system import HealthSignal
+from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.venue import AccountReader
 from livespot.contracts.vocabulary import (
     EventType,
@@ -44,7 +44,7 @@ from livespot.runtime.cycles import CycleIds
 from livespot.runtime.mailboxes import Mailbox
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import JumpingClock
-from livespot.testing.market_values import a_day, a_snapshot, a_symbol
+from livespot.testing.market_values import a_day, a_snapshot, a_symbol, some_constraints
 from livespot.testing.market_wire import ScriptedReader
 from livespot.testing.scripted_venue import ScriptedVenue
 
@@ -122,11 +122,12 @@ async def _running(
     *first: ScannerInbox,
     settings: Settings | None = None,
     account: AccountReader | None = None,
+    infos: dict[str, SymbolInfo] | None = None,
 ) -> AsyncIterator[_Desk]:
     clock = JumpingClock()
     desk = _Desk(
         reader=ScriptedReader(
-            infos={name: a_symbol(name) for name in _SYMBOLS},
+            infos={name: a_symbol(name) for name in _SYMBOLS} | (infos or {}),
             tickers=tuple(
                 a_day(name, quote_volume=Decimal(10_000_000 * (9 - i)))
                 for i, name in enumerate(_SYMBOLS)
@@ -376,6 +377,46 @@ async def test_doubtful_filters_are_read_again_and_told() -> None:
 
         assert learned[0].infos["AUSDT"].status == "BREAK"
         assert learned[0].cause == "rejected"
+
+
+async def test_changed_filters_are_recorded_as_they_were_and_as_they_are() -> None:
+    async with _running() as desk:
+        await desk.watchlist()
+        rules = some_constraints()
+        later = msgspec.structs.replace(rules, filters_hash="e" * 64)
+        desk.reader.infos["AUSDT"] = a_symbol("AUSDT", constraints=later)
+        await desk.inbox.send(FiltersRefreshWanted(symbol="AUSDT", cause="REJECT"))
+        with anyio.fail_after(5):
+            while len(desk.audit.of(EventType.FILTERS_REFRESHED)) < 2:
+                await desk.signal.receive()
+
+        first, second = desk.audit.of(EventType.FILTERS_REFRESHED)
+        assert "changed" not in first.draft.data
+        assert second.draft.data["cause"] == "REJECT"
+        assert second.draft.data["changed"] == {
+            "AUSDT": {"old": rules.filters_hash, "new": "e" * 64}
+        }
+
+
+async def test_filters_nobody_knows_are_announced_once_and_block_nothing() -> None:
+    odd = {"BUSDT": a_symbol("BUSDT", unknown_filters=("T_PLUS_SELL",))}
+    async with _running(infos=odd) as desk:
+        chosen = (await desk.watchlist()).symbols
+        await desk.inbox.send(FiltersRefreshWanted(symbol="BUSDT", cause="REJECT"))
+        with anyio.fail_after(5):
+            while len(desk.audit.of(EventType.FILTERS_REFRESHED)) < 2:
+                await desk.signal.receive()
+        first, second = desk.audit.of(EventType.FILTERS_REFRESHED)
+        told = []
+        while (message := desk.governor.receive_nowait()) is not None:
+            told.append(message)
+
+    alerts = [a for a in told if isinstance(a, Alert)]
+    assert "BUSDT" in chosen
+    assert [a.code for a in alerts] == [ReasonCode.FILTERS_DRIFT_DETECTED]
+    assert "T_PLUS_SELL (BUSDT)" in alerts[0].text
+    assert ReasonCode.FILTERS_DRIFT_DETECTED in first.draft.reasons
+    assert second.draft.reasons == (ReasonCode.FILTERS_REFRESHED,)
 
 
 async def test_a_market_that_lost_its_last_eligible_symbol_empties_the_watch_list() -> None:

@@ -13,21 +13,49 @@ from livespot.rules.selection import Choice, Eligibility, Ranked
 
 # Enough for the watch list and those behind it, and a millisecond of sums per selection.
 _CORRELATED = 12
+_SPELLED_OUT = 10
 
 
-def filters_entry(infos: Mapping[str, SymbolInfo], cause: str, at_ms: int) -> AuditEntry:
-    """Which symbols' filters were learnt or changed; a long list is counted, not spelled out."""
+def filters_entry(
+    infos: Mapping[str, SymbolInfo],
+    before: Mapping[str, SymbolInfo],
+    unknown: Mapping[str, Sequence[str]],
+    *,
+    cause: str,
+    at_ms: int,
+) -> AuditEntry:
+    """Which symbols' filters were learnt or changed; a long list is counted, not spelled out.
+
+    A symbol that was known `before` is told with the hash of its rules then and now. `unknown` are
+    filters that nobody here knows, by symbol.
+    """
     names = sorted(infos)
+    data: dict[str, object] = {"cause": cause, "count": len(names), "symbols": names[:20]}
+    changed = [name for name in names if name in before and infos[name] != before[name]]
+    if changed:
+        data["changed"] = {
+            name: {"old": _rules_hash(before[name]), "new": _rules_hash(infos[name])}
+            for name in changed[:_SPELLED_OUT]
+        }
+    reasons = [ReasonCode.FILTERS_REFRESHED]
+    if unknown:
+        reasons.append(ReasonCode.FILTERS_DRIFT_DETECTED)
+        data["unknown"] = {name: list(unknown[name]) for name in sorted(unknown)[:_SPELLED_OUT]}
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.FILTERS_REFRESHED,
             stage=Stage.UNIVERSE_SCAN,
             ts_ms=at_ms,
             symbol=names[0] if len(names) == 1 else "",
-            reasons=(ReasonCode.FILTERS_REFRESHED,),
-            data={"cause": cause, "count": len(names), "symbols": names[:20]},
+            reasons=tuple(reasons),
+            data=data,
         )
     )
+
+
+def _rules_hash(info: SymbolInfo) -> str:
+    """Empty where the rules cannot be used."""
+    return info.constraints.filters_hash if info.constraints is not None else ""
 
 
 def universe_entry(

@@ -5,7 +5,7 @@ Writes: reference data to everybody; attachments to the feed; the watch list to 
 Owns: the universe, the ranking, the watch list and how long each symbol has been on it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -193,11 +193,11 @@ class Scanner:
 
     async def _learn_symbols(self, scan: _Scan) -> None:
         infos = await self._read(self.reader.exchange_info)
-        changed = {name: info for name, info in infos.items() if scan.infos.get(name) != info}
-        at_boot = not scan.infos
+        before = scan.infos
+        changed = {name: info for name, info in infos.items() if before.get(name) != info}
         self._list(scan, infos)
         if changed:
-            await self._tell_symbols(changed, "BOOT" if at_boot else "PERIODIC")
+            await self._tell_symbols(changed, before, "PERIODIC" if before else "BOOT")
 
     async def _refresh(self, scan: _Scan, wanted: FiltersRefreshWanted) -> None:
         try:
@@ -205,17 +205,25 @@ class Scanner:
         except _READ_FAILED as error:
             await self._alert(f"cannot refresh the filters of {wanted.symbol}: {error}")
             return
-        self._list(scan, scan.infos | {wanted.symbol: info})
-        await self._tell_symbols({wanted.symbol: info}, wanted.cause)
+        before = scan.infos
+        self._list(scan, before | {wanted.symbol: info})
+        await self._tell_symbols({wanted.symbol: info}, before, wanted.cause)
 
     def _list(self, scan: _Scan, infos: dict[str, SymbolInfo]) -> None:
         """Note what the exchange lists, and what of it is of this universe."""
         scan.infos = infos
         scan.listed = selection.listing(infos, quote_asset=self.settings.venue.quote_asset)
 
-    async def _tell_symbols(self, infos: dict[str, SymbolInfo], cause: str) -> None:
+    async def _tell_symbols(
+        self, infos: dict[str, SymbolInfo], before: Mapping[str, SymbolInfo], cause: str
+    ) -> None:
         at_ms = self.clock.now_ms()
-        await self.audit.record(scan_records.filters_entry(infos, cause, at_ms))
+        quote = self.settings.venue.quote_asset
+        unknown = selection.unknown_filters(infos, before, quote_asset=quote)
+        entry = scan_records.filters_entry(infos, before, unknown, cause=cause, at_ms=at_ms)
+        await self.audit.record(entry)
+        if unknown:
+            await self._warn_of_filters(unknown)
         learned = SymbolsLearned(infos=infos, cause=cause, at_ms=at_ms)
         await self.state.send(learned)
         for sink in self.infos_to:
@@ -405,6 +413,20 @@ class Scanner:
             source=_SOURCE,
             detail=detail,
             at_ms=self.clock.now_ms(),
+        )
+
+    async def _warn_of_filters(self, unknown: Mapping[str, Sequence[str]]) -> None:
+        names = ", ".join(sorted({name for names in unknown.values() for name in names}))
+        symbols = ", ".join(sorted(unknown)[:10])
+        text = f"{len(unknown)} symbols show filters that are not known here: {names} ({symbols})"
+        await self.governor.send(
+            Alert(
+                severity=Severity.WARN,
+                code=ReasonCode.FILTERS_DRIFT_DETECTED,
+                reasons=(),
+                text=text[:400],
+                at_ms=self.clock.now_ms(),
+            )
         )
 
     async def _alert(self, text: str) -> None:

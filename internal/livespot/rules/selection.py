@@ -144,6 +144,21 @@ def universe(
     return tuple(found)
 
 
+def unknown_filters(
+    infos: Mapping[str, SymbolInfo], before: Mapping[str, SymbolInfo], *, quote_asset: str
+) -> dict[str, tuple[str, ...]]:
+    """The filters of symbols we could trade that we do not know, by symbol; only what is new."""
+    found = {}
+    for name, info in infos.items():
+        if not info.unknown_filters or info.quote_asset != quote_asset or not info.spot_allowed:
+            continue
+        known = before[name].unknown_filters if name in before else ()
+        fresh = tuple(f for f in info.unknown_filters if f not in known)
+        if fresh:
+            found[name] = fresh
+    return found
+
+
 def delisted(symbols: Iterable[str]) -> list[Eligibility]:
     """Symbols that the exchange no longer lists: out, for the reason of not being traded."""
     reasons = (ReasonCode.SYMBOL_NOT_TRADING,)
