@@ -74,6 +74,29 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
     assert len(problems) == 2
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "other"),
+    [
+        ("audit", "writer_queue_hi_watermark_pct", 95, "writer_queue_full_pct"),
+        ("reconcile", "drift_degrade_score_x10000", 50_000, "drift_pause_score_x10000"),
+        ("exit", "protection_deadline_ms", 5000, "protection_pause_ms"),
+        ("churn", "unfilled_warning_pct", 95, "unfilled_critical_pct"),
+        ("health", "loop_stuck_ms_pause", 60_000, "watchdog_kill_ms"),
+        ("health", "rest_stale_ms_degrade", 60_000, "rest_stale_ms_pause"),
+    ],
+)
+def test_what_warns_must_come_before_what_stops(
+    section: str, key: str, value: int, other: str
+) -> None:
+    (problem,) = _problems(f"[{section}]\n{key} = {value}\n")
+
+    assert ":2: " in problem
+    assert f"{section}.{key}" in problem
+    assert f"must be below {other}" in problem
+    right = load_settings(f"[{section}]\n{key} = {value - 1}\n", path="x.toml")
+    assert f"{section}.{key}" in right.from_file
+
+
 def test_the_same_values_give_the_same_hash_wherever_they_come_from() -> None:
     by_file = load_settings("[risk]\ncooldown_seconds = 300\n", path="x.toml")
 

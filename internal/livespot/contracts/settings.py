@@ -36,6 +36,13 @@ def _require_range(field: str, value: Decimal, low: str, high: str) -> None:
     )
 
 
+def _require_order(section: Message, *pairs: tuple[str, str]) -> None:
+    """Of each pair the first must be below the second: what warns comes before what stops."""
+    for low, high in pairs:
+        value = getattr(section, low)
+        require(value < getattr(section, high), low, value, f"must be below {high}")
+
+
 def _require_address(field: str, url: str, plain: str) -> None:
     """A server and a path, nothing else: settings are stored and shown, so they hold no secret."""
     secure = "https" if plain == "http" else "wss"
@@ -77,18 +84,14 @@ class HealthSettings(Message, frozen=True):
     watchdog_kill_ms: Ms = 60000
 
     def __post_init__(self) -> None:
-        for low, high in (
+        _require_order(
+            self,
             ("loop_stuck_ms_degrade", "loop_stuck_ms_pause"),
+            ("loop_stuck_ms_pause", "watchdog_kill_ms"),
             ("ws_stale_ms_degrade", "ws_stale_ms_pause"),
             ("rest_stale_ms_degrade", "rest_stale_ms_pause"),
             ("disk_free_pause_bytes", "disk_free_degrade_bytes"),
-        ):
-            require(
-                getattr(self, low) < getattr(self, high),
-                low,
-                getattr(self, low),
-                f"must be below {high}",
-            )
+        )
 
 
 class AuditSettings(Message, frozen=True):
@@ -100,12 +103,18 @@ class AuditSettings(Message, frozen=True):
     jsonl_keep_days: Count = 90
     backup_keep: Count = 14
 
+    def __post_init__(self) -> None:
+        _require_order(self, ("writer_queue_hi_watermark_pct", "writer_queue_full_pct"))
+
 
 class ReconcileSettings(Message, frozen=True):
     rest_interval_ms: Ms = 5000
     all_orders_interval_ms: Ms = 60000
     drift_degrade_score_x10000: Count = 20000
     drift_pause_score_x10000: Count = 50000
+
+    def __post_init__(self) -> None:
+        _require_order(self, ("drift_degrade_score_x10000", "drift_pause_score_x10000"))
 
 
 class TimeSettings(Message, frozen=True):
@@ -255,6 +264,7 @@ class ExitSettings(Message, frozen=True):
             str(self.m_atr_trend),
             "take profit must lie beyond the stop's distance",
         )
+        _require_order(self, ("protection_deadline_ms", "protection_pause_ms"))
 
 
 class RiskSettings(Message, frozen=True):
@@ -302,6 +312,9 @@ class ChurnSettings(Message, frozen=True):
     cooldown_seconds: Count = 60
     unfilled_warning_pct: Percent = 80
     unfilled_critical_pct: Percent = 95
+
+    def __post_init__(self) -> None:
+        _require_order(self, ("unfilled_warning_pct", "unfilled_critical_pct"))
 
 
 class QuarantineSettings(Message, frozen=True):
