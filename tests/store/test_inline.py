@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from livespot.contracts.errors import AuditUnwritable
 from livespot.contracts.redaction import Redactor
-from livespot.store.inline import InlineDatabase, InlineReader
+from livespot.store.inline import InlineDatabase, InlineReader, at_once
 from livespot.testing.ledger_rows import RUN, chain, fresh
 
 _COUNT = "SELECT count(*) FROM audit_events"
@@ -58,3 +59,16 @@ async def test_a_database_that_is_not_there_cannot_be_read(tmp_path: Path) -> No
         await reader.rows(_COUNT)
     with pytest.raises(AuditUnwritable), reader.standing():
         await reader.rows(_COUNT)
+
+
+def test_what_only_reads_needs_no_loop(tmp_path: Path) -> None:
+    reader = InlineReader(fresh(tmp_path))
+
+    assert at_once(reader.rows(_COUNT)) == [(0,)]
+    with pytest.raises(AuditUnwritable):
+        at_once(InlineReader(tmp_path / "none.sqlite").rows(_COUNT))
+
+
+async def test_what_waits_for_something_else_is_not_waited_for() -> None:
+    with pytest.raises(RuntimeError, match="only a loop could wake it"):
+        at_once(anyio.lowlevel.checkpoint())

@@ -136,6 +136,8 @@ class Life:
         self.run_id = ""
         self.system: System | None = None
         self.store: InlineDatabase | None = None
+        # Asks on the store's connection while there is one.
+        self.records = InlineReader(around.paths.database)
 
     async def bury(self) -> None:
         """Close what a killed life left open; the last one to do so empties the WAL."""
@@ -146,11 +148,10 @@ class Life:
         """Boot, trade until stopped, end. `run_id` and `system` are set once there is a run."""
         around = self._around
         paths, clock, settings = around.paths, around.clock, around.loaded.settings
-        reader = InlineReader(paths.database)
-        ledger = LedgerQueries(reader)
-        trail = JsonlTrail(around.disk, paths.logs, reader)
+        ledger = LedgerQueries(self.records)
+        trail = JsonlTrail(around.disk, paths.logs, self.records)
         try:
-            with reader.standing():
+            with self.records.standing():
                 birth = await begin(
                     Mode.REPLAY,
                     settings=settings,
@@ -168,7 +169,7 @@ class Life:
         self.store = around.open_store(
             paths.database, run_id=birth.run_id, redactor=redactor, committed=around.committed
         )
-        self.store.lend(reader)
+        self.store.lend(self.records)
         writer = AuditWriter(
             run_id=birth.run_id,
             mode=birth.mode,

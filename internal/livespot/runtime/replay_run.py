@@ -268,8 +268,9 @@ async def _restart_early(
     clock = VirtualClock(loop, 0)
     await clock.sleep(early.from_ms / _MS_PER_SECOND)
     while schedule.is_unscathed(clock.now_ms()):
-        settled = early.settled(clock.now_ms())
-        if settled and told.course is not None and told.course.stop():
+        course = told.course
+        settled = course is not None and early.settled(clock.now_ms(), course.life.records)
+        if course is not None and settled and course.stop():
             schedule.bring_forward(clock.now_ms())
             return
         await clock.sleep(early.every_ms / _MS_PER_SECOND)

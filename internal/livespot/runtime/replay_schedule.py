@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from livespot.store.inline import InlineReader
+
 
 @dataclass(slots=True, kw_only=True)
 class Schedule:
@@ -37,11 +39,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyRestart:
-    """Restart for the first time as soon as `settled` says so of the milliseconds that are over.
+    """Restart for the first time as soon as `settled` says so.
 
+    It hears the milliseconds that are over and can read what the life of the moment has on record.
     It is asked `every_ms` from `from_ms` on.
     """
 
     from_ms: int
     every_ms: int
-    settled: Callable[[int], bool]
+    settled: Callable[[int, InlineReader], bool]

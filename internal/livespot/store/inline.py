@@ -1,9 +1,10 @@
 """The audit database on the calling task: the same rules and files, without a thread."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from livespot.contracts.errors import AuditUnwritable, LedgerViolation
 from livespot.contracts.redaction import Redactor
@@ -14,6 +15,8 @@ from livespot.store.reader import Row
 from livespot.store.schema import require_current
 from livespot.store.sql import SqlValue
 from livespot.store.statements import StoreRow
+
+T = TypeVar("T")
 
 _FULL = 2
 
@@ -141,6 +144,10 @@ class InlineReader:
         self._borrowed = connection
 
     async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
+        return self.ask(sql, values)
+
+    def ask(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
+        """`rows` for whoever is no coroutine. Raises `StoreBusy` or `AuditUnwritable`."""
         try:
             if self._borrowed is not None:
                 return self._borrowed.execute(sql, values).fetchall()
@@ -170,3 +177,17 @@ class InlineReader:
                 yield
             finally:
                 self.borrow(None)
+
+
+def at_once(call: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that asks nothing but readers on the calling task: without a loop.
+
+    Raises what it raises, and `RuntimeError` when it gives way, since nothing would wake it.
+    """
+    try:
+        call.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    call.close()
+    raise RuntimeError("this has to wait for something; only a loop could wake it")

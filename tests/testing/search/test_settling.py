@@ -11,7 +11,7 @@ from livespot.contracts.redaction import Redactor
 from livespot.contracts.vocabulary import IntentState, Mode, SysMode
 from livespot.runtime.replay_run import run_virtual
 from livespot.runtime.replay_schedule import Schedule
-from livespot.store.inline import InlineDatabase
+from livespot.store.inline import InlineDatabase, InlineReader
 from livespot.store.statements import StoreRow
 from livespot.testing.ledger_rows import NOW_MS, RUN, created, draft, fresh, moved
 from livespot.testing.search.drawing import draw
@@ -22,8 +22,8 @@ from livespot.testing.search.settling import Settling
 _HEALED_MS = 100_000
 
 
-def _settling(path: Path) -> Settling:
-    return Settling(database=path, healed_ms=_HEALED_MS, quiet_ms=30_000)
+def _settling() -> Settling:
+    return Settling(healed_ms=_HEALED_MS, quiet_ms=30_000)
 
 
 async def _write(path: Path, *rows: StoreRow) -> None:
@@ -49,54 +49,55 @@ def _cycle_begins(number: int, prev_hash: str) -> SealedEvent:
     return seal(replace(draft(number, data={}), cycle_id=f"cycle {number}"), b"{}", place)
 
 
-def _answers(settling: Settling, *seconds: int) -> list[bool]:
-    return [settling.is_over(_HEALED_MS + second * 1000) for second in seconds]
+def _answers(settling: Settling, path: Path, *seconds: int) -> list[bool]:
+    records = InlineReader(path)
+    return [settling.is_over(_HEALED_MS + second * 1000, records) for second in seconds]
 
 
 async def test_a_paused_run_is_settled_when_nothing_has_changed_for_so_long(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     await _write(path, _mode(SysMode.PAUSE))
 
-    assert _answers(_settling(path), -5, 0, 5, 25, 30) == [False, False, False, False, True]
+    assert _answers(_settling(), path, -5, 0, 5, 25, 30) == [False, False, False, False, True]
 
 
 async def test_any_change_of_mode_begins_the_wait_anew(tmp_path: Path) -> None:
     path = fresh(tmp_path)
-    settling = _settling(path)
+    settling = _settling()
     await _write(path, _mode(SysMode.PAUSE))
-    assert _answers(settling, 0, 25) == [False, False]
+    assert _answers(settling, path, 0, 25) == [False, False]
     await _write(path, _mode(SysMode.PAUSE))
 
-    assert _answers(settling, 30, 55, 60) == [False, False, True]
+    assert _answers(settling, path, 30, 55, 60) == [False, False, True]
 
 
 async def test_a_degraded_run_is_never_settled(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     await _write(path, _mode(SysMode.DEGRADE))
 
-    assert not any(_answers(_settling(path), *range(0, 120, 5)))
+    assert not any(_answers(_settling(), path, *range(0, 120, 5)))
 
 
 async def test_an_intent_in_doubt_keeps_a_run_from_being_settled(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     sent = moved(IntentState.CREATED, IntentState.SENT_UNKNOWN)
     await _write(path, _mode(SysMode.PAUSE), created(), sent)
-    settling = _settling(path)
-    assert not any(_answers(settling, 0, 30, 60))
+    settling = _settling()
+    assert not any(_answers(settling, path, 0, 30, 60))
     await _write(path, moved(IntentState.SENT_UNKNOWN, IntentState.FAILED_TERMINAL))
 
-    assert _answers(settling, 65, 90, 95) == [False, False, True]
+    assert _answers(settling, path, 65, 90, 95) == [False, False, True]
 
 
 async def test_a_working_run_must_have_begun_a_cycle_meanwhile(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     first = _cycle_begins(1, "")
     await _write(path, _mode(SysMode.NORMAL), first)
-    settling = _settling(path)
-    assert not any(_answers(settling, 0, 30, 60))
+    settling = _settling()
+    assert not any(_answers(settling, path, 0, 30, 60))
     await _write(path, _cycle_begins(2, first.hash))
 
-    assert _answers(settling, 65) == [True]
+    assert _answers(settling, path, 65) == [True]
 
 
 def test_what_follows_the_first_restart_keeps_its_distance() -> None:

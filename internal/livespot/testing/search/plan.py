@@ -158,15 +158,15 @@ def order_of(plan: RunPlan, directory: Path, source: MarketSource | None) -> Rep
             for death in plan.deaths
         ),
         restarts_at_ms=plan.restarts_at_ms,
-        early=_early(plan, paths),
+        early=_early(plan),
         swap_proven=plan.swap_proven,
     )
 
 
-def _early(plan: RunPlan, paths: Paths) -> EarlyRestart | None:
+def _early(plan: RunPlan) -> EarlyRestart | None:
     if plan.quiet_ms is None:
         return None
-    settling = Settling(database=paths.database, healed_ms=plan.safety_ms, quiet_ms=plan.quiet_ms)
+    settling = Settling(healed_ms=plan.safety_ms, quiet_ms=plan.quiet_ms)
     return EarlyRestart(from_ms=plan.safety_ms, every_ms=_LOOK_MS, settled=settling.is_over)
 
 

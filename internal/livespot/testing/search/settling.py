@@ -1,9 +1,9 @@
 """Sees from the records of a running life that everything has been settled for a while."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from livespot.store.inline import InlineReader
+from livespot.store.reader import Row
 
 # In doubt, under way, unprotected, working: whatever is not zero here may still need its time.
 _OPEN = """
@@ -25,30 +25,27 @@ _AT_REST = ("NORMAL", "PAUSE")
 
 @dataclass(slots=True, kw_only=True)
 class Settling:
-    """Asked now and then how many milliseconds of the run are over; keeps no file open.
+    """Asked now and then how many milliseconds of the run are over, with the life's own records.
 
     Settled is a run in NORMAL or PAUSE in which nothing is open, nothing of orders, positions and
     mode has changed for `quiet_ms`, all of it after `healed_ms`, and in NORMAL a cycle has begun
     since. The program's own clock has no say.
     """
 
-    database: Path
     healed_ms: int
     quiet_ms: int
     _changes: tuple[object, ...] = ()
     _since_ms: int = -1
-    _cycle: tuple[object, ...] | None = field(default=None)
+    _cycle: list[Row] = field(default_factory=list)
 
-    def is_over(self, over_ms: int) -> bool:
-        """Whether it has been settled for long enough. Raises `sqlite3.Error`."""
+    def is_over(self, over_ms: int, records: InlineReader) -> bool:
+        """Whether it has been settled for long enough. Raises `StoreBusy`, `AuditUnwritable`."""
         if over_ms < self.healed_ms:
             return False
-        uri = f"{self.database.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as records:
-            (mode,) = records.execute(_MODE).fetchone() or ("",)
-            (still_open,) = records.execute(_OPEN).fetchone()
-            changes = (mode, *records.execute(_CHANGES).fetchone())
-            cycle = records.execute(_CYCLE).fetchone()
+        mode = "".join(name for (name,) in records.ask(_MODE))
+        ((still_open,),) = records.ask(_OPEN)
+        changes = (mode, *records.ask(_CHANGES)[0])
+        cycle = records.ask(_CYCLE)
         if still_open or mode not in _AT_REST or changes != self._changes or self._since_ms < 0:
             self._changes, self._cycle = changes, cycle
             self._since_ms = -1 if still_open or mode not in _AT_REST else over_ms

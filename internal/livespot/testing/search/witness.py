@@ -1,6 +1,5 @@
 """Everything a finished run left behind, read from its files: journal, database and directory."""
 
-import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import anyio
+import msgspec
 from msgspec.structs import replace
 
 from livespot.evidence.facts import read_facts
@@ -21,7 +20,7 @@ from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
 from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import rows_of
-from livespot.store.inline import InlineReader
+from livespot.store.inline import InlineReader, at_once
 from livespot.testing.search.board import LOG_FILE, Noted, read_hits, read_log
 from livespot.testing.search.gauges import GAUGES_FILE, Reading, read_gauges
 from livespot.testing.search.leaks import files_below, leaks
@@ -177,10 +176,10 @@ def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) ->
     rows = tuple(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
     reader = InlineReader(result.database)
-    with reader.standing():
-        facts = anyio.run(read_facts, reader, result.logs, run_id)
     files = files_below(result.journal.parent)
     with closing(sqlite3.connect(result.database)) as database:
+        reader.borrow(database)
+        facts = at_once(read_facts(reader, result.logs, run_id))
         return Witness(
             plan=plan,
             restart_ms=plan.restart_ms - result.saved_ms,
@@ -287,7 +286,7 @@ def _cycles(database: sqlite3.Connection) -> tuple[int, ...]:
 
 def _days(database: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     rows = database.execute("SELECT day, summary_json FROM daily_summaries ORDER BY day")
-    return {day: json.loads(summary) for day, summary in rows}
+    return {day: msgspec.json.decode(summary) for day, summary in rows}
 
 
 def _asked(database: sqlite3.Connection) -> dict[str, int]:
@@ -329,7 +328,7 @@ def _told_fills(database: sqlite3.Connection) -> tuple[tuple[str, int], ...]:
 def _samples(database: sqlite3.Connection, apart: int) -> tuple[Mapping[str, Any], ...]:
     sql = "SELECT sample_json FROM health_samples WHERE rowid % ? = 0 ORDER BY at_ms"
     rows = database.execute(sql, (apart,))
-    return tuple(json.loads(text) for (text,) in rows)
+    return tuple(msgspec.json.decode(text) for (text,) in rows)
 
 
 def _executed(database: sqlite3.Connection) -> tuple[tuple[str, int, str], ...]:
@@ -340,14 +339,14 @@ def _executed(database: sqlite3.Connection) -> tuple[tuple[str, int, str], ...]:
     )
     found = []
     for symbol, text in database.execute(sql):
-        data = json.loads(text)
+        data = msgspec.json.decode(text)
         found.append((symbol, int(data.get("order_id", 0)), str(data["executed_qty"])))
     return tuple(found)
 
 
 def _volume(result: RunResult, database: sqlite3.Connection) -> Volume:
     text = database.execute("SELECT coalesce(max(length(text)), 0) FROM alerts").fetchone()
-    lines = [json.loads(line) for line in _log(result.logs).splitlines() if line]
+    lines = [msgspec.json.decode(line) for line in _log(result.logs).splitlines() if line]
     said = Counter(
         (str(line.get("event", "")), int(line.get("ts_ms", 0)) // 60_000) for line in lines
     )
