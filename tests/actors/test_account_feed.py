@@ -88,6 +88,7 @@ class Played:
     connection: Connection
     pauses: Pauses
     boxes: dict[str, list[Any]]
+    had_again: int
 
     def demands(self, kind: SignalKind = SignalKind.USER_STREAM) -> list[SignalLevel]:
         return [
@@ -121,7 +122,9 @@ async def play(*scripts: list[UserEvent | Exception] | Exception) -> Played:
             await connection.done.wait()
             tasks.cancel_scope.cancel()
     told = {name: list(iter(box.receive_nowait, None)) for name, box in boxes.items()}
-    return Played(connection=connection, pauses=pauses, boxes=told)
+    return Played(
+        connection=connection, pauses=pauses, boxes=told, had_again=feed.reconnections.count
+    )
 
 
 async def test_each_event_goes_to_its_owners() -> None:
@@ -156,6 +159,11 @@ async def test_failing_to_connect_again_is_announced_once_and_paced_by_the_polic
     assert len(lost) == 2
     assert len(played.pauses.lived) == 4
     assert played.pauses.lived[:3] == [0, 0, 0]
+
+
+async def test_every_connection_but_the_first_counts_as_one_that_was_had_again() -> None:
+    assert (await play([ENDED])).had_again == 0
+    assert (await play([ENDED], Unreachable("1"), [ENDED], [ENDED])).had_again == 2
 
 
 async def test_a_silent_connection_is_probed_and_replaced_when_it_does_not_answer() -> None:

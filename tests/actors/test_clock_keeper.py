@@ -8,6 +8,7 @@ import pytest
 
 from livespot.actors.clock_keeper import ClockKeeper
 from livespot.actors.mail import GovernorInbox
+from livespot.actors.reconnections import Reconnections
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import PayloadInvalid, Refused, Throttled, Unreachable
 from livespot.contracts.settings import TimeSettings
@@ -82,15 +83,21 @@ class _Outcome:
 
 
 async def kept(
-    *answers: int | Exception, offset_ms: int = 0, synced: bool = True, moves: int = 0
+    *answers: int | Exception,
+    offset_ms: int = 0,
+    synced: bool = True,
+    moves: int = 0,
+    reconnects: int = 0,
 ) -> _Outcome:
     """What the keeper does with these measurements, and with one more that moved by nothing.
 
-    After ten seconds somebody else finds the offset `moves` away from where it was.
+    After ten seconds somebody else finds the offset `moves` away from where it was, and so many
+    connections have been had again.
     """
     clock, audit = ManualClock(), RecordingAudit()
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 64, clock)
     beats: list[None] = []
+    had_again = Reconnections()
     async with anyio.create_task_group() as tasks:
         server = _Measured(clock, list(answers), tasks.cancel_scope.cancel, offset_ms, synced)
         keeper = ClockKeeper(
@@ -100,11 +107,13 @@ async def kept(
             audit=audit,
             governor=governor,
             beat=lambda: beats.append(None),
+            reconnections=had_again,
         )
         await tasks.start(keeper.run)
-        if moves:
+        if moves or reconnects:
             await clock.sleep(10)
             server.offset_ms += moves
+            had_again.count += reconnects
     told: list[GovernorInbox] = []
     while (message := governor.receive_nowait()) is not None:
         told.append(message)
@@ -132,6 +141,13 @@ async def test_a_move_that_somebody_else_has_measured_is_told_within_seconds() -
     assert after.level is SignalLevel.CLEAR
     assert calm.at_ms[0] == INTERVAL_MS
     assert not calm.signals
+
+
+async def test_after_a_reconnection_it_measures_at_once_and_then_as_ever() -> None:
+    outcome = await kept(0, 0, reconnects=1)
+
+    assert 10_000 <= outcome.at_ms[0] <= 12_000
+    assert outcome.at_ms[1] == outcome.at_ms[0] + INTERVAL_MS
 
 
 async def test_without_a_first_measurement_it_measures_at_once() -> None:

@@ -51,6 +51,8 @@ def test_a_fill_seen_twice_counts_once() -> None:
         (IntentRole.STOP, "98", True),
         (IntentRole.CLOSE, "98", True),
         (IntentRole.CLOSE, "110", False),
+        (IntentRole.TRAIL, "98", True),
+        (IntentRole.TRAIL, "110", False),
         (IntentRole.TP, "110", False),
     ],
 )

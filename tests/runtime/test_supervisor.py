@@ -12,7 +12,7 @@ from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import SignalKind, SignalLevel
 from livespot.rules.sysmode import EVERY_SOURCE
 from livespot.runtime.mailboxes import Mailbox
-from livespot.runtime.supervisor import ActorKeptFailing, Supervised, describe
+from livespot.runtime.supervisor import DEMANDS, ActorKeptFailing, Supervised, describe
 from livespot.testing.clock import ManualClock
 
 
@@ -126,3 +126,8 @@ async def test_what_only_a_dead_life_asked_for_is_withdrawn_before_its_successor
     told = [(signal.kind, signal.level, signal.source) for signal in rebuilt[0]]
     assert told[1:] == [(kind, SignalLevel.CLEAR, source) for kind, source in demands]
     assert told[0][:2] == (SignalKind.ACTOR, SignalLevel.PAUSE)
+
+
+def test_what_execution_asked_for_its_intents_ends_with_its_life() -> None:
+    """An intent may have been settled at the very moment at which the life that asked ended."""
+    assert (SignalKind.INTENT, EVERY_SOURCE) in DEMANDS["execution"]

@@ -7,7 +7,7 @@ connection's life.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 import anyio
@@ -23,6 +23,7 @@ from livespot.actors.mail import (
     RiskInbox,
     UserStreamChanged,
 )
+from livespot.actors.reconnections import Reconnections
 from livespot.actors.sending import tell
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import PayloadInvalid, Refused, Transient, Unreachable
@@ -84,6 +85,7 @@ class AccountFeed:
     reconciler: Mailbox[ReconcilerInbox]
     governor: Mailbox[GovernorInbox]
     beat: Callable[[], None]
+    reconnections: Reconnections = field(default_factory=Reconnections)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Connect, forward, reconnect; until cancelled."""
@@ -96,7 +98,7 @@ class AccountFeed:
             opened_ms: list[int] = []
             cause: Transient = Unreachable("the connection ended")
             try:
-                await self._serve(heart, opened_ms)
+                await self._serve(heart, opened_ms, lost=told_lost)
             except Transient as error:
                 cause = error
             except (Refused, PayloadInvalid) as error:
@@ -107,12 +109,16 @@ class AccountFeed:
             lived = self.clock.monotonic_ms() - opened_ms[0] if opened_ms else 0
             await self._wait(self.pauses.seconds(lived_ms=lived, cause=cause))
 
-    async def _serve(self, heart: Heart, opened_ms: list[int]) -> None:
-        """One connection's life; always ends by an error that says why."""
+    async def _serve(self, heart: Heart, opened_ms: list[int], *, lost: bool) -> None:
+        """One connection's life; always ends by an error that says why.
+
+        `lost` when there was, or should have been, one before.
+        """
         async with AsyncExitStack() as stack:
             with heart.awaiting():
                 events = await stack.enter_async_context(self.connection.open())
             opened_ms.append(self.clock.monotonic_ms())
+            self.reconnections.count += lost
             await self._live()
             heard_ms = self.clock.monotonic_ms()
             while True:

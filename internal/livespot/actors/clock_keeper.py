@@ -1,18 +1,19 @@
 """Keeps the exchange's time: measures at an interval and says when the offset moves.
 
-Reads: the exchange's time, both clocks of the machine. Writes: TIME_SYNC events, `HealthSignal`
-CLOCK, a warning about a constant offset, a PAUSE after the machine slept. Owns: nothing but when it
-last measured.
+Reads: the exchange's time, both clocks of the machine, how often the account's connection was had
+again. Writes: TIME_SYNC events, `HealthSignal` CLOCK, a warning about a constant offset, a PAUSE
+after the machine slept. Owns: nothing but when it last measured.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskStatus
 
 from livespot.actors.heart import while_beating
 from livespot.actors.mail import GovernorInbox
+from livespot.actors.reconnections import Reconnections
 from livespot.contracts.audit import AuditDraft, AuditEntry, AuditPort
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import PayloadInvalid, Refused, Transient
@@ -56,6 +57,7 @@ class ClockKeeper:
     audit: AuditPort
     governor: Mailbox[GovernorInbox]
     beat: Callable[[], None]
+    reconnections: Reconnections = field(default_factory=Reconnections)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled. The first measurement happens before anybody signs."""
@@ -67,11 +69,15 @@ class ClockKeeper:
         failed = told = False
         steps = _Steps(self.clock)
         seen_ms = self._offset_ms()
+        met = self.reconnections.count
         task_status.started()
         while True:
             self.beat()
             await self.clock.sleep(_BEAT_SECONDS)
             # Whoever was refused for the time has measured as well, and tells nobody.
+            if met != self.reconnections.count:
+                # The way to the exchange may be another one now.
+                met, due_ms = self.reconnections.count, min(due_ms, self.clock.monotonic_ms())
             unseen = self._unseen_ms(seen_ms)
             calm = abs(steps.ms()) <= _STEP_MS and unseen <= self.settings.clock_drift_max_ms
             if self.clock.monotonic_ms() < due_ms and (calm or failed):

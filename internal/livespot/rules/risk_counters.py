@@ -21,6 +21,8 @@ _TRADE_IDS_KEPT = 500
 
 _CANCELS = frozenset({IntentAction.CANCEL, IntentAction.OCO_CANCEL})
 _STOP_ROLES = frozenset({IntentRole.SL, IntentRole.STOP})
+# What sells at what the market gives: at a loss it has done what a stop does.
+_FORCED_ROLES = frozenset({IntentRole.CLOSE, IntentRole.TRAIL})
 
 
 class HeldLot(Message, frozen=True):
@@ -202,7 +204,7 @@ def filled(
     gained = lot.realised_quote - before.realised_quote
     at_ms = fill.local_received_ms
     stopped = fill.side is Side.SELL and (
-        role in _STOP_ROLES or (role is IntentRole.CLOSE and gained < 0)
+        role in _STOP_ROLES or (role in _FORCED_ROLES and gained < 0)
     )
     mine = msgspec.structs.replace(
         mine,

@@ -226,4 +226,5 @@ def _account_feed(seams: Seams, house: House) -> Actor:
         reconciler=wires.reconciler,
         governor=wires.governor,
         beat=house.heartbeats.beat_of("account feed"),
+        reconnections=house.reconnections,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from livespot.actors.reconnections import Reconnections
 from livespot.actors.rest_age import RestAge
 from livespot.actors.stream_age import StreamAge
 from livespot.runtime.cycles import CycleIds
@@ -24,3 +25,4 @@ class House:
     stream_age: StreamAge = field(default_factory=StreamAge)
     unprotected: Unprotected = field(default_factory=Unprotected)
     patience: Patience = field(default_factory=Patience)
+    reconnections: Reconnections = field(default_factory=Reconnections)

@@ -228,6 +228,7 @@ def clock_keeper(plan: MarketPlan, house: House) -> Actor:
         audit=plan.writer,
         governor=house.wires.governor,
         beat=house.heartbeats.beat_of("clock keeper"),
+        reconnections=house.reconnections,
     )
 
 

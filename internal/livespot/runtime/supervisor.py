@@ -23,6 +23,7 @@ _MAX_FAILURES = 3
 _BACKOFF_SECONDS = 1.0
 # Of the actors that tell a level only when it changes, and forget with their life what they told.
 DEMANDS: Mapping[str, tuple[tuple[SignalKind, str], ...]] = {
+    "execution": ((SignalKind.INTENT, EVERY_SOURCE),),
     "position": ((SignalKind.PROTECTION, EVERY_SOURCE),),
     "scanner": ((SignalKind.EXCHANGE, EVERY_SOURCE), (SignalKind.REST_STALE, "scanner")),
     "risk": ((SignalKind.RATE_LIMIT, "unfilled_orders"),),
