@@ -31,6 +31,15 @@ async def test_the_page_never_scrolls_sideways(visit: Visiting, scene: Scene, wi
         assert box["x"] + box["width"] <= width
 
 
+async def test_health_begins_on_the_first_screen(visit: Visiting, scene: Scene) -> None:
+    async with served(scene) as address:
+        page = await (await visit(width=1280, height=800)).open(address)
+
+        box = await page.locator("#health .tile .v").first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800
+
+
 async def test_the_first_fold_of_trouble_fits_one_screen(visit: Visiting, scene: Scene) -> None:
     await panel_states.unprotected(scene)
     async with served(scene) as address:
