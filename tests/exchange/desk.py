@@ -17,6 +17,7 @@ from livespot.contracts.ports import Clock
 from livespot.exchange.core import ExchangeCore
 from livespot.exchange.outbound import Outbound
 from livespot.exchange.pump import MarketPump
+from livespot.exchange.reply_watch import ReplyWatch
 from livespot.exchange.request_log import RequestLog
 from livespot.exchange.rest_face import RestFace
 from livespot.exchange.service import opened
@@ -134,7 +135,8 @@ class Desk:
         outbound = Outbound("talk", self.core.settings.queue_size)
         subscriber = Subscriber(outbound, micros=micros)
         session = Session(core=self.core, subscriber=subscriber, connected_ms=self.clock.now_ms())
-        yield Talk(Dialogue(self.core, session, self.log, HOST), outbound, session)
+        dialogue = Dialogue(self.core, session, self.log, HOST, ReplyWatch(self.log))
+        yield Talk(dialogue, outbound, session)
         self.core.users.leave(subscriber)
         outbound.close()
 

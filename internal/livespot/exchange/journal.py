@@ -1,12 +1,13 @@
 """What the exchange saw and did, one JSON line per fact; the truth that checkers read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from io import BufferedWriter
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from livespot.contracts.errors import Invalid
 
@@ -26,7 +27,9 @@ class RequestRow(_Row, frozen=True, kw_only=True, tag="req"):
     head had been read, `t_arrive` when the exchange began to work on it: a fault may lie between.
     `outcome` is the HTTP status, then the error code if there was one; a request that never
     arrived has the name of what happened to it instead. `delivered` is false when the reply, or
-    this reply, was not handed to the connection. `fault` names the faults that hit it.
+    this reply, was not handed to the connection. `fault` names the faults that hit it. A reply on
+    the WebSocket API counts as handed over when it is queued; where it left later or never, a
+    ReplyRow follows.
     """
 
     rid: int
@@ -40,6 +43,14 @@ class RequestRow(_Row, frozen=True, kw_only=True, tag="req"):
     delivered: bool
     t_first_byte: int = 0
     fault: str = ""
+
+
+class ReplyRow(_Row, frozen=True, kw_only=True, tag="reply"):
+    """What became of a queued reply on the WebSocket API: it left at `t_ms`, or was lost then."""
+
+    rid: int
+    t_ms: int
+    delivered: bool
 
 
 class OrderRow(_Row, frozen=True, kw_only=True, tag="ord"):
@@ -144,7 +155,7 @@ class LifeRow(_Row, frozen=True, kw_only=True, tag="life"):
 
 
 Row: TypeAlias = (
-    RequestRow | OrderRow | ListRow | FillRow | BalanceRow | EventRow | ModeRow | LifeRow
+    RequestRow | ReplyRow | OrderRow | ListRow | FillRow | BalanceRow | EventRow | ModeRow | LifeRow
 )
 
 _ENCODER = msgspec.json.Encoder(order="deterministic", decimal_format="string")
@@ -193,3 +204,15 @@ def read_journal(path: Path) -> Iterator[Row]:
                 yield _DECODER.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise JournalInvalid(f"{path} line {number}: {error}") from error
+
+
+def with_their_replies(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The same rows; each request says when its reply left, and whether, as its ReplyRow does."""
+    known = tuple(rows)
+    fates = {row.rid: row for row in known if isinstance(row, ReplyRow)}
+    return tuple(
+        replace(row, t_reply=fate.t_ms, delivered=row.delivered and fate.delivered)
+        if isinstance(row, RequestRow) and (fate := fates.get(row.rid)) is not None
+        else row
+        for row in known
+    )

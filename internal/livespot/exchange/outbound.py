@@ -21,6 +21,8 @@ class Outbound:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.lost = anyio.Event()
+        # Called with each frame that is out.
+        self.left: Callable[[str], object] | None = None
         self._size = size
         self._texts: list[str] = []
         self._pushed = Wake()

@@ -40,7 +40,7 @@ async def _read(websocket: WebSocket, on_text: Callable[[str], None]) -> None:
 async def _write(websocket: WebSocket, outbound: Outbound) -> None:
     try:
         while True:
-            await send_all(websocket, await outbound.take())
+            await send_all(websocket, await outbound.take(), outbound.left)
     except WebSocketDisconnect:
         outbound.lost.set()
 

@@ -106,8 +106,12 @@ class SingleFrameProtocol(WireProtocol):
     batches = False
 
 
-async def send_all(websocket: WebSocket, texts: Sequence[str]) -> None:
+async def send_all(
+    websocket: WebSocket, texts: Sequence[str], left: Callable[[str], object] | None = None
+) -> None:
     """Send each text as a frame of its own, in one write where the connection can.
+
+    `left` is called with each that is out.
 
     Raises:
         WebSocketDisconnect: the client has gone.
@@ -115,9 +119,14 @@ async def send_all(websocket: WebSocket, texts: Sequence[str]) -> None:
     wire = wire_of(websocket)
     if wire is not None and wire.batches:
         await wire.send_texts(texts)
+        if left is not None:
+            for text in texts:
+                left(text)
         return
     for text in texts:
         await websocket.send_text(text)
+        if left is not None:
+            left(text)
 
 
 def wire_of(websocket: WebSocket) -> FrameWire | None:

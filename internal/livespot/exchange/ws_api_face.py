@@ -11,6 +11,7 @@ from livespot.exchange.limits import CONNECT_WEIGHT, TooMuch
 from livespot.exchange.model import Json, Rejection
 from livespot.exchange.outbound import Outbound, encode
 from livespot.exchange.read_params import flag, within_time
+from livespot.exchange.reply_watch import ReplyWatch
 from livespot.exchange.request_log import RequestLog
 from livespot.exchange.serving import charge_refusal, denial, perform
 from livespot.exchange.session import Revoked, Session
@@ -61,7 +62,9 @@ class WsApiFace:
         )
         await websocket.accept()
         core.sockets.add(outbound, session.farewell, host)
-        dialogue = Dialogue(core, session, self._log, host)
+        watch = ReplyWatch(self._log)
+        outbound.left = watch.left
+        dialogue = Dialogue(core, session, self._log, host, watch)
         try:
             await converse_for_life(
                 websocket, outbound, dialogue.on_text, session.farewell, core.clock, core.settings
@@ -70,15 +73,19 @@ class WsApiFace:
             core.users.leave(session.subscriber)
             core.sockets.remove(outbound)
             outbound.close()
+            watch.close()
 
 
 class Dialogue:
     """Answers one connection's requests in order."""
 
-    def __init__(self, core: ExchangeCore, session: Session, log: RequestLog, host: str) -> None:
+    def __init__(
+        self, core: ExchangeCore, session: Session, log: RequestLog, host: str, watch: ReplyWatch
+    ) -> None:
         self._core = core
         self._session = session
         self._log = log
+        self._watch = watch
         self._host = host
         self._meter = core.meters.of(host)
 
@@ -93,7 +100,12 @@ class Dialogue:
         except Rejection as error:
             answer = _Answer(id=request.id, status=error.http_status, error=error.body())
             outcome = f"{error.http_status} {error.code}"
-        delivered = outbound.push(encode(answer))
+        reply: str = encode(answer)
+        if arrival.fate.delivered:
+            reply = self._watch.of(reply, arrival.fate.rid)
+        delivered = outbound.push(reply)
+        if not delivered:
+            self._watch.forget(arrival.fate.rid)
         what = ("WS", request.method)
         arrival.answered(outbound.name, what, request.params, outcome, delivered=delivered)
 

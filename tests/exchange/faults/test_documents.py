@@ -19,8 +19,9 @@ PLANS = re.findall(r"```toml\n(.*?)```", FAULTS, re.DOTALL)
 ROWS = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        *(journal.RequestRow, journal.OrderRow, journal.ListRow, journal.FillRow),
-        *(journal.BalanceRow, journal.EventRow, journal.ModeRow, journal.LifeRow),
+        *(journal.RequestRow, journal.ReplyRow, journal.OrderRow, journal.ListRow),
+        *(journal.FillRow, journal.BalanceRow, journal.EventRow, journal.ModeRow),
+        journal.LifeRow,
     )
 }
 

@@ -1,13 +1,21 @@
 """What an answer says was executed and nobody looked at is found."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace as changed
 
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import AcceptThen, Delay, Fault, ReadLag, SuspendClock
-from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow
+from livespot.exchange.faults.plan import Fault, ReadLag, Reset, SuspendClock
+from livespot.exchange.journal import (
+    FillRow,
+    ModeRow,
+    OrderRow,
+    ReplyRow,
+    RequestRow,
+    with_their_replies,
+)
 from livespot.testing.search.answer_checks import (
     answers_are_booked,
     each_fill_is_told_once,
@@ -122,13 +130,55 @@ def test_an_answer_after_the_wait_was_over_may_be_known_from_the_stream(witness:
     assert not no_answer_is_left_unread(replace(deaf, rows=rows)).violated
 
 
-def test_a_reply_held_back_on_the_socket_holds_up_those_behind_it(witness: Witness) -> None:
+def after_the_entry(witness: Witness, **fate: Any) -> Witness:
+    """The same run, with a word about when the entry's answer left, or whether."""
+    entry = next(request for request in witness.journal.requests if request.buys)
+    row = witness.rows[entry.row - 1]
+    assert isinstance(row, RequestRow)
+    rows = with_their_replies([*witness.rows, ReplyRow(rid=row.rid, **fate)])
+    return replace(witness, rows=rows, offsets=(*witness.offsets, 0))
+
+
+def entry_answered_ms(witness: Witness) -> int:
+    entry = next(request for request in witness.journal.requests if request.buys)
+    row = witness.rows[entry.row - 1]
+    assert isinstance(row, RequestRow)
+    return row.t_reply
+
+
+def test_a_reply_that_left_the_socket_too_late_may_be_known_from_the_stream(
+    witness: Witness,
+) -> None:
     deaf = without_word(by_socket(witness))
-    late = Fault(id="late", what=AcceptThen(then=Delay(target="ws_api", ms=9000)))
-    held_up = replace(deaf, plan=changed(deaf.plan, faults=(late,)))
+    at_ms = entry_answered_ms(deaf)
 
     assert no_answer_is_left_unread(deaf).violated
-    assert not no_answer_is_left_unread(held_up).violated
+    assert no_answer_is_left_unread(
+        after_the_entry(deaf, t_ms=at_ms + 1000, delivered=True)
+    ).violated
+    assert not no_answer_is_left_unread(
+        after_the_entry(deaf, t_ms=at_ms + 9000, delivered=True)
+    ).violated
+
+
+def test_a_reply_that_was_lost_on_the_socket_can_be_read_by_nobody(witness: Witness) -> None:
+    deaf = without_word(by_socket(witness))
+    lost = after_the_entry(deaf, t_ms=entry_answered_ms(deaf), delivered=False)
+
+    assert no_answer_is_left_unread(deaf).violated
+    assert not no_answer_is_left_unread(lost).violated
+
+
+@pytest.mark.parametrize(("after_ms", "found"), [(-1, True), (0, False), (20, False), (21, True)])
+def test_a_reply_is_lost_with_a_socket_that_is_cut_before_it_can_have_arrived(
+    witness: Witness, after_ms: int, *, found: bool
+) -> None:
+    deaf = without_word(by_socket(witness))
+    cut = ModeRow(t_ms=entry_answered_ms(deaf) + after_ms, fault="cut", event="fire", fired=1)
+    plan = changed(deaf.plan, faults=(Fault(id="cut", what=Reset(target="ws_api")),))
+    told = replace(deaf, plan=plan, rows=(*deaf.rows, cut), offsets=(*deaf.offsets, 0))
+
+    assert no_answer_is_left_unread(told).violated is found
 
 
 def test_what_was_sent_while_the_exchanges_clock_stood_belongs_to_the_life_that_sent_it(

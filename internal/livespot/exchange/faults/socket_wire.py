@@ -24,6 +24,7 @@ from livespot.exchange.faults.plan import (
     Rewrite,
 )
 from livespot.exchange.faults.replies import AfterReply, after, canned, early_delay, rewritten
+from livespot.exchange.reply_watch import lose
 from livespot.exchange.request_log import FATE, Fate, RequestLog
 
 # Suffix of a raw frame's stream by its event type.
@@ -120,8 +121,8 @@ class _Socket:
         async def said(message: Message) -> None:
             if message["type"] != "websocket.send":
                 await send(message)
-            elif self.line.silent or not self.line.is_open:
-                return
+            elif self._is_dead:
+                lose(message.get("text"))
             elif self.line.kind == "ws_api":
                 await self._api_frame(message, send)
             elif self.held or self.faults.watches("ws_md"):
@@ -131,6 +132,10 @@ class _Socket:
                 await send(message)
 
         return said
+
+    @property
+    def _is_dead(self) -> bool:
+        return self.line.silent or not self.line.is_open
 
     async def _request(self, message: Message) -> bool:
         """False when the face must not hear this message."""
@@ -143,7 +148,7 @@ class _Socket:
         wait_ms = sum(early_delay(course.fault.what) for course in struck)
         if wait_ms:
             await self.log.clock.sleep(wait_ms / 1000)
-            if self.line.silent or not self.line.is_open:
+            if self._is_dead:
                 # It was still on its way when its connection went dead.
                 self._never(fate, subject, "unanswered")
                 return False
@@ -209,11 +214,15 @@ class _Socket:
             await self._frame(message, Subject(kind="ws_user", leg="frame", params=params), send)
             return
         plan = self.replies.pop(frame.get("id"), None)
+        if plan is not None and plan.wait_ms:
+            await self.log.clock.sleep(plan.wait_ms / 1000)
+            if self._is_dead:
+                # Held back for longer than its connection lived.
+                lose(message.get("text"))
+                return
         await (send(message) if plan is None else self._reply(plan, frame, text, send))
 
     async def _reply(self, plan: AfterReply, frame: dict[str, Any], text: str, send: Send) -> None:
-        if plan.wait_ms:
-            await self.log.clock.sleep(plan.wait_ms / 1000)
         if plan.lost == "reset":
             self.line.reset()
         elif plan.lost == "close":

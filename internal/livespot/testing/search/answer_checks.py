@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import AcceptThen, Delay, ReadLag, Verb
+from livespot.exchange.faults.plan import ReadLag
 from livespot.exchange.journal import FillRow, OrderRow, RequestRow
 from livespot.runtime.replay_run import Lived
 from livespot.testing.search.limits_of_risk import settings_of
+from livespot.testing.search.stale_checks import FLIGHT_MS, cut_on_its_way
 from livespot.testing.search.troubles import DiskError
 from livespot.testing.search.witness import Witness, stood_still
 
@@ -18,12 +19,12 @@ _BOOKED_WITHIN_MS = 5000
 _ANSWERS = frozenset({"ORDER_SUBMIT", "ORDER_CANCEL"})
 # Between the row that promises a request and its first byte.
 _LATE_MS = 500
-# From the exchange to whoever listens.
-_FLIGHT_MS = 20
 _CANCELS = frozenset({"cancel", "cancel_list", "replace"})
 # What stands in the way of reading trades.
 _TROUBLED = ("disk.", "actor.", "host.")
 _CUTTING = ("net.reset", "net.blackhole", "net.half_open", "ex.ban", "host.suspend", "disk.")
+# What the journal says of a reply on the WebSocket API holds whatever cuts its connection.
+_STOPPING = ("host.suspend", "disk.")
 
 
 def answers_are_booked(witness: Witness) -> Finding:
@@ -58,16 +59,14 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
     """I26b: a life that is not killed learns the answer to every mutation it has sent.
 
     It waits for it when it is stopped in order, and by REST also when it is cancelled: then the
-    connection of the WebSocket API ends with the life. Not looked at while something cuts
+    connection of the WebSocket API ends with the life. By REST not looked at while something cuts
     connections. An answer that came in time was heard itself; what came later, or had two halves,
-    may be known from what the stream or a read told. So may any on a socket where a fault holds
-    one back: those behind it wait.
+    may be known from what the stream or a read told.
     """
-    cuts = list(_cuts(witness))
+    cuts, stops = list(_cuts(witness, _CUTTING)), list(_cuts(witness, _STOPPING))
     intents = witness.facts.own_intents()
     learned, heard = _learned(witness), _heard(witness)
     waits_ms = settings_of(witness).timing.mutation_timeout_ms - _LATE_MS
-    slow_socket = any(_holds_back(fault.what) for fault in witness.plan.faults)
     rows, stood = dict(witness.requests()), stood_still(witness)
     problems, looked_at = [], 0
     for request in witness.journal.requests:
@@ -76,19 +75,21 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         sent_ms = _sent_ms(witness, request.row, row, names if row.t_arrive in stood else ())
         told_ms = witness.market_at(request.row, row.t_reply) + stood.get(row.t_reply, 0)
         life = _cleaning_up(witness, sent_ms)
-        if life is not None and life.code is None and request.method == "WS":
+        by_socket = request.method == "WS"
+        if life is not None and life.code is None and by_socket:
             continue
         if life is None or row.fault or not row.delivered or not _dealt_with(request):
             continue
         # An answer that is still on its way when something breaks is lost as well.
-        heard_ms = told_ms + _FLIGHT_MS
-        if any(begin_ms <= heard_ms and sent_ms <= end_ms for begin_ms, end_ms in cuts):
+        if _broke(stops if by_socket else cuts, sent_ms, told_ms + FLIGHT_MS):
+            continue
+        if by_socket and cut_on_its_way(witness, told_ms):
             continue
         looked_at += 1
         in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
-        held_up = request.verb == "replace" or (request.method == "WS" and slow_socket)
+        whole = request.verb != "replace"
         # Who is cancelled writes down what the order has become, and no more.
-        known = heard if in_time and not held_up and life.code is not None else learned
+        known = heard if in_time and whole and life.code is not None else learned
         if not any((name, life.run_id) in known for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
     return judged("I26b", "No answer is left unread", looked_at, problems)
@@ -122,10 +123,8 @@ def _heard(witness: Witness) -> set[tuple[str, str]]:
     }
 
 
-def _holds_back(what: Verb) -> bool:
-    """Whether it makes replies of the WebSocket API wait."""
-    done = what.then if isinstance(what, AcceptThen) else what
-    return isinstance(done, Delay) and done.target == "ws_api"
+def _broke(spans: list[tuple[int, int]], sent_ms: int, heard_ms: int) -> bool:
+    return any(begin_ms <= heard_ms and sent_ms <= end_ms for begin_ms, end_ms in spans)
 
 
 def _dealt_with(request: JournalRequest) -> bool:
@@ -138,15 +137,15 @@ def turned_away(request: JournalRequest) -> bool:
     return request.outcome.startswith(("418", "429")) and not request.params
 
 
-def _cuts(witness: Witness) -> Iterator[tuple[int, int]]:
-    """Spans of market time in which connections are cut, or the process cannot act."""
+def _cuts(witness: Witness, verbs: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Spans of market time in which these cut connections or stop the process."""
     plan = witness.plan
     for name, verb in plan.mishaps:
         times = [row.t_ms for row in witness.turns_of(name)]
-        if verb.startswith(_CUTTING) and times:
+        if verb.startswith(verbs) and times:
             yield min(times), max(times)
     for trouble in plan.troubles:
-        if trouble.verb.startswith(_CUTTING):
+        if trouble.verb.startswith(verbs):
             begin_ms = plan.start_ms + trouble.after_ms
             yield begin_ms, begin_ms + trouble.for_ms
     yield from _unwritable(witness)

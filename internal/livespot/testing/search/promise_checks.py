@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
-from livespot.testing.search.stale_checks import TOLD_ONCE_MS, holds_events
+from livespot.testing.search.stale_checks import TOLD_ONCE_MS, cut_on_its_way
 from livespot.testing.search.witness import Witness, house_steps
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
@@ -99,7 +99,7 @@ def _life_at(witness: Witness, at_ms: int) -> int | None:
 def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Market time of each answer that states a condition, with the codes that must follow.
 
-    What was sent into a socket that lets nothing pass told nobody anything.
+    What was on its way on a socket that was cut told nobody anything.
     """
     for place, row in witness.requests():
         stated = [
@@ -108,7 +108,7 @@ def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
         if not stated or not row.delivered or row.conn == "model":
             continue
         told_ms = witness.at(place, row.t_reply)
-        if row.method != "WS" or not holds_events(witness, told_ms):
+        if row.method != "WS" or not cut_on_its_way(witness, told_ms):
             yield from ((told_ms, codes) for codes in stated)
 
 

@@ -28,6 +28,8 @@ from livespot.testing.search.witness import Witness, stood_still
 _SLACK_MS = 3000
 # What returns within a minute of its end is not told again.
 TOLD_ONCE_MS = 60_000
+# From the exchange to whoever listens.
+FLIGHT_MS = 20
 _NEVER = 2**62
 # Where nobody can write or measure, or time itself is wrong, what is due is not said in time.
 _MUTE = ("disk.", "actor.", "host.")
@@ -243,6 +245,19 @@ def holds_events(witness: Witness, at_ms: int) -> bool:
         if turns and min(turns) <= at_ms <= max(turns):
             return True
     return False
+
+
+def cut_on_its_way(witness: Witness, left_ms: int) -> bool:
+    """Whether a connection to the account is cut before what left then has surely arrived.
+
+    A fault that silences a connection cuts it at its end.
+    """
+    return any(
+        left_ms <= turn.t_ms <= left_ms + FLIGHT_MS
+        for fault in witness.plan.faults
+        if isinstance(fault.what, _SILENCING) and fault.what.target in ("ws_user", "ws_api")
+        for turn in witness.turns_of(fault.id)
+    )
 
 
 def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, int, int]]:

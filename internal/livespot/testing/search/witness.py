@@ -16,7 +16,7 @@ from livespot.evidence.facts import read_facts
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
 from livespot.exchange.faults.plan import SuspendClock
-from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal
+from livespot.exchange.journal import ModeRow, RequestRow, Row, read_journal, with_their_replies
 from livespot.runtime.replay_run import Lived, RunResult
 from livespot.runtime.simulation import demo_secrets
 from livespot.runtime.simulation_journal import rows_of
@@ -173,7 +173,7 @@ def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) ->
 
     Raises what reading raises: `OSError`, `JournalInvalid`, store errors.
     """
-    rows = tuple(read_journal(result.journal))
+    rows = with_their_replies(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
     reader = InlineReader(result.database)
     files = files_below(result.journal.parent)
