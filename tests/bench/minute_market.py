@@ -126,7 +126,7 @@ class Selecting:
     def _select(self, minute: Minute) -> None:
         rules, windows = SETTINGS.selection, self._market.windows
         listed = selection.universe(self._listed, minute.days, (), rules)
-        wanted = {item.symbol for item in selection.rank(listed, rules) if not item.dropped}
+        wanted = selection.wanted(selection.rank(listed, rules), rules)
         of_config, of_thresholds = self._digests
         context = SnapshotContext(
             settings=SETTINGS,
@@ -143,6 +143,6 @@ class Selecting:
         ranked = selection.deep_scan(features, rules)
         returns = {found.symbol: found.returns for found in features if found.returns is not None}
         choices = selection.choose(ranked, returns, self.watched, (), rules)
-        chosen = tuple(choice.symbol for choice in choices if choice.chosen)
+        chosen = tuple([choice.symbol for choice in choices if choice.chosen])
         self.watched = {symbol: self.watched.get(symbol, 0) + 1 for symbol in chosen}
         self.chosen.append(chosen)

@@ -260,7 +260,7 @@ class Scanner:
             ),
         )
         scan.cut = cut
-        scan.topn = tuple(item.symbol for item in ranked if not item.dropped)
+        scan.topn = selection.wanted(ranked, self.settings.selection)
         await self._attach(scan)
 
     async def _tell_fee_prices(self, scan: _Scan, at_ms: int) -> None:

@@ -101,8 +101,7 @@ class Backtest:
         days = [f.window.ticker for f in self.feeds.values() if f.window.ticker is not None]
         listed = selection.listing(infos, quote_asset=self.settings.venue.quote_asset)
         ranked = selection.rank(selection.universe(listed, days, (), rules), rules)
-        topn = [item.symbol for item in ranked if not item.dropped]
-        symbols = dict.fromkeys((*topn, *sorted(held)))
+        symbols = dict.fromkeys((*selection.wanted(ranked, rules), *sorted(held)))
         features = [
             deep_features(self.feeds[symbol].window, context, out_of_order_drops=0)
             for symbol in symbols

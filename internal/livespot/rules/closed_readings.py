@@ -52,6 +52,7 @@ class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What 5m, 15m and 1h say: what most minutes leave as it is.
 
     `version` is the sum of theirs; each only grows, so that it stays only while all of them do.
+    `moves` are the returns of 5m, None without a candle.
     """
 
     version: int
@@ -59,6 +60,7 @@ class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     m15: FrameReading
     h1: FrameReading
     volatility: Volatility | None
+    moves: ReturnsTail | None
     behind_ms: int
     is_warm: bool
 
@@ -79,50 +81,23 @@ class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_warm: bool
 
 
-class FrameOf5m:
-    """What only the 5m series says, each reading once per closed candle and only when asked for."""
+class SignalFrames:
+    """What only a decision asks of the 5m series, once per closed candle."""
 
-    __slots__ = (
-        "_returns",
-        "_returns_version",
-        "_returns_window",
-        "_series",
-        "_signal",
-        "_signal_of",
-    )
+    __slots__ = ("_series", "_signal", "_signal_of")
 
     def __init__(self, series: CandleSeries) -> None:
         self._series = series
         self._signal: SignalFrame | None = None
         self._signal_of: tuple[int, Settings | None] = (-1, None)
-        self._returns: ReturnsTail | None = None
-        self._returns_version, self._returns_window = -1, 0
 
-    def signal(self, settings: Settings) -> SignalFrame:
+    def now(self, settings: Settings) -> SignalFrame:
         """EMA, volume and the candles behind them."""
         version, known = self._signal_of
         if self._signal is None or known is not settings or version != self._series.version:
             self._signal = signal_frame(self._series, settings)
             self._signal_of = (self._series.version, settings)
         return self._signal
-
-    def returns(self, window: int) -> Returns:
-        """Log returns of the newest `window` steps, as `log_returns` defines them."""
-        tail, version = self._returns, self._series.version
-        if tail is None or version != self._returns_version or window != self._returns_window:
-            last = self._series.last
-            if last is None:
-                return log_returns((), window)
-            # A series counts on by one when it grows by one; when it is corrected it does so, too,
-            # but then its last candle is not the next one.
-            grown = version == self._returns_version + 1 and window == self._returns_window
-            next_ms = 0 if tail is None else tail.open_time_ms + self._series.step_ms
-            if tail is not None and grown and last.open_time_ms == next_ms:
-                tail = moved_on(tail, last)
-            else:
-                tail = returns_tail(self._series.tail(window + 1), window)
-            self._returns, self._returns_version, self._returns_window = tail, version, window
-        return tail.returns
 
 
 def closed_readings(
@@ -189,6 +164,7 @@ def _slower(
         m15=m15,
         h1=h1,
         volatility=_volatility(of5, of15),
+        moves=_moves(of5, m5, points, before),
         behind_ms=min(m5.behind_ms, m15.behind_ms, h1.behind_ms),
         is_warm=m5.is_warm and m15.is_warm and h1.is_warm and (points < WARM or points < len(of5)),
     )
@@ -196,6 +172,25 @@ def _slower(
 
 def _now(series: CandleSeries, before: FrameReading) -> FrameReading:
     return before if before.version == series.version else frame_reading(series)
+
+
+def _moves(
+    of5: CandleSeries, m5: FrameReading, window: int, before: SlowerReadings | None
+) -> ReturnsTail | None:
+    """The newest `window` returns; those of `before` are moved on where one candle followed."""
+    last = of5.last
+    if last is None:
+        return None
+    known = None if before is None else before.moves
+    if before is not None and known is not None:
+        if before.m5.version == m5.version:
+            return known
+        # A series counts on by one when it grows by one; when it is corrected it does so, too,
+        # but then its last candle is not the next one.
+        grown = m5.version == before.m5.version + 1
+        if grown and last.open_time_ms == known.open_time_ms + of5.step_ms:
+            return moved_on(known, last)
+    return returns_tail(of5.tail(window + 1), window)
 
 
 def _volatility(of5: CandleSeries, of15: CandleSeries) -> Volatility | None:
@@ -215,6 +210,14 @@ def _leaning(m1: FrameReading, slower: SlowerReadings, settings: Settings) -> Le
     if of60 is None or of15 is None or of5 is None or of1 is None:
         return None
     return leaning_of((of60, of15, of5, of1), settings.strategy)
+
+
+def returns_of_readings(closed: ClosedReadings) -> Returns:
+    """Log returns over the window of correlations, as `log_returns` defines them."""
+    moves = closed.slower.moves
+    if moves is None:
+        return log_returns((), closed.settings.selection.corr_window_points)
+    return moves.returns
 
 
 def regime_of_readings(closed: ClosedReadings) -> Regime | None:

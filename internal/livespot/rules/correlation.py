@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import dist, log, sqrt
+from math import dist, hypot, log, sqrt
 from operator import mul
 from typing import TypeAlias, cast
 
@@ -140,8 +140,14 @@ def _spread_once(same: Same) -> _Sums:
 
 
 def _spread(points: Sequence[int]) -> _Sums:
-    total, squares = sum(points), sum(map(mul, points, points))
+    total, squares = sum(points), _squares(points)
     return total, squares, len(points) * squares - total * total
+
+
+def _squares(points: Sequence[int]) -> int:
+    length = hypot(*points)
+    squares = length * length
+    return round(squares) if squares < _EXACT else sum(map(mul, points, points))
 
 
 def _pearson(left: Sequence[int], of_left: _Sums, right: Sequence[int], of_right: _Sums) -> int:

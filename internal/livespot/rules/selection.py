@@ -206,10 +206,38 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     )
 
 
+def wanted(ranked: Sequence[Ranked], settings: SelectionSettings) -> tuple[str, ...]:
+    """The symbols of a ranking of days that are looked at closely, best first."""
+    return tuple([item.symbol for item in ranked[: settings.topn]])
+
+
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
     """Scores of the attached symbols, best first; those that were cut follow with their reasons."""
-    weights = _floats(settings.deep_weights)
-    scored = [_deep(item, settings, weights) for item in features]
+    of_edge, of_regime, of_micro, of_atr = _floats(settings.deep_weights)
+    widest, floor = settings.deep_max_spread_bps, settings.deep_min_imbalance_x10000
+    least, room = settings.deep_min_edge_bps, 10_000 - floor or 1
+    scored: list[_Scored] = []
+    for item in features:
+        micro, regime, atr = item.microstructure, item.regime, item.atr14_5m_bps
+        if not item.warm or micro is None or regime is None:
+            scored.append((True, 0, item.symbol, _COLD, item))
+            continue
+        spread, balance = micro.spread_current_bps, micro.bid_ask_imbalance_p50_10s_x10000
+        edge = atr - cost_of_visit(item.cost_inputs, spread)
+        score = (
+            of_edge * clamp01(edge / _GOOD_EDGE_BPS)
+            + of_regime * (_regime_score(regime) / 10_000)
+            + of_micro * clamp01(0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / room))
+            + of_atr * clamp01(atr / _HIGH_ATR_BPS)
+        )
+        reasons: tuple[ReasonCode, ...] = ()
+        if spread > widest:
+            reasons += _TOO_WIDE
+        if balance < floor:
+            reasons += _AGAINST
+        if edge < least:
+            reasons += _TOO_LITTLE
+        scored.append((bool(reasons), -round_x10000(score), item.symbol, reasons, item))
     scored.sort()
     return tuple(
         [
@@ -324,33 +352,6 @@ def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
     }
 
 
-def _deep(item: DeepFeatures, settings: SelectionSettings, weights: Sequence[float]) -> _Scored:
-    micro, regime = item.microstructure, item.regime
-    if not item.warm or micro is None or regime is None:
-        return True, 0, item.symbol, _COLD, item
-    spread, balance = micro.spread_current_bps, micro.bid_ask_imbalance_p50_10s_x10000
-    atr = item.atr14_5m_bps
-    edge = atr - cost_of_visit(item.cost_inputs, spread)
-    widest, floor = settings.deep_max_spread_bps, settings.deep_min_imbalance_x10000
-    reasons: tuple[ReasonCode, ...] = ()
-    if spread > widest:
-        reasons += _TOO_WIDE
-    if balance < floor:
-        reasons += _AGAINST
-    if edge < settings.deep_min_edge_bps:
-        reasons += _TOO_LITTLE
-    of_edge, of_regime, of_micro, of_atr = weights
-    room = 10_000 - floor if floor < 10_000 else 1
-    calm = 0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / room)
-    score = (
-        of_edge * clamp01(edge / _GOOD_EDGE_BPS)
-        + of_regime * (_regime_score(regime) / 10_000)
-        + of_micro * clamp01(calm)
-        + of_atr * clamp01(atr / _HIGH_ATR_BPS)
-    )
-    return bool(reasons), -round_x10000(score), item.symbol, reasons, item
-
-
 def _deep_features(item: DeepFeatures) -> dict[str, int | str | Decimal]:
     micro, regime = item.microstructure, item.regime
     if not item.warm or micro is None or regime is None:
@@ -388,11 +389,16 @@ def _by_precedence(
 ) -> list[Ranked]:
     """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
     margin = settings.churn_guard_min_score_delta_x10000
-    order = []
-    for item in ranked:
-        symbol, guarded = item.symbol, item.symbol in young
-        score = item.score_x10000 + margin if guarded else item.score_x10000
-        order.append((bool(item.reasons), -score, guarded, symbol, item))
+    order = [
+        (
+            bool(item.reasons),
+            -item.score_x10000 - margin * (item.symbol in young),
+            item.symbol in young,
+            item.symbol,
+            item,
+        )
+        for item in ranked
+    ]
     order.sort()
     return [item for _, _, _, _, item in order]
 

@@ -34,7 +34,7 @@ from livespot.contracts.market import (
 )
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
-from livespot.rules.closed_readings import SignalFrame, plain
+from livespot.rules.closed_readings import SignalFrame, plain, returns_of_readings
 from livespot.rules.indicators import EMA_CANDLES
 from livespot.rules.symbol_window import SymbolWindow
 
@@ -91,7 +91,7 @@ def build_snapshot(
             window.symbol, ReasonCode.MD_PRICE_INSANE, "an unconfirmed jump of the price"
         )
     parts = _parts(window, context, out_of_order_drops)
-    if isinstance(parts, Rejection):
+    if not isinstance(parts, _Parts):
         return parts
     try:
         snapshot = _assemble(window, context, parts)
@@ -125,7 +125,7 @@ def deep_features(
             microstructure=window.ring.read(book, out_of_order_drops),
             atr14_5m_bps=0 if volatility is None else volatility.atr14_5m_bps,
             cost_inputs=window.cost_inputs(settings, now_ms),
-            returns=window.returns(settings),
+            returns=returns_of_readings(closed),
         )
     return DeepFeatures(
         symbol=window.symbol,

@@ -26,10 +26,11 @@ from livespot.rules.candles import CandleSeries, Duplicate, Gap, Joined, Misalig
 from livespot.rules.closed_readings import (
     CANDLE_GRACE_MS,
     ClosedReadings,
-    FrameOf5m,
     SignalFrame,
+    SignalFrames,
     closed_readings,
     regime_of_readings,
+    returns_of_readings,
 )
 from livespot.rules.costs import Fees, cost_inputs, slippage_of
 from livespot.rules.microstructure import MicroRing
@@ -73,11 +74,11 @@ class SymbolWindow:
     _newest: dict[str, int] = field(default_factory=dict)
     _closed: ClosedReadings | None = None
     _regime: tuple[ClosedReadings, Regime | None] | None = None
-    _of_5m: FrameOf5m = field(init=False)
+    _signals: SignalFrames = field(init=False)
     _costs: tuple[Fees, DepthBook | None, Settings, CostInputs] | None = None
 
     def __post_init__(self) -> None:
-        self._of_5m = FrameOf5m(self.series[Interval.M5])
+        self._signals = SignalFrames(self.series[Interval.M5])
 
     def take_book(self, book: BookTicker) -> bool:
         """Keep a newer book; False when its update id is not above the last one, or it jumps."""
@@ -176,11 +177,11 @@ class SymbolWindow:
 
     def signal(self, settings: Settings) -> SignalFrame:
         """What a decision looks at in the 5m candles; computed once per closed one."""
-        return self._of_5m.signal(settings)
+        return self._signals.now(settings)
 
     def returns(self, settings: Settings) -> Returns:
         """How the symbol moved over the window of correlations, in steps of 5m."""
-        return self._of_5m.returns(settings.selection.corr_window_points)
+        return returns_of_readings(self.closed(settings))
 
     def usable_depth(self, now_ms: int) -> DepthBook | None:
         """The depth, unless it is too old to speak of now."""
