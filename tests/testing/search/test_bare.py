@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Severity
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, Row
 from livespot.testing.search.bare import (
     Measured,
@@ -63,6 +67,62 @@ def test_a_position_whose_stop_never_came_is_bare_to_the_end_and_late(witness: W
     assert position.longest_ms == witness.lives[-1].over_ms - position.begin_ms
     assert position.is_late
     assert position.lived
+
+
+def _disk_full(
+    witness: Witness, *, ends_ms: int, again_ms: int, cover_ms: int, word: Severity
+) -> Witness:
+    """The process ended so long after the fill, another one began, and covered it at last."""
+    place, fill = next(
+        (place, row)
+        for place, row in enumerate(_without_stops(witness).rows, 1)
+        if isinstance(row, FillRow) and row.side == "BUY"
+    )
+    stop = next(
+        row for row in witness.rows if isinstance(row, OrderRow) and row.type.startswith("STOP")
+    )
+    over_ms, born_ms = fill.t_ms + ends_ms, fill.t_ms + again_ms
+    lives = (
+        replace(witness.lives[0], over_ms=over_ms, code=ExitCode.AUDIT_UNWRITABLE),
+        replace(witness.lives[-1], born_ms=born_ms),
+    )
+    alert = Alert(
+        severity=word,
+        code=ReasonCode.AUDIT_WRITE_FAILED,
+        reasons=(),
+        text="nothing can be written",
+        at_ms=over_ms,
+    )
+    covered = changed(stop, qty=fill.qty, status="NEW", t_new=born_ms + cover_ms, t_end=0)
+    rows = (*_without_stops(witness).rows[:place], covered)
+    return replace(witness, rows=rows, offsets=(0,) * len(rows), lives=lives, announced=(alert,))
+
+
+def test_a_process_that_cannot_write_ends_and_its_position_waits_for_the_next_one(
+    witness: Witness,
+) -> None:
+    (position,) = positions_of(
+        _disk_full(witness, ends_ms=50, again_ms=8000, cover_ms=60, word=Severity.CRIT)
+    )
+
+    assert position.longest_ms == 8060
+    assert position.unwritable
+    assert not position.lived
+    assert not position.is_late
+
+
+@pytest.mark.parametrize(
+    ("ends_ms", "cover_ms", "word"),
+    [(50, 60, Severity.WARN), (5001, 60, Severity.CRIT), (50, 5001, Severity.CRIT)],
+)
+def test_a_full_disk_excuses_only_who_says_so_in_time_and_protects_soon_after(
+    witness: Witness, ends_ms: int, cover_ms: int, word: Severity
+) -> None:
+    (position,) = positions_of(
+        _disk_full(witness, ends_ms=ends_ms, again_ms=8000, cover_ms=cover_ms, word=word)
+    )
+
+    assert position.is_late
 
 
 def test_an_entry_filled_in_pieces_is_not_complete(witness: Witness) -> None:
@@ -217,7 +277,18 @@ def test_under_a_fault_the_limit_is_five_seconds_or_a_pause_that_is_told() -> No
     assert [*told([_run(_BARE, told_of, fault="banned")], single=True)] == []
     (problem,) = told([_run(_BARE, silent, fault="banned")], single=True)
     assert "banned" in problem
-    assert "its process died meanwhile" in problem
+    assert "its process ended meanwhile" in problem
+
+
+def test_a_position_that_a_full_disk_left_bare_is_told_and_is_no_problem(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    full = changed(
+        _PARTIAL, bare_ms=9000, longest_ms=9000, said=False, lived=False, unwritable=True
+    )
+
+    assert [*told([_run(_BARE, full, fault="disk-full")], single=True)] == []
+    assert "nothing could be written, and an alert said so" in capsys.readouterr().out
 
 
 def test_plans_have_no_fault_or_just_one_and_every_kind_has_its_turn() -> None:

@@ -46,7 +46,19 @@ from livespot.testing.search.troubles import ClockSet, Trouble
 from livespot.testing.search.witness import Volume, Witness, ahead_of, offsets_of
 
 # The story has no mutation to refuse, deny, cancel or repeat, no sale of its own, and no fault.
-_NOTHING_TO_SEE = {"I07b", "I20d", "I20e", "I25", "I06", "I09b", "I17", "I20c", "I37", "I38"}
+_NOTHING_TO_SEE = {
+    "I07b",
+    "I20d",
+    "I20e",
+    "I20f",
+    "I25",
+    "I06",
+    "I09b",
+    "I17",
+    "I20c",
+    "I37",
+    "I38",
+}
 
 
 def rewritten(witness: Witness, change: Callable[[Row], Row | None]) -> Witness:

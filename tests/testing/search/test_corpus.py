@@ -16,6 +16,7 @@ _SHOWS = {
     "clock-set-forward-and-back": {"I10", "I21"},
     "delisted-while-held": {"I10", "I12"},
     "entry-never-arrives": {"I06"},
+    "disk-full-at-the-fill": {"I10", "I12", "I20f"},
     "execution-hangs-while-all-is-silent": {"I10", "I20e"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},

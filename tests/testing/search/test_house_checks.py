@@ -5,11 +5,17 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as changed
 
-from livespot.contracts.vocabulary import OperatorAction
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import OperatorAction, Severity
 from livespot.evidence.rows import AlertFact, CommandFact
 from livespot.exchange.journal import RequestRow
 from livespot.testing.search.board import Noted
-from livespot.testing.search.house_checks import the_machine_is_spoken_of
+from livespot.testing.search.house_checks import (
+    an_unwritable_end_is_announced,
+    the_machine_is_spoken_of,
+)
 from livespot.testing.search.troubles import (
     ActorName,
     ActorRaises,
@@ -176,3 +182,30 @@ def test_a_sleep_may_be_told_once_the_time_could_be_asked_for(witness: Witness) 
     assert the_machine_is_spoken_of(
         replace(slept, facts=changed(slept.facts, alerts=said))
     ).violated
+
+
+def _last_word(at_ms: int, severity: Severity = Severity.CRIT, *, why: ReasonCode) -> Alert:
+    return Alert(
+        severity=severity,
+        code=ReasonCode.DISK_LOW_PAUSE,
+        reasons=(why,),
+        text="nothing can be written",
+        at_ms=at_ms,
+    )
+
+
+def test_a_process_that_can_write_nothing_must_say_so_before_it_ends(witness: Witness) -> None:
+    (life,) = witness.lives[:1]
+    mute = replace(witness, lives=(replace(life, code=ExitCode.AUDIT_UNWRITABLE),))
+    word = _last_word(life.over_ms, why=ReasonCode.AUDIT_WRITE_FAILED)
+    others = (
+        changed(word, at_ms=life.over_ms + 1),
+        changed(word, severity=Severity.WARN),
+        _last_word(life.over_ms, why=ReasonCode.LOOP_STUCK_PAUSE),
+    )
+
+    assert an_unwritable_end_is_announced(mute).violated
+    assert an_unwritable_end_is_announced(replace(mute, announced=others)).violated
+    assert an_unwritable_end_is_announced(replace(mute, announced=(*others, word))).proven
+    moved = befallen(mute, ClockSet(ms=60_000))
+    assert not an_unwritable_end_is_announced(moved).looked_at

@@ -151,12 +151,13 @@ def _late(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
         for position in run.positions:
             if position.longest_ms <= T_PROTECT_MS:
                 continue
-            dead = "" if position.lived else ", its process died meanwhile"
+            dead = "" if position.lived else ", its process ended meanwhile"
             line = (
                 f"seed {run.seed} ({run.fault or 'no fault'}): {position.symbol} without a stop "
                 f"for {position.longest_ms} ms from {position.begin_ms}{dead}"
             )
             if single and not position.is_late:
-                click.echo(f"{line}, in PAUSE with an alert")
+                why = "nothing could be written, and an alert said so"
+                click.echo(f"{line}, {'in PAUSE with an alert' if position.said else why}")
             else:
                 yield line

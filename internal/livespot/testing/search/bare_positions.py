@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import msgspec
 
+from livespot.contracts.errors import ExitCode
 from livespot.exchange.journal import FillRow, OrderRow
 from livespot.rules.survival import rank
+from livespot.testing.search.house_checks import said_it_cannot_write
 from livespot.testing.search.protection_checks import STILL, T_PROTECT_MS, Gap, gaps, growing
 from livespot.testing.search.witness import Witness
 
@@ -23,9 +25,10 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
 
     It is `complete` when one fill opened it and its entry order had no other; `said` when each
     span beyond five seconds met PAUSE and a CRIT alert by then; `lived` is false when a process
-    died within such a span. Beside these, `growing_ms` is for how long its entry still worked and
-    had bought only what no stop would be accepted for; it is `tiny` when it was never worth the
-    smallest order.
+    died within such a span. `unwritable`: while each of them lasted nothing could be written, every
+    process said so and ended, and the first that could write covered it in time. Beside these,
+    `growing_ms` is for how long its entry still worked and had bought only what no stop would be
+    accepted for; it is `tiny` when it was never worth the smallest order.
     """
 
     seed: int
@@ -36,13 +39,14 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
     longest_ms: int
     said: bool
     lived: bool
+    unwritable: bool = False
     growing_ms: int = 0
     tiny: bool = False
 
     @property
     def is_late(self) -> bool:
         """Without a stop beyond the limit, and nobody told to look."""
-        return self.longest_ms > T_PROTECT_MS and not self.said
+        return self.longest_ms > T_PROTECT_MS and not (self.said or self.unwritable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,7 @@ def positions_of(witness: Witness) -> Iterator[Bare]:
             longest_ms=max((gap.end_ms - gap.begin_ms for gap in own), default=0),
             said=all(_said(witness, gap) for gap in long),
             lived=all(_lived(witness, gap) for gap in long),
+            unwritable=bool(long) and all(_unwritable(witness, gap) for gap in long),
             growing_ms=sum(_within(span, gap) for gap in growths if gap.symbol == span.symbol),
             tiny=span.tiny,
         )
@@ -146,6 +151,23 @@ def _lived(witness: Witness, gap: Gap) -> bool:
     """Whether one process lived from the gap's beginning until it ended or was due."""
     due_ms = min(gap.end_ms, gap.begin_ms + T_PROTECT_MS)
     return any(life.born_ms <= gap.begin_ms and life.over_ms >= due_ms for life in witness.lives)
+
+
+def _unwritable(witness: Witness, gap: Gap) -> bool:
+    """Whether no process of the span could write, until the one that covered it soon after.
+
+    An order needs an intent on record first: while nothing can be written, none may be sent.
+    """
+    met = [
+        life for life in witness.lives if life.born_ms <= gap.end_ms and life.over_ms > gap.begin_ms
+    ]
+    mute = [life for life in met if life.code is ExitCode.AUDIT_UNWRITABLE]
+    able = [life for life in met if life.code is not ExitCode.AUDIT_UNWRITABLE]
+    if not mute or mute[0].over_ms > gap.begin_ms + T_PROTECT_MS:
+        return False
+    if met[: len(mute)] != mute or not all(said_it_cannot_write(witness, life) for life in mute):
+        return False
+    return bool(able) and gap.end_ms <= able[0].born_ms + T_PROTECT_MS
 
 
 def percentile(values: list[int], percent: int) -> int:

@@ -1,9 +1,13 @@
-"""I20d: what befalls the runtime's own machine is said in time, and its operator is heard."""
+"""I20d, I20f: what befalls the runtime's machine is said, and its operator is heard."""
 
 from collections.abc import Iterator
 
-from livespot.contracts.vocabulary import OperatorAction
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.errors import ExitCode
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import OperatorAction, Severity
 from livespot.evidence.findings import Finding, judged
+from livespot.runtime.replay_run import Lived
 from livespot.testing.search.board import Noted
 from livespot.testing.search.stale_checks import TOLD_ONCE_MS
 from livespot.testing.search.troubles import (
@@ -99,3 +103,33 @@ def _words(witness: Witness, trouble: Trouble) -> Iterator[int]:
     code = "SUSPEND_DETECTED" if isinstance(trouble.what, MachineSleeps) else "ACTOR_FAILED"
     yield from (alert.at_ms for alert in witness.facts.alerts if alert.code == code)
     yield from (mode.at_ms for mode in witness.facts.modes if code in mode.reasons)
+
+
+def an_unwritable_end_is_announced(witness: Witness) -> Finding:
+    """I20f: a process that ends because it can write nothing has said so, with an alert of CRIT.
+
+    No record can hold this one: what was said aloud counts. Where somebody set the runtime's clock
+    its times cannot be laid beside those of the lives.
+    """
+    if witness.house_moved:
+        return judged("I20f", "An unwritable end is said", 0, (), note="the clock was set")
+    ended = [life for life in witness.lives if life.code is ExitCode.AUDIT_UNWRITABLE]
+    problems = [
+        f"a process ended at {life.over_ms} unable to write, and no CRIT alert said so"
+        for life in ended
+        if not said_it_cannot_write(witness, life)
+    ]
+    return judged("I20f", "An unwritable end is said", len(ended), problems)
+
+
+def said_it_cannot_write(witness: Witness, life: Lived) -> bool:
+    """Whether the alert of a process that can write nothing was given while that life lasted."""
+    return any(
+        _is_last_word(alert) and life.born_ms <= alert.at_ms <= life.over_ms
+        for alert in witness.announced
+    )
+
+
+def _is_last_word(alert: Alert) -> bool:
+    codes = (alert.code, *alert.reasons)
+    return alert.severity is Severity.CRIT and ReasonCode.AUDIT_WRITE_FAILED in codes

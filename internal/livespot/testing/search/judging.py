@@ -25,7 +25,10 @@ from livespot.testing.search.growth_checks import (
     no_task_outlives_its_life,
     queues_are_bounded,
 )
-from livespot.testing.search.house_checks import the_machine_is_spoken_of
+from livespot.testing.search.house_checks import (
+    an_unwritable_end_is_announced,
+    the_machine_is_spoken_of,
+)
 from livespot.testing.search.life_checks import (
     alive_after_healing,
     one_writer,
@@ -87,6 +90,7 @@ CHECKS: tuple[Callable[[Witness], Finding], ...] = (
     log_stays_small,
     collections_stay_small,
     the_machine_is_spoken_of,
+    an_unwritable_end_is_announced,
     stale_views_are_said,
     the_panel_only_reads,
 )

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from livespot.contracts.system import Alert
 from livespot.evidence.facts import read_facts
 from livespot.evidence.journal import JournalRows
 from livespot.evidence.rows import Facts
@@ -64,6 +65,7 @@ class Witness:
     clock forward at each row, where anybody had. `asked` is how many requests to its panel each run
     wrote down, those aside that were turned away for their number. `least` is what the smallest
     order is worth in quote on symbols of a made-up market, whose rules no file of ours holds.
+    `announced` is what was said aloud, whether or not it could be put on record.
     """
 
     plan: RunPlan
@@ -93,6 +95,7 @@ class Witness:
     days: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ahead: tuple[int, ...] = ()
     least: Mapping[str, Decimal] = field(default_factory=dict)
+    announced: tuple[Alert, ...] = ()
     _requests: tuple[tuple[int, RequestRow], ...] = field(init=False, repr=False, compare=False)
     _turns: Mapping[str, tuple[ModeRow, ...]] = field(init=False, repr=False, compare=False)
 
@@ -205,6 +208,7 @@ def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) ->
             asked=_asked(database),
             days=_days(database),
             ahead=ahead_of(plan, rows),
+            announced=result.alerts,
             searched=len(files),
             leaks=tuple(leaks(files, (secret.reveal() for secret in demo_secrets().all()))),
         )
