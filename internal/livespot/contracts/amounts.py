@@ -1,12 +1,13 @@
 """Exact numbers: decimal strings at boundaries, integer rates, one rounding rule each."""
 
-from collections.abc import Iterable
-from decimal import ROUND_FLOOR, Decimal
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_FLOOR, Context, Decimal
 from math import isfinite, nan
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 BPS = Decimal(10_000)
+_FLOORING = Context(rounding=ROUND_FLOOR)
 
 
 def decimal_text(value: Decimal) -> str:
@@ -20,7 +21,7 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The greatest multiple of `step` not above `value`, printed with the decimals of `step`."""
     if step <= 0:
         raise ValueError(f"step {step!r} is not positive")
-    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+    return _FLOORING.to_integral_value(value / step) * step
 
 
 def decimals_of(step: Decimal) -> int:
@@ -63,7 +64,9 @@ def round_div(numerator: int, denominator: int) -> int:
 def nearest_rank(values: Iterable[float], percent: int) -> float:
     """The nearest-rank percentile; `nan` when there is no value."""
     ordered = sorted(values)
-    if not ordered:
-        return nan
-    rank = -(-percent * len(ordered) // 100)
-    return ordered[max(1, rank) - 1]
+    return ranked(ordered, percent) if ordered else nan
+
+
+def ranked(ordered: Sequence[float], percent: int) -> float:
+    """The nearest-rank percentile of one or more values, the least first."""
+    return ordered[max(1, -(-percent * len(ordered) // 100)) - 1]

@@ -28,8 +28,8 @@ def entry_intent_id(
     `price` and `qty` are this attempt's quantised values, `qty` the approved quantity once risk
     has spoken. A market order's price is 0.
     """
-    values = [
-        ("type", order_type.value),
+    values: list[tuple[str, str]] = [
+        ("type", order_type),
         ("price", decimal_text(price)),
         ("qty", decimal_text(qty)),
     ]
@@ -37,7 +37,7 @@ def entry_intent_id(
         values.append(("tp_price", decimal_text(decision.exit_plan.tp_price)))
         values.append(("sl_price", decimal_text(decision.exit_plan.sl_price)))
     return _entry_intent_id(
-        (decision.mode, decision.symbol, decision.side, action.value, attempt),
+        (decision.mode, decision.symbol, decision.side, action, attempt),
         tuple(values),
         decision.snapshot_hash,
         constraints_hash(decision.constraints),

@@ -1,15 +1,15 @@
 """The 60 s ring of half-second samples of the best bid and ask."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import pairwise, repeat
 from math import fsum, isnan, sqrt
-from statistics import median
+from operator import mul
 
 import msgspec
 
-from livespot.contracts.amounts import nearest_rank, round_bps, round_x10000
+from livespot.contracts.amounts import nearest_rank, ranked, round_bps, round_x10000
 from livespot.contracts.market import BookTicker, Microstructure
 
 SAMPLES_60S = 120
@@ -93,16 +93,15 @@ class MicroRing:
 
     def _summed_up(self) -> "_Minute":
         spreads = list(self._spreads)
-        now = nearest_rank(spreads[-SAMPLES_10S:], 90)
-        before = nearest_rank(spreads[-2 * SAMPLES_10S : -SAMPLES_10S], 90)
-        # Sorted once; sorting what is in order costs next to nothing.
+        now = sorted(spreads[-SAMPLES_10S:])
+        before = sorted(spreads[-2 * SAMPLES_10S : -SAMPLES_10S])
         spreads.sort()
         return _Minute(
-            p50=whole_spread_bps(nearest_rank(spreads, 50)),
-            p90=whole_spread_bps(nearest_rank(spreads, 90)),
-            delta=round_bps(now - before),
-            imbalance=round_x10000(median(self._imbalances)),
-            microvol=round_bps(deviation_bps(list(self._mids))),
+            p50=whole_spread_bps(ranked(spreads, 50)),
+            p90=whole_spread_bps(ranked(spreads, 90)),
+            delta=round_bps(ranked(now, 90) - ranked(before, 90)),
+            imbalance=round_x10000(_median(self._imbalances)),
+            microvol=round_bps(deviation_bps(self._mids)),
         )
 
 
@@ -116,13 +115,21 @@ class _Minute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     microvol: int
 
 
-def deviation_bps(mids: Sequence[float]) -> float:
+def _median(values: Iterable[float]) -> float:
+    """The middle value, or the mean of both middle ones."""
+    ordered = sorted(values)
+    middle, odd = divmod(len(ordered), 2)
+    return ordered[middle] if odd else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def deviation_bps(mids: Iterable[float]) -> float:
     """Sample standard deviation of the relative changes of consecutive mids, in bps."""
     changes = [(b / a - 1.0) * 10_000.0 for a, b in pairwise(mids)]
     if len(changes) < 2:
         return 0.0
     mean = fsum(changes) / len(changes)
-    return sqrt(fsum([(change - mean) ** 2 for change in changes]) / (len(changes) - 1))
+    apart = [change - mean for change in changes]
+    return sqrt(fsum(map(mul, apart, apart)) / (len(changes) - 1))
 
 
 class LatencyWindow:

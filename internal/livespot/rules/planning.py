@@ -19,6 +19,13 @@ from livespot.rules.trailing import Trail, trigger_at
 
 # What cancelling, one look-up and the last send may take beyond the lives of all attempts.
 _FALLBACK_MARGIN_MS = 5000
+# Looking a member up in its class takes longer than a call.
+_MAKER_FIRST, _GTC, _OCO = EntryKind.MAKER_FIRST, TimeInForce.GTC, ProtectionKind.OCO
+_NO_TRAILING = TrailingMode.OFF
+_FALLBACK_ALLOWED = ReasonCode.STRAT_FALLBACK_ALLOWED
+_FALLBACK_BLOCKED = ReasonCode.STRAT_FALLBACK_BLOCKED
+_TRAILING_ALLOWED = ReasonCode.STRAT_TRAILING_ARM_ALLOWED
+_TRAILING_BLOCKED = ReasonCode.STRAT_TRAILING_ARM_BLOCKED
 
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +62,9 @@ def unconstrained_qty(
         return ZERO
     distance = (price - sl_price) / price
     quote = min(risk.per_trade / distance, risk.max_exposure_symbol)
-    return min(
-        floor_to(quote / price, constraints.step_size.normalize()),
-        floor_to(constraints.max_qty, constraints.step_size.normalize()),
-    )
+    step = constraints.step_size.normalize()
+    qty = floor_to(quote / price, step)
+    return qty if qty <= constraints.max_qty else floor_to(constraints.max_qty, step)
 
 
 def is_sendable(levels: Levels, constraints: Constraints) -> bool:
@@ -93,11 +99,11 @@ def entry_plan(
     """A resting order at `levels.price` that is repriced when its life ends."""
     ttl = settings.entry.maker_ttl_ms
     return EntryPlan(
-        kind=EntryKind.MAKER_FIRST,
+        kind=_MAKER_FIRST,
         desired_price=levels.price,
         limit_price=levels.price,
         qty=levels.qty,
-        time_in_force=TimeInForce.GTC,
+        time_in_force=_GTC,
         ttl_ms=ttl,
         reprice_ms=ttl,
         max_reprices=settings.entry.reprice_max,
@@ -111,7 +117,7 @@ def exit_plan(levels: Levels, trail: Trail, constraints: Constraints) -> ExitPla
     return ExitPlan(
         tp_price=levels.tp_price,
         sl_price=levels.sl_price,
-        protection_kind=ProtectionKind.OCO,
+        protection_kind=_OCO,
         trailing_mode=trail.mode,
         trailing_trigger_price=trigger_at(levels.price, trail, constraints),
         trailing_distance_bps=trail.distance_bps,
@@ -122,11 +128,9 @@ def exit_plan(levels: Levels, trail: Trail, constraints: Constraints) -> ExitPla
 
 def plan_codes(fallback: Fallback, trail: Trail, settings: Settings) -> tuple[ReasonCode, ...]:
     """How fallback and trailing were resolved."""
-    codes = [
-        ReasonCode.STRAT_FALLBACK_ALLOWED if fallback.enabled else ReasonCode.STRAT_FALLBACK_BLOCKED
-    ]
-    if trail.mode is not TrailingMode.OFF:
-        codes.append(ReasonCode.STRAT_TRAILING_ARM_ALLOWED)
-    elif settings.exit.trailing_policy != TrailingMode.OFF:
-        codes.append(ReasonCode.STRAT_TRAILING_ARM_BLOCKED)
-    return tuple(codes)
+    of_fallback = _FALLBACK_ALLOWED if fallback.enabled else _FALLBACK_BLOCKED
+    if trail.mode is not _NO_TRAILING:
+        return of_fallback, _TRAILING_ALLOWED
+    if settings.exit.trailing_policy != _NO_TRAILING:
+        return of_fallback, _TRAILING_BLOCKED
+    return (of_fallback,)

@@ -19,6 +19,9 @@ from livespot.rules.strategy import Blocked, Reevaluation
 
 STRATEGY_ID = "REGIME_PULLBACK_MAKER_V1"
 STRATEGY_VERSION = "1.0.0"
+# Looking a member up in its class takes longer than a call.
+_BUY, _ENTRY, _PROPOSED = Side.BUY, DecisionIntent.ENTRY, Stage.STRATEGY_PROPOSE
+_WANTED = (ReasonCode.STRAT_ENTRY_MAKER_TTL, ReasonCode.STRAT_OK)
 
 
 class _Cycle(NamedTuple):
@@ -122,8 +125,8 @@ class PullbackMaker:
             mode=cycle.mode,
             ts_ms=cycle.now_ms,
             symbol=snapshot.symbol,
-            side=Side.BUY,
-            intent=DecisionIntent.ENTRY,
+            side=_BUY,
+            intent=_ENTRY,
             entry_plan=planning.entry_plan(levels, fallback, settings, client_order_id=""),
             exit_plan=planning.exit_plan(levels, trail, snapshot.constraints),
             regime=assessment.label,
@@ -135,14 +138,13 @@ class PullbackMaker:
             reasons=(
                 *assessment.passed,
                 *planning.plan_codes(fallback, trail, settings),
-                ReasonCode.STRAT_ENTRY_MAKER_TTL,
-                ReasonCode.STRAT_OK,
+                *_WANTED,
             ),
             snapshot_id=snapshot.snapshot_id,
             snapshot_hash=snapshot.snapshot_hash,
             decision_id="",
             cycle_id=cycle.id,
-            stage=Stage.STRATEGY_PROPOSE,
+            stage=_PROPOSED,
             constraints=snapshot.constraints,
             strategy_id=self.id,
             strategy_version=self.version,

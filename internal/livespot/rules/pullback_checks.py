@@ -1,22 +1,21 @@
 """The checks, the edge score and the reward of the pullback strategy."""
 
 from decimal import Decimal
-from math import ceil
 from operator import mul
 from typing import NamedTuple
 
 import msgspec
 
 from livespot.contracts.amounts import BPS, ZERO, clamp01, round_x10000
+from livespot.contracts.canonical import once_per_object
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Snapshot
 from livespot.contracts.settings import Settings, StrategySettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
 from livespot.rules import edge
-from livespot.rules.indicators import EMA_CANDLES, mean_volume
+from livespot.rules.indicators import EMA_CANDLES
 
 _RANGE_STRICTER_VOLUME = Decimal("1.1")
-_RANGE_STRICTER_EDGE = Decimal("1.5")
 _RANGE_DISCOUNT = 0.7
 _FRAMES = frozenset(Interval)
 _NO_EXITS = edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0)
@@ -138,9 +137,8 @@ def pullback_bps(snapshot: Snapshot) -> Decimal:
 
 def min_edge_bps(label: RegimeLabel, settings: StrategySettings) -> int:
     """The regime's own minimum; RANGE asks half as much again, rounded up."""
-    if label is not _RANGE:
-        return settings.min_edge_bps
-    return ceil(_RANGE_STRICTER_EDGE * settings.min_edge_bps)
+    least = settings.min_edge_bps
+    return least + (least + 1) // 2 if label is _RANGE else least
 
 
 def edge_score_x10000(
@@ -162,7 +160,12 @@ def edge_score_x10000(
         0.5 * spread_part + 0.25 * delta_part + 0.25 * imbalance_part,
         clamp01((ratio - least) / (max(2.0, least + 0.8) - least)),
     )
-    return round_x10000(sum(map(mul, map(float, settings.weights), parts)))
+    return round_x10000(sum(map(mul, _as_floats(settings.weights), parts)))
+
+
+@once_per_object(8)
+def _as_floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
+    return tuple(map(float, weights))
 
 
 def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLabel) -> float:
@@ -181,17 +184,18 @@ def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLa
 def _check_inputs(snapshot: Snapshot, settings: StrategySettings, tally: _Tally) -> _Usable:
     """The readings that checks may use; both codes when one is missing and another bad.
 
-    A short history of candles leaves neither a mean volume nor an average price.
+    A short history of candles leaves neither a mean volume nor an average price. No volume is
+    negative, so their mean is above zero when one of them is.
     """
-    window = settings.volume_ratio_window
-    mean = mean_volume([candle.volume for candle in snapshot.candles_5m[-window:]], window)
+    candles, window = snapshot.candles_5m, settings.volume_ratio_window
     has_frames = snapshot.regime.frames.keys() >= _FRAMES
-    has_ema, has_volume = len(snapshot.candles_5m) >= EMA_CANDLES, mean is not None
+    has_ema, has_volume = len(candles) >= EMA_CANDLES, len(candles) >= window
     spread, atr = (
         snapshot.microstructure.spread_current_bps > 0,
         snapshot.volatility.atr14_5m_bps > 0,
     )
-    ema, volume = snapshot.ema20_5m > ZERO, mean is None or mean > ZERO
+    ema = snapshot.ema20_5m > ZERO
+    volume = not has_volume or any(candle.volume for candle in candles[-window:-1])
     if not (has_frames and has_ema and has_volume):
         tally.failed.append(ReasonCode.STRAT_MISSING_FIELD)
     if not (spread and atr and ema and volume):

@@ -40,7 +40,8 @@ LIQUIDITY_MULTIPLIER = 14_000
 # Kill switches that block until the day ends, once they have fired.
 _DAILY_LOSS, _DRAWDOWN = ReasonCode.RISK_DAILY_LOSS_LIMIT, ReasonCode.RISK_DRAWDOWN_LIMIT
 # Looking a member up in its class takes longer than a call.
-_NORMAL, _BUY = SysMode.NORMAL, Side.BUY
+_NORMAL, _BUY, _ENTRY = SysMode.NORMAL, Side.BUY, DecisionIntent.ENTRY
+_ALLOW, _OK, _CAPPED = Verdict.ALLOW, ReasonCode.RISK_OK, ReasonCode.RISK_SIZE_CAPPED
 _NO_TRAILING, _NATIVE = TrailingMode.OFF, TrailingMode.NATIVE
 _LET_THROUGH = (GateVerdict.ALLOW, GateVerdict.MODIFY)
 _SIZE_PROBLEMS = frozenset(
@@ -82,7 +83,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
 def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdict:
     """Judge an entry. Collects all reasons, in the order of the checks; never raises the size."""
     entry, exits = decision.entry_plan, decision.exit_plan
-    if decision.intent is not DecisionIntent.ENTRY or entry is None or exits is None:
+    if decision.intent is not _ENTRY or entry is None or exits is None:
         return _verdict(ZERO, (ReasonCode.STRAT_MISSING_FIELD,), {}, costs_of(snapshot))
     case = _case(decision, entry, exits, snapshot, view)
     size = _size(case)
@@ -103,14 +104,14 @@ def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdic
             )
         )
     )
-    notes = (ReasonCode.RISK_SIZE_CAPPED,) if size.binding != sizing.BY_RISK else ()
+    notes = (_CAPPED,) if size.binding != sizing.BY_RISK else ()
     limits = _limits(case, size, approved)
     if reasons:
         return _verdict(ZERO, (*reasons, *notes), limits, costs_of(snapshot))
     return RiskVerdict(
-        verdict=Verdict.ALLOW,
+        verdict=_ALLOW,
         approved_qty=approved,
-        reasons=(ReasonCode.RISK_OK, *notes),
+        reasons=(_OK, *notes),
         limits=limits,
         costs=costs_of(snapshot),
     )
@@ -409,8 +410,11 @@ def held_elsewhere(counters: Counters, book: Book, symbol: str) -> frozenset[str
 
 def _correlation(case: _Case) -> Iterator[ReasonCode]:
     selection = case.view.settings.selection
+    most = len(case.held) + len(case.view.book) + 1
+    if case.view.recheck or most < selection.corr_min_symbols:
+        return
     others = held_elsewhere(case.view.counters, case.view.book, case.symbol)
-    if case.view.recheck or len(others) + 1 < selection.corr_min_symbols:
+    if len(others) + 1 < selection.corr_min_symbols:
         return
     mine = case.snapshot.returns
     if has_too_many_missing(mine, selection.corr_missing_max_pct):

@@ -28,6 +28,8 @@ from livespot.contracts.vocabulary import (
 from livespot.rules.edge import Exits
 from livespot.rules.quantize import quantize_price
 
+# Looking a member up in its class takes longer than a call.
+_OFF, _TREND = TrailingMode.OFF, RegimeLabel.TREND
 _FORMS = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 
 
@@ -92,7 +94,7 @@ def resolve(
     """
     wanted = settings.trailing_policy
     spread = snapshot.microstructure.spread_current_bps
-    if wanted == TrailingMode.OFF or not _allows(label, snapshot.regime, spread, settings):
+    if wanted == _OFF or not _allows(label, snapshot.regime, spread, settings):
         return NO_TRAIL
     distance = exits.trailing_bps
     if distance <= 0:
@@ -115,7 +117,7 @@ def resolve(
 
 def trigger_at(price: Decimal, trail: Trail, constraints: Constraints) -> Decimal:
     """Where trailing begins for an entry at `price`, on the tick; zero without trailing."""
-    if trail.mode is TrailingMode.OFF:
+    if trail.mode is _OFF:
         return ZERO
     return quantize_price(price * (BPS + trail.activation_bps) / BPS, constraints)
 
@@ -189,7 +191,7 @@ def still_allows(
 
 def _allows(label: RegimeLabel, regime: Leaning, spread_bps: int, settings: ExitSettings) -> bool:
     return (
-        label is RegimeLabel.TREND
+        label is _TREND
         and regime.trend_score_x10000 >= settings.trailing_trend_min
         and spread_bps <= settings.trailing_max_spread_bps
     )
