@@ -47,6 +47,15 @@ def test_each_exclusion_has_its_own_reason() -> None:
     assert _scan(quarantined=frozenset({"SOLUSDT"})) == (ReasonCode.SYMBOL_QUARANTINED,)
 
 
+def test_what_no_stop_can_be_placed_on_is_not_bought() -> None:
+    info = a_symbol("SOLUSDT", order_types=("LIMIT", "LIMIT_MAKER", "MARKET"))
+
+    [only] = listing({"SOLUSDT": info}, quote_asset="USDT")
+
+    assert only.reasons == (ReasonCode.PROTECTION_INVALID_FILTER,)
+    assert _scan() == ()
+
+
 def test_what_fees_are_paid_with_is_not_traded() -> None:
     infos = {name: a_symbol(name) for name in ("BNBUSDT", "SOLUSDT")}
 

@@ -11,7 +11,7 @@ from livespot.contracts.amounts import ZERO, clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Leaning, Returns, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
-from livespot.contracts.vocabulary import Direction, RegimeLabel
+from livespot.contracts.vocabulary import Direction, OrderType, RegimeLabel
 from livespot.rules.correlation import has_too_many_missing, likeness_x10000
 from livespot.rules.edge import cost_of_visit
 from livespot.rules.microstructure import spread_between
@@ -22,6 +22,7 @@ _COLD = (ReasonCode.STRAT_WARMUP,)
 _FEE_ASSET = (ReasonCode.RISK_EXPOSURE_LIMIT,)
 _QUARANTINED = (ReasonCode.SYMBOL_QUARANTINED,)
 _NO_DAY = (ReasonCode.STRAT_MISSING_FIELD,)
+_STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 _RANK_LOW = (ReasonCode.UNIVERSE_RANK_LOW,)
 _TOO_WIDE = (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
 _AGAINST = (ReasonCode.STRAT_IMBALANCE_AGAINST,)
@@ -301,12 +302,15 @@ def choose(
 def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:
     """What about a symbol itself keeps it out.
 
-    Only names that can be signed, logged and shown without surprises are traded.
+    What no stop can be placed on is not bought, and only names that can be signed, logged and shown
+    without surprises are traded.
     """
     rules = (
         (info.is_trading, ReasonCode.SYMBOL_NOT_TRADING),
         (
-            info.constraints is not None and not info.problem,
+            info.constraints is not None
+            and not info.problem
+            and not _STOPS.isdisjoint(info.order_types),
             ReasonCode.PROTECTION_INVALID_FILTER,
         ),
         (info.symbol.isascii() and info.symbol.isalnum(), ReasonCode.SYMBOL_QUARANTINED),
