@@ -540,6 +540,26 @@ def test_nothing_is_installed_while_the_entry_still_works() -> None:
     assert acts(late) == [Cancel(intent_id="oi_e", order_id=50, purpose="ENTRY")]
 
 
+@pytest.mark.parametrize(
+    ("qty", "level"),
+    [("0.053", SignalLevel.CLEAR), ("0.054", SignalLevel.DEGRADE)],
+    ids=["perhaps-too-small", "surely-taken"],
+)
+def test_a_part_is_bare_while_its_entry_works_only_once_a_stop_for_it_would_surely_be_taken(
+    qty: str, level: SignalLevel
+) -> None:
+    """The smallest order is worth 5, the lowest price asked for would be 98.01; both parts sell."""
+    scene = replace(SCENE, qty=D(qty), base_total=D(qty), entry_open=True)
+    guard, _ = advance(Guard(), scene, 0)
+
+    guard, _ = advance(guard, scene, 2000)
+    ended, commands = advance(guard, replace(scene, entry_open=False), 2100)
+
+    assert guard.level is level
+    assert ended.naked_since_ms is not None
+    assert acts(commands) != []
+
+
 def test_a_denied_cancel_of_the_entry_is_followed_by_looks_and_not_by_the_same_cancel() -> None:
     scene = replace(SCENE, entry_open=True)
     bought = replace_side(order(50, OrderType.LIMIT_MAKER, OrderStatus.PARTIALLY_FILLED, qty="2"))

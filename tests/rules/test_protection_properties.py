@@ -1,7 +1,7 @@
 """The ladder against a small unreliable exchange: late, lost and refused answers, moving prices."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import cycle
 
@@ -33,6 +33,7 @@ from livespot.rules.protection import (
 )
 from livespot.rules.protection_answers import account_seen, settled
 from livespot.rules.protection_ladder import advance
+from livespot.rules.quantize import protectable
 from livespot.testing.market_values import some_constraints
 from livespot.testing.protection_cases import a_scene, a_sell
 
@@ -318,3 +319,22 @@ def test_whatever_the_exchange_does_the_position_ends_safe_and_nothing_else_is_s
         live = sum((o.orig_qty for o in stops if not o.status.is_terminal), D(0))
         assert live >= sizes.covered
         assert live <= QTY - run.venue.sold
+
+
+@given(
+    bought=st.integers(min_value=1, max_value=400),
+    sl_price=st.decimals(min_value=50, max_value=99, places=2),
+)
+def test_a_working_entrys_part_is_never_bare_before_the_entrys_own_grace_has_begun(
+    bought: int, sl_price: Decimal
+) -> None:
+    """Where the fee is taken from what was bought."""
+    executed, fee_bps = bought * D("0.001"), 10
+    scene = a_scene(sl_price=sl_price, entry_open=True, base_total=None)
+    scene = replace(scene, qty=executed - executed * fee_bps / 10_000)
+    lowest = sl_price * (10_000 - scene.exits.stop_limit_offset_bps) / 10_000
+    assert scene.constraints is not None
+
+    bare = rule.naked(rule.measure(Guard(), scene), scene)
+
+    assert bare == protectable(executed, scene.constraints, fee_bps, lowest, 10_000)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from livespot.contracts.amounts import ZERO
+from livespot.contracts.amounts import BPS, ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
 from livespot.contracts.orders import OrderView
@@ -26,7 +26,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.rules.order_state import merge
-from livespot.rules.quantize import quantize_qty
+from livespot.rules.quantize import protectable, quantize_qty
 
 _STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 _TRIGGERED_TARGETS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
@@ -353,8 +353,22 @@ def tradable(qty: Decimal, scene: Scene) -> bool:
 
 
 def naked(sizes: Sizes, scene: Scene) -> bool:
-    """A sellable part of the position has no live stop."""
-    return tradable(max(ZERO, sizes.held - sizes.covered), scene)
+    """A sellable part of the position has no live stop.
+
+    While the entry works, what the exchange might not take a stop for yet is left to it to grow,
+    by the same measure with which the entry is cut at a part.
+    """
+    part = max(ZERO, sizes.held - sizes.covered)
+    return _carries_a_stop(part, scene) if scene.entry_open else tradable(part, scene)
+
+
+def _carries_a_stop(qty: Decimal, scene: Scene) -> bool:
+    limits = scene.constraints
+    if limits is None:
+        return qty > 0
+    lowest = scene.sl_price * (BPS - scene.exits.stop_limit_offset_bps) / BPS
+    # The fee is off already, and what rounding leaves over is asked of what is yet to be bought.
+    return protectable(qty, limits, 0, lowest, int(BPS))
 
 
 def phase_of(guard: Guard, scene: Scene, sizes: Sizes) -> PositionPhase:
