@@ -1,6 +1,7 @@
 """Pages of bars as text: the same whether rows are kept from before or not, and bounded."""
 
 from bisect import bisect_left
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
@@ -11,7 +12,8 @@ from tests.exchange.stream_rig import RIG_MS, SteadyHistory
 from livespot.exchange.candle import MINUTE_MS
 from livespot.exchange.kline_texts import KlineTexts
 from livespot.exchange.klines import Bar
-from livespot.exchange.tape import Span, Tape
+from livespot.exchange.stream_json import kline_row
+from livespot.exchange.tape import Scale, Span, Tape
 
 
 def _found(tape: Tape, interval: str, from_ms: int, to_ms: int) -> list[Span | Bar]:
@@ -46,6 +48,26 @@ def test_a_page_is_the_same_whatever_was_asked_before(
             bar.open_ms * unit for bar in tape.bars(interval, RIG_MS - minutes * MINUTE_MS, to_ms)
         ]
         assert all((row[6] + 1) % (MINUTE_MS * unit) == 0 for row in rows)
+
+
+@given(
+    tick=st.sampled_from(["0.01", "0.00000001", "1"]),
+    step=st.sampled_from(["0.001", "0.00000001", "1"]),
+    numbers=st.lists(st.integers(0, 10**12), min_size=9, max_size=9),
+)
+def test_a_row_says_each_amount_as_every_other_answer_does(
+    tick: str, step: str, numbers: list[int]
+) -> None:
+    scale = Scale.of(Decimal(tick), Decimal(step))
+    bar = Bar(RIG_MS, *numbers)
+
+    row = msgspec.json.decode(kline_row(bar, "5m", scale, 0))
+
+    prices = [scale.price(ticks) for ticks in (bar.open, bar.high, bar.low, bar.close)]
+    assert row == [
+        RIG_MS, *prices, scale.qty(bar.volume), RIG_MS + 5 * MINUTE_MS - 1, scale.quote(bar.quote),
+        bar.trades, scale.qty(bar.taker_base), scale.quote(bar.taker_quote), "0",
+    ]  # fmt: skip
 
 
 class _CountedHistory(SteadyHistory):

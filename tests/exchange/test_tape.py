@@ -265,3 +265,27 @@ def test_no_bars_form_while_a_symbol_gives_no_data_or_only_cancels(
     ]
     assert [(bar.open_ms - RIG_MS) // MINUTE_MS for bar in after] == silent
     assert [bar.trades for bar in after] == [1] + [0] * (len(silent) - 1)
+
+
+@given(
+    moments=st.lists(
+        st.tuples(st.integers(0, 200_000), st.booleans(), st.integers(9_900, 10_100)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_a_day_that_was_told_before_is_the_day_told_for_the_first_time(
+    moments: list[tuple[int, bool, int]],
+) -> None:
+    asked = a_tape()
+    happened: list[PublicTrade] = []
+    for number, (after_ms, is_trade, ticks) in enumerate(sorted(moments)):
+        now_ms = RIG_MS + after_ms
+        if is_trade:
+            happened.append(trade(number + 1, now_ms, ticks=ticks))
+            asked.on_trade(happened[-1])
+        fresh = a_tape()
+        for one in happened:
+            fresh.on_trade(one)
+
+        assert asked.day(now_ms) == asked.day(now_ms) == fresh.day(now_ms)

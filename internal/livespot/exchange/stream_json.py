@@ -8,7 +8,7 @@ from typing import NamedTuple
 from livespot.exchange.event_json import decimal_text
 from livespot.exchange.klines import Bar, closes_at
 from livespot.exchange.model import Json, Level, PublicTrade
-from livespot.exchange.tape import DAY_MS, Scale, quote_e8, text_e8
+from livespot.exchange.tape import DAY_MS, E8, Scale, quote_e8, text_e8
 from livespot.exchange.trade_log import AggTrade
 
 
@@ -221,17 +221,30 @@ def rolling_ticker(window: str, day: Day, unit: int = 1) -> Json:
     }
 
 
+# Amounts come in two: what stands before the point, and the eight digits behind it.
+_AMOUNT = '"%d.%08d"'
+_KLINE_ROW = (
+    f"[%d,{_AMOUNT},{_AMOUNT},{_AMOUNT},{_AMOUNT},{_AMOUNT},%d,{_AMOUNT},%d,{_AMOUNT},{_AMOUNT},"
+    '"0"]'
+)
+
+
 def kline_row(bar: Bar, interval: str, scale: Scale, offset_ms: int, unit: int = 1) -> str:
     """JSON text of one row of the REST klines answer: a page has up to a thousand."""
     tick_e8, step_e8 = scale.tick_e8, scale.step_e8
     close_ms = closes_at(bar.open_ms, interval, offset_ms)
-    quote = text_e8(quote_e8(bar.quote, tick_e8, step_e8))
-    taker_quote = text_e8(quote_e8(bar.taker_quote, tick_e8, step_e8))
-    return (
-        f'[{bar.open_ms * unit},"{text_e8(bar.open * tick_e8)}","{text_e8(bar.high * tick_e8)}",'
-        f'"{text_e8(bar.low * tick_e8)}","{text_e8(bar.close * tick_e8)}",'
-        f'"{text_e8(bar.volume * step_e8)}",{(close_ms + 1) * unit - 1},"{quote}",{bar.trades},'
-        f'"{text_e8(bar.taker_base * step_e8)}","{taker_quote}","0"]'
+    return _KLINE_ROW % (
+        bar.open_ms * unit,
+        *divmod(bar.open * tick_e8, E8),
+        *divmod(bar.high * tick_e8, E8),
+        *divmod(bar.low * tick_e8, E8),
+        *divmod(bar.close * tick_e8, E8),
+        *divmod(bar.volume * step_e8, E8),
+        (close_ms + 1) * unit - 1,
+        *divmod(quote_e8(bar.quote, tick_e8, step_e8), E8),
+        bar.trades,
+        *divmod(bar.taker_base * step_e8, E8),
+        *divmod(quote_e8(bar.taker_quote, tick_e8, step_e8), E8),
     )
 
 

@@ -15,7 +15,7 @@ from livespot.exchange.second_bars import second_bars
 from livespot.exchange.trade_log import TradeLog
 
 DAY_MS = 86_400_000
-_E8 = 10**8
+E8 = 10**8
 _WITHOUT_BARS = frozenset({"BREAK", "CANCEL_ONLY"})
 _MOST_AHEAD = 2000
 
@@ -34,7 +34,7 @@ class Scale:
 
     @staticmethod
     def of(tick_size: Decimal, step_size: Decimal) -> "Scale":
-        return Scale(tick_size, step_size, int(tick_size * _E8), int(step_size * _E8))
+        return Scale(tick_size, step_size, int(tick_size * E8), int(step_size * E8))
 
     def price(self, ticks: int) -> str:
         return _price_text(ticks * self.tick_e8)
@@ -48,13 +48,13 @@ class Scale:
 
 def quote_e8(ticks_times_steps: int, tick_e8: int, step_e8: int) -> int:
     """A sum of quote currency in units of 1e-8."""
-    return ticks_times_steps * tick_e8 * step_e8 // _E8
+    return ticks_times_steps * tick_e8 * step_e8 // E8
 
 
 def text_e8(units: int) -> str:
     """Units of 1e-8 as a plain decimal with eight places."""
     text = str(units)
-    if units >= _E8:
+    if units >= E8:
         return f"{text[:-8]}.{text[-8:]}"
     return f"0.{text:0>8}" if units >= 0 else f"-{text_e8(-units)}"
 
@@ -107,6 +107,10 @@ class Tape:
         self._opening_close = series.at(row - 1).close if row else None
         self._day_until = -1
         self._day: Bar | None = None
+        # The day as it was last told, for a minute and a number of trades and turns.
+        self._told_of: tuple[int, int] | None = None
+        self._told: Bar | None = None
+        self._happened = 0
         self._ahead: dict[Span, Bar] = {}
         # What was printed of a forming bar before its running minute, and for which moment.
         self._begun: dict[tuple[str, int], tuple[tuple[int, int, int], Bar | None]] = {}
@@ -118,6 +122,7 @@ class Tape:
 
         An account's trade can come an instant before a market trade of the minute before.
         """
+        self._happened += 1
         ticks = int(trade.price // self.scale.tick_size)
         steps = int(trade.qty // self.scale.step_size)
         self.trades.append(trade, ticks, steps)
@@ -133,6 +138,7 @@ class Tape:
 
     def on_status(self, status: str, t_ms: int) -> None:
         """Stop or resume forming bars: none form while a symbol gives no data or only cancels."""
+        self._happened += 1
         is_shut = status in _WITHOUT_BARS
         if is_shut and self._shut_from is None:
             self._note_silence(t_ms)
@@ -199,8 +205,13 @@ class Tape:
         self._ahead[span] = bar
 
     def day(self, now_ms: int) -> Bar | None:
-        """The last 24 hours as one bar, to the minute."""
+        """The last 24 hours as one bar, to the minute; between two changes always the same one."""
         minute = now_ms // MINUTE_MS * MINUTE_MS
+        if self._told_of != (minute, self._happened):
+            self._told_of, self._told = (minute, self._happened), self._whole_day(minute, now_ms)
+        return self._told
+
+    def _whole_day(self, minute: int, now_ms: int) -> Bar | None:
         if self._day_until != minute:
             self._day = self.window(minute - DAY_MS, minute - 1)
             self._day_until = minute

@@ -6,9 +6,10 @@ import asyncio
 class Wake:
     """A call of `set` while nobody waits is lost: look for the reason first, then wait at once."""
 
-    __slots__ = ("_waiter",)
+    __slots__ = ("_loop", "_waiter")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def set(self) -> None:
@@ -18,8 +19,11 @@ class Wake:
             waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Until set. One task at a time."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        """Until set. One task at a time, all of them on the loop of the first."""
+        if self._loop is None:
+            # Finding it costs a call of the system.
+            self._loop = asyncio.get_running_loop()
+        waiter = self._waiter = self._loop.create_future()
         try:
             await waiter
         finally:

@@ -15,7 +15,7 @@ import anyio
 from anyio._backends._asyncio import CancelScope
 
 from livespot.contracts.ports import Entropy
-from livespot.exchange.prng import SplitMix
+from livespot.exchange.prng_ahead import DrawnAhead
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -112,7 +112,8 @@ class _Timer(asyncio.TimerHandle):
 
     def _run(self) -> None:
         loop = self._loop
-        loop.now_s = max(loop.now_s, self._when)
+        if self._when > loop.now_s:
+            loop.now_s = self._when
         super()._run()
         loop.now_s = loop.now_ns / _NS_PER_SECOND
 
@@ -137,7 +138,7 @@ class VirtualLoop(BaseEventLoop):
         self.points = 0
         self.points_of: dict[int, int] = {}
         self.broken: list[dict[str, Any]] = []
-        self._dice = None if entropy is None else SplitMix(entropy.hex(16))
+        self._dice = None if entropy is None else DrawnAhead(entropy.hex(16))
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._timer_number = 0
         self.stale = 0

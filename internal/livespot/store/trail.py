@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -128,6 +129,8 @@ def _hash_of(line: bytes) -> str:
     return str(event.get("hash", "")) if isinstance(event, dict) else ""
 
 
+# An event is appended to the day of the one before, but once a day.
+@lru_cache(maxsize=4)
 def _day_text(day: int) -> str:
     return datetime.fromtimestamp(day * _DAY_MS // 1000, UTC).strftime("%Y-%m-%d")
 

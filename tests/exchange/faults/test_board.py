@@ -117,3 +117,15 @@ def test_a_bare_reset_of_sockets_waits_for_connections_and_another_for_frames() 
     assert run(board({"what": reset}), [connect, frame]) == [0]
     named = {"what": reset, "match": {"stream": "*@trade"}}
     assert run(board(named), [connect, frame]) == [1]
+
+
+def test_the_next_turn_is_looked_for_anew_whenever_a_fault_comes_or_goes() -> None:
+    found = board({"when": {"after_ms": 500}}, {"when": {"after_ms": 900}})
+    assert found.next_ms() == 1500
+    found.end(found.courses["f0"])
+    assert found.next_ms() == 1900
+    rows = [{"id": "sooner", "what": DROP, "when": {"at_ms": 1700}}]
+    found.add(plan_of({"seed": 0, "faults": rows}), 1000)
+    assert found.next_ms() == 1700
+    assert [turn.at_ms for turn in found.advance(1800)] == [1700]
+    assert found.next_ms() == 1900

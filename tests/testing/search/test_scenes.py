@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
 from livespot.exchange.candle import MINUTE_MS
+from livespot.exchange.klines import join
 from livespot.exchange.market import Print, Quote
 from livespot.rules.indicators import Wilder, ema20
 from livespot.rules.regime import regime_of
@@ -104,3 +105,16 @@ def test_without_faults_a_short_plan_has_an_entry_and_breaks_nothing(
 
     assert not outcome.vacuous
     assert outcome.violations == ()
+
+
+def test_a_bar_of_one_minute_is_that_minute() -> None:
+    past = past_of("ranging", 1, 0, 14_800, 200_000)
+    for row in (0, 777, MINUTES - 2):
+        both, later = past.bar(row, row + 2, 0), past.bar(row + 1, row + 2, 0)
+        total = past.bar(row, row + 1, 0)
+        join(total, later)
+        assert (total.open, total.high, total.low, total.close) == (
+            both.open, both.high, both.low, both.close,
+        )  # fmt: skip
+        assert (total.volume, total.trades) == (both.volume, both.trades)
+        assert later.quote == later.volume * (later.open + later.close) // 2

@@ -73,9 +73,13 @@ class FaultBoard:
     """All faults of a run. Same plan, same subjects at the same times: same hits."""
 
     courses: dict[str, Course] = field(default_factory=dict)
+    # The next turn, as long as no fault has come, gone, begun or ended since it was looked for.
+    _soonest: Turn | None = None
+    _is_known: bool = False
 
     def add(self, plan: FaultPlan, now_ms: int) -> None:
         """Take in a plan; `after_ms` and the plan's healing count from `now_ms`."""
+        self._is_known = False
         heal_ms = None if plan.heal_after_ms is None else now_ms + plan.heal_after_ms
         for fault in plan.faults:
             when = fault.when
@@ -116,10 +120,16 @@ class FaultBoard:
 
     def end(self, course: Course) -> None:
         """Nothing more comes of this fault."""
+        self._is_known = False
         course.phase = "ended"
 
     def _next(self) -> Turn | None:
         """The soonest beginning or end, the first of the plan among those of one instant."""
+        if not self._is_known:
+            self._soonest, self._is_known = self._looked_for(), True
+        return self._soonest
+
+    def _looked_for(self) -> Turn | None:
         soonest: Course | None = None
         at_ms, begins = 0, False
         for course in self.courses.values():
@@ -133,6 +143,7 @@ class FaultBoard:
         return None if soonest is None else Turn(course=soonest, at_ms=at_ms, begins=begins)
 
     def _take(self, turn: Turn) -> None:
+        self._is_known = False
         course = turn.course
         if not turn.begins:
             course.phase = "ended"

@@ -98,12 +98,13 @@ class UnsyncedDisk:
         self._sync_directory(path.parent)
 
     def append(self, path: Path, data: bytes, *, durable: bool = True) -> None:
-        before = self.real.size(path)
+        is_first = not durable and path not in self._synced
+        before = self.real.size(path) if is_first else 0
         self.real.append(path, data, durable=durable)
         if durable:
             self._synced.pop(path, None)
-        else:
-            self._synced.setdefault(path, before)
+        elif is_first:
+            self._synced[path] = before
 
     def names(self, directory: Path) -> tuple[str, ...]:
         return self.real.names(directory)

@@ -17,6 +17,7 @@ from livespot.exchange.klines import Bar
 from livespot.exchange.market import MarketEvent, Print, Quote
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.prng import SplitMix
+from livespot.exchange.prng_ahead import DrawnAhead
 from livespot.exchange.specs import symbol_spec
 from livespot.testing.search.stage import StagedSymbol, StagePlan
 from livespot.testing.search.staged_past import MINUTES, Past, past_of
@@ -79,7 +80,7 @@ class StagedSeries:
     def events(self, key: str, open_ms: int) -> tuple[MarketEvent, ...]:
         """The quotes of a minute, and trades at the best prices of the quote before them."""
         del key
-        draw, staged = SplitMix(f"{self.seed}:{self.symbol}:{open_ms}"), self.staged
+        draw, staged = DrawnAhead(f"{self.seed}:{self.symbol}:{open_ms}"), self.staged
         turns = [(at, 0) for at in _instants(open_ms, staged.quote_ms, draw)]
         turns += [(at, 1) for at in _instants(open_ms, staged.print_ms, draw)]
         quote = self._quote(open_ms, draw)
