@@ -12,6 +12,7 @@ from livespot_cmd.options import SuggestingGroup
 _COMMANDS = {
     "sim": ("livespot_cmd.sim", "sim", "Trade recorded real market data on an embedded exchange."),
     "replay": ("livespot_cmd.replay", "replay", "Replay a stored market on virtual time."),
+    "soak": ("livespot_cmd.soak", "soak", "Simulate for hours with faults; is it ready?"),
     "live": ("livespot_cmd.live", "live", "Trade real money, behind every lock."),
     "shadow": ("livespot_cmd.shadow", "shadow", "Watch the real market, and send nothing."),
     "exchange": ("livespot_cmd.exchange", "exchange", "Run the embedded exchange alone."),

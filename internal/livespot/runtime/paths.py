@@ -84,8 +84,18 @@ class Paths:
         return self.var / "exchange.json"
 
     @property
+    def exchange_plan(self) -> Path:
+        """The faults an embedded exchange was started with."""
+        return self.var / "exchange-plan.json"
+
+    @property
     def exchange_journal(self) -> Path:
         return self.var / "exchange-journal.jsonl"
+
+    @property
+    def readiness(self) -> Path:
+        """What the last soak showed."""
+        return self.var / "readiness.json"
 
 
 def project_root() -> Path:
@@ -101,6 +111,11 @@ def default_var() -> Path:
 def sim_var() -> Path:
     """Where `livespot sim` keeps its own state."""
     return default_var() / "sim"
+
+
+def soak_var() -> Path:
+    """Where `livespot soak` keeps its own state."""
+    return default_var() / "soak"
 
 
 def prompts_directory() -> Path:

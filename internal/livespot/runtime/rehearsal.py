@@ -45,7 +45,10 @@ def _play(scratch: Path, config_path: Path | None) -> Rehearsal:
             said[name], error = process.communicate(timeout=_PATIENCE_SECONDS)
             if process.returncode:
                 last = error.decode(errors="replace").strip().splitlines()[-1:]
-                return Rehearsal(summary=None, failure=f"the replay did not end well: {last}")
+                code = process.returncode
+                return Rehearsal(
+                    summary=None, failure=f"the replay ended with exit code {code}: {last}"
+                )
     except subprocess.TimeoutExpired:
         return Rehearsal(summary=None, failure=f"no end within {_PATIENCE_SECONDS} s")
     finally:

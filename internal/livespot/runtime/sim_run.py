@@ -33,7 +33,10 @@ from livespot.store.migrate import migrate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOrder:
-    """What was asked for. `span_ms` is wall time; `start_ms` is market time."""
+    """What was asked for. `span_ms` is wall time; `start_ms` is market time.
+
+    `faults` is the JSON text of the exchange's plan, `closed` why entries stay off all the time.
+    """
 
     paths: Paths
     loaded: LoadedSettings
@@ -43,6 +46,8 @@ class SimOrder:
     seed: int
     data: Path | None
     resume: bool
+    faults: str = ""
+    closed: tuple[str, ...] = ()
 
 
 async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
@@ -91,7 +96,7 @@ async def _traded(
             announce=console.announce,
             watch=watch,
             # What stands on the exchange must be managed, however ill the installation is.
-            manage_only=failing,
+            manage_only=(*failing, *order.closed),
             span_seconds=order.span_ms / 1000,
             inputs=_inputs(order, found),
         )
@@ -112,6 +117,8 @@ def _inputs(order: SimOrder, found: Simulation) -> RunInputs:
         span_ms=order.span_ms * (state.clock.speed if state.clock is not None else 1),
         speed=state.clock.speed if state.clock is not None else 1,
         virtual=False,
+        faults=order.faults,
+        faults_name=order.paths.exchange_plan.name if order.faults else "",
     )
 
 
@@ -165,7 +172,12 @@ async def _fresh(order: SimOrder) -> Simulation:
     await exchange_ended(paths)
     with set_aside(paths):
         found = await start_exchange(
-            paths, start_ms=order.start_ms, speed=order.speed, seed=order.seed, data=order.data
+            paths,
+            start_ms=order.start_ms,
+            speed=order.speed,
+            seed=order.seed,
+            data=order.data,
+            plan=order.faults,
         )
     migrate(paths.database, backup_dir=paths.backups, now_ms=SystemClock().now_ms())
     return found

@@ -30,6 +30,7 @@ _KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
 _OURS = (
     *("MOVED", "STOP", "backups", "control", "data", "logs", "receipts", "runs"),
     *("exchange-journal.jsonl", "exchange.json", "exchange.json.new"),
+    *("exchange-plan.json", "readiness.json"),
 )
 
 
@@ -130,10 +131,11 @@ def _remove(path: Path) -> None:
 
 
 async def start_exchange(
-    paths: Paths, *, start_ms: int, speed: int, seed: int, data: Path | None
+    paths: Paths, *, start_ms: int, speed: int, seed: int, data: Path | None, plan: str = ""
 ) -> Simulation:
     """Start the exchange in a session of its own and wait until it answers.
 
+    `plan` is the JSON text of the faults it lets happen.
     Raises `PreflightFailed` with what it said when it ended instead, or did not answer in time.
     """
     RealDisk().make_directory(paths.var)
@@ -145,7 +147,10 @@ async def start_exchange(
         *("--start", iso_utc(start_ms), "--speed", str(speed), "--seed", str(seed)),
         *("--journal", str(paths.exchange_journal), "--state-file", str(paths.exchange_state)),
         *(("--data", str(data)) if data is not None else ()),
+        *(("--plan", str(paths.exchange_plan)) if plan else ()),
     ]
+    if plan:
+        RealDisk().write_atomic(paths.exchange_plan, plan.encode())
     with log.open("ab") as output:
         # Its own session: Ctrl-C in the terminal and a killed runtime leave it running.
         process = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
