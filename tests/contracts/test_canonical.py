@@ -57,6 +57,11 @@ def test_minus_zero_is_zero() -> None:
     assert decimal_text(Decimal("-0.00")) == "0.00"
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_is_told_in_plain_digits_whatever_its_size(value: Decimal) -> None:
+    assert decimal_text(value) == format(value if value else abs(value), "f")
+
+
 @given(st.decimals("0", "1000000", places=9), st.sampled_from(["0.01", "0.001", "1", "0.5"]))
 def test_flooring_never_rises_and_lands_on_the_step(value: Decimal, step: str) -> None:
     floored = floor_to(value, Decimal(step))

@@ -1,4 +1,6 @@
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -189,6 +191,14 @@ def test_a_range_is_held_to_stricter_limits() -> None:
     assert _blocked(wide).reasons == (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
     assert _blocked(thin).reasons == (ReasonCode.STRAT_VOLUME_LOW,)
     assert min_edge_bps(RegimeLabel.RANGE, _SETTINGS.strategy) == 23
+
+
+@given(st.integers(0, 500))
+def test_a_range_asks_for_half_as_much_again_and_never_less(least: int) -> None:
+    strategy = _replace(_SETTINGS.strategy, min_edge_bps=least)
+
+    assert min_edge_bps(RegimeLabel.RANGE, strategy) == ceil(Fraction(3 * least, 2))
+    assert min_edge_bps(RegimeLabel.TREND, strategy) == least
 
 
 def test_a_size_the_exchange_would_refuse_is_not_proposed() -> None:

@@ -14,7 +14,10 @@ def decimal_text(value: Decimal) -> str:
     """Plain digits with `.`, never an exponent; the scale of the value is kept."""
     if not value.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
-    return format(value if value else abs(value), "f")
+    unsigned_if_zero = value if value else abs(value)
+    text = str(unsigned_if_zero)
+    # Only the very small and the very great are spelled with an exponent; formatting takes longer.
+    return format(unsigned_if_zero, "f") if "E" in text else text
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

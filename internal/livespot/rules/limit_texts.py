@@ -1,7 +1,6 @@
 """The amounts and limits of a verdict as texts."""
 
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from livespot.contracts.amounts import ZERO, decimal_text
@@ -38,13 +37,8 @@ def limit_texts(risk: RiskSettings) -> LimitTexts:
 
 
 def amount_text(value: Decimal) -> str:
-    """To eight decimals; an amount that nothing happens to is told by verdict after verdict."""
-    return _text_of(value) if value else _NOTHING
-
-
-@lru_cache(maxsize=64)
-def _text_of(value: Decimal) -> str:
-    return decimal_text(round(value, 8))
+    """To eight decimals."""
+    return decimal_text(round(value, 8)) if value else _NOTHING
 
 
 _NOTHING = decimal_text(round(ZERO, 8))

@@ -41,10 +41,11 @@ from livespot.rules.symbol_window import SymbolWindow
 _TOP = 5
 _ADX_MAX = 1_000_000
 _M5, _FRAMES = Interval.M5, frozenset(Interval)
-# The object that is hashed; its names are in order, as canonical JSON wants them.
+# The object that is hashed; its names are in order, as canonical JSON wants them. What moves comes
+# with its names, which are neighbours.
 _HASHED = (
     b'{"candles_5m_sha256":%b,"config_hash":%b,"cost_inputs":%b,"filters_hash":%b,'
-    b'"microstructure":%b,"prices":%b,"regime":%b,"returns":%b,"symbol":%b,"symbol_status":%b,'
+    b'%b,"regime":%b,"returns":%b,"symbol":%b,"symbol_status":%b,'
     b'"thresholds_hash":%b,"volatility":%b}'
 )
 _json_of_part = once_per_object(512)(canonical_json)
@@ -59,6 +60,13 @@ class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
     thresholds_hash: str
     now_ms: int
     ws_ok: bool
+
+
+class _Moving(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a snapshot is of its cycle; all else that is hashed stays until a candle closes."""
+
+    microstructure: Microstructure
+    prices: Prices
 
 
 class _Parts(NamedTuple):
@@ -145,8 +153,8 @@ def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> s
     the depth need no place of their own: the first two follow from the candles, the depth acts
     only through the slippage in the cost inputs; the constraints are named by their filters hash.
     """
-    # Book and samples alone are of this cycle; all else stays until a candle closes.
     once = _json_of_part
+    moving = _Moving(microstructure=snapshot.microstructure, prices=snapshot.prices)
     return sha256_hex(
         _HASHED
         % (
@@ -154,8 +162,7 @@ def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> s
             once(snapshot.config_hash),
             once(snapshot.cost_inputs),
             once(snapshot.filters_hash),
-            canonical_json(snapshot.microstructure),
-            canonical_json(snapshot.prices),
+            canonical_json(moving)[1:-1],
             once(snapshot.regime),
             once(snapshot.returns),
             once(snapshot.symbol),
