@@ -1,5 +1,6 @@
 """What the position wants done: protections, closes and cancels, each told how it ended."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from livespot.actors.mail import (
 )
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import FilterRefused, KeyRefused, NoSuchOrder, Throttled
-from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest
+from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, OrderView
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
     IntentRole,
@@ -28,11 +29,32 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
     SysMode,
 )
-from livespot.testing.execution_bench import SYMBOL, Bench, a_decision, bench
+from livespot.testing.execution_bench import SYMBOL, Bench, StepClock, a_decision, bench
 from livespot.testing.ledger_rows import fresh, order
-from livespot.testing.scripted_venue import ACCEPT, DROP_ANSWER, DROP_REQUEST, refused
+from livespot.testing.scripted_venue import (
+    ACCEPT,
+    DROP_ANSWER,
+    DROP_REQUEST,
+    ScriptedVenue,
+    refused,
+)
 
 ENTRY = "oi_entry"
+
+
+@dataclass(slots=True)
+class CountingVenue(ScriptedVenue):
+    """Counts the reads of single orders."""
+
+    asked: int = 0
+
+    async def order(
+        self, symbol: str, *, client_order_id: str = "", order_id: int = 0
+    ) -> OrderView:
+        self.asked += 1
+        return await ScriptedVenue.order(
+            self, symbol, client_order_id=client_order_id, order_id=order_id
+        )
 
 
 def protect(role: IntentRole = IntentRole.LIST, qty: str = "0.999") -> ProtectWanted:
@@ -379,6 +401,42 @@ async def test_a_protection_that_rises_from_its_proven_absence_is_an_incident(
         signals = b.heard(b.actor.governor, HealthSignal)
         assert SignalLevel.PAUSE in [s.level for s in signals]
         assert len([r for r in b.venue.sent if isinstance(r, ListRequest)]) == 1
+
+
+async def test_a_list_that_is_over_has_its_legs_asked_for_when_their_end_is_not_told(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await b.tell(protect())
+        (order_list,) = b.venue.lists_by_id.values()
+        for order_id, _ in order_list.legs:
+            b.venue.change(order_id, status=OrderStatus.CANCELED)
+        b.heard(b.actor.position, OrderProgressed)
+
+        await b.tell(msgspec.structs.replace(order_list, list_order_status="ALL_DONE"))
+        await b.advance(800)
+        early = b.heard(b.actor.position, OrderProgressed)
+        await b.advance(600)
+
+        told = b.heard(b.actor.position, OrderProgressed)
+        assert early == []
+        assert [t.order.status for t in told] == [OrderStatus.CANCELED, OrderStatus.CANCELED]
+
+
+async def test_legs_whose_end_was_told_are_not_asked_for(tmp_path: Path) -> None:
+    clock = StepClock()
+    venue = CountingVenue(clock)
+    async with bench(fresh(tmp_path), venue=venue, clock=clock) as b:
+        await b.tell(protect())
+        (order_list,) = b.venue.lists_by_id.values()
+        await b.tell(msgspec.structs.replace(order_list, list_order_status="ALL_DONE"))
+        for order_id, _ in order_list.legs:
+            b.venue.change(order_id, status=OrderStatus.CANCELED)
+            await b.stream(order_id)
+
+        await b.advance(3000)
+
+        assert venue.asked == 0
 
 
 async def test_a_throttled_mutation_degrades_until_the_silence_is_over(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ from livespot.contracts.vocabulary import (
     SignalLevel,
 )
 from livespot.rules import ledger
-from livespot.rules.denied_cancels import DeniedCancels
+from livespot.rules.denied_cancels import DeniedCancels, read_pause_ms
 from livespot.rules.due import AT_ONCE, NEVER, earliest
 from livespot.rules.evidence import Case, is_protective
 
@@ -88,6 +88,8 @@ class ExecutionLife:
         )
         self._reading: dict[tuple[str, int], int] = {}
         self._unseen: set[tuple[str, int]] = set()
+        # Legs of lists that are over: when they are asked for, and how often they were.
+        self._doubted: dict[tuple[str, int], tuple[int, int]] = {}
         self._current: Work | None = None
         self._stop: StopAsked | None = None
         self._stop_ms = 0
@@ -102,6 +104,7 @@ class ExecutionLife:
             self._wants.due_ms,
             self._resolver.due_ms(self._ports.settings.exit.protection_pause_ms),
             self._shop.denied.due_ms,
+            *(due_ms for due_ms, _ in self._doubted.values()),
             *(self._reading.get(key, AT_ONCE) for key in self._unread()),
             *((self._stop_due_ms(),) if self._stop is not None else ()),
         )
@@ -330,8 +333,7 @@ class ExecutionLife:
     async def _apply(self, change: Change) -> None:
         """Let everybody inside know what one absorption changed."""
         for tracked in change.orders:
-            if tracked.view.status.is_terminal:
-                self._shop.denied.forget((tracked.view.symbol, tracked.view.order_id))
+            self._ask_no_more(tracked)
             await self._entries.order_changed(tracked)
             await self._adopt_if_orphan(tracked)
             await self._recovery.order_changed(tracked)
@@ -341,6 +343,9 @@ class ExecutionLife:
         for key in change.unseen:
             self._unseen.add(key)
             self._fetch_order(*key)
+        for key in change.doubted:
+            # The news of its end is usually a moment behind that of its list.
+            self._doubted[key] = (self._ports.clock.monotonic_ms() + _READ_AGAIN_MS, 0)
         for intent in change.moved:
             if intent.state not in ledger.SETTLED:
                 continue
@@ -352,6 +357,13 @@ class ExecutionLife:
         for intent in change.reopened:
             if intent.role is IntentRole.ENTRY:
                 await self._recovery.adopt(intent)
+
+    def _ask_no_more(self, tracked: Tracked) -> None:
+        """What has shown its end needs no reads."""
+        if tracked.view.status.is_terminal:
+            key = (tracked.view.symbol, tracked.view.order_id)
+            self._shop.denied.forget(key)
+            self._doubted.pop(key, None)
 
     def _doubt_cancels_of(self, tracked: Tracked) -> None:
         """It has a number now: an unanswered cancel by its client id can be settled by it."""
@@ -392,7 +404,15 @@ class ExecutionLife:
             self._fetch_order(*key)
         for tracked in self._tracker.incomplete():
             self._fetch_order(tracked.view.symbol, tracked.view.order_id)
+        self._ask_for_doubted()
         self._answer_stop()
+
+    def _ask_for_doubted(self) -> None:
+        now = self._ports.clock.monotonic_ms()
+        for key, (due_ms, reads) in list(self._doubted.items()):
+            if now >= due_ms:
+                self._doubted[key] = (now + read_pause_ms(reads + 1), reads + 1)
+                self._fetch_order(*key)
 
     def _investigation(self, case: Case) -> Callable[[], Awaitable[Work]]:
         async def job() -> Work:

@@ -50,20 +50,22 @@ from livespot.rules.requests import Mutation, request_of
 
 _STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 _TELL_LIMIT_S = 5.0
-_REFUSED = "REJECT"
+_REFUSED, _OVER = "REJECT", "ALL_DONE"
 
 
 @dataclass(slots=True)
 class Change:
     """What one absorption did: newer orders, moved intents, those risen from NOT_FOUND.
 
-    `unseen` are legs that a list of ours names and whose orders nobody has shown us yet.
+    `unseen` are legs that a list of ours names and whose orders nobody has shown us yet; `doubted`
+    are those that we believe to stand though their list is over.
     """
 
     orders: list[Tracked] = field(default_factory=list)
     moved: list[OrderIntent] = field(default_factory=list)
     reopened: list[OrderIntent] = field(default_factory=list)
     unseen: list[OrderKey] = field(default_factory=list)
+    doubted: list[OrderKey] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -195,10 +197,18 @@ class OrderTracker:
         self._remember(batch, moved)
         change.moved = [intent for intent, _ in moved]
         change.unseen = [key for key in batch.named if key not in self.orders]
+        if order_list is not None and order_list.list_order_status == _OVER:
+            change.doubted = [key for key in batch.named if self.stands(*key)]
         change.reopened = [i for i, before in moved if before is IntentState.NOT_FOUND]
         with self._ports.clock.move_on_after(_TELL_LIMIT_S, shield=True):
             await self._publish(batch, moved)
         return change
+
+    def stands(self, symbol: str, order_id: int) -> bool:
+        """Whether we believe an order of ours to be on the book."""
+        known = self.orders.get((symbol, order_id))
+        status = None if known is None else known.view.status
+        return status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
     async def _take(self, update: OrderUpdate, batch: _Batch) -> None:
         order = update.order
