@@ -225,6 +225,47 @@ def test_more_offered_than_bought_is_named(facts: Facts, journal: JournalRows) -
     assert (finding.holds, finding.detail) == (False, f"{SYMBOL}: 10.01 offered, 10.00 held")
 
 
+def traded(journal: JournalRows, rounds: int, offered: str) -> JournalRows:
+    """Positions of 10 one after the other, each sold but for 0.01, which went to the fee.
+
+    Within the last one, `offered` is offered for sale.
+    """
+    sale = next(order for order in journal.orders if order.side == "SELL" and order.is_open)
+    fills, orders = [], []
+    for n in range(rounds):
+        row, last = 10 * n + 1, n == rounds - 1
+        qty = Decimal(offered if last else "9.99")
+        alone = replace(sale, order_id=200 + n, list_client_order_id="", qty=qty)
+        bought = replace(journal.fills[0], row=row, order_id=100 + n, side="BUY", qty=Decimal(10))
+        fills.append(bought)
+        orders.append(replace(alone, row=row + 1))
+        if not last:
+            ended = replace(alone, row=row + 2, executed_qty=qty, status="FILLED")
+            sold = replace(bought, row=row + 3, order_id=200 + n, side="SELL", qty=qty)
+            fills.append(sold)
+            orders.append(ended)
+    return replace(journal, fills=tuple(fills), orders=tuple(orders))
+
+
+@pytest.mark.parametrize(("offered", "holds"), [("10", True), ("10.01", False)])
+def test_what_fees_left_of_many_positions_lets_no_later_one_offer_more(
+    facts: Facts, journal: JournalRows, offered: str, *, holds: bool
+) -> None:
+    finding = found("I11", facts, traded(journal, 1500, offered))
+
+    assert finding.holds is holds
+
+
+def test_what_an_entrys_later_fill_bought_belongs_to_its_position(
+    facts: Facts, journal: JournalRows
+) -> None:
+    """A part was sold in between, and nothing is on the book."""
+    rounds = traded(journal, 2, "10.01")
+    fills = tuple(replace(fill, order_id=100) if fill.row == 11 else fill for fill in rounds.fills)
+
+    assert found("I11", facts, replace(rounds, fills=fills)).holds
+
+
 def test_what_another_hand_offers_is_no_protection(facts: Facts, journal: JournalRows) -> None:
     legs = [order for order in journal.orders if order.side == "SELL" and order.status == "NEW"]
     strange = replace(

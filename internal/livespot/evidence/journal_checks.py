@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from livespot.contracts.ids import is_own_client_order_id
@@ -129,22 +130,43 @@ def balances_not_negative(journal: JournalRows) -> Finding:
     return judged("I09", "Never sell what is not there", len(journal.balances), problems)
 
 
+@dataclass(slots=True)
+class _Lot:
+    """What one position bought and has not yet sold, before fees; `buys` are its entry's orders."""
+
+    qty: Decimal = _ZERO
+    buys: set[int] = field(default_factory=set)
+    sells: bool = False
+
+    def take(self, fill: JournalFill, *, stands: bool) -> None:
+        """Book a fill. `stands`: a sale is on the book, so no new position can have begun."""
+        if fill.side != "BUY":
+            self.qty -= fill.qty
+            self.sells = True
+            return
+        if self.sells and not stands and fill.order_id not in self.buys:
+            self.qty, self.buys, self.sells = _ZERO, set(), False
+        self.qty += fill.qty
+        self.buys.add(fill.order_id)
+
+
 def protection_within_position(facts: Facts, journal: JournalRows) -> Finding:
-    """I11: sales that stand never add up to more than was bought and not yet sold.
+    """I11: sales that stand never add up to more than the position bought and has not yet sold.
 
     Measured before fees: a leg may cover what the fee took, where other base of the account pays
-    it. The legs of one list exclude each other and count once. Only our own orders are looked at:
-    another hand may sell base that it brought along, which no position of ours ever was.
+    it. What fees and rounding left over of earlier positions counts for none. The legs of one list
+    exclude each other and count once. Only our own orders are looked at: another hand may sell base
+    that it brought along, which no position of ours ever was.
     """
     known = {alias.client_order_id for alias in facts.aliases}
-    held: dict[str, Decimal] = defaultdict(Decimal)
+    held: dict[str, _Lot] = defaultdict(_Lot)
     standing: dict[int, JournalOrder] = {}
     problems, looked_at = [], 0
     for item in journal.timeline():
         if item.client_order_id not in known and not is_own_client_order_id(item.client_order_id):
             continue
         if isinstance(item, JournalFill):
-            held[item.symbol] += item.qty if item.side == "BUY" else -item.qty
+            held[item.symbol].take(item, stands=_offered(standing.values(), item.symbol) > 0)
             continue
         if item.side != "SELL":
             continue
@@ -155,8 +177,8 @@ def protection_within_position(facts: Facts, journal: JournalRows) -> Finding:
         if begins:
             looked_at += 1
             offered = _offered(standing.values(), item.symbol)
-            if offered > held[item.symbol]:
-                problems.append(f"{item.symbol}: {offered} offered, {held[item.symbol]} held")
+            if offered > held[item.symbol].qty:
+                problems.append(f"{item.symbol}: {offered} offered, {held[item.symbol].qty} held")
     return judged("I11", "Protection never exceeds the position", looked_at, problems)
 
 

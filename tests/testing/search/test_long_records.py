@@ -99,34 +99,38 @@ def test_the_checks_go_through_a_longer_journal_no_more_often(witness: Witness) 
     assert many < few + 10
 
 
-def _traded(witness: Witness, rounds: int, last_stop: str) -> Witness:
+def _traded(witness: Witness, rounds: int, last_stop: str, *, worth: int) -> Witness:
     """Positions one after the other, each sold but for a thousandth that went to the fee.
 
-    Their stops fall from one to the next; within the last one it is `last_stop` that follows.
+    Each is bought for `worth` quote. Their stops fall from one to the next; within the last one it
+    is `last_stop` that follows.
     """
     stop = next(
         row for row in witness.rows if isinstance(row, OrderRow) and row.type.startswith("STOP")
     )
     fill = next(row for row in witness.rows if isinstance(row, FillRow) and row.cid)
-    qty, price = Decimal(1000) / fill.px, fill.px
+    qty, price = worth / fill.px, fill.px
+    base = fill.sym.removesuffix(witness.facts.quote_asset)
     rows: list[Row] = []
     for n in range(rounds):
         level = changed(
             stop, oid=9000 + n, list_cid="", status="NEW", stop=price * (900 - n) / 1000
         )
         rows += [
-            changed(fill, side="BUY", qty=qty),
+            changed(fill, side="BUY", qty=qty, fee=qty / 1000, fee_asset=base),
             level,
             *([changed(level, oid=99, stop=Decimal(last_stop))] if n == rounds - 1 else []),
-            changed(fill, side="SELL", qty=qty * 999 / 1000),
+            changed(fill, side="SELL", qty=qty * 999 / 1000, fee_asset="BNB"),
         ]
     return replace(witness, rows=tuple(rows), offsets=(0,) * len(rows))
 
 
+@pytest.mark.parametrize("worth", [1000, 100_000])
 def test_what_fees_leave_of_many_positions_is_not_taken_for_one_that_is_held(
-    witness: Witness,
+    witness: Witness, worth: int
 ) -> None:
-    many, lowered = _traded(witness, 30, "1000000"), _traded(witness, 30, "0.001")
+    many = _traded(witness, 30, "1000000", worth=worth)
+    lowered = _traded(witness, 30, "0.001", worth=worth)
 
     assert not protection_only_tightens(many).violated
     assert "a stop at 0.001 after one at" in protection_only_tightens(lowered).detail

@@ -138,8 +138,11 @@ def _book_fill(book: _Book, row: FillRow, quote_asset: str) -> None:
     book.held += row.qty if row.side == "BUY" else -row.qty
     if row.side == "SELL":
         book.sold[row.oid] = book.sold.get(row.oid, _ZERO) + row.qty
-    if row.fee_asset == row.sym.removesuffix(quote_asset):
-        book.held -= row.fee
+    book.held -= _base_fee(row, quote_asset)
+
+
+def _base_fee(row: FillRow, quote_asset: str) -> Decimal:
+    return row.fee if row.fee_asset == row.sym.removesuffix(quote_asset) else _ZERO
 
 
 def _grains(witness: Witness, own: set[str]) -> dict[str, _Grain]:
@@ -277,10 +280,11 @@ def protection_only_tightens(witness: Witness) -> Finding:
     for row in witness.rows:
         if isinstance(row, FillRow) and row.cid in own:
             held[row.sym] += row.qty if row.side == "BUY" else -row.qty
+            held[row.sym] -= _base_fee(row, witness.facts.quote_asset)
             if held[row.sym] * row.px < witness.least_order(row.sym):
                 best.pop(row.sym, None)
                 if row.side == "SELL":
-                    # What fees and rounding leave of each position adds up over weeks.
+                    # What rounding leaves of each position adds up over weeks.
                     held[row.sym] = _ZERO
         if not isinstance(row, OrderRow) or row.cid not in own or row.side != "SELL":
             continue
