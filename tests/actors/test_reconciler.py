@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace as changed
 
 from livespot.actors.mail import (
     AccountObserved,
@@ -33,6 +34,7 @@ from livespot.contracts.vocabulary import (
     EventType,
     OrderStatus,
     OrderType,
+    PositionPhase,
     Side,
     SignalKind,
     SignalLevel,
@@ -42,7 +44,7 @@ from livespot.store.queries import LedgerQueries
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.execution_bench import SYMBOL, Bench, StepClock, a_decision, bench
 from livespot.testing.inline_store import InlineReader
-from livespot.testing.ledger_rows import fresh
+from livespot.testing.ledger_rows import fresh, position
 from livespot.testing.scripted_venue import ScriptedVenue
 from livespot.testing.server_clock import FixedOffset
 
@@ -417,6 +419,67 @@ async def test_with_nothing_open_it_looks_every_fifteen_seconds_and_faster_witho
         assert idle == 0
         assert b.passes() - start == 3
         assert b.actor.rest_age.interval_ms == 5000
+
+
+async def test_a_working_entry_is_read_every_three_seconds_though_no_event_tells_of_it(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        await b.look()
+        order = b.inner.venue.working_buys()[0]
+        b.inner.venue.fill(order.order_id, str(order.orig_qty / 2))
+
+        b.inner.clock.step(2600)
+        await b.inner.settle()
+        unheard = b.inner.heard(b.position, FillBooked)
+        b.inner.clock.step(400)
+        await b.inner.settle()
+
+        assert unheard == []
+        assert [f.fill.qty for f in b.inner.heard(b.position, FillBooked)] == [order.orig_qty / 2]
+        asked = len(venue_of(b).asked)
+        b.inner.venue.change(order.order_id, status=OrderStatus.CANCELED)
+        for _ in range(9):
+            b.inner.clock.step(1000)
+            await b.inner.settle()
+        assert len(venue_of(b).asked) - asked <= 3, "over, it is not read more often than the rest"
+
+
+async def test_an_entry_that_opens_is_read_within_three_seconds(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        b.inner.clock.step(16_000)
+        await b.inner.settle()
+        before = b.passes()
+        await b.inner.approve(a_decision())
+        opening = changed(position(phase=PositionPhase.OPENING).position, symbol=SYMBOL, qty=D(0))
+        await b.tell(opening)
+        b.inner.clock.step(2600)
+        await b.inner.settle()
+        early = b.passes()
+        b.inner.clock.step(400)
+        await b.inner.settle()
+
+        assert early <= before + 1
+        assert b.passes() > early
+
+
+async def test_after_a_silence_it_reads_at_once(tmp_path: Path) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.inner.approve(a_decision())
+        venue_of(b).failures = [
+            Throttled(retry_after_ms=20_000, banned=True),
+            Throttled(retry_after_ms=1, banned=True),
+        ]
+        b.inner.clock.step(15_000)
+        await b.inner.settle()
+        before = b.passes()
+
+        for ms in (20_000, 1, 250):
+            b.inner.clock.step(ms)
+            await b.inner.settle()
+
+        assert b.passes() > before
 
 
 async def test_balances_read_go_to_risk_and_position(tmp_path: Path) -> None:

@@ -89,6 +89,28 @@ def test_restricted_cancels_take_the_path_of_a_partial_fill() -> None:
     assert commands == (engine.Cancel(order_id=1, only_new=False, tries=1, attempt=0),)
 
 
+def test_the_grace_counts_from_the_fill_and_not_from_when_it_was_heard_of() -> None:
+    part = seen(OrderStatus.PARTIALLY_FILLED, "3", protectable=True)
+    state, _ = step(working(), replace(part, age_ms=1400), T0 + 5000)
+
+    assert step(state, engine.Ticked(), T0 + 5099)[1] == ()
+    assert step(state, engine.Ticked(), T0 + 5100)[1] == (
+        engine.Cancel(order_id=1, only_new=False, tries=1, attempt=0),
+    )
+
+
+@pytest.mark.parametrize(("age_ms", "due_ms"), [(-20_000, 6500), (20_000, 5000)])
+def test_a_fill_is_neither_later_than_now_nor_older_than_its_order(
+    age_ms: int, due_ms: int
+) -> None:
+    part = seen(OrderStatus.PARTIALLY_FILLED, "3", protectable=True)
+    state, _ = step(working(), replace(part, age_ms=age_ms), T0 + 5000)
+
+    assert state.protectable_ms >= working().placed_ms
+    assert step(state, engine.Ticked(), T0 + due_ms)[1] != ()
+    assert step(state, engine.Ticked(), T0 + due_ms - 1)[1] == () or due_ms == 5000
+
+
 def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
     state, _ = step(working(), seen(OrderStatus.PARTIALLY_FILLED, "1"), T0 + 100)
 

@@ -232,6 +232,7 @@ class EntryDesk:
             attempt=case.attempts[tracked.intent_id],
             protectable=part_is_protectable(case, tracked.view.executed_qty, self._ports.settings),
             answers_cancel=answers_cancel,
+            age_ms=self._ports.server_clock.server_now_ms() - tracked.view.exchange_time_ms,
         )
         await self._feed(case, event)
 

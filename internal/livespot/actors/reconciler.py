@@ -46,6 +46,7 @@ from livespot.contracts.system import (
 from livespot.contracts.venue import AccountReader, ServerClock
 from livespot.contracts.vocabulary import (
     EventType,
+    IntentRole,
     Mode,
     PositionPhase,
     Severity,
@@ -54,10 +55,13 @@ from livespot.contracts.vocabulary import (
     Stage,
 )
 from livespot.rules import drift
+from livespot.rules.due import NEVER
 from livespot.runtime.mailboxes import Mailbox, Reply
 
 _MIN_GAP_MS = 250
 _RETRY_MS = 1000
+# A working entry is read so often at least: whatever part of it no event told of has no stop.
+_ENTRY_MS = 3000
 # With nothing due, so many times as long as usual.
 _FAILED = (Transient, Refused, PayloadInvalid)
 _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
@@ -65,9 +69,13 @@ _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
 @dataclass(slots=True)
 class Agenda:
-    """When each kind of read is due, in monotonic milliseconds; `wanted` are symbols asked for."""
+    """When each kind of read is due, in monotonic milliseconds; `wanted` are symbols asked for.
+
+    `entries_ms` is when the symbols of working entries are, earlier than the rest.
+    """
 
     orders_ms: int = 0
+    entries_ms: int = NEVER
     account_ms: int = 0
     sweep_ms: int = 0
     all_ms: int = 0
@@ -75,6 +83,11 @@ class Agenda:
     not_before_ms: int = 0
     stream_live: bool = False
     active: bool = False
+
+    @property
+    def next_ms(self) -> int:
+        """When something is due that nobody has to ask for."""
+        return min(self.orders_ms, self.entries_ms)
 
 
 @dataclass(slots=True)
@@ -128,7 +141,7 @@ class Reconciler:
         message = self.inbox.receive_nowait()
         if message is not None:
             return message
-        due_ms = max(agenda.not_before_ms, 0 if agenda.wanted else agenda.orders_ms)
+        due_ms = max(agenda.not_before_ms, 0 if agenda.wanted else agenda.next_ms)
         left_ms = due_ms - self.clock.monotonic_ms()
         wait_ms = min(max(left_ms, 1), self.listen_ms)
         return await self.inbox.receive_within(wait_ms / 1000)
@@ -162,9 +175,12 @@ class Reconciler:
     def _learn_position(self, state: State, position: Position) -> None:
         known = state.watch.positions.get(position.symbol)
         if known is None or known.qty != position.qty:
-            soon = self.clock.monotonic_ms() + self.settings.reconcile.rest_interval_ms
+            now = self.clock.monotonic_ms()
+            soon = now + self.settings.reconcile.rest_interval_ms
             state.agenda.account_ms = 0
             state.agenda.orders_ms = min(state.agenda.orders_ms, soon)
+            if position.phase is PositionPhase.OPENING:
+                state.agenda.entries_ms = min(state.agenda.entries_ms, now + _ENTRY_MS)
         if position.phase in _CLOSED:
             state.watch.positions.pop(position.symbol, None)
         else:
@@ -179,7 +195,7 @@ class Reconciler:
         now = self.clock.monotonic_ms()
         if now < agenda.not_before_ms:
             return False
-        return bool(agenda.wanted) or now >= agenda.orders_ms
+        return bool(agenda.wanted) or now >= agenda.next_ms
 
     async def _recover(self, state: State) -> RecoverySummary:
         """A full comparison; what differs is read a second time before it is called drift."""
@@ -234,6 +250,9 @@ class Reconciler:
         believed = await self._believed(source)
         active = {s.order.symbol for s in believed} | set(watch.positions)
         agenda.active = bool(active)
+        buying = {s.order.symbol for s in believed if s.role == IntentRole.ENTRY}
+        wanted = wanted | buying if now >= agenda.entries_ms else wanted
+        agenda.entries_ms = now + _ENTRY_MS if buying else NEVER
         symbols = active if whole else active & wanted | (wanted - {""})
         diffs: list[ReconcileDiff] = []
         for symbol in sorted(symbols):
@@ -297,9 +316,11 @@ class Reconciler:
         """Try everything again soon, later with each failure, never before the exchange allows."""
         agenda, now = state.agenda, self.clock.monotonic_ms()
         wait = min(self._interval_ms(agenda), _RETRY_MS * state.failures)
-        agenda.orders_ms, agenda.account_ms = now + wait, now
         if isinstance(error, Throttled):
-            agenda.not_before_ms = now + error.retry_after_ms
+            # What happened in a silence is asked for the moment it is over.
+            wait = max(_MIN_GAP_MS, error.retry_after_ms)
+            agenda.not_before_ms = now + wait
+        agenda.orders_ms, agenda.account_ms, agenda.entries_ms = now + wait, now, NEVER
 
     async def _record_failure(self, error: Exception, started: int) -> None:
         await self.audit.record(

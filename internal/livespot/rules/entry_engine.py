@@ -186,7 +186,8 @@ def _seen(state: EntryState, event: OrderSeen, now_ms: int, settings: EntrySetti
     if state.phase in (Phase.IDLE, Phase.WEIGHING):
         return _late_fill(state, order)
     executed = max(state.executed, order.executed_qty)
-    protectable_ms = state.protectable_ms or (now_ms if event.protectable else 0)
+    since_ms = max(state.placed_ms, now_ms - max(0, event.age_ms))
+    protectable_ms = state.protectable_ms or (since_ms if event.protectable else 0)
     state = replace(
         state,
         order_id=order.order_id,

@@ -128,13 +128,15 @@ class PlaceNotFound:
 class OrderSeen:
     """A state of the order of `attempt`; `protectable` speaks of its executed quantity.
 
-    `answers_cancel` when the engine said it in reply to our cancel, and nobody else.
+    `answers_cancel` when the engine said it in reply to our cancel, and nobody else. `age_ms` is
+    how long ago it came about, by the exchange's clock.
     """
 
     order: OrderView
     attempt: int
     protectable: bool
     answers_cancel: bool = False
+    age_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
