@@ -70,10 +70,11 @@ def runs(paths: "Paths") -> bool:
 def refuse_without_process(paths: "Paths") -> int:
     """Say that nobody would take a command."""
     from livespot.contracts.errors import ExitCode
+    from livespot_cmd.placed import placed
 
     click.echo(
         f"No livespot process is running with {paths.var}, so nobody would take this command; "
-        "nothing was changed.\nNext: livespot status",
+        f"nothing was changed.\nNext: {placed('livespot status', paths)}",
         err=True,
     )
     return ExitCode.PREFLIGHT
@@ -90,6 +91,7 @@ def leave(paths: "Paths", command: "CommandFile") -> int:
     from livespot.runtime.clock import SystemClock
     from livespot.runtime.control import leave_command
     from livespot.runtime.entropy import SystemEntropy
+    from livespot_cmd.placed import placed
 
     nonce = f"{SystemClock().now_ms()}-{SystemEntropy().hex(6)}"
     leave_command(paths.control, command, nonce)
@@ -98,13 +100,13 @@ def leave(paths: "Paths", command: "CommandFile") -> int:
     if outcome is None:
         click.echo(
             f"{said} left for the running process, which has not answered yet. "
-            "Watch it: livespot status --watch"
+            f"Watch it: {placed('livespot status', paths)} --watch"
         )
         return ExitCode.CLEAN
     click.echo(f"{said}: {outcome}")
     if not outcome.startswith("refused"):
         return ExitCode.CLEAN
-    click.echo("Nothing was changed.\nNext: livespot next", err=True)
+    click.echo(f"Nothing was changed.\nNext: {placed('livespot next', paths)}", err=True)
     return ExitCode.PREFLIGHT
 
 

@@ -25,12 +25,13 @@ def next_step(as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     from livespot.panel.advice import step_line
     from livespot.panel.database import PanelUnreadable
     from livespot.runtime.standing import standing
+    from livespot_cmd.placed import placed_step
 
     paths = chosen_paths(var)
     if not has_database(paths):
         return ExitCode.PREFLIGHT
     try:
-        dashboard = anyio.run(standing, paths)
+        dashboard = placed_step(anyio.run(standing, paths), paths)
     except PanelUnreadable as error:
         click.echo(f"Error: {error}\nNext: livespot migrate --status", err=True)
         return ExitCode.PREFLIGHT

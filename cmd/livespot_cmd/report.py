@@ -88,15 +88,17 @@ def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
-        _tell(found)
+        _tell(found, paths)
     return ExitCode.CLEAN if all(one.good for one in found.looks) else ExitCode.DIFFERENT
 
 
-def _tell(found: "Triage") -> None:
+def _tell(found: "Triage", paths: "Paths") -> None:
+    from livespot_cmd.placed import placed
+
     for look in found.looks:
         click.echo(f"{'good' if look.good else 'BAD':<6}{look.name:<22}{look.found}")
     click.echo(f"Verdict: {found.run_id}: {found.verdict}")
-    click.echo(f"Next: {found.next_action}")
+    click.echo(f"Next: {placed(found.next_action, paths)}")
 
 
 async def _read(paths: "Paths", run: str) -> "Report":

@@ -162,11 +162,13 @@ async def _judged(paths: "Paths", plan: "FaultPlan", config_path: Path | None) -
 
 
 def _tell(found: "Readiness", paths: "Paths") -> None:
+    from livespot_cmd.placed import placed
+
     for point in found.points:
         click.echo(f"{'good' if point.good else 'BAD':<6}{point.name:<22}{point.found}")
     for fault in found.faults:
         if not fault.count:
             click.echo(f"      never came up       {fault.name}")
     click.echo(f"Readiness: {found.run_id}: {'ready' if found.ready else 'not ready'}")
-    click.echo(f"Next: {found.next_action}")
+    click.echo(f"Next: {placed(found.next_action, paths)}")
     click.echo(f"kept in {paths.readiness}", err=True)

@@ -55,8 +55,9 @@ def has_database(paths: "Paths") -> bool:
 
 async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
     from livespot.runtime.standing import standing
+    from livespot_cmd.placed import placed_step
 
-    dashboard = await standing(paths)
+    dashboard = placed_step(await standing(paths), paths)
     if not watch:
         _print(dashboard, as_json=as_json)
     elif as_json or not sys.stdout.isatty():
@@ -123,9 +124,10 @@ async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | 
     """
     from livespot.panel.database import PanelUnreadable
     from livespot.runtime.standing import standing
+    from livespot_cmd.placed import placed_step
 
     try:
-        return await standing(paths, survival), ""
+        return placed_step(await standing(paths, survival), paths), ""
     except PanelUnreadable as error:
         return None, f"this is not the present state, the database cannot be read: {error}"
 

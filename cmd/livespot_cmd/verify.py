@@ -1,5 +1,6 @@
 """`livespot verify`: six gates, each able to fail, over what a run left."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def verify(
         secrets=_secrets(paths),
         config_path=config_path,
     )
-    judged = anyio.run(judge, order, _silent if as_json else _tell)
+    judged = anyio.run(judge, order, _silent if as_json else partial(_tell, paths))
     if as_json:
         verdicts = [one.verdict for one in judged]
         click.echo(msgspec.json.encode(verdicts).decode())
@@ -68,14 +69,16 @@ def _silent(judged: "Judged") -> None:
     del judged
 
 
-def _tell(judged: "Judged") -> None:
+def _tell(paths: "Paths", judged: "Judged") -> None:
+    from livespot_cmd.placed import placed
+
     verdict = judged.verdict
     why = f"  {', '.join(verdict.reasons)}" if verdict.reasons else ""
     click.echo(f"{verdict.outcome:<10} {verdict.gate:<12} {verdict.looked_at} looked at{why}")
     for detail in verdict.details:
         click.echo(f"             {detail}")
     if verdict.next_action:
-        click.echo(f"  Next: {verdict.next_action}")
+        click.echo(f"  Next: {placed(verdict.next_action, paths)}")
     click.echo(f"             receipt {judged.receipt}", err=True)
 
 

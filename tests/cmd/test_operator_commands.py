@@ -144,7 +144,7 @@ def test_a_refusal_says_why_and_what_next_and_fails(tmp_path: Path) -> None:
 
     assert result.return_value == ExitCode.PREFLIGHT
     assert "RESUME: refused: WS_STALE_PAUSE still hold PAUSE" in result.stdout
-    assert result.stderr == "Nothing was changed.\nNext: livespot next\n"
+    assert result.stderr == f"Nothing was changed.\nNext: livespot next --var {tmp_path}\n"
 
 
 def test_a_mistyped_symbol_is_answered_with_its_neighbour(tmp_path: Path) -> None:

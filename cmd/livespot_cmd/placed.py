@@ -1,0 +1,54 @@
+"""Advice that can be typed as it stands: a command names its state directory where it must."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from livespot.panel.dashboard import Dashboard
+    from livespot.runtime.paths import Paths
+
+# Commands that take --var, behind the name of their group where they have one.
+_COMMAND = re.compile(
+    r"livespot ((?:config|exposure) (?:show|check|diff|open|list|close)|sim|soak|live|shadow|doctor"
+    r"|drill|migrate|status|next|explain|verify|report|triage|backup|pause|resume|release|stop"
+    r"|halt)\b(?! --var)"
+)
+
+
+def placed(text: str, paths: "Paths") -> str:
+    """The text with `--var` in every command that would look at another directory without it."""
+    there = paths.var.resolve()
+
+    def named(found: re.Match[str]) -> str:
+        if _default(found[1]).resolve() == there:
+            return found[0]
+        return f"{found[0]} --var {shlex.quote(str(paths.var))}"
+
+    return _COMMAND.sub(named, text)
+
+
+def placed_step(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
+    """The same first fold with the next step placed."""
+    from msgspec.structs import replace
+
+    step = replace(dashboard.next, action=placed(dashboard.next.action, paths))
+    return replace(dashboard, next=replace(step, why=placed(step.why, paths)))
+
+
+def _default(command: str) -> Path:
+    """Where a command looks that is typed without `--var`."""
+    from livespot.runtime.paths import default_var, present_var, sim_var, soak_var
+
+    match command:
+        case "sim":
+            return sim_var()
+        case "soak":
+            return soak_var()
+        case "shadow":
+            return default_var() / "shadow"
+        case "live" | "migrate" | "drill":
+            return default_var()
+        case _:
+            return present_var()[0]
