@@ -188,9 +188,13 @@ class Tape:
         last = closes_at(opens_at(to_ms, interval, offset_ms), interval, offset_ms)
         row, end = self._rows(_first_open(interval, from_ms, offset_ms), last)
         minutes = self.series.minutes
+        next_ms = -1
         while row < end:
-            open_ms = opens_at(minutes[row] * MINUTE_MS, interval, offset_ms)
-            until = closes_at(open_ms, interval, offset_ms) // MINUTE_MS
+            begin_ms = minutes[row] * MINUTE_MS
+            # Most bars open where the one before closed.
+            open_ms = next_ms if begin_ms == next_ms else opens_at(begin_ms, interval, offset_ms)
+            next_ms = closes_at(open_ms, interval, offset_ms) + 1
+            until = next_ms // MINUTE_MS - 1
             # Where no minute is missing, the place is known without a search.
             after = row + until - minutes[row] + 1
             if after > end or minutes[after - 1] != until:

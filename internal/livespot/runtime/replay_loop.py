@@ -178,17 +178,14 @@ class VirtualLoop(BaseEventLoop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        return self._call_soon(callback, args, context)
-
-    def _call_soon(
-        self,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        context: Context | None,
-    ) -> asyncio.Handle:
         handle = _Ready(callback, args, self, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
+
+    def _call_soon(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)
 
     def call_at(
         self,
