@@ -1,7 +1,12 @@
 """When a refusal says that a symbol takes no orders, or none of this kind, just now."""
 
 # The matching engine's words.
-_WORDS = ("Market is closed", "in this trading phase", "for this phase")
+_WORDS = (
+    "Market is closed",
+    "API trading is not enabled",
+    "in this trading phase",
+    "for this phase",
+)
 
 
 def says_closed(message: str) -> bool:
