@@ -37,6 +37,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Interval, Mode, Verdict
 from livespot.rules import selection
+from livespot.rules.choice import choose
 from livespot.rules.costs import fees_of
 from livespot.rules.risk import assess
 from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
@@ -250,7 +251,7 @@ def _scan(infos: dict[str, SymbolInfo], days: tuple[Ticker24h, ...], desk: _Desk
         features.append(msgspec.structs.replace(found, symbol=symbol))
     deep = selection.deep_scan(features, rules)
     returns = {found.symbol: found.returns for found in features if found.returns is not None}
-    choices = selection.choose(deep, returns, {}, (), rules)
+    choices = choose(deep, returns, {}, (), rules)
     ranking_entry(deep, "DEEP", "cyc", digest, _NOW_MS)
     selection_entry(choices, "cyc", digest, _NOW_MS)
 

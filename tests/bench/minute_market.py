@@ -10,6 +10,7 @@ from livespot.contracts.market import Candle, KlineUpdate, SymbolInfo, Ticker24h
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import Interval
 from livespot.rules import selection
+from livespot.rules.choice import choose
 from livespot.rules.snapshot import SnapshotContext, deep_features
 from livespot.rules.symbol_window import SymbolWindow
 from livespot.rules.thresholds import config_hash, thresholds_hash
@@ -142,7 +143,7 @@ class Selecting:
         ]
         ranked = selection.deep_scan(features, rules)
         returns = {found.symbol: found.returns for found in features if found.returns is not None}
-        choices = selection.choose(ranked, returns, self.watched, (), rules)
+        choices = choose(ranked, returns, self.watched, (), rules)
         chosen = tuple([choice.symbol for choice in choices if choice.chosen])
         self.watched = {symbol: self.watched.get(symbol, 0) + 1 for symbol in chosen}
         self.chosen.append(chosen)

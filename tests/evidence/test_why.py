@@ -43,6 +43,7 @@ from livespot.contracts.vocabulary import (
 from livespot.evidence.endings import check_endings
 from livespot.evidence.why import WhyNot, why_not
 from livespot.rules import selection
+from livespot.rules.choice import choose
 from livespot.rules.strategies import strategy_for
 from livespot.rules.strategy import Blocked
 from livespot.rules.thresholds import config_hash
@@ -97,7 +98,7 @@ class _Story:
     def select(self, at_ms: int, features: Sequence[DeepFeatures], **watched: int) -> None:
         ranked = selection.deep_scan(features, _SETTINGS.selection)
         returns = {f.symbol: f.returns for f in features if f.returns is not None}
-        choices = selection.choose(ranked, returns, watched, (), _SETTINGS.selection)
+        choices = choose(ranked, returns, watched, (), _SETTINGS.selection)
         digest, cycle_id = config_hash(_SETTINGS), f"cyc_s{at_ms}"
         self.add(
             scan_records.ranking_entry(ranked, "DEEP", cycle_id, digest, at_ms),

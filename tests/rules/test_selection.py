@@ -9,12 +9,11 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Returns
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
+from livespot.rules.choice import Choice, choose
 from livespot.rules.correlation import correlation_x10000, likeness_x10000, log_returns
 from livespot.rules.selection import (
-    Choice,
     Eligibility,
     Ranked,
-    choose,
     deep_scan,
     listing,
     rank,

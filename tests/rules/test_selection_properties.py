@@ -11,12 +11,11 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import DeepFeatures, Returns, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, Interval, RegimeLabel
+from livespot.rules.choice import Choice, choose
 from livespot.rules.correlation import correlation_x10000, has_too_many_missing
 from livespot.rules.selection import (
-    Choice,
     Eligibility,
     Ranked,
-    choose,
     deep_scan,
     listing,
     rank,

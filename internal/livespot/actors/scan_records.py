@@ -8,8 +8,9 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Returns, SymbolInfo, Ticker24h
 from livespot.contracts.records import CycleRanking, CycleSelection, UniverseScan
 from livespot.contracts.vocabulary import EventType, Stage
+from livespot.rules.choice import Choice
 from livespot.rules.correlation import likeness_x10000
-from livespot.rules.selection import Choice, Eligibility, Ranked
+from livespot.rules.selection import Eligibility, Ranked
 
 # Enough for the watch list and those behind it, and a millisecond of sums per selection.
 _CORRELATED = 12

@@ -41,6 +41,7 @@ from livespot.contracts.system import Alert, HealthSignal, ModeChanged
 from livespot.contracts.venue import AccountReader, MarketReader
 from livespot.contracts.vocabulary import PositionPhase, Severity, SignalKind, SignalLevel
 from livespot.rules import halts, selection
+from livespot.rules.choice import choose
 from livespot.rules.discount import discount_is_usable
 from livespot.rules.due import earliest
 from livespot.rules.halts import Trouble
@@ -283,9 +284,7 @@ class Scanner:
                 await self.held_to.send(mine)
         ranked = selection.deep_scan(features, self.settings.selection)
         returns = {f.symbol: f.returns for f in features if f.returns is not None}
-        choices = selection.choose(
-            ranked, returns, scan.watched, scan.held, self.settings.selection
-        )
+        choices = choose(ranked, returns, scan.watched, scan.held, self.settings.selection)
         chosen = [choice.symbol for choice in choices if choice.chosen]
         cycle_id, now_ms = self.cycles.next(), self.clock.now_ms()
         digest = config_hash(self.settings)

@@ -18,6 +18,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import GateVerdict, Mode, Verdict
 from livespot.exchange.candle import MINUTE_MS
 from livespot.rules import selection
+from livespot.rules.choice import choose
 from livespot.rules.snapshot import SnapshotContext, build_snapshot, deep_features
 from livespot.rules.strategy import Blocked, Strategy
 from livespot.rules.thresholds import config_hash, thresholds_hash
@@ -108,7 +109,7 @@ class Backtest:
         ]
         deep = selection.deep_scan(features, rules)
         returns = {f.symbol: f.returns for f in features if f.returns is not None}
-        choices = selection.choose(deep, returns, self.watched, held, rules)
+        choices = choose(deep, returns, self.watched, held, rules)
         chosen = tuple(choice.symbol for choice in choices if choice.chosen)
         self.watched = {symbol: self.watched.get(symbol, 0) + 1 for symbol in chosen}
         if chosen != self._chosen:

@@ -95,7 +95,10 @@ class CandleSeries:
         """
         last = self.last
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
-            self._append(candle, bounds_of(candle) if bounds is None else bounds)
+            self.version += 1
+            self.last = candle
+            self._candles.append(candle)
+            self.wilder.update(bounds_of(candle) if bounds is None else bounds)
             if self.is_warm:
                 # Nothing waits for it.
                 return Joined(candles=(candle,))
@@ -174,14 +177,16 @@ class CandleSeries:
 
     def _join_waiting(self) -> tuple[Candle, ...]:
         joined: list[Candle] = []
-        for open_time_ms in sorted(self._waiting) if self._candles else ():
-            end = self._candles[-1].open_time_ms
-            if open_time_ms > end + self.step_ms:
-                break
-            candle = self._waiting.pop(open_time_ms)
-            if open_time_ms > end:
-                self._append(candle, bounds_of(candle))
-                joined.append(candle)
+        if self.last is not None:
+            end = self.last.open_time_ms
+            for open_time_ms in sorted(self._waiting):
+                if open_time_ms > end + self.step_ms:
+                    break
+                candle = self._waiting.pop(open_time_ms)
+                if open_time_ms > end:
+                    joined.append(candle)
+                    end = open_time_ms
+        self._extend(joined)
         self._note_warmth()
         return tuple(joined)
 
@@ -196,12 +201,6 @@ class CandleSeries:
         if is_warm is not self.is_warm:
             self.version += 1
             self.is_warm = is_warm
-
-    def _append(self, candle: Candle, bounds: Bounds) -> None:
-        self.version += 1
-        self.last = candle
-        self._candles.append(candle)
-        self.wilder.update(bounds)
 
 
 def bounds_of(candle: Candle) -> Bounds:

@@ -52,13 +52,15 @@ class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What 5m, 15m and 1h say: what most minutes leave as it is.
 
     `version` is the sum of theirs; each only grows, so that it stays only while all of them do.
-    `moves` are the returns of 5m, None without a candle.
+    `shares` are those of 1h, 15m and 5m, None while one of them has none; `moves` are the returns
+    of 5m, None without a candle.
     """
 
     version: int
     m5: FrameReading
     m15: FrameReading
     h1: FrameReading
+    shares: tuple[float, float, float] | None
     volatility: Volatility | None
     moves: ReturnsTail | None
     behind_ms: int
@@ -163,6 +165,7 @@ def _slower(
         m5=m5,
         m15=m15,
         h1=h1,
+        shares=_shares(h1, m15, m5),
         volatility=_volatility(of5, of15),
         moves=_moves(of5, m5, points, before),
         behind_ms=min(m5.behind_ms, m15.behind_ms, h1.behind_ms),
@@ -204,12 +207,19 @@ def _volatility(of5: CandleSeries, of15: CandleSeries) -> Volatility | None:
     )
 
 
+def _shares(
+    h1: FrameReading, m15: FrameReading, m5: FrameReading
+) -> tuple[float, float, float] | None:
+    if h1.share is None or m15.share is None or m5.share is None:
+        return None
+    return h1.share, m15.share, m5.share
+
+
 def _leaning(m1: FrameReading, slower: SlowerReadings, settings: Settings) -> Leaning | None:
     """What the frames come to together, or None while one of them has no ADX."""
-    of60, of15, of5, of1 = slower.h1.share, slower.m15.share, slower.m5.share, m1.share
-    if of60 is None or of15 is None or of5 is None or of1 is None:
+    if slower.shares is None or m1.share is None:
         return None
-    return leaning_of((of60, of15, of5, of1), settings.strategy)
+    return leaning_of((*slower.shares, m1.share), settings.strategy)
 
 
 def returns_of_readings(closed: ClosedReadings) -> Returns:

@@ -9,10 +9,9 @@ import msgspec
 
 from livespot.contracts.amounts import ZERO, clamp01, round_x10000
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.market import DeepFeatures, Leaning, Returns, SymbolInfo, Ticker24h
+from livespot.contracts.market import DeepFeatures, Leaning, SymbolInfo, Ticker24h
 from livespot.contracts.settings import SelectionSettings
 from livespot.contracts.vocabulary import Direction, OrderType, RegimeLabel
-from livespot.rules.correlation import has_too_many_missing, likeness_x10000
 from livespot.rules.edge import cost_of_visit
 from livespot.rules.microstructure import spread_between
 
@@ -27,7 +26,6 @@ _RANK_LOW = (ReasonCode.UNIVERSE_RANK_LOW,)
 _TOO_WIDE = (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
 _AGAINST = (ReasonCode.STRAT_IMBALANCE_AGAINST,)
 _TOO_LITTLE = (ReasonCode.STRAT_EDGE_BELOW_MIN,)
-Features: TypeAlias = dict[str, int | str]
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -74,28 +72,6 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if isinstance(self.measured, Ticker24h):
             return _day_features(self.measured)
         return _deep_features(self.measured)
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One candidate for the watch list; `incumbent_cycles` counts from its last choosing.
-
-    `features` tell what it was measured against, where another symbol stood in its way.
-    """
-
-    symbol: str
-    rank: int
-    score_x10000: int
-    chosen: bool
-    incumbent_cycles: int
-    reasons: tuple[ReasonCode, ...]
-    features: Features = msgspec.field(default_factory=dict)
-
-
-class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why a candidate is kept off the watch list."""
-
-    reasons: tuple[ReasonCode, ...]
-    features: Features = msgspec.field(default_factory=dict)
 
 
 _TREND, _RANGE, _BULL = RegimeLabel.TREND, RegimeLabel.RANGE, Direction.BULL
@@ -254,51 +230,6 @@ def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> 
     )
 
 
-def choose(
-    ranked: Sequence[Ranked],
-    returns: Mapping[str, Returns],
-    incumbents: Mapping[str, int],
-    held: Collection[str],
-    settings: SelectionSettings,
-) -> tuple[Choice, ...]:
-    """The watch list: symbols held, then the best `topk` that are not too alike.
-
-    `incumbents` maps each symbol of the present list to the selection cycles since it was chosen.
-    A young one keeps its place against a challenger less than the guard's margin better. Held
-    symbols stay whatever their score and take places of the `topk`.
-    """
-    young = {s for s, cycles in incumbents.items() if cycles < settings.churn_guard_min_cycles}
-    chosen, topk = sorted(held), settings.topk
-    picked: list[Ranked] = []
-    left: list[tuple[Ranked, _Kept]] = []
-    full: _Kept | None = None
-    for item in _by_precedence(ranked, young, settings):
-        if item.symbol in held:
-            continue
-        kept_off: _Kept | None
-        if item.reasons:
-            kept_off = _Kept(reasons=item.reasons)
-        elif len(chosen) < topk:
-            kept_off = _alike(item.symbol, chosen, returns, settings)
-        else:
-            # Nothing joins those that are picked once the places are taken.
-            full = full or _full(picked, settings)
-            kept_off = _guarded_from(item, picked, young, incumbents, settings) or full
-        if kept_off is None:
-            chosen.append(item.symbol)
-            picked.append(item)
-        else:
-            left.append((item, kept_off))
-    if young:
-        picked.sort(key=_by_score)
-    choices = _held_choices(ranked, sorted(held), incumbents) if held else []
-    for item in picked:
-        choices.append(_choice(item, len(choices) + 1, incumbents, None))
-    for item, kept_off in left:
-        choices.append(_choice(item, len(choices) + 1, incumbents, kept_off))
-    return tuple(choices)
-
-
 def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:
     """What about a symbol itself keeps it out.
 
@@ -382,117 +313,3 @@ def _regime_score(regime: Leaning) -> int:
     if label is _TREND:
         return regime.trend_score_x10000 if regime.direction is _BULL else 0
     return regime.range_score_x10000 if label is _RANGE else 0
-
-
-def _by_score(item: Ranked) -> tuple[int, str]:
-    return -item.score_x10000, item.symbol
-
-
-def _by_precedence(
-    ranked: Iterable[Ranked], young: Collection[str], settings: SelectionSettings
-) -> list[Ranked]:
-    """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
-    margin = settings.churn_guard_min_score_delta_x10000
-    order = [
-        (
-            bool(item.reasons),
-            -item.score_x10000 - margin * (item.symbol in young),
-            item.symbol in young,
-            item.symbol,
-            item,
-        )
-        for item in ranked
-    ]
-    order.sort()
-    return [item for _, _, _, _, item in order]
-
-
-def _guarded_from(
-    item: Ranked,
-    picked: Iterable[Ranked],
-    young: Collection[str],
-    incumbents: Mapping[str, int],
-    settings: SelectionSettings,
-) -> _Kept | None:
-    """The weakest young incumbent that this one does not beat clearly enough to replace it."""
-    if not young:
-        return None
-    weaker = [one for one in picked if one.symbol in young and one.score_x10000 < item.score_x10000]
-    if not weaker:
-        return None
-    kept = min(weaker, key=lambda other: (other.score_x10000, other.symbol))
-    features: Features = {
-        "places": settings.topk,
-        "kept": kept.symbol,
-        "kept_score_x10000": kept.score_x10000,
-        "kept_cycles": incumbents[kept.symbol],
-    }
-    return _Kept(reasons=(ReasonCode.WATCHLIST_CHURN_GUARD,), features=features)
-
-
-def _full(picked: Collection[Ranked], settings: SelectionSettings) -> _Kept:
-    """That all places are taken, and who was the last to get one."""
-    features: Features = {"places": settings.topk}
-    if picked:
-        last = min(picked, key=lambda other: (other.score_x10000, other.symbol))
-        features |= {"last": last.symbol, "last_score_x10000": last.score_x10000}
-    return _Kept(reasons=(ReasonCode.WATCHLIST_FULL,), features=features)
-
-
-def _alike(
-    symbol: str, chosen: Sequence[str], returns: Mapping[str, Returns], settings: SelectionSettings
-) -> _Kept | None:
-    """Why a candidate is too close to what is chosen, once enough symbols are together."""
-    own = returns.get(symbol)
-    if own is None or has_too_many_missing(own, settings.corr_missing_max_pct):
-        missing = 0 if own is None else own.missing_count
-        return _Kept(reasons=(ReasonCode.DATA_GAP_DETECTED,), features={"returns_missing": missing})
-    if len(chosen) + 1 < settings.corr_min_symbols:
-        return None
-    for other in chosen:
-        theirs = returns.get(other)
-        if theirs is None:
-            continue
-        value = likeness_x10000(own, theirs)
-        if abs(value) >= settings.corr_max_x10000:
-            return _Kept(
-                reasons=(ReasonCode.RISK_DIVERSIFY_APPLIED,),
-                features={"like": other, "correlation_x10000": value},
-            )
-    return None
-
-
-def _held_choices(
-    ranked: Iterable[Ranked], held: Iterable[str], incumbents: Mapping[str, int]
-) -> list[Choice]:
-    """Held symbols are on the list, also those that were cut or not even looked at."""
-    by_symbol = {item.symbol: item for item in ranked}
-    unknown = (Ranked(symbol=name, rank=0, score_x10000=0, reasons=()) for name in held)
-    return [
-        _choice(by_symbol.get(item.symbol, item), place, incumbents, None)
-        for place, item in enumerate(unknown, start=1)
-    ]
-
-
-def _choice(
-    item: Ranked, place: int, incumbents: Mapping[str, int], kept_off: _Kept | None
-) -> Choice:
-    symbol = item.symbol
-    if kept_off is None:
-        return Choice(
-            symbol=symbol,
-            rank=place,
-            score_x10000=item.score_x10000,
-            chosen=True,
-            incumbent_cycles=incumbents.get(symbol, 0),
-            reasons=item.reasons,
-        )
-    return Choice(
-        symbol=symbol,
-        rank=place,
-        score_x10000=item.score_x10000,
-        chosen=False,
-        incumbent_cycles=incumbents.get(symbol, 0),
-        reasons=kept_off.reasons,
-        features=kept_off.features,
-    )
