@@ -84,6 +84,23 @@ def test_a_signed_query_disappears_whole() -> None:
     assert masked == f"failed: {MASK} done"
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("no room: '/home/alice/livespot/var/x'", "no room: '/home/<USER>/livespot/var/x'"),
+        ("/Users/Bob/var and /Users/eve", "/Users/<USER>/var and /Users/<USER>"),
+        ("C:\\Users\\Carol\\var", "C:\\Users\\<USER>\\var"),
+        ("C:\\\\Users\\\\Carol\\\\var", "C:\\\\Users\\\\<USER>\\\\var"),
+        ("d:/users/dan/var: not found", "d:/users/<USER>/var: not found"),
+        ("many users of /opt/home/x", "many users of /opt/home/<USER>"),
+    ],
+)
+def test_whose_home_a_path_is_in_is_not_told(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked
+    assert Redactor().text(masked) == masked
+    assert Redactor().data({"why": text}) == {"why": masked}
+
+
 def test_ordinary_text_and_numbers_are_untouched() -> None:
     data = {"symbol": "BTCUSDT", "score": 5, "flags": [True, None], "text": "the key point"}
 

@@ -59,6 +59,9 @@ _SHAPES = (
         re.IGNORECASE,
     ),
 )
+# Whose home a path is in: the system's errors quote paths.
+_HOME = re.compile(r"(/home/|/Users/|\b[A-Z]:[\\/]+Users[\\/]+)[^/\\\s\"'<>:]+", re.IGNORECASE)
+_OWNER = r"\1<USER>"
 # Every shape above contains one of these, so that most text is passed after a few searches.
 _HINTS = ("signature", "private key", "bearer", "basic", "mbx", "authoriz", "cookie", "key")
 
@@ -90,12 +93,14 @@ class Redactor:
         return text
 
     def text(self, text: str) -> str:
-        """Mask secret values and everything that has the shape of one."""
+        """Mask secret values, everything that has the shape of one, and whose home a path is in."""
         text = self.values(text)
         lowered = text.lower()
         if any(hint in lowered for hint in _HINTS):
             for shape in _SHAPES:
                 text = shape.sub(MASK, text)
+        if "/home/" in lowered or "users" in lowered:
+            text = _HOME.sub(_OWNER, text)
         return text
 
     def data(self, value: Any) -> Any:

@@ -1,11 +1,11 @@
 """Turns rows into as few database calls as keep their order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from livespot.contracts.chain import SealedEvent
 from livespot.contracts.redaction import Redactor
 from livespot.store.sql import SqlValue, Statement
-from livespot.store.statements import StoreRow, statements_of
+from livespot.store.statements import ALERT, StoreRow, statements_of
 
 Batch = tuple[str, list[tuple[SqlValue, ...]]]
 
@@ -19,7 +19,8 @@ PRAGMAS = (
 def batches_of(rows: Sequence[StoreRow], run_id: str, redactor: Redactor) -> list[Batch]:
     """Events first as one batch, then the other rows in order, equal statements together.
 
-    Live secret values are masked in every text on its way to the disk.
+    Live secret values are masked in every text on its way to the disk. An alert's text may quote
+    anybody, so it is filtered as the data of its event are.
     """
     statements: list[Statement] = []
     later: list[Statement] = []
@@ -30,9 +31,9 @@ def batches_of(rows: Sequence[StoreRow], run_id: str, redactor: Redactor) -> lis
     for sql, values in statements:
         if not batches or batches[-1][0] != sql:
             batches.append((sql, []))
-        batches[-1][1].append(_masked(values, redactor))
+        batches[-1][1].append(_masked(values, redactor.text if sql == ALERT else redactor.values))
     return batches
 
 
-def _masked(values: tuple[SqlValue, ...], redactor: Redactor) -> tuple[SqlValue, ...]:
-    return tuple(redactor.values(item) if isinstance(item, str) else item for item in values)
+def _masked(values: tuple[SqlValue, ...], mask: Callable[[str], str]) -> tuple[SqlValue, ...]:
+    return tuple(mask(item) if isinstance(item, str) else item for item in values)

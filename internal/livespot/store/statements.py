@@ -116,7 +116,7 @@ _RECONCILE = insert(
     ("run_id", "cycle_id", "started_at_ms", "duration_ms", "drift_score_x10000", "label", "scope",
      "diffs_json"),
 )  # fmt: skip
-_ALERT = insert("alerts", ("run_id", "severity", "code", "reasons", "text", "symbol", "at_ms"))
+ALERT = insert("alerts", ("run_id", "severity", "code", "reasons", "text", "symbol", "at_ms"))
 _COMMAND = upsert(
     "operator_commands", ("nonce", "run_id", "action", "reason", "outcome", "at_ms"), ("nonce",)
 )
@@ -283,7 +283,7 @@ def _of_operations(
                 canonical_json(report.diffs).decode()))  # fmt: skip
         case AlertRow():
             alert = row.alert
-            return Statement(_ALERT, (
+            return Statement(ALERT, (
                 run_id, alert.severity.value, alert.code.value, texts(alert.reasons), alert.text,
                 alert.symbol, alert.at_ms))  # fmt: skip
         case OperatorCommandRow():
