@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from livespot.actors.mail import EntryEnded, OrderProgressed
+from livespot.actors.mail import EntryEnded, OrderProgressed, RejectSeen
+from livespot.contracts.errors import ClockRefused, FilterRefused, KeyRefused, Refused, Throttled
 from livespot.contracts.orders import ListRequest, ListView, OrderRequest, OrderUpdate
 from livespot.contracts.settings import ExitSettings, Settings
 from livespot.contracts.vocabulary import OrderStatus
@@ -121,3 +122,46 @@ async def test_a_leg_refused_when_its_list_armed_is_an_order_that_ended(tmp_path
         await b.stream(leg)
 
         assert b.rows("SELECT status FROM orders WHERE order_id = ?", leg) == [("REJECTED",)]
+
+
+_LATE = ClockRefused(-1021, "outside of the recvWindow", ahead=False)
+_POOR = Refused(-2010, "Account has insufficient balance for requested action.")
+
+
+@pytest.mark.parametrize(
+    ("error", "filter_name"),
+    [
+        (_LATE, ""),
+        (_POOR, ""),
+        (FilterRefused(-1013, "Filter failure: LOT_SIZE", filter_name="LOT_SIZE"), "LOT_SIZE"),
+    ],
+)
+async def test_risk_hears_of_an_entry_that_would_be_refused_again(
+    tmp_path: Path, error: Refused, filter_name: str
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [error]
+
+        await b.approve(a_decision())
+
+        (seen,) = b.heard(b.actor.risk, RejectSeen)
+        assert (seen.code, seen.filter_name) == (error.code, filter_name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused(-2010, "Order would immediately match and take."),
+        Throttled(retry_after_ms=1000, banned=False),
+        KeyRefused(-2015, "Invalid API-key"),
+    ],
+)
+async def test_what_is_priced_anew_or_concerns_the_account_does_not_speak_against_the_symbol(
+    tmp_path: Path, error: Exception
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [error]
+
+        await b.approve(a_decision())
+
+        assert b.heard(b.actor.risk, RejectSeen) == []

@@ -15,9 +15,10 @@ from livespot.actors.mail import (
     MutationSettled,
     OrderProgressed,
     ProtectWanted,
+    RejectSeen,
 )
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import FilterRefused, KeyRefused, NoSuchOrder, Throttled
+from livespot.contracts.errors import FilterRefused, KeyRefused, NoSuchOrder, Refused, Throttled
 from livespot.contracts.orders import CancelRequest, ListRequest, OrderRequest, OrderView
 from livespot.contracts.system import Alert, HealthSignal
 from livespot.contracts.vocabulary import (
@@ -360,6 +361,23 @@ async def test_a_new_life_withdraws_what_the_last_one_asked_for_by_time(tmp_path
             (SignalKind.RATE_LIMIT, "mutations"),
             (SignalKind.CLOCK, "execution"),
         } <= kinds
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (Refused(-2010, "Account has insufficient balance."), []),
+        (FilterRefused(-1013, "Filter failure: LOT_SIZE", filter_name="LOT_SIZE"), ["LOT_SIZE"]),
+    ],
+)
+async def test_a_refused_protection_speaks_against_its_symbol_only_where_a_filter_is_named(
+    tmp_path: Path, error: Refused, named: list[str]
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        b.venue.script = [error]
+        await b.tell(protect())
+
+        assert [seen.filter_name for seen in b.heard(b.actor.risk, RejectSeen)] == named
 
 
 async def test_a_rejected_key_is_cried_out(tmp_path: Path) -> None:

@@ -397,6 +397,20 @@ async def test_three_filter_rejections_quarantine_the_symbol_across_a_restart(pa
         assert (await house.ledger.symbol_health())[0].quarantined_until_ms == 0
 
 
+async def test_three_refused_entries_quarantine_the_symbol_and_say_so(path: Path) -> None:
+    refused = RejectSeen(symbol="SOLUSDT", code=-1021, filter_name="", at_ms=NOW_MS)
+    async with _house(path) as house:
+        await house.say(refused, refused)
+        assert house.alerts() == []
+        await house.say(refused)
+
+        (alert,) = house.alerts()
+        assert alert.code is ReasonCode.SYMBOL_QUARANTINED
+        assert "ENTRY_REFUSALS" in alert.text
+        await house.propose()
+        assert ReasonCode.SYMBOL_QUARANTINED in house.ended()
+
+
 async def test_insane_prices_quarantine_at_once_and_selection_hears_of_it(path: Path) -> None:
     async with _house(path) as house:
         await house.say(PricesInsane(symbol="SOLUSDT", at_ms=NOW_MS))

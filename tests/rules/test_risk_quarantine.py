@@ -23,6 +23,7 @@ def _after(fault: Fault, *times: int) -> SymbolFaults:
     ("fault", "limit", "cause"),
     [
         (quarantine.filter_rejected, 3, quarantine.CAUSE_REJECTS),
+        (quarantine.entry_refused, 3, quarantine.CAUSE_REFUSALS),
         (quarantine.stream_dropped, 5, quarantine.CAUSE_DROPS),
         (quarantine.submit_timed_out, 3, quarantine.CAUSE_TIMEOUTS),
     ],

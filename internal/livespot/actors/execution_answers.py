@@ -150,7 +150,7 @@ class AnswerBook:
             await tell(ports.risk, SubmitTimedOut(symbol=intent.symbol, at_ms=now))
         else:
             await tell(ports.risk, SubmitAnswered(symbol=intent.symbol, at_ms=now))
-        if outcome.ending is Ending.REFUSED and intent.role is not IntentRole.CANCEL:
+        if outcome.ending is Ending.REFUSED and self._speaks_against_symbol(intent, outcome):
             reject = RejectSeen(
                 symbol=intent.symbol,
                 code=outcome.code,
@@ -158,6 +158,16 @@ class AnswerBook:
                 at_ms=now,
             )
             await tell(ports.risk, reject)
+
+    def _speaks_against_symbol(self, intent: OrderIntent, outcome: Outcome) -> bool:
+        """Whether a filter refused it, or an entry is likely to be refused again as it stands.
+
+        An order that would have crossed is priced anew; a silence and a key concern the account.
+        """
+        if outcome.filter_name or intent.role is not IntentRole.ENTRY:
+            return bool(outcome.filter_name) and intent.role is not IntentRole.CANCEL
+        crossed = self._reason(intent, outcome) is ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK
+        return not (crossed or outcome.throttled is not None or outcome.key_refused)
 
     async def _react(self, intent: OrderIntent, outcome: Outcome) -> None:
         ports, symbol = self._ports, intent.symbol

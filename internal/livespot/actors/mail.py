@@ -268,7 +268,7 @@ class MutationCounted(Message, frozen=True):
 
 
 class RejectSeen(Message, frozen=True):
-    """The exchange refused a mutation; filter rejections count towards quarantine. To risk."""
+    """A filter refused a mutation, or something else an entry: counts to quarantine. To risk."""
 
     symbol: str
     code: int

@@ -21,12 +21,12 @@ FaultSeen: TypeAlias = RejectSeen | SubmitTimedOut | SubmitAnswered | StreamDrop
 def counted(
     faults: SymbolFaults, message: FaultSeen, now_ms: int, rules: QuarantineSettings
 ) -> SymbolFaults:
-    """One symbol's faults after the message; a rejection that names no filter counts nothing."""
+    """One symbol's faults after the message."""
     match message:
         case RejectSeen():
-            if not message.filter_name:
-                return faults
-            return quarantine.filter_rejected(faults, now_ms, rules)
+            if message.filter_name:
+                return quarantine.filter_rejected(faults, now_ms, rules)
+            return quarantine.entry_refused(faults, now_ms, rules)
         case SubmitTimedOut():
             return quarantine.submit_timed_out(faults, now_ms, rules)
         case SubmitAnswered():
@@ -62,7 +62,7 @@ def cause_of(message: FaultSeen) -> str:
     """What the message is called in the record of a change."""
     match message:
         case RejectSeen():
-            return f"REJECT {message.filter_name}"
+            return f"REJECT {message.filter_name or message.code}"
         case SubmitTimedOut():
             return "SUBMIT_TIMED_OUT"
         case SubmitAnswered():

@@ -10,6 +10,7 @@ from livespot.contracts.settings import QuarantineSettings
 REJECT_WINDOW_MS = 3_600_000
 DROP_WINDOW_MS = 600_000
 CAUSE_REJECTS = "FILTER_REJECTS"
+CAUSE_REFUSALS = "ENTRY_REFUSALS"
 CAUSE_DROPS = "STREAM_DROPS"
 CAUSE_TIMEOUTS = "SUBMIT_TIMEOUTS"
 CAUSE_FILTERS = "FILTERS_INCONSISTENT"
@@ -47,10 +48,21 @@ def filter_rejected(
     faults: SymbolFaults, now_ms: int, settings: QuarantineSettings
 ) -> SymbolFaults:
     """The exchange named a filter that we should have respected."""
+    return _rejected(faults, CAUSE_REJECTS, now_ms, settings)
+
+
+def entry_refused(faults: SymbolFaults, now_ms: int, settings: QuarantineSettings) -> SymbolFaults:
+    """The exchange refused an entry for another reason; the same one would be refused again."""
+    return _rejected(faults, CAUSE_REFUSALS, now_ms, settings)
+
+
+def _rejected(
+    faults: SymbolFaults, cause: str, now_ms: int, settings: QuarantineSettings
+) -> SymbolFaults:
     recent = _within((*faults.rejects_ms, now_ms), now_ms, REJECT_WINDOW_MS)
     faults = _with(faults, rejects_ms=recent)
     if len(recent) >= settings.max_rejects_per_hour:
-        return quarantined(faults, CAUSE_REJECTS, now_ms, settings)
+        return quarantined(faults, cause, now_ms, settings)
     return faults
 
 

@@ -15,6 +15,7 @@ _SHOWS = {
     "clock-set-back-before-a-cancel": {"I04", "I13"},
     "clock-set-forward-and-back": {"I10", "I21"},
     "delisted-while-held": {"I10", "I12"},
+    "entries-refused-for-their-time": {"I04"},
     "entry-never-arrives": {"I06"},
     "disk-full-at-the-fill": {"I10", "I12", "I20f"},
     "execution-hangs-while-all-is-silent": {"I10", "I20e"},
