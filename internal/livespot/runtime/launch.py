@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,6 +25,7 @@ from livespot.rules.alert_webhook import Origin
 from livespot.runtime.alerting import courier_on, usable_webhook, webhook_line
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings
+from livespot.runtime.config_watch import ConfigWatch
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.end_signals import ended_by_signals
@@ -222,6 +224,7 @@ async def _run(launch: Launch, system: System, running: Running) -> ExitCode:
         tasks.start_soon(complete_killed, running.paths, system.house.wires.governor.offer)
         tasks.start_soon(bundle_incidents, running.paths, running.run_id, system.house.gate)
         tasks.start_soon(_upkeep(launch, system).run)
+        tasks.start_soon(_config_watch(launch, system).run)
         if launch.span_seconds is not None:
             tasks.start_soon(_end_after, launch.span_seconds, system)
         code = await _system(tasks, system, launch.notice)
@@ -252,6 +255,16 @@ def _upkeep(launch: Launch, system: System) -> Upkeep:
         market=launch.clock,
         audit=system.seams.writer,
         free_bytes=system.seams.host.free_bytes,
+        tell=system.house.wires.governor.offer,
+    )
+
+
+def _config_watch(launch: Launch, system: System) -> ConfigWatch:
+    return ConfigWatch(
+        path=Path(launch.loaded.path),
+        config_hash=launch.loaded.config_hash,
+        wall=SystemClock(),
+        market=launch.clock,
         tell=system.house.wires.governor.offer,
     )
 
