@@ -120,6 +120,18 @@ def test_a_part_too_small_to_protect_works_on_until_the_ttl() -> None:
     )
 
 
+def test_a_cancel_that_a_silence_held_back_goes_out_the_moment_it_ends() -> None:
+    state = cancelling()
+    for begin_ms, silent_ms in ((30_100, 26_000), (56_100, 1)):
+        event = engine.CancelFailed(silent_ms=silent_ms)
+        state, commands = step(state, event, T0 + begin_ms)
+        assert commands == ()
+        end_ms = T0 + begin_ms + silent_ms
+        assert step(state, engine.Ticked(), end_ms - 1)[1] == ()
+        state, commands = step(state, engine.Ticked(), end_ms)
+        assert [type(command) for command in commands] == [engine.Cancel]
+
+
 def test_an_order_whose_cancel_found_nothing_is_asked_for_at_growing_pauses() -> None:
     state, _ = step(cancelling(), engine.CancelFoundNothing(), T0 + 30_100)
     asked_ms = []

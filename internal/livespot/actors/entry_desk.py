@@ -284,8 +284,7 @@ class EntryDesk:
 
     def _replaces(self, info: SymbolInfo) -> bool:
         """Whether a reprice may cancel and place at once: only an entry without a list can."""
-        attached = attached_kind(info, self._ports.settings.exit)
-        return attached is None and info.cancel_replace_allowed
+        return info.cancel_replace_allowed and not attached_kind(info, self._ports.settings.exit)
 
     async def _cancel_answered(self, case: EntryCase, intent_id: str, outcome: Outcome) -> None:
         target, old = case.cancels[intent_id], case.state.old
@@ -302,7 +301,8 @@ class EntryDesk:
             case Ending.REFUSED if outcome.no_such_order or outcome.code == -2011:
                 await self._feed(case, engine.CancelFoundNothing())
             case _:
-                await self._feed(case, engine.CancelFailed(closed=outcome.market_closed))
+                closed, silent_ms = outcome.market_closed, outcome.silent_ms
+                await self._feed(case, engine.CancelFailed(closed=closed, silent_ms=silent_ms))
 
     # ---- commands
 

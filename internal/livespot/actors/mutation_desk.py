@@ -88,6 +88,11 @@ class Outcome:
     def market_closed(self) -> bool:
         return self.reason is ReasonCode.EXCHANGE_HALTED
 
+    @property
+    def silent_ms(self) -> int:
+        """For how long the exchange allows no request at all."""
+        return self.throttled.retry_after_ms if self.throttled is not None else 0
+
 
 class MutationDesk:
     """Sends one mutation at a time per call; calls for different symbols may overlap."""

@@ -291,6 +291,8 @@ def _cancel_answered(
             return query(replace(state, partial=True, cancel_tries=0), now_ms, recancel_ms=0)
         case CancelFoundNothing():
             return query(state, now_ms, recancel_ms=now_ms + RECANCEL_MS)
+        case CancelFailed(silent_ms=silent_ms) if silent_ms:
+            return replace(state, next_ms=now_ms + silent_ms), ()
         case CancelFailed(closed=closed) if state.cancel_tries < MAX_CANCEL_TRIES:
             pause_ms = closed_pause_ms(state.cancel_tries) if closed else CANCEL_RETRY_MS
             return replace(state, next_ms=now_ms + pause_ms), ()

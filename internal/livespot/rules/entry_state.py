@@ -153,10 +153,12 @@ class CancelFoundNothing:
 class CancelFailed:
     """Lost or refused for another reason; it may be repeated, it can only hit that order.
 
-    `closed`: the exchange takes no requests for this market, so the pauses grow.
+    `closed`: the exchange takes no requests for this market, so the pauses grow. `silent_ms` is for
+    how long it takes none at all: until then nothing is tried, and then at once.
     """
 
     closed: bool = False
+    silent_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
