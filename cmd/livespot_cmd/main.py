@@ -68,9 +68,9 @@ class LazyGroup(SuggestingGroup):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: livespot sim --for 3m. Exit codes: 0 clean, 2 usage or configuration, "
-    "3 preflight, 4 live lock, 5 second instance, 10 ended in PAUSE, 20 watchdog, "
-    "30 audit unwritable.",
+    epilog="Example: livespot sim --for 3m. Exit codes: 0 clean, 1 a difference or a finding, "
+    "2 usage or configuration, 3 preflight, 4 live lock, 5 second instance, 10 ended in PAUSE, "
+    "20 watchdog, 30 audit unwritable.",
 )
 @click.version_option(__version__, prog_name="livespot")
 def livespot() -> None:

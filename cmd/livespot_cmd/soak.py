@@ -104,6 +104,9 @@ def soak(  # noqa: PLR0913  one parameter per option
     )
     console = LiveConsole(sound=order.loaded.settings.alerts.sound)
     code = run_loop(simulate, order, console)
+    if code is ExitCode.AUDIT_UNWRITABLE:
+        # What could not be written cannot be judged.
+        return code
     console.say("the gates are asked now; that takes up to a minute")
     found = anyio.run(_judged, paths, plan, config_path)
     _tell(found, paths)

@@ -46,7 +46,15 @@ def test_a_groups_list_tells_each_command_in_a_whole_sentence(
     assert "..." not in told.split("Commands:")[1].split("Example:")[0]
 
 
-@pytest.mark.parametrize("name", ["live", "shadow", "sim"])
+def test_the_program_and_the_readme_name_every_exit_code() -> None:
+    numbers = {str(code.value) for code in ExitCode}
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert numbers <= set(re.findall(r"[0-9]+", (livespot.epilog or "").split("Exit codes:")[1]))
+    assert numbers <= set(re.findall(r"^\| ([0-9]+) \|", readme, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["live", "shadow", "sim", "soak"])
 def test_a_run_names_every_way_it_can_end(name: str) -> None:
     command = livespot.get_command(click.Context(livespot), name)
 
