@@ -217,21 +217,21 @@ class FrameStrength(Message, frozen=True, gc=False):
 
 
 class Leaning(Message, frozen=True, gc=False):
-    """What the four frames come to together."""
+    """What the four frames come to together; both scores are clamped where they are made."""
 
     label: RegimeLabel
     direction: Direction
     trend_score_x10000: int
     range_score_x10000: int
 
+
+class Regime(Leaning, frozen=True, gc=False):
+    frames: dict[str, FrameStrength]
+
     def __post_init__(self) -> None:
         trend, ranging = self.trend_score_x10000, self.range_score_x10000
         if not (0 <= trend <= 10_000 and 0 <= ranging <= 10_000):
             require_x10000(trend_score_x10000=trend, range_score_x10000=ranging)
-
-
-class Regime(Leaning, frozen=True, gc=False):
-    frames: dict[str, FrameStrength]
 
 
 class Microstructure(Message, frozen=True, gc=False):

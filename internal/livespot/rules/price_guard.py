@@ -41,17 +41,14 @@ class PriceGuard:
     Without any level the first price is believed.
     """
 
-    __slots__ = ("_claim", "_exposed", "_level")
+    __slots__ = ("_claim", "_exposed", "_level", "is_doubtful")
 
     def __init__(self) -> None:
+        # Whether the true level is not known now: as long as there is a claim.
+        self.is_doubtful = False
         self._level: float | None = None
         self._claim: _Claim | None = None
         self._exposed: float | None = None
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether the true level is not known now."""
-        return self._claim is not None
 
     def anchor(self, price: float) -> None:
         """Believe a price the exchange answered by REST."""
@@ -68,13 +65,13 @@ class PriceGuard:
         if level is None or (price <= level * JUMP and level <= price * JUMP):
             if claim is not None:
                 self._expose(claim)
-                self._claim = None
+                self._settle()
             self._level = price
             return True
         if claim is None or not _alike(price, claim.price):
             if claim is not None:
                 self._expose(claim)
-            self._claim = _Claim(price, at_ms, {told})
+            self._claim, self.is_doubtful = _Claim(price, at_ms, {told}), True
             return False
         claim.price = price
         claim.count += 1
@@ -82,7 +79,8 @@ class PriceGuard:
         seen_long = at_ms - claim.since_ms >= CONFIRM_MS
         if claim.count < CONFIRMATIONS or not (seen_long or len(claim.told) == len(Told)):
             return False
-        self._level, self._claim = price, None
+        self._level = price
+        self._settle()
         return True
 
     def exposed(self, now_ms: int) -> float | None:
@@ -92,6 +90,10 @@ class PriceGuard:
             self._expose(claim)
         found, self._exposed = self._exposed, None
         return found
+
+    def _settle(self) -> None:
+        """Nothing is in question any more."""
+        self._claim, self.is_doubtful = None, False
 
     def _expose(self, claim: _Claim) -> None:
         if not claim.exposed:

@@ -148,18 +148,23 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
     The first `topn` are wanted; those behind them carry their reason. A symbol without a two-sided
     book in the day's answer ranks as the widest.
     """
-    days = [e.ticker for e in eligible if not e.reasons and e.ticker is not None]
-    if not days:
-        return ()
-    volumes = [float(day.quote_volume) for day in days]
-    spreads = _day_spreads(days)
+    days: list[tuple[Ticker24h, float, float | None]] = []
+    most = highest = widest = 0.0
+    for item in eligible:
+        day = item.ticker
+        if item.reasons or day is None:
+            continue
+        volume, rise, spread = float(day.quote_volume), day.price_change_bps, _day_spread(day)
+        most = volume if volume > most else most
+        highest = rise if rise > highest else highest
+        if spread is not None and spread > widest:
+            widest = spread
+        days.append((day, volume, spread))
     # Where all are zero, so are their shares of anything.
-    most = max(volumes) or 1.0
-    highest = max([day.price_change_bps for day in days])
-    widest = max([spread for spread in spreads if spread is not None], default=0.0) or 1.0
+    most, widest = most or 1.0, widest or 1.0
     of_volume, of_rise, of_spread = _floats(settings.rank_weights)
     scored: list[tuple[int, str, Ticker24h]] = []
-    for day, volume, spread in zip(days, volumes, spreads, strict=True):
+    for day, volume, spread in days:
         rise = day.price_change_bps
         score = (
             of_volume * (volume / most)
@@ -265,25 +270,20 @@ def _floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
     return tuple(float(weight) for weight in weights)
 
 
-def _day_spreads(tickers: Sequence[Ticker24h]) -> list[float | None]:
-    """The spread in bps of each, None where the book did not have two sides."""
-    spreads: list[float | None] = []
-    for ticker in tickers:
-        bid, ask = float(ticker.bid), float(ticker.ask)
-        # What lies apart as floats does so as numbers; only the rest must be compared as such.
-        if 0.0 < bid < ask or ZERO < ticker.bid <= ticker.ask:
-            spreads.append(spread_between(bid, ask))
-        else:
-            spreads.append(None)
-    return spreads
+def _day_spread(day: Ticker24h) -> float | None:
+    """The spread in bps, None where the day's book did not have two sides."""
+    bid, ask = float(day.bid), float(day.ask)
+    # What lies apart as floats does so as numbers; only the rest must be compared as such.
+    if 0.0 < bid < ask or ZERO < day.bid <= day.ask:
+        return spread_between(bid, ask)
+    return None
 
 
 def _day_features(ticker: Ticker24h) -> dict[str, int | str | Decimal]:
-    (spread,) = _day_spreads([ticker])
     return {
         "quote_volume": ticker.quote_volume,
         "price_change_bps": ticker.price_change_bps,
-        "spread_x10000": round((spread or 0.0) * 10_000),
+        "spread_x10000": round((_day_spread(ticker) or 0.0) * 10_000),
     }
 
 
