@@ -219,7 +219,8 @@ def _leaning(m1: FrameReading, slower: SlowerReadings, settings: Settings) -> Le
     """What the frames come to together, or None while one of them has no ADX."""
     if slower.shares is None or m1.share is None:
         return None
-    return leaning_of((*slower.shares, m1.share), settings.strategy)
+    h1, m15, m5 = slower.shares
+    return leaning_of((h1, m15, m5, m1.share), settings.strategy)
 
 
 def returns_of_readings(closed: ClosedReadings) -> Returns:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ _COLD = (ReasonCode.STRAT_WARMUP,)
 _FEE_ASSET = (ReasonCode.RISK_EXPOSURE_LIMIT,)
 _QUARANTINED = (ReasonCode.SYMBOL_QUARANTINED,)
 _NO_DAY = (ReasonCode.STRAT_MISSING_FIELD,)
+_SYMBOL = attrgetter("symbol")
 _STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 _RANK_LOW = (ReasonCode.UNIVERSE_RANK_LOW,)
 _TOO_WIDE = (ReasonCode.STRAT_SPREAD_TOO_WIDE,)
@@ -190,7 +192,7 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
 
 def wanted(ranked: Sequence[Ranked], settings: SelectionSettings) -> tuple[str, ...]:
     """The symbols of a ranking of days that are looked at closely, best first."""
-    return tuple([item.symbol for item in ranked[: settings.topn]])
+    return tuple(map(_SYMBOL, ranked[: settings.topn]))
 
 
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
@@ -209,7 +211,7 @@ def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> 
         score = (
             of_edge * clamp01(edge / _GOOD_EDGE_BPS)
             + of_regime * (_regime_score(regime) / 10_000)
-            + of_micro * clamp01(0.6 * (1 - spread / widest) + 0.4 * ((balance - floor) / room))
+            + of_micro * clamp01(0.6 * (1.0 - spread / widest) + 0.4 * ((balance - floor) / room))
             + of_atr * clamp01(atr / _HIGH_ATR_BPS)
         )
         reasons: tuple[ReasonCode, ...] = ()
