@@ -13,7 +13,7 @@ _SHOWS = {
     "banned-at-the-fill": {"I10", "I17"},
     "cancel-denied-while-reads-lag": {"I10", "I37"},
     "clock-set-back-before-a-cancel": {"I04", "I13"},
-    "clock-set-forward-and-back": {"I10", "I21"},
+    "clock-set-forward-and-back": {"I04", "I21"},
     "delisted-while-held": {"I10", "I12"},
     "entries-refused-for-their-time": {"I04"},
     "entry-never-arrives": {"I06"},
