@@ -13,6 +13,7 @@ from livespot.exchange.faults.plan import (
     Fault,
     OrderByHand,
     Reset,
+    SuspendClock,
     Verb,
     When,
 )
@@ -175,6 +176,24 @@ def test_reads_that_nobody_answers_must_be_said_at_both_limits(
         degraded = saying(silent, "REST_STALE_DEGRADE", 9000)
         assert "REST_STALE_PAUSE" in stale_views_are_said(degraded).detail
         assert stale_views_are_said(saying(degraded, "REST_STALE_PAUSE", 50_000)).proven
+
+
+@pytest.mark.parametrize(("stood_ms", "ahead_ms"), [(0, 0), (9000, 0), (9000, 4000)])
+def test_reads_that_a_standing_clock_stamped_may_be_as_late_as_that(
+    witness: Witness, stood_ms: int, ahead_ms: int
+) -> None:
+    stands = with_fault(witness, SuspendClock(ms=stood_ms), for_ms=0)
+    read = next(
+        row for row in witness.rows if isinstance(row, RequestRow) and row.path.endswith("/account")
+    )
+    last = changed(read, t_reply=begun(witness) + ahead_ms, outcome="200", delivered=True)
+    silent = with_rows(without_reads(stands, 90_000), last)
+    silent = replace(silent, offsets=(*silent.offsets[:-1], ahead_ms))
+    degraded = saying(silent, "REST_STALE_DEGRADE", 9000)
+    due_ms = 60_000 + 3000 + stood_ms
+
+    assert stale_views_are_said(saying(degraded, "REST_STALE_PAUSE", due_ms)).proven
+    assert stale_views_are_said(saying(degraded, "REST_STALE_PAUSE", due_ms + 1)).violated
 
 
 @pytest.mark.parametrize(("opened_ms", "found"), [(5000, 1), (20_000, 0)])

@@ -128,7 +128,7 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
     health, every_ms = settings.health, settings.reconcile.rest_interval_ms
     standing = _standing(witness)
     least_ms = max(health.rest_stale_ms_degrade, 3 * every_ms) + _SLACK_MS
-    for begin_ms, next_ms in pairwise(_confirmed(witness)):
+    for (_, begin_ms), (next_ms, _) in pairwise(_confirmed(witness)):
         if next_ms - begin_ms <= least_ms:
             continue
         # Since something stands, reads are due three times as often, and missed as much sooner.
@@ -147,17 +147,24 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
                 yield Due(what=what, codes=codes, since_ms=begin_ms, due_ms=due_ms)
 
 
-def _confirmed(witness: Witness) -> list[int]:
-    """When reads of the account were answered; the run's end closes the last silence."""
+def _confirmed(witness: Witness) -> list[tuple[int, int]]:
+    """When reads of the account were answered, at the earliest and at the latest.
+
+    These differ where the exchange's clock stood: it stamps all answers of that span alike. The
+    run's end closes the last silence.
+    """
+    stood = stood_still(witness)
     times = [
-        witness.at(place, row.t_reply)
+        (at_ms, at_ms + stood.get(witness.market_at(place, row.t_reply), 0))
         for place, row in witness.requests()
         if row.method == "GET"
         and row.delivered
         and row.outcome.startswith("200")
         and row.path.rpartition("/")[2] in _CONFIRMING
+        for at_ms in (witness.at(place, row.t_reply),)
     ]
-    return [*sorted(times), witness.lives[-1].over_ms]
+    over_ms = witness.lives[-1].over_ms
+    return [*sorted(times), (over_ms, over_ms)]
 
 
 def _standing(witness: Witness) -> list[tuple[int, int]]:
