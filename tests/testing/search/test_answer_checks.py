@@ -7,7 +7,16 @@ import pytest
 from msgspec.structs import replace as changed
 
 from livespot.evidence.journal import JournalRequest
-from livespot.exchange.faults.plan import Fault, ReadLag, Reset, SuspendClock
+from livespot.exchange.faults.plan import (
+    AcceptThen,
+    DropResponse,
+    Ending,
+    Fault,
+    ReadLag,
+    Reset,
+    SuspendClock,
+    Verb,
+)
 from livespot.exchange.journal import (
     FillRow,
     ModeRow,
@@ -176,6 +185,88 @@ def test_a_reply_is_lost_with_a_socket_that_is_cut_before_it_can_have_arrived(
     deaf = without_word(by_socket(witness))
     cut = ModeRow(t_ms=entry_answered_ms(deaf) + after_ms, fault="cut", event="fire", fired=1)
     plan = changed(deaf.plan, faults=(Fault(id="cut", what=Reset(target="ws_api")),))
+    told = replace(deaf, plan=plan, rows=(*deaf.rows, cut), offsets=(*deaf.offsets, 0))
+
+    assert no_answer_is_left_unread(told).violated is found
+
+
+_CLOSING = AcceptThen(then=DropResponse(target="ws_api", then="close"))
+
+
+def with_a_lost_reply(
+    witness: Witness, *, what: Verb = _CLOSING, after_ms: int = 0, **other: Any
+) -> Witness:
+    """The same run; behind the entry's answer a fault lost the one to another request."""
+    entry = next(request for request in witness.journal.requests if request.buys)
+    row = witness.rows[entry.row - 1]
+    assert isinstance(row, RequestRow)
+    at_ms = row.t_reply + after_ms
+    times = {"t_first_byte": at_ms, "t_arrive": at_ms, "t_reply": at_ms}
+    fate = {"rid": row.rid + 1000, "fault": "lost", "delivered": False}
+    lost = changed(row, **{**times, **fate, **other})
+    requests = tuple(
+        changed(request, row=request.row + 1) if request.row > entry.row else request
+        for request in witness.journal.requests
+    )
+    return replace(
+        witness,
+        plan=changed(witness.plan, faults=(Fault(id="lost", what=what),)),
+        rows=(*witness.rows[: entry.row], lost, *witness.rows[entry.row :]),
+        offsets=(*witness.offsets[: entry.row], 0, *witness.offsets[entry.row :]),
+        journal=changed(witness.journal, requests=requests),
+    )
+
+
+@pytest.mark.parametrize(("after_ms", "found"), [(0, False), (20, False), (21, True)])
+@pytest.mark.parametrize(
+    "what",
+    [
+        _CLOSING,
+        AcceptThen(then=DropResponse(target="ws_api", then="reset")),
+        AcceptThen(then=Reset(target="ws_api")),
+        DropResponse(target="ws_api", then="close"),
+    ],
+)
+def test_a_reply_is_lost_with_a_socket_that_ends_with_the_reply_behind_it(
+    witness: Witness, what: Verb, after_ms: int, *, found: bool
+) -> None:
+    deaf = without_word(by_socket(witness))
+    told = with_a_lost_reply(deaf, what=what, after_ms=after_ms)
+
+    assert no_answer_is_left_unread(told).violated is found
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"what": AcceptThen(then=DropResponse(target="ws_api", then="hang"))},
+        {"conn": "ws-api-99"},
+        {"fault": "another"},
+        {"delivered": True},
+    ],
+)
+def test_a_reply_that_is_lost_without_its_socket_or_on_another_excuses_nobody(
+    witness: Witness, other: dict[str, Any]
+) -> None:
+    deaf = without_word(by_socket(witness))
+
+    assert no_answer_is_left_unread(with_a_lost_reply(deaf, **other)).violated
+
+
+def test_a_socket_that_ends_with_a_reply_takes_no_answer_by_rest_with_it(
+    witness: Witness,
+) -> None:
+    assert no_answer_is_left_unread(with_a_lost_reply(without_word(witness))).violated
+
+
+@pytest.mark.parametrize(("ending", "found"), [("hang", True), ("close", False)])
+def test_a_dropped_reply_cuts_a_socket_only_where_it_ends_it(
+    witness: Witness, ending: Ending, *, found: bool
+) -> None:
+    deaf = without_word(by_socket(witness))
+    cut = ModeRow(t_ms=entry_answered_ms(deaf), fault="cut", event="fire", fired=1)
+    lost = DropResponse(target="ws_user", then=ending)
+    plan = changed(deaf.plan, faults=(Fault(id="cut", what=lost),))
     told = replace(deaf, plan=plan, rows=(*deaf.rows, cut), offsets=(*deaf.offsets, 0))
 
     assert no_answer_is_left_unread(told).violated is found

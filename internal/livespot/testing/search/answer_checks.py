@@ -83,7 +83,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         # An answer that is still on its way when something breaks is lost as well.
         if _broke(stops if by_socket else cuts, sent_ms, told_ms + FLIGHT_MS):
             continue
-        if by_socket and cut_on_its_way(witness, told_ms):
+        if by_socket and cut_on_its_way(witness, request.row, told_ms):
             continue
         looked_at += 1
         in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms

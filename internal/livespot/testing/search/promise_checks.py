@@ -108,7 +108,7 @@ def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
         if not stated or not row.delivered or row.conn == "model":
             continue
         told_ms = witness.at(place, row.t_reply)
-        if row.method != "WS" or not cut_on_its_way(witness, told_ms):
+        if row.method != "WS" or not cut_on_its_way(witness, place, told_ms):
             yield from ((told_ms, codes) for codes in stated)
 
 

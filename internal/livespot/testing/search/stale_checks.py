@@ -1,11 +1,14 @@
 """I20e: a view that grew old, a stream that ended and a refused time are said in time."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.faults.plan import (
+    AcceptThen,
     Ban,
     Blackhole,
     DelayEvents,
@@ -254,17 +257,48 @@ def holds_events(witness: Witness, at_ms: int) -> bool:
     return False
 
 
-def cut_on_its_way(witness: Witness, left_ms: int) -> bool:
-    """Whether a connection to the account is cut before what left then has surely arrived.
+def cut_on_its_way(witness: Witness, place: int, left_ms: int) -> bool:
+    """Whether a connection to the account is cut before an answer has surely arrived.
 
-    A fault that silences a connection cuts it at its end.
+    The answer is that of the request at this place, and left then. A fault that silences a
+    connection cuts it at its end.
     """
-    return any(
+    return _ended_behind(witness, place) or any(
         left_ms <= turn.t_ms <= left_ms + FLIGHT_MS
         for fault in witness.plan.faults
-        if isinstance(fault.what, _SILENCING) and fault.what.target in ("ws_user", "ws_api")
+        if isinstance(fault.what, Blackhole | HalfOpen) or _ends_connection(fault.what)
+        if getattr(fault.what, "target", "") in ("ws_user", "ws_api")
         for turn in witness.turns_of(fault.id)
     )
+
+
+def _ended_behind(witness: Witness, place: int) -> bool:
+    """Whether the connection of this request ended with a later reply, right behind its own.
+
+    Replies leave in order, so one that was queued by then met its fault no sooner.
+    """
+    ending = {
+        fault.id
+        for fault in witness.plan.faults
+        if isinstance(fault.what, AcceptThen | DropResponse)
+        and _ends_connection(fault.what.then if isinstance(fault.what, AcceptThen) else fault.what)
+    }
+    row = witness.rows[place - 1]
+    if not ending or not isinstance(row, RequestRow):
+        return False
+    requests, until_ms = witness.requests(), row.t_reply + FLIGHT_MS
+    for index in range(bisect_right(requests, place, key=itemgetter(0)), len(requests)):
+        later = requests[index][1]
+        if later.t_arrive > until_ms:
+            return False
+        met = not later.delivered and not ending.isdisjoint(later.fault.split(","))
+        if met and later.conn == row.conn and later.t_reply <= until_ms:
+            return True
+    return False
+
+
+def _ends_connection(what: object) -> bool:
+    return isinstance(what, Reset) or (isinstance(what, DropResponse) and what.then != "hang")
 
 
 def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, int, int]]:
