@@ -324,6 +324,28 @@ async def test_what_the_bid_does_not_take_goes_at_market_and_ends_as_a_stop_loss
         assert await b.held() == ()
 
 
+async def test_a_take_profit_found_partly_filled_seconds_ago_is_cancelled_at_once(
+    tmp_path: Path,
+) -> None:
+    async with position_bench(fresh(tmp_path)) as b:
+        entry = await b.buy()
+        await b.arm(entry)
+        stop, profit = sorted(b.legs(entry.order_list_id), key=lambda v: v.type == "LIMIT_MAKER")
+        b.inner.venue.fill(profit.order_id, "0.5")
+        b.inner.venue.change(stop.order_id, status=OrderStatus.EXPIRED)
+        await b.inner.advance(4900)
+        unheard = [r for r in b.inner.venue.sent if isinstance(r, CancelRequest)]
+        for leg in (profit, stop):
+            await b.inner.tell(b.inner.venue.update(leg.order_id, "REST", with_fills=True))
+        await b.inner.advance(100)
+
+        cancels = [r for r in b.inner.venue.sent if isinstance(r, CancelRequest)]
+
+        assert unheard == []
+        assert [c.order_id for c in cancels] == [profit.order_id]
+        assert [r.side for r in b.inner.venue.sent if isinstance(r, OrderRequest)] == [Side.SELL]
+
+
 async def test_a_partly_filled_take_profit_is_cancelled_after_its_grace_and_the_rest_sold(
     tmp_path: Path,
 ) -> None:

@@ -388,6 +388,57 @@ def test_a_take_profit_partly_filled_is_given_its_grace_then_cancelled_and_sold(
     assert guard.close is CloseCause.TP_REMAINDER
 
 
+def learned_late(age_ms: int) -> tuple[Guard, Scene]:
+    """At 5000 ms a read shows a take-profit filled in part, and its stop ended `age_ms` ago."""
+    at_ms = 2_000_000
+    part = order(2, OrderType.LIMIT_MAKER, OrderStatus.PARTIALLY_FILLED, executed="0.3", list_id=7)
+    ended = msgspec.structs.replace(
+        order(1, status=OrderStatus.EXPIRED, list_id=7), exchange_time_ms=at_ms - age_ms
+    )
+    guard = rule.order_seen(protected(), part, IntentRole.TP, "oi_1")
+    guard = rule.order_seen(guard, ended, IntentRole.SL, "oi_1")
+    return guard, replace(SCENE, exchange_ms=at_ms)
+
+
+def test_a_partly_filled_take_profit_that_no_event_told_of_is_cancelled_when_a_read_shows_it() -> (
+    None
+):
+    guard, scene = learned_late(5000)
+
+    guard, commands = advance(guard, scene, 5000)
+
+    assert acts(commands) == [Cancel(intent_id="oi_1", order_id=2, purpose="CLOSE")]
+    assert guard.close is CloseCause.TP_REMAINDER
+
+
+@pytest.mark.parametrize(("age_ms", "due_ms"), [(1499, 1), (600, 900), (0, 1500), (-60_000, 1500)])
+def test_the_grace_of_a_part_counts_from_the_end_of_its_stop_and_is_never_longer(
+    age_ms: int, due_ms: int
+) -> None:
+    guard, scene = learned_late(age_ms)
+
+    guard, first = advance(guard, scene, 5000)
+    before = replace(scene, exchange_ms=scene.exchange_ms + due_ms - 1)
+    guard, early = advance(guard, before, 5000 + due_ms - 1)
+    then = replace(scene, exchange_ms=scene.exchange_ms + due_ms)
+    guard, late = advance(guard, then, 5000 + due_ms)
+
+    assert acts((*first, *early)) == []
+    assert acts(late) == [Cancel(intent_id="oi_1", order_id=2, purpose="CLOSE")]
+
+
+def test_a_take_profit_of_which_nothing_is_sold_is_not_sold_out_for_the_age_of_its_stops_end() -> (
+    None
+):
+    ended = order(1, status=OrderStatus.EXPIRED, list_id=7)
+    guard = rule.order_seen(protected(), ended, IntentRole.SL, "oi_1")
+
+    guard, commands = advance(guard, replace(SCENE, exchange_ms=2_000_000), 5000)
+
+    assert acts(commands) == []
+    assert guard.close is None
+
+
 def test_a_take_profit_whose_stop_was_refused_at_arming_is_cancelled_and_protected_anew() -> None:
     stop, profit = oco()
     guard = rule.order_seen(Guard(), profit, IntentRole.TP, "oi_1")

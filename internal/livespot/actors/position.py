@@ -62,7 +62,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, CloseAsked, HealthSignal, ModeChanged
-from livespot.contracts.venue import AccountReader
+from livespot.contracts.venue import AccountReader, ServerClock
 from livespot.contracts.vocabulary import (
     Mode,
     OrderStatus,
@@ -101,6 +101,7 @@ class PositionKeeper:
     mode: Mode
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     audit: AuditPort
     ledger: LedgerReader
     reads: AccountReader
@@ -339,7 +340,8 @@ class PositionKeeper:
         return case_ if case_ and case_.holding.decision_id == decision_id else None
 
     def _scene(self, desk: Desk, case_: Case) -> protection.Scene:
-        return scene_of(desk, case_, self.settings, self.clock.now_ms())
+        exchange_ms = self.server_clock.server_now_ms()
+        return scene_of(desk, case_, self.settings, self.clock.now_ms(), exchange_ms)
 
     async def _advance(self, desk: Desk, symbol: str) -> None:
         """One pass of the ladder: durable first, then said, then done."""

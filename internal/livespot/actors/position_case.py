@@ -173,8 +173,13 @@ class Desk:
         return balance.free + balance.locked if balance is not None else ZERO
 
 
-def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
-    """`now_ms` is wall time; a bid older than the stream's pause limit is no bid."""
+def scene_of(
+    desk: Desk, case: Case, settings: Settings, now_ms: int, exchange_ms: int = 0
+) -> Scene:
+    """`now_ms` is wall time, `exchange_ms` the exchange's time.
+
+    A bid older than the stream's pause limit is no bid.
+    """
     holding = case.holding
     info = desk.infos.get(holding.symbol)
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
@@ -198,6 +203,7 @@ def scene_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Scene:
         exits=settings.exit,
         partial_grace_ms=settings.entry.partial_fill_grace_ms,
         wall_ms=now_ms,
+        exchange_ms=exchange_ms,
         trail_form=trailing_form(info.order_types) if native and info else None,
         trailing_bps=trail.distance_bps if trail else 0,
         swap_from=swap_from(holding) if info and info.cancel_replace_allowed else None,

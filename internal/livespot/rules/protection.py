@@ -169,7 +169,7 @@ class Scene:
     `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
     below the bid and not more often than every `swap_every_ms`; the first time only while
     `trend_holds`. `trading` is what the exchange's own rules say of the symbol,
-    None before any could be read.
+    None before any could be read. `exchange_ms` is the exchange's time, 0 when it is not known.
     """
 
     qty: Decimal
@@ -186,6 +186,7 @@ class Scene:
     exits: ExitSettings
     partial_grace_ms: int
     wall_ms: int
+    exchange_ms: int = 0
     trail_form: OrderType | None = None
     trailing_bps: int = 0
     swap_from: Decimal | None = None

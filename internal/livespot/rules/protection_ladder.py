@@ -36,6 +36,7 @@ from livespot.rules.protection_pace import (
     CANCEL_AGAIN_MS,
     MAX_ROUNDS,
     cancels_anew,
+    grace_is_over,
     heard_of_the_market,
     launched,
     manual,
@@ -104,12 +105,7 @@ def _clocks(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
         guard = replace(guard, close=None, close_since_ms=None)
     if guard.jumped_since_ms is not None and now_ms - guard.jumped_since_ms >= _JUMPED_MS:
         guard = _closing(guard, CloseCause.STOP_JUMPED, now_ms)
-    selling = any(t.order.executed_qty > 0 or t.fired for t in lonely)
-    if (
-        selling
-        and guard.lonely_since_ms is not None
-        and now_ms - guard.lonely_since_ms >= scene.partial_grace_ms
-    ):
+    if grace_is_over(guard, lonely, scene, now_ms):
         guard = _closing(guard, CloseCause.TP_REMAINDER, now_ms)
     return guard
 

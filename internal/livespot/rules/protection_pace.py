@@ -9,7 +9,17 @@ from dataclasses import replace
 
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import IntentRole
-from livespot.rules.protection import Close, Flight, Guard, Protect, Rung, Scene, Swap, measure
+from livespot.rules.protection import (
+    Close,
+    Flight,
+    Guard,
+    Protect,
+    Rung,
+    Scene,
+    Swap,
+    Tracked,
+    measure,
+)
 
 CANCEL_AGAIN_MS = 2000
 MAX_ROUNDS = 3
@@ -106,3 +116,21 @@ def cancels_anew(
     """All may be tried again from the first, none of them sooner than after any other."""
     latest = now_ms + CANCEL_AGAIN_MS
     return {order_id: (min(due_ms, latest), 0) for order_id, (due_ms, _) in cancels.items()}
+
+
+def grace_is_over(guard: Guard, lonely: tuple[Tracked, ...], scene: Scene, now_ms: int) -> bool:
+    """Whether sales under way without a stop beside them have had their time to fill.
+
+    It counts from the end of that stop, by the exchange's time: what no event told of may have been
+    bare for long when a read shows it. Without news of that end it counts from when we first knew.
+    """
+    if guard.lonely_since_ms is None:
+        return False
+    groups = {t.group for t in lonely if t.order.executed_qty > 0 or t.fired}
+    ages = [
+        scene.exchange_ms - t.order.exchange_time_ms
+        for t in guard.sells.values()
+        if t.is_stop and t.order.status.is_terminal and t.group in groups
+    ]
+    waited_ms = max(now_ms - guard.lonely_since_ms, *ages, 0)
+    return bool(groups) and waited_ms >= scene.partial_grace_ms

@@ -179,6 +179,7 @@ def _position(plan: Plan, seams: Seams, house: House) -> Actor:
         mode=plan.birth.mode,
         settings=plan.settings,
         clock=seams.clock,
+        server_clock=seams.venue.server_clock,
         audit=seams.writer,
         ledger=seams.ledger,
         reads=seams.venue.reads,

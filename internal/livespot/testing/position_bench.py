@@ -113,6 +113,7 @@ async def position_bench(
             mode=actor.mode,
             settings=inner.settings,
             clock=inner.clock,
+            server_clock=actor.server_clock,
             audit=actor.audit,
             ledger=LedgerQueries(InlineReader(path)),
             reads=reads or inner.venue,
