@@ -179,10 +179,10 @@ def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) ->
     rows = with_their_replies(read_journal(result.journal))
     run_id = next(life.run_id for life in reversed(result.lives) if life.run_id)
     reader = InlineReader(result.database)
-    files = files_below(result.journal.parent)
     with closing(sqlite3.connect(result.database)) as database:
         reader.borrow(database)
         facts = at_once(read_facts(reader, result.logs, run_id))
+        files = files_below(result.journal.parent)
         return Witness(
             plan=plan,
             restart_ms=plan.restart_ms - result.saved_ms,
