@@ -62,10 +62,10 @@ class _House(House):
 
 
 @asynccontextmanager
-async def _governed() -> AsyncIterator[_House]:
+async def _governed(start: SysMode = SysMode.DEGRADE) -> AsyncIterator[_House]:
     house = _House()
     async with anyio.create_task_group() as group:
-        await group.start(house.governor(SysMode.DEGRADE, lambda: 0).run)
+        await group.start(house.governor(start, lambda: 0).run)
         yield house
         group.cancel_scope.cancel()
 
@@ -83,6 +83,31 @@ async def test_a_reason_that_arises_in_a_mode_as_strict_is_put_on_record_and_sai
         assert house.said(ReasonCode.API_KEY_REJECTED) == [Severity.CRIT]
         assert house.recorded(ReasonCode.API_KEY_REJECTED) == 1
         assert house.said(ReasonCode.WS_STALE_PAUSE) == []
+
+
+async def test_a_stream_lost_for_a_moment_is_said_also_where_a_start_met_pause() -> None:
+    lost, back = (
+        a_signal(
+            level,
+            kind=SignalKind.USER_STREAM,
+            source="account_feed",
+            code=ReasonCode.USER_STREAM_LOST,
+        )
+        for level in (SignalLevel.DEGRADE, SignalLevel.CLEAR)
+    )
+    async with _governed(SysMode.PAUSE) as house:
+        await house.inbox.send(lost)
+        await house.inbox.send(back)
+        for kind, source in ((SignalKind.RECOVERY, "boot"), (SignalKind.CHECKLIST, "checklist")):
+            await house.inbox.send(a_signal(SignalLevel.CLEAR, kind=kind, source=source))
+        await FAST.sleep(3)
+        said_at_the_start = house.said(ReasonCode.USER_STREAM_LOST)
+        await house.inbox.send(lost)
+        await house.inbox.send(back)
+        await house.hears(ReasonCode.USER_STREAM_LOST)
+
+        assert said_at_the_start == []
+        assert house.recorded(ReasonCode.USER_STREAM_LOST) == 1
 
 
 async def test_it_is_on_record_before_it_is_said() -> None:

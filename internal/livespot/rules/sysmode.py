@@ -76,7 +76,8 @@ class Weighing:
     """The governor's whole memory. `active` is keyed by (kind, source) in order of beginning.
 
     `booting` holds until every boot signal has cleared: then NORMAL follows without the stability
-    window. `held` means PAUSE stays until an operator resumes, whatever the signals say.
+    window, or the PAUSE goes on that the start met. `held` means PAUSE stays until an operator
+    resumes, whatever the signals say.
     """
 
     mode: SysMode = SysMode.DEGRADE
@@ -142,8 +143,10 @@ def next_mode(
         held = state.held or wanted is SysMode.PAUSE
         return replace(state, held=held, clear_since_ms=None), wanted
     if state.mode is not SysMode.DEGRADE or wanted is not SysMode.NORMAL:
-        unclear = state if state.clear_since_ms is None else replace(state, clear_since_ms=None)
-        return unclear, state.mode
+        begun = _has_begun(state, wanted)
+        if begun or state.clear_since_ms is not None:
+            state = replace(state, booting=state.booting and not begun, clear_since_ms=None)
+        return state, state.mode
     if state.booting:
         return replace(state, booting=False), SysMode.NORMAL
     if state.clear_since_ms is None:
@@ -164,10 +167,16 @@ def settled_until_ms(state: Weighing, *, stable_window_ms: int) -> int:
     if unheld or STRICTNESS[wanted] > STRICTNESS[state.mode]:
         return AT_ONCE
     if state.mode is not SysMode.DEGRADE or wanted is not SysMode.NORMAL:
-        return NEVER if state.clear_since_ms is None else AT_ONCE
+        changes = state.clear_since_ms is not None or _has_begun(state, wanted)
+        return AT_ONCE if changes else NEVER
     if state.booting or state.clear_since_ms is None:
         return AT_ONCE
     return state.clear_since_ms + stable_window_ms
+
+
+def _has_begun(state: Weighing, wanted: SysMode) -> bool:
+    """Whether a start is over although no NORMAL followed: it goes on in the PAUSE that it met."""
+    return state.booting and state.held and wanted is SysMode.NORMAL
 
 
 def may_resume(state: Weighing) -> tuple[ReasonCode, ...]:
