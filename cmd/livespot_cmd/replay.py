@@ -1,14 +1,10 @@
 """`livespot replay`: the whole system on virtual time, as fast as the processor allows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option
-
-if TYPE_CHECKING:
-    from livespot.exchange.faults.plan import FaultPlan
 
 _USUAL_SPAN_MS = 12 * 60_000
 
@@ -121,6 +117,7 @@ def replay(  # noqa: PLR0913  one parameter per option
     from livespot.runtime.replay_place import named, numbered, replays
     from livespot.runtime.replay_request import Wish
     from livespot.runtime.replay_screen import ReplayScreen
+    from livespot_cmd.fault_plan import read_plan
 
     shared = replays() if var is None else Paths(var=var)
     if config_path is None and shared.config.is_file():
@@ -148,7 +145,7 @@ def replay(  # noqa: PLR0913  one parameter per option
         wish=wish,
         loaded=loaded,
         config_path=config_path,
-        plan=None if plan_path is None else _plan(plan_path),
+        plan=None if plan_path is None else read_plan(plan_path, "replayed"),
         plan_path=plan_path,
         gate_path=gate_path,
         proof_path=proof_path or Paths(var=sim_var()).rehearsals,
@@ -179,16 +176,3 @@ def _refuse_beside_backtest(given: dict[str, object]) -> None:
         raise click.UsageError(
             f"a backtest has no {named[0]}; leave it out, or leave --profile backtest out."
         )
-
-
-def _plan(path: Path) -> "FaultPlan":
-    from livespot.exchange.faults.loader import PlanInvalid, load_plan
-
-    try:
-        return load_plan(path)
-    except PlanInvalid as error:
-        problems = "\n  ".join(error.problems)
-        raise click.UsageError(
-            f"the fault plan cannot be used, so nothing was replayed:\n  {problems}\n"
-            "Next: compare it with docs/exchange-faults.md"
-        ) from error

@@ -9,8 +9,10 @@ from livespot_cmd.options import var_option
 from livespot_cmd.recorded import recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from livespot.evidence.run_report import Report
-    from livespot.evidence.triage import Triage
+    from livespot.evidence.triage import Look, Triage
     from livespot.runtime.paths import Paths
 
 
@@ -95,10 +97,15 @@ def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a
 def _tell(found: "Triage", paths: "Paths") -> None:
     from livespot_cmd.placed import placed
 
-    for look in found.looks:
-        click.echo(f"{'good' if look.good else 'BAD':<6}{look.name:<22}{look.found}")
+    tell_looks(found.looks)
     click.echo(f"Verdict: {found.run_id}: {found.verdict}")
     click.echo(f"Next: {placed(found.next_action, paths)}")
+
+
+def tell_looks(looks: "Sequence[Look]") -> None:
+    """A line for each."""
+    for look in looks:
+        click.echo(f"{'good' if look.good else 'BAD':<6}{look.name:<22}{look.found}")
 
 
 async def _read(paths: "Paths", run: str) -> "Report":

@@ -79,10 +79,11 @@ def soak(  # noqa: PLR0913  one parameter per option
     from livespot.runtime.paths import Paths, soak_var
     from livespot.runtime.sim_run import SimOrder, simulate
     from livespot.runtime.soak_schedule import schedule
+    from livespot_cmd.fault_plan import read_plan
 
     paths = Paths(var=var if var is not None else soak_var())
     if plan_path is not None:
-        plan = _plan(plan_path)
+        plan = read_plan(plan_path, "started")
     else:
         plan = schedule(span_ms * speed, every_ms, seed=seed)
     if not plan.faults:
@@ -111,19 +112,6 @@ def soak(  # noqa: PLR0913  one parameter per option
     found = anyio.run(_judged, paths, plan, config_path)
     _tell(found, paths)
     return ExitCode.PREFLIGHT if code is ExitCode.CLEAN and not found.ready else code
-
-
-def _plan(path: Path) -> "FaultPlan":
-    from livespot.exchange.faults.loader import PlanInvalid, load_plan
-
-    try:
-        return load_plan(path)
-    except PlanInvalid as error:
-        problems = "\n  ".join(error.problems)
-        raise click.UsageError(
-            f"the fault plan cannot be used, so nothing was started:\n  {problems}\n"
-            "Next: compare it with docs/exchange-faults.md"
-        ) from error
 
 
 async def _judged(paths: "Paths", plan: "FaultPlan", config_path: Path | None) -> "Readiness":
@@ -166,9 +154,9 @@ async def _judged(paths: "Paths", plan: "FaultPlan", config_path: Path | None) -
 
 def _tell(found: "Readiness", paths: "Paths") -> None:
     from livespot_cmd.placed import placed
+    from livespot_cmd.report import tell_looks
 
-    for point in found.points:
-        click.echo(f"{'good' if point.good else 'BAD':<6}{point.name:<22}{point.found}")
+    tell_looks(found.points)
     for fault in found.faults:
         if not fault.count:
             click.echo(f"      never came up       {fault.name}")

@@ -74,10 +74,10 @@ class ClockKeeper:
         while True:
             self.beat()
             await self.clock.sleep(_BEAT_SECONDS)
-            # Whoever was refused for the time has measured as well, and tells nobody.
             if met != self.reconnections.count:
                 # The way to the exchange may be another one now.
                 met, due_ms = self.reconnections.count, min(due_ms, self.clock.monotonic_ms())
+            # Whoever was refused for the time has measured as well, and tells nobody.
             unseen = self._unseen_ms(seen_ms)
             calm = abs(steps.ms()) <= _STEP_MS and unseen <= self.settings.clock_drift_max_ms
             if self.clock.monotonic_ms() < due_ms and (calm or failed):

@@ -164,8 +164,10 @@ class AnswerBook:
 
         An order that would have crossed is priced anew; a silence and a key concern the account.
         """
-        if outcome.filter_name or intent.role is not IntentRole.ENTRY:
-            return bool(outcome.filter_name) and intent.role is not IntentRole.CANCEL
+        if outcome.filter_name:
+            return intent.role is not IntentRole.CANCEL
+        if intent.role is not IntentRole.ENTRY:
+            return False
         crossed = self._reason(intent, outcome) is ReasonCode.STRAT_MAKER_REJECTED_CROSSES_BOOK
         return not (crossed or outcome.throttled is not None or outcome.key_refused)
 

@@ -418,22 +418,18 @@ class Scanner:
         names = ", ".join(sorted({name for names in unknown.values() for name in names}))
         symbols = ", ".join(sorted(unknown)[:10])
         text = f"{len(unknown)} symbols show filters that are not known here: {names} ({symbols})"
-        await self.governor.send(
-            Alert(
-                severity=Severity.WARN,
-                code=ReasonCode.FILTERS_DRIFT_DETECTED,
-                reasons=(),
-                text=text[:400],
-                at_ms=self.clock.now_ms(),
-            )
-        )
+        await self._warn(ReasonCode.FILTERS_DRIFT_DETECTED, (), text)
 
     async def _alert(self, text: str) -> None:
+        code = ReasonCode.REST_STALE_DEGRADE
+        await self._warn(code, (code,), text)
+
+    async def _warn(self, code: ReasonCode, reasons: tuple[ReasonCode, ...], text: str) -> None:
         await self.governor.send(
             Alert(
                 severity=Severity.WARN,
-                code=ReasonCode.REST_STALE_DEGRADE,
-                reasons=(ReasonCode.REST_STALE_DEGRADE,),
+                code=code,
+                reasons=reasons,
                 text=text[:400],
                 at_ms=self.clock.now_ms(),
             )

@@ -7,18 +7,10 @@ from livespot.evidence.gates.results import GATES, Outcome, Verdict
 from livespot.evidence.rows import Count
 from livespot.evidence.summary import RunSummary
 from livespot.evidence.survival import Survival
+from livespot.evidence.triage import Look
 
 # A position may be without a live stop for this long before the runtime pauses.
 _LONGEST_BARE_MS = 5_000
-
-
-class Point(Message, frozen=True):
-    """One thing a soak is held to."""
-
-    name: str
-    good: bool
-    found: str
-    next_action: str
 
 
 class Readiness(Message, frozen=True):
@@ -26,7 +18,7 @@ class Readiness(Message, frozen=True):
 
     run_id: str
     ready: bool
-    points: tuple[Point, ...]
+    points: tuple[Look, ...]
     faults: tuple[Count, ...]
     next_action: str
 
@@ -59,8 +51,8 @@ def readiness(
     )
 
 
-def _end(summary: RunSummary) -> Point:
-    return Point(
+def _end(summary: RunSummary) -> Look:
+    return Look(
         name="the end",
         good=summary.clean and summary.exit_code == 0,
         found=f"exit code {summary.exit_code}" if summary.clean else "it did not end in order",
@@ -68,10 +60,10 @@ def _end(summary: RunSummary) -> Point:
     )
 
 
-def _invariants(summary: RunSummary) -> Point:
+def _invariants(summary: RunSummary) -> Look:
     broken = summary.violations
     first = f", the first {broken[0].id}: {broken[0].detail}" if broken else ""
-    return Point(
+    return Look(
         name="the invariants",
         good=not broken,
         found=f"{len(broken)} of {len(summary.findings)} are violated{first}",
@@ -79,10 +71,10 @@ def _invariants(summary: RunSummary) -> Point:
     )
 
 
-def _gates(run: str, verdicts: Sequence[Verdict]) -> Point:
+def _gates(run: str, verdicts: Sequence[Verdict]) -> Look:
     passed = {verdict.gate for verdict in verdicts if verdict.outcome is Outcome.PASS}
     rest = [gate for gate in GATES if gate not in passed]
-    return Point(
+    return Look(
         name="the gates",
         good=not rest,
         found=f"{len(passed)} of {len(GATES)} passed"
@@ -91,8 +83,8 @@ def _gates(run: str, verdicts: Sequence[Verdict]) -> Point:
     )
 
 
-def _doubts(survival: Survival) -> Point:
-    return Point(
+def _doubts(survival: Survival) -> Look:
+    return Look(
         name="orders in doubt",
         good=not survival.unresolved_intents,
         found=f"{survival.unknown_intents}, of which {survival.unresolved_intents} are open still",
@@ -100,10 +92,10 @@ def _doubts(survival: Survival) -> Point:
     )
 
 
-def _bare(run: str, survival: Survival) -> Point:
+def _bare(run: str, survival: Survival) -> Look:
     longest = survival.unprotected_max_ms
     found = "no position was held" if longest is None else f"{longest} ms at most"
-    return Point(
+    return Look(
         name="time without a stop",
         good=longest is None or longest <= _LONGEST_BARE_MS,
         found=f"{found}, {_LONGEST_BARE_MS} are allowed",
@@ -111,8 +103,8 @@ def _bare(run: str, survival: Survival) -> Point:
     )
 
 
-def _failures(run: str, survival: Survival) -> Point:
-    return Point(
+def _failures(run: str, survival: Survival) -> Look:
+    return Look(
         name="internal failures",
         good=not survival.internal_failures,
         found=f"{survival.internal_failures}",
@@ -120,10 +112,10 @@ def _failures(run: str, survival: Survival) -> Point:
     )
 
 
-def _alone(run: str, survival: Survival) -> Point:
+def _alone(run: str, survival: Survival) -> Look:
     """A PAUSE waits for a person, and these faults should need none."""
     paused_ms = sum(count.count for count in survival.modes_ms if count.name == "PAUSE")
-    return Point(
+    return Look(
         name="without a person",
         good=not paused_ms,
         found=f"{paused_ms} ms in PAUSE",
@@ -131,9 +123,9 @@ def _alone(run: str, survival: Survival) -> Point:
     )
 
 
-def _hits(faults: Sequence[Count]) -> Point:
+def _hits(faults: Sequence[Count]) -> Look:
     hit = [fault for fault in faults if fault.count]
-    return Point(
+    return Look(
         name="the faults",
         good=bool(hit) or not faults,
         found=f"{len(hit)} of {len(faults)} planned ones hit something",

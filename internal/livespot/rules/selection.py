@@ -87,7 +87,7 @@ def listing(infos: Mapping[str, SymbolInfo], *, quote_asset: str) -> tuple[Liste
     return tuple(
         Listed(symbol=name, base_asset=infos[name].base_asset, reasons=_unfitness(infos[name]))
         for name in sorted(infos)
-        if infos[name].quote_asset == quote_asset and infos[name].spot_allowed
+        if _is_traded_for(infos[name], quote_asset)
     )
 
 
@@ -129,7 +129,7 @@ def unknown_filters(
     """The filters of symbols we could trade that we do not know, by symbol; only what is new."""
     found = {}
     for name, info in infos.items():
-        if not info.unknown_filters or info.quote_asset != quote_asset or not info.spot_allowed:
+        if not (info.unknown_filters and _is_traded_for(info, quote_asset)):
             continue
         known = before[name].unknown_filters if name in before else ()
         fresh = tuple(f for f in info.unknown_filters if f not in known)
@@ -235,6 +235,10 @@ def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> 
             for rank, (_, score, symbol, reasons, item) in enumerate(scored, start=1)
         ]
     )
+
+
+def _is_traded_for(info: SymbolInfo, quote_asset: str) -> bool:
+    return info.quote_asset == quote_asset and info.spot_allowed
 
 
 def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:

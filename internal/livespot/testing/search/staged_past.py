@@ -54,8 +54,6 @@ class Past:
 
     def bar(self, first: int, last: int, open_ms: int) -> Bar:
         """Rows [first, last) as one bar."""
-        if last - first == 1:
-            return self._minute(first, open_ms)
         highs, lows = self.highs[first:last], self.lows[first:last]
         volume = sum(self.volumes[first:last])
         quote = volume * (self.opens[first] + self.closes[last - 1]) // 2
@@ -68,23 +66,6 @@ class Past:
             volume,
             quote,
             _TRADES * (last - first),
-            volume // 2,
-            quote // 2,
-        )
-
-    def _minute(self, row: int, open_ms: int) -> Bar:
-        volume = self.volumes[row]
-        o, c = self.opens[row], self.closes[row]
-        quote = volume * (o + c) // 2
-        return Bar(
-            open_ms,
-            o,
-            self.highs[row],
-            self.lows[row],
-            c,
-            volume,
-            quote,
-            _TRADES,
             volume // 2,
             quote // 2,
         )
