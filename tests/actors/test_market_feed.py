@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import anyio
@@ -21,7 +21,7 @@ from livespot.actors.market_feed import MarketFeed
 from livespot.actors.stream_age import StreamAge
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import Unreachable
-from livespot.contracts.market import BookTicker, KlineHistory, KlineUpdate
+from livespot.contracts.market import BookTicker, Candle, KlineHistory, KlineUpdate
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Interval
@@ -87,12 +87,26 @@ class _Desk:
                     return message
 
 
+@dataclass(slots=True)
+class _SlowReader(ScriptedReader):
+    """Answers a read of candles only once `released` is set."""
+
+    released: anyio.Event = field(default_factory=anyio.Event)
+
+    async def klines(
+        self, symbol: str, interval: Interval, *, limit: int, start_ms: int = 0, end_ms: int = 0
+    ) -> tuple[Candle, ...]:
+        self.asked.append((symbol, interval, start_ms))
+        await self.released.wait()
+        return self.candles.get((symbol, interval), ())
+
+
 @asynccontextmanager
-async def _running(*, speed: int = 1) -> AsyncIterator[_Desk]:
+async def _running(*, speed: int = 1, reader: ScriptedReader | None = None) -> AsyncIterator[_Desk]:
     clock = ScaledClock(ClockAnchor(wall_ms=0, market_ms=0, speed=speed))
     desk = _Desk(
         stream=ScriptedStream(),
-        reader=ScriptedReader(),
+        reader=reader or ScriptedReader(),
         inbox=Mailbox("feed", 64, clock),
         books=ConflatingMailbox("books", 64, clock),
         state=Mailbox("state", 1024, clock),
@@ -165,6 +179,33 @@ async def test_a_symbol_no_longer_wanted_is_unsubscribed_and_forgotten() -> None
 
         assert dropped == SymbolDropped(symbol="SOLUSDT")
         assert connection.subscribed == _everything_of("ADAUSDT")
+
+
+async def test_a_history_read_for_a_symbol_dropped_meanwhile_is_thrown_away() -> None:
+    """Market state would take it for a new symbol and keep a window that no stream ever feeds."""
+    reader = _SlowReader()
+    async with _running(reader=reader) as desk:
+        await desk.attach("SOLUSDT")
+        await _until(lambda: len(reader.asked) == 1)
+        await desk.attach("ADAUSDT")
+        await desk.told(SymbolDropped)
+
+        reader.released.set()
+        histories = [await desk.told(KlineHistory) for _ in Interval]
+
+        assert {h.symbol for h in histories if isinstance(h, KlineHistory)} == {"ADAUSDT"}
+
+
+async def test_a_gap_of_a_symbol_that_is_not_streamed_is_not_read() -> None:
+    async with _running() as desk:
+        gap = KlineGapFound(symbol="SOLUSDT", interval=Interval.M1, from_ms=60_000, to_ms=60_000)
+        await desk.inbox.send(gap)
+        await desk.attach("ADAUSDT")
+
+        histories = [await desk.told(KlineHistory) for _ in Interval]
+
+        assert {h.symbol for h in histories if isinstance(h, KlineHistory)} == {"ADAUSDT"}
+        assert {symbol for symbol, _, _ in desk.reader.asked} == {"ADAUSDT"}
 
 
 async def test_only_newer_books_pass_and_the_late_ones_are_counted() -> None:
@@ -363,6 +404,9 @@ async def test_a_gap_is_read_from_one_candle_before_it() -> None:
         desk.reader.candles[("SOLUSDT", Interval.M1)] = tuple(
             a_candle(i * 60_000) for i in range(20)
         )
+        await desk.attach("SOLUSDT")
+        for _ in Interval:
+            await desk.told(KlineHistory)
         await desk.inbox.send(
             KlineGapFound(symbol="SOLUSDT", interval=Interval.M1, from_ms=600_000, to_ms=660_000)
         )
@@ -381,9 +425,7 @@ async def test_a_forming_candle_never_enters_history() -> None:
             a_candle(open_ms - 7_200_000),
             a_candle(open_ms),
         )
-        await desk.inbox.send(
-            KlineGapFound(symbol="SOLUSDT", interval=Interval.H1, from_ms=1, to_ms=1)
-        )
+        await desk.attach("SOLUSDT")
 
         history = await desk.told(KlineHistory)
 

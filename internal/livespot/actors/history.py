@@ -4,7 +4,7 @@ Reads: the feed's queue of wanted spans. Writes: `KlineHistory` and `DepthBook` 
 Owns: the pace, and patience with failures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from livespot.actors.mail import MarketStateInbox
@@ -70,13 +70,21 @@ class HistoryReader:
     alerts: Sink[Alert]
     backoff: Callable[[int], float]
 
-    async def run(self, queue: HistoryQueue) -> None:
-        """Read wish after wish; one that failed goes to the end of the queue."""
+    async def run(self, queue: HistoryQueue, streamed: Callable[[], Container[str]]) -> None:
+        """Read span after span; one that failed goes to the end of the queue.
+
+        A span of a symbol that is not, or no longer, `streamed` is dropped: market state would
+        open a window for it that no stream feeds and nothing closes.
+        """
         failures = 0
         while True:
             symbol, interval, from_ms = await queue.next()
+            if symbol not in streamed():
+                continue
             try:
-                await self._read(symbol, interval, from_ms)
+                history = await self._read(symbol, interval, from_ms)
+                if symbol in streamed():
+                    await self.state.send(history)
             except Throttled as error:
                 queue.want(symbol, interval, from_ms)
                 await self.clock.sleep(error.retry_after_ms / 1000)
@@ -110,13 +118,13 @@ class HistoryReader:
                 next_ms = min(due.values(), default=now + _DEPTH_EVERY_MS)
                 await changed.wait_within(self.clock, (next_ms - now) / 1000)
 
-    async def _read(self, symbol: str, interval: Interval, from_ms: int) -> None:
-        """From one candle before the span, so that history and series overlap."""
+    async def _read(self, symbol: str, interval: Interval, from_ms: int) -> KlineHistory:
+        """Closed candles from one before the span, so that they overlap the known series."""
         closed_by = self.server_clock.server_now_ms() - _CLOSED_MARGIN_MS
         start = max(0, from_ms - interval.ms)
         candles = await self.reader.klines(symbol, interval, limit=_LIMIT, start_ms=start)
         closed = tuple(c for c in candles if c.open_time_ms + interval.ms <= closed_by)
-        await self.state.send(KlineHistory(symbol=symbol, interval=interval, candles=closed))
+        return KlineHistory(symbol=symbol, interval=interval, candles=closed)
 
     async def _depth(self, symbol: str) -> None:
         """A missing depth is not fatal: the estimates fall back to their defaults."""

@@ -155,7 +155,7 @@ class MarketFeed:
             tasks.start_soon(self._serve, link)
             tasks.start_soon(self._tend, link, tasks)
             tasks.start_soon(self._probe_held, link)
-            tasks.start_soon(history.run, link.history)
+            tasks.start_soon(history.run, link.history, lambda: link.symbols)
             tasks.start_soon(history.poll_depth, lambda: link.watched, link.watched_changed)
             task_status.started()
             await self._stream_for_ever(link, tasks)
