@@ -1,4 +1,4 @@
-"""Brings the account's private events to those who need them, and says when they stop coming.
+"""Forwards the account's private events to the actors that need them, and reports their loss.
 
 *Reads* the user stream. *Writes* order updates and lists to execution, balances to risk and
 position, the stream's state to reconciler and execution, its demand to the governor. *Owns* the
@@ -41,36 +41,36 @@ from livespot.contracts.vocabulary import SignalKind, SignalLevel
 from livespot.runtime.mailboxes import Mailbox
 
 _BEAT_SECONDS = 0.25
-# While it only listens, between events.
+# While waiting for the next event.
 _QUIET_BEAT_SECONDS = 1.0
 _PROBE_EVERY_MS = 20_000
 
 
 class UserConnection(Protocol):
-    """The connection that carries the account's events; one at a time, opened again after a loss.
+    """The connection that carries the account's events: one at a time, reopened after a loss.
 
-    `next` of what it yields may be cancelled at any time without losing an event.
+    Cancelling `next` on the yielded `UserEvents` never loses an event.
     """
 
     def open(self) -> AbstractAsyncContextManager[UserEvents]:
-        """Entering raises `Transient` when it cannot be had, `Refused` when it was declined."""
+        """Raises on entry: `Transient` when it cannot connect, `Refused` when it is declined."""
         ...
 
     @property
     def doubtful(self) -> bool:
-        """Whether a request on it stayed unanswered and nothing has arrived since."""
+        """Whether a request sent on it is unanswered and nothing has arrived since."""
         ...
 
     async def probe(self) -> None:
-        """Ask whether the session still lives; raises `Transient` when it does not answer."""
+        """Ask the exchange for a sign of life; raises `Transient` when no answer comes."""
         ...
 
 
 class ReconnectPauses(Protocol):
-    """The injected policy of reconnecting; it remembers how often it failed in a row."""
+    """The reconnect backoff; it remembers how many attempts in a row have failed."""
 
     def seconds(self, *, lived_ms: int, cause: Transient) -> float:
-        """How long to wait after a connection that lived this long (0: it never opened)."""
+        """How long to wait after a connection that lived `lived_ms` (0: it never opened)."""
         ...
 
 
@@ -110,9 +110,9 @@ class AccountFeed:
             await self._wait(self.pauses.seconds(lived_ms=lived, cause=cause))
 
     async def _serve(self, heart: Heart, opened_ms: list[int], *, lost: bool) -> None:
-        """One connection's life; always ends by an error that says why.
+        """Serve one connection; never returns, always raises the reason why it ended.
 
-        `lost` when there was, or should have been, one before.
+        `lost` tells whether an earlier connection was lost, so that this one is a reconnection.
         """
         async with AsyncExitStack() as stack:
             with heart.awaiting():
@@ -128,13 +128,13 @@ class AccountFeed:
                     heard_ms = self.clock.monotonic_ms()
                     await self._forward(event)
                 else:
-                    # Silence is normal on a quiet account, and looks just like a dead connection.
+                    # A quiet account and a dead connection look the same: both are silent.
                     with heart.awaiting():
                         await self.connection.probe()
                     heard_ms = self.clock.monotonic_ms()
 
     async def _listen(self, events: UserEvents, heard_ms: int) -> UserEvent | None:
-        """The next event; None once the connection has to be asked whether it lives."""
+        """The next event, or None when the connection has been silent long enough to be probed."""
         with self.clock.move_on_after(None) as waiting:
 
             def look() -> None:
@@ -155,7 +155,7 @@ class AccountFeed:
                 await tell(self.position, event)
                 await tell(self.risk, event)
             case BalanceMoved():
-                # It carries a difference only; the absolute balances are read.
+                # The event carries only a difference, so the absolute balances are read by REST.
                 cause = "external lock" if event.external_lock else "balance moved"
                 await tell(self.reconciler, ReconcileWanted(cause=cause, symbol=""))
             case UserStreamEnded():
@@ -166,7 +166,7 @@ class AccountFeed:
                 assert_never(event)
 
     async def _live(self) -> None:
-        """Events flow again; what happened in between is read before anybody relies on it."""
+        """Announce that events flow again, and have what was missed read by REST."""
         now = self.clock.now_ms()
         await tell(self.execution, UserStreamChanged(live=True, at_ms=now))
         await tell(self.reconciler, UserStreamChanged(live=True, at_ms=now))
@@ -191,7 +191,7 @@ class AccountFeed:
         await tell(self.governor, signal)
 
     async def _wait(self, seconds: float) -> None:
-        """Sleep in pieces, so that the heart beats through a long pause."""
+        """Sleep in short pieces, so that the heart keeps beating during a long pause."""
         until = self.clock.monotonic_ms() + round(seconds * 1000)
         while (left := until - self.clock.monotonic_ms()) > 0:
             self.beat()

@@ -1,8 +1,8 @@
-"""Carries alerts to the operator's webhook; nothing waits for it and no safety depends on it.
+"""Delivers alerts to the operator's webhook; nothing waits for it and no safety depends on it.
 
-Reads: alerts, as the governor announces them.
-Writes: ALERT_RAISED events about alerts that could not be delivered or were withheld.
-Owns: the queue towards the webhook and what was sent within the last minute.
+Reads: alerts, as the governor announces them. Writes: ALERT_RAISED events about alerts that could
+not be delivered or were withheld. Owns: the queue towards the webhook and what was sent within the
+last minute.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ _TRY_LATER = frozenset({408, 425, 429})
 
 
 class Undelivered(Exception):
-    """The webhook did not take an alert; the text quotes nothing of the address."""
+    """The webhook did not accept an alert; the message never contains its address."""
 
     def __init__(self, cause: str, *, retry_after: float = 0.0) -> None:
         super().__init__(cause)
@@ -57,12 +57,12 @@ class Undelivered(Exception):
 
 
 class _Again(Undelivered):
-    """A later attempt may go through."""
+    """A delivery failure that a later attempt may overcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookLine:
-    """The way to one webhook. `clock` is the machine's: the other side lives in that time."""
+    """One webhook. `clock` is the machine's own clock, never simulated market time."""
 
     address: Secret
     settings: AlertSettings
@@ -72,7 +72,7 @@ class WebhookLine:
     redactor: Redactor
 
     async def send(self, alert: Alert, *, withheld: int = 0, attempts: int = _ATTEMPTS) -> None:
-        """Deliver, trying again what may still go through. Raises `Undelivered`."""
+        """Deliver one alert, with up to `attempts` tries. Raises `Undelivered`."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(attempts),
             wait=_wait_seconds,
@@ -102,7 +102,7 @@ class WebhookLine:
                 timeout_seconds=self.settings.webhook_timeout_ms / 1000,
             )
         except (Transient, NotSent) as error:
-            # That error quotes the address, which may be a secret, so it is not passed on.
+            # The original error contains the address, which may be a secret, so it is not chained.
             raise _Again(f"no answer ({type(error).__name__})") from None
         if 200 <= answer.status < 300:
             return
@@ -113,9 +113,10 @@ class WebhookLine:
 
 
 class AlertCourier:
-    """A bounded queue in front of one `WebhookLine`; a full queue loses and counts, never waits.
+    """A bounded queue in front of one `WebhookLine`; a full one drops and counts, never waits.
 
-    `market` stamps what is audited; `tell` shows a failure where the operator may still look.
+    `market` stamps the audit entries; `tell` shows a failed delivery on the operator's other
+    channels.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class AlertCourier:
         self._done = anyio.Event()
 
     def offer(self, alert: Alert) -> None:
-        """Take an alert if it is loud enough and there is room; never waits, never fails."""
+        """Queue an alert if it is severe enough and there is room; never waits, never raises."""
         if not is_heard(alert.severity, self._line.settings.webhook_min_severity):
             return
         try:
@@ -148,7 +149,7 @@ class AlertCourier:
             self._lost += 1
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Deliver until finished; a failure is recorded and the next alert tried."""
+        """Deliver until finished; a failed delivery is recorded and the next alert is tried."""
         task_status.started()
         try:
             while True:
@@ -161,13 +162,13 @@ class AlertCourier:
             self._done.set()
 
     async def finish(self) -> None:
-        """Take no more, and give what is queued a moment to leave."""
+        """Accept no more alerts, and give the queued ones a few seconds to be sent."""
         self._inbox.close()
         with self._line.clock.move_on_after(_FINISH_SECONDS, shield=True):
             await self._done.wait()
 
     async def last_word(self, alert: Alert) -> None:
-        """Deliver one more after `run` was ended by whatever broke; nothing of it is recorded."""
+        """Send one last alert after a failure has ended `run`; this one is not audited."""
         if not is_heard(alert.severity, self._line.settings.webhook_min_severity):
             return
         with self._line.clock.move_on_after(_FINISH_SECONDS, shield=True):
@@ -177,7 +178,7 @@ class AlertCourier:
                 _log.warning("last_word_undelivered", cause=str(error))
 
     async def _next(self) -> Alert | None:
-        """The next alert; None when it is time to tell what was withheld instead."""
+        """The next alert, or None when a summary of the withheld alerts is due."""
         self._allowance = Allowance(
             sent_ms=self._allowance.sent_ms, withheld=self._allowance.withheld + self._lost
         )
@@ -207,7 +208,7 @@ class AlertCourier:
         await self._send(note, withheld)
 
     async def _send(self, alert: Alert, withheld: int) -> None:
-        # A webhook that is down gets one try each, so that the queue does not fill behind it.
+        # While the webhook is down each alert gets one attempt, so that the queue does not fill up.
         attempts = 1 if self._broken else _ATTEMPTS
         try:
             await self._line.send(alert, withheld=withheld, attempts=attempts)
@@ -238,13 +239,13 @@ class AlertCourier:
 
 
 def _wait_seconds(state: RetryCallState) -> float:
-    """What the other side asked for, else 1, 2, 4 seconds; never longer than half a minute."""
+    """Retry-After if the webhook sent one, else 1, 2, 4 seconds; at most 30."""
     error = state.outcome.exception() if state.outcome is not None else None
     asked = error.retry_after if isinstance(error, Undelivered) else 0.0
     return float(min(_MOST_WAIT_SECONDS, max(asked, 2.0 ** (state.attempt_number - 1))))
 
 
 def _retry_after(answer: HttpAnswer) -> float:
-    """Whole seconds of the header, 0 without one or with a date in it."""
+    """The header's whole seconds; 0 when it is missing or holds a date."""
     text = answer.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

@@ -1,4 +1,4 @@
-"""What the audit keeps of an alert, whoever raises it."""
+"""The audit entry of an alert, whichever actor raises it."""
 
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.records import AlertRow
@@ -7,7 +7,7 @@ from livespot.contracts.vocabulary import EventType, Stage
 
 
 def alert_entry(alert: Alert, stage: Stage, *, count: int = 1) -> AuditEntry:
-    """The event and the row of one alert; `count` is how often it came within its minute."""
+    """The event and the row of one alert; `count` is how many times it was raised in its minute."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.ALERT_RAISED,

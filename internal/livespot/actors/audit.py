@@ -1,4 +1,4 @@
-"""The audit writer: the one task that makes events durable, in order, and tells who waits.
+"""The audit writer: the one task that makes events durable, in order, and answers who waits.
 
 Reads: the entries given to `commit`, `record` and `offer_web`. Writes: the audit database, then the
 JSONL trail. Owns: the sequence and the hash chain of its run, and the writing connection.
@@ -26,8 +26,8 @@ from livespot.contracts.vocabulary import EventType, Mode
 
 _FINISH_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.05
-# As long as a blocked loop may last: somebody who holds the database longer has broken it for us,
-# and every actor that waits for its own event to be durable would wait with us.
+# The longest tolerated hold by another process. Every actor that waits for a durable event waits as
+# long, so a longer hold counts as a broken database.
 _BUSY_LIMIT_MS = 60_000
 _TRAIL_RETRY_MS = 5000
 _ERROR_TEXT_MAX = 300
@@ -37,7 +37,7 @@ class Store(Protocol):
     """The writing side of the audit database."""
 
     async def transaction(self, rows: Sequence[SealedEvent | Record]) -> None:
-        """All or nothing, durable on return, shielded from cancellation.
+        """Write all rows or none; durable on return, shielded from cancellation.
 
         Raises `LedgerViolation`, `StoreBusy`, or `AuditUnwritable` (the store is lost).
         """
@@ -52,7 +52,7 @@ class Trail(Protocol):
     """The human-readable copy of the events, in the same order."""
 
     def append(self, events: Sequence[SealedEvent]) -> None:
-        """Raises `OSError`; then the trail is behind until `repair` has succeeded."""
+        """Raises `OSError`; the trail is then behind until `repair` succeeds."""
         ...
 
     async def repair(self) -> TrailRepair:
@@ -61,10 +61,10 @@ class Trail(Protocol):
 
 
 class WriterStats(Message, frozen=True):
-    """The writer as the health actor sees it. Ages and lag in market milliseconds.
+    """The writer's figures for the health actor. Ages and lag in market milliseconds.
 
-    `lag_ms` is how old the oldest unit of the last commit was; `waiting` counts producers held
-    back; `refused` counts units that broke a rule of the database.
+    `lag_ms` is the age of the oldest unit in the last commit; `waiting` counts producers held back;
+    `refused` counts units that violated a rule of the database.
     """
 
     depth: int
@@ -97,10 +97,10 @@ class _Counters:
 
 @dataclass(slots=True, kw_only=True)
 class AuditWriter:
-    """The `AuditPort` of the process. Start `run` before and end it after every other actor.
+    """The `AuditPort` of the process. Start `run` before every other actor and end it after them.
 
-    With a `beat` it wakes for it twice a second; otherwise nothing but work wakes an idle writer,
-    and its health is read from its lanes.
+    With a `beat` the writer wakes twice a second to call it. Without one only work wakes an idle
+    writer, and its health is read from its lanes.
     """
 
     run_id: str
@@ -126,7 +126,7 @@ class AuditWriter:
         self._seq = self.first_seq
 
     async def commit(self, *entries: AuditEntry) -> None:
-        """Critical lane: one transaction, returned when it is on the disk, never cut short.
+        """Critical lane: write the entries in one transaction; durable on return, never cancelled.
 
         Raises `LedgerViolation` when a row broke a rule (nothing of this call was written) and
         `AuditUnwritable` when nothing can be written any more.
@@ -138,7 +138,7 @@ class AuditWriter:
             await reply.wait()
 
     async def record(self, *entries: AuditEntry) -> None:
-        """Normal lane: in order, each entry alone; waits at the high-water mark."""
+        """Normal lane: in order, each entry a unit of its own; waits at the high-water mark."""
         for entry in entries:
             await self._lanes.add_normal(entry)
 
@@ -147,7 +147,7 @@ class AuditWriter:
         return self._lanes.offer_web(entry)
 
     def close(self) -> None:
-        """Ask `run` to write what waits and to end; call it when every sender has stopped."""
+        """Ask `run` to write what is queued and end; call it when every sender has stopped."""
         self._lanes.close()
 
     def stats(self) -> WriterStats:
@@ -173,7 +173,7 @@ class AuditWriter:
         )
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Write until closed and empty; on cancellation still write what waits.
+        """Write until closed and empty; when cancelled, still write what is queued.
 
         Raises `AuditUnwritable`: the process must end.
         """
@@ -185,13 +185,13 @@ class AuditWriter:
                 if await self._lanes.batch_due(HEARTBEAT_SECONDS if self.beat else None):
                     with CancelScope(shield=True):
                         await self._flush()
-                    # With work always waiting nothing above would let a cancellation through.
+                    # While work is always queued, nothing above reaches a cancellation point.
                     await anyio.lowlevel.checkpoint()
         finally:
             await self._finish()
 
     async def _flush(self) -> None:
-        """Write the next batch; a batch with an offender is halved until only it is refused."""
+        """Write the next batch; a refused one is halved until only the offending unit is left."""
         todo = [self._lanes.take()]
         while todo:
             group = todo.pop()
@@ -202,7 +202,7 @@ class AuditWriter:
             except StoreBusy as error:
                 self._counted.busy += 1
                 self._lanes.put_back([*group, *(unit for rest in reversed(todo) for unit in rest)])
-                self._bear(error)
+                self._check_busy_limit(error)
                 await self.clock.sleep(_BUSY_PAUSE_SECONDS)
                 return
             except AuditUnwritable as error:
@@ -212,8 +212,8 @@ class AuditWriter:
                 raise
             self._busy_since_ms = None
 
-    def _bear(self, error: StoreBusy) -> None:
-        """Wait on; raises `AuditUnwritable` once the database has been held for too long."""
+    def _check_busy_limit(self, error: StoreBusy) -> None:
+        """Raise `AuditUnwritable` once another process has held the database for too long."""
         now = self.clock.monotonic_ms()
         since = self._busy_since_ms = now if self._busy_since_ms is None else self._busy_since_ms
         if now - since < _BUSY_LIMIT_MS:
@@ -244,10 +244,10 @@ class AuditWriter:
         self._counted.lag_ms = self.clock.monotonic_ms() - min(unit.since_ms for unit in group)
         for unit in group:
             unit.written()
-        await self._follow(events)
+        await self._append_to_trail(events)
 
     def _sealed(self, group: list[Unit]) -> tuple[list[SealedEvent], int]:
-        """Events in their places, and the newest stamp.
+        """The events with sequence number, stamp and hash, and the newest stamp.
 
         Stamps never run backwards within a run, whatever the queue and the wall clock do.
         """
@@ -274,9 +274,10 @@ class AuditWriter:
             raise LedgerViolation(f"the data of {draft.event_type} cannot be written: {e}") from e
 
     def _refuse(self, unit: Unit, error: LedgerViolation) -> Unit:
-        """Tell the caller, and leave a note in the audit in place of what was refused."""
+        """Fail the caller's unit, and return a note to write in its place."""
         if unit.is_note:
-            # A plain note breaks no rule: another writer is at work, or our place is lost.
+            # A note violates no rule by itself, so the chain is broken: there may be a second
+            # writer.
             raise AuditUnwritable(f"the audit lost its place in the chain: {error}") from error
         self._counted.refused += 1
         unit.failed(error)
@@ -302,8 +303,8 @@ class AuditWriter:
             is_note=True,
         )
 
-    async def _follow(self, events: Sequence[SealedEvent]) -> None:
-        """Bring the trail along; while it is behind, only a repair may write to it."""
+    async def _append_to_trail(self, events: Sequence[SealedEvent]) -> None:
+        """Append to the trail; while it is behind, only a repair may write to it."""
         if self._behind_since_ms is None:
             try:
                 self.trail.append(events)
@@ -323,7 +324,7 @@ class AuditWriter:
             self._behind_since_ms = None
 
     async def _finish(self) -> None:
-        """Drain, bring the trail up to date, empty the WAL, close; bounded and shielded."""
+        """Drain, bring the trail up to date, checkpoint the WAL and close; bounded and shielded."""
         with CancelScope(shield=True):
             try:
                 if self._failed is None:

@@ -1,4 +1,4 @@
-"""The lanes in front of the audit writer: who waits, who is refused, what goes next."""
+"""The queues in front of the audit writer: who waits, who is refused, what is written next."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,13 +18,13 @@ BATCH_SECONDS = 0.2
 HEARTBEAT_SECONDS = 0.5
 BATCH_UNITS = 256
 WEB_CAPACITY = 64
-# A critical commit carries along this many waiting others: order is kept in quiet times, and
-# in a flood the critical one does not pay for the queue.
+# A critical commit takes at most this many other units with it: in quiet times the order of arrival
+# is kept, and in a flood the critical commit does not wait for the backlog.
 _ALONGSIDE = 32
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written or refused as one: a whole `commit` call, or one normal entry."""
+    """Entries that are written or refused together: one `commit` call, or one normal entry."""
 
     arrival: int
     since_ms: int
@@ -60,7 +60,7 @@ class Lanes:
         self.web_refused = 0
 
     def add_critical(self, entries: tuple[AuditEntry, ...]) -> Reply[None]:
-        """Raises `AuditUnwritable` when nothing will be written any more."""
+        """The reply is answered once they are durable. Raises `AuditUnwritable` after `end`."""
         reply: Reply[None] = Reply()
         self._append(self._critical, entries, reply)
         self._work.ring()
@@ -75,7 +75,7 @@ class Lanes:
             self._work.ring()
 
     def offer_web(self, entry: AuditEntry) -> bool:
-        """False when the panel's lane is full: the request must be refused, not served unseen."""
+        """False when the panel's lane is full: refuse the request, do not serve it unaudited."""
         if len(self._web) >= WEB_CAPACITY or self._ended is not None:
             self.web_refused += 1
             return False
@@ -85,18 +85,18 @@ class Lanes:
         return True
 
     async def batch_due(self, within_seconds: float | None) -> bool:
-        """Wait for the next batch, but no longer than stated; False when none is due."""
+        """Wait up to `within_seconds` (None: without limit) for a batch; False when none is due."""
 
         def something() -> bool:
             return self.depth > 0 or self._closing
 
         if within_seconds is not None:
-            await self._until(within_seconds, something)
+            await self._wait_until(within_seconds, something)
         else:
             while not something():
                 await self._work.wait()
         if self.depth and not self._urgent:
-            await self._until(BATCH_SECONDS, lambda: self._urgent)
+            await self._wait_until(BATCH_SECONDS, lambda: self._urgent)
         return self.depth > 0 and not self._closing
 
     def take(self) -> list[Unit]:
@@ -117,24 +117,24 @@ class Lanes:
         return sorted(taken, key=lambda unit: unit.arrival)
 
     def put_back(self, units: list[Unit]) -> None:
-        """Return what could not be written yet to the head of the queue, in its order."""
+        """Return units that could not be written to the head of their queues, in order."""
         self._critical.extendleft(reversed([unit for unit in units if unit.reply is not None]))
         self._normal.extendleft(reversed([unit for unit in units if unit.reply is None]))
         self._work.ring()
 
     def close(self) -> None:
-        """No batch waits any more; what is left is the final drain's."""
+        """End all waiting for batches; the final drain writes what is left."""
         self._closing = True
         self._work.ring()
 
     def end(self, error: AuditUnwritable) -> int:
-        """Refuse everything from now on, waiting units included; says how many those were."""
+        """Refuse everything from now on, queued units included; returns how many those were."""
         self._ended = error
         left = [*self._critical, *self._normal, *self._web]
         for lane in (self._critical, self._normal, self._web):
             lane.clear()
         for unit in left:
-            unit.failed(_again(error))
+            unit.failed(_fresh(error))
         self._room.set()
         return len(left)
 
@@ -163,7 +163,7 @@ class Lanes:
         self, lane: deque[Unit], entries: tuple[AuditEntry, ...], reply: Reply[None] | None
     ) -> None:
         if self._ended is not None:
-            raise _again(self._ended)
+            raise _fresh(self._ended)
         lane.append(
             Unit(
                 arrival=next(self._arrivals),
@@ -173,8 +173,8 @@ class Lanes:
             )
         )
 
-    async def _until(self, seconds: float, enough: Callable[[], bool]) -> None:
-        """Wait until enough has arrived, but no longer than so many seconds."""
+    async def _wait_until(self, seconds: float, enough: Callable[[], bool]) -> None:
+        """Wait until `enough()` holds, at most `seconds`."""
         over = False
 
         def ring() -> None:
@@ -194,7 +194,7 @@ class Lanes:
     async def _wait_for_room(self) -> None:
         self.waiting += 1
         try:
-            # Shielded: an event whose sender is being cancelled is still an event.
+            # Shielded: an event must be recorded even when its sender is being cancelled.
             with anyio.CancelScope(shield=True):
                 while len(self._normal) >= self._high and self._ended is None:
                     self._room = anyio.Event() if self._room.is_set() else self._room
@@ -203,8 +203,8 @@ class Lanes:
             self.waiting -= 1
 
 
-def _again(error: AuditUnwritable) -> AuditUnwritable:
-    """A fresh instance per raiser, since a traceback belongs to one raise."""
+def _fresh(error: AuditUnwritable) -> AuditUnwritable:
+    """A new instance for each raise, since an exception carries the traceback of one raise only."""
     fresh = AuditUnwritable(*error.args)
     fresh.__cause__ = error
     return fresh

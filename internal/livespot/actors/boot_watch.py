@@ -1,6 +1,6 @@
-"""Watches, from the first moment of a life, what an earlier one left without a stop.
+"""Watches, from the start of a process, the positions that an earlier one left without a stop.
 
-Whoever protects it may still be waiting for the exchange's answers: this reads the ledger alone.
+The actor that protects them may still be waiting for the exchange, so only the ledger is read.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,15 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.vocabulary import PositionPhase
 
-# A second less than the time within which a boot must have protected, or have paused and said so.
+# One second less than the time in which a boot must have protected every position, or have paused
+# and raised an alert.
 BARE_MS = 14_000
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootWatch:
-    """`born_ms` is when this process's life began, on the steady clock.
+    """`born_ms` is when this process began, on the monotonic clock.
 
     `compared` tells whether the ledger has been compared with the exchange.
     """
@@ -29,9 +30,10 @@ class BootWatch:
     compared: Callable[[], bool]
 
     async def still_bare(self) -> tuple[str, ...]:
-        """The symbols that are bare from the first look until the boot's time is up.
+        """The symbols that had no stop at the first look and still have none when the time is up.
 
-        What becomes bare later has a deadline of its own. Returns at once when nothing is.
+        Returns at once when there are none. Positions that lose their stop later have their own
+        deadline.
         """
         bare = await self._bare()
         due_ms = self.born_ms + BARE_MS
@@ -46,7 +48,7 @@ class BootWatch:
 
     async def _is_bare(self, row: Position) -> bool:
         if row.phase is PositionPhase.OPENING:
-            # What it holds is too small for a stop, unless the life ended before it looked.
+            # An amount too small for a stop, unless the process ended before it had measured it.
             return not self.compared() and bool(
                 await self.ledger.fills_of_decision(row.decision_id)
             )

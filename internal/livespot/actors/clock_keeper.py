@@ -1,8 +1,8 @@
-"""Keeps the exchange's time: measures at an interval and says when the offset moves.
+"""Measures the exchange's time at an interval and reports when the offset moves.
 
-Reads: the exchange's time, both clocks of the machine, how often the account's connection was had
-again. Writes: TIME_SYNC events, `HealthSignal` CLOCK, a warning about a constant offset, a PAUSE
-after the machine slept. Owns: nothing but when it last measured.
+Reads: the exchange's time, both clocks of the machine, the reconnections of the account's stream.
+Writes: TIME_SYNC events, `HealthSignal` CLOCK, a warning about a constant offset, a PAUSE after the
+machine slept. Owns: nothing but the time of its last measurement.
 """
 
 from collections.abc import Callable
@@ -26,26 +26,26 @@ from livespot.runtime.mailboxes import Mailbox
 
 _BEAT_SECONDS = 1.0
 _RETRY_MS = 5_000
-# More than this between the wall clock's seconds and the steady ones, and the time is read at once.
+# When the wall clock and the monotonic clock drift apart by more, the time is measured at once.
 _STEP_MS = 200
 _SLEPT_MS = 5_000
 _SLEPT_RETRY_MS = 1_000
 
 
 class _Steps:
-    """By how much the wall clock has run away from the steady one since it was last asked."""
+    """How far the wall clock has moved against the monotonic clock since the last `forget`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._apart_ms = self._now()
+        self._apart_ms = self._difference_ms()
 
     def ms(self) -> int:
-        return self._now() - self._apart_ms
+        return self._difference_ms() - self._apart_ms
 
     def forget(self) -> None:
-        self._apart_ms = self._now()
+        self._apart_ms = self._difference_ms()
 
-    def _now(self) -> int:
+    def _difference_ms(self) -> int:
         return self._clock.now_ms() - self._clock.monotonic_ms()
 
 
@@ -60,11 +60,11 @@ class ClockKeeper:
     reconnections: Reconnections = field(default_factory=Reconnections)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Measure until cancelled. The first measurement happens before anybody signs."""
-        # Without a first measurement every signature is a guess, so the next one comes at once.
+        """Measure until cancelled. The first measurement comes before the first signed request."""
+        # Without a measurement every signature is a guess, so the first one comes at once.
         patience_ms = self.settings.sync_interval_ms if self.server_clock.synced else 0
         due_ms = self.clock.monotonic_ms() + patience_ms
-        # Also after a restart: the governor may still hold the complaint of the life before.
+        # Also after a restart: the governor may still hold a demand of the previous life.
         unsure = slept = True
         failed = told = False
         steps = _Steps(self.clock)
@@ -75,9 +75,9 @@ class ClockKeeper:
             self.beat()
             await self.clock.sleep(_BEAT_SECONDS)
             if met != self.reconnections.count:
-                # The way to the exchange may be another one now.
+                # A new connection may take another route, with another delay.
                 met, due_ms = self.reconnections.count, min(due_ms, self.clock.monotonic_ms())
-            # Whoever was refused for the time has measured as well, and tells nobody.
+            # A request refused for its timestamp measures too, without reporting here.
             unseen = self._unseen_ms(seen_ms)
             calm = abs(steps.ms()) <= _STEP_MS and unseen <= self.settings.clock_drift_max_ms
             if self.clock.monotonic_ms() < due_ms and (calm or failed):
@@ -89,26 +89,26 @@ class ClockKeeper:
                     told = await self._wake(steps, seen_ms, again=failed)
                 moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
             except (Transient, Refused, PayloadInvalid) as error:
-                # What the clocks show is kept: only a measurement tells a sleep from a step.
+                # The drift is kept: only a measurement can tell a sleep from a clock step.
                 wait_ms = _SLEPT_RETRY_MS if abs(steps.ms()) >= _SLEPT_MS else _RETRY_MS
                 due_ms = self.clock.monotonic_ms() + wait_ms
-                await self._say(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
+                await self._demand(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
                 unsure = failed = True
                 continue
             failed = False
             due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
             moved, seen_ms = max(moved, unseen, key=abs), self._offset_ms()
             if known:
-                slept = told or await self._tell_sleep(steps.ms(), moved, told=slept)
+                slept = told or await self._report_sleep(steps.ms(), moved, told=slept)
             told = False
             steps.forget()
             jumped = abs(moved) > self.settings.clock_drift_max_ms
             if jumped or slept:
                 due_ms = self.clock.monotonic_ms() + _RETRY_MS
             if jumped:
-                await self._say(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
+                await self._demand(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
             elif unsure:
-                await self._say(SignalLevel.CLEAR, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
+                await self._demand(SignalLevel.CLEAR, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
             unsure = jumped
             await self._record(moved)
 
@@ -116,30 +116,31 @@ class ClockKeeper:
         return self.server_clock.offset_ms if self.server_clock.synced else None
 
     def _unseen_ms(self, seen_ms: int | None) -> int:
-        """How far the offset has moved since it was looked at here."""
+        """How far the offset has moved since this actor last read it."""
         now_ms = self._offset_ms()
         return 0 if seen_ms is None or now_ms is None else abs(now_ms - seen_ms)
 
     async def _wake(self, steps: _Steps, seen_ms: int, *, again: bool) -> bool:
-        """Whether one answer, however slow, shows that the machine slept; if so it is told.
+        """Whether a single answer, however slow, proves that the machine slept; if so, report it.
 
-        A whole measurement takes five quick answers. Until then the time is in doubt, and what
-        was decided before must not be sent.
+        A whole measurement needs five quick answers. Until it is done the time is in doubt, and
+        nothing decided before may be sent.
         """
         if not again:
             apart_ms = steps.ms()
             text = f"this machine's clocks ran apart by {apart_ms} ms; the time is being asked for"
-            await self._say(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(apart_ms), text)
+            code = ReasonCode.CLOCK_DRIFT_WARN
+            await self._demand(SignalLevel.DEGRADE, code, abs(apart_ms), text)
         asked_ms = self.clock.monotonic_ms()
         offset_ms = await while_beating(self.clock, self.beat, self.server_clock.glance)
         error_ms = (self.clock.monotonic_ms() - asked_ms) // 2
-        return await self._tell_sleep(steps.ms(), abs(offset_ms - seen_ms) + error_ms, told=False)
+        return await self._report_sleep(steps.ms(), abs(offset_ms - seen_ms) + error_ms, told=False)
 
-    async def _tell_sleep(self, stepped_ms: int, moved: int, *, told: bool) -> bool:
-        """Whether the machine slept: the wall went on, and the offset to the exchange did not move.
+    async def _report_sleep(self, stepped_ms: int, moved: int, *, told: bool) -> bool:
+        """Whether the machine slept: the wall clock advanced, the offset to the exchange stayed.
 
-        Then nobody watched, and what was known is old: PAUSE, withdrawn by the next measurement,
-        so that only the operator ends it.
+        Nothing was watched meanwhile and all that is known is old: demand PAUSE. The next
+        measurement withdraws the demand, so that only the operator's resume ends the PAUSE.
         """
         slept = stepped_ms >= _SLEPT_MS and abs(moved) < stepped_ms // 2
         text = f"this machine slept for {stepped_ms // 1000} s; nobody watched meanwhile"
@@ -181,7 +182,7 @@ class ClockKeeper:
                 )
             )
         )
-        # A constant offset is compensated; the operator should still set the machine's clock.
+        # A constant offset is compensated for; the operator should still correct the clock.
         if abs(offset) > self.settings.clock_drift_max_ms:
             await self.governor.send(
                 Alert(
@@ -192,7 +193,7 @@ class ClockKeeper:
                 )
             )
 
-    async def _say(self, level: SignalLevel, code: ReasonCode, moved: int, detail: str) -> None:
+    async def _demand(self, level: SignalLevel, code: ReasonCode, moved: int, detail: str) -> None:
         await self.governor.send(
             HealthSignal(
                 kind=SignalKind.CLOCK,

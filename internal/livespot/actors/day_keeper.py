@@ -1,7 +1,7 @@
-"""Sums up each UTC day when it is over, and the present one when the run ends in order.
+"""Writes the summary of each UTC day when it is over, and of the current day at an orderly end.
 
 Reads: what the ledger holds of a day. Writes: DAILY_SUMMARY events with their row, also for days
-that ended while nobody ran; an alert about dust to the governor. Owns: nothing.
+that ended while nothing ran; an alert about dust to the governor. Owns: nothing.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from livespot.contracts.vocabulary import EventType, Severity, Stage
 from livespot.rules.day_summary import day_of, days_due, next_close_ms, span_of, summarise
 from livespot.runtime.mailboxes import Mailbox
 
-# The wall clock may step: the end of the day is looked for again at least this often.
+# The wall clock may step, so the end of the day is checked at least this often.
 _LOOK_SECONDS = 60.0
-# Whoever returns after a long time begins with the latest days.
+# After a long downtime only the latest days are summed up.
 _MOST_DAYS = 62
 
 
 class DayLedger(Protocol):
-    """What the ledger knows of days. Each call raises `StoreBusy` or `AuditUnwritable`."""
+    """The ledger's reads by day. Each call raises `StoreBusy` or `AuditUnwritable`."""
 
     async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows: ...
 
     async def last_day(self) -> tuple[str, bool] | None:
-        """The newest day on record and whether it was complete."""
+        """The newest day with a summary, and whether that summary is final."""
         ...
 
     async def first_start_ms(self) -> int | None:
@@ -46,7 +46,7 @@ class DayLedger(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayBook:
-    """Writes summaries; the same day may be written again, and the later sums replace the first."""
+    """Writes summaries; a day written again replaces its earlier sums."""
 
     run_id: str
     ledger: DayLedger
@@ -54,7 +54,7 @@ class DayBook:
     clock: Clock
 
     async def close_past(self) -> tuple[DaySummary, ...]:
-        """Sum up what is over and not summed up for good; what was written, oldest first.
+        """Write the summaries of days that are over and not final yet; returns them, oldest first.
 
         Raises `StoreBusy`, `AuditUnwritable`.
         """
@@ -65,7 +65,7 @@ class DayBook:
         return tuple(summary for summary in found if summary is not None)
 
     async def close_all(self) -> None:
-        """The same, and the present day as far as it got."""
+        """Like `close_past`, and the current day as far as it has gone."""
         await self.close_past()
         await self._close(day_of(self.clock.now_ms()))
 
@@ -75,7 +75,7 @@ class DayBook:
         if not rows.runs and not rows.fills:
             return None
         now = self.clock.now_ms()
-        # What is known of the present run ends with its last event, but it lives.
+        # The ledger shows the current run up to its last event, but it is still running.
         runs = tuple(
             msgspec.structs.replace(run, until_ms=now) if run.run_id == self.run_id else run
             for run in rows.runs
@@ -92,7 +92,7 @@ class DayKeeper:
     governor: Mailbox[GovernorInbox]
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Close days until cancelled; a database that is held is asked again later."""
+        """Close days until cancelled; when the database is busy, try again later."""
         task_status.started()
         due_ms = 0
         while True:
@@ -107,7 +107,7 @@ class DayKeeper:
             await self.clock.sleep(min(max(due_ms - now, 1000) / 1000, _LOOK_SECONDS))
 
     async def _report(self, summaries: tuple[DaySummary, ...]) -> None:
-        """Dust is never traded by the program, so its owner hears of it once a day."""
+        """Dust is never sold by the program, so the operator is told of it once a day."""
         for summary in summaries:
             if summary.complete and summary.dust:
                 held = ", ".join(f"{symbol} {qty:f}" for symbol, qty in summary.dust.items())
