@@ -68,6 +68,7 @@ from livespot.testing.inline_store import InlineDatabase, InlineReader
 from livespot.testing.ledger_rows import RUN, fresh, run_started
 from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
 from livespot.testing.risk_values import a_gate_result, a_trade, an_entry
+from livespot.testing.server_clock import FixedOffset
 
 T = TypeVar("T")
 
@@ -185,6 +186,7 @@ async def _house(
     officer = RiskOfficer(
         settings=settings or Settings(),
         clock=clock,
+        server_clock=FixedOffset(clock),
         audit=audit,
         ledger=house.ledger,
         counts=house.counts,

@@ -44,6 +44,7 @@ from livespot.testing.clock import ManualClock
 from livespot.testing.ledger_rows import position
 from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
 from livespot.testing.risk_values import a_gate_result, a_trade, an_entry
+from livespot.testing.server_clock import FixedOffset
 
 _SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT", "DDDUSDT")
 _LIMITS = RiskSettings(max_trades_per_day=6, max_trades_per_window=2, max_open_orders_total=3)
@@ -296,6 +297,7 @@ async def _live(actions: list[tuple[str, int]], free: Decimal) -> None:
     officer = RiskOfficer(
         settings=_SETTINGS,
         clock=clock,
+        server_clock=FixedOffset(clock),
         audit=audit,
         ledger=LedgerQueries(_EmptyDatabase()),
         counts=_Counts(),

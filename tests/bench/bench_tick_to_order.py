@@ -178,6 +178,7 @@ class _Floor:
         self.risk = RiskOfficer(
             settings=self.settings,
             clock=clock,
+            server_clock=FixedOffset(clock),
             audit=audit,
             ledger=cast(LedgerReader, _Unused()),
             counts=_Unused(),

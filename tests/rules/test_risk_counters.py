@@ -1,6 +1,7 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from livespot.contracts.codes import ReasonCode
@@ -226,6 +227,28 @@ def test_a_clock_set_back_over_midnight_resets_nothing() -> None:
     worn = Counters(day=TODAY + 1, trades_today=20, fired=(ReasonCode.RISK_DAILY_LOSS_LIMIT,))
 
     assert risk_counters.day_rolled(worn, {}, _MIDNIGHT - 1) is worn
+
+
+@pytest.mark.parametrize(
+    ("early_ms", "day"), [(3_600_000, TODAY + 1), (3_600_001, TODAY), (2 * DAY_MS, TODAY - 1)]
+)
+def test_a_day_begun_more_than_an_hour_early_is_taken_back_with_its_figures(
+    early_ms: int, day: int
+) -> None:
+    worn = Counters(day=TODAY + 1, trades_today=19, fired=(ReasonCode.RISK_DAILY_LOSS_LIMIT,))
+
+    known = risk_counters.day_rolled(worn, {}, _MIDNIGHT - early_ms)
+
+    assert known == msgspec.structs.replace(worn, day=day)
+
+
+def test_a_fill_begins_its_day_however_many_days_nobody_ran() -> None:
+    worn = Counters(day=TODAY - 3, trades_today=20, realised_today=Decimal(-499))
+
+    bought = _book(worn, a_trade(1, Side.BUY, "100", "1"))
+
+    assert (bought.day, bought.trades_today, bought.realised_today) == (TODAY, 1, 0)
+    assert risk_counters.day_rolled(bought, {}, NOW_MS) is bought
 
 
 def test_an_old_peak_does_not_outlive_its_day() -> None:

@@ -135,3 +135,63 @@ async def test_a_glance_goes_by_one_answer_however_slow_and_keeps_nothing() -> N
     assert server.readings == 1
     assert not sync.synced
     assert sync.offset_ms == 0
+
+
+async def test_the_certain_time_goes_on_by_the_steady_clock() -> None:
+    clock = ManualClock()
+    sync = TimeSync(clock, _Server(clock, 1500, [10] * 5).read)
+    assert sync.certain_now_ms() is None
+    await sync.resync()
+    measured_ms = clock.now_ms() + 1500
+    assert sync.certain_now_ms() == measured_ms
+
+    clock.advance(60_000)
+    clock.wall_ms += 7_200_000
+
+    assert sync.certain_now_ms() == measured_ms + 60_000
+    assert sync.server_now_ms() == measured_ms + 7_260_000
+
+
+async def test_a_clock_set_within_a_measurement_does_not_make_the_certain_time_wrong() -> None:
+    clock = ManualClock()
+    server = _Server(clock, 0, [10] * 5)
+    exchange_ms = clock.now_ms() - clock.monotonic_ms()
+    asked = 0
+
+    async def read() -> int:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            clock.wall_ms += 7_200_000
+            server.ahead_ms -= 7_200_000
+        return await server.read()
+
+    sync = TimeSync(clock, read)
+
+    await sync.resync()
+
+    assert sync.certain_now_ms() == exchange_ms + clock.monotonic_ms()
+
+
+@pytest.mark.parametrize(
+    ("jump_ms", "doubted"),
+    [
+        pytest.param(5_000, False, id="small"),
+        pytest.param(5_001, True, id="ahead"),
+        pytest.param(-5_001, True, id="behind"),
+    ],
+)
+async def test_a_measurement_that_contradicts_the_last_needs_another(
+    jump_ms: int, doubted: bool
+) -> None:
+    clock = ManualClock()
+    server = _Server(clock, 0, [10] * 15)
+    sync = TimeSync(clock, server.read)
+    await sync.resync()
+
+    server.ahead_ms += jump_ms
+    await sync.resync()
+    assert (sync.certain_now_ms() is None) is doubted
+    await sync.resync()
+
+    assert sync.certain_now_ms() == clock.now_ms() + jump_ms

@@ -69,7 +69,7 @@ from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import Record, SymbolHealth
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, ExposureWanted, ModeChanged, ReleaseWanted
-from livespot.contracts.venue import OrderCounts
+from livespot.contracts.venue import OrderCounts, ServerClock
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
 from livespot.rules.quarantine import SymbolFaults
@@ -88,6 +88,7 @@ _ENDED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 class RiskOfficer:
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     audit: AuditPort
     ledger: LedgerReader
     counts: OrderCounts
@@ -101,7 +102,8 @@ class RiskOfficer:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Restore the last run's memory, then serve until the inbox closes."""
-        memory = await restored(self.ledger, self.settings, self.clock.now_ms())
+        now_ms, exchange_ms = self.clock.now_ms(), self.server_clock.certain_now_ms()
+        memory = await restored(self.ledger, self.settings, now_ms, exchange_ms)
         await self._verify_reserves(memory, at_boot=True)
         now_ms = self.clock.now_ms()
         await self._save(memory, "RESTORED", [r.row(now_ms) for r in memory.book.values()])
@@ -461,9 +463,7 @@ class RiskOfficer:
     async def _sweep(self, memory: RiskMemory) -> None:
         """Before each message: a new day, lapsed reserves, ended quarantines, unsaved counters."""
         now_ms = self.clock.now_ms()
-        rolled = risk_counters.day_rolled(memory.counters, memory.bids, now_ms)
-        if rolled is not memory.counters:
-            memory.counters, memory.dirty = rolled, True
+        memory.begin_day(self.server_clock.certain_now_ms())
         for reserve in reserves.lapsed(memory.book, now_ms):
             await self._keep(memory, reserves.ended(reserve), "LAPSED")
         over = [f for f in memory.faults.values() if quarantine.expired(f, now_ms)]

@@ -70,9 +70,21 @@ class RiskMemory:
     def is_exposed(self, symbol: str) -> bool:
         return manual_exposure.is_exposed(self.exposures, symbol)
 
+    def begin_day(self, exchange_ms: int | None) -> None:
+        """Start the UTC day of the exchange's time; while that is in doubt (None) the day stays."""
+        if exchange_ms is None:
+            return
+        rolled = risk_counters.day_rolled(self.counters, self.bids, exchange_ms)
+        if rolled is not self.counters:
+            self.counters, self.dirty = rolled, True
 
-async def restored(ledger: LedgerReader, settings: Settings, now_ms: int) -> RiskMemory:
+
+async def restored(
+    ledger: LedgerReader, settings: Settings, now_ms: int, exchange_ms: int | None
+) -> RiskMemory:
     """Everything the last run left, with the fills it did not live to count.
+
+    `exchange_ms` is the exchange's time, None while it is in doubt: then the last day goes on.
 
     Raises `SchemaMismatch` when stored counters cannot be read: starting without them would forget
     limits.
@@ -88,7 +100,7 @@ async def restored(ledger: LedgerReader, settings: Settings, now_ms: int) -> Ris
     except msgspec.ValidationError as error:
         raise SchemaMismatch(f"stored risk counters cannot be read: {error}") from error
     memory.exposures = {row.exposure_id: row for row in await ledger.open_exposures()}
-    memory.counters = risk_counters.day_rolled(memory.counters, {}, now_ms)
+    memory.begin_day(exchange_ms)
     memory.book = reserves.rebuilt(await ledger.reserves())
     await _count_missed_fills(memory, ledger, settings, now_ms)
     memory.dirty = True

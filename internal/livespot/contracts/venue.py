@@ -114,6 +114,15 @@ class ServerClock(Protocol):
         """Whether a measurement has succeeded yet; until then the offset is a guess of zero."""
         ...
 
+    def certain_now_ms(self) -> int | None:
+        """The exchange's time by the last measurement and the steady clock, or None in doubt.
+
+        A machine clock that is set does not move it. While the machine sleeps it stands, and then
+        it is late until the next measurement. It is in doubt before the first measurement, and
+        while the last one contradicts the one before.
+        """
+        ...
+
     async def resync(self) -> int:
         """Measure again; returns how far the offset moved, in milliseconds."""
         ...

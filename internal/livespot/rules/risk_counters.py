@@ -18,6 +18,9 @@ DAY_MS = 86_400_000
 CHURN_WINDOW_MS = 10_000
 # Enough to recognise a repeated fill of the newest orders; older ones are settled.
 _TRADE_IDS_KEPT = 500
+# A fill past midnight begins the day by its own stamp, before the exchange's time as measured says
+# so. That is a matter of a second; a day that began earlier than this was never the exchange's.
+_EARLY_MS = 3_600_000
 
 _CANCELS = frozenset({IntentAction.CANCEL, IntentAction.OCO_CANCEL})
 _STOP_ROLES = frozenset({IntentRole.SL, IntentRole.STOP})
@@ -131,9 +134,12 @@ def equity(counters: Counters, bids: Mapping[str, Decimal]) -> Decimal:
 def day_rolled(counters: Counters, bids: Mapping[str, Decimal], now_ms: int) -> Counters:
     """Start a new UTC day when one has begun: figures, peak and kill switches reset.
 
-    A day never comes back: a clock that is set back over midnight must not reset it twice.
+    `now_ms` is the exchange's time. A day does not begin twice. One that was begun too early, by a
+    machine clock that was wrong, becomes today with all its figures: what is traded now counts.
     """
     today = now_ms // DAY_MS
+    if counters.day * DAY_MS - now_ms > _EARLY_MS:
+        return msgspec.structs.replace(counters, day=today)
     if today <= counters.day:
         return counters
     fresh = msgspec.structs.replace(
@@ -194,7 +200,7 @@ def filled(
     if fill.trade_id in mine.trade_ids or decision_id == mine.closed_decision_id:
         return counters
     executed_on = fill.exchange_time_ms // DAY_MS
-    if executed_on == counters.day + 1:
+    if executed_on > counters.day:
         # The exchange's midnight came before ours.
         counters = day_rolled(counters, {}, fill.exchange_time_ms)
     of_today = executed_on >= counters.day

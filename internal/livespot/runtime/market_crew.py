@@ -108,6 +108,7 @@ def risk(plan: MarketPlan, house: House, order_cap: Decimal | None = None) -> Ac
     return RiskOfficer(
         settings=plan.settings,
         clock=plan.clock,
+        server_clock=plan.venue.server_clock,
         audit=plan.writer,
         ledger=plan.ledger,
         counts=plan.venue.budget,

@@ -34,6 +34,7 @@ from livespot.contracts.queries import StoredFill, StoredOrder
 from livespot.contracts.records import ReserveRow, RiskCounters, SymbolHealth
 from livespot.contracts.settings import RiskSettings, SelectionSettings, Settings
 from livespot.contracts.system import ModeChanged
+from livespot.contracts.venue import ServerClock
 from livespot.contracts.vocabulary import (
     IntentAction,
     IntentRole,
@@ -49,6 +50,7 @@ from livespot.testing.clock import ManualClock
 from livespot.testing.ledger_rows import order
 from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
 from livespot.testing.risk_values import a_gate_result, an_entry
+from livespot.testing.server_clock import FixedOffset
 
 SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT", "DDDUSDT")
 LIMITS = RiskSettings(max_trades_per_day=3, max_trades_per_window=2, max_open_orders_total=3)
@@ -194,6 +196,7 @@ class House:
 
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW_MS))
     ledger: Ledger = field(default_factory=Ledger)
+    server_clock: ServerClock | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     number: int = 0
     _inbox: Mailbox[RiskInbox] = field(init=False)
@@ -216,6 +219,7 @@ class House:
         officer = RiskOfficer(
             settings=SETTINGS,
             clock=clock,
+            server_clock=self.server_clock or FixedOffset(clock),
             audit=_Storing(self.ledger),
             ledger=self.ledger,
             counts=_NoCounts(),

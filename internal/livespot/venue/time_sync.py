@@ -1,6 +1,7 @@
 """The exchange's clock, measured against ours."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from statistics import median_low
 
 import anyio
@@ -13,6 +14,20 @@ _MOST_ATTEMPTS = 8
 _FEWEST = 3
 _MOST_RTT_MS = 500
 _MOST_LOST = 2
+# Two measurements that differ by more are not both right, or the machine slept between them.
+_CONTRADICTION_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What one answer shows: the exchange's time less the wall clock's and less the steady one's.
+
+    `rtt_ms` is the round trip; half of it is deducted already.
+    """
+
+    offset_ms: int
+    steady_offset_ms: int
+    rtt_ms: int
 
 
 class TimeSync:
@@ -30,8 +45,10 @@ class TimeSync:
         self._max_rtt_ms = max_rtt_ms
         self._lock = anyio.Lock()
         self._offset_ms = 0
+        self._steady_offset_ms = 0
         self._moved_ms = 0
         self._rounds = 0
+        self._contradicted = False
 
     @property
     def offset_ms(self) -> int:
@@ -45,6 +62,12 @@ class TimeSync:
 
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self._offset_ms
+
+    def certain_now_ms(self) -> int | None:
+        """See `ServerClock.certain_now_ms`."""
+        if not self.synced or self._contradicted:
+            return None
+        return self._clock.monotonic_ms() + self._steady_offset_ms
 
     def presume(self, offset_ms: int) -> None:
         """Go by an earlier run's offset until the first measurement; later ones know better."""
@@ -64,10 +87,11 @@ class TimeSync:
         seen = self._rounds
         async with self._lock:
             if self._rounds == seen:
-                offset_ms = median_low(await self._offsets())
-                self._moved_ms = abs(offset_ms - self._offset_ms) if self.synced else 0
-                self._offset_ms = offset_ms
-                self._rounds += 1
+                samples = await self._samples()
+                self._learn(
+                    median_low([sample.offset_ms for sample in samples]),
+                    median_low([sample.steady_offset_ms for sample in samples]),
+                )
             return self._moved_ms
 
     async def glance(self) -> int:
@@ -77,21 +101,29 @@ class TimeSync:
             Unreachable: no answer came.
             Throttled: the exchange asked for silence.
         """
-        return (await self._asked())[0]
+        return (await self._asked()).offset_ms
 
-    async def _offsets(self) -> list[int]:
-        found: list[int] = []
+    def _learn(self, offset_ms: int, steady_offset_ms: int) -> None:
+        self._moved_ms = abs(offset_ms - self._offset_ms) if self.synced else 0
+        apart_ms = abs(steady_offset_ms - self._steady_offset_ms) if self.synced else 0
+        self._contradicted = apart_ms > _CONTRADICTION_MS
+        self._offset_ms, self._steady_offset_ms = offset_ms, steady_offset_ms
+        self._rounds += 1
+
+    async def _samples(self) -> list[_Sample]:
+        found: list[_Sample] = []
         lost = 0
         for _ in range(_MOST_ATTEMPTS):
             try:
-                offset_ms = await self._sample()
+                sample = await self._asked()
             except Unreachable:
                 lost += 1
                 if lost > _MOST_LOST:
                     raise
                 continue
-            if offset_ms is not None:
-                found.append(offset_ms)
+            # An answer that took too long says nothing.
+            if sample.rtt_ms <= self._max_rtt_ms:
+                found.append(sample)
             if len(found) == _SAMPLES:
                 break
         if len(found) < _FEWEST:
@@ -101,15 +133,11 @@ class TimeSync:
             )
         return found
 
-    async def _sample(self) -> int | None:
-        """One offset; None when the answer took too long to say anything."""
-        offset_ms, rtt_ms = await self._asked()
-        return offset_ms if rtt_ms <= self._max_rtt_ms else None
-
-    async def _asked(self) -> tuple[int, int]:
-        """The offset by one answer, and its round trip."""
+    async def _asked(self) -> _Sample:
         before_ms = self._clock.monotonic_ms()
         server_ms = await self._read_server_ms()
         now_ms = self._clock.now_ms()
-        rtt_ms = self._clock.monotonic_ms() - before_ms
-        return server_ms + rtt_ms // 2 - now_ms, rtt_ms
+        after_ms = self._clock.monotonic_ms()
+        rtt_ms = after_ms - before_ms
+        server_ms += rtt_ms // 2
+        return _Sample(server_ms - now_ms, server_ms - after_ms, rtt_ms)
