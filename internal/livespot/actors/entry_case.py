@@ -1,4 +1,4 @@
-"""One running entry as its desk keeps it, and the plain values made of it."""
+"""One running entry as its desk keeps it, and the events and messages built from it."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,17 +19,17 @@ from livespot.rules import entry_engine as engine
 from livespot.rules.due import AT_ONCE
 from livespot.rules.quantize import protectable
 
-# A finished entry waits this long for the fills of its last execution before it is announced.
+# How long a finished entry waits for its last fills before its end is announced.
 FILLS_WAIT_MS = 1000
-# What is bought already needs its stop, however much of it rounding leaves over.
-_WHATEVER_IS_LOST_BPS = 10_000
+# What is bought needs its stop, however much of it rounding leaves unprotected.
+_ANY_LOSS_BPS = 10_000
 
 
 @dataclass(slots=True)
 class EntryCase:
-    """One entry. `attempts` maps each attempt's intent to its number, `cancels` to its target.
+    """One entry. `attempts` maps intent ids to attempt numbers, `cancels` cancels to targets.
 
-    All its times are steady: it must end in time whatever becomes of the wall clock.
+    All times are monotonic: the entry must end in time whatever the wall clock does.
     """
 
     decision: Decision
@@ -46,9 +46,9 @@ class EntryCase:
     finished_ms: int = 0
 
     def due_ms(self, settings: EntrySettings, *, halted: bool) -> int:
-        """When time has next to be told.
+        """When the engine next has to be ticked, in monotonic ms.
 
-        `halted` when nothing more may be bought; the engine hears of it once.
+        `halted` when nothing more may be bought; the engine is told of it once.
         """
         if self.finish is not None:
             return self.finished_ms + FILLS_WAIT_MS
@@ -57,11 +57,12 @@ class EntryCase:
         return entry_due.due_ms(self.state, settings)
 
     def intent_of(self, attempt: int) -> str:
-        """The intent an attempt was placed with; empty when it never became one."""
+        """The intent id an attempt was placed with; empty when the attempt was never placed."""
         return next((i for i, number in self.attempts.items() if number == attempt), "")
 
 
 def place_event(outcome: Outcome) -> engine.Event | None:
+    """What the answer to a placement means for the engine; None when an order event says it."""
     match outcome.ending:
         case Ending.ACCEPTED:
             return None
@@ -81,7 +82,7 @@ def ended_without(
     engine_reasons: tuple[ReasonCode, ...],
     at_ms: int,
 ) -> EntryEnded:
-    """An entry that bought nothing."""
+    """The end of an entry that bought nothing."""
     return EntryEnded(
         decision_id=decision.decision_id,
         symbol=decision.symbol,
@@ -97,7 +98,7 @@ def ended_without(
 
 
 def ended_with(ended: EntryEnded, tracked: Tracked, legs: dict[IntentRole, str]) -> EntryEnded:
-    """An entry that bought what its order shows; `legs` are the ids of those attached to it."""
+    """`ended` with what its order bought; `legs` maps roles to the attached client ids."""
     view = tracked.view
     armed = legs if view.status is OrderStatus.FILLED else {}
     return msgspec.structs.replace(
@@ -112,16 +113,16 @@ def ended_with(ended: EntryEnded, tracked: Tracked, legs: dict[IntentRole, str])
 
 
 def base_fee_bps(case: EntryCase, settings: Settings) -> int:
-    """What the buy may cost in base; the taker's rate where no snapshot tells."""
+    """The highest fee the buy may take in base; the configured taker rate without a snapshot."""
     if case.snapshot is not None:
         return case.snapshot.cost_inputs.base_fee_bps
     return settings.venue.taker_bps
 
 
 def part_is_protectable(case: EntryCase, executed: Decimal, settings: Settings) -> bool:
-    """Whether the exchange would surely take a protection for what is bought so far.
+    """Whether the exchange would certainly accept a protection for what is bought so far.
 
-    How much of it rounding leaves over is asked of what is yet to be bought, not of this.
+    How much rounding leaves unprotected is checked for what is still to be bought, not here.
     """
     exits, constraints = case.attempt_decision.exit_plan, case.decision.constraints
     if exits is None or executed <= 0:
@@ -132,5 +133,5 @@ def part_is_protectable(case: EntryCase, executed: Decimal, settings: Settings) 
         constraints,
         base_fee_bps(case, settings),
         lowest / 10_000,
-        _WHATEVER_IS_LOST_BPS,
+        _ANY_LOSS_BPS,
     )

@@ -1,7 +1,7 @@
-"""Hosts the entry engines: one entry per symbol, its commands carried out, its end announced.
+"""Runs the entry engines: one entry per symbol, from approval to the announcement of its end.
 
-*Reads* fresh snapshots and risk's word for further attempts. *Writes* nothing itself; mutations go
-through the desk. *Owns* the running entries.
+*Reads* fresh snapshots and risk's verdict for further attempts. *Writes* nothing itself; mutations
+go through the mutation desk. *Owns* the running entries.
 """
 
 from livespot.actors.entry_case import (
@@ -48,7 +48,7 @@ from livespot.rules.requests import (
 
 
 class EntryDesk:
-    """Serial: every method runs in the actor's own task."""
+    """Used by the execution actor's task only."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -61,7 +61,7 @@ class EntryDesk:
         return bool(self._cases)
 
     def due_ms(self) -> int:
-        """When a tick has next something to do: steady ms."""
+        """When `tick` next has work, in monotonic ms."""
         if not self._cases:
             return NEVER
         ports, shut = self._ports, self.stopping or not self._ports.gate.entries_open
@@ -107,9 +107,9 @@ class EntryDesk:
         await self._carry_out(case, commands)
 
     async def wind_down(self, decision: Decision, intent: OrderIntent) -> bool:
-        """Take over an entry that outlived its engine: watch it, cancel it, buy nothing more.
+        """Take over an entry of an earlier life: watch it, cancel it, buy nothing more.
 
-        False when another entry holds the symbol's one place.
+        False when another entry of the symbol is running.
         """
         if self.owns(intent.order_intent_id):
             return True
@@ -155,7 +155,7 @@ class EntryDesk:
         return True
 
     def _join(self, case: EntryCase, decision: Decision, intent: OrderIntent) -> bool:
-        """An unanswered cancel-replace outlived its engine: its older order joins the newer."""
+        """Take the older order of an unanswered cancel-replace into the case of the newer one."""
         tracked = self._shop.tracker.order_of(intent.order_intent_id, IntentRole.ENTRY)
         state = case.state
         awaited = state.phase is engine.Phase.UNRESOLVED and state.old is None
@@ -184,7 +184,7 @@ class EntryDesk:
         await self._release_proposal(decision, (reason,))
 
     async def _release_proposal(self, decision: Decision, reasons: tuple[ReasonCode, ...]) -> None:
-        # The signal actor knows the proposal by the id it had before the gate shrank it.
+        # The signal actor knows the proposal by the id it had before the gate changed it.
         original = decision.ai_gate.original_decision_id if decision.ai_gate is not None else ""
         await tell(
             self._ports.signal,
@@ -209,7 +209,7 @@ class EntryDesk:
             await self._feed(case, engine.Ticked())
 
     async def created(self, mutation: Mutation) -> None:
-        """The first row of an entry binds the reserve."""
+        """The first durable row of an entry binds its reserve."""
         case = self._case_of(mutation.intent.order_intent_id)
         if case is None or case.opened or not mutation.is_entry:
             return
@@ -223,7 +223,7 @@ class EntryDesk:
         await tell(self._ports.position, opened)
 
     async def order_changed(self, tracked: Tracked, *, answers_cancel: bool = False) -> None:
-        """A newer state of some order; only the buying leg of an entry matters here."""
+        """Pass a newer state of an entry order to its engine; other orders are ignored."""
         case = self._case_of(tracked.intent_id)
         if case is None or tracked.role is not IntentRole.ENTRY:
             return
@@ -237,7 +237,7 @@ class EntryDesk:
         await self._feed(case, event)
 
     async def answered(self, done: Answered) -> None:
-        """The definite or missing answer to a mutation of an entry (orders were fed before)."""
+        """The answer to a mutation of an entry; the orders it named have been passed on before."""
         intent_id = done.mutation.intent.order_intent_id
         case = self._case_of(intent_id)
         if case is None:
@@ -250,7 +250,7 @@ class EntryDesk:
             await self._feed(case, event)
 
     async def settled(self, intent: OrderIntent) -> None:
-        """An unknown entry was proven absent or refused."""
+        """An entry of unknown outcome was proven absent or refused."""
         case = self._case_of(intent.order_intent_id)
         if case is None or intent.order_intent_id != case.current:
             return
@@ -276,14 +276,14 @@ class EntryDesk:
         await self._feed(case, engine.Weighed(plan=plan, qty=done.qty))
 
     async def cancel_unresolved(self, intent: OrderIntent) -> None:
-        """Ask the engine itself about an unanswered entry: cancel it by its client id."""
+        """Cancel an entry of unknown outcome by its client id; the answer shows if it exists."""
         case = self._case_of(intent.order_intent_id)
         if case is None or not self._ports.gate.mutations_open:
             return
         await self._send_cancel(case, order_id=0, only_new=False)
 
     def _replaces(self, info: SymbolInfo) -> bool:
-        """Whether a reprice may cancel and place at once: only an entry without a list can."""
+        """Whether a reprice may use cancel-replace; an entry with attached legs cannot."""
         return info.cancel_replace_allowed and not attached_kind(info, self._ports.settings.exit)
 
     async def _cancel_answered(self, case: EntryCase, intent_id: str, outcome: Outcome) -> None:
@@ -373,7 +373,7 @@ class EntryDesk:
     def _attempt(
         self, case: EntryCase, command: engine.Place | engine.Replace
     ) -> Mutation | OrderRefused:
-        """The request of one attempt with its row, not sent yet."""
+        """The request and the ledger row of one attempt, not sent yet; or why it cannot be sent."""
         if case.info is None:
             raise ValueError(f"{case.decision.decision_id!r} is wound down and may not place")
         market = command.order_type is OrderType.MARKET
@@ -403,7 +403,7 @@ class EntryDesk:
     async def _send_cancel(
         self, case: EntryCase, *, order_id: int, only_new: bool, target: str = ""
     ) -> None:
-        """Cancel the order of an attempt's intent; the present one's unless told otherwise."""
+        """Cancel the order of intent `target`, by default the current attempt's."""
         if not self._shop.may_cancel(case.decision.symbol, order_id):
             await self._feed(case, engine.CancelFoundNothing())
             return
@@ -445,7 +445,7 @@ class EntryDesk:
     # ---- ending
 
     async def _announce(self, case: EntryCase) -> None:
-        """Tell everybody once the fills of the last order are booked, or after a short wait."""
+        """Announce the end once the last order's fills are booked, or after a short wait."""
         finish = case.finish
         if finish is None:
             return
@@ -478,7 +478,7 @@ class EntryDesk:
             )
 
     def _bought(self, case: EntryCase) -> Tracked | None:
-        """The order of the attempt that executed, else that of the last one."""
+        """The newest order of the entry that executed anything, else its last order."""
         orders = [self._shop.tracker.order_of(i, IntentRole.ENTRY) for i in case.attempts]
         bought = [order for order in orders if order is not None and order.view.executed_qty > 0]
         return bought[-1] if bought else self._shop.tracker.order_of(case.current, IntentRole.ENTRY)

@@ -1,4 +1,4 @@
-"""Asks market state, strategy and risk, in this order, whether another attempt is still wanted."""
+"""Asks market state, strategy and risk, in this order, whether another entry attempt is wanted."""
 
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from livespot.rules.strategy import Reevaluation
 from livespot.runtime.mailboxes import Reply
 
 _ANSWER_LIMIT_S = 2.0
-# Why there is another attempt: still patient, or no longer.
+# Why another attempt is made, by its order type.
 _ATTEMPT_REASONS = {
     OrderType.LIMIT_MAKER: ReasonCode.STRAT_MAKER_REPRICE,
     OrderType.LIMIT: ReasonCode.STRAT_FALLBACK_IOC,
@@ -32,7 +32,7 @@ _ATTEMPT_REASONS = {
 async def weigh(
     ports: ExecutionPorts, decision: Decision, command: Weigh, qty: Decimal
 ) -> AttemptWeighed:
-    """The attempt's own decision and size, never larger than `qty`, or the reason against it."""
+    """The attempt's decision and size, never larger than `qty`, or the reason to end the entry."""
     snapshot = await _snapshot(ports, decision.symbol)
     if snapshot is None:
         return _away(decision, command, ReasonCode.STRAT_ENTRY_TIMEOUT)
@@ -100,7 +100,7 @@ def _decision_of(
     again: Reevaluation,
     qty: Decimal,
 ) -> Decision | None:
-    """The decision with this attempt's numbers; it keeps its id: one decision, one effect."""
+    """The decision with this attempt's prices and size and its old id; None without valid exits."""
     plan, exits = decision.entry_plan, decision.exit_plan
     if plan is None or exits is None or not again.sl_price < again.price < again.tp_price:
         return None
@@ -133,7 +133,7 @@ def _decision_of(
 async def _record(
     ports: ExecutionPorts, decision: Decision, snapshot: Snapshot, command: Weigh
 ) -> None:
-    """What this attempt looked at must be as durable as what the first one did."""
+    """Store the snapshot of this attempt as durably as that of the first one."""
     now = ports.clock.now_ms()
     draft = AuditDraft(
         event_type=EventType.SNAPSHOT_BUILT,

@@ -1,6 +1,7 @@
-"""Orders without a ledger row: known while they live, announced once, never touched.
+"""Orders without a ledger row: kept while they live, reported once, never touched.
 
-*Writes* alerts and, for an order of our own shape, a demand for PAUSE. *Owns* which of them live.
+*Writes* alerts and, for an order whose client id has our form, a demand for PAUSE. *Owns* the set
+of those that live.
 """
 
 from livespot.actors.execution_ports import ExecutionPorts
@@ -23,11 +24,11 @@ class ForeignOrders:
         return tuple(self._living.values())
 
     def live_on(self, symbol: str) -> bool:
-        """Whether one of them lives on this symbol, which then takes no entry."""
+        """Whether a foreign order lives on this symbol; if so, the symbol takes no entry."""
         return any(key[0] == symbol for key in self._living)
 
     async def meet(self, order: OrderView) -> None:
-        """Somebody else's order in its newest state; its end withdraws what was asked for it."""
+        """Take in the newest state of a foreign order; its end withdraws the demand made for it."""
         key = (order.symbol, order.order_id)
         met, over = key in self._living, order.status.is_terminal
         if over:
@@ -39,7 +40,7 @@ class ForeignOrders:
         if not met and not harmless:
             await self._announce(order, ours_by_shape=ours_by_shape)
         if ours_by_shape and over:
-            # The governor holds PAUSE until somebody resumes; no cause may be left in the way.
+            # The governor holds PAUSE until a resume, and a demand left standing would refuse it.
             await self._demand(SignalLevel.CLEAR, order, f"order {order.order_id} is over")
 
     async def _announce(self, order: OrderView, *, ours_by_shape: bool) -> None:
@@ -48,7 +49,7 @@ class ForeignOrders:
         severity = Severity.CRIT if ours_by_shape else Severity.WARN
         await self._ports.alert(severity, reason, text, symbol=order.symbol)
         if ours_by_shape:
-            # Our shape but not our row: a lost ledger or a second instance.
+            # Our form of client id without a row: a lost ledger or a second instance.
             await self._demand(SignalLevel.PAUSE, order, text)
 
     async def _demand(self, level: SignalLevel, order: OrderView, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a mode and of the reasons that hold it: the alerts' words, and what is news."""
+"""The alerts about modes and the reasons that hold them: their wording, and which are news."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,10 +11,10 @@ from livespot.rules.words import measured
 
 _WINDOW_MS = 60_000
 _FAILED = ReasonCode.AUDIT_WRITE_FAILED
-# What a start has not got to yet is no complaint at once: connections come, a first read is made.
+# During a start these are normal for a moment: connections open, a first read is made.
 _STARTING = frozenset({SignalKind.USER_STREAM, SignalKind.WS_STALE, SignalKind.REST_STALE})
 _STARTING_MS = 2000
-# Sources are symbols, orders and actors: old orders' episodes are dropped beyond so many.
+# The number of episodes beyond which old ones are dropped; there is one for each source.
 _MANY = 64
 _SEVERITIES = {
     SysMode.NORMAL: Severity.INFO,
@@ -31,11 +31,11 @@ class AlertLog:
         self._seen: dict[tuple[ReasonCode, str], tuple[int, int]] = {}
 
     def is_news(self, alert: Alert, now_ms: int) -> bool:
-        """Whether it should be heard: it has not come inside its window yet."""
+        """Whether it should be announced: it has not been raised within its window yet."""
         return self._window(alert, now_ms)[1] == 0
 
     def note(self, alert: Alert, now_ms: int) -> None:
-        """It has been said, or counts as repeated."""
+        """Count it as announced, or as a repetition."""
         first_ms, count = self._window(alert, now_ms)
         self._seen[alert.code, alert.symbol] = (first_ms, count + 1)
 
@@ -45,22 +45,21 @@ class AlertLog:
 
 
 class Episodes:
-    """Which reasons have been said. Each is said once in its episode.
+    """Which reasons have been announced; each is announced once in its episode.
 
-    The episode of a source lasts as long as the source complains, and a minute longer: a complaint
-    that returns within the minute is the same one. A code that its source has not carried within
-    the episode is news.
+    The episode of a source lasts as long as its complaint and a minute longer: a complaint that
+    returns within the minute is the same one. A code that is new in the episode is news.
     """
 
     def __init__(self) -> None:
         self._said: dict[tuple[SignalKind, str], tuple[int, frozenset[ReasonCode]]] = {}
 
     def news(self, active: Iterable[ActiveReason], now_ms: int) -> list[ActiveReason]:
-        """Those that nobody has been told of."""
+        """The reasons that have not been announced in their episode."""
         return [reason for reason in active if reason.code not in self._codes(reason, now_ms)]
 
     def note(self, active: Iterable[ActiveReason], now_ms: int) -> None:
-        """All of these have been said and hold at this moment."""
+        """All of these have been announced and hold at this moment."""
         for reason in active:
             codes = self._codes(reason, now_ms)
             if reason.code not in codes:
@@ -79,7 +78,7 @@ class Episodes:
 
 
 def severity_of(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason]) -> Severity:
-    """Beginning as every run begins, and ending because somebody asked, is no cause for alarm."""
+    """By mode; only INFO for the start in DEGRADE and for an end that was asked for."""
     if mode is previous is SysMode.DEGRADE:
         return Severity.INFO
     asked = all(r.kind is SignalKind.OPERATOR for r in active if r.level is SignalLevel.EXIT)
@@ -102,17 +101,17 @@ def mode_alert(
 
 
 def is_starting(reason: ActiveReason, now_ms: int) -> bool:
-    """Whether a reason of a start that is not over yet may well end by itself in a moment."""
+    """Whether this reason is a part of every start and likely to end in a moment."""
     return reason.kind in _STARTING and now_ms - reason.since_ms < _STARTING_MS
 
 
 def reason_alert(reason: ActiveReason, mode: SysMode, at_ms: int) -> Alert:
-    """A reason that arose in a mode that is as strict already."""
+    """A reason that arose while the mode was already as strict."""
     return Alert(
         severity=_SEVERITIES[sysmode.demanded((reason,))],
         code=reason.code,
         reasons=(),
-        text=f"in {mode} there is now also {_told(reason)}",
+        text=f"in {mode} there is now also {_described(reason)}",
         at_ms=at_ms,
     )
 
@@ -120,7 +119,7 @@ def reason_alert(reason: ActiveReason, mode: SysMode, at_ms: int) -> Alert:
 def unrecorded_alert(
     mode: SysMode, previous: SysMode, active: Sequence[ActiveReason], at_ms: int
 ) -> Alert:
-    """Entries are closed for a reason that cannot be put on record yet."""
+    """Entries are closed for a reason that cannot be audited yet."""
     alert = mode_alert(previous, mode, active, at_ms)
     return Alert(
         severity=alert.severity,
@@ -132,7 +131,7 @@ def unrecorded_alert(
 
 
 def unwritable_alert(error: AuditUnwritable, at_ms: int) -> Alert:
-    """Nothing can be put on record any more: nothing that would have to be is done."""
+    """Nothing can be audited any more, so nothing that needs an audit is done."""
     code = error.reason_code or _FAILED
     return Alert(
         severity=Severity.CRIT,
@@ -145,7 +144,7 @@ def unwritable_alert(error: AuditUnwritable, at_ms: int) -> Alert:
 
 
 def unreached_alert(name: str, at_ms: int) -> Alert:
-    """An actor did not take the mode."""
+    """An actor did not take a change of mode."""
     return Alert(
         severity=Severity.CRIT,
         code=ReasonCode.ACTOR_FAILED,
@@ -160,10 +159,10 @@ def _mode_text(previous: SysMode, mode: SysMode, active: Sequence[ActiveReason])
     if not active:
         return f"{move}: nothing is wrong any more" if mode is SysMode.NORMAL else move
     more = f" and {len(active) - 1} more" if len(active) > 1 else ""
-    return f"{move} because of {_told(active[0])}{more}"
+    return f"{move} because of {_described(active[0])}{more}"
 
 
-def _told(reason: ActiveReason) -> str:
+def _described(reason: ActiveReason) -> str:
     unit = reason.unit
     figure = f" ({measured(reason.value, unit)}, limit {measured(reason.threshold, unit)})"
     detail = f": {reason.detail}" if reason.detail else ""

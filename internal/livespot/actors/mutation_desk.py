@@ -1,7 +1,7 @@
-"""The one way out: row, SENT_UNKNOWN, gate, first byte, outcome; each request exactly once.
+"""The only way to the exchange: row, SENT_UNKNOWN, gate, first byte, outcome; sent at most once.
 
 *Reads* the send gate and the clocks. *Writes* ledger transitions up to SENT_UNKNOWN. *Owns* the
-round trip times from which an entry's time to live is derived.
+round trip times from which an entry's `recvWindow` is derived.
 """
 
 import re
@@ -43,7 +43,7 @@ from livespot.rules import ledger
 from livespot.rules.closed_market import says_closed
 from livespot.rules.requests import Mutation
 
-# Codes with which the exchange says that it does not know either, whatever the HTTP status.
+# Codes by which the exchange says that the outcome is unknown, whatever the HTTP status.
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 _SHUTTING_DOWN = -1016
 NOT_ATTEMPTED = "not attempted: the order to be replaced was not cancelled"
@@ -55,7 +55,7 @@ _LEDGER_SLACK_S = 10.0
 
 
 class Ending(StrEnum):
-    """How a mutation came back. BLOCKED: stopped before SENT_UNKNOWN; NOT_SENT: after it."""
+    """How a mutation ended. BLOCKED: stopped before SENT_UNKNOWN; NOT_SENT: after it."""
 
     ACCEPTED = "ACCEPTED"
     REFUSED = "REFUSED"
@@ -66,9 +66,9 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is known after a call; the last members classify a refusal for those who react.
+    """What is known after a call; the fields from `filter_name` on classify a refusal.
 
-    `cancelled` is the end of a cancel-replace's first half, where the two ended differently.
+    `cancelled` is the outcome of a cancel-replace's first half, where the two halves differ.
     """
 
     ending: Ending
@@ -90,22 +90,22 @@ class Outcome:
 
     @property
     def silent_ms(self) -> int:
-        """For how long the exchange allows no request at all."""
+        """For how long the exchange forbids all requests; 0 when it does not."""
         return self.throttled.retry_after_ms if self.throttled is not None else 0
 
 
 class MutationDesk:
-    """Sends one mutation at a time per call; calls for different symbols may overlap."""
+    """Sends one mutation per call; calls for different symbols may overlap."""
 
     def __init__(self, ports: ExecutionPorts, intents: dict[str, OrderIntent]) -> None:
         self._ports = ports
         self._intents = intents
         self._round_trips: deque[int] = deque(maxlen=_ROUND_TRIPS)
-        # How many mutations are between their row and their answer.
+        # How many mutations have begun and have no outcome yet.
         self.under_way = 0
 
     def entry_recv_window_ms(self) -> int:
-        """How long an entry may travel: four times the slow round trip, within 1500..5000 ms."""
+        """The `recvWindow` of an entry: 4 x p99 of the round trip + 500, within 1500..5000 ms."""
         stated = self._ports.settings.timing.entry_recv_window_ms
         if stated != "AUTO":
             return int(stated)
@@ -116,11 +116,11 @@ class MutationDesk:
         return min(high, max(low, 4 * slow + 500))
 
     async def send(self, mutation: Mutation, *, created: Callable[[], None]) -> Outcome:
-        """Make it durable, send it once, and say what is known about it afterwards.
+        """Make the mutation durable, send it once, and return what is known about it afterwards.
 
-        Shielded: once the row exists the call runs to its outcome or its time limit, so that an
-        answer on its way is not thrown away; only the end of all patience leaves it to the next
-        boot, as SENT_UNKNOWN. `created` is called when the row is durable.
+        Shielded: once the row exists, the call runs to its outcome or its time limit, so that an
+        answer under way is not lost. Only the end of the shutdown's patience leaves the mutation to
+        the next boot, as SENT_UNKNOWN. `created` is called when the row is durable.
         """
         self.under_way += 1
         try:
@@ -163,7 +163,8 @@ class MutationDesk:
             )
             waited_s = (ports.clock.monotonic_ms() - promised_ms) / 1000
             if waited_s >= limit_s:
-                # The row promises a signature within the limit; later reads are judged by it.
+                # The row says that the request was signed within the limit, and the proof of
+                # absence relies on it.
                 return Outcome(
                     ending=Ending.NOT_SENT,
                     message="the disk was too slow",
@@ -176,7 +177,7 @@ class MutationDesk:
         ports = self._ports
         begun = ports.clock.monotonic_ms()
         with ports.clock.move_on_after(limit_s) as scope, ports.patience.lasts(scope):
-            # Nothing may be awaited between this look at the gate and the first byte.
+            # Nothing may be awaited between this check of the gate and the first byte.
             closed = self._closed(mutation)
             if closed is not None:
                 return Outcome(ending=Ending.NOT_SENT, message=closed.value, reason=closed)
@@ -215,7 +216,7 @@ class MutationDesk:
                 assert_never(request)
 
     def _closed(self, mutation: Mutation) -> ReasonCode | None:
-        """Why this mutation may not leave at this very moment."""
+        """Why this mutation may not be sent at this moment; None when it may."""
         ports = self._ports
         if not all(is_accepted_client_order_id(a.client_order_id) for a in mutation.aliases):
             return ReasonCode.CLIENT_ORDER_ID_INVALID
@@ -261,7 +262,7 @@ def _one_request(placement: Mutation, cancel: Mutation) -> CancelReplaceRequest:
 
 
 def _of_both(answer: CancelReplaceAnswer) -> Outcome:
-    """Each half of a cancel-replace by its own result."""
+    """The outcome of a cancel-replace, each half by its own result."""
     ended = (*((answer.cancelled,) if answer.cancelled else ()), *answer.also_ended)
     first = _accepted(ended, None)
     if answer.cancel_error is not None:
@@ -275,7 +276,7 @@ def _of_both(answer: CancelReplaceAnswer) -> Outcome:
 
 
 def _typed(code: int, message: str) -> Refused:
-    """The refusal of one half, as specific as that of a whole request."""
+    """The refusal of one half as the error class that a whole request would have raised."""
     if code == _UNKNOWN_ORDER and "Unknown order" in message:
         return NoSuchOrder(code, message)
     found = _FILTER_FAILURE.match(message)
@@ -283,7 +284,7 @@ def _typed(code: int, message: str) -> Refused:
 
 
 def _reason_of(error: Refused) -> ReasonCode:
-    """Whether it was this order that was declined, or everybody's."""
+    """EXCHANGE_MAINTENANCE or EXCHANGE_HALTED if nobody may trade, else the order's refusal."""
     if error.code == _SHUTTING_DOWN:
         return ReasonCode.EXCHANGE_MAINTENANCE
     if says_closed(error.message):
@@ -292,7 +293,7 @@ def _reason_of(error: Refused) -> ReasonCode:
 
 
 def _refusal(error: Refused) -> Outcome:
-    """A definite no, unless its code or status says that the exchange does not know itself."""
+    """A definite refusal, unless code or status says that the exchange does not know itself."""
     if error.code in UNKNOWN_CODES or error.http_status >= 500:
         return Outcome(ending=Ending.UNKNOWN, code=error.code, message=error.message)
     return Outcome(

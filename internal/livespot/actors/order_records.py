@@ -1,4 +1,4 @@
-"""The audit entries of what we learn of orders: the event for people, the row for the ledger."""
+"""The audit entries of what we learn about orders: the event for people, the row for the ledger."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,7 +52,7 @@ def order_entry(tracked: Tracked, intent: OrderIntent, source: str, now_ms: int)
 
 
 def refusal_entry(order: OrderView, intent: OrderIntent, source: str, now_ms: int) -> AuditEntry:
-    """The report of a placement the engine refused: told, but no order to keep."""
+    """The event for the report of a refused placement; there is no order to store."""
     data: dict[str, object] = {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,

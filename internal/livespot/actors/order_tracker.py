@@ -1,7 +1,7 @@
-"""What we know of our orders: one book, one owner, every change durable before it is told.
+"""What we know about our orders: one book, one owner, every change durable before it is announced.
 
-*Reads* the ledger for what earlier lives left. *Writes* order, list and fill rows together with
-the transitions they prove. *Owns* the maps from client ids and exchange ids to intents.
+*Reads* the ledger for what earlier lives left. *Writes* order, list and fill rows together with the
+transitions they prove. *Owns* the maps from client ids and exchange ids to intents.
 """
 
 from collections.abc import Container, Iterable
@@ -55,10 +55,10 @@ _REFUSED, _OVER = "REJECT", "ALL_DONE"
 
 @dataclass(slots=True)
 class Change:
-    """What one absorption did: newer orders, moved intents, those risen from NOT_FOUND.
+    """The result of one `absorb`: newer orders, moved intents, and intents back from NOT_FOUND.
 
-    `unseen` are legs that a list of ours names and whose orders nobody has shown us yet; `doubted`
-    are those that we believe to stand though their list is over.
+    `unseen` are legs named by a list of ours whose orders have not been seen yet; `doubted` are
+    legs that we believe to be on the book although their list is over.
     """
 
     orders: list[Tracked] = field(default_factory=list)
@@ -79,7 +79,7 @@ class _Batch:
 
 
 class OrderTracker:
-    """Used by one task only; `absorb` must never run twice at a time."""
+    """Used by one task only; calls of `absorb` must not overlap."""
 
     def __init__(self, ports: ExecutionPorts, reference: Reference) -> None:
         self._ports = ports
@@ -96,9 +96,9 @@ class OrderTracker:
     # ---- what others ask
 
     def register(self, mutation: Mutation) -> bool:
-        """Know the ids before the first byte leaves: the stream may be faster than the reply.
+        """Store the ids before the first byte is sent: the stream may be faster than the answer.
 
-        False when the intent is known already; then nothing is changed.
+        False, and nothing changed, when the intent is known already.
         """
         if mutation.intent.order_intent_id in self.intents:
             return False
@@ -108,7 +108,7 @@ class OrderTracker:
         return True
 
     def forget(self, mutation: Mutation) -> None:
-        """The ledger refused the row: whoever owns these ids, it is not this mutation."""
+        """Drop a mutation whose row the ledger refused: its ids belong to another one."""
         self.intents.pop(mutation.intent.order_intent_id, None)
         for alias in mutation.aliases:
             if self._aliases.get(alias.client_order_id) == alias:
@@ -145,13 +145,13 @@ class OrderTracker:
         return tuple(a for a in self._aliases.values() if a.order_intent_id == intent_id)
 
     def order_of(self, intent_id: str, role: IntentRole) -> Tracked | None:
-        """The order an intent made in this role, if it has been seen."""
+        """The order that an intent placed in this role, if it has been seen."""
         return next(
             (t for t in self.orders.values() if t.intent_id == intent_id and t.role is role), None
         )
 
     def unknown_intents(self, symbol: str) -> list[OrderIntent]:
-        """Intents of the symbol whose effect nobody knows yet."""
+        """The intents of the symbol in SENT_UNKNOWN."""
         return [
             intent
             for intent in self.intents.values()
@@ -159,13 +159,13 @@ class OrderTracker:
         ]
 
     def standing(self, symbol: str, *, but: Container[str] = ()) -> tuple[OrderView, ...]:
-        """Every living order known on the symbol, ours and others', except these intents' own."""
+        """Every live order on the symbol, ours and foreign, except orders of the intents `but`."""
         ours = [tracked.view for tracked in self.orders.values() if tracked.intent_id not in but]
         living = (order for order in (*ours, *self.foreign.living()) if order.symbol == symbol)
         return tuple(order for order in living if not order.status.is_terminal)
 
     def incomplete(self) -> list[Tracked]:
-        """Orders that executed more than the fills we hold."""
+        """Orders whose executed quantity exceeds the fills we hold."""
         return [tracked for tracked in self.orders.values() if tracked.missing > 0]
 
     # ---- taking evidence in
@@ -178,10 +178,10 @@ class OrderTracker:
         step: tuple[str, ledger.Step] | None = None,
         also: AuditEntry | None = None,
     ) -> Change:
-        """Merge what the exchange said, make it durable with what it proves, then tell others.
+        """Merge what the exchange said, make it durable with what it proves, then announce it.
 
-        `step` is a transition the caller asks for; it is dropped when evidence was faster. `also`
-        is an event of the caller's that belongs into the same transaction.
+        `step` is a transition the caller asks for; it is dropped when the evidence has already
+        moved the intent. `also` is an event of the caller's for the same transaction.
         """
         batch = _Batch(entries=[also] if also is not None else [])
         if step is not None and self._may(step[0], step[1].to_state):
@@ -205,7 +205,7 @@ class OrderTracker:
         return change
 
     def stands(self, symbol: str, order_id: int) -> bool:
-        """Whether we believe an order of ours to be on the book."""
+        """Whether we believe that this order of ours is on the book."""
         known = self.orders.get((symbol, order_id))
         status = None if known is None else known.view.status
         return status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
@@ -299,7 +299,7 @@ class OrderTracker:
         return list(fresh.values())
 
     def _under_own_id(self, order: OrderView, intent_id: str, role: IntentRole) -> OrderView:
-        # After a cancel a read shows the order under the cancel's id alone.
+        # After a cancel, a read shows the order under the id of the cancel only.
         if order.orig_client_order_id:
             return order
         alias = self._aliases.get(order.client_order_id)
@@ -324,7 +324,7 @@ class OrderTracker:
                     batch.steps[cancel.order_intent_id] = step
 
     def _denied_hits(self, view: OrderView) -> list[OrderIntent]:
-        """Cancels proven absent that ended this order after all."""
+        """Cancels that were proven absent but did end this order."""
         name = cancelled_by(view)
         return [
             intent
@@ -333,10 +333,10 @@ class OrderTracker:
         ]
 
     def _never_was(self, order: OrderView, owner: Tracked) -> bool:
-        """A placement the engine refused: its report proves no order and denies none.
+        """Whether this is the report of a refused placement, which proves no order and denies none.
 
-        Our id may have arrived twice, once accepted, so the intent waits for its own answer or for
-        the resolver. A leg refused when its list armed is another thing: an order that ended.
+        Our id may have arrived twice and been accepted once, so the intent waits for its own answer
+        or for the resolver. A leg that was refused when its list armed is an order that ended.
         """
         key = (order.symbol, order.order_id)
         if order.status is not OrderStatus.REJECTED or order.executed_qty or key in self.orders:
@@ -362,7 +362,7 @@ class OrderTracker:
     def _cancel_step(
         self, cancel: OrderIntent, tracked: Tracked, view: OrderView
     ) -> ledger.Step | None:
-        """An unanswered cancel of an order that has ended: it hit, or it can never hit."""
+        """The end of an unanswered cancel whose order has ended: it hit, or it can never hit."""
         request = request_of(cancel.payload)
         if not isinstance(request, CancelRequest):
             return None
@@ -383,7 +383,7 @@ class OrderTracker:
         alias = await self._alias(order_list.list_client_order_id)
         intent = await self._intent(alias.order_intent_id) if alias else None
         if intent is None or order_list.list_order_status == _REFUSED:
-            # It answers a placement or a cancel that failed, and proves nothing of the list.
+            # The answer to a failed placement or cancel proves nothing about the list.
             return
         intent_id = intent.order_intent_id
         if self._unsettled(intent) and intent_id not in batch.steps:
@@ -457,7 +457,8 @@ class OrderTracker:
         text = f"intent {intent.order_intent_id} was proven absent and exists after all"
         await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
         for level in (SignalLevel.PAUSE, SignalLevel.CLEAR):
-            # It has happened and does not go on: the governor holds PAUSE until somebody resumes.
+            # A past event: the governor holds PAUSE until a resume, so the demand is withdrawn at
+            # once.
             await self._ports.demand(
                 SignalKind.INTENT,
                 level,
@@ -470,7 +471,7 @@ class OrderTracker:
 def _role(alias: Alias, intent: OrderIntent, order: OrderView) -> IntentRole:
     if alias.role is not IntentRole.CANCEL:
         return alias.role
-    # Seen under a cancel's id only: side and type tell which leg it is.
+    # Known only by the id of a cancel: side and type tell which leg it is.
     if intent.role not in (IntentRole.ENTRY, IntentRole.LIST):
         return intent.role
     if order.side is Side.BUY:

@@ -1,4 +1,4 @@
-"""Keeps every position's truth and never leaves one without protection.
+"""Keeps the state of every position and never leaves one without protection.
 
 *Reads* fills, order states and answers of execution, balances, best bids. *Writes* position rows
 with POSITION_CHANGED and PROTECTION_CHANGED; wants (protect, close, cancel) to execution; each
@@ -89,7 +89,7 @@ from livespot.rules.trailing import still_allows
 from livespot.runtime.mailboxes import Mailbox
 from livespot.runtime.unprotected import Unprotected
 
-# A tenth of the silence at which a part of the program counts as stuck.
+# A tenth of the silence after which an actor counts as stuck.
 _BEAT_MS = 500
 
 TradeNews = EntryOpened | EntryEnded | FillBooked | OrderProgressed | MutationSettled
@@ -141,9 +141,10 @@ class PositionKeeper:
             self._answer_stop(desk)
 
     async def _next(self, desk: Desk) -> PositionInbox | None:
-        """The next message, or None when all cases are to be looked at.
+        """The next message, or None when all cases are due to be looked at.
 
-        At rest that is now and then, and where all is over only news can mean anything.
+        The wait is short while a case is in work, longer while all rest, and without limit when all
+        are over, since then only a message can change anything.
         """
         message = self.inbox.receive_nowait()
         if message is not None:
@@ -157,7 +158,7 @@ class PositionKeeper:
         return await self.inbox.receive_within(_BEAT_MS / 1000)
 
     async def _take(self, desk: Desk, message: PositionInbox) -> Iterable[str]:
-        """Fold one message in; returns the symbols to look at again."""
+        """Take one message in; returns the symbols to look at again."""
         match message:
             case PositionsAsked():
                 rows = (c.row for c in desk.cases.values() if c.is_open)
@@ -167,7 +168,7 @@ class PositionKeeper:
                 summary = await recover(desk, self._sources())
                 for symbol in tuple(desk.cases):
                     await self._ask_for_filters(desk, symbol)
-                    await self._withdraw_earlier(desk.cases[symbol])
+                    await self._withdraw_demand_of_earlier_life(desk.cases[symbol])
                     await self._advance(desk, symbol)
                 message.reply.answer(summary)
                 return ()
@@ -199,12 +200,12 @@ class PositionKeeper:
         return message.symbols
 
     async def _ask_for_filters(self, desk: Desk, symbol: str) -> None:
-        """After a restart nobody repeats what everybody else has learned long ago."""
+        """Ask for a symbol's filters, which nobody sends again after a restart."""
         if symbol not in desk.infos:
             await tell(self.scanner, FiltersRefreshWanted(symbol=symbol, cause="RECOVERY"))
 
-    async def _withdraw_earlier(self, case_: Case) -> None:
-        """What an earlier life demanded, this one does not remember and would never withdraw."""
+    async def _withdraw_demand_of_earlier_life(self, case_: Case) -> None:
+        """This life does not know what an earlier one demanded and would never withdraw it."""
         if case_.guard.level is SignalLevel.CLEAR:
             clear = Signal(
                 level=SignalLevel.CLEAR,
@@ -229,14 +230,14 @@ class PositionKeeper:
                 desk.learn_balances(message)
             case AccountObserved():
                 desk.learn_account(message.account)
-                self._deny_requests(desk, message)
+                self._count_balance_read(desk, message)
                 return tuple(desk.cases)
             case ModeChanged():
                 pass
         return ()
 
-    def _deny_requests(self, desk: Desk, message: AccountObserved) -> None:
-        """A balance read is one negative round for requests that nobody has answered."""
+    def _count_balance_read(self, desk: Desk, message: AccountObserved) -> None:
+        """Count a balance read as one negative round for each unanswered request."""
         account = message.account
         for case in desk.cases.values():
             if not case.guard.flights:
@@ -335,7 +336,7 @@ class PositionKeeper:
         )
 
     def _case(self, desk: Desk, symbol: str, decision_id: str) -> Case | None:
-        """The symbol's case, if it is about this decision."""
+        """The symbol's case, if it belongs to this decision."""
         case_ = desk.cases.get(symbol)
         return case_ if case_ and case_.holding.decision_id == decision_id else None
 
@@ -344,7 +345,7 @@ class PositionKeeper:
         return scene_of(desk, case_, self.settings, self.clock.now_ms(), exchange_ms)
 
     async def _advance(self, desk: Desk, symbol: str) -> None:
-        """One pass of the ladder: durable first, then said, then done."""
+        """One pass of the ladder: make it durable, then send the commands, then announce it."""
         case_ = desk.cases.get(symbol)
         if case_ is None:
             return
@@ -374,13 +375,16 @@ class PositionKeeper:
         return sight_of(desk, case_, self.settings, self.clock.now_ms())
 
     def _rests(self, desk: Desk, case_: Case) -> bool:
-        """Whether a pass could find nothing new; from the first news on it cannot be said."""
+        """Whether a pass could find nothing new; any news ends the rest."""
         if case_.resting is not None and not self._sight(desk, case_).is_like(case_.resting):
             case_.resting = None
         return case_.resting is not None
 
     def _end_forgotten_entry(self, case_: Case) -> None:
-        """An entry order that is over but never reported ended must not hold up protection."""
+        """End an entry whose order is over but whose end was never reported.
+
+        It must not hold up the protection of what was bought.
+        """
         guard, entry = case_.guard, case_.guard.entry
         if not case_.holding.entry_open or entry is None or entry.live:
             return
@@ -426,7 +430,7 @@ class PositionKeeper:
         await tell(self.signal, row)
 
     def _answer_stop(self, desk: Desk) -> None:
-        """Say that the process may end, once no position is bare or the time is up."""
+        """Answer the stop once no position is bare, or when its time is up."""
         if desk.stop is None:
             return
         safe = all(case_.is_safe for case_ in desk.cases.values())

@@ -29,13 +29,13 @@ _SALE_ROLES = frozenset({IntentRole.LIST, IntentRole.STOP, IntentRole.TRAIL, Int
 _UNSETTLED = frozenset({IntentState.CREATED, IntentState.SENT_UNKNOWN})
 _READ_ERRORS = (Transient, Refused, PayloadInvalid, TimeoutError)
 _READ_TRIES = 3
-# How long a position waits for reads that could tell nothing but what the ledger says already.
+# The limit of a read that can only confirm what the ledger already says.
 _HURRIED_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverySources:
-    """Where the truth of an earlier run is read from; `hurried` reads once and not for long.
+    """Where the state of an earlier run is read from; `hurried` reads once, with a short limit.
 
     `beat` is called while the exchange is waited for.
     """
@@ -57,28 +57,28 @@ class RecoverySources:
         return self.settings.venue.quote_asset
 
     async def ask(self, read: Callable[[], Awaitable[T]]) -> T:
-        """What a read of the exchange returns or raises; TimeoutError when it takes too long."""
+        """What a read of the exchange returns or raises; `TimeoutError` when it takes too long."""
         with self.clock.fail_after(self.limit_s):
             return await while_beating(self.clock, self.beat, read)
 
 
 async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
-    """Load every open position, compare its orders with the exchange, and say what is bare.
+    """Load every open position and compare its orders with the exchange.
 
-    An unreadable exchange leaves the ledger's belief in place and counts as unresolved. With a
-    position that is bare by the ledger, nobody waits long for it.
+    If the exchange cannot be read, the state in the ledger is kept and counts as unresolved. If the
+    ledger shows a position to be bare, the reads are hurried, so that its stop comes first.
     """
     problems = []
     rows = await sources.ledger.open_positions()
     for row in rows:
         if await _stands_bare(sources, row):
-            # Its stop is asked for as soon as this returns: nothing of ours can be in its way.
+            # Its stop is requested as soon as this returns: no order of ours can be in its way.
             sources = replace(sources, hurried=True)
     for row in rows:
         known = desk.cases.get(row.symbol)
         if known is not None and known.holding.decision_id == row.decision_id:
-            # Already taken up, by news that arrived before the question: what it has asked for
-            # since must not be forgotten.
+            # A message that came before this request has opened the case already, and what it has
+            # asked for since must be kept.
             continue
         case = desk.cases[row.symbol] = await _from_row(desk, sources, row)
         problem = await _verify(sources, case)
@@ -95,9 +95,9 @@ async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
 
 
 async def _stands_bare(sources: RecoverySources, row: Position) -> bool:
-    """Whether by the ledger alone no order of the position can stand, and none is in doubt.
+    """Whether, by the ledger alone, the position has no order on the book and none in doubt.
 
-    Legs that came with the entry are not asked for by us, so the ledger may not know of them.
+    Attached legs are placed by the exchange, so the ledger may not know of them.
     """
     if row.phase is not PositionPhase.UNPROTECTED:
         return False
@@ -109,7 +109,7 @@ async def _stands_bare(sources: RecoverySources, row: Position) -> bool:
 
 
 async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Case | None:
-    """A position for a fill whose entry was never announced to this process."""
+    """Open a case for a fill whose entry was never announced to this process."""
     case = await _from_decision(desk, sources, message.decision_id, message.order_intent_id)
     if case is not None:
         desk.cases[message.fill.symbol] = case
@@ -117,7 +117,7 @@ async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Ca
 
 
 async def take_over(desk: Desk, sources: RecoverySources, message: EntryOpened) -> Case:
-    """An entry that outlived its process: with what it had bought, which nobody reports again."""
+    """The case of an entry of an earlier process, with the fills that nobody reports again."""
     decision = message.decision
     for row in await sources.ledger.open_positions():
         if row.decision_id == decision.decision_id:
@@ -174,7 +174,7 @@ async def _from_ledger(
 
 
 async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
-    """Entries that reached the ledger in the moment before their position did."""
+    """Open cases for entries that reached the ledger just before their position did."""
     known = {case.holding.decision_id for case in desk.cases.values()}
     intents = list(await sources.ledger.unsettled_intents())
     for stored in await sources.ledger.open_orders():
@@ -191,7 +191,7 @@ async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
 
 
 async def _verify(sources: RecoverySources, case: Case) -> str:
-    """Give the case its live orders; returns what could not be verified, or nothing."""
+    """Give the case its live orders; returns what could not be verified, else an empty text."""
     holding = case.holding
     intents = {
         i.order_intent_id: i for i in await sources.ledger.intents_of_decision(holding.decision_id)
@@ -219,7 +219,7 @@ async def _verify(sources: RecoverySources, case: Case) -> str:
 
 
 def _doubt(case: Case, intents: tuple[OrderIntent, ...], clock: Clock) -> None:
-    """A sale without an answer may stand: it is in the way until a read denies it."""
+    """Treat an unanswered sale as possibly standing, until a read disproves it."""
     shown = {t.intent_id for t in case.guard.sells.values()}
     flights = tuple(
         Flight(
@@ -240,7 +240,7 @@ def _doubt(case: Case, intents: tuple[OrderIntent, ...], clock: Clock) -> None:
 
 
 async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView, ...]:
-    """Open orders of one symbol, tried a few times. Raises what the last try raised."""
+    """The open orders of one symbol, tried up to three times. Raises the last error."""
     for _ in range(0 if sources.hurried else _READ_TRIES - 1):
         try:
             return await sources.ask(lambda: sources.reads.open_orders(symbol))
@@ -250,7 +250,7 @@ async def _open_views(sources: RecoverySources, symbol: str) -> tuple[OrderView,
 
 
 async def _query_missing(sources: RecoverySources, case: Case, stored: StoredOrder) -> str:
-    """An order we believe in is not open: ask for it by id before believing it gone."""
+    """Read by id an order that we believe in and that is not among the open ones."""
     view = stored.order
     role = _stored_role(stored)
     try:
@@ -269,7 +269,7 @@ def _track(case: Case, view: OrderView, role: IntentRole, intent_id: str) -> Non
 
 
 def _with_entry_state(case: Case, intents: tuple[OrderIntent, ...]) -> Holding:
-    """Whether buying may still go on: a live entry order, or an entry nobody has answered."""
+    """The holding with `entry_open`: a live entry order, or an entry without an answer."""
     entry = case.guard.entry
     waiting = any(
         i.role in _ENTRY_ROLES and i.side is Side.BUY and i.state in _UNSETTLED for i in intents
@@ -294,7 +294,7 @@ async def _decision(sources: RecoverySources, decision_id: str) -> Decision | No
     try:
         return msgspec.json.decode(text, type=Decision)
     except msgspec.ValidationError:
-        # Written by another version: the position's own row still names its distances.
+        # Written by another version; the position's own row still holds its exit prices.
         return None
 
 

@@ -1,4 +1,4 @@
-"""What a position asks of execution, in execution's words."""
+"""Turns a position's commands into requests to execution."""
 
 from decimal import Decimal
 from typing import TypedDict
@@ -11,7 +11,7 @@ from livespot.rules.protection import Cancel, Close, Protect, Swap
 
 
 class _Sale(TypedDict):
-    """What every wanted sale says."""
+    """The fields of every requested sale."""
 
     position_id: str
     decision_id: str

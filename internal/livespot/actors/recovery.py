@@ -1,4 +1,4 @@
-"""Leads the boot: who looks at what the last run left, in which order, and what follows from it.
+"""Leads the boot: asks each actor what the last run left, and decides how this run may begin.
 
 *Reads* the last run and the summaries of execution, position and reconciler. *Writes* the
 BOOT_RECOVERY event and the recovery demand, which it withdraws once nothing is open any more.
@@ -64,8 +64,8 @@ _BARE = frozenset({PositionPhase.OPENING, PositionPhase.UNPROTECTED, PositionPha
 class BootRecovery:
     """`previous` is the run before this one, read before this run's row was written.
 
-    `held_by` is why this run was begun in PAUSE whatever is found. `born_ms` is when this life
-    began, on the steady clock.
+    `held_by` holds the reasons why this run begins in PAUSE whatever is found. `born_ms` is when
+    this process began, on the monotonic clock.
     """
 
     mode: Mode
@@ -106,13 +106,13 @@ class BootRecovery:
         while outcome.level is not SignalLevel.CLEAR:
             await self._pause()
             facts = await self._look_again(facts)
-            # The governor holds PAUSE by itself; here only its cause is watched.
+            # The governor holds PAUSE by itself; only the cause is watched here.
             outcome = decide(replace(facts, last_run=None))
             if outcome.level is SignalLevel.CLEAR:
                 await self._demand(outcome.level, ReasonCode.BOOT_RECOVERY, "recovered")
 
     async def _watch(self, compared: anyio.Event) -> None:
-        """However long the exchange is silent, a bare position is not left unsaid."""
+        """Report a bare position in time, however long the exchange is silent."""
         watch = BootWatch(
             ledger=self.ledger, clock=self.clock, born_ms=self.born_ms, compared=compared.is_set
         )
@@ -124,7 +124,7 @@ class BootRecovery:
             await self._alert(Severity.CRIT, reason, text)
 
     async def _recover(self) -> BootFacts:
-        """Intents first, then what they left behind, then the whole comparison."""
+        """Settle the intents first, then the positions, then compare everything."""
         execution = await self._ask(self._ask_execution)
         position = await self._ask(self._ask_position)
         reconciler = await self._ask(self._ask_reconciler)
@@ -142,7 +142,7 @@ class BootRecovery:
         )
 
     async def _look_again(self, facts: BootFacts) -> BootFacts:
-        """What repairs itself is read again; drift has its own demand from here on."""
+        """Read again what repairs itself; drift has its own demand from here on."""
         positions, orders = await self._positions(), await self._orders()
         summary = await self._ask(self._ask_reconciler) if facts.reads_failed else None
         failed = facts.reads_failed and (summary is None or summary.unresolved > 0)
@@ -186,7 +186,7 @@ class BootRecovery:
         return await self._answer(reply) or ()
 
     async def _answer(self, reply: Reply[T]) -> T | None:
-        """Wait in short pieces, so that this actor's own heart keeps beating."""
+        """The reply, or None when it is late; waits in pieces so that the heart keeps beating."""
         until = self.clock.monotonic_ms() + round(_ASK_SECONDS * 1000)
         while self.clock.monotonic_ms() < until:
             self.beat()
@@ -255,5 +255,5 @@ class BootRecovery:
 
 
 def _bare(positions: tuple[Position, ...]) -> tuple[str, ...]:
-    """The symbols of open positions that something could be lost on without a stop."""
+    """The symbols of open positions that hold base without a complete stop."""
     return tuple(p.symbol for p in positions if p.phase in _BARE and p.qty > 0)

@@ -1,7 +1,7 @@
 """Finds out what became of an unanswered request, by reading, never by sending it again.
 
 *Reads* orders, lists and trades of the account and the engine's progress on the market. *Owns* the
-open cases. Its reads run beside the actor; what they bring is applied by the actor.
+open cases. Its reads run beside the execution actor, which applies what they bring.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,9 +33,9 @@ from livespot.rules.evidence import (
 )
 from livespot.rules.requests import first_qty, request_of
 
-# A page that came back full may have cut off the very order that is looked for.
+# A full page may have cut off the very order that is searched for.
 FULL_PAGE = 500
-# Server clock and our idea of it may differ a little; look back further than that.
+# Our estimate of the server clock may be a little off; the search starts further back.
 _LOOK_BACK_MS = 5000
 TOLD_PAUSE = "pause"
 _ROUND_PAUSES_MS = (1000, 2000, 5000)
@@ -45,7 +45,7 @@ _UNREADABLE = (Transient, Refused, PayloadInvalid, OutcomeUnknown)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What one round brought. Probes that failed or were cut off are in neither list."""
+    """The result of one round. Probes that failed or timed out are in none of the lists."""
 
     intent_id: str
     updates: tuple[OrderUpdate, ...] = ()
@@ -65,7 +65,7 @@ class _OpenCase:
 
 
 class Resolver:
-    """Keeps one case per unknown intent; that of a cancel begins when its fence is behind us."""
+    """One case per intent of unknown outcome; a cancel's case is read once its fence has passed."""
 
     def __init__(self, ports: ExecutionPorts, is_known: Callable[[str, int], bool]) -> None:
         self._ports = ports
@@ -73,7 +73,7 @@ class Resolver:
         self._open: dict[str, _OpenCase] = {}
 
     def open(self, intent: OrderIntent, aliases: Iterable[Alias]) -> None:
-        """Begin a case, or learn more ids: cancels aimed at the intent show it under theirs."""
+        """Open a case, or add ids to it: an order may show the id of a cancel aimed at it."""
         orders = tuple(a.client_order_id for a in aliases if a.role is not IntentRole.LIST)
         lists = [a.client_order_id for a in aliases if a.role is IntentRole.LIST]
         known = self._open.get(intent.order_intent_id)
@@ -98,10 +98,10 @@ class Resolver:
         )
 
     def open_cancel(self, cancel: OrderIntent, order_id: int) -> None:
-        """Begin a case about a cancel of this order.
+        """Open a case about a cancel of this order.
 
-        The order's end would settle it at once, and somebody looks for that already; so the reads
-        of the case begin where they can deny it.
+        The end of the order would settle it at once, and that is watched already; so the reads of
+        the case begin when they can prove the cancel absent.
         """
         if cancel.order_intent_id in self._open:
             return
@@ -123,7 +123,7 @@ class Resolver:
         )
 
     def close(self, intent_id: str) -> bool:
-        """The intent is settled; says whether there was a case."""
+        """Drop the case of a settled intent; returns whether there was one."""
         return self._open.pop(intent_id, None) is not None
 
     def cases(self) -> list[OrderIntent]:
@@ -138,7 +138,7 @@ class Resolver:
         return self._ports.clock.monotonic_ms() - entry.opened_ms
 
     def tell_once(self, intent_id: str, what: str) -> bool:
-        """True the first time `what` is said about this case."""
+        """True the first time it is called with `what` for this case."""
         told = self._open[intent_id].told
         if what in told:
             return False
@@ -146,7 +146,7 @@ class Resolver:
         return True
 
     def due_ms(self, watch_ms: int) -> int:
-        """When the next round should start, or a protection is without an answer for so long."""
+        """When the next round starts, or a protection has been unanswered for `watch_ms`."""
         if not self._open:
             return NEVER
         watched = (
@@ -158,7 +158,7 @@ class Resolver:
         return earliest(*watched, *rounds)
 
     def due(self) -> list[Case]:
-        """Cases whose next round should start now; they count as being read from here on."""
+        """Cases whose next round should start now; each is marked as being read."""
         now = self._ports.clock.monotonic_ms()
         ready = [e for e in self._open.values() if not e.reading and now >= e.due_ms]
         for entry in ready:
@@ -166,7 +166,7 @@ class Resolver:
         return [entry.case for entry in ready]
 
     def claim(self, intent_id: str) -> Case | None:
-        """The case for an immediate round, unless it is settled, being read or not ripe yet."""
+        """The case for an immediate round; None if it is settled, being read, or not due yet."""
         entry = self._open.get(intent_id)
         if entry is None or entry.reading:
             return None
@@ -176,7 +176,7 @@ class Resolver:
         return entry.case
 
     def note(self, findings: Findings, *, engine_ms: int) -> bool:
-        """Add a round's findings; True when absence is now proven."""
+        """Add the findings of a round; True when absence is now proven."""
         entry = self._open.get(findings.intent_id)
         if entry is None:
             return False
@@ -227,10 +227,10 @@ class Resolver:
                 read = self._read_target if case.target_order_id else self._read
                 seen, lists, complete = await read(case, probe)
         except NoSuchOrder:
-            # A cancel is denied by what stands, never by what a read does not find.
+            # Only a standing order disproves a cancel; a read that finds nothing does not.
             return so_far if case.target_order_id else absent
         except Refused as error:
-            # Lists are denied under a code of their own.
+            # A missing list is reported under another error code.
             listed = probe.endpoint is Endpoint.ORDER_LIST
             return absent if listed and "does not exist" in error.message else so_far
         except (TimeoutError, *_UNREADABLE):
@@ -242,7 +242,7 @@ class Resolver:
     async def _read(
         self, case: Case, probe: Probe
     ) -> tuple[list[OrderUpdate], list[ListView], bool]:
-        """What shows the intent, and whether the answer was complete enough to deny it."""
+        """What shows the intent, and whether the answer was complete enough to disprove it."""
         reads, symbol = self._ports.reads, case.symbol
         since = max(0, case.signed_ms - self._ports.settings.timing.mutation_timeout_ms)
         since -= _LOOK_BACK_MS
@@ -270,7 +270,7 @@ class Resolver:
     async def _read_target(
         self, case: Case, probe: Probe
     ) -> tuple[list[OrderUpdate], list[ListView], bool]:
-        """The end of the order a cancel aims at, or whether the answer shows it standing."""
+        """The ended order that a cancel aims at, or whether the answer shows it standing."""
         if probe.endpoint is Endpoint.ORDER:
             order = await self._ports.reads.order(case.symbol, order_id=case.target_order_id)
             ended = order.status.is_terminal
@@ -282,14 +282,17 @@ class Resolver:
     async def _orders_behind(
         self, case: Case, fills: tuple[Fill, ...]
     ) -> tuple[list[OrderUpdate], bool]:
-        """Trades name no client id: ask for each unknown order that traded since the sending."""
+        """Orders of ours behind these trades, and whether every trade could be attributed.
+
+        Trades carry no client id, so each unknown order that traded is read by its id.
+        """
         found: list[OrderUpdate] = []
         strangers = {f.order_id for f in fills if not self._is_known(case.symbol, f.order_id)}
         for order_id in sorted(strangers):
             try:
                 order = await self._ports.reads.order(case.symbol, order_id=order_id)
             except NoSuchOrder:
-                # It traded, so it exists: this read lags and denies nothing.
+                # It traded, so it exists: this read lags and disproves nothing.
                 return found, False
             if _is_of(case, order):
                 mine = tuple(fill for fill in fills if fill.order_id == order_id)
@@ -299,15 +302,15 @@ class Resolver:
         return found, True
 
     async def _could_be(self, case: Case, order: OrderView) -> bool:
-        """An order of nobody we know that looks like ours, its id overwritten by a cancel.
+        """Whether an order of unknown owner may be ours, its client id overwritten by a cancel.
 
-        What stands or was filled was not cancelled, so it shows the id that it was sent with.
+        An order that stands or was filled was not cancelled, so it still shows its own id.
         """
         alike = order.side is case.side and order.orig_qty == case.qty
         alike = alike and order.status not in _UNDER_ITS_OWN_ID
         if not alike or _is_of(case, order) or self._is_known(order.symbol, order.order_id):
             return False
-        # One that ended in an earlier life is known to the ledger alone.
+        # An order that ended in an earlier life is known only to the ledger.
         ledger = self._ports.ledger
         owner = await ledger.order_owner(order.symbol, order.order_id)
         if owner is None:
@@ -316,7 +319,10 @@ class Resolver:
         return owner is None or owner == case.intent_id
 
     async def _engine_progress(self, case: Case, horizon: int) -> int:
-        """The open time of a candle that traded beyond the horizon: the engine has moved on."""
+        """Open time of the newest candle that traded after `horizon`, 0 if none did.
+
+        It proves that the matching engine has moved past the request.
+        """
         try:
             with self._ports.clock.fail_after(
                 self._ports.settings.intents.rest_query_timeout_ms / 1000
@@ -329,12 +335,12 @@ class Resolver:
 
 
 def _recent(case: Case, fence: int) -> tuple[Negative, ...]:
-    # Reads before the fence never count; keeping them would only grow.
+    # Reads before the fence never count, so they are not kept.
     return tuple(negative for negative in case.negatives if negative.at_ms >= fence)
 
 
 def _stands(order: OrderView) -> bool:
-    # A status we cannot read says nothing of what the exchange did with the order.
+    # An unknown status says nothing about the order.
     return not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN
 
 

@@ -1,7 +1,7 @@
-"""Serves what the position actor wants done: protect, close, cancel; one answer, a second if due.
+"""Carries out what the position actor asks for (protect, close, cancel), and answers each request.
 
-*Owns* which wanted mutation is in flight and which lost cancel is to be repeated. Protection is
-never held back by anything unknown; only two sells of one symbol never travel at the same time.
+*Owns* which requested mutation is in flight and which lost cancel is to be repeated. Protection is
+never held back by anything unknown; only two sells of one symbol are never sent at the same time.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ from livespot.rules.requests import Mutation, StopPrices
 from livespot.rules.trailing import Above
 
 _SLOW_RETRY_MS = 10_000
-# By then whoever asks for a sale has read what was told to it before.
+# After this long the position actor has processed every message sent to it before.
 _NEWS_MS = 1000
 _FINAL = {
     IntentState.CONFIRMED: "ACCEPTED",
@@ -55,7 +55,7 @@ _FINAL = {
 
 @dataclass(slots=True)
 class Want:
-    """One wanted mutation. For a cancel `target` is the intent whose order it aims at."""
+    """One requested mutation. For a cancel, `target` is the intent whose order it cancels."""
 
     position_id: str
     decision_id: str
@@ -70,7 +70,7 @@ class Want:
 
 
 class WantDesk:
-    """Serial: every method runs in the actor's own task."""
+    """Used by the execution actor's task only."""
 
     def __init__(self, shop: Shop, reference: Reference) -> None:
         self._shop = shop
@@ -84,11 +84,11 @@ class WantDesk:
 
     @property
     def due_ms(self) -> int:
-        """When a cancel is to be tried again."""
+        """When the next cancel is to be repeated, in monotonic ms."""
         return earliest(*(want.retry_ms or NEVER for want in self._active()))
 
     def restore(self, intent: OrderIntent) -> None:
-        """An unanswered mutation of an earlier life; its end is told to the position as well."""
+        """Track an unanswered mutation of an earlier life, so that the position learns its end."""
         self._wants[intent.order_intent_id] = Want(
             position_id=position_id(intent.decision_id),
             decision_id=intent.decision_id,
@@ -176,9 +176,9 @@ class WantDesk:
         self._shop.dispatch(mutation)
 
     def _overtaken(self, message: SaleWanted) -> bool:
-        """Whether a sell stands that its asker had not heard of when this was asked for.
+        """Whether a sell is on the book that the position did not know of when it asked.
 
-        It was told of it meanwhile, and may want something else now.
+        It has been told of it since and may ask for something else now.
         """
         known, now_ms = message.known_orders, self._ports.clock.now_ms()
         return known is not None and any(
@@ -204,7 +204,7 @@ class WantDesk:
             await self._settle(want, "REFUSED", message="the order is not in the ledger")
             return
         mutation = await self._cancel_of(target, want.order_id)
-        # Of several tries only the latest is waited for; the order's end settles them all.
+        # Only the latest of several cancels is waited for; the end of the order settles them all.
         self._wants.pop(want.intent_id, None)
         want.intent_id = mutation.intent.order_intent_id
         want.in_flight = True
@@ -230,7 +230,7 @@ class WantDesk:
     # ---- answers
 
     async def answered(self, done: Answered) -> None:
-        """After the answer was made durable: tell the position what it got."""
+        """Tell the position the answer, after it was made durable."""
         want = self._wants.get(done.mutation.intent.order_intent_id)
         if want is None:
             return
@@ -244,17 +244,17 @@ class WantDesk:
                 await self._lost_cancel(want)
             return
         await self._drop(want)
-        # What the ledger says of an id that is taken is about an earlier request, not this one.
+        # If the id was taken, the state in the ledger belongs to an earlier request.
         if state is IntentState.CONFIRMED and outcome is not REUSED:
             await self._settle(want, "ACCEPTED", outcome=outcome)
             return
         if want.role is IntentRole.CANCEL and outcome.ending is Ending.REFUSED:
-            self._look(want)
+            self._read_target(want)
         told = "REFUSED" if outcome.ending is Ending.REFUSED else "NOT_SENT"
         await self._settle(want, told, outcome=outcome)
 
     async def settled(self, intent: OrderIntent) -> None:
-        """Evidence or the fence settled an unanswered mutation."""
+        """Evidence or the fence has settled an unanswered mutation."""
         want = self._wants.get(intent.order_intent_id)
         if want is None or want.in_flight or intent.state not in _FINAL:
             return
@@ -262,7 +262,7 @@ class WantDesk:
         await self._settle(want, _FINAL[intent.state], message="settled by evidence")
 
     async def still_unknown(self, intent: OrderIntent) -> None:
-        """A round of reads found nothing; the position counts these for its next rung."""
+        """A round of reads found nothing; the position counts these rounds on its ladder."""
         want = self._wants.get(intent.order_intent_id)
         if want is not None and not want.in_flight:
             await self._settle(want, "UNKNOWN", message="not seen yet")
@@ -279,12 +279,12 @@ class WantDesk:
         slow = want.tries >= MAX_CANCEL_TRIES
         pause = _SLOW_RETRY_MS if slow else CANCEL_RETRY_MS
         want.retry_ms = self._ports.clock.monotonic_ms() + pause
-        self._look(want)
+        self._read_target(want)
         if want.tries == MAX_CANCEL_TRIES:
             await self._demand_for(want, SignalLevel.DEGRADE)
 
     async def _drop(self, want: Want) -> None:
-        """It has its end: what was said about its long silence is withdrawn."""
+        """Forget a settled request, and withdraw the demand about its missing answer."""
         del self._wants[want.intent_id]
         if want.role is IntentRole.CANCEL and want.tries >= MAX_CANCEL_TRIES:
             await self._demand_for(want, SignalLevel.CLEAR)
@@ -298,8 +298,8 @@ class WantDesk:
             detail=f"{want.tries} cancels of order {want.order_id} without an answer",
         )
 
-    def _look(self, want: Want) -> None:
-        """The order's own state says what became of a cancel."""
+    def _read_target(self, want: Want) -> None:
+        """Read the order a cancel aims at; its state shows what became of the cancel."""
         if not want.order_id:
             return
         ports, symbol, order_id = self._ports, want.symbol, want.order_id
