@@ -247,7 +247,7 @@ def test_a_fill_begins_its_day_however_many_days_nobody_ran() -> None:
 
     bought = _book(worn, a_trade(1, Side.BUY, "100", "1"))
 
-    assert (bought.day, bought.trades_today, bought.realised_today) == (TODAY, 1, 0)
+    assert (bought.day, bought.trades_today, bought.realised_today) == (TODAY, 1, Decimal(0))
     assert risk_counters.day_rolled(bought, {}, NOW_MS) is bought
 
 
