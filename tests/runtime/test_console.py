@@ -1,11 +1,34 @@
 """The lines of the live console: plain, harmless, and audible only where somebody listens."""
 
+import errno
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
 import pytest
 
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Severity
+from livespot.runtime.clock import SystemClock
 from livespot.runtime.console import LiveConsole
+from livespot.runtime.paths import Paths
+
+
+class _FullDisk(io.StringIO):
+    """A file that standard output was sent to, on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, f"no room for {len(text)} letters")
+
+
+@dataclass
+class _Running:
+    paths: Paths
+    clock: SystemClock
+    panel_url: str = ""
 
 
 def _alert(text: str = "x", severity: Severity = Severity.WARN) -> Alert:
@@ -57,3 +80,15 @@ def test_no_color_is_obeyed(
     LiveConsole().announce(_alert("NORMAL 12 s"))
 
     assert "\x1b[3" not in capsys.readouterr().out
+
+
+async def test_a_console_that_takes_nothing_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = _Running(Paths(var=tmp_path), SystemClock())
+    monkeypatch.setattr(sys, "stdout", _FullDisk())
+
+    with anyio.move_on_after(0.2) as watched:
+        await LiveConsole().watch(running)
+
+    assert watched.cancelled_caught

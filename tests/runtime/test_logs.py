@@ -2,6 +2,8 @@
 
 import json
 import logging
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 import structlog
 
 from livespot.contracts.secret import Secret
-from livespot.runtime.logs import configure_logs
+from livespot.runtime.logs import LineWriter, configure_logs
 from livespot.testing.clock import ManualClock
 
 CANARY = "canary5f1d0c7e93abT2wQ"
@@ -189,3 +191,26 @@ def test_a_line_that_cannot_be_written_is_named_and_not_quoted(
 
     assert logs.text() == ""
     assert capsys.readouterr().err == "a log line of level ERROR was lost: RecursionError\n"
+
+
+def test_logs_that_are_closed_while_the_queue_is_full_lose_no_line() -> None:
+    disk_answers = threading.Event()
+    lines: queue.Queue[Any] = queue.Queue(2)
+    written: list[str] = []
+
+    class SlowFile(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            disk_answers.wait(5)
+            written.append(record.getMessage())
+
+    listener = LineWriter(lines, SlowFile())
+    listener.start()
+    for number in range(3):
+        lines.put(logging.makeLogRecord({"msg": f"line {number}", "levelno": logging.INFO}))
+    closing = threading.Thread(target=listener.stop)
+    closing.start()
+
+    disk_answers.set()
+    closing.join(5)
+
+    assert written == ["line 0", "line 1", "line 2"]

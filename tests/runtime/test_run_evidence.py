@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -43,3 +44,18 @@ async def test_the_next_boot_completes_what_a_killed_run_left_and_says_so(tmp_pa
     await complete_killed(paths, told.append)
 
     assert told == [alert]
+
+
+@pytest.mark.slow
+async def test_a_process_that_cannot_be_started_ends_nothing_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await finished_run.told(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no such interpreter"))
+    told: list[Alert] = []
+
+    await complete_killed(Paths(var=tmp_path), told.append)
+
+    (alert,) = told
+    assert alert.severity is Severity.WARN
+    assert alert.text.startswith(f"the evidence of {RUN} could not be completed")

@@ -1,5 +1,6 @@
 """Every backup that has a name has an event with its hash, wherever a run ended before."""
 
+import errno
 import hashlib
 import sqlite3
 from contextlib import closing
@@ -105,3 +106,13 @@ async def test_a_backup_that_was_told_of_is_not_told_of_again(paths: Paths) -> N
 
     (said,) = said_of(paths)
     assert "late" not in said
+
+
+async def test_a_disk_that_does_not_say_what_is_free_ends_no_run(paths: Paths) -> None:
+    def unreadable() -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (alert,) = await rounds(paths, 1, free_bytes=unreadable)
+
+    assert alert.text.startswith("the upkeep of the records stopped: ")
+    assert not paths.backups.exists()

@@ -61,7 +61,7 @@ class LiveConsole:
 
     def announce(self, alert: Alert) -> None:
         """One `ALERT` line; it scrolls above the live view."""
-        # A terminal that is gone must not end what it watched.
+        # A terminal that is gone, or a full disk behind standard output, must not end the run.
         with contextlib.suppress(OSError):
             self._announce(alert)
 
@@ -94,7 +94,8 @@ class LiveConsole:
             try:
                 await self._show(running)
             except PanelUnreadable as error:
-                self.say(f"the view is behind: {error}")
+                with contextlib.suppress(OSError):
+                    self.say(f"the view is behind: {error}")
             await SystemClock().sleep(_PLAIN_SECONDS)
 
     async def _show(self, running: Watched) -> None:

@@ -34,7 +34,7 @@ def configure_logs(
         _file_handler(directory / "livespot.error.log", logging.ERROR),
     ]
     lines: queue.Queue[Any] = queue.Queue(10_000)
-    listener = logging.handlers.QueueListener(lines, *handlers, respect_handler_level=True)
+    listener = LineWriter(lines, *handlers)
     root = logging.getLogger()
     root.handlers = [_line_handler(lines, clock=clock, secrets=secrets, run_id=run_id)]
     root.setLevel(logging.INFO)
@@ -71,6 +71,19 @@ def masking(redactor: Redactor) -> Processor:
         return masked
 
     return mask
+
+
+class LineWriter(logging.handlers.QueueListener):
+    """Writes queued lines on a thread of its own; stopping waits until all of them are written."""
+
+    def __init__(self, lines: queue.Queue[Any], *handlers: logging.Handler) -> None:
+        super().__init__(lines, *handlers, respect_handler_level=True)
+        self._lines = lines
+
+    def stop(self) -> None:
+        # Stopping needs a free place in the queue; behind a slow disk there may be none yet.
+        self._lines.join()
+        super().stop()
 
 
 class _LineHandler(logging.handlers.QueueHandler):

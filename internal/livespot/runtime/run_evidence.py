@@ -110,16 +110,29 @@ async def complete_replayed(paths: Paths, run_ids: tuple[str, ...], inputs: RunI
 
 
 async def complete_killed(paths: Paths, tell: Callable[[Alert], object]) -> None:
-    """Complete what killed runs left, in a process of its own so that trading is not held up."""
+    """Complete the evidence of killed runs in a separate process, then report it by an alert.
+
+    Failures are reported and never end the run beside it.
+    """
     wall = SystemClock()
     await wall.sleep(_BOOT_SECONDS)
     try:
         lacking = await _lacking(paths)
-    except LivespotError as error:
+    except (LivespotError, OSError) as error:
         _log.warning("evidence_not_looked_at", cause=str(error))
         return
     if not lacking:
         return
+    try:
+        completed = await _completed_in_a_process(paths, wall)
+    except OSError as error:
+        _log.warning("evidence_process_not_started", cause=str(error))
+        completed = False
+    tell(_completion_alert(lacking, completed=completed))
+
+
+async def _completed_in_a_process(paths: Paths, wall: SystemClock) -> bool:
+    """Whether `livespot report --complete` succeeded. Raises `OSError` when it cannot start."""
     command = [
         # -P: a file in the working directory must not stand in for a module of ours.
         *(sys.executable, "-P", "-m", "livespot_cmd.main", "report", "--complete"),
@@ -138,13 +151,13 @@ async def complete_killed(paths: Paths, tell: Callable[[Alert], object]) -> None
     finally:
         child.kill()
         child.wait()
-    tell(_told(lacking, child.returncode))
+    return child.returncode == 0
 
 
-def _told(lacking: tuple[str, ...], code: int) -> Alert:
-    how = "is complete now" if code == 0 else "could not be completed: livespot report --complete"
+def _completion_alert(lacking: tuple[str, ...], *, completed: bool) -> Alert:
+    how = "is complete now" if completed else "could not be completed: livespot report --complete"
     return Alert(
-        severity=Severity.INFO if code == 0 else Severity.WARN,
+        severity=Severity.INFO if completed else Severity.WARN,
         code=ReasonCode.BOOT_RECOVERY,
         reasons=(),
         text=f"the evidence of {', '.join(lacking)} {how}",

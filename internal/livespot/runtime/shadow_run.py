@@ -1,8 +1,6 @@
 """`livespot shadow`: the pipeline on a real public market, up to where orders would be sent."""
 
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +41,7 @@ from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.console import LiveConsole
 from livespot.runtime.control import ControlDirectory
 from livespot.runtime.disk import RealDisk
+from livespot.runtime.end_signals import ended_by_signals
 from livespot.runtime.entropy import SystemEntropy
 from livespot.runtime.environment import Secrets, take_notify_address
 from livespot.runtime.host import Host
@@ -303,12 +302,11 @@ async def _run(
                 infra.start_soon(carry, running.courier)
             await plan.writer.commit(*_birth(order, plan))
             try:
-                await _live(order, plan, house, (running, panel, console, watchdog))
+                await _until_over(order, plan, house, (running, panel, console, watchdog))
             finally:
                 if running.courier is not None:
                     await running.courier.finish()
-                with SystemClock().move_on_after(_STOP_SECONDS, shield=True):
-                    await plan.writer.commit(_goodbye(running))
+                await _record_end(plan, running)
                 plan.writer.close()
                 infra.cancel_scope.cancel()
     except (Fatal, BaseExceptionGroup) as error:
@@ -320,6 +318,22 @@ async def _run(
     finally:
         watchdog.stop()
     return running.code
+
+
+async def _until_over(
+    order: ShadowOrder,
+    plan: MarketPlan,
+    house: ShadowHouse,
+    around: tuple[_Running, PanelServer, LiveConsole, Watchdog],
+) -> None:
+    """Run the actors until the run is over; a fatal error ends it and sets its exit code."""
+    try:
+        await _live(order, plan, house, around)
+    except* Fatal as group:
+        fatal = fatal_in(group)
+        if fatal is not None:
+            _log.critical("actors_broke", cause=str(fatal))
+            around[0].broke(fatal)
 
 
 async def _live(
@@ -437,12 +451,8 @@ async def _end_after(seconds: float, clock: Clock, house: ShadowHouse) -> None:
 
 
 async def _listen_for_signals(clock: Clock, house: ShadowHouse) -> None:
-    if sys.platform == "win32":
-        # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for received in signals:
-            _stop(house, clock, f"signal {received.name}")
+    with ended_by_signals(lambda name: _stop(house, clock, f"signal {name}")):
+        await anyio.sleep_forever()
 
 
 def _birth(order: ShadowOrder, plan: MarketPlan) -> list[AuditEntry]:
@@ -456,10 +466,15 @@ def _birth(order: ShadowOrder, plan: MarketPlan) -> list[AuditEntry]:
     )
 
 
-def _goodbye(running: _Running) -> AuditEntry:
-    return ended(
+async def _record_end(plan: MarketPlan, running: _Running) -> None:
+    """Write the run's end. A run that nobody ended has none: the next start calls it unclean."""
+    if not running.over.is_set():
+        return
+    entry = ended(
         running.run_id,
         now_ms=running.clock.now_ms(),
         exit_code=running.code,
         reasons=running.reasons,
     )
+    with SystemClock().move_on_after(_STOP_SECONDS, shield=True):
+        await plan.writer.commit(entry)

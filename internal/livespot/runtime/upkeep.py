@@ -129,12 +129,11 @@ class Upkeep:
     async def look(self, seen: Seen | None = None) -> None:
         """One round: what fails is told of once a day, and tried again in the next round."""
         seen = seen if seen is not None else Seen()
-        if not self._has_room():
-            return
         try:
-            await self._tell_of_backups(seen)
-            await self._back_up(seen)
-            await self._prune(seen)
+            if self._has_room():
+                await self._tell_of_backups(seen)
+                await self._back_up(seen)
+                await self._prune(seen)
         except (LivespotError, OSError) as error:
             self._say(seen, f"the upkeep of the records stopped: {error}")
 
