@@ -134,6 +134,7 @@ class Desk:
     trends: dict[str, tuple[bool, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Balance, int]] = field(default_factory=dict)
     account_ms: int = -1
+    account_trades: bool | None = None
     stop: StopAsked | None = None
     stop_by_ms: int = 0
 
@@ -152,6 +153,7 @@ class Desk:
         if account.update_time_ms < self.account_ms:
             return
         self.account_ms = account.update_time_ms
+        self.account_trades = account.can_trade
         for asset in [*self.balances, *account.balances]:
             empty = Balance(asset=asset, free=ZERO, locked=ZERO)
             self._learn(account.balances.get(asset, empty), account.update_time_ms)
@@ -167,10 +169,20 @@ class Desk:
 
     def base_total(self, holding: Holding) -> Decimal | None:
         """Free and locked base, if it was read after the position's last fill."""
-        balance, as_of = self.balances.get(holding.base_asset, (None, self.account_ms))
+        base = self._base(holding)
+        return None if base is None else base.free + base.locked
+
+    def base_free(self, holding: Holding) -> Decimal | None:
+        """The part of it that no order has locked."""
+        base = self._base(holding)
+        return None if base is None else base.free
+
+    def _base(self, holding: Holding) -> Balance | None:
+        asset = holding.base_asset
+        balance, as_of = self.balances.get(asset, (None, self.account_ms))
         if as_of < max(holding.last_fill_ms, 1):
             return None
-        return balance.free + balance.locked if balance is not None else ZERO
+        return balance or Balance(asset=asset, free=ZERO, locked=ZERO)
 
 
 def scene_of(
@@ -210,6 +222,8 @@ def scene_of(
         swap_every_ms=_TEN_SECONDS_MS // max(1, settings.churn.max_cancel_replace_10s) + 1,
         trend_holds=desk.trend_holds(holding.symbol, now_ms),
         trading=info.is_trading if info is not None else None,
+        base_free=desk.base_free(holding),
+        account_trades=desk.account_trades,
     )
 
 

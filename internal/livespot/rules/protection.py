@@ -25,6 +25,7 @@ from livespot.contracts.vocabulary import (
     Side,
     SignalLevel,
 )
+from livespot.rules.barred import Barred
 from livespot.rules.order_state import merge
 from livespot.rules.quantize import protectable, quantize_qty
 
@@ -123,7 +124,8 @@ class Guard:
 
     `cancels` and `asked` hold, by order id and by rung, from when it may be cancelled or asked for
     again, and how often it was. `shut` is set while answers say that the market is closed: true
-    when the exchange's rules have said otherwise all along.
+    when the exchange's rules have said otherwise all along. `barred` is what else refused the last
+    request in words that say nothing of it.
     """
 
     sells: Mapping[int, Tracked] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class Guard:
     cancels: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     asked: Mapping[Rung, tuple[int, int]] = field(default_factory=dict)
     shut: bool | None = None
+    barred: Barred | None = None
     refusals: int = 0
     stop_refused: bool = False
     repair_failed: bool = False
@@ -164,7 +167,8 @@ class Scene:
     """What the rule looks at beside its own memory.
 
     `qty` is the position from fills. `base_total` is free plus locked base as of a time after the
-    last fill, or None when no such reading exists. `stop_market` tells which stop kind is used.
+    last fill, or None when no such reading exists, `base_free` its free part. `account_trades` is
+    what the account says of itself, None before a read. `stop_market` tells the stop's kind.
     `tp_price` is the target or, with a `trail_form`, where that order begins to trail. With a
     `swap_from` the stop itself is swapped for a higher one from that price on, `trailing_bps`
     below the bid and not more often than every `swap_every_ms`; the first time only while
@@ -193,6 +197,8 @@ class Scene:
     swap_every_ms: int = 10_000
     trend_holds: bool = True
     trading: bool | None = True
+    base_free: Decimal | None = None
+    account_trades: bool | None = None
 
     @property
     def reference_price(self) -> Decimal:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from livespot.contracts.orders import Balance
 from livespot.contracts.vocabulary import IntentRole
+from livespot.rules.barred import Barred, barred_anew
 from livespot.rules.closed_market import says_closed
 from livespot.rules.denied_cancels import cancel_pause_ms
 from livespot.rules.protection import (
@@ -50,7 +51,7 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
         return guard
     match settlement.outcome:
         case "ACCEPTED":
-            return _accepted(replace(guard, shut=None), flight, settlement, now_ms)
+            return _accepted(replace(guard, shut=None, barred=None), flight, settlement, now_ms)
         case "UNKNOWN":
             return _unknown(replace(guard, shut=None), flight, settlement)
         case "OVERTAKEN":
@@ -67,12 +68,19 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
             shut = None if settlement.outcome == REFUSED else guard.shut
             wait = now_ms + scene.exits.protection_retry_backoff_ms
             guard = replace(_without(guard, flight), next_try_ms=wait, shut=shut)
+            if settlement.outcome == REFUSED:
+                guard = replace(guard, barred=_barred(guard, settlement))
             return _declined(guard, scene, settlement, now_ms)
 
 
 def _shut(guard: Guard, scene: Scene, role: IntentRole, now_ms: int) -> Guard:
     """The market is closed; where the rules said otherwise, they cannot tell when it opens."""
     return put_off(replace(guard, shut=scene.trading is True), role, now_ms)
+
+
+def _barred(guard: Guard, settlement: Settlement) -> Barred | None:
+    """A request in doubt may itself have what is missing: it is no bar."""
+    return None if guard.flights else barred_anew(guard.barred, settlement.message)
 
 
 def _cancel_denied(guard: Guard, intent_id: str, now_ms: int) -> Guard:

@@ -32,10 +32,15 @@ from livespot.rules.protection import (
     standing_stops,
     tradable,
 )
+from livespot.rules.protection_failed import (
+    bides,
+    exhausted,
+    give_up,
+    heard_of_the_bar,
+    stop_again,
+)
 from livespot.rules.protection_pace import (
     CANCEL_AGAIN_MS,
-    MAX_ROUNDS,
-    cancels_anew,
     grace_is_over,
     heard_of_the_market,
     launched,
@@ -57,7 +62,6 @@ from livespot.rules.protection_prices import (
 _LOOK_EVERY_MS = 1000
 _MAX_CANCELS = 5
 _JUMPED_MS = 2000
-_MAX_CLOSE_REFUSALS = 3
 
 _ABANDONABLE = frozenset({CloseCause.UNPROTECTED, CloseCause.INSTALL_FAILED})
 
@@ -139,6 +143,7 @@ def _naked_clock(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard
         naked_since_wall_ms=0,
         naked_total_ms=guard.naked_total_ms + spent,
         repair_failed=False,
+        barred=None,
     )
     if sizes.covered > 0 and guard.close is None:
         guard = replace(guard, refusals=0, stop_refused=False, rounds=0)
@@ -213,6 +218,7 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
 def _pursue(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     """Nothing is on its way: sell, repair, install or raise, whatever comes first."""
     guard = heard_of_the_market(guard, scene, now_ms)
+    guard = heard_of_the_bar(guard, scene, sizes, now_ms)
     if _turned_away(guard, scene):
         # Its time to sell begins when there is a market to sell in.
         return replace(guard, close_since_ms=now_ms if guard.close is not None else None), ()
@@ -324,9 +330,7 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return guard, ()
     rung = IntentRole.LIST if guard.refusals <= scene.exits.protection_retries else IntentRole.STOP
     if guard.stop_refused and manual(guard) and now_ms >= guard.hold_until_ms:
-        # What refused it may have passed, a halt for one: a stop harms no operator at work.
-        again = now_ms + scene.exits.recovery_deadline_ms
-        guard = replace(guard, stop_refused=False, hold_until_ms=again)
+        guard = stop_again(guard, scene, sizes, now_ms)
     if guard.stop_refused:
         if holding:
             return guard, ()
@@ -381,9 +385,8 @@ def _close(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if guard.close is None:
         return guard, ()
     since = now_ms if guard.close_since_ms is None else guard.close_since_ms
-    exhausted = guard.close_refusals >= _MAX_CLOSE_REFUSALS
-    if now_ms - since >= scene.exits.recovery_deadline_ms or exhausted:
-        return _give_up(guard, scene, sizes, now_ms)
+    if now_ms - since >= scene.exits.recovery_deadline_ms or exhausted(guard, scene):
+        return give_up(guard, scene, sizes, now_ms)
     standing = tuple(t for t in guard.sells.values() if t.live)
     if any(_just_sent(t, scene) for t in standing):
         return _look(guard, now_ms, "sale awaited")
@@ -406,44 +409,6 @@ def _just_sent(tracked: Tracked, scene: Scene) -> bool:
     """A sale of ours shows on the book for a moment before its fills do."""
     age = scene.wall_ms - tracked.order.local_received_ms
     return tracked.role is IntentRole.CLOSE and age < scene.exits.protection_deadline_ms
-
-
-def _give_up(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
-    """The sale failed: say so, try to leave at least a stop, and sell again later, not for ever.
-
-    A closed market uses up no round. Where no stop would be taken, the sale is due again at once:
-    it keeps its own pauses.
-    """
-    shut = guard.shut is not None
-    hold_ms = 0 if shut and crossed(scene) is not None else scene.exits.recovery_deadline_ms
-    guard = replace(
-        guard,
-        close=None,
-        close_since_ms=None,
-        close_tries=0,
-        close_refusals=0,
-        rounds=guard.rounds if shut else guard.rounds + 1,
-        hold_until_ms=now_ms + hold_ms,
-        refusals=scene.exits.protection_retries + 1,
-        stop_refused=False,
-        repair_failed=True,
-        level=SignalLevel.PAUSE,
-        cancels=cancels_anew(guard.cancels, now_ms),
-        next_try_ms=now_ms,
-    )
-    failed = Signal(
-        level=SignalLevel.PAUSE,
-        reason=ReasonCode.CLOSE_SAFELY_FAILED,
-        value_ms=scene.exits.recovery_deadline_ms,
-        threshold_ms=scene.exits.recovery_deadline_ms,
-        detail="the position could not be sold",
-    )
-    cause = "its market is closed" if shut else f"round {guard.rounds} of {MAX_ROUNDS}"
-    text = f"{sizes.held:f} could not be sold ({cause})"
-    return guard, (
-        failed,
-        Notify(severity=Severity.CRIT, code=ReasonCode.CLOSE_SAFELY_FAILED, text=text),
-    )
 
 
 def _cancel_all(guard: Guard, targets: tuple[Tracked, ...], now_ms: int, purpose: str) -> Step:
@@ -481,7 +446,7 @@ def _may_follow(guard: Guard, scene: Scene, sizes: Sizes) -> bool:
 
 
 def _closing(guard: Guard, cause: CloseCause, now_ms: int) -> Guard:
-    if guard.close is not None or manual(guard):
+    if guard.close is not None or manual(guard) or bides(guard, now_ms):
         return guard
     return replace(guard, close=cause, cause=cause, close_since_ms=now_ms, next_try_ms=now_ms)
 
