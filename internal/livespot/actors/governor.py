@@ -1,9 +1,8 @@
 """The owner of SysMode: weighs signals, moves the mode with its audit, raises alerts.
 
-Reads: signals, alerts and operator commands from every actor and from the control files.
-Writes: SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor,
-`ReleaseWanted` and `ExposureWanted` to risk.
-Owns: the mode chart and the send gate.
+Reads: signals, alerts and operator commands from every actor and from the control files. Writes:
+SYSMODE_CHANGED, ALERT_RAISED and OPERATOR_COMMAND events; `ModeChanged` to every actor,
+`ReleaseWanted` and `ExposureWanted` to risk. Owns: the mode chart and the send gate.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,9 +58,9 @@ from livespot.runtime.mailboxes import Mailbox, MailboxClosed
 from livespot.runtime.send_gate import SendGate
 
 _POLL_SECONDS = 0.25
-# Where only a message can change anything.
+# The longest wait when only a message can change anything.
 _CALM_SECONDS = 60.0
-# How exactly it is known when a complaint was last heard, for whether it is one that returns.
+# Active reasons are noted this often, so that a returning complaint is told from a new one.
 _COMPLAINT_SECONDS = 1.0
 _BROADCAST_SECONDS = 1.0
 _FORWARD_SECONDS = 1.0
@@ -74,7 +73,7 @@ _STAGES = {
 
 
 class ModeReceiver(Protocol):
-    """Anything that takes the mode: every actor's mailbox."""
+    """Anything that takes the mode: the mailbox of every actor."""
 
     name: str
 
@@ -85,9 +84,9 @@ class ModeReceiver(Protocol):
 class Memory:
     """What one life of the governor leaves to the next in the same process.
 
-    Signals are told once, when they change: a restarted governor that had to hear them all anew
-    would stay in a mode without a cause, or leave one whose cause persists. `state` is None until
-    the first mode was entered.
+    Actors send a signal only when it changes, so a restarted governor without this memory would
+    keep a mode without a cause, or leave one whose cause persists. `state` is None until the first
+    mode was entered.
     """
 
     state: Weighing | None = None
@@ -116,22 +115,22 @@ class Governor:
     memory: Memory = field(default_factory=Memory)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Govern until cancelled. Raises nothing of its own: an unwritable audit is a PAUSE.
+        """Govern until cancelled. An audit that cannot be written is not raised; it means PAUSE.
 
-        Whatever ends it closes the gate for entries; run again, it goes on from its memory.
+        However this ends, the gate is closed for entries; run again, it continues from its memory.
         """
         memory = self.memory
         try:
             state = await (self._begin() if memory.state is None else self._take_over(memory.state))
             chart: ModeChart = ModeChart(start_value=state.mode)
-            # That it broke is weighed before anybody can say that it is back.
+            # Its own failure is weighed before the supervisor can report that it is back.
             memory.state = state = await self._weigh(chart, state, memory.alerts)
             task_status.started()
             message = self.inbox.unfinished()
             while True:
                 while message is not None:
                     memory.state = state = await self._take(state, message, memory.alerts)
-                    # One by one: a PAUSE that is over by now is on record all the same, and holds.
+                    # One by one: a PAUSE whose cause has gone by now is still recorded and held.
                     memory.state = state = await self._weigh(chart, state, memory.alerts)
                     message = self.inbox.receive_nowait()
                 memory.state = state = await self._weigh(chart, state, memory.alerts)
@@ -142,7 +141,10 @@ class Governor:
             self.gate.close_entries()
 
     def _patience(self, state: Weighing) -> float:
-        """In seconds: time alone ends a stability window, and files may come at any time."""
+        """How long to wait for a message, in seconds.
+
+        Control files may appear at any time, and time alone ends a stability window.
+        """
         files = self.control.may_change or self.memory.letters.handed_on
         if files or (state.booting and state.active):
             return _POLL_SECONDS
@@ -161,9 +163,10 @@ class Governor:
         return state
 
     async def _take_over(self, left: Weighing) -> Weighing:
-        """The state as it was left, with its end as a reason; the mode is told again, unaudited.
+        """The state of the previous life plus the reason that it ended; broadcasts the mode again.
 
-        A life may have broken between a change's audit and the last who had to hear of it.
+        That life may have ended after the audit of a change and before every actor had heard of it.
+        The change was audited then, so it is not audited again.
         """
         now = self.clock.now_ms()
         change = ModeChanged(
@@ -208,7 +211,7 @@ class Governor:
 
     async def _obey(self, state: Weighing, command: OperatorCommand, alerts: AlertLog) -> Weighing:
         now = self.clock.now_ms()
-        state, outcome = await self._carried_out(state, command, now)
+        state, outcome = await self._carry_out(state, command, now)
         letters = self.memory.letters
         if not outcome:
             letters.handed_on.add(command.nonce)
@@ -229,10 +232,10 @@ class Governor:
             )
         return state
 
-    async def _carried_out(
+    async def _carry_out(
         self, state: Weighing, command: OperatorCommand, now: int
     ) -> tuple[Weighing, str]:
-        """The state after it and its outcome; no outcome yet where risk writes it."""
+        """The new state and the command's outcome; empty where risk will write the outcome."""
         refused = too_late(command)
         if refused:
             return state, refused
@@ -249,7 +252,7 @@ class Governor:
                 assert_never(command.action)
 
     async def _forward(self, wanted: ReleaseWanted | ExposureWanted) -> str:
-        """Hand it to risk, which audits its outcome; why not, when risk cannot take it."""
+        """Hand the command to risk, which audits its outcome; returns why risk did not take it."""
         try:
             with self.clock.move_on_after(_FORWARD_SECONDS) as scope:
                 await self.risk.send(wanted)
@@ -272,7 +275,7 @@ class Governor:
                 stable_window_ms=self.settings.degrade_exit_stable_window_ms,
             )
         if target is state.mode:
-            await self._tell_news(state)
+            await self._announce_new_reasons(state)
             return state
         tightening = sysmode.STRICTNESS[target] > sysmode.STRICTNESS[state.mode]
         if tightening:
@@ -291,7 +294,7 @@ class Governor:
     async def _enter(
         self, state: Weighing, mode: SysMode, previous: SysMode, alerts: AlertLog
     ) -> bool:
-        """Audit the move, open the gate when it loosens, tell everybody; False if not durable."""
+        """Audit the move, open the gate if it loosens, broadcast it; False if it is not durable."""
         now = self.clock.now_ms()
         active = sysmode.ordered_reasons(state.active.values())
         alert = mode_alert(previous, mode, active, now)
@@ -300,7 +303,7 @@ class Governor:
         rows = [msgspec.structs.asdict(reason) for reason in active]
         tightening = sysmode.STRICTNESS[mode] > sysmode.STRICTNESS[previous]
         if tightening:
-            # A database that is held up must not keep the console from saying so.
+            # A database that blocks must not keep the alert from the console.
             self.announce(alert)
         durable = await self._commit(
             AuditEntry(
@@ -368,9 +371,9 @@ class Governor:
         return True
 
     async def _guard(self) -> None:
-        """While a commit is held up: what arrives is left waiting, yet tightens the gate at once.
+        """While a commit blocks: signals in the inbox wait, but tighten the send gate at once.
 
-        Nobody else is told of it before it is on record, but the operator hears of it.
+        The operator is alerted; the other actors learn of it when it has been audited.
         """
         while True:
             await self.clock.sleep(_POLL_SECONDS)
@@ -384,7 +387,7 @@ class Governor:
                 self.announce(unrecorded_alert(demanded, held, active, self.clock.now_ms()))
 
     def _with_waiting(self, state: Weighing | None) -> Weighing:
-        """The state as it will be once the signals that wait have been taken."""
+        """The state as it will be once the signals in the inbox have been taken."""
         state = state or Weighing(mode=self.start_mode)
         for message in self.inbox.waiting():
             if isinstance(message, HealthSignal):
@@ -392,12 +395,12 @@ class Governor:
         return state
 
     def _no_looser(self, mode: SysMode, state: Weighing) -> SysMode:
-        """`mode`, unless what waits to be weighed is stricter: then the gate is not opened."""
+        """`mode`, or what the signals in the inbox demand if that is stricter."""
         waiting = sysmode.demanded(self._with_waiting(state).active.values())
         return max(mode, waiting, key=sysmode.STRICTNESS.__getitem__)
 
-    async def _tell_news(self, state: Weighing) -> None:
-        """Put on record, then say, what holds a mode beside the reasons it was entered for."""
+    async def _announce_new_reasons(self, state: Weighing) -> None:
+        """Audit and announce reasons that joined those for which the mode was entered."""
         now = self.clock.monotonic_ms()
         episodes = self.memory.episodes
         active = [
@@ -435,7 +438,7 @@ def _boot_signals(now_ms: int) -> tuple[HealthSignal, ...]:
 
 
 def _broke_signal(now_ms: int) -> HealthSignal:
-    """As the supervisor says it, and withdraws it once this life governs."""
+    """The signal that the supervisor sends too, and withdraws once this life governs."""
     return HealthSignal(
         kind=SignalKind.ACTOR,
         level=SignalLevel.DEGRADE,
@@ -452,7 +455,7 @@ def _operator_signal(command: OperatorCommand, now_ms: int) -> HealthSignal:
         kind=SignalKind.OPERATOR,
         level=SignalLevel.PAUSE if pause else SignalLevel.EXIT,
         reason=command_code(command.action),
-        # Each under its own name: a pause that comes in the same moment must not replace an end.
+        # Separate sources: a pause must not replace an end that was asked for at the same moment.
         source="pause command" if pause else "end command",
         detail=command.reason,
         at_ms=now_ms,

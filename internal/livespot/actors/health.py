@@ -2,7 +2,7 @@
 
 Reads: heartbeats, stream and REST ages, the writer's lanes, mailboxes, disk and process figures.
 Writes: `HealthSignal`s to the governor (only when their level changes); a sample every few seconds.
-Owns: nothing but the levels it last reported. While the governor is stuck it closes the send gate,
+Owns: nothing but the levels it last reported. While the governor is stuck it closes the send gate
 and announces that itself.
 """
 
@@ -31,7 +31,7 @@ from livespot.runtime.mailboxes import Mailbox, MailboxStats
 from livespot.runtime.unprotected import Unprotected
 
 _TICK_MS = 250
-# Where all is clear, what time alone can change is known to the millisecond.
+# The longest tick while all is clear; what time alone can change is then known in advance.
 _CALM_TICK_MS = 500
 _DEPTH_SUSTAINED_MS = 2000
 _SILENT_PERCENT = 30
@@ -40,9 +40,9 @@ _FILES_DEGRADE_PERCENT = 70
 _FILES_PAUSE_PERCENT = 90
 _NEVER = sys.maxsize
 WATCHDOG = "watchdog"
-# Whoever must be alive for a position to get its stop.
+# The actors without which a position gets no stop.
 _PROTECTING = ("execution", "position")
-# The same few, again and again.
+# The same few limits are built at every tick.
 _limits = lru_cache(maxsize=64)(Limits)
 
 
@@ -53,12 +53,12 @@ class StreamAge(Protocol):
 
     @property
     def silent_percent(self) -> int:
-        """How many of the streamed symbols have shown no book for ten seconds."""
+        """The share of streamed symbols, in percent, without a book for ten seconds."""
         ...
 
 
 class RestAge(Protocol):
-    """How long ago a confirming REST call succeeded, and how often one is due at present."""
+    """The age of the last confirming REST read, and how often such a read is due now, in ms."""
 
     def age_ms(self, now_ms: int) -> int | None: ...
 
@@ -106,7 +106,7 @@ class HostFigures(Protocol):
     def free_bytes(self) -> int: ...
 
     def open_files_percent(self) -> int:
-        """How many of the files and sockets a process may open are open."""
+        """The share of the process's file descriptor limit that is in use, in percent."""
         ...
 
     def rss_bytes(self) -> int: ...
@@ -120,7 +120,7 @@ class HostFigures(Protocol):
 
 @dataclass(slots=True)
 class _Watch:
-    """What was told last, and what has to be remembered from one measurement to the next."""
+    """The levels reported last, and what is carried from one measurement to the next."""
 
     probe: RestProbe
     reported: dict[tuple[SignalKind, str], SignalLevel] = field(default_factory=dict)
@@ -129,8 +129,8 @@ class _Watch:
     clear: bool = False
     known_names: set[str] = field(default_factory=set)
 
-    def knows_not(self, overdue: Mapping[str, int], rest_ms: int | None) -> bool:
-        """Whether there is something that has never been told of."""
+    def has_unreported(self, overdue: Mapping[str, int], rest_ms: int | None) -> bool:
+        """Whether there is a source that has never been reported."""
         known = self.reported
         if rest_ms is not None and (SignalKind.REST_STALE, _REST) not in known:
             return True
@@ -180,7 +180,7 @@ class Health:
             await self.clock.sleep(min(calm_ms, _CALM_TICK_MS) / 1000)
 
     async def _measure(self, watch: _Watch, stalled_ms: int) -> None:
-        """Look at everything and tell what has changed."""
+        """Measure everything and report the levels that have changed."""
         reported = watch.reported
         signals = [
             *self._stuck(reported, stalled_ms),
@@ -196,17 +196,17 @@ class Health:
             signals.extend(await self._sample())
         for signal in signals:
             key = (signal.kind, signal.source)
-            # The first level is told whatever it is: after a restart the governor may still
-            # hold what the life before complained of.
+            # The first level is always reported: after a restart the governor may still hold a
+            # demand of the previous life.
             if reported.get(key) is not signal.level:
                 reported[key] = signal.level
                 await self.governor.send(signal)
         watch.clear = all(level is SignalLevel.CLEAR for level in reported.values())
 
     def _calm_ms(self, watch: _Watch, stalled_ms: int) -> int:
-        """How long, at most, nothing but news can end a state in which all has been told clear.
+        """How long, at most, time alone cannot raise any signal; only called while all are CLEAR.
 
-        0 where a measurement would tell something, or has to go on counting.
+        0 where a measurement would report something, or is needed to go on counting.
         """
         health, audit = self.settings.health, self.settings.audit
         now = self.clock.monotonic_ms()
@@ -214,9 +214,10 @@ class Health:
         overdue = self.overdue_ms()
         full = 100 * stats.depth // max(1, stats.capacity) >= audit.writer_queue_hi_watermark_pct
         full = full or watch.deep.since_ms is not None
+        failing = stats.failed or stats.trail_behind
         silent = self.stream_age.silent_percent > _SILENT_PERCENT
         rest = self.rest_age.age_ms(now)
-        if full or silent or stats.failed or stats.trail_behind or watch.knows_not(overdue, rest):
+        if full or silent or failing or watch.has_unreported(overdue, rest):
             return 0
         slowest = max((age for name, age in overdue.items() if name != "loop"), default=0)
         slack = 3 * self.rest_age.interval_ms
@@ -230,7 +231,7 @@ class Health:
     def _stuck(
         self, reported: Mapping[tuple[SignalKind, str], SignalLevel], stalled_ms: int
     ) -> list[HealthSignal]:
-        """Whose heart is late, who recovered, and who has not been told of yet."""
+        """Signals for actors whose heart is late, that recovered, or that were never reported."""
         health = self.settings.health
         limits = _limits(
             kind=SignalKind.LOOP_STUCK,
@@ -242,10 +243,10 @@ class Health:
         )
         overdue = {**self.overdue_ms(), "loop": stalled_ms}
         self._ungoverned(overdue.get("governor", 0), limits, reported)
-        # What may be bare must not stay so unsaid for as long as a mere delay may last.
+        # A position may be bare: do not wait for as long as for a mere delay.
         urgent = replace(limits, pause_at=limits.degrade_at) if self.unprotected else limits
         by_name = dict.fromkeys(_PROTECTING, urgent)
-        # The loop runs as long as this is written: without its guard no more than DEGRADE is due.
+        # This code runs, so the loop does; without its watchdog only DEGRADE is due.
         by_name[WATCHDOG] = replace(limits, pause_at=_NEVER)
         now = self.clock.now_ms()
         return [
@@ -258,9 +259,9 @@ class Health:
     def _ungoverned(
         self, age: int, limits: Limits, reported: Mapping[tuple[SignalKind, str], SignalLevel]
     ) -> None:
-        """Nobody weighs what is reported here: entries close, and the operator hears it directly.
+        """While the governor is stuck: close the gate for entries and alert the operator directly.
 
-        It is on record, and the mode follows, once the governor answers again.
+        The audit and the mode follow once the governor answers again.
         """
         if age < limits.degrade_at:
             return
@@ -295,7 +296,7 @@ class Health:
         return [graded(limits, age, source=_REST, at_ms=self.clock.now_ms())]
 
     def _silence(self) -> HealthSignal:
-        """One silent symbol loses its own eligibility; many at once are the stream's fault."""
+        """One silent symbol loses its own eligibility; many at once are a fault of the stream."""
         silent = self.stream_age.silent_percent
         degraded = silent > _SILENT_PERCENT
         return HealthSignal(
@@ -313,7 +314,7 @@ class Health:
         health = self.settings.health
         age = self.stream_age.age_ms(self.clock.monotonic_ms()) or 0
         pause_at = health.ws_stale_ms_pause
-        # A dead stream is PAUSE only when the exchange cannot be reached by REST either.
+        # A dead stream is a PAUSE only when REST does not answer either.
         if age < pause_at:
             probe.forget()
         elif probe.answers():
@@ -356,7 +357,8 @@ class Health:
             graded(lag, stats.oldest_age_ms, source="writer lag", at_ms=at_ms),
             graded(depth, sustained, source="writer depth", at_ms=at_ms),
         ]
-        # The database failing ends the process; the trail can catch up, and then a resume is open.
+        # A failed database ends the process; a trail that is behind can catch up, and then a resume
+        # is allowed.
         broken = stats.failed or stats.trail_behind
         signals.append(
             HealthSignal(
@@ -399,7 +401,7 @@ class Health:
         return [graded_low(limits, free, source="audit volume", at_ms=now), self._open_files(now)]
 
     def _open_files(self, now_ms: int) -> HealthSignal:
-        """Whoever cannot open a file or a socket stands still: told before it comes to that."""
+        """A process without free descriptors stands still, so it is reported before that."""
         limits = _limits(
             kind=SignalKind.LOOP_STUCK,
             degrade_at=_FILES_DEGRADE_PERCENT,

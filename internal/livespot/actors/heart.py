@@ -9,14 +9,15 @@ from livespot.contracts.ports import Alarm, Clock
 T = TypeVar("T")
 
 _PULSE_SECONDS = 0.25
-# Every wait on the network ends by a limit of its own long before; a longer one is a fault.
+# Every wait on the network has a much shorter limit of its own; a longer one is a fault.
 _LONGEST_WAIT_MS = 60_000
 
 
 class Pulse:
-    """Calls `each` again and again while entered, first after one span of market time.
+    """Calls `each` every `seconds` of market time while entered, first after one such span.
 
-    By the loop itself: a call is cheaper than a task, and shows as much of the loop's life.
+    It uses the loop's own timers: a timer is cheaper than a task and proves as well that the loop
+    runs.
     """
 
     __slots__ = ("_alarm", "_clock", "_each", "_seconds")
@@ -41,7 +42,7 @@ class Pulse:
 
 
 class Heart:
-    """Beats while `awaiting` is entered, and not beyond a minute at a time."""
+    """Beats while `awaiting` is entered, but for a minute at most."""
 
     def __init__(self, clock: Clock, beat: Callable[[], None]) -> None:
         self._clock = clock
@@ -50,7 +51,7 @@ class Heart:
 
     @contextmanager
     def awaiting(self) -> Iterator[None]:
-        """Around a wait for somebody else; what is done between two waits is not covered."""
+        """Enter around a wait for somebody else; code between two waits is not covered."""
         self._beat()
         self._until_ms = self._clock.monotonic_ms() + _LONGEST_WAIT_MS
         try:

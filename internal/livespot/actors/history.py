@@ -38,7 +38,7 @@ class HistoryQueue:
         self._arrived = Bell()
 
     def want(self, symbol: str, interval: Interval, from_ms: int) -> None:
-        """Read from `from_ms` to now; 0 means the newest thousand."""
+        """Read from `from_ms` to now; 0 means the newest thousand candles."""
         key = (symbol, interval)
         self._wanted[key] = min(from_ms, self._wanted.get(key, from_ms))
         self._arrived.ring()
@@ -52,7 +52,7 @@ class HistoryQueue:
             del self._wanted[key]
 
     async def next(self) -> tuple[str, Interval, int]:
-        """The oldest wish; it leaves the queue."""
+        """The oldest wanted span, removed from the queue."""
         while not self._wanted:
             await self._arrived.wait()
         (symbol, interval), from_ms = next(iter(self._wanted.items()))
@@ -94,7 +94,7 @@ class HistoryReader:
                 self._report(symbol, f"{interval} candles: {error}")
                 await self.clock.sleep(self.backoff(failures))
             except (Refused, Invalid) as error:
-                # Asking again would be answered the same; market state asks anew when it matters.
+                # The answer would be the same; market state asks again if it still needs the span.
                 self._report(symbol, f"{interval} candles: {error}")
             else:
                 failures = 0
@@ -102,7 +102,8 @@ class HistoryReader:
     async def poll_depth(self, watched: Callable[[], tuple[str, ...]], changed: Bell) -> None:
         """Read the depth of one watched symbol at a time, each every 30 s.
 
-        `changed` rings when others are watched: one that is new does not wait for its turn.
+        `changed` rings when the watched symbols change, so that a new one does not wait for its
+        turn.
         """
         due: dict[str, int] = {}
         while True:
@@ -127,7 +128,7 @@ class HistoryReader:
         return KlineHistory(symbol=symbol, interval=interval, candles=closed)
 
     async def _depth(self, symbol: str) -> None:
-        """A missing depth is not fatal: the estimates fall back to their defaults."""
+        """Read and forward one depth; without one the estimates fall back to their defaults."""
         try:
             await self.state.send(await self.reader.depth(symbol, limit=_DEPTH_LEVELS))
         except Throttled as error:

@@ -1,4 +1,4 @@
-"""Operator commands from their files to their outcome in the audit: none lost, none done twice."""
+"""Operator commands from file to audited outcome: none lost, none carried out twice."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -14,37 +14,37 @@ class ControlFiles(Protocol):
     """Commands the operator left as files, and the STOP file."""
 
     def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
-        """Every command that lies there, oldest first; the files stay."""
+        """Every command on disk, oldest first; the files stay."""
         ...
 
     def remove(self, nonce: str) -> bool:
-        """Take one file away; False when it cannot be, and then it still lies there."""
+        """Delete one file; False when it cannot be deleted and is still there."""
         ...
 
     def stop_file_present(self) -> bool: ...
 
     @property
     def may_change(self) -> bool:
-        """Whether anybody can leave something here; if not, nobody has to look again."""
+        """Whether anything may be left here at all; if not, there is no need to poll."""
         ...
 
 
 class Outcomes(Protocol):
-    """The part of the ledger that says what became of a command."""
+    """The part of the ledger that holds the outcomes of commands."""
 
     async def command_outcome(self, nonce: str) -> str | None: ...
 
 
 @dataclass(slots=True)
 class LetterBox:
-    """What one process knows of the control files; it outlives a life of the governor.
+    """What one process knows about the control files; it survives a restart of the governor.
 
-    A file goes only when the audit holds the outcome of its command. Whoever is killed before
-    leaves the file, and the next process carries the command out; whoever is killed after leaves
-    the outcome, and the next process only tidies up.
+    A file is removed only when the audit holds the outcome of its command. A process killed before
+    that leaves the file, and the next one carries the command out; a process killed after it leaves
+    the outcome, and the next one only removes the file.
 
-    `waiting` is in the order to be carried out; `known` is never taken in again by this process;
-    `handed_on` names commands whose outcome another actor writes.
+    `waiting` is in the order of execution; a nonce in `known` is never taken in again by this
+    process; `handed_on` names commands whose outcome another actor writes.
     """
 
     waiting: deque[OperatorCommand] = field(default_factory=deque)
@@ -53,7 +53,7 @@ class LetterBox:
     opened: bool = False
 
     async def collect(self, files: ControlFiles, outcomes: Outcomes, now_ms: int) -> None:
-        """Take in what is new. A database that cannot be read now is asked at the next call."""
+        """Take in new commands. If the database cannot be read now, the next call tries again."""
         try:
             await self._tidy(files, outcomes)
             for command in files.read_commands(now_ms):
@@ -63,7 +63,7 @@ class LetterBox:
         self.opened = True
 
     def settle(self, nonce: str, files: ControlFiles) -> None:
-        """The outcome is durable: the file may go, and its name may be used again."""
+        """The outcome is durable: remove the file, and forget its nonce."""
         if files.remove(nonce):
             self.known.discard(nonce)
         self.handed_on.discard(nonce)
@@ -78,7 +78,7 @@ class LetterBox:
     ) -> None:
         if command.nonce in self.known:
             return
-        # Only what lay there before this process looked can have been carried out by another.
+        # Only a file from before the first look can have been carried out by another process.
         if not self.opened and await outcomes.command_outcome(command.nonce) is not None:
             files.remove(command.nonce)
             return
@@ -87,10 +87,10 @@ class LetterBox:
 
 
 def too_late(command: OperatorCommand) -> str:
-    """Why a command that was meant for a process that has ended is not carried out; else empty.
+    """Why a command meant for a process that has ended is refused; else empty.
 
-    What tightens, and what the operator owns, still holds. To end, or to resume from, a state that
-    nobody looked at is no longer what was asked.
+    A command that tightens still holds. A stop has had its effect, and a resume was meant for a
+    state that nobody has looked at in this process.
     """
     if command.left_over and command.action is OperatorAction.STOP:
         return "refused: the process that was to stop had ended by itself"

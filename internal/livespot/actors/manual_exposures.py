@@ -1,4 +1,4 @@
-"""Carries out one command about a position the operator took by hand, with its audit."""
+"""Carries out a command about a position that the operator took by hand, with its audit."""
 
 from livespot.actors.operator_records import command_code, command_entry
 from livespot.contracts.audit import AuditEntry, AuditPort
@@ -15,7 +15,7 @@ async def obey_exposure(
     audit: AuditPort,
     clock: Clock,
 ) -> Alert:
-    """Keep `exposures` as the command asks, once row and outcome are durable; what to tell.
+    """Apply the command to `exposures` once row and outcome are durable; returns the alert to send.
 
     Raises `AuditUnwritable`, and then nothing has changed.
     """

@@ -1,9 +1,8 @@
-"""Owns the market connection: what is streamed, what is fetched by REST, and how old it all is.
+"""Owns the market connection: what is streamed, what is read by REST, and how old it all is.
 
-Reads: attachments from the scanner, gaps from market state, frames from the exchange.
-Writes: books (conflated), trades, candles and depth to market state; lost connections and symbols
-with insane prices to risk.
-Owns: the subscription set, the reconnects, the queue of REST reads.
+Reads: attachments from the scanner, gaps from market state, frames from the exchange. Writes: books
+(conflated), trades, candles and depth to market state; lost connections and symbols with insane
+prices to risk. Owns: the subscription set, the reconnects, the queue of REST reads.
 """
 
 from collections import deque
@@ -45,12 +44,12 @@ from livespot.rules.streams import HEARTBEAT_STREAM, streams_of
 from livespot.runtime.bell import Bell
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox
 
-# Frames dealt with before other tasks get a turn.
+# Frames processed before other tasks get a turn.
 _BURST = 256
-# A tenth of the silence at which a part of the program counts as stuck.
+# A tenth of the silence after which an actor counts as stuck.
 _BEAT_MS = 500
 _AGAIN_MS = 250
-# A link that lived this long proves the far side healthy again.
+# A connection that lived this long resets the count of failures.
 _STABLE_MS = 30_000
 # The exchange cuts every connection after 24 hours; leave before that, on our own terms.
 _ROTATE_MS = 23 * 3_600_000
@@ -58,12 +57,12 @@ _FIRST_FRAME_MS = 15_000
 _ALERT_EVERY_MS = 60_000
 _OVERLAP_SECONDS = 1.0
 _HEIR_RETRY_MS = 5_000
-# The exchange allows one connection a second and more; a longer pause would only cost the market.
+# The exchange allows a connection every second; a longer pause would only lose market data.
 _LONGEST_PAUSE_SECONDS = 5.0
-# A held symbol whose book has not moved for so long is asked for by REST.
+# A held symbol without a book for this long is read by REST.
 _HELD_SILENT_MS = 10_000
 _HELD_PROBE_SECONDS = 2.0
-# As long as an answer to a request may take.
+# How long the answer to a sign-of-life request may take.
 _KNOCK_SECONDS = 5.0
 
 
@@ -73,7 +72,7 @@ _Slow = AggTrade | KlineUpdate | DepthBook
 
 @dataclass(slots=True, kw_only=True)
 class _Session:
-    """One connection from its opening to its end; `wait_seconds` is what the other side asked."""
+    """One connection from opening to end; `wait_seconds` is the pause the exchange asked for."""
 
     opened_ms: int
     connection: MarketConnection | None = None
@@ -91,9 +90,9 @@ class _Session:
 
 @dataclass(slots=True, kw_only=True)
 class _Link:
-    """What the tasks of one feed share: what is wanted, and the connections of the moment.
+    """State shared by the tasks of one feed: what is wanted, and the current connections.
 
-    `heir` is opened while `session` still delivers, and takes its place once it delivers itself.
+    `heir` is opened while `session` still delivers, and replaces it once it delivers itself.
     """
 
     symbols: tuple[str, ...] = ()
@@ -120,8 +119,8 @@ class MarketFeed:
 
     `backoff` gives the seconds to wait after so many failures in a row.
 
-    A connection that has to be left (too old, or about to be shut down) is left only once its heir
-    delivers: for a second both are read, and what comes twice is recognised by its ids.
+    A connection that has to be replaced (too old, or about to be shut down) is closed only once its
+    heir delivers. For a second both are read, and duplicates are recognised by their ids.
     """
 
     settings: Settings
@@ -203,7 +202,7 @@ class MarketFeed:
             if removed:
                 await connection.unsubscribe(frozenset(streams_of(removed)))
         except Transient:
-            # The reading task meets the same loss; its next connection asks for everything.
+            # The reading task sees the same loss, and its next connection subscribes to everything.
             session.cut()
         except Refused as error:
             self._alert(ReasonCode.WS_STALE_DEGRADE, f"subscription refused: {error}")
@@ -217,7 +216,7 @@ class MarketFeed:
             if link.session is not session:
                 continue
             if link.heir is not None:
-                # It went before its time; what was opened in its place is all there is now.
+                # It was lost before its heir delivered: the heir is the only connection left.
                 link.session, link.heir = link.heir, None
                 self._expect_everything(link)
                 continue
@@ -237,7 +236,7 @@ class MarketFeed:
         tasks.start_soon(self._live, link, session)
 
     async def _live(self, link: _Link, session: _Session) -> None:
-        """One connection from opening to loss."""
+        """Serve one connection from opening to loss."""
         try:
             with self.clock.move_on_after(None) as scope:
                 session.scope = scope
@@ -269,7 +268,7 @@ class MarketFeed:
         link.unseen = dict.fromkeys(link.symbols, due)
 
     async def _succeed(self, link: _Link, heir: _Session) -> None:
-        """Once the heir delivers it is the session, and the old one ends a little later."""
+        """Make the heir the session once it delivers; close the old one a little later."""
         await heir.succeeds.wait()
         if link.heir is not heir:
             return
@@ -279,7 +278,7 @@ class MarketFeed:
         old.cut()
 
     async def _probe_held(self, link: _Link) -> None:
-        """A position must be marked even where its symbol's stream has gone silent."""
+        """Read by REST the book of a held symbol whose stream is silent: it must have a mark."""
         while True:
             if link.held:
                 await self.clock.sleep(_HELD_PROBE_SECONDS)
@@ -296,7 +295,7 @@ class MarketFeed:
                     self._alert(ReasonCode.WS_STALE_DEGRADE, text)
 
     async def _consume(self, connection: MarketConnection, link: _Link, session: _Session) -> None:
-        """Drain without yielding while frames are here, in bounded bursts."""
+        """Process frames without yielding while there are any, in bounded bursts."""
         slow: deque[_Slow] = deque()
         while True:
             raw: bytes | None = await connection.receive()
@@ -308,7 +307,7 @@ class MarketFeed:
                     break
                 raw = connection.receive_nowait()
             if self.age.malformed - malformed < taken:
-                # Noise alone is silence: a stream that cannot be read goes stale.
+                # Malformed frames alone count as silence: an unreadable stream goes stale.
                 self.age.consumed(self.clock.monotonic_ms())
                 if link.heir is session and connection.subscribed >= _wanted(link):
                     session.succeeds.set()
@@ -318,7 +317,7 @@ class MarketFeed:
                 await anyio.lowlevel.checkpoint()
 
     def take(self, raw: bytes, link: _Link, slow: deque[_Slow], session: _Session) -> None:
-        """Deal with one frame: books go on at once, the rest waits in `slow`."""
+        """Process one frame: books are passed on at once, other messages are queued in `slow`."""
         try:
             message = self.decode(raw, self.clock.now_ms())
         except PayloadInvalid as error:
@@ -342,14 +341,14 @@ class MarketFeed:
             link.left.ring()
 
     async def _forward(self, message: _Slow) -> None:
-        """A closed candle must arrive; trades and forming candles are samples."""
+        """Closed candles must arrive; trades and forming candles may be dropped."""
         if isinstance(message, KlineUpdate) and message.closed:
             await self.state.send(message)
         else:
             self.state.offer(message)
 
     async def _tend(self, link: _Link, tasks: TaskGroup) -> None:
-        """Cut a connection that is silent or delivers less than asked; replace an old one."""
+        """Cut a connection that is silent or lacks a stream; replace one that is old."""
         silent_ms = self.settings.health.ws_stale_ms_pause // 2
         knock_ms = self.settings.health.ws_stale_ms_degrade * 3 // 4
         while True:
@@ -376,7 +375,7 @@ class MarketFeed:
             await link.left.wait_within(self.clock, left_ms / 1000)
 
     def _knock(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
-        """Ask for a sign of life where none is due by itself."""
+        """Ask for a sign of life where the streams may be silent without a fault."""
         if _may_knock(link, session):
             session.knocking = True
             tasks.start_soon(self._await_answer, session)
@@ -394,7 +393,7 @@ class MarketFeed:
             session.knocking = False
 
     def _replace(self, link: _Link, session: _Session, tasks: TaskGroup) -> None:
-        """Open the heir of a session that has to be left, unless one is on its way."""
+        """Open the heir of a session that must be replaced, unless one is being opened."""
         session.leaving = True
         now = self.clock.monotonic_ms()
         if link.heir is None and now >= link.heir_due_ms:
@@ -403,7 +402,7 @@ class MarketFeed:
             tasks.start_soon(self._succeed, link, link.heir)
 
     def _malformed(self, link: _Link, error: PayloadInvalid) -> None:
-        """A frame that cannot be believed is dropped; one alert a minute says so."""
+        """Drop and count a frame that cannot be believed; alert at most once a minute."""
         self.age.malformed += 1
         if isinstance(error, InsaneFrame):
             self._set_aside(link, error.symbol)
@@ -415,7 +414,7 @@ class MarketFeed:
         self._alert(ReasonCode.MD_PRICE_INSANE, text)
 
     def _set_aside(self, link: _Link, symbol: str) -> None:
-        """Have the symbol quarantined; said again each minute for as long as it goes on."""
+        """Have the symbol quarantined; repeated every minute while insane frames keep coming."""
         now = self.clock.monotonic_ms()
         if symbol in link.symbols and now >= link.insane_due_ms.get(symbol, 0):
             told = self.risk.offer(PricesInsane(symbol=symbol, at_ms=self.clock.now_ms()))
@@ -435,9 +434,9 @@ class MarketFeed:
 
 
 def _left_ms(link: _Link, now_ms: int, silent_in_ms: int) -> int:
-    """Until a connection can next have to be cut or replaced.
+    """How long until a connection can next have to be cut or replaced, in ms.
 
-    What is due already has been seen to, and is looked at again a little later.
+    What is due already has been handled and is checked again after a short while.
     """
     session = link.session
     left = [silent_in_ms, session.opened_ms + _ROTATE_MS - now_ms]
@@ -449,9 +448,9 @@ def _left_ms(link: _Link, now_ms: int, silent_in_ms: int) -> int:
 
 
 def _may_knock(link: _Link, session: _Session) -> bool:
-    """Whether silence may be no fault: the all-market ticker tells what has changed, if anything.
+    """Whether silence may be harmless: the all-market ticker reports only what has changed.
 
-    Books of streamed symbols speak so often that their silence is one.
+    Books of streamed symbols change so often that their silence is a fault.
     """
     return not link.symbols and session.connection is not None and not session.knocking
 

@@ -1,9 +1,8 @@
-"""Owns what is known of every attached symbol and answers questions about it.
+"""Owns what is known about every attached symbol and answers questions about it.
 
-Reads: books (conflated), trades, candles, depth, reference data.
-Writes: snapshots and features to whoever asks; gaps to the feed; closed 1m candles to the signal
-actor; symbols whose prices proved false to risk; marks and latency about once a second.
-Owns: the symbol windows.
+Reads: books (conflated), trades, candles, depth, reference data. Writes: snapshots and features to
+whoever asks; gaps to the feed; closed 1m candles to the signal actor; symbols whose prices proved
+false to risk; marks and latency about once a second. Owns: the symbol windows.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +69,7 @@ _NOTE_EVERY_MS = 60_000
 class _Known:
     """The actor's whole memory.
 
-    It outlives a restart of the actor: nobody sends histories and reference data a second time.
+    It survives a restart of the actor, since histories and reference data are sent only once.
     """
 
     windows: dict[str, SymbolWindow] = field(default_factory=dict)
@@ -84,7 +83,7 @@ class _Known:
     heard_ms: dict[str, int] = field(default_factory=dict)
     noted: dict[tuple[ReasonCode, str], int] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)
-    # Until when no candle of a symbol can be missing unless a closed one comes.
+    # By symbol: until when no candle can be missing unless a closed one arrives.
     complete_ms: dict[str, int] = field(default_factory=dict)
 
 
@@ -113,7 +112,7 @@ class MarketState:
         """Serve until cancelled."""
         known = self.known
         for window in known.windows.values():
-            # Books and trades passed by while nobody looked.
+            # Books and trades were missed while the actor was down.
             window.forget_live()
         known.heard_ms.clear()
         async with anyio.create_task_group() as tasks:
@@ -129,12 +128,12 @@ class MarketState:
             now = self.clock.monotonic_ms()
             for book in books:
                 window = known.windows.get(book.symbol)
-                # A book that is refused is no sign of life: ids may have begun anew.
+                # A refused book is no sign of life: the update ids may have started again.
                 if window is not None and window.take_book(book):
                     known.heard_ms[book.symbol] = now
 
     async def _tick_for_ever(self, known: _Known) -> None:
-        """Sample at a steady pace; a late tick is not made up for."""
+        """Sample at a steady pace; a missed tick is not made up for."""
         step = self.settings.timing.microstructure_sample_ms
         due = self.clock.monotonic_ms()
         while True:
@@ -156,13 +155,13 @@ class MarketState:
                 window.sample()
             else:
                 window.forget_live()
-            self._doubt(known, window)
+            self._report_false_price(known, window)
             if server_now >= known.complete_ms.get(window.symbol, 0):
                 self._ask_for_missing(known, window, now, server_now)
         self.age.silent_percent = 100 * silent // len(known.windows) if known.windows else 0
         if now >= known.marks_due_ms:
             known.marks_due_ms = now + _MARKS_EVERY_MS
-            self._tell(known)
+            self._send_marks(known)
 
     def _take(self, known: _Known, message: MarketStateInbox) -> None:
         match message:
@@ -186,7 +185,7 @@ class MarketState:
             known.windows[message.symbol] = self._attach(known, message.symbol)
         window = known.windows.get(message.symbol)
         if window is None:
-            # A straggler of a symbol that is no longer streamed.
+            # A late message of a symbol that is no longer streamed.
             return
         match message:
             case AggTrade() | KlineUpdate():
@@ -202,7 +201,7 @@ class MarketState:
     def _take_event(
         self, known: _Known, window: SymbolWindow, message: AggTrade | KlineUpdate
     ) -> None:
-        """An event of the future would make all that follow it look old, so it is dropped."""
+        """Drop an event from the future: every later one would look old beside it."""
         newest = self.server_clock.server_now_ms() + self.settings.time.recv_window_ms
         if message.exchange_time_ms > newest:
             window.drop_event()
@@ -215,14 +214,14 @@ class MarketState:
             known.latency.take(received - message.exchange_time_ms)
 
     def _take_history(self, window: SymbolWindow, history: KlineHistory) -> None:
-        """Minutes that closed a gap are told like those of the stream; a first history is not."""
+        """Pass on minutes that closed a gap like those of the stream, but not a first history."""
         is_first = window.series[history.interval].last is None
         joined = window.take_history(history)
         if history.interval is Interval.M1 and joined.candles and not is_first:
             self.signal.offer(CandleClosed(symbol=window.symbol, candles=joined.candles))
 
-    def _doubt(self, known: _Known, window: SymbolWindow) -> None:
-        """A price that proved false sets its symbol aside."""
+    def _report_false_price(self, known: _Known, window: SymbolWindow) -> None:
+        """Report a symbol with a price that proved false to risk and to the operator."""
         price = window.guard.exposed(self.clock.now_ms())
         if price is not None:
             text = f"a price of {price:g} was held back and proved false"
@@ -232,7 +231,10 @@ class MarketState:
     def _joined(
         self, known: _Known, window: SymbolWindow, interval: Interval, outcome: KlineOutcome
     ) -> None:
-        """The signal actor decides anyway every cycle, so a full inbox loses nothing."""
+        """Pass on a joined 1m candle, and note a duplicate.
+
+        If the signal actor's inbox is full nothing is lost: it decides in every cycle anyway.
+        """
         if isinstance(outcome, Duplicate):
             text = (
                 f"{interval} candle of {opened_at(outcome.open_time_ms)} came again and was dropped"
@@ -242,7 +244,7 @@ class MarketState:
             self.signal.offer(CandleClosed(symbol=window.symbol, candles=outcome.candles))
 
     def _note(self, known: _Known, code: ReasonCode, symbol: str, text: str) -> None:
-        """Tell the operator, at most once a minute for one code and symbol."""
+        """Alert the operator, at most once a minute for one code and symbol."""
         now = self.clock.monotonic_ms()
         if now < known.noted.get((code, symbol), 0):
             return
@@ -354,7 +356,7 @@ class MarketState:
     def _ask_for_missing(
         self, known: _Known, window: SymbolWindow, now: int, server_now: int
     ) -> None:
-        """Ask the feed for spans that are missing or overdue, ever more patiently."""
+        """Ask the feed for spans that are missing or overdue, at growing intervals."""
         wanted: dict[Interval, Gap] = dict(window.overdue(server_now))
         wanted.update(window.gaps)
         if not wanted:
@@ -379,8 +381,8 @@ class MarketState:
                     )
                 )
 
-    def _tell(self, known: _Known) -> None:
-        """Marks and latency are samples: a receiver that is behind gets the next ones."""
+    def _send_marks(self, known: _Known) -> None:
+        """Send marks and latency; a receiver that is full gets the next ones instead."""
         at_ms = self.clock.now_ms()
         books = {w.symbol: w.book for w in known.windows.values() if w.book is not None}
         marks = Marks(
@@ -390,13 +392,13 @@ class MarketState:
         )
         for sink in self.marks_to:
             sink.offer(marks)
-        self._tell_of_late_events(known)
+        self._note_late_events(known)
         p90 = known.latency.p90_ms()
         if p90 is not None:
             self.risk.offer(LatencySeen(p90_ms=p90, at_ms=at_ms))
 
-    def _tell_of_late_events(self, known: _Known) -> None:
-        """Disorder in a stream is dropped and counted; the count is said when it has risen."""
+    def _note_late_events(self, known: _Known) -> None:
+        """Note when the count of events dropped because they came out of order has risen."""
         for symbol, window in known.windows.items():
             dropped = self.age.late_books.get(symbol, 0) + window.stale_events
             if dropped > known.late.get(symbol, 0):

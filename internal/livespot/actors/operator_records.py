@@ -1,4 +1,4 @@
-"""What the audit keeps of an operator command, whoever carries it out."""
+"""The audit entry of an operator command, whichever actor carries it out."""
 
 from livespot.contracts.audit import AuditDraft, AuditEntry
 from livespot.contracts.codes import ReasonCode
@@ -18,7 +18,7 @@ _CODES = {
 
 
 def command_code(action: OperatorAction) -> ReasonCode:
-    """The catalogue entry of a command."""
+    """The reason code of a command."""
     return _CODES[action]
 
 

@@ -1,8 +1,8 @@
-"""How old the last confirming read of the account is; written by one actor, read by another."""
+"""The age of the last confirming read of the account; written by one actor, read by another."""
 
 
 class RestAge:
-    """Monotonic milliseconds. `interval_ms` is how often a confirming read is due at present."""
+    """Monotonic milliseconds. `interval_ms` is how often a confirming read is due now."""
 
     def __init__(self, interval_ms: int) -> None:
         self.last_success_ms: int | None = None

@@ -1,4 +1,4 @@
-"""Asks the exchange by REST for a sign of life; whoever measures does not wait for the answer."""
+"""Asks the exchange by REST for a sign of life, without making the caller wait for the answer."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _EVERY_MS = 1000
 
 @dataclass(slots=True, kw_only=True)
 class RestProbe:
-    """Whether REST answers. As long as nobody knows, it counts as answering."""
+    """Whether REST answers. Until the first result is known it counts as answering."""
 
     clock: Clock
     reads: MarketReader
@@ -26,7 +26,7 @@ class RestProbe:
     _outage: int = 0
 
     def answers(self) -> bool:
-        """What REST last said of itself; asked again in passing, at most once a second."""
+        """The last result; starts a new probe in the background, at most one a second."""
         now = self.clock.monotonic_ms()
         if not self._asking and now >= self._due_ms:
             self._asking, self._due_ms = True, now + _EVERY_MS
@@ -34,7 +34,7 @@ class RestProbe:
         return self._answered
 
     def forget(self) -> None:
-        """What is said of an outage that is over says nothing of the next one, however late."""
+        """Forget the result of an outage that is over, and ignore one that still arrives late."""
         self._answered = True
         self._outage += 1
 

@@ -12,7 +12,7 @@ from livespot.rules.choice import Choice
 from livespot.rules.correlation import likeness_x10000
 from livespot.rules.selection import Eligibility, Ranked
 
-# Enough for the watch list and those behind it, and a millisecond of sums per selection.
+# Enough for the watch list and the next candidates; costs about a millisecond per selection.
 _CORRELATED = 12
 _SPELLED_OUT = 10
 
@@ -25,10 +25,10 @@ def filters_entry(
     cause: str,
     at_ms: int,
 ) -> AuditEntry:
-    """Which symbols' filters were learnt or changed; a long list is counted, not spelled out.
+    """Which symbols' filters were learnt or changed; a long list is counted, not named.
 
-    A symbol that was known `before` is told with the hash of its rules then and now. `unknown` are
-    filters that nobody here knows, by symbol.
+    A symbol in `before` is named with the hashes of its old and new rules. `unknown` are filters
+    that this program does not know, by symbol.
     """
     names = sorted(infos)
     data: dict[str, object] = {"cause": cause, "count": len(names), "symbols": names[:20]}
@@ -55,14 +55,14 @@ def filters_entry(
 
 
 def _rules_hash(info: SymbolInfo) -> str:
-    """Empty where the rules cannot be used."""
+    """Empty when the rules cannot be used."""
     return info.constraints.filters_hash if info.constraints is not None else ""
 
 
 def universe_entry(
     listed: Sequence[Eligibility], changed: Sequence[Eligibility], cycle_id: str, at_ms: int
 ) -> AuditEntry:
-    """The whole universe in counts; a row for every symbol whose standing changed.
+    """The universe in counts, with a row for every symbol whose standing changed.
 
     The newest row of a symbol before an instant therefore tells why it was out at that instant.
     """
@@ -107,9 +107,9 @@ def ranking_entry(
 ) -> AuditEntry:
     """A ranking (`kind` TOPN or DEEP) with the features behind each score.
 
-    Of those behind the cut of a TOPN ranking only the ones in `newly_cut` get a row: the newest
-    row of a symbol before an instant tells where it stood, and the last wanted row of that
-    instant's ranking how far that was from enough.
+    Of the symbols cut from a TOPN ranking only those in `newly_cut` get a row: the newest row of a
+    symbol before an instant tells where it stood, and the last wanted row of that instant's ranking
+    tells how far it was from being wanted.
     """
     deep = kind == "DEEP"
     wanted = [item for item in ranked if not item.dropped]
@@ -156,7 +156,7 @@ def selection_entry(
     at_ms: int,
     returns: Mapping[str, Returns] | None = None,
 ) -> AuditEntry:
-    """The watch list, who was kept off it, and how alike the best of them move."""
+    """The watch list, who was kept off it, and how the best candidates correlate."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.TOPK_SELECTION,

@@ -57,11 +57,11 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 _INFO_EVERY_MS = 900_000
 _RETRY_MS = 5000
-# How long an order turned away for the symbol's state speaks for that state.
+# How long an order refused for the symbol's status counts as evidence of that status.
 _REFUSED_MS = 60_000
-# While something is not open for trading its rules are read this often.
+# While a symbol is not open for trading, its rules are read this often.
 _HALTED_INFO_MS = 60_000
-# While a held symbol is not traded nothing is tried on it: its end must be noticed soon.
+# While a held symbol is halted nothing is tried on it, so the end must be noticed soon.
 _HELD_INFO_MS = 10_000
 _LINGER_MS = 300_000
 _SOURCE = "scanner"
@@ -95,10 +95,10 @@ class _Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """`account` is None without a key; then the configured fees stand.
+    """`account` is None without a key; the configured fees then apply.
 
-    `held_to` is told what the deep scan makes of held symbols, where somebody wants to know;
-    `fees_to` the last price of what fees are paid with.
+    `held_to` receives the deep scan's features of held symbols; `fees_to` the last price of the
+    assets that fees are paid in.
     """
 
     settings: Settings
@@ -133,7 +133,7 @@ class Scanner:
             message = await self.inbox.receive_within(max(_TICK_SECONDS, left_s))
 
     def _due_ms(self, scan: _Scan) -> int:
-        """When something other than a message can next mean work."""
+        """When there is work other than a message, in monotonic ms."""
         chooses = scan.tickers or scan.watched or scan.held
         return earliest(
             scan.info_due_ms,
@@ -144,7 +144,7 @@ class Scanner:
         )
 
     async def _work(self, scan: _Scan) -> None:
-        """Whatever is due; a failed read is reported and tried again soon."""
+        """Do whatever is due; a failed read is reported and tried again soon."""
         now = self.clock.monotonic_ms()
         try:
             if now >= scan.info_due_ms:
@@ -158,14 +158,14 @@ class Scanner:
                 await self._read_succeeded(scan)
         except _READ_FAILED as error:
             await self._read_failed(scan, error)
-        # Also with nothing to choose from: what waits for cycles to pass must not wait for symbols.
+        # Also with no candidates: whatever waits for cycles to pass must not wait for symbols.
         if (scan.tickers or scan.watched or scan.held) and now >= scan.deep_due_ms:
             scan.deep_due_ms = now + self.settings.timing.selection_cycle_ms
             await self._learn_commission(scan)
             if scan.universe_due_ms:
                 await self._select(scan)
             else:
-                # What fees are paid with has just become known: first look at the list anew.
+                # A fee asset has just been learnt: scan the universe again first.
                 scan.deep_due_ms = 0
 
     async def _take(self, scan: _Scan, message: ScannerInbox) -> None:
@@ -189,14 +189,14 @@ class Scanner:
                 assert_never(message)
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A read of the exchange, which may take several tries."""
+        """A read of the exchange, which may take several tries; the heart beats meanwhile."""
         return await while_beating(self.clock, self.beat, call)
 
     async def _learn_symbols(self, scan: _Scan) -> None:
         infos = await self._read(self.reader.exchange_info)
         before = scan.infos
         changed = {name: info for name, info in infos.items() if before.get(name) != info}
-        self._list(scan, infos)
+        self._set_listing(scan, infos)
         if changed:
             await self._tell_symbols(changed, before, "PERIODIC" if before else "BOOT")
 
@@ -207,11 +207,11 @@ class Scanner:
             await self._alert(f"cannot refresh the filters of {wanted.symbol}: {error}")
             return
         before = scan.infos
-        self._list(scan, before | {wanted.symbol: info})
+        self._set_listing(scan, before | {wanted.symbol: info})
         await self._tell_symbols({wanted.symbol: info}, before, wanted.cause)
 
-    def _list(self, scan: _Scan, infos: dict[str, SymbolInfo]) -> None:
-        """Note what the exchange lists, and what of it is of this universe."""
+    def _set_listing(self, scan: _Scan, infos: dict[str, SymbolInfo]) -> None:
+        """Store what the exchange lists, and the part of it that is this universe."""
         scan.infos = infos
         scan.listed = selection.listing(infos, quote_asset=self.settings.venue.quote_asset)
 
@@ -265,7 +265,7 @@ class Scanner:
         await self._attach(scan)
 
     async def _tell_fee_prices(self, scan: _Scan, at_ms: int) -> None:
-        """What fees are paid with is not traded, so no book says what it is worth."""
+        """Send the last price of fee assets, which are not traded and have no book here."""
         pairs = {asset + self.settings.venue.quote_asset for asset in scan.fee_assets}
         last = {t.symbol: t.last_price for t in scan.tickers if t.symbol in pairs} if pairs else {}
         known = {symbol: price for symbol, price in last.items() if price > 0}
@@ -297,9 +297,9 @@ class Scanner:
         await self.signal.send(WatchlistChanged(symbols=tuple(chosen), cycle_id=cycle_id))
 
     async def _attach(self, scan: _Scan) -> None:
-        """Said again every cycle, so that a restarted feed streams what is wanted.
+        """Repeated every cycle, so that a restarted feed streams what is wanted.
 
-        A symbol that left the ranking is streamed a little longer: at the edge of eligibility it
+        A symbol that left the ranking is streamed a little longer; at the edge of eligibility it
         would otherwise never get warm.
         """
         watched = tuple(scan.watched)
@@ -320,7 +320,7 @@ class Scanner:
         return None
 
     async def _watch_halts(self, scan: _Scan) -> None:
-        """Tell the mode of symbols that cannot be traded, and the operator of held ones, hourly."""
+        """Signal symbols that cannot be traded, and alert the operator of held ones every hour."""
         now = self.clock.monotonic_ms()
         refused = {s: until for s, until in scan.refused_until_ms.items() if now < until}
         scan.refused_until_ms = refused
@@ -363,20 +363,21 @@ class Scanner:
         )
 
     async def _learn_commission(self, scan: _Scan) -> None:
-        """Commission of every attached symbol, at attach and daily."""
+        """Read the commission of every attached symbol, when it is attached and daily."""
         if self.account is None:
             return
         now = self.clock.monotonic_ms()
         due = [s for s in scan.topn if now >= scan.commission_due_ms.get(s, 0)]
+        if not due:
+            return
         try:
-            balances = await self._read(self.account.account) if due else None
-            for symbol in due if balances is not None else ():
+            balances = await self._read(self.account.account)
+            for symbol in due:
                 scan.commission_due_ms[symbol] = now + _RETRY_MS
                 rates = await self._read(partial(self.account.commission, symbol))
-                free = balances.free(rates.discount_asset) if balances is not None else None
-                usable = free is not None and discount_is_usable(
+                usable = discount_is_usable(
                     rates,
-                    free,
+                    balances.free(rates.discount_asset),
                     self._price_of(scan, rates),
                     self.settings.risk.max_exposure_symbol,
                 )
@@ -393,7 +394,7 @@ class Scanner:
         return next((t.last_price for t in scan.tickers if t.symbol == pair), None)
 
     async def _read_failed(self, scan: _Scan, error: LivespotError) -> None:
-        """An old universe is not a healthy one: no new entries until it can be read again."""
+        """An outdated universe degrades the mode: no new entries until it can be read again."""
         scan.failing = True
         await self.governor.send(self._signal(SignalLevel.DEGRADE, str(error)[:200]))
 

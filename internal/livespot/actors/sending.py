@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def tell(mailbox: Mailbox[T], message: T) -> None:
-    """Send, waiting for room; a closed mailbox means its owner rebuilds from the ledger later."""
+    """Send, waiting for room; a closed mailbox drops it, its owner will rebuild from the ledger."""
     try:
         await mailbox.send(message)
     except MailboxClosed:

@@ -1,9 +1,9 @@
-"""Stands where orders would be sent in a run that sends none, and says what would have happened.
+"""Takes the place of execution in a run that sends no orders, and records what would have happened.
 
 Reads: approved entries from risk; trades as the market feed passes them on; the end of the run.
 Writes: the course of each entry by the fill model, as events marked SHADOW; the end of each entry
-to risk and signal, as one that bought nothing. Tells risk of the money the limits allow.
-Owns: the entries it follows. It holds no order, no position and no fill, and nothing that sends.
+to risk and signal, as one that bought nothing. Tells risk of the money the limits allow. Owns: the
+entries it follows. It holds no order, no position and no fill, and nothing that sends.
 """
 
 from collections.abc import Callable
@@ -51,12 +51,12 @@ SHADOW = "SHADOW"
 _LOOK_SECONDS = 0.25
 _CASH_EVERY_MS = 30_000
 _MOST_FOLLOWED = 500
-# A trade may come this late; only then is an instant, or a time limit, known to be over.
+# Trades may arrive this late; only after that is an instant or a time limit surely over.
 _SETTLED_MS = 2_000
 
 
 class TradesHeard(Mailbox[MarketStateInbox]):
-    """The mailbox of market state, of which trades and dropped symbols are also told elsewhere."""
+    """The mailbox of market state; it copies trades and dropped symbols to a second mailbox."""
 
     def __init__(
         self, name: str, capacity: int, clock: Clock, heard: Mailbox[AggTrade | SymbolDropped]
@@ -72,7 +72,7 @@ class TradesHeard(Mailbox[MarketStateInbox]):
 
 @dataclass(slots=True, kw_only=True)
 class _Followed:
-    """One entry that was never sent. `prices` are trades of the instant `at_ms`, not judged yet."""
+    """One entry that was never sent. `prices` are trades at `at_ms` that are not judged yet."""
 
     decision: Decision
     terms: ShadowTerms
@@ -82,7 +82,7 @@ class _Followed:
     entry_told: bool = False
 
     def settle(self) -> None:
-        """Judge the instant that is complete."""
+        """Judge the trades of an instant that is complete."""
         if self.prices:
             self.course = instant(self.course, self.terms, self.prices, self.at_ms)
             self.prices.clear()
@@ -121,7 +121,7 @@ class ShadowDesk:
             message = await self.inbox.receive_within(_LOOK_SECONDS)
             while (heard := self.trades.receive_nowait()) is not None:
                 self._hear(desk, heard)
-            self._look(desk)
+            self._judge_due(desk)
             match message:
                 case ApprovedEntry():
                     await self._follow(desk, message)
@@ -129,9 +129,9 @@ class ShadowDesk:
                     await self._end_all(desk)
                     message.reply.answer(None)
                 case _:
-                    # What concerns orders, positions and modes finds nothing here to change.
+                    # Messages about orders, positions and modes change nothing here.
                     pass
-            await self._tell(desk)
+            await self._report(desk)
             if self.clock.monotonic_ms() >= desk.cash_due_ms:
                 await self._show_cash(desk)
 
@@ -140,7 +140,7 @@ class ShadowDesk:
     async def _follow(self, desk: _Desk, approved: ApprovedEntry) -> None:
         decision = approved.decision
         terms = terms_of(decision, self.settings, placed_ms=self.server_clock.server_now_ms())
-        # After the end nobody would be left to say what became of it.
+        # After the stop nothing would record its end.
         if desk.over or terms is None or len(desk.followed) >= _MOST_FOLLOWED:
             await self._end_entry(decision, ShadowPhase.UNKNOWN)
             return
@@ -168,15 +168,15 @@ class ShadowDesk:
             followed.prices.append(heard.price)
 
     def _break_off(self, desk: _Desk, symbol: str) -> None:
-        """Trades of this symbol are missing: whatever is still open can no longer be told."""
+        """Trades of this symbol are missing, so the result of its open entries is unknown."""
         now_ms = self.server_clock.server_now_ms()
         for followed in desk.followed:
             if followed.decision.symbol == symbol:
                 followed.settle()
                 followed.course = broken_off(followed.course, ShadowPhase.UNKNOWN, now_ms)
 
-    def _look(self, desk: _Desk) -> None:
-        """Judge instants that no trade has followed, and entries whose time is over."""
+    def _judge_due(self, desk: _Desk) -> None:
+        """Judge instants after which no trade has come, and entries whose time is over."""
         dropped = self.trades.stats().dropped
         if dropped != desk.dropped:
             desk.dropped = dropped
@@ -194,11 +194,11 @@ class ShadowDesk:
         for followed in desk.followed:
             followed.settle()
             followed.course = broken_off(followed.course, ShadowPhase.OPEN_AT_END, now_ms)
-        await self._tell(desk)
+        await self._report(desk)
 
     # ---- telling
 
-    async def _tell(self, desk: _Desk) -> None:
+    async def _report(self, desk: _Desk) -> None:
         for followed in desk.followed:
             phase = followed.course.phase
             if phase is not ShadowPhase.WAITING and not followed.entry_told:
@@ -209,7 +209,7 @@ class ShadowDesk:
         desk.followed = [one for one in desk.followed if one.course.phase not in OVER]
 
     async def _end_entry(self, decision: Decision, phase: ShadowPhase) -> None:
-        """To risk and signal nothing was bought, whatever the model says."""
+        """Tell risk and signal that nothing was bought, whatever the model says."""
         now_ms = self.clock.now_ms()
         unfilled = phase is ShadowPhase.NOT_FILLED
         reasons = (ReasonCode.STRAT_ENTRY_TIMEOUT,) if unfilled else ()
@@ -241,12 +241,12 @@ class ShadowDesk:
             snapshot_id=decision.snapshot_id,
             decision_id=decision.decision_id,
             symbol=decision.symbol,
-            data={"outcome": SHADOW, "shadow": _told(followed, outcome)},
+            data={"outcome": SHADOW, "shadow": _described(followed, outcome)},
         )
         await self.audit.commit(AuditEntry(draft=draft))
 
     async def _show_cash(self, desk: _Desk) -> None:
-        """Nobody's account: as much as the limits would ever let this runtime use."""
+        """Show risk an account that holds as much quote as the limits would ever let it use."""
         desk.cash_due_ms = self.clock.monotonic_ms() + _CASH_EVERY_MS
         now_ms, quote = self.clock.now_ms(), self.settings.venue.quote_asset
         allowed = self.settings.risk.max_exposure_total
@@ -260,7 +260,7 @@ class ShadowDesk:
 
 
 def terms_of(decision: Decision, settings: Settings, *, placed_ms: int) -> ShadowTerms | None:
-    """What an approved entry would have sent; None when it is no whole entry."""
+    """What an approved entry would have sent; None when it lacks a plan or a verdict."""
     entry, leave, verdict = decision.entry_plan, decision.exit_plan, decision.risk_verdict
     if entry is None or leave is None or verdict is None:
         return None
@@ -279,13 +279,13 @@ def terms_of(decision: Decision, settings: Settings, *, placed_ms: int) -> Shado
 
 
 def _first_id(decision: Decision) -> str:
-    """Signal knows the proposal under the id it had before the gate shrank it."""
+    """The id of the proposal before the gate changed it, under which signal knows it."""
     gate = decision.ai_gate
     return (gate.original_decision_id if gate is not None else "") or decision.decision_id
 
 
-def _told(followed: _Followed, outcome: str) -> dict[str, Any]:
-    """The fields of an event; amounts the model cannot know are null, never 0."""
+def _described(followed: _Followed, outcome: str) -> dict[str, Any]:
+    """The fields of an event; amounts that the model cannot know are null, never 0."""
     terms, course = followed.terms, followed.course
     result = result_of(course, terms)
     return {

@@ -19,7 +19,7 @@ ENDED = "ENDED"
 
 
 def proposal_entries(decision: Decision, snapshot: Snapshot) -> tuple[AuditEntry, AuditEntry]:
-    """The snapshot a proposal stands on, then the proposal."""
+    """The snapshot that a proposal was made from, then the proposal."""
     built = AuditEntry(
         draft=AuditDraft(
             event_type=EventType.SNAPSHOT_BUILT,
@@ -88,7 +88,7 @@ def proposal_entries(decision: Decision, snapshot: Snapshot) -> tuple[AuditEntry
 
 
 def block_entry(blocked: Blocked, cycle_id: str, at_ms: int) -> AuditEntry:
-    """A block has no id and no stored snapshot: its hash and measurements stand in the row."""
+    """A block has no id and no stored snapshot; the row holds its hash and measurements."""
     detail = {
         "regime": blocked.regime.value,
         "features": blocked.features,
@@ -125,7 +125,7 @@ def block_entry(blocked: Blocked, cycle_id: str, at_ms: int) -> AuditEntry:
 
 
 def unanswered(symbols: Sequence[str]) -> SnapshotsBuilt:
-    """Market state said nothing in time: each symbol sits out the cycle for that reason."""
+    """A rejection for each symbol, for the case that market state did not answer in time."""
     return SnapshotsBuilt(
         snapshots=(),
         rejections=tuple(
@@ -140,7 +140,7 @@ def unanswered(symbols: Sequence[str]) -> SnapshotsBuilt:
 
 
 def ended_entry(ended: ProposalEnded, at_ms: int) -> AuditEntry:
-    """A proposal is over, whoever ended it; without reasons it ran its whole course."""
+    """The end of a proposal; without reasons it ran its whole course."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.DECISION_PROPOSED,
@@ -155,7 +155,7 @@ def ended_entry(ended: ProposalEnded, at_ms: int) -> AuditEntry:
 
 
 def rejection_entry(rejection: Rejection, cycle_id: str, at_ms: int) -> AuditEntry:
-    """A symbol without a valid snapshot sits out the cycle, and this says why."""
+    """Why a symbol without a valid snapshot is left out of this cycle."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.UNIVERSE_ELIGIBILITY,

@@ -1,10 +1,10 @@
-"""The life signs of the market stream, written by the feed and read by state and health."""
+"""The life signs of the market stream, written by the feed, read by market state and health."""
 
 from collections import defaultdict
 
 
 class StreamAge:
-    """When a frame was last consumed, and what was counted on the way; monotonic milliseconds."""
+    """When a frame was last consumed, and related counts; times are monotonic milliseconds."""
 
     def __init__(self) -> None:
         self._last_ms: int | None = None
@@ -15,14 +15,14 @@ class StreamAge:
         self.late_books: dict[str, int] = defaultdict(int)
 
     def consumed(self, now_ms: int) -> None:
-        """A frame was taken from the socket and dealt with."""
+        """A frame was taken from the socket and processed."""
         self._last_ms = now_ms
 
     def age_ms(self, now_ms: int) -> int | None:
-        """How long ago a frame was consumed; None before the first one ever."""
+        """How long ago a frame was consumed; None before the first one."""
         return None if self._last_ms is None else max(0, now_ms - self._last_ms)
 
     def is_fresh(self, now_ms: int, limit_ms: int) -> bool:
-        """Whether frames are flowing."""
+        """Whether a frame was consumed less than `limit_ms` ago."""
         age = self.age_ms(now_ms)
         return age is not None and age < limit_ms

@@ -1,4 +1,4 @@
-"""What counts against a symbol, from the messages that tell of it."""
+"""Counts faults against a symbol, from the messages that report them."""
 
 from typing import TypeAlias, assert_never
 
@@ -21,7 +21,7 @@ FaultSeen: TypeAlias = RejectSeen | SubmitTimedOut | SubmitAnswered | StreamDrop
 def counted(
     faults: SymbolFaults, message: FaultSeen, now_ms: int, rules: QuarantineSettings
 ) -> SymbolFaults:
-    """One symbol's faults after the message."""
+    """The symbol's faults after the message."""
     match message:
         case RejectSeen():
             if message.filter_name:
@@ -40,7 +40,7 @@ def counted(
 
 
 def turned_bad(known: SymbolInfo | None, info: SymbolInfo) -> str:
-    """The cause that sets a symbol aside which was good when last seen; empty for none."""
+    """Why a symbol that was good when last seen must be quarantined; empty if it need not be."""
     if known is None or not known.is_trading or known.constraints is None:
         return ""
     if not info.is_trading:
@@ -51,7 +51,7 @@ def turned_bad(known: SymbolInfo | None, info: SymbolInfo) -> str:
 def released_by(
     command: OperatorCommand, faults: SymbolFaults, now_ms: int
 ) -> tuple[SymbolFaults, str]:
-    """The symbol's faults after an operator's release, and what the command came to."""
+    """The symbol's faults after an operator's release, and the outcome of the command."""
     refusal = quarantine.release_refused(faults, command.reason, now_ms)
     if refusal:
         return faults, f"refused: {refusal}"
@@ -59,7 +59,7 @@ def released_by(
 
 
 def cause_of(message: FaultSeen) -> str:
-    """What the message is called in the record of a change."""
+    """The name of the message in the record of a change."""
     match message:
         case RejectSeen():
             return f"REJECT {message.filter_name or message.code}"
@@ -76,5 +76,5 @@ def cause_of(message: FaultSeen) -> str:
 
 
 def symbols_of(message: FaultSeen) -> tuple[str, ...]:
-    """Whom it counts against."""
+    """The symbols that it counts against."""
     return message.symbols if isinstance(message, StreamDropped) else (message.symbol,)

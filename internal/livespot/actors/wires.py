@@ -9,9 +9,9 @@ class Sink(Protocol[T_contra]):
     """A mailbox that takes this kind of message, among others."""
 
     async def send(self, message: T_contra, /) -> None:
-        """Wait for room; nothing is lost."""
+        """Send, waiting for room; nothing is lost."""
         ...
 
     def offer(self, message: T_contra, /) -> bool:
-        """Never waits; False when there was no room."""
+        """Send without waiting; False when there was no room."""
         ...
