@@ -17,6 +17,7 @@ from livespot.actors.mail import (
     GatedProposal,
     GateInbox,
     GovernorInbox,
+    PrecheckAsked,
     Proposal,
     ProposalEnded,
     RiskInbox,
@@ -91,7 +92,22 @@ class _House:
     risk: Mailbox[RiskInbox]
     signal: Mailbox[SignalInbox]
     governor: Mailbox[GovernorInbox]
-    asked: list[Proposal] = field(default_factory=list)
+    gated: Mailbox[GatedProposal]
+    refusals: list[tuple[ReasonCode, ...]] = field(default_factory=list)
+    precheck: anyio.Event | None = None
+
+    async def stand_in_for_risk(self) -> None:
+        """Answer each precheck with the next refusal, or with none, and keep the rest.
+
+        It holds its answers back until `precheck` is set.
+        """
+        async for message in self.risk:
+            if isinstance(message, PrecheckAsked):
+                if self.precheck is not None:
+                    await self.precheck.wait()
+                message.reply.answer(self.refusals.pop(0) if self.refusals else ())
+            elif isinstance(message, GatedProposal):
+                await self.gated.send(message)
 
     async def propose(self, **changes: Any) -> Proposal:
         snapshot = a_snapshot()
@@ -102,9 +118,7 @@ class _House:
 
     async def passed(self) -> GatedProposal:
         with anyio.fail_after(5):
-            message = await self.risk.receive()
-        assert isinstance(message, GatedProposal)
-        return message
+            return await self.gated.receive()
 
     async def ended(self) -> tuple[ReasonCode, ...]:
         with anyio.fail_after(5):
@@ -145,6 +159,7 @@ async def _house(
         risk=Mailbox("risk", 16, clock),
         signal=Mailbox("signal", 16, clock),
         governor=Mailbox("governor", 16, clock),
+        gated=Mailbox("gated", 16, clock),
     )
     actor = AiGate(
         settings=settings,
@@ -160,9 +175,11 @@ async def _house(
     )
     async with anyio.create_task_group() as group:
         await group.start(actor.run)
+        group.start_soon(house.stand_in_for_risk)
         await house.inbox.send(_mode(mode))
         yield house
         house.inbox.close()
+        house.risk.close()
 
 
 def _client(line: _Line) -> GateClient:
@@ -285,7 +302,7 @@ async def test_a_silent_model_times_out_and_its_late_answer_goes_nowhere() -> No
         house.line.hold.set()
         await anyio.wait_all_tasks_blocked()
 
-        assert house.risk.stats().received == 0
+        assert house.gated.stats().received == 0
 
 
 async def test_an_answer_after_the_limit_is_discarded_even_if_it_arrives() -> None:
@@ -299,7 +316,8 @@ async def test_an_answer_after_the_limit_is_discarded_even_if_it_arrives() -> No
 @pytest.mark.parametrize(("age_ms", "passes"), [(14_999, True), (15_000, True), (15_001, False)])
 async def test_a_decision_that_grew_old_meanwhile_is_dropped(age_ms: int, passes: bool) -> None:
     async with _house() as house:
-        await house.propose(ts_ms=NOW_MS - age_ms)
+        house.line.late_ms = 7000
+        await house.propose(ts_ms=NOW_MS + 7000 - age_ms)
 
         if passes:
             await house.passed()
@@ -338,6 +356,58 @@ async def test_one_symbol_has_one_call_in_flight_and_the_inbox_goes_on() -> None
         house.line.hold.set()
         await house.passed()
         assert house.line.calls == 1
+
+
+async def test_the_model_is_not_asked_about_what_risk_refuses_anyway() -> None:
+    refusal = (ReasonCode.RISK_MAX_TRADES_DAY, ReasonCode.STRAT_EXIT_INVALID)
+    async with _house() as house:
+        house.refusals = [refusal] * 100
+        for _ in range(100):
+            await house.propose()
+            assert await house.ended() == refusal
+
+        assert house.line.calls == 0
+        assert house.rows() == []
+        assert house.governor.stats().received == 0
+        await house.propose()
+        await house.passed()
+        assert house.line.calls == 1
+
+
+async def test_a_used_up_budget_does_not_matter_to_what_risk_refuses_anyway() -> None:
+    async with _house(max_calls_per_hour=1, calls=(NOW_MS - 5,)) as house:
+        house.refusals = [(ReasonCode.RISK_COOLDOWN_ACTIVE,)]
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.RISK_COOLDOWN_ACTIVE,)
+        assert house.governor.stats().received == 0
+
+
+async def test_a_proposal_that_risk_does_not_answer_for_ends_when_it_is_too_old() -> None:
+    async with _house() as house:
+        house.precheck = anyio.Event()
+        await house.propose(ts_ms=NOW_MS - 14_950)
+
+        assert await house.ended() == (ReasonCode.STRAT_ENTRY_ABORTED_COST,)
+        assert house.line.calls == 0
+        house.precheck.set()
+        await anyio.wait_all_tasks_blocked()
+        await house.propose()
+        await house.passed()
+        assert house.line.calls == 1
+
+
+async def test_a_mode_lost_before_risk_answers_keeps_the_model_out_of_it() -> None:
+    async with _house() as house:
+        house.precheck = anyio.Event()
+        await house.propose()
+        await house.inbox.send(_mode(SysMode.PAUSE))
+        await anyio.wait_all_tasks_blocked()
+
+        house.precheck.set()
+
+        assert await house.ended() == (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
+        assert house.line.calls == 0
 
 
 async def test_a_used_up_budget_is_a_failure_without_a_call() -> None:
@@ -459,8 +529,8 @@ async def _told(house: _House) -> object:
     with anyio.fail_after(5):
         while True:
             await anyio.sleep(0.001)
-            gated, ended = house.risk.receive_nowait(), house.signal.receive_nowait()
-            if isinstance(gated, GatedProposal):
+            gated, ended = house.gated.receive_nowait(), house.signal.receive_nowait()
+            if gated is not None:
                 return gated.decision.entry_plan, gated.gate.verdict, gated.gate.reasons
             if isinstance(ended, ProposalEnded):
                 return ended.reasons

@@ -23,6 +23,7 @@ from livespot.actors.mail import (
     GovernorInbox,
     Marks,
     MutationCounted,
+    PrecheckAsked,
     PricesInsane,
     ProposalEnded,
     RecheckAsked,
@@ -36,10 +37,10 @@ from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import Decision, RiskVerdict
 from livespot.contracts.market import DeepFeatures, Returns, Snapshot
-from livespot.contracts.orders import AccountView, Balance, Fill
+from livespot.contracts.orders import AccountView, Balance, Fill, Position
 from livespot.contracts.records import OperatorCommandRow, ReserveRow, RiskVerdictRow, SymbolHealth
 from livespot.contracts.redaction import Redactor
-from livespot.contracts.settings import QuarantineSettings, Settings
+from livespot.contracts.settings import QuarantineSettings, RiskSettings, Settings
 from livespot.contracts.system import (
     Alert,
     ExposureWanted,
@@ -52,6 +53,7 @@ from livespot.contracts.vocabulary import (
     IntentAction,
     IntentRole,
     OperatorAction,
+    PositionPhase,
     Severity,
     Side,
     SignalLevel,
@@ -59,15 +61,18 @@ from livespot.contracts.vocabulary import (
     Verdict,
 )
 from livespot.rules import quarantine, risk_counters
+from livespot.rules.risk import assess
 from livespot.rules.risk_counters import DAY_MS
+from livespot.rules.verdict_inputs import read_inputs, view_of
 from livespot.runtime.mailboxes import Mailbox, Reply
 from livespot.store.queries import LedgerQueries
 from livespot.testing.audit import RecordingAudit
 from livespot.testing.clock import ManualClock
 from livespot.testing.inline_store import InlineDatabase, InlineReader
-from livespot.testing.ledger_rows import RUN, fresh, run_started
+from livespot.testing.ledger_rows import RUN, fresh, position, run_started
 from livespot.testing.market_values import NOW_MS, a_snapshot, a_symbol
 from livespot.testing.risk_values import a_gate_result, a_trade, an_entry
+from livespot.testing.risk_world import asked_about
 from livespot.testing.server_clock import FixedOffset
 
 T = TypeVar("T")
@@ -119,6 +124,14 @@ class _House:
         snapshot, decision = _entry(symbol)
         await self.say(GatedProposal(decision=decision, snapshot=snapshot, gate=a_gate_result()))
         return decision
+
+    async def precheck(self, symbol: str = "SOLUSDT", **changes: Any) -> tuple[ReasonCode, ...]:
+        """What risk says of a wish of this moment before the gate is asked."""
+        snapshot, decision = asked_about(symbol, self.clock.now_ms())
+        decision = msgspec.structs.replace(decision, ai_gate=None, **changes)
+        reply: Reply[tuple[ReasonCode, ...]] = Reply()
+        await self.say(PrecheckAsked(decision=decision, snapshot=snapshot, reply=reply))
+        return await reply.wait()
 
     def approved(self) -> ApprovedEntry | None:
         message = self.execution.receive_nowait()
@@ -342,6 +355,112 @@ async def test_a_stop_loss_cools_the_symbol_down_across_a_restart(path: Path) ->
         await house.propose()
 
         assert ReasonCode.RISK_COOLDOWN_ACTIVE in house.ended()
+
+
+def _flat(decision: Decision, realised_quote: Decimal) -> Position:
+    return msgspec.structs.replace(
+        position(phase=PositionPhase.FLAT).position,
+        symbol=decision.symbol,
+        decision_id=decision.decision_id,
+        realised_quote=realised_quote,
+    )
+
+
+async def _round_trip(house: _House, sold_as: IntentRole, price: str) -> None:
+    decision = await house.propose()
+    buy, sell = a_trade(1, Side.BUY, "99.69", "2"), a_trade(2, Side.SELL, price, "1.998")
+    await house.say(
+        _opened(decision),
+        _booked(decision, buy),
+        _over(decision, str(buy.price * buy.qty)),
+        _booked(decision, sell, sold_as),
+        _flat(decision, (sell.price - buy.price) * sell.qty),
+    )
+    house.approved()
+
+
+async def test_after_a_days_last_trade_entries_are_refused_before_the_gate_until_midnight(
+    path: Path,
+) -> None:
+    settings = Settings(risk=RiskSettings(max_trades_per_day=1))
+    async with _house(path, settings=settings) as house:
+        assert await house.precheck() == ()
+        assert house.audit.rows(RiskVerdictRow) == []
+        await _round_trip(house, IntentRole.TP, "101")
+        told = [alert.code for alert in house.alerts()]
+
+    async with _house(path, settings=settings) as house:
+        refused = [await house.precheck(symbol) for symbol in ("SOLUSDT", "BTCUSDT")]
+
+        used_up = (ReasonCode.RISK_MAX_TRADES_DAY, ReasonCode.RISK_SIZE_CAPPED)
+        assert refused == [used_up] * 2
+        verdicts = house.audit.rows(RiskVerdictRow)
+        assert [row.verdict for row in verdicts] == [Verdict.BLOCK] * 2
+        assert [told, house.alerts()] == [[ReasonCode.RISK_MAX_TRADES_DAY], []]
+        # The gate ends the proposal; who asked is told, and nobody else.
+        assert house.signal.receive_nowait() is None
+        assert house.approved() is None
+
+        house.clock.advance(DAY_MS - 1 - NOW_MS % DAY_MS)
+        await house.say(_account("10000", house.clock.now_ms()))
+        assert await house.precheck("BTCUSDT") == used_up
+        house.clock.advance(1)
+        assert await house.precheck("BTCUSDT") == ()
+        assert len(house.audit.rows(RiskVerdictRow)) == 3
+
+
+async def test_a_position_and_its_cool_down_refuse_before_the_gate_for_as_long_as_they_last(
+    path: Path,
+) -> None:
+    async with _house(path) as house:
+        decision = await house.propose()
+        assert ReasonCode.RISK_ENTRY_ALREADY_PENDING in await house.precheck()
+        buy = a_trade(1, Side.BUY, "99.69", "2")
+        await house.say(
+            _opened(decision),
+            _booked(decision, buy),
+            _over(decision, str(buy.price * buy.qty)),
+        )
+        assert ReasonCode.RISK_POSITION_ALREADY_OPEN in await house.precheck()
+        stopped = a_trade(2, Side.SELL, "99", "1.998")
+        await house.say(
+            _booked(decision, stopped, IntentRole.SL),
+            _flat(decision, Decimal("-1.38")),
+        )
+        assert ReasonCode.RISK_COOLDOWN_ACTIVE in await house.precheck()
+        assert await house.precheck("BTCUSDT") == ()
+
+        house.clock.advance(Settings().risk.cooldown_seconds * 1000)
+
+        assert await house.precheck() == ()
+
+
+async def test_what_an_answer_of_the_gate_could_lift_is_refused_after_it(path: Path) -> None:
+    async with _house(path) as house:
+        snapshot, decision = _entry()
+        assert decision.exit_plan is not None
+        near = msgspec.structs.replace(decision.exit_plan, tp_price=Decimal("99.80"))
+
+        assert await house.precheck(exit_plan=near) == ()
+        assert house.audit.rows(RiskVerdictRow) == []
+
+        gated = msgspec.structs.replace(decision, exit_plan=near)
+        await house.say(GatedProposal(decision=gated, snapshot=snapshot, gate=a_gate_result()))
+        assert ReasonCode.STRAT_EXIT_INVALID in house.ended()
+
+
+async def test_a_refusal_before_the_gate_follows_again_from_its_row(path: Path) -> None:
+    async with _house(path, free="3") as house:
+        reasons = await house.precheck()
+        [row] = house.audit.rows(RiskVerdictRow)
+        snapshot, decision = asked_about("SOLUSDT", NOW_MS)
+
+    assert ReasonCode.RISK_INSUFFICIENT_FREE_BALANCE in reasons
+    assert ReasonCode.AIGATE_BLOCKED not in reasons
+    assert row.reasons == reasons
+    inputs = read_inputs(row.account_json, row.counters_json, row.inputs_json)
+    bare = msgspec.structs.replace(decision, ai_gate=None)
+    assert assess(bare, snapshot, view_of(inputs, Settings())).reasons == reasons
 
 
 async def test_a_reserve_nobody_took_up_lapses_after_a_restart_as_before(path: Path) -> None:

@@ -405,6 +405,16 @@ async def test_a_no_of_risk_is_told_with_its_counters(tmp_path: Path) -> None:
     assert "trades today 20 >= trades per day max 20" in told.headline
 
 
+async def test_a_no_of_risk_before_the_gate_was_asked_is_told_as_well(tmp_path: Path) -> None:
+    story = _selected()
+    story.add(_judged(_proposed(story)))
+
+    told = await _why(story, tmp_path, "AUSDT", 2000)
+
+    assert told.codes == ("RISK_MAX_TRADES_DAY", "RISK_COOLDOWN_ACTIVE")
+    assert "trades today 20 >= trades per day max 20" in told.headline
+
+
 @pytest.mark.parametrize(
     ("ended", "code"), [(False, "RISK_ENTRY_ALREADY_PENDING"), (True, "AIGATE_LATE")]
 )

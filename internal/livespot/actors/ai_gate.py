@@ -1,6 +1,6 @@
 """Asks the model about each proposal; what comes back can only stop or shrink it.
 
-Reads: `Proposal`s from signal, `ModeChanged`.
+Reads: `Proposal`s from signal, `ModeChanged`; risk's precheck on request.
 Writes: `GatedProposal` to risk, `ProposalEnded` to signal, `HealthSignal` to the governor, and one
 AIGATE_CALL row per attempt, durable before anything moves on.
 Owns: the calls in flight and the gate's budget, which goes on over restarts.
@@ -17,6 +17,7 @@ from livespot.actors.mail import (
     GatedProposal,
     GateInbox,
     GovernorInbox,
+    PrecheckAsked,
     Proposal,
     ProposalEnded,
     RiskInbox,
@@ -46,7 +47,7 @@ from livespot.rules import gate_budget
 from livespot.rules.gate_answer import AnswerRefused, AnswerVerdict, GateAnswer, Patch, parse_answer
 from livespot.rules.gate_budget import GateUsage
 from livespot.rules.gate_enforcement import PatchRefused, apply_patch
-from livespot.runtime.mailboxes import Mailbox
+from livespot.runtime.mailboxes import Mailbox, Reply
 
 # Long enough for the governor to weigh the failure, short against its stability window.
 _SIGNAL_HOLD_SECONDS = 10.0
@@ -116,6 +117,10 @@ class AiGate:
 
     async def _attempt(self, desk: _Desk, proposal: Proposal, group: TaskGroup) -> None:
         try:
+            refused = await self._refused(desk, proposal)
+            if refused:
+                await self._end(proposal, *refused)
+                return
             try:
                 asked = gate_input(proposal.decision, proposal.snapshot, self.prompt)
             except PayloadInvalid:
@@ -126,6 +131,23 @@ class AiGate:
             await self._settle(desk, proposal, outcome, group)
         finally:
             desk.in_flight.discard(proposal.decision.symbol)
+
+    async def _refused(self, desk: _Desk, proposal: Proposal) -> tuple[ReasonCode, ...]:
+        """Why the model need not be asked: risk refuses this whatever it would say.
+
+        By then risk has recorded it. Without an answer the decision grows too old for risk.
+        """
+        decision, reply = proposal.decision, Reply[tuple[ReasonCode, ...]]()
+        until_ms = decision.ts_ms + self.settings.timing.decision_max_age_ms
+        with self.clock.move_on_after(max(0, until_ms - self.clock.now_ms()) / 1000):
+            await self.risk.send(
+                PrecheckAsked(decision=decision, snapshot=proposal.snapshot, reply=reply)
+            )
+            reasons = await reply.wait()
+            if not reasons and desk.mode is not SysMode.NORMAL:
+                return (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
+            return reasons
+        return (ReasonCode.STRAT_ENTRY_ABORTED_COST,)
 
     async def _ask(self, desk: _Desk, proposal: Proposal, asked: GateInput) -> _Outcome:
         """One call, bounded as a whole; whatever comes after the limit is never read."""

@@ -202,6 +202,15 @@ class ApprovedEntry(Message, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrecheckAsked:
+    """Will risk refuse this whatever the gate makes of it? Answered with why, or nothing."""
+
+    decision: Decision
+    snapshot: Snapshot
+    reply: Reply[tuple[ReasonCode, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecheckAsked:
     """The pure risk checks once more for a reprice or fallback; never a larger quantity."""
 
@@ -442,28 +451,12 @@ FeedInbox: TypeAlias = AttachmentWanted | KlineGapFound
 ScannerInbox: TypeAlias = Position | FiltersRefreshWanted | SymbolHealth | ModeChanged
 SignalInbox: TypeAlias = WatchlistChanged | CandleClosed | ProposalEnded | ModeChanged | Position
 GateInbox: TypeAlias = Proposal | ModeChanged
-RiskInbox: TypeAlias = (
-    GatedProposal
-    | RecheckAsked
-    | EntryOpened
-    | EntryEnded
-    | FillBooked
-    | Position
-    | MutationCounted
-    | RejectSeen
-    | SubmitTimedOut
-    | SubmitAnswered
-    | StreamDropped
-    | PricesInsane
-    | LatencySeen
-    | Marks
-    | AccountObserved
-    | BalancesChanged
-    | SymbolsLearned
-    | ModeChanged
-    | ReleaseWanted
-    | ExposureWanted
-)
+_ToJudge: TypeAlias = PrecheckAsked | GatedProposal | RecheckAsked
+_Progress: TypeAlias = EntryOpened | EntryEnded | FillBooked | Position | MutationCounted
+_Faults: TypeAlias = RejectSeen | SubmitTimedOut | SubmitAnswered | StreamDropped | PricesInsane
+_Readings: TypeAlias = LatencySeen | Marks | AccountObserved | BalancesChanged | ModeChanged
+_OfOperator: TypeAlias = ReleaseWanted | ExposureWanted
+RiskInbox: TypeAlias = _ToJudge | _Progress | _Faults | _Readings | SymbolsLearned | _OfOperator
 ExecutionInbox: TypeAlias = (
     ApprovedEntry
     | OrderUpdate

@@ -1,6 +1,7 @@
 """Has the final word on every entry and owns what an entry may spend.
 
-Reads: proposals, rechecks, entries, fills, positions, faults, releases, marks, balances, modes.
+Reads: prechecks, proposals, rechecks, entries, fills, positions, faults, releases, marks, balances,
+modes.
 Writes: `ApprovedEntry` to execution, `ProposalEnded` to signal, alerts and signals to the governor;
 RISK_VERDICT events with verdicts, counters, reserves and quarantines, durable before any answer.
 Owns: counters, reserves, quarantine.
@@ -29,6 +30,7 @@ from livespot.actors.mail import (
     LatencySeen,
     Marks,
     MutationCounted,
+    PrecheckAsked,
     PricesInsane,
     ProposalEnded,
     RecheckAsked,
@@ -42,6 +44,7 @@ from livespot.actors.mail import (
 )
 from livespot.actors.manual_exposures import obey_exposure
 from livespot.actors.operator_records import command_entry
+from livespot.actors.risk_assessing import Assessor
 from livespot.actors.risk_memory import (
     KILL_SWITCHES,
     Judged,
@@ -61,8 +64,6 @@ from livespot.actors.symbol_faults import FaultSeen
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.decision import Decision
-from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.orders import BalancesChanged, Position
 from livespot.contracts.ports import Clock
 from livespot.contracts.queries import LedgerReader
@@ -72,14 +73,13 @@ from livespot.contracts.system import Alert, ExposureWanted, ModeChanged, Releas
 from livespot.contracts.venue import OrderCounts, ServerClock
 from livespot.contracts.vocabulary import PositionPhase, Severity, Side, Stage, Verdict
 from livespot.rules import quarantine, reserves, risk_counters
+from livespot.rules.foregone import is_foregone
 from livespot.rules.quarantine import SymbolFaults
 from livespot.rules.reserves import Reserve
-from livespot.rules.risk import RiskView, assess, held_elsewhere
-from livespot.runtime.mailboxes import Mailbox, Reply
+from livespot.runtime.mailboxes import Mailbox
 
 _SAVE_INTERVAL_MS = 5000
 _VERIFY_INTERVAL_MS = 60_000
-_FEATURES_SECONDS = 1.0
 _TELL_SECONDS = 1.0
 _ENDED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
@@ -116,10 +116,8 @@ class RiskOfficer:
 
     async def _take(self, memory: RiskMemory, message: RiskInbox) -> None:
         match message:
-            case GatedProposal():
-                await self._judge(memory, message)
-            case RecheckAsked():
-                await self._recheck(memory, message)
+            case PrecheckAsked() | GatedProposal() | RecheckAsked():
+                await self._take_entry(memory, message)
             case EntryOpened() | EntryEnded() | FillBooked() | Position():
                 await self._take_progress(memory, message)
             case (
@@ -146,14 +144,25 @@ class RiskOfficer:
 
     # ---- verdicts
 
+    async def _take_entry(
+        self, memory: RiskMemory, message: PrecheckAsked | GatedProposal | RecheckAsked
+    ) -> None:
+        match message:
+            case PrecheckAsked():
+                await self._precheck(memory, message)
+            case GatedProposal():
+                await self._judge(memory, message)
+            case RecheckAsked():
+                await self._recheck(memory, message)
+            case _:
+                assert_never(message)
+
     async def _judge(self, memory: RiskMemory, proposal: GatedProposal) -> None:
         decision = proposal.decision
-        judged = await self._assess(memory, decision, proposal.snapshot, recheck=False)
+        judged = await self._assessor.assess(memory, decision, proposal.snapshot)
         verdict = judged.verdict
-        now_ms = self.clock.now_ms()
         if verdict.verdict is Verdict.BLOCK:
-            await self.audit.commit(verdict_entry(judged, memory, now_ms, ()))
-            await self._fire(memory, [c for c in verdict.reasons if c in KILL_SWITCHES])
+            await self._refuse(memory, judged)
             await self.signal.send(
                 ProposalEnded(
                     # Signal knows the proposal under the id it had before the gate shrank it.
@@ -163,6 +172,7 @@ class RiskOfficer:
                 )
             )
             return
+        now_ms = self.clock.now_ms()
         reserve = reserves.reserved(
             decision.decision_id,
             decision.symbol,
@@ -181,9 +191,24 @@ class RiskOfficer:
             )
         )
 
+    async def _precheck(self, memory: RiskMemory, asked: PrecheckAsked) -> None:
+        """Refuse for good what the gate could not save; of the rest nothing is said yet."""
+        judged = await self._assessor.assess(
+            memory, asked.decision, asked.snapshot, before_gate=True
+        )
+        if is_foregone(judged.verdict):
+            await self._refuse(memory, judged)
+            asked.reply.answer(judged.verdict.reasons)
+        else:
+            asked.reply.answer(())
+
+    async def _refuse(self, memory: RiskMemory, judged: Judged) -> None:
+        await self.audit.commit(verdict_entry(judged, memory, self.clock.now_ms(), ()))
+        await self._fire(memory, [c for c in judged.verdict.reasons if c in KILL_SWITCHES])
+
     async def _recheck(self, memory: RiskMemory, asked: RecheckAsked) -> None:
         decision = asked.decision
-        judged = await self._assess(memory, decision, asked.snapshot, recheck=True)
+        judged = await self._assessor.assess(memory, decision, asked.snapshot, recheck=True)
         verdict = judged.verdict
         now_ms = self.clock.now_ms()
         reserve = reserves.of_symbol(memory.book, decision.symbol)
@@ -206,40 +231,15 @@ class RiskOfficer:
             memory.book = reserves.with_reserve(memory.book, reserve)
         asked.reply.answer(verdict)
 
-    async def _assess(
-        self, memory: RiskMemory, decision: Decision, snapshot: Snapshot, *, recheck: bool
-    ) -> Judged:
-        others = held_elsewhere(memory.counters, memory.book, decision.symbol)
-        compared = not recheck and len(others) + 1 >= self.settings.selection.corr_min_symbols
-        returns = await self._returns(others) if compared else {}
-        view = RiskView(
+    @property
+    def _assessor(self) -> Assessor:
+        return Assessor(
             settings=self.settings,
-            sysmode=memory.mode,
-            now_ms=self.clock.now_ms(),
-            counters=memory.counters,
-            book=memory.book,
-            free_quote=memory.cash.spendable,
-            bids=memory.bids,
-            faults=memory.faults_of(decision.symbol),
-            info=memory.infos.get(decision.symbol),
-            latency_p90_ms=memory.latency_p90_ms,
-            unfilled_orders_pct=self.counts.unfilled_orders_pct,
-            returns=returns,
-            recheck=recheck,
+            clock=self.clock,
+            counts=self.counts,
+            market=self.market,
             order_cap=self.order_cap,
-            manual_exposure=memory.is_exposed(decision.symbol),
         )
-        verdict = assess(decision, snapshot, view)
-        return Judged(decision=decision, snapshot=snapshot, view=view, verdict=verdict)
-
-    async def _returns(self, symbols: Iterable[str]) -> dict[str, Returns]:
-        """Present returns of these symbols; what does not come in time stays unknown."""
-        reply: Reply[tuple[DeepFeatures, ...]] = Reply()
-        with self.clock.move_on_after(_FEATURES_SECONDS):
-            await self.market.send(FeaturesAsked(symbols=tuple(sorted(symbols)), reply=reply))
-            features = await reply.wait()
-            return {f.symbol: f.returns for f in features if f.returns is not None}
-        return {}
 
     # ---- entries, fills, positions
 

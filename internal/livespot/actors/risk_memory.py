@@ -262,6 +262,7 @@ def verdict_entry(
                 "limits": verdict.limits,
                 "costs": msgspec.to_builtins(verdict.costs),
                 "recheck": judged.view.recheck,
+                "before_gate": judged.view.before_gate,
             },
         ),
         records=(

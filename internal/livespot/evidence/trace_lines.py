@@ -83,11 +83,12 @@ def gate(row: Fact) -> Iterator[str]:
 
 def risk(row: Fact) -> Iterator[str]:
     """One verdict with its limits and counters, and what cut the size."""
-    limits, again = row["limits"], row["inputs"].get("recheck", False)
-    kind = " for another attempt" if again else ""
+    limits, inputs = row["limits"], row["inputs"]
+    kind = " for another attempt" if inputs.get("recheck", False) else ""
+    kind += " before the model was asked" if inputs.get("before_gate", False) else ""
     yield f"{instant(row['at_ms'])} {row['verdict']}{kind}: {_codes(row['reasons'])}"
     if row["verdict"] == "BLOCK":
-        judged = row["inputs"].get("decision") or {}
+        judged = inputs.get("decision") or {}
         for code in row["reasons"]:
             yield failed_by_risk(code, limits, judged.get("edge_bps_expected", 0))
     if "size_binding" not in limits:

@@ -14,7 +14,8 @@ async def proposal_links(ask: Question, decision_id: str) -> list[Link]:
         ask.at_ms,
     )
     if gate is None:
-        return links
+        # What risk refuses whatever the gate would say never comes to the gate.
+        return await _risk(ask, decision_id)
     verdict, reasons, detail, modified, at_ms = gate
     codes, said = codes_of(reasons), f"{verdict}: {', '.join(codes_of(reasons))}"
     allowed = verdict in ("ALLOW", "MODIFY")

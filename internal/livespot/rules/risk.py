@@ -60,7 +60,8 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
     as far as known. With `recheck` the symbol's own reserve is the entry being judged, so it is
     not counted against itself. `order_cap` limits a single order's notional, on a first live day.
-    `manual_exposure`: the operator holds a registered position of his own in the symbol.
+    `manual_exposure`: the operator holds a registered position of his own in the symbol. With
+    `before_gate` the gate has not spoken yet, and nothing is asked of it.
     """
 
     settings: Settings
@@ -78,6 +79,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     recheck: bool = False
     order_cap: Decimal | None = None
     manual_exposure: bool = False
+    before_gate: bool = False
 
 
 def assess(decision: Decision, snapshot: Snapshot, view: RiskView) -> RiskVerdict:
@@ -231,7 +233,7 @@ def _validity(case: _Case) -> Iterator[ReasonCode]:
     ):
         yield ReasonCode.STRAT_INPUT_INVALID
     gate = decision.ai_gate
-    if gate is None or gate.verdict not in _LET_THROUGH:
+    if not view.before_gate and (gate is None or gate.verdict not in _LET_THROUGH):
         yield ReasonCode.AIGATE_BLOCKED
     if not _is_quantised(case):
         yield ReasonCode.PROTECTION_INVALID_FILTER

@@ -43,6 +43,7 @@ class Circumstances(Message, frozen=True):
     snapshot_id: str
     decision: Decision | None
     manual_exposure: bool = False
+    before_gate: bool = False
 
 
 class VerdictInputs(Message, frozen=True):
@@ -77,6 +78,7 @@ def inputs_of(view: RiskView, decision: Decision, *, seen_at_ms: int) -> Verdict
             snapshot_id=decision.snapshot_id,
             decision=decision if view.recheck else None,
             manual_exposure=view.manual_exposure,
+            before_gate=view.before_gate,
         ),
     )
 
@@ -100,6 +102,7 @@ def view_of(inputs: VerdictInputs, settings: Settings) -> RiskView:
         recheck=case.recheck,
         order_cap=account.order_cap,
         manual_exposure=case.manual_exposure,
+        before_gate=case.before_gate,
     )
 
 
