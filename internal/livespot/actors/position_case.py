@@ -1,4 +1,4 @@
-"""What the position actor remembers, and how a memory becomes a scene, a row and audit entries."""
+"""What the position actor remembers, and how it becomes a scene, a row and audit entries."""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -71,7 +71,7 @@ _SETTLED_PHASES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sight:
-    """What one pass looked at; `is_like` tells whether the next would look at the same."""
+    """What one pass looked at; `is_like` tells whether another pass would look at the same."""
 
     holding: Holding
     guard: Guard
@@ -90,9 +90,9 @@ class Sight:
 class Case:
     """One symbol's position in work.
 
-    `earlier_ms` is unprotected time of earlier runs; a `recovered` one was not opened by this run,
-    so nobody may be left to report the end of its entry. `resting` is what the last pass looked at
-    when it found nothing to do and nothing to wait for.
+    `earlier_ms` is the unprotected time in earlier runs. A `recovered` case was not opened by this
+    run, so the end of its entry may never be reported. `resting` is what the last pass looked at,
+    if it found nothing to do and nothing to wait for.
     """
 
     holding: Holding
@@ -108,7 +108,7 @@ class Case:
 
     @property
     def is_safe(self) -> bool:
-        """Nothing of it would be left unprotected if this process ended now."""
+        """Whether nothing would be left unprotected if this process ended now."""
         if self.row is None or self.row.phase in _SETTLED_PHASES:
             return True
         entry = self.guard.entry
@@ -120,8 +120,8 @@ class Case:
 class Desk:
     """All cases by symbol, with the reference data they are judged by.
 
-    `trends` holds whether a symbol's market lets a profit trail, and when that was read.
-    `unseen_news`: something was learned since all cases were looked at, which is due again at
+    `trends` holds whether a symbol's market allows a profit to trail, and when that was read.
+    `unseen_news`: something was learned since all cases were last looked at; they are due again at
     `next_look_ms`.
     """
 
@@ -139,17 +139,17 @@ class Desk:
     stop_by_ms: int = 0
 
     def base_asset(self, symbol: str, quote_asset: str) -> str:
-        """The exchange's word, or the symbol without the quote asset while that is missing."""
+        """The base asset from the exchange's rules; before they are known, the symbol's prefix."""
         info = self.infos.get(symbol)
         return info.base_asset if info is not None else symbol.removesuffix(quote_asset)
 
     def trend_holds(self, symbol: str, now_ms: int) -> bool:
-        """Whether the last deep scan says so; what is older than a few scans says nothing."""
+        """Whether the last deep scan allows trailing; False when it is older than a few scans."""
         holds, at_ms = self.trends.get(symbol, (False, 0))
         return holds and now_ms - at_ms <= _TREND_MS
 
     def learn_account(self, account: AccountView) -> None:
-        """A whole account: an asset it does not name is empty."""
+        """Take in a whole account: an asset it does not name is empty."""
         if account.update_time_ms < self.account_ms:
             return
         self.account_ms = account.update_time_ms
@@ -168,12 +168,12 @@ class Desk:
             self.balances[balance.asset] = (balance, as_of_ms)
 
     def base_total(self, holding: Holding) -> Decimal | None:
-        """Free and locked base, if it was read after the position's last fill."""
+        """Free and locked base; None unless it was read after the position's last fill."""
         base = self._base(holding)
         return None if base is None else base.free + base.locked
 
     def base_free(self, holding: Holding) -> Decimal | None:
-        """The part of it that no order has locked."""
+        """The part of the base that no order has locked; None like `base_total`."""
         base = self._base(holding)
         return None if base is None else base.free
 
@@ -188,15 +188,15 @@ class Desk:
 def scene_of(
     desk: Desk, case: Case, settings: Settings, now_ms: int, exchange_ms: int = 0
 ) -> Scene:
-    """`now_ms` is wall time, `exchange_ms` the exchange's time.
+    """What the ladder needs to know for one pass; `now_ms` is wall time.
 
-    A bid older than the stream's pause limit is no bid.
+    `exchange_ms` is the exchange's time. A bid older than the stream's pause limit is left out.
     """
     holding = case.holding
     info = desk.infos.get(holding.symbol)
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
     tp_price, sl_price = exit_prices(holding)
-    # Not every symbol takes a stop at market; before its rules are known, the form all take.
+    # Not every symbol allows STOP_LOSS. Until its rules are known, use the form that all allow.
     stop_market = info is not None and OrderType.STOP_LOSS in info.order_types
     trail = holding.trail
     native = trail is not None and trail.mode is TrailingMode.NATIVE
@@ -228,7 +228,7 @@ def scene_of(
 
 
 def sight_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Sight:
-    """All that a pass over this case would look at, besides the time."""
+    """Everything a pass over this case would look at, except the time."""
     holding = case.holding
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
     return Sight(
@@ -242,10 +242,10 @@ def sight_of(desk: Desk, case: Case, settings: Settings, now_ms: int) -> Sight:
 
 
 def depends_on_time(case: Case, now_ms: int) -> bool:
-    """Whether another pass may do something although nothing it looks at has changed.
+    """Whether another pass may act although nothing it looks at has changed.
 
-    No clock runs, nothing is awaited, and either all is over, or nothing is bought yet, or every
-    unit is behind a stop of which nothing is sold: then only news can change what the rule says.
+    It cannot when no clock runs, nothing is awaited, and either all is over, or nothing is bought
+    yet, or every unit is behind a stop of which nothing has sold.
     """
     guard, row = case.guard, case.row
     clocks = (
@@ -258,7 +258,7 @@ def depends_on_time(case: Case, now_ms: int) -> bool:
     if unsettled or guard.level is not SignalLevel.CLEAR or any(c is not None for c in clocks):
         return True
     if now_ms < guard.next_swap_ms and not guard.over:
-        # The next raise may wait for nothing but its turn.
+        # A raise of the stop may be waiting only for its pace.
         return True
     covered = row is not None and row.phase in (PositionPhase.PROTECTED, PositionPhase.TRAILING)
     whole = all(sell.order.executed_qty == 0 for sell in guard.sells.values())
@@ -267,7 +267,7 @@ def depends_on_time(case: Case, now_ms: int) -> bool:
 
 
 def take_fill(case: Case, message: FillBooked) -> None:
-    """Book a fill once; a settled case wakes up when a late one arrives."""
+    """Book a fill once; a late one reopens a settled case."""
     fill = message.fill
     role = message.role
     tracked = case.guard.sells.get(fill.order_id)
@@ -288,7 +288,7 @@ def take_fill(case: Case, message: FillBooked) -> None:
 
 
 def take_entry_end(case: Case, message: EntryEnded, now_ms: int, wall_ms: int) -> None:
-    """The entry is over: from here on the position is protected by its legs or by us."""
+    """The entry is over: from now on its legs protect the position, or we do."""
     attached = message.attached_list_id >= 0 and message.filled_qty > 0
     case.holding = replace(
         case.holding,
@@ -302,7 +302,7 @@ def take_entry_end(case: Case, message: EntryEnded, now_ms: int, wall_ms: int) -
 
 
 def expect_legs(case: Case, intent_id: str, qty: Decimal, now: tuple[int, int]) -> None:
-    """`now` is (monotonic, wall) in milliseconds."""
+    """Expect the attached legs of an entry; `now` is (monotonic, wall) in milliseconds."""
     flight = Flight(
         role=IntentRole.LIST,
         qty=qty,
@@ -327,7 +327,7 @@ def take_settlement(case: Case, message: MutationSettled, scene: Scene, now_ms: 
 
 
 def exit_reason(case: Case) -> ExitReason:
-    """The leg that filled decides; a sale of ours is named after what forced it."""
+    """Why the position was sold: by the leg that filled, or by what forced a sale of ours."""
     role = case.holding.exit_role
     if role is None:
         return ExitReason.NONE
@@ -345,7 +345,7 @@ def exit_reason(case: Case) -> ExitReason:
 
 
 def present_row(case: Case, scene: Scene) -> Position:
-    """The position as the others should know it now."""
+    """The position as it is to be stored and announced now."""
     guard = case.guard
     sizes = protection.measure(guard, scene)
     stops = protection.standing_stops(guard)
@@ -368,7 +368,7 @@ def present_row(case: Case, scene: Scene) -> Position:
 
 
 def differs(row: Position, known: Position | None) -> bool:
-    """Whether anything but the time of writing changed."""
+    """Whether anything but the time of writing has changed."""
     if known is None:
         return True
     same_times = msgspec.structs.replace(
@@ -380,14 +380,14 @@ def differs(row: Position, known: Position | None) -> bool:
 def entry_of(
     row: Position, known: Position | None, commands: tuple[Command, ...], guard: Guard
 ) -> AuditEntry:
-    """One event and the row: about protection when it or a request changed, else the position."""
-    wanted = [_told(c) for c in commands if isinstance(c, Protect | Swap | Close | Cancel)]
+    """One event and the row; PROTECTION_CHANGED if the protection changed or was asked for."""
+    wanted = [_described(c) for c in commands if isinstance(c, Protect | Swap | Close | Cancel)]
     covers = known is not None and (
         (known.protected_qty, known.protection_list_id, known.protection_intent_id)
         != (row.protected_qty, row.protection_list_id, row.protection_intent_id)
     )
     about_cover = bool(wanted) or covers
-    # What a sale or a wanted close left without cover has lost nothing.
+    # A sale or a requested close takes the cover away on purpose.
     bare = row.phase is PositionPhase.UNPROTECTED and row.protected_qty == 0
     lost = bare and known is not None and known.protected_qty > 0
     draft = AuditDraft(
@@ -415,7 +415,7 @@ def entry_of(
     return AuditEntry(draft=draft, records=(PositionRow(position=row),))
 
 
-def _told(command: Protect | Swap | Close | Cancel) -> dict[str, Any]:
+def _described(command: Protect | Swap | Close | Cancel) -> dict[str, Any]:
     match command:
         case Swap():
             return {

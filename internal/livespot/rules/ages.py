@@ -1,4 +1,4 @@
-"""When an age, a level or a score becomes a health signal."""
+"""Turns an age, a level or a score into a health signal."""
 
 from dataclasses import dataclass
 
@@ -34,9 +34,9 @@ def graded_low(limits: Limits, value: int, *, source: str, at_ms: int) -> Health
 
 
 def time_left(*ages: tuple[int, int]) -> int:
-    """How long until the first of these ages meets its limit, as all grow; 0 when one has.
+    """How long until the first of these growing ages reaches its limit, in ms; 0 when one has.
 
-    Each is an age and its limit in ms. Until then `graded` calls all of them CLEAR.
+    Each pair is an age and its limit. Until then `graded` returns CLEAR for all of them.
     """
     return max(0, min(limit - age for age, limit in ages))
 
@@ -66,7 +66,7 @@ def _signal(
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
-    """Whether a condition has held long enough; for depths that may spike harmlessly."""
+    """How long a condition has held, for levels that may spike harmlessly."""
 
     since_ms: int | None = None
 
@@ -76,5 +76,5 @@ class Sustained:
         return self if self.since_ms is not None else Sustained(now_ms)
 
     def for_ms(self, now_ms: int) -> int:
-        """How long it has held; 0 when it does not."""
+        """How long the condition has held; 0 when it does not hold."""
         return 0 if self.since_ms is None else now_ms - self.since_ms

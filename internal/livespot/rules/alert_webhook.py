@@ -1,4 +1,4 @@
-"""What goes to the operator's webhook: whether now, under which shape, with how many left out."""
+"""What is posted to the operator's webhook: which alerts, in which format, how many withheld."""
 
 import re
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ _NTFY_PRIORITY = {Severity.INFO: "3", Severity.WARN: "4", Severity.CRIT: "5"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which run speaks."""
+    """The run that an alert comes from."""
 
     run_id: str
     mode: str
@@ -38,21 +38,21 @@ class Post:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What was sent within the last minute, and how many alerts were left out since then."""
+    """What was sent within the last minute, and how many alerts have been withheld since."""
 
     sent_ms: tuple[int, ...] = ()
     withheld: int = 0
 
 
 def is_heard(severity: Severity, least: Severity) -> bool:
-    """Whether an alert is loud enough for the webhook."""
+    """Whether an alert is severe enough for the webhook."""
     return _RANK[severity] >= _RANK[least]
 
 
 def admitted(
     allowance: Allowance, severity: Severity, now_ms: int, per_minute: int
 ) -> tuple[Allowance, bool]:
-    """Count one alert in or out. A quarter of the minute's room is kept for CRIT."""
+    """Admit or withhold one alert. A quarter of the minute's allowance is kept for CRIT."""
     sent = _recent(allowance, now_ms)
     room = per_minute if severity is Severity.CRIT else per_minute - per_minute // 4
     if len(sent) >= room:
@@ -61,7 +61,7 @@ def admitted(
 
 
 def digest_due_ms(allowance: Allowance, now_ms: int) -> int | None:
-    """How long until there is room to tell what was withheld; None when nothing was."""
+    """How long until the count of withheld alerts can be sent; None when none were withheld."""
     if not allowance.withheld:
         return None
     sent = _recent(allowance, now_ms)
@@ -73,7 +73,7 @@ def _recent(allowance: Allowance, now_ms: int) -> tuple[int, ...]:
 
 
 def address_problem(shape: WebhookShape, address: str) -> str:
-    """What is wrong with an address, in words that quote nothing of it; empty when it is good."""
+    """What is wrong with an address, without quoting any of it; empty when it is good."""
     if not address:
         return "is empty; it must hold the address on its first line"
     if _PRINTABLE.match(address) is None:
@@ -94,7 +94,7 @@ def address_problem(shape: WebhookShape, address: str) -> str:
 
 
 def hidden_parts(address: str) -> tuple[str, ...]:
-    """What no log may show of an address: all of it, and each part long enough to be a token."""
+    """What must be redacted of an address: all of it, and each part long enough to be a token."""
     parts = urlsplit(address)
     pieces = [*parts.path.split("/"), *dict(parse_qsl(parts.query)).values()]
     return (address, *(piece for piece in pieces if len(piece) >= _SHORTEST_HIDDEN))
@@ -103,7 +103,7 @@ def hidden_parts(address: str) -> tuple[str, ...]:
 def webhook_post(
     shape: WebhookShape, address: str, alert: Alert, *, origin: Origin, withheld: int
 ) -> Post:
-    """One alert as the other side wants it. The text must have passed a redactor already."""
+    """One alert in the format of `shape`. The alert's text must have been redacted already."""
     line = _line(alert, origin, withheld)
     match shape:
         case WebhookShape.TELEGRAM:

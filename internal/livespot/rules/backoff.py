@@ -2,6 +2,6 @@
 
 
 def backoff_seconds(failures: int, chance: float, *, base: float = 0.5, cap: float = 30.0) -> float:
-    """Doubles with every failure up to `cap`; `chance` in 0..1 spreads it over the upper half."""
+    """Doubles with every failure up to `cap`; `chance` in 0..1 picks a point in the upper half."""
     full = min(cap, base * 2.0 ** min(failures, 16))
     return full * (0.5 + 0.5 * chance)

@@ -1,4 +1,4 @@
-"""One symbol's closed candles of one frame: joined without gap or overlap, indicators alongside."""
+"""One symbol's closed candles of one frame, without gap or overlap, with their indicators."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from livespot.contracts.vocabulary import Interval
 from livespot.rules.indicators import Bounds, Wilder, wilder_of
 
 KEPT = 1000
-# ADX is defined after 28 candles; after 100 the seed's weight in it is about half a percent.
+# ADX is defined after 28 candles; after 100 its seed weighs about half a percent.
 WARM = 100
 _PENDING_LIMIT = 50
 _OPENED = attrgetter("open_time_ms")
@@ -26,7 +26,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed candles are missing between two open times, both inclusive; the newer one waits."""
+    """Closed candles are missing between two open times, both inclusive; newer ones wait."""
 
     from_ms: int
     to_ms: int
@@ -52,25 +52,25 @@ class Misaligned(msgspec.Struct, frozen=True, kw_only=True):
 class CandleSeries:
     """The last 1000 closed candles and Wilder's state over them.
 
-    A candle that does not follow the last one waits until history has closed the gap. Inside the
-    span of one history answer every absent candle is proven not to exist at the exchange (an
-    outage), so it is accepted as a hole and never asked for again. Where history and the stream
-    differ, history is right: the candle is replaced and Wilder's state computed anew.
+    A candle that does not follow the last one waits until history has closed the gap. A candle that
+    is absent inside the span of one history answer does not exist at the exchange (an outage): the
+    hole is accepted and never asked for again. Where history and the stream differ, history is
+    right: the candle is replaced and Wilder's state computed again.
 
-    Wilder's state also remembers candles that are no longer kept, by a weight of (13/14)**1000 at
+    Wilder's state also depends on candles that are no longer kept, by a weight of (13/14)**1000 at
     most, which is less than the last bit of a reading.
     """
 
     def __init__(self, interval: Interval) -> None:
         self.interval = interval
         self.step_ms = interval.ms
-        # Long enough for trustworthy indicators, and nothing known to be missing at its end.
+        # Long enough for reliable indicators, and nothing known to be missing at its end.
         self.is_warm = False
         self.duplicates = 0
         self.misaligned = 0
         self.holes = 0
         self.revised = 0
-        # Counts on with whatever changes what the series says.
+        # Grows with every change of the series.
         self.version = 0
         self.last: Candle | None = None
         self.wilder = Wilder()
@@ -91,7 +91,7 @@ class CandleSeries:
     ) -> Joined | Gap | Duplicate | Misaligned | None:
         """Take a closed candle of the stream; None while the first history is still awaited.
 
-        Whoever has worked out the candle's `bounds` hands them over.
+        A caller that has computed the candle's `bounds` already passes them in.
         """
         last = self.last
         if last is not None and candle.open_time_ms == last.open_time_ms + self.step_ms:
@@ -116,11 +116,11 @@ class CandleSeries:
         return self.gap()
 
     def absorb(self, history: Sequence[Candle]) -> Joined:
-        """Take closed candles read by REST, oldest first, and whatever waited for them.
+        """Take closed candles read by REST, oldest first, and any that waited for them.
 
-        A history that begins after the next expected candle replaces the series; one that tells
-        a stored candle otherwise corrects it. Ask `gap` afterwards: the exchange may not yet have
-        listed its newest candles.
+        A history that begins after the next expected candle replaces the series; one that differs
+        from a stored candle corrects it. Check `gap` afterwards: the exchange may not have listed
+        its newest candles yet.
         """
         step_ms = self.step_ms
         fresh = [candle for candle in history if not candle.open_time_ms % step_ms]
@@ -147,7 +147,7 @@ class CandleSeries:
         )
 
     def _revise(self, history: Iterable[Candle]) -> None:
-        """Put right what is stored; candles before or between the stored ones are not added."""
+        """Correct stored candles; candles before or between the stored ones are not added."""
         told = {candle.open_time_ms: candle for candle in history}
         stored = [told.get(candle.open_time_ms, candle) for candle in self._candles]
         changed = sum(new != old for new, old in zip(stored, self._candles, strict=True))
@@ -204,10 +204,10 @@ class CandleSeries:
 
 
 def bounds_of(candle: Candle) -> Bounds:
-    """A candle's prices as floats; making one of a Decimal takes longer than a call."""
+    """A candle's high, low and close as floats; the conversion costs more than a call."""
     return float(candle.high), float(candle.low), float(candle.close)
 
 
 def opened_at(open_time_ms: int) -> str:
-    """When a candle opened, for people: UTC to the minute, as in `2021-04-22 00:03`."""
+    """When a candle opened, for people: UTC to the minute, such as `2021-04-22 00:03`."""
     return datetime.fromtimestamp(open_time_ms // 1000, tz=UTC).strftime("%Y-%m-%d %H:%M")

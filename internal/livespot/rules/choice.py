@@ -1,4 +1,4 @@
-"""Whom to watch of those the deep scan ranked: held first, then the best that are not alike."""
+"""Chooses the watch list from the deep scan: held symbols, then the best uncorrelated ones."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -16,9 +16,9 @@ Features: TypeAlias = dict[str, int | str]
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One candidate for the watch list; `incumbent_cycles` counts from its last choosing.
+    """One candidate for the watch list; `incumbent_cycles` counts selections since it was chosen.
 
-    `features` tell what it was measured against, where another symbol stood in its way.
+    `features` holds the comparison by which another symbol kept it off the list.
     """
 
     symbol: str
@@ -48,11 +48,11 @@ def choose(
     held: Collection[str],
     settings: SelectionSettings,
 ) -> tuple[Choice, ...]:
-    """The watch list: symbols held, then the best `topk` that are not too alike.
+    """The watch list: held symbols, then the best `topk` that are not too correlated.
 
-    `incumbents` maps each symbol of the present list to the selection cycles since it was chosen.
-    A young one keeps its place against a challenger less than the guard's margin better. Held
-    symbols stay whatever their score and take places of the `topk`.
+    `incumbents` maps each symbol of the current list to the selection cycles since it was chosen. A
+    young one keeps its place unless a challenger is better by the guard's margin. Held symbols stay
+    whatever their score and count towards `topk`.
     """
     young = {s for s, cycles in incumbents.items() if cycles < settings.churn_guard_min_cycles}
     chosen, topk = sorted(held), settings.topk
@@ -71,7 +71,7 @@ def choose(
         if len(chosen) < topk:
             kept_off = _alike(symbol, chosen, returns, settings)
         else:
-            # Nothing joins those that are picked once the places are taken.
+            # `picked` no longer changes once all places are taken.
             full = full or _full(picked, settings)
             kept_off = _guarded_from(item, picked, young, incumbents, settings) or full
         if kept_off is None:
@@ -91,7 +91,7 @@ def _by_score(item: Ranked) -> tuple[int, str]:
 def _by_precedence(
     ranked: Iterable[Ranked], young: Collection[str], settings: SelectionSettings
 ) -> list[Ranked]:
-    """Best first; a young incumbent counts as better by the guard's margin, and loses a tie."""
+    """Best first; a young incumbent gets the guard's margin on top, but loses a tie."""
     order = sorted(ranked, key=_SYMBOL)
     if not young:
         order.sort(key=_SCORE, reverse=True)
@@ -113,7 +113,7 @@ def _guarded_from(
     incumbents: Mapping[str, int],
     settings: SelectionSettings,
 ) -> _Kept | None:
-    """The weakest young incumbent that this one does not beat clearly enough to replace it."""
+    """Kept off by the churn guard: the weakest young incumbent that has a lower score, if any."""
     if not young:
         return None
     weaker = [one for one in picked if one.symbol in young and one.score_x10000 < item.score_x10000]
@@ -130,7 +130,7 @@ def _guarded_from(
 
 
 def _full(picked: Collection[Ranked], settings: SelectionSettings) -> _Kept:
-    """That all places are taken, and who was the last to get one."""
+    """Kept off because all places are taken; names the last symbol to get one."""
     features: Features = {"places": settings.topk}
     if picked:
         last = min(picked, key=lambda other: (other.score_x10000, other.symbol))
@@ -141,7 +141,7 @@ def _full(picked: Collection[Ranked], settings: SelectionSettings) -> _Kept:
 def _alike(
     symbol: str, chosen: Sequence[str], returns: Mapping[str, Returns], settings: SelectionSettings
 ) -> _Kept | None:
-    """Why a candidate is too close to what is chosen, once enough symbols are together."""
+    """Why a candidate is too correlated with a chosen one, once enough symbols are compared."""
     own = returns.get(symbol)
     if own is None or has_too_many_missing(own, settings.corr_missing_max_pct):
         missing = 0 if own is None else own.missing_count
@@ -162,7 +162,7 @@ def _alike(
 
 
 def _held(ranked: Iterable[Ranked], symbols: Collection[str]) -> tuple[Ranked, ...]:
-    """Held symbols are on the list, also those that were cut or not even looked at."""
+    """Held symbols are always on the list, also when they were cut or not scanned at all."""
     if not symbols:
         return ()
     by_symbol = {item.symbol: item for item in ranked}

@@ -1,6 +1,6 @@
-"""When a refusal says that a symbol takes no orders, or none of this kind, just now."""
+"""Recognises refusals that mean a symbol takes no orders, or none of this kind, at present."""
 
-# The matching engine's words.
+# The messages of the matching engine.
 _WORDS = (
     "Market is closed",
     "API trading is not enabled",
@@ -10,5 +10,5 @@ _WORDS = (
 
 
 def says_closed(message: str) -> bool:
-    """Whether it was not this order that was declined, but any like it."""
+    """Whether the refusal would meet any order of this kind, not just this one."""
     return any(words in message for words in _WORDS)

@@ -1,4 +1,4 @@
-"""What closed candles say: worked out when somebody looks, and only for frames that moved on."""
+"""Readings of the closed candles, computed on demand and only for frames that have changed."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,7 +18,7 @@ from livespot.rules.indicators import EMA_CANDLES, ema20, volume_ratio_x10000
 from livespot.rules.regime import leaning_of, share_of, with_frames
 
 Series = Mapping[Interval, CandleSeries]
-# How late the frame that closes a candle may be before the series counts as behind.
+# How late a candle may close before its series counts as behind.
 CANDLE_GRACE_MS = 3000
 _NEVER_MS = 1 << 62
 
@@ -26,7 +26,7 @@ _NEVER_MS = 1 << 62
 class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision looks at in the 5m series; `ema` is None while it is not defined.
 
-    `volume_ratio_x10000` is 0 without a positive mean; the strategy looks at the candles to tell.
+    `volume_ratio_x10000` is 0 without a positive mean; the strategy checks the candles for that.
     """
 
     candles: tuple[Candle, ...]
@@ -36,9 +36,9 @@ class SignalFrame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One frame's state: `directional`, which is ADX, +DI and -DI, and `share` wait for the ADX.
+    """One frame's state; `directional` (ADX, +DI, -DI) and `share` are None without an ADX.
 
-    From `behind_ms` on another candle should have followed the newest one.
+    From `behind_ms` on, the candle after the newest one should have closed.
     """
 
     version: int
@@ -49,11 +49,11 @@ class FrameReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What 5m, 15m and 1h say: what most minutes leave as it is.
+    """The readings of 5m, 15m and 1h, which most minutes leave unchanged.
 
-    `version` is the sum of theirs; each only grows, so that it stays only while all of them do.
-    `shares` are those of 1h, 15m and 5m, None while one of them has none; `moves` are the returns
-    of 5m, None without a candle.
+    `version` is the sum of the three versions; each only grows, so an equal sum means no change.
+    `shares` are those of 1h, 15m and 5m, None while one of them has none; `moves` are the 5m
+    returns, None without a candle.
     """
 
     version: int
@@ -70,8 +70,8 @@ class SlowerReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Readings of one state of the four series; a reading that is not defined yet is None.
 
-    From `behind_ms` on one of the frames is behind. Warm are all frames together, with enough
-    candles of 5m for the window of correlations.
+    From `behind_ms` on, one of the frames is behind. `is_warm` when all frames are, with enough 5m
+    candles for the window of correlations.
     """
 
     m1: FrameReading
@@ -84,7 +84,7 @@ class ClosedReadings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class SignalFrames:
-    """What only a decision asks of the 5m series, once per closed candle."""
+    """The 5m readings that only a decision needs, computed once per closed candle."""
 
     __slots__ = ("_series", "_signal", "_signal_of")
 
@@ -105,7 +105,7 @@ class SignalFrames:
 def closed_readings(
     series: Series, settings: Settings, before: ClosedReadings | None
 ) -> ClosedReadings:
-    """The readings of now, with everything of `before` that still holds."""
+    """The current readings, reusing whatever of `before` still holds."""
     of1, of5, of15, of60 = series.values()
     if before is None or before.settings is not settings:
         m1, slower = frame_reading(of1), _slower(of5, of15, of60, settings, None)
@@ -119,7 +119,7 @@ def closed_readings(
             m1 = frame_reading(of1)
         elif not moved_slowly:
             return before
-        # A minute in a strong trend, or in none, adds what the one before it added.
+        # The share saturates, so in a strong trend, or in none, a minute changes nothing.
         if moved_slowly or m1.share != before.m1.share:
             leaning = _leaning(m1, slower, settings)
     return ClosedReadings(
@@ -134,7 +134,7 @@ def closed_readings(
 
 
 def frame_reading(series: CandleSeries) -> FrameReading:
-    """What one series says, from its indicators' present state."""
+    """The reading of one series from the present state of its indicators."""
     directional, last = series.wilder.reading, series.last
     return FrameReading(
         version=series.version,
@@ -180,7 +180,7 @@ def _now(series: CandleSeries, before: FrameReading) -> FrameReading:
 def _moves(
     of5: CandleSeries, m5: FrameReading, window: int, before: SlowerReadings | None
 ) -> ReturnsTail | None:
-    """The newest `window` returns; those of `before` are moved on where one candle followed."""
+    """The newest `window` returns; those of `before` are advanced if one candle has followed."""
     last = of5.last
     if last is None:
         return None
@@ -188,8 +188,8 @@ def _moves(
     if before is not None and known is not None:
         if before.m5.version == m5.version:
             return known
-        # A series counts on by one when it grows by one; when it is corrected it does so, too,
-        # but then its last candle is not the next one.
+        # The version also grows by one when a candle is corrected, but then the last candle is not
+        # the next one.
         grown = m5.version == before.m5.version + 1
         if grown and last.open_time_ms == known.open_time_ms + of5.step_ms:
             return moved_on(known, last)
@@ -216,7 +216,7 @@ def _shares(
 
 
 def _leaning(m1: FrameReading, slower: SlowerReadings, settings: Settings) -> Leaning | None:
-    """What the frames come to together, or None while one of them has no ADX."""
+    """The regime of all frames together, or None while one of them has no ADX."""
     if slower.shares is None or m1.share is None:
         return None
     h1, m15, m5 = slower.shares
@@ -241,9 +241,9 @@ def regime_of_readings(closed: ClosedReadings) -> Regime | None:
 
 
 def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
-    """Readings of the 5m series; its candles are respelled, one way per number.
+    """The 5m readings; equal numbers in its candles are spelled in one way.
 
-    Stream and history spell numbers differently, and their hashes must be alike.
+    Stream and history spell numbers differently, and their hashes must be equal.
     """
     tail = m5.tail(EMA_CANDLES)
     candles = tuple(_plain_candle(Same(candle)) for candle in tail)
@@ -258,14 +258,14 @@ def signal_frame(m5: CandleSeries, settings: Settings) -> SignalFrame:
 
 
 def plain(value: Decimal) -> Decimal:
-    """Without trailing zeros and without an exponent above zero; zero is 0."""
+    """The number without trailing zeros and without an exponent above zero; zero is 0."""
     short = value.normalize()
     return short.quantize(Decimal(1)) if short == short.to_integral_value() else short
 
 
 @lru_cache(maxsize=2048)
 def _plain_candle(same: Same) -> Candle:
-    """A candle is respelled once; the next forty closes of its frame look at it again."""
+    """The candle with plain numbers; cached, because the next forty decisions see it again."""
     candle = cast(Candle, same.value)
     return Candle(
         open_time_ms=candle.open_time_ms,

@@ -1,4 +1,4 @@
-"""How alike two symbols move: Pearson's correlation of their 5m log returns."""
+"""How closely two symbols move together: Pearson's correlation of their 5m log returns."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,21 +14,21 @@ from livespot.contracts.market import Candle, Returns
 from livespot.contracts.vocabulary import Interval
 
 FRAME = Interval.M5
-# Likenesses by the identities of both returns, which are held so that nothing else gets theirs.
+# Results by the `id` of both returns; keeping the objects alive keeps their ids unique.
 _KNOWN: dict[tuple[int, int], tuple[Returns, Returns, int]] = {}
 _MOST_KNOWN = 1024
 _FRAME_MS = FRAME.ms
-# Below it, a square root's square is a whole number's but for far less than a half.
+# Below this, squaring a float root is off by far less than 0.5, so rounding is exact.
 _EXACT = 1 << 44
 # Sum of the points, of their squares, and n squared times their variance.
 _Sums: TypeAlias = tuple[int, int, int]
 
 
 class ReturnsTail(msgspec.Struct, frozen=True, kw_only=True):
-    """Returns, and what the next candle needs to move them on by a step.
+    """Returns, and what is needed to advance them by one candle.
 
-    They end with a candle of `open_time_ms` and `close`. `absent` tells of each step whether it
-    is missing; with none missing it is empty.
+    They end with a candle of `open_time_ms` and `close`. `absent` tells for each step whether it is
+    missing; it is empty when none is.
     """
 
     returns: Returns
@@ -46,7 +46,7 @@ def log_returns(candles: Sequence[Candle], window: int) -> Returns:
 
 
 def returns_tail(candles: Sequence[Candle], window: int) -> ReturnsTail:
-    """`log_returns` of at least one candle, to be moved on."""
+    """`log_returns` of at least one candle, in a form that `moved_on` can advance."""
     newest = candles[-(window + 1) :]
     returns, absent = _tail_of(newest, window)
     absent = absent if returns.missing_count else ()
@@ -113,7 +113,7 @@ def correlation_x10000(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 def likeness_x10000(left: Returns, right: Returns) -> int:
-    """`correlation_x10000` of two symbols' returns, which stay the same for minutes.
+    """`correlation_x10000` of two symbols' returns, cached because they stay the same for minutes.
 
     Raises `ValueError` when their windows differ.
     """
@@ -156,7 +156,7 @@ def _pearson(left: Sequence[int], of_left: _Sums, right: Sequence[int], of_right
         return 0
     squares = squares_l + squares_r
     if squares < _EXACT:
-        # |l - r| squared is |l| squared + |r| squared - 2 l r, and a distance is one call.
+        # |l - r|^2 = |l|^2 + |r|^2 - 2 l.r, and `dist` computes |l - r| in one call.
         apart = dist(left, right)
         products = (squares - round(apart * apart)) // 2
     else:

@@ -12,13 +12,13 @@ from livespot.contracts.settings import VenueSettings
 DEFAULT_ENTRY_MAKER_BPS = 1
 DEFAULT_ENTRY_TAKER_BPS = 3
 DEFAULT_EXIT_TAKER_BPS = 2
-# What a book too thin for the planned size costs: everything, so nothing is planned on it.
+# The slippage of a book too thin for the planned size: all of it, so nothing is planned on it.
 UNFILLABLE_BPS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fees:
-    """Fees in whole bps, rounded up: entry as maker, exit as taker, a buy's fee in base."""
+    """Fees in whole bps, rounded up: entry as maker, exit as taker, and a buy's fee in base."""
 
     maker_fee_bps: int
     taker_fee_bps: int
@@ -27,7 +27,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slippage:
-    """Estimates in bps against the best price of the side that is hit."""
+    """Estimates in bps against the best price of the side that is taken."""
 
     entry_maker_bps: int = DEFAULT_ENTRY_MAKER_BPS
     entry_taker_bps: int = DEFAULT_ENTRY_TAKER_BPS
@@ -37,11 +37,11 @@ class Slippage:
 def fees_of(
     rates: CommissionRates | None, settings: VenueSettings, *, discount_usable: bool
 ) -> Fees:
-    """The account's commission, or the configured fees without one.
+    """The account's commission, or the configured fees when it is not known.
 
     Entry is maker plus buyer side, exit taker plus seller side, each the sum of standard, tax and
-    special rates. The discount lowers the standard part of costs only; the fee of a buy in base,
-    which quantities are made with, is undiscounted and the worse of maker and taker.
+    special rates. The discount lowers only the standard part of costs. The fee of a buy in base,
+    from which quantities are computed, is undiscounted and the worse of maker and taker.
     """
     if rates is None:
         worst = max(settings.maker_bps, settings.taker_bps)
@@ -67,9 +67,9 @@ def fees_of(
 
 
 def slippage_of(book: DepthBook | None, quote: Decimal) -> Slippage:
-    """Walk the book for `quote`; the defaults stand in for a missing one.
+    """Walk the book for `quote`; without a book the defaults apply.
 
-    A resting entry hits nobody, so its estimate is the default whatever the book.
+    A resting entry takes nothing, so its estimate is always the default.
     """
     if book is None or not book.bids or not book.asks:
         return Slippage()
@@ -94,7 +94,7 @@ def walk_bps(levels: Sequence[DepthLevel], quote: Decimal) -> int:
 
 
 def cost_inputs(fees: Fees, slippage: Slippage) -> CostInputs:
-    """Both halves as the snapshot carries them."""
+    """Fees and slippage as the snapshot carries them."""
     return CostInputs(
         maker_fee_bps=fees.maker_fee_bps,
         taker_fee_bps=fees.taker_fee_bps,

@@ -1,4 +1,4 @@
-"""Sums up one UTC day of the ledger, exactly: nothing is rounded, nothing is estimated."""
+"""Sums up one UTC day of the ledger exactly: nothing is rounded, nothing is estimated."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,29 +12,29 @@ from livespot.contracts.queries import StoredFill
 from livespot.contracts.vocabulary import Side
 
 DAY_MS = 86_400_000
-# Reports of a fill may be a minute and more behind it.
+# A fill may be reported more than a minute late.
 LATE_MS = 120_000
-# Sums of products of what the exchange writes with eight decimals: no digit may be lost.
+# Wide enough that sums of products of eight-decimal amounts lose no digit.
 _EXACT = Context(prec=80)
 
 
 def day_of(at_ms: int) -> str:
-    """The UTC day of a moment."""
+    """The UTC day of a moment, as `YYYY-MM-DD`."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
 
 
 def span_of(day: str) -> tuple[int, int]:
-    """The first moment of a UTC day, and the first after it."""
+    """The first moment of a UTC day and the first one after it, in epoch ms."""
     at = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
     begin_ms = int(at.timestamp()) * 1000
     return begin_ms, begin_ms + DAY_MS
 
 
 def days_due(last: tuple[str, bool] | None, begun_ms: int | None, now_ms: int) -> tuple[str, ...]:
-    """The days before today that are not summed up for good, oldest first.
+    """The days before today that have no final summary, oldest first.
 
-    `last` is the newest day on record and whether it was complete; `begun_ms` is when the first run
-    of all started, None when there was none.
+    `last` is the newest day with a summary and whether that is final; `begun_ms` is when the first
+    run of all started, None when there was none.
     """
     if last is not None:
         day, complete = last
@@ -48,12 +48,12 @@ def days_due(last: tuple[str, bool] | None, begun_ms: int | None, now_ms: int) -
 
 
 def next_close_ms(now_ms: int) -> int:
-    """When the day that ends next, or has just ended, can be summed up for good."""
+    """When the summary of the current day, or of the one that has just ended, can be final."""
     return (now_ms - LATE_MS) // DAY_MS * DAY_MS + DAY_MS + LATE_MS
 
 
 def summarise(day: str, rows: DayRows, *, now_ms: int) -> DaySummary:
-    """The day's sums as of now."""
+    """The sums of the day, as of `now_ms`."""
     begin_ms, end_ms = span_of(day)
     symbols = tuple(_symbol_days(rows.fills))
     bare = [position.unprotected_ms for position in rows.closed]
@@ -123,11 +123,11 @@ def _dust(positions: Iterable[Position]) -> dict[str, Decimal]:
 def _modes_ms(
     runs: Iterable[RunSpan], modes: Sequence[ModeStep], span: tuple[int, int]
 ) -> dict[str, int]:
-    """Time in each mode within the span, over all runs that lived in it."""
+    """Time in each mode within the span, over all runs in it, in ms."""
     spent: Counter[str] = Counter()
     for run in runs:
         steps = [step for step in modes if step.run_id == run.run_id]
-        # A run that died at once had no mode, and none of the ends is anybody's.
+        # A run that died at once never had a mode: one end, no steps.
         ends = [*(step.at_ms for step in steps[1:]), run.until_ms]
         for step, end_ms in zip(steps, ends, strict=False):
             spent[step.mode] += max(0, min(end_ms, span[1]) - max(step.at_ms, span[0]))

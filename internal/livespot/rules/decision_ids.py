@@ -1,4 +1,4 @@
-"""Names a decision and the orders it plans."""
+"""The ids of a decision and of the orders it plans."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from livespot.rules.thresholds import constraints_hash
 
 
 def identified(draft: Decision, *, config_hash: str) -> Decision:
-    """The same ENTRY with the ids that follow from it; raises `ValueError` without both plans."""
+    """The same ENTRY with its derived ids; raises `ValueError` without both plans."""
     plan, exits = draft.entry_plan, draft.exit_plan
     if plan is None or exits is None:
         raise ValueError("an entry needs both plans before it can be named")
@@ -35,7 +35,7 @@ def identified(draft: Decision, *, config_hash: str) -> Decision:
 
 
 def decision_id_of(decision: Decision, *, config_hash: str) -> str:
-    """The id of a decision: everything that affects the outcome, no times, runs or ids."""
+    """The id of a decision: a hash of all that affects the outcome, without times, runs or ids."""
     entry, exits = decision.entry_plan, decision.exit_plan
     return ids.decision_id(
         DecisionHashPayload(

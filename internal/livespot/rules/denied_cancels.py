@@ -1,7 +1,8 @@
-"""Cancels that the exchange denied because no such order is open: when one may be sent again.
+"""Cancels denied because no such order is open: when another one may be sent.
 
 The matching engine knows what is open, while reads may lag by a minute. So a denied cancel is no
-reason to send another: the order has ended, or is about to show how. It proves nothing about how.
+reason to send another: the order has ended, and a read will soon show how. The denial itself proves
+nothing about how it ended.
 """
 
 from collections.abc import Iterator
@@ -19,14 +20,14 @@ Key = tuple[str, int]
 
 
 def cancel_pause_ms(denials: int) -> int | None:
-    """How long after this many denials the next cancel may go; None when none may ever."""
+    """How long after this many denials the next cancel may be sent; None means never."""
     if denials <= 0:
         return 0
     return _PAUSES_MS[denials - 1] if denials < MOST_DENIALS else None
 
 
 def read_pause_ms(reads: int) -> int:
-    """The pause after so many reads of an order that has not shown its end; it doubles."""
+    """The pause after so many reads of an order whose end has not been seen; it doubles."""
     return min(_READ_FIRST_MS << min(max(reads - 1, 0), 8), _READ_MOST_MS)
 
 
@@ -39,13 +40,13 @@ class _Denied:
 
 
 class DeniedCancels:
-    """How often the cancel of each order was denied, and when to ask what became of the order."""
+    """How often the cancel of each order was denied, and when to read that order again."""
 
     def __init__(self) -> None:
         self._denied: dict[Key, _Denied] = {}
 
     def note(self, key: Key, now_ms: int) -> None:
-        """The exchange says that no such order is open; a read of it is on its way."""
+        """Record a denial; a first read of the order is expected to be under way."""
         known = self._denied.get(key)
         count = 1 if known is None else known.count + 1
         self._denied[key] = _Denied(count, now_ms, 1, now_ms + read_pause_ms(1))
@@ -59,7 +60,7 @@ class DeniedCancels:
         return pause_ms is not None and now_ms - known.last_ms >= pause_ms
 
     def due(self, now_ms: int) -> Iterator[Key]:
-        """The orders to ask for now; each is counted as asked for."""
+        """The orders to read now; each counts as read from here on."""
         for key, known in list(self._denied.items()):
             if now_ms >= known.read_ms:
                 pause_ms = read_pause_ms(known.reads + 1)
@@ -69,9 +70,9 @@ class DeniedCancels:
 
     @property
     def due_ms(self) -> int:
-        """When the next order is to be asked for."""
+        """When the next order is to be read."""
         return earliest(*(known.read_ms for known in self._denied.values()))
 
     def forget(self, key: Key) -> None:
-        """The order has shown its end."""
+        """The end of the order has been seen."""
         self._denied.pop(key, None)

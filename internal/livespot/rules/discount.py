@@ -1,4 +1,4 @@
-"""Whether the fee discount can be counted on: enabled, and enough of its asset on hand."""
+"""Whether the fee discount can be relied on: enabled, and enough of its asset at hand."""
 
 from decimal import Decimal
 
@@ -10,9 +10,9 @@ _TRADES = 20
 def discount_is_usable(
     rates: CommissionRates, free: Decimal, price: Decimal | None, trade_quote: Decimal
 ) -> bool:
-    """Twenty round trips of `trade_quote` at the taker's rate must be payable from `free`.
+    """Whether `free` pays the taker fees of twenty round trips of `trade_quote`.
 
-    `price` is the discount asset's in quote; without one nothing is counted on.
+    `price` is that of the discount asset in quote; without one the answer is False.
     """
     if not rates.discount_enabled or price is None or price <= 0:
         return False

@@ -1,4 +1,4 @@
-"""What the doctor concludes from what it measured: rows, limits, worst losses, feasible edge."""
+"""What the doctor concludes from its measurements: rows, limits, worst losses, feasible edge."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Check(Message, frozen=True):
-    """One row: what was looked at, what was found, and the exact command that comes next."""
+    """One row: what was checked, what was found, and the exact command to run next."""
 
     id: str
     title: str
@@ -39,7 +39,7 @@ class Check(Message, frozen=True):
 
 
 class Summary(Message, frozen=True):
-    """Counts of the rows, and the one command the operator should run now."""
+    """Counts of the rows by outcome, and the one command the operator should run now."""
 
     passed: int
     warned: int
@@ -71,12 +71,12 @@ def summarize(checks: Sequence[Check], *, when_green: str) -> Summary:
 
 
 def at_most(value: int, limit: int, *, otherwise: Outcome) -> Outcome:
-    """PASS up to and with the limit."""
+    """PASS up to and including the limit, else `otherwise`."""
     return Outcome.PASS if value <= limit else otherwise
 
 
 def disk_outcome(free_bytes: int, *, degrade_below: int, pause_below: int) -> Outcome:
-    """As the runtime will judge it: below the lower limit it would pause at once."""
+    """Judged by the runtime's limits: below the lower one it would pause at once."""
     if free_bytes < pause_below:
         return Outcome.FAIL
     return Outcome.WARN if free_bytes < degrade_below else Outcome.PASS
@@ -90,7 +90,7 @@ def sqlite_outcome(version: tuple[int, ...]) -> Outcome:
 
 
 def secret_problem(text: str, *, exchange_key: bool) -> str:
-    """What is wrong with the shape of a secret, in words that tell nothing of it."""
+    """What is wrong with the form of a secret, without revealing any of it."""
     if not text.isascii() or any(char.isspace() or not char.isprintable() for char in text):
         return "holds blanks, line ends or letters no key has; copy it again"
     if text[0] in "\"'" or text[-1] in "\"'":
@@ -131,7 +131,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def limit_checks(settings: Settings) -> tuple[Check, ...]:
-    """Whether the money limits can ever act, and what they amount to."""
+    """Whether each money limit can ever take effect, and what they allow together."""
     risk, worst = settings.risk, worst_loss(settings)
     binds, reaches = worst.per_trade_binds, worst.per_day >= -risk.max_daily_loss
     per_day = decimal_text(worst.per_day)
@@ -168,7 +168,7 @@ def limit_checks(settings: Settings) -> tuple[Check, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What one symbol shows today, and the ATR the default strategy would need of it."""
+    """One symbol's figures today, and the ATR that the default strategy would need."""
 
     symbol: str
     atr_bps: int
@@ -192,14 +192,14 @@ def shown(
 
 
 def has_edge(label: RegimeLabel, atr_bps: int, cost_bps: int, settings: Settings) -> bool:
-    """Whether the reward margin reaches the adaptive minimum that this volatility asks for."""
+    """Whether the reward margin reaches the adaptive minimum for this volatility."""
     least = min_edge_bps(label, settings.strategy)
     asked = round_div(least * _volatility_multiplier(atr_bps, settings.adaptive), 10_000)
     return edge_bps(exits_of(label, atr_bps, settings.exit), cost_bps) >= asked
 
 
 def needed_atr_bps(label: RegimeLabel, cost_bps: int, settings: Settings) -> int | None:
-    """The least five-minute ATR with enough margin; None when no sane one has it."""
+    """The lowest 5m ATR, in bps, with enough margin; None when no realistic one is enough."""
     return next(
         (atr for atr in range(1, _MOST_ATR_BPS) if has_edge(label, atr, cost_bps, settings)), None
     )
@@ -208,7 +208,7 @@ def needed_atr_bps(label: RegimeLabel, cost_bps: int, settings: Settings) -> int
 def edge_check(symbols: Iterable[Shown], settings: Settings, *, eligible: bool) -> Check:
     """Whether any of today's symbols moves enough for the default strategy.
 
-    Not `eligible`: none passes the limits of selection, and these are only the busiest.
+    Without `eligible`, no symbol passes selection and `symbols` are only the busiest ones.
     """
     rows = tuple(symbols)
     able = any(

@@ -1,4 +1,4 @@
-"""Where belief and exchange differ, what of it counts, and how much."""
+"""Compares belief with the exchange: what differs, what of it counts, and how much."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ Suspicions = Mapping[tuple[str, str, str], Suspicion]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """One pass: what to remember, what now counts, and whether a second read is due."""
+    """The result of one pass: what to remember, what counts, and whether a second read is due."""
 
     suspicions: Suspicions
     confirmed: tuple[ReconcileDiff, ...]
@@ -60,12 +60,12 @@ class Findings:
 
 
 def is_news(known: OrderView, seen: OrderView) -> bool:
-    """Whether the exchange's view adds to ours; one that lags behind is no difference."""
+    """Whether the exchange's view adds to ours; one that lags behind ours is no difference."""
     return merge(known, seen) is not None
 
 
 def order_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
-    """Status or executed quantity moved on at the exchange; None when it only lags behind us."""
+    """Status or executed quantity moved on at the exchange; None when its view only lags."""
     if not is_news(known, seen):
         return None
     missed = seen.executed_qty > known.executed_qty
@@ -81,7 +81,7 @@ def order_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
 
 
 def price_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
-    """The same order with another price or trigger than ours; never corrected silently."""
+    """The same order with another price or trigger; never corrected silently."""
     before, after = (known.price, known.stop_price), (seen.price, seen.stop_price)
     if known.status.is_terminal or before == after or OrderType.MARKET in (known.type, seen.type):
         return None
@@ -97,7 +97,7 @@ def price_differs(known: OrderView, seen: OrderView) -> ReconcileDiff | None:
 
 
 def order_missing(known: OrderView) -> ReconcileDiff:
-    """We believe it open; neither the open orders nor a query by id know it."""
+    """An order believed open that neither the open orders nor a read by id show."""
     return ReconcileDiff(
         mismatch=ORDER_STATE_DRIFT,
         symbol=known.symbol,
@@ -110,11 +110,11 @@ def order_missing(known: OrderView) -> ReconcileDiff:
 
 
 def stranger(seen: OrderView, *, begun_ms: int) -> ReconcileDiff:
-    """An open order without a ledger row: the operator's, or one of ours that we cannot explain.
+    """An open order without a ledger row: the operator's, or one of ours without explanation.
 
-    Of our shape and placed after this run began, at `begun_ms` of the exchange's clock, it is
-    another process's; older ones are what a lost ledger leaves behind, and so may be those that
-    moved since.
+    If its id has our form and it was placed after this run began (`begun_ms`, the exchange's time),
+    it belongs to another process. Older ones, and ones that have changed since, may be what a lost
+    ledger left behind.
     """
     own = is_own_client_order_id(seen.own_id)
     untouched = seen.status is OrderStatus.NEW and seen.executed_qty == 0
@@ -136,7 +136,7 @@ def stranger(seen: OrderView, *, begun_ms: int) -> ReconcileDiff:
 
 
 def protection_missing(position: Position, open_views: Iterable[OrderView]) -> ReconcileDiff | None:
-    """We believe in a stop, and the exchange's open orders of the symbol hold none."""
+    """A stop believed to stand, while the symbol's open orders contain none."""
     if position.phase not in _GUARDED:
         return None
     if any(v.side is Side.SELL and v.type in _STOPS for v in open_views):
@@ -147,7 +147,7 @@ def protection_missing(position: Position, open_views: Iterable[OrderView]) -> R
 def balance_differences(
     position: Position, base: Balance, step: Decimal
 ) -> tuple[ReconcileDiff, ...]:
-    """A position against the base that is there and what of it its protection should lock."""
+    """A position compared with the base on the account and the base its protection should lock."""
     if position.phase not in _HELD:
         return ()
     diffs = []
@@ -161,7 +161,7 @@ def balance_differences(
 
 
 def fill_differs(stored: Fill, seen: Fill) -> ReconcileDiff | None:
-    """A booked trade that the exchange reports with other money; the books are not rewritten."""
+    """A booked trade that the exchange reports with other amounts; the ledger is not rewritten."""
     booked, told = (stored.price, stored.qty), (seen.price, seen.qty)
     fee, told_fee = ((f.commission.normalize(), f.commission_asset) for f in (stored, seen))
     if booked == told and fee == told_fee:
@@ -180,10 +180,10 @@ def fill_differs(stored: Fill, seen: Fill) -> ReconcileDiff | None:
 def confirm(
     known: Suspicions, seen: Iterable[ReconcileDiff], now_ms: int, *, read: frozenset[str]
 ) -> Findings:
-    """Separate what is seen for the second time, unchanged, from what is seen for the first.
+    """Separate differences seen again, unchanged and late enough, from new ones.
 
-    `read` are the symbols this pass looked at; suspicions about others are kept as they are.
-    `now_ms` is monotonic. A changed belief or reading in between starts the wait again.
+    `read` are the symbols that this pass looked at; suspicions about others are kept as they are.
+    `now_ms` is monotonic. A change of belief or reading in between restarts the wait.
     """
     suspicions = {key: s for key, s in known.items() if key[1] not in read}
     confirmed = []
@@ -203,7 +203,7 @@ def confirm(
 
 
 def score_of(diffs: Iterable[ReconcileDiff]) -> int:
-    """The drift score: sums per class, each class capped; an unexplained own order is not."""
+    """The drift score: sums per class, each capped, except for unexplained orders of ours."""
     orders = unknown = positions = balances = protections = 0
     for diff in diffs:
         points = diff.score_x10000
@@ -233,7 +233,7 @@ def label_of(score: int, limits: ReconcileSettings) -> str:
 
 
 def level_of(diffs: Iterable[ReconcileDiff], limits: ReconcileSettings) -> SignalLevel:
-    """What the score asks of the governor; foreign orders alone never change the mode."""
+    """What the score demands of the governor; foreign orders alone never change the mode."""
     found = tuple(diffs)
     if all(d.mismatch == FOREIGN_ORDER for d in found):
         return SignalLevel.CLEAR
@@ -246,7 +246,7 @@ def level_of(diffs: Iterable[ReconcileDiff], limits: ReconcileSettings) -> Signa
 
 
 def reasons_of(diffs: Iterable[ReconcileDiff]) -> tuple[ReasonCode, ...]:
-    """What a demand made of these differences is because of, the score itself first."""
+    """The reason codes of a demand for these differences, the score's own code first."""
     told = (diff.reason for diff in diffs if diff.score_x10000)
     return tuple(dict.fromkeys((ReasonCode.DRIFT_LIMIT_EXCEEDED, *told)))
 

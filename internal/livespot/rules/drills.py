@@ -1,10 +1,10 @@
-"""Crash drills: which there are, what one showed, and which results let live trading begin."""
+"""Crash drills: which exist, what one showed, and which results allow live trading to start."""
 
 from collections.abc import Iterable
 
 from livespot.contracts.base import Message
 
-# Every drill there is, in the order they run.
+# Every drill, in the order they run.
 DRILLS = (
     "lost-ack",
     "late-ack",
@@ -20,10 +20,10 @@ _SHORT_COMMIT = 12
 
 
 class DrillRow(Message, frozen=True):
-    """One drill. Times in ms of market time; `modes` are those from the boot to the end.
+    """The result of one drill. Times in ms of market time; `modes` from the boot to the end.
 
     `duplicates` counts orders that should not exist, `lost_fills` executions on the exchange that
-    are not in the ledger. `problems` is why it failed, empty when it passed.
+    are missing from the ledger. `problems` tells why the drill failed, empty when it passed.
     """
 
     name: str
@@ -39,10 +39,10 @@ class DrillRow(Message, frozen=True):
 
 
 class DrillRecord(Message, frozen=True):
-    """What one call of the command showed. `at_ms` is wall time.
+    """The result of one call of the drill command. `at_ms` is wall time.
 
-    `commit` is empty outside a checkout. `replaced` names the settings that were not the user's,
-    for with those nothing would have been bought, or a drill would have waited for long.
+    `commit` is empty outside a checkout. `replaced` names the user's settings that the drills
+    replaced, because with them nothing would be bought or a drill would take too long.
     """
 
     version: str
@@ -59,7 +59,7 @@ class DrillRecord(Message, frozen=True):
 
     @property
     def is_pass(self) -> bool:
-        """Whether each drill there is was run and passed."""
+        """Whether every drill was run and passed."""
         return not self.failed and {row.name for row in self.rows} == set(DRILLS)
 
 
@@ -71,10 +71,10 @@ class Program(Message, frozen=True):
 
 
 def counting_pass(newest_first: Iterable[DrillRecord], program: Program) -> DrillRecord | str:
-    """The newest pass by this program, or the reason why there is none that counts.
+    """The newest pass of this program, or the reason why none counts.
 
-    A failure takes back every earlier pass. A record of some drills alone is never a pass, and
-    takes nothing back unless one of them failed.
+    A failure revokes every earlier pass. A record of only some drills is never a pass, and revokes
+    nothing unless one of them failed.
     """
     reason = "the crash drills were never run here"
     for record in newest_first:

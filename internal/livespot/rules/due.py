@@ -1,4 +1,4 @@
-"""When something can be due: instants of a steady clock in ms, the earliest of which counts."""
+"""Arithmetic of due times: monotonic ms, of which the earliest counts."""
 
 from typing import Final
 
@@ -7,15 +7,15 @@ NEVER: Final = 1 << 62
 
 
 def earliest(*instants_ms: int) -> int:
-    """The first of them, `NEVER` when there are none."""
+    """The earliest of them, `NEVER` when there are none."""
     return min(instants_ms, default=NEVER)
 
 
 def step_at(ticked_ms: int, due_ms: int, step_ms: int) -> int:
-    """The first step after the last tick at which what is due then is due already.
+    """The first tick after the last one at which `due_ms` has been reached.
 
-    Steps lie `step_ms` apart, counted from the last tick, which was at one of them: one that was
-    left out is not made up for.
+    Ticks lie `step_ms` apart, counted from the last one; a tick that was left out is not made up
+    for.
     """
     if due_ms >= NEVER:
         return NEVER
