@@ -1,4 +1,4 @@
-"""One REST request: budget, signature, send, headers, and what the answer means."""
+"""One REST request: spend the budget, sign, send, read the limits, classify the answer."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from livespot.venue.signing import Signer
 
 _READ_ATTEMPTS = 3
-# A silence longer than this is the caller's business, not that of a retry loop.
+# A throttle longer than this is reported to the caller instead of being waited out in a retry loop.
 _LONGEST_PAUSE_MS = 2000
 _FIRST_PAUSE_SECONDS = 0.2
 _SCANS_AT_ONCE = 4
@@ -37,7 +37,7 @@ _SCANS_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What to ask. `mutation_id` is a mutation's client id and makes it one."""
+    """One request. It is a mutation when `mutation_id`, the client id it acts under, is set."""
 
     method: str
     path: str
@@ -51,10 +51,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadTolerance:
-    """What a read still accepts; an accelerated market needs more.
+    """How late a read may be; an accelerated market needs larger values than the real one.
 
-    `recv_window_ms`: how late it may arrive (a mutation states its own). `max_rtt_ms`: how long a
-    round trip may take to still say something of the exchange's clock.
+    `recv_window_ms` is the window in which the exchange accepts a read (a mutation sets its own). A
+    round trip longer than `max_rtt_ms` is not used to measure the exchange's clock.
     """
 
     recv_window_ms: int = 5000
@@ -65,9 +65,9 @@ _DEFAULT_TOLERANCE = ReadTolerance()
 
 
 class RestCaller:
-    """The one way to speak REST to one exchange with one key.
+    """Sends every REST request to one exchange under one key.
 
-    Owns the measured server clock, the request budget and what is known of the key.
+    Owns the measured server clock, the request budget and the state of the key.
     """
 
     def __init__(
@@ -89,36 +89,40 @@ class RestCaller:
         self._signer = signer
         self._read_timeout_seconds = read_timeout_seconds
         self._recv_window_ms = tolerance.recv_window_ms
-        # Bulk reads may not take every connection: an order must never queue behind them.
+        # Bulk reads get only a part of the connections, so that an order never queues behind them.
         self._scans = anyio.CapacityLimiter(_SCANS_AT_ONCE)
 
     async def read(self, call: Call) -> bytes:
-        """The body of a successful read; retried while only `Transient` stands in the way.
+        """Return the body of a successful read; `Transient` failures are retried.
 
         Raises:
-            Transient: still no answer, or a silence too long to wait out here.
-            Refused: the exchange declined. -1021 is tried once more after a resync.
-            PayloadInvalid: an error answer that cannot be read.
+            Transient: no answer after the last attempt, or a throttle too long to wait out
+                here.
+            Refused: the exchange declined. -1021 (timestamp) is tried once more after a resync.
+            PayloadInvalid: the exchange answered with an error that cannot be read.
         """
         try:
-            return await self._read_patiently(call)
+            return await self._read_with_retries(call)
         except ClockRefused:
             await self.server_clock.resync()
-            return await self._read_patiently(call)
+            return await self._read_with_retries(call)
 
     async def mutate(self, call: Call, *, timeout_seconds: float) -> HttpAnswer:
-        """Send a mutation exactly once; the answer is a success, or a 409 or 400 with halves.
+        """Send a mutation exactly once.
+
+        Returns a successful answer, or the error answer (400 or 409) of a cancel-replace of which
+        at least one half failed; its body describes both halves.
 
         Raises:
             OutcomeUnknown: it may have happened.
-            Refused, Throttled: it did not.
+            NotSent, Refused, Throttled: it did not happen.
         """
         try:
             return await self._send(call, timeout_seconds)
         except Unreachable as error:
             raise OutcomeUnknown(call.mutation_id or "", str(error)) from error
 
-    async def _read_patiently(self, call: Call) -> bytes:
+    async def _read_with_retries(self, call: Call) -> bytes:
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(_READ_ATTEMPTS),
             retry=retry_if_exception(_may_retry),
@@ -171,7 +175,7 @@ class RestCaller:
             return (f"{url}?{query}" if query else url), {}
         if self._signer is None:
             raise KeyRefused(0, "no API key is configured", http_status=0)
-        # A process without a key never loads what signs.
+        # Imported here so that a process without a key never loads the signing code.
         from livespot.venue.signing import signed_query
 
         params: Params = {"recvWindow": self._recv_window_ms, **call.params}
@@ -180,7 +184,7 @@ class RestCaller:
         return f"{url}?{query}", {"X-MBX-APIKEY": self._signer.api_key.reveal()}
 
     async def _sample_time(self) -> int:
-        """One reading of the exchange's clock, never retried: its duration is the measure."""
+        """Read the exchange's clock once. No retry: the round trip is part of the measurement."""
         call = Call(method="GET", path="/api/v3/time", params={}, weight=1, priority=Priority.QUERY)
         return decode_time(await self._read_once(call))
 

@@ -1,4 +1,4 @@
-"""Sends each mutation over the WebSocket API while that answers, else by REST."""
+"""Sends each mutation over the WebSocket API while it answers, otherwise over REST."""
 
 from typing import Protocol
 
@@ -15,22 +15,22 @@ from livespot.contracts.venue import OrderTransport
 
 
 class SocketHealth(Protocol):
-    """What is known of the one WebSocket API connection."""
+    """The state of the one WebSocket API connection."""
 
     @property
     def connected(self) -> bool: ...
 
     @property
     def doubtful(self) -> bool:
-        """A request on it stayed unanswered and nothing has arrived since."""
+        """Whether a request got no answer and nothing has arrived on the connection since."""
         ...
 
 
 class SocketFirstOrders:
-    """An `OrderTransport` that chooses before the first byte and never changes its mind after it.
+    """An `OrderTransport` that picks socket or REST per request and never falls back to the other.
 
-    What was handed to the socket and not answered is `OutcomeUnknown`; the next mutation goes by
-    REST until the connection is back or has shown life.
+    A request that was handed to the socket and not answered is `OutcomeUnknown`. The next mutation
+    goes over REST until the socket is connected again or something has arrived on it.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class SocketFirstOrders:
         self._rest = rest
 
     async def place(self, request: OrderRequest) -> PlaceAnswer:
-        return await self._way().place(request)
+        return await self._chosen().place(request)
 
     async def place_list(self, request: ListRequest) -> PlaceAnswer:
-        return await self._way().place_list(request)
+        return await self._chosen().place_list(request)
 
     async def cancel(self, request: CancelRequest) -> tuple[OrderUpdate, ...]:
-        return await self._way().cancel(request)
+        return await self._chosen().cancel(request)
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer:
-        return await self._way().cancel_replace(request)
+        return await self._chosen().cancel_replace(request)
 
-    def _way(self) -> OrderTransport:
+    def _chosen(self) -> OrderTransport:
         trusted = self._connection.connected and not self._connection.doubtful
         return self._socket if trusted else self._rest

@@ -49,7 +49,7 @@ _COMMISSION = msgspec.json.Decoder(_Commission)
 
 
 def decode_account(body: bytes, received_ms: int) -> AccountView:
-    """Balances with something in them. Raises `PayloadInvalid` for an insane amount."""
+    """Return the balances that are not zero. Raises `PayloadInvalid` for an impossible amount."""
     account = read(_ACCOUNT, body, "account")
     balances = {
         row.asset: balance_of(row.asset, row.free, row.locked)
@@ -72,7 +72,7 @@ def balance_of(asset: str, free: Decimal, locked: Decimal) -> Balance:
 
 
 def decode_commission(body: bytes) -> CommissionRates:
-    """Rates as decimals. The discount applies only where account and symbol both enable it."""
+    """Return fee rates as fractions; a discount counts only where account and symbol enable it."""
     wire = read(_COMMISSION, body, "commission")
     standard, tax, special = (
         wire.standard_commission,

@@ -134,7 +134,7 @@ _TAG = msgspec.json.Decoder(_Tag)
 
 @dataclass(frozen=True, slots=True)
 class RawInfo:
-    """exchangeInfo split, its symbols not yet read: reading thousands takes a while."""
+    """An exchangeInfo answer whose symbols are not decoded yet: thousands of them take a while."""
 
     symbols: tuple[msgspec.Raw, ...]
     limits: tuple[RateLimit, ...]
@@ -147,13 +147,13 @@ def split_info(body: bytes) -> RawInfo:
 
 
 def decode_info(body: bytes) -> dict[str, SymbolInfo]:
-    """All symbols by name; what cannot be read of one is said in its `problem`."""
+    """Return all symbols by name. An unreadable symbol states why in its `problem`."""
     infos = (read_symbol(raw) for raw in split_info(body).symbols)
     return {info.symbol: info for info in infos}
 
 
 def rate_limits(limits: Sequence[WireRateLimit]) -> tuple[RateLimit, ...]:
-    """Limits of a kind or window we do not know are left out."""
+    """Return the limits whose kind and window are known; others are left out."""
     found = (
         RateLimit(
             kind=limit.rate_limit_type,
@@ -167,7 +167,10 @@ def rate_limits(limits: Sequence[WireRateLimit]) -> tuple[RateLimit, ...]:
 
 
 def read_symbol(raw: msgspec.Raw) -> SymbolInfo:
-    """One symbol. A damaged one keeps its name, has no constraints and says why."""
+    """Decode one symbol.
+
+    A damaged one keeps its name, has no constraints and states its `problem`.
+    """
     try:
         symbol = read(_SYMBOL, raw, "symbol")
     except PayloadInvalid as error:
@@ -234,7 +237,7 @@ def _sort_filters(
 
 
 def _constraints(symbol: _Symbol, enforced: Enforced, policy: FilterPolicy) -> Constraints:
-    """Raises `ValueError` when a needed filter is missing or its numbers are absurd."""
+    """Build the trading rules. Raises `ValueError` for a missing filter or an impossible number."""
     _require_sane(enforced)
     price: _PriceFilter = enforced["PRICE_FILTER"]
     lot: _LotSize = enforced["LOT_SIZE"]
@@ -294,7 +297,7 @@ def _notional_bounds(enforced: Enforced) -> tuple[Decimal, Decimal | None]:
 
 
 def _trailing_bounds(symbol: _Symbol, found: _TrailingDelta | None) -> TrailingDeltaBounds | None:
-    """None unless the symbol also takes trailing orders and a take-profit that could be one."""
+    """Return None unless the symbol takes trailing orders and a take-profit order type."""
     offered = any(kind in symbol.order_types for kind in ("TAKE_PROFIT", "TAKE_PROFIT_LIMIT"))
     if found is None or not symbol.allow_trailing_stop or not offered:
         return None
@@ -331,7 +334,7 @@ def _filters_hash(status: str, enforced: Enforced) -> str:
 
 
 def _shown(found: msgspec.Struct) -> dict[str, object]:
-    """The filter's values; amounts without trailing zeros, since 0.10 and 0.1 are one rule."""
+    """Return the filter's values without trailing zeros: 0.10 and 0.1 are the same rule."""
     return {
         name: decimal_text(value.normalize()) if isinstance(value, Decimal) else value
         for name, value in msgspec.structs.asdict(found).items()

@@ -50,19 +50,19 @@ _BOOK = msgspec.json.Decoder(_Book)
 
 @dataclass(frozen=True, slots=True)
 class Tickers:
-    """The readable rows of a bulk answer, and how many were not."""
+    """The readable rows of a bulk answer, and the number of unreadable ones."""
 
     rows: tuple[Ticker24h, ...]
     unreadable: int
 
 
 def decode_time(body: bytes) -> int:
-    """Server time in epoch ms."""
+    """Return the server time in epoch milliseconds."""
     return read(_TIME, body, "server time").server_time
 
 
 def decode_tickers(body: bytes) -> Tickers:
-    """The bulk 24 h answer of type FULL. One damaged row does not cost the others."""
+    """Decode the bulk 24 h answer of type FULL; a damaged row is counted and skipped."""
     rows: list[Ticker24h] = []
     raws = read(_TICKER_ROWS, body, "24 h tickers")
     for raw in raws:
@@ -93,13 +93,13 @@ def _ticker(wire: _Ticker) -> Ticker24h:
 
 
 def decode_klines(body: bytes) -> tuple[Candle, ...]:
-    """Rows oldest first, as the exchange orders them."""
+    """Decode candles, oldest first."""
     rows = read(_KLINES, body, "klines")
     return tuple(map(candle_of, rows))
 
 
 def candle_of(row: WireKline) -> Candle:
-    """Raises `PayloadInvalid` for a row that is no candle."""
+    """Convert one row. Raises `PayloadInvalid` when it is not a valid candle."""
     try:
         return Candle(
             open_time_ms=row.open_time_ms,
@@ -114,7 +114,7 @@ def candle_of(row: WireKline) -> Candle:
 
 
 def decode_depth(body: bytes, symbol: str, received_ms: int) -> DepthBook:
-    """An order book snapshot, from REST or from a partial book stream."""
+    """Decode an order book snapshot, either from REST or from a partial book stream."""
     depth = read(_DEPTH, body, "depth")
     return DepthBook(
         symbol=symbol,
@@ -134,7 +134,10 @@ def _levels(levels: Iterable[WireLevel], symbol: str) -> tuple[DepthLevel, ...]:
 
 
 def decode_book_ticker(body: bytes, received_ms: int) -> BookTicker:
-    """Best bid and ask by REST. It carries no update id: 0, older than any of the stream."""
+    """Decode the best bid and ask.
+
+    REST gives no update id; 0 stands for older than any event of the stream.
+    """
     book = read(_BOOK, body, "book ticker")
     try:
         return BookTicker(
@@ -146,6 +149,6 @@ def decode_book_ticker(body: bytes, received_ms: int) -> BookTicker:
             ask_qty=book.ask_qty,
             local_received_ms=received_ms,
         )
-    # A signalling NaN raises ArithmeticError where it is compared.
+    # Comparing a signalling NaN raises ArithmeticError, not ValueError.
     except (ValueError, ArithmeticError) as error:
         raise PayloadInvalid(str(error)) from error

@@ -1,4 +1,4 @@
-"""Orders, lists and fills from REST bodies and WebSocket API results alike."""
+"""Decodes orders, order lists and fills from REST bodies and WebSocket API results."""
 
 from collections.abc import Iterable
 
@@ -34,7 +34,7 @@ _ERROR = msgspec.json.Decoder(WireError)
 
 
 class _Halves(Wire, frozen=True):
-    """Both halves of a cancel-replace. A half is a report, an error or null."""
+    """Both halves of a cancel-replace answer; each is a report, an error or null."""
 
     cancel_result: str
     new_order_result: str
@@ -47,7 +47,7 @@ class _ErrorWithHalves(Wire, frozen=True):
 
 
 class _ListProbe(Wire, frozen=True):
-    """Tells a list report from an order report: only lists have one of their own."""
+    """Tells a list report from an order report: only a list report has order reports of its own."""
 
     contingency_type: str = ""
 
@@ -74,21 +74,24 @@ def decode_lists(body: bytes, received_ms: int) -> tuple[ListView, ...]:
 
 
 def decode_trades(body: bytes, received_ms: int) -> tuple[Fill, ...]:
-    """Own trades, oldest first. The exchange does not say the client id: empty."""
+    """Decode own trades, oldest first.
+
+    The exchange does not name the client id, so it stays empty.
+    """
     return tuple(_trade(wire, received_ms) for wire in read(_TRADES, body, "trades"))
 
 
 def decode_placed(body: bytes, request: OrderRequest, received_ms: int) -> PlaceAnswer:
-    """The reply to a placement in any of its three forms.
+    """Decode the reply to a placement, in any of its three forms.
 
-    An ACK says nothing of the order's state: the view then carries the request's values, status
+    An ACK does not state the order's state: the view then carries the values of the request, status
     UNKNOWN and raw status ACK.
     """
     return PlaceAnswer(updates=(_placed(body, request, received_ms),))
 
 
 def decode_placed_list(body: bytes, received_ms: int) -> PlaceAnswer:
-    """The reply to a list placement: one update per order report. An ACK has no reports."""
+    """Decode the reply to a list placement: one update per order report; an ACK has none."""
     wire = read(_LIST, body, "placed list")
     return PlaceAnswer(
         updates=_updates(wire.order_reports, received_ms),
@@ -99,7 +102,7 @@ def decode_placed_list(body: bytes, received_ms: int) -> PlaceAnswer:
 def decode_cancelled(
     body: bytes | msgspec.Raw, request: CancelRequest, received_ms: int
 ) -> tuple[OrderUpdate, ...]:
-    """The reply to a cancel: one order, or every leg of its list with the asked one first."""
+    """Decode the reply to a cancel: one order, or all legs of its list, the requested one first."""
     if not read(_PROBE, body, "cancel reply").contingency_type:
         return (_update(read(_ORDER, body, "cancelled order"), received_ms),)
     updates = _updates(read(_LIST, body, "cancelled list").order_reports, received_ms)
@@ -111,11 +114,11 @@ def decode_cancelled(
 def decode_cancel_replace(
     body: bytes, request: CancelReplaceRequest, received_ms: int, *, failed: bool
 ) -> CancelReplaceAnswer:
-    """Both halves, from a success body or (when `failed`) from the `data` of an error body.
+    """Decode both halves, from a success body or (when `failed`) from the `data` of an error body.
 
     Raises:
-        PayloadInvalid: it cannot be read.
-        OutcomeUnknown: one half itself ended with an unknown outcome.
+        PayloadInvalid: the body cannot be read.
+        OutcomeUnknown: the outcome of one of the halves is itself unknown.
     """
     halves = (
         read(_FAILED_HALVES, body, "failed cancel-replace").data
@@ -185,7 +188,7 @@ def _update(wire: WireOrder, received_ms: int) -> OrderUpdate:
                 qty=fill.qty,
                 commission=fill.commission,
                 commission_asset=fill.commission_asset,
-                # What fills before the reply is written took from the book.
+                # Fills that come with the reply took liquidity from the book.
                 is_maker=False,
                 exchange_time_ms=view.exchange_time_ms,
                 local_received_ms=received_ms,
@@ -220,7 +223,7 @@ def _view(wire: WireOrder, received_ms: int) -> OrderView:
         stop_price=wire.stop_price,
         orig_qty=wire.orig_qty,
         executed_qty=wire.executed_qty,
-        # A negative total stands for "no data" on old orders.
+        # The exchange writes a negative total for old orders without data.
         cumulative_quote=quote if quote.is_finite() and quote > 0 else ZERO,
         exchange_time_ms=wire.transact_time or wire.update_time or wire.time,
         local_received_ms=received_ms,
@@ -236,7 +239,7 @@ def _is_working(wire: WireOrder) -> bool:
 
 
 def status_of(text: str) -> OrderStatus:
-    """UNKNOWN for a status this version does not know; the view keeps the text."""
+    """Return the status; UNKNOWN for one this version does not know, whose text the view keeps."""
     return _STATUSES.get(text, OrderStatus.UNKNOWN)
 
 

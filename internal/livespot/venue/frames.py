@@ -1,4 +1,4 @@
-"""Frames of a combined market connection as typed messages, each decoded once."""
+"""Decodes the frames of a combined market connection, each exactly once, as typed messages."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -78,11 +78,11 @@ _NAME = msgspec.json.Decoder(_Name)
 
 
 def decode_frame(raw: bytes, received_ms: int) -> MarketMessage | None:
-    """The message of one data frame; None for a stream this version does not read.
+    """Decode one data frame; None for a stream that this version does not read.
 
     Raises:
-        InsaneFrame: its numbers cannot be true.
-        PayloadInvalid: it is no frame of its stream.
+        InsaneFrame: its numbers are impossible.
+        PayloadInvalid: it does not have the form of its stream.
     """
     name = stream_of(raw)
     if name.endswith(b"@bookTicker"):
@@ -92,7 +92,7 @@ def decode_frame(raw: bytes, received_ms: int) -> MarketMessage | None:
 
 
 def stream_of(raw: bytes) -> bytes:
-    """The name of a frame's stream, cut out without decoding the frame."""
+    """Cut the stream's name out of a frame without decoding the frame."""
     if raw.startswith(_HEAD):
         end = raw.find(b'"', len(_HEAD))
         if end > 0:
@@ -113,7 +113,7 @@ def kline_stream(symbol: str, interval: Interval) -> str:
 
 
 def _book(raw: bytes, received_ms: int) -> BookTicker:
-    # The hot path: one typed pass and one construction; `read` would cost a call per frame.
+    # Hot path: one typed decode and one construction. Calling `read` would cost a call per frame.
     try:
         book = _BOOK.decode(raw).data
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -128,7 +128,7 @@ def _book(raw: bytes, received_ms: int) -> BookTicker:
             ask_qty=book.A,
             local_received_ms=received_ms,
         )
-    # A signalling NaN raises ArithmeticError where it is compared.
+    # Comparing a signalling NaN raises ArithmeticError, not ValueError.
     except (ValueError, ArithmeticError) as error:
         raise InsaneFrame(book.s, str(error)) from error
 
@@ -171,7 +171,7 @@ def _kline(raw: bytes, received_ms: int) -> KlineUpdate | None:
 
 
 def _partial_book(raw: bytes, received_ms: int) -> DepthBook:
-    # The payload names no symbol; the stream does.
+    # The payload of this stream does not contain the symbol; the stream's name does.
     symbol = stream_of(raw).partition(b"@")[0].decode().upper()
     book = read(_RAW, raw, "partial book").data
     try:
@@ -199,7 +199,7 @@ _WHOLE: dict[bytes, _Decode] = {
     b"!serverShutdown": _shutdown,
 }
 _PARTIAL_DEPTHS = (b"depth5", b"depth10", b"depth20")
-# As many streams as a connection may carry; names that are none cannot drive the memory up.
+# Bounded by the number of streams a connection may carry, so that bogus names cannot use up memory.
 _MOST_NAMES = 1024
 
 

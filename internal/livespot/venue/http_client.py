@@ -20,8 +20,8 @@ _CLOSE_SECONDS = 2
 class HttpxTransport:
     """An `HttpTransport` on one pooled client; use it as an async context manager.
 
-    Nothing ever waits inside the pool: a cancelled waiter there leaks its connection for good, so
-    a limiter of the pool's size stands in front of it.
+    A waiter that is cancelled inside the httpx pool leaks its connection for good. Therefore a
+    limiter of the pool's size stands in front of the pool, and nothing ever waits inside it.
     """
 
     def __init__(self, clock: Clock, *, pool: int = 16) -> None:
@@ -91,7 +91,7 @@ class HttpxTransport:
         except _NEVER_SENT as error:
             raise NotSent(f"{what}: {type(error).__name__}") from error
         except UnicodeEncodeError:
-            # That error holds the header, which may be a key, so it is not passed on.
+            # The original error holds the header, which may be a key; it must not be chained.
             raise NotSent(f"{what}: a header holds letters that HTTP cannot carry") from None
         except httpx.RequestError as error:
             raise Unreachable(f"{what}: {type(error).__name__}") from error
@@ -114,6 +114,6 @@ class _Progress:
 
 
 def silence_url_loggers() -> None:
-    """Both libraries log whole URLs, signature included, at levels below WARNING."""
+    """Raise both libraries to WARNING: below it they log whole URLs, signature included."""
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

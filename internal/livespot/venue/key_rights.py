@@ -1,4 +1,4 @@
-"""What the API key may do, as the exchange itself states it."""
+"""Reads the rights of the API key, as the exchange states them."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from livespot.venue.wire import Wire, read
 
 
 class KeyRights(Message, frozen=True):
-    """`other` names further rights that trading on Spot does not need."""
+    """The rights that matter here; `other` names further ones, which Spot trading does not need."""
 
     reads: bool
     trades_spot: bool
@@ -19,7 +19,7 @@ class KeyRights(Message, frozen=True):
 
 
 class _Rights(Wire, frozen=True):
-    """A right the answer does not name counts as absent, except withdrawing: that is required."""
+    """A right missing from the answer counts as absent; the one for withdrawals must be present."""
 
     enable_withdrawals: bool
     ip_restrict: bool = False

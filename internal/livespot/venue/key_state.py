@@ -1,4 +1,4 @@
-"""Whether the exchange takes our key at present; a rejected one is not tried without end."""
+"""Tracks whether the exchange accepts our key, and paces retries while it does not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from livespot.contracts.ports import Clock
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """Milliseconds between tries: the first, how it grows, and where it stops."""
+    """A growing retry interval: `first_ms`, times `growth` for each refusal, at most `cap_ms`."""
 
     first_ms: int
     growth: int
@@ -40,9 +40,9 @@ class _Lane:
 class KeyState:
     """Shared by everything that signs with one key. Synchronous.
 
-    After a refusal single reads go out at growing intervals and find out when the key works again;
-    until then no mutation leaves. Where reads work and only mutations are refused, a right is
-    missing: then mutations are what is tried at intervals.
+    After a refused read, single reads are let through at growing intervals until one is accepted;
+    no mutation is sent meanwhile. When reads work and only mutations are refused, the key lacks a
+    right: then single mutations are let through at growing intervals.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -50,30 +50,33 @@ class KeyState:
         self._reads = _Lane(_READS)
         self._mutations = _Lane(_MUTATIONS)
         self._rejection: KeyRefused | None = None
-        self._told: Callable[[], None] = _nobody
+        self._listener: Callable[[], None] = _no_listener
 
     @property
     def rejection(self) -> KeyRefused | None:
-        """The refusal that still stands; None while the key works as far as we know."""
+        """The refusal still in force; None while the key works as far as we know."""
         return self._rejection
 
     def when_changed(self, told: Callable[[], None]) -> None:
-        """Call `told` when a refusal begins to stand and when it is lifted; the latest listener."""
-        self._told = told
+        """Call `told` when a refusal begins and when it is lifted; replaces an earlier listener."""
+        self._listener = told
 
     def require_usable(self, *, mutation: bool) -> None:
-        """Raises `KeyRefused`, without a byte sent, when this request has to wait its turn."""
+        """Take a turn to sign.
+
+        Raises `KeyRefused`, with nothing sent, when it is too early for one.
+        """
         now = self._clock.monotonic_ms()
         lane = self._mutations if mutation else self._reads
         waits = lane.refusals > 0 and now < lane.next_ms
         if waits or (mutation and self._reads.refusals > 0):
             raise self._not_yet()
         if lane.refusals > 0:
-            # Whoever asks beside this one waits for its answer.
+            # Concurrent requests wait for the outcome of this one.
             lane.next_ms = now + lane.pace.after(lane.refusals)
 
     def require_room(self) -> None:
-        """Whether a read may ask now, without taking its turn; raises `KeyRefused`."""
+        """Raise `KeyRefused` when a read would be refused now; takes no turn."""
         if self._reads.refusals > 0 and self._clock.monotonic_ms() < self._reads.next_ms:
             raise self._not_yet()
 
@@ -82,31 +85,34 @@ class KeyState:
         return KeyRefused(code, "the exchange rejects the key: not asked again yet", http_status=0)
 
     def note(self, failure: LivespotError | None, *, mutation: bool) -> None:
-        """What a signed request came to; None for a success. Lost answers say nothing."""
+        """Record the outcome of a signed request: its error, or None.
+
+        Lost answers change nothing.
+        """
         if isinstance(failure, KeyRefused):
             self.refused(failure, mutation=mutation)
         elif failure is None or isinstance(failure, Refused):
             self.accepted(mutation=mutation)
 
     def refused(self, error: KeyRefused, *, mutation: bool) -> None:
-        """The exchange said no to the key."""
+        """Record that the exchange refused the key."""
         (self._mutations if mutation else self._reads).refuse(self._clock.monotonic_ms())
-        self._stands(error)
+        self._set_rejection(error)
 
     def accepted(self, *, mutation: bool) -> None:
-        """The exchange took the key, whatever it answered to the request."""
+        """Record that the exchange accepted the key, whatever it said about the request itself."""
         if mutation or self._reads.refusals > 0:
-            # The key as a whole was refused before: a read shows that it is a good one again.
+            # An accepted read after a refused one shows that the key as a whole works again.
             self._mutations.forgive()
         self._reads.forgive()
-        self._stands(None)
+        self._set_rejection(None)
 
-    def _stands(self, rejection: KeyRefused | None) -> None:
+    def _set_rejection(self, rejection: KeyRefused | None) -> None:
         changed = (rejection is None) is not (self._rejection is None)
         self._rejection = rejection
         if changed:
-            self._told()
+            self._listener()
 
 
-def _nobody() -> None:
+def _no_listener() -> None:
     """Nobody listens yet."""

@@ -1,4 +1,4 @@
-"""Requests as the exchange's parameters, the same for both of its APIs."""
+"""Turns requests into the exchange's parameters, which both of its APIs share."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -22,7 +22,7 @@ Params = dict[str, Value]
 
 
 def order_params(request: OrderRequest) -> Params:
-    """Of `order`. FULL replies, so that fills come with the answer."""
+    """Parameters of `order`, asking for a FULL reply so that fills come with the answer."""
     return {
         "symbol": request.symbol,
         **_order_fields(request),
@@ -33,7 +33,7 @@ def order_params(request: OrderRequest) -> Params:
 
 
 def cancel_params(request: CancelRequest) -> Params:
-    """Of a cancel: by exchange id when known, since that can only hit one order."""
+    """Parameters of a cancel, by exchange id when it is known: that names exactly one order."""
     return {
         "symbol": request.symbol,
         **_cancelled_order(request, "orderId", "origClientOrderId"),
@@ -44,7 +44,7 @@ def cancel_params(request: CancelRequest) -> Params:
 
 
 def cancel_replace_params(request: CancelReplaceRequest) -> Params:
-    """Of `order.cancelReplace`, stopping when the cancel fails."""
+    """Parameters of `order.cancelReplace`; nothing is placed when the cancel fails."""
     cancel = request.cancel
     return {
         **order_params(request.order),
@@ -56,10 +56,10 @@ def cancel_replace_params(request: CancelReplaceRequest) -> Params:
 
 
 def list_params(request: ListRequest) -> Params:
-    """Of `orderList/<kind>`.
+    """Parameters of `orderList/<kind>`.
 
     Raises:
-        LocalRefusal: a kind with a single pending order, or parts that do not fit the kind.
+        LocalRefusal: the kind has a single pending order, or the parts do not fit the kind.
     """
     match request.kind:
         case ListKind.OCO:
@@ -80,7 +80,7 @@ def list_params(request: ListRequest) -> Params:
 
 
 def priority_of(request: OrderRequest | ListRequest | CancelReplaceRequest) -> Priority:
-    """Sells reduce exposure, so they count as protection; what buys is an entry."""
+    """Return the budget priority: protection for a sell, which reduces exposure; else entry."""
     match request:
         case OrderRequest():
             side = request.side
@@ -103,7 +103,7 @@ def _order_fields(request: OrderRequest) -> Params:
 
 
 def _terms(part: OrderRequest | LegRequest) -> Iterator[tuple[str, Value]]:
-    """Price, trigger and time in force under the names of a plain order, where given."""
+    """Yield price, trigger and time in force, where given, under the names of a plain order."""
     if part.time_in_force is not None:
         yield "timeInForce", part.time_in_force.value
     if part.price is not None:

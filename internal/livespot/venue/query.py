@@ -1,4 +1,4 @@
-"""Query strings of REST requests, for those with a signature and those without."""
+"""Builds the query string of a REST request, signed or not."""
 
 from collections.abc import Iterable
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""When to connect again: exponential with jitter, and never inside a ban."""
+"""Decides when to reconnect: exponential backoff with jitter, never during a ban."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from livespot.contracts.ports import Entropy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectPolicy:
-    """Seconds of market time. A link shorter than `stable` does not count as a success."""
+    """Times in seconds of market time. A link shorter than `stable_seconds` counts as a failure."""
 
     base_seconds: float = 0.25
     cap_seconds: float = 30.0
@@ -17,7 +17,7 @@ class ReconnectPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ReconnectState:
-    """How many short-lived or failed links came in a row."""
+    """The number of failed or short-lived links in a row."""
 
     failures: int = 0
 
@@ -30,10 +30,11 @@ def after_loss(
     policy: ReconnectPolicy,
     entropy: Entropy,
 ) -> tuple[ReconnectState, float]:
-    """The state after a link that lived `lived_ms`, and how many seconds to wait.
+    """Return the state after a link that lived `lived_ms`, and the seconds to wait.
 
-    The first loss of a stable link waits only a jitter of the base. Resetting on a mere connect
-    would let a server that accepts and closes be called hundreds of times a second.
+    The first loss of a stable link waits at most the base. The count is not reset by a mere
+    connect: otherwise a server that accepts and closes at once would be called hundreds of times a
+    second.
     """
     lived_well = lived_ms >= policy.stable_seconds * 1000
     failures = 0 if lived_well else state.failures

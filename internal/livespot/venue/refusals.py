@@ -1,4 +1,4 @@
-"""What an answer that is no success means for whoever asked."""
+"""Classifies failed answers of the exchange into typed errors."""
 
 import re
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from livespot.venue.wire import WireError, read
 
 # Codes after which a mutation may or may not have happened.
 OUTCOME_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
-# For a read these and the above only say: not now.
+# For a read these codes, and those above, only mean "try again later".
 _TRY_AGAIN_CODES = OUTCOME_UNKNOWN_CODES | {-1016, -1034}
-# A cancel-replace of which at least one half failed: its body tells both halves apart.
+# At least one half of a cancel-replace failed; the body describes both halves.
 HALVES_CODES = frozenset({-2021, -2022})
 _KEY_CODES = frozenset({-2014, -2015})
 _ABSENT_CODES = frozenset({-2011, -2013})
@@ -38,7 +38,7 @@ _MINUTE_MS, _ORDER_WINDOW_MS, _FIRST_BAN_MS = 60_000, 10_000, 120_000
 
 
 class Forbidden(Unreachable):
-    """403 from the firewall: no ban and no key fault, but asking again at once may bring one."""
+    """403 from the firewall: no ban and no key fault, but an immediate retry may bring a ban."""
 
 
 Failure: TypeAlias = Throttled | Unreachable | OutcomeUnknown | Refused | PayloadInvalid
@@ -48,7 +48,7 @@ _ERROR = msgspec.json.Decoder(WireError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A failed answer, from either API. `code` 0 means its body could not be read."""
+    """A failed answer from either API. `code` is 0 when its body could not be read."""
 
     status: int
     code: int
@@ -57,7 +57,7 @@ class Answer:
 
 
 def rest_answer(answer: HttpAnswer, server_now_ms: int) -> Answer:
-    """Read a failed HTTP answer; an unreadable body is a fact, not an error."""
+    """Read a failed HTTP answer. An unreadable body gives code 0 instead of an error."""
     try:
         error = read(_ERROR, answer.body, "error body")
     except PayloadInvalid:
@@ -73,15 +73,16 @@ def rest_answer(answer: HttpAnswer, server_now_ms: int) -> Answer:
 
 
 def banned_ms(message: str, server_now_ms: int) -> int:
-    """How long a ban still lasts by the exchange's own words; 0 when they do not say."""
+    """Return how many ms of a ban are left by the message's own words; 0 when it states none."""
     found = _BANNED_UNTIL.search(message)
     return max(0, int(found[1]) - server_now_ms) if found else 0
 
 
 def classify(answer: Answer, *, mutation_id: str | None = None) -> Failure:
-    """The error for a failed answer. `mutation_id` is the client id of a mutation, else None.
+    """Return the error that a failed answer stands for.
 
-    A mutation never becomes `Transient` except by 429 and 418, which are definite refusals.
+    `mutation_id` is the client id of a mutation, None for a read. A mutation becomes `Transient`
+    only by 429 and 418, which are definite refusals.
     """
     if answer.status in (418, 429) or (
         answer.code == _TOO_MANY_REQUESTS and answer.status < 500 and answer.status != 403

@@ -1,4 +1,4 @@
-"""Reading from the exchange by REST: the market for everyone, the account with a key."""
+"""Reads the market and, with a key, the account over REST."""
 
 import anyio.lowlevel
 import structlog
@@ -36,7 +36,7 @@ class BinanceRest:
         return codec_market.decode_time(await self._public("time", {}, 1, Priority.QUERY))
 
     async def exchange_info(self) -> dict[str, SymbolInfo]:
-        """All symbols; the request budget adopts the limits stated beside them."""
+        """Return all symbols by name; the request budget adopts the limits in the same answer."""
         raw = codec_info.split_info(await self._public("exchangeInfo", {}, 20, Priority.SCAN))
         self._caller.budget.adopt(raw.limits)
         infos: dict[str, SymbolInfo] = {}
@@ -44,12 +44,12 @@ class BinanceRest:
             info = codec_info.read_symbol(symbol)
             infos[info.symbol] = info
             if number % _SYMBOLS_PER_TURN == 0:
-                # Thousands of symbols in one go would hold up every other actor.
+                # Decoding thousands of symbols without a pause would hold up every other actor.
                 await anyio.lowlevel.checkpoint()
         return infos
 
     async def symbol_info(self, symbol: str) -> SymbolInfo:
-        """Raises `Refused` when the exchange does not list the symbol."""
+        """Return one symbol's rules. Raises `Refused` when the exchange does not list it."""
         body = await self._public("exchangeInfo", {"symbol": symbol}, 20, Priority.QUERY)
         found = codec_info.decode_info(body).get(symbol)
         if found is None:
@@ -57,7 +57,7 @@ class BinanceRest:
         return found
 
     async def tickers_24h(self) -> tuple[Ticker24h, ...]:
-        """Rows that cannot be read are left out and counted in the log."""
+        """Return the readable rows; unreadable ones are left out and counted in the log."""
         body = await self._public("ticker/24hr", {"type": "FULL"}, 80, Priority.SCAN)
         tickers = codec_market.decode_tickers(body)
         if tickers.unreadable:
@@ -68,7 +68,7 @@ class BinanceRest:
         self, symbol: str, interval: Interval, *, limit: int, start_ms: int = 0, end_ms: int = 0
     ) -> tuple[Candle, ...]:
         params: Params = {"symbol": symbol, "interval": interval.value, "limit": limit}
-        params |= _given(startTime=start_ms, endTime=end_ms)
+        params |= _set_only(startTime=start_ms, endTime=end_ms)
         return codec_market.decode_klines(await self._public("klines", params, 2, Priority.SCAN))
 
     async def depth(self, symbol: str, *, limit: int) -> DepthBook:
@@ -97,17 +97,20 @@ class BinanceRest:
     async def order(
         self, symbol: str, *, client_order_id: str = "", order_id: int = 0
     ) -> OrderView:
-        """By exchange id, by client id, or by both, which must then agree."""
+        """Query one order by exchange id, by client id, or by both, which must then agree."""
         params: Params = {"symbol": symbol}
-        params |= _given(orderId=order_id, origClientOrderId=client_order_id)
+        params |= _set_only(orderId=order_id, origClientOrderId=client_order_id)
         return codec_orders.decode_order(await self._signed("order", params, 4), self._now_ms())
 
     async def all_orders(
         self, symbol: str, *, from_order_id: int = 0, start_ms: int = 0
     ) -> tuple[OrderView, ...]:
-        """At most 1000, oldest first from the given id or time; page on from the last id."""
+        """Return at most 1000 orders, oldest first, from an id or a time.
+
+        Page on from the last id.
+        """
         params: Params = {"symbol": symbol, "limit": _MOST_ROWS}
-        params |= _given(orderId=from_order_id, startTime=start_ms)
+        params |= _set_only(orderId=from_order_id, startTime=start_ms)
         body = await self._signed("allOrders", params, 20)
         return codec_orders.decode_orders(body, self._now_ms())
 
@@ -122,12 +125,13 @@ class BinanceRest:
     async def trades(
         self, symbol: str, *, order_id: int = 0, from_id: int = 0, start_ms: int = 0
     ) -> tuple[Fill, ...]:
-        """At most 1000, oldest first.
+        """Return at most 1000 own trades, oldest first.
 
-        The exchange takes order and start id together, but a start time only alone.
+        The exchange accepts an order id together with a first trade id, but a start time only
+        alone.
         """
         params: Params = {"symbol": symbol, "limit": _MOST_ROWS}
-        params |= _given(orderId=order_id, fromId=from_id, startTime=start_ms)
+        params |= _set_only(orderId=order_id, fromId=from_id, startTime=start_ms)
         body = await self._signed("myTrades", params, 5 if order_id else 20)
         return codec_orders.decode_trades(body, self._now_ms())
 
@@ -150,6 +154,6 @@ class BinanceRest:
         return self._caller.clock.now_ms()
 
 
-def _given(**values: int | str) -> Params:
-    """Those that are set; zero and the empty text mean "not given" throughout these calls."""
+def _set_only(**values: int | str) -> Params:
+    """Return the parameters that are set; in these calls zero and empty text mean "not given"."""
     return {name: value for name, value in values.items() if value}

@@ -25,7 +25,7 @@ from livespot.venue.weights import Priority
 
 
 class RestOrders:
-    """An `OrderTransport`. `timeout_seconds` bounds the wait for an answer, in market time."""
+    """An `OrderTransport`. `timeout_seconds` of market time is how long an answer is waited for."""
 
     def __init__(self, caller: RestCaller, *, timeout_seconds: float) -> None:
         self._caller = caller
@@ -60,7 +60,10 @@ class RestOrders:
             raise OutcomeUnknown(client_id, str(error)) from error
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer:
-        """`OutcomeUnknown` carries the new order's id, but leaves both halves unknown."""
+        """Send a cancel-replace.
+
+        `OutcomeUnknown` names the new order's id and covers both halves.
+        """
         client_id = request.order.client_order_id
         params = cancel_replace_params(request)
         call = _call("POST", "order/cancelReplace", params, client_id, priority_of(request))

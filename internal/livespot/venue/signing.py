@@ -1,4 +1,4 @@
-"""How requests prove who sends them: HMAC-SHA256 or Ed25519 over the exact bytes."""
+"""Signs requests with HMAC-SHA256 or Ed25519, over the exact bytes that are sent."""
 
 import base64
 import hmac
@@ -19,7 +19,7 @@ _PEM = "-----BEGIN"
 
 
 class Signer(Protocol):
-    """Proves possession of a key. `may_log_on`: whether sessions accept this kind of key."""
+    """Signs with one key. `may_log_on`: whether a session accepts a key of this kind."""
 
     @property
     def api_key(self) -> Secret: ...
@@ -53,10 +53,10 @@ class Ed25519Signer:
 
 
 def load_signer(api_key: Secret, secret: Secret) -> Signer:
-    """Choose by content: the text of a PEM file is an Ed25519 key, anything else an HMAC secret.
+    """Return an Ed25519 signer for the text of a PEM file, an HMAC signer for any other secret.
 
     Raises:
-        ConfigInvalid: empty, or a PEM that holds no unencrypted Ed25519 private key.
+        ConfigInvalid: a part is empty, or the PEM holds no unencrypted Ed25519 private key.
     """
     problems = [
         f"{name} is empty"
@@ -80,19 +80,19 @@ def load_signer(api_key: Secret, secret: Secret) -> Signer:
 
 
 def signed_query(pairs: Pairs, signer: Signer) -> str:
-    """A query string with its signature last."""
+    """Return the query string with its signature as the last parameter."""
     query = query_string(pairs)
     return f"{query}&signature={quote(signer.sign(query.encode()), safe='')}"
 
 
 def socket_payload(params: Mapping[str, Value]) -> bytes:
-    """What a WebSocket API request signs: sorted by name, raw UTF-8, without the signature."""
+    """Return the bytes a WebSocket API request signs: raw UTF-8, sorted by name, unsigned."""
     return "&".join(
         f"{name}={value}" for name, value in sorted(params.items()) if name != "signature"
     ).encode()
 
 
 def signed_params(params: Mapping[str, Value], signer: Signer) -> dict[str, Value]:
-    """Parameters of a WebSocket API request with key and signature added."""
+    """Return the parameters of a WebSocket API request with key and signature added."""
     named: dict[str, Value] = {**params, "apiKey": signer.api_key.reveal()}
     return {**named, "signature": signer.sign(socket_payload(named))}

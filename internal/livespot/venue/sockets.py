@@ -1,4 +1,4 @@
-"""WebSockets over the websockets library, as the byte-level socket port."""
+"""The byte-level socket port, on the websockets library."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from livespot.venue.weights import WeightBudget
 _OPEN_SECONDS = 10
 _CLOSE_SECONDS = 2
 _PING_SECONDS = 20
-# Above the first number of waiting frames reading pauses; below the second it goes on.
+# High and low water marks, in frames: reading pauses above the first, resumes below the second.
 _QUEUE = (1024, 256)
 _MOST_BYTES = 8 * 2**20
 _REFUSALS = frozenset({403, 418, 429})
@@ -25,7 +25,7 @@ _DEFAULT_RETRY_MS = {403: 60_000, 418: 120_000, 429: 60_000}
 
 
 class WebsocketsTransport:
-    """A `SocketTransport`. `ping_seconds` is wall time; None turns our own pings off."""
+    """A `SocketTransport`. Pings are sent every `ping_seconds` of wall time; None sends none."""
 
     def __init__(self, clock: Clock, *, ping_seconds: float | None = _PING_SECONDS) -> None:
         # At DEBUG the library prints every frame, signed requests included.
@@ -71,9 +71,9 @@ class WebsocketsTransport:
 async def open_socket(
     transport: SocketTransport, url: str, budget: WeightBudget | None
 ) -> AsyncIterator[Socket]:
-    """Connect unless the address is banned; a ban met at the door holds for every request.
+    """Connect, unless the address is banned; a ban met while connecting is noted in the budget.
 
-    Raises `Throttled` without a byte sent while a ban lasts, else what the transport raises.
+    Raises `Throttled`, with nothing sent, while a ban lasts; otherwise what the transport raises.
     """
     if budget is not None:
         budget.require_unbanned()

@@ -1,4 +1,4 @@
-"""Private events of the WebSocket API as typed messages."""
+"""Decodes the account's events of the WebSocket API as typed messages."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -95,10 +95,10 @@ _STAMP = msgspec.json.Decoder(_Stamp)
 
 
 def decode_user_event(event: bytes | msgspec.Raw, received_ms: int) -> UserEvent | None:
-    """The message of one event (without its envelope); None for a kind we do not read.
+    """Decode one event, given without its envelope; None for a kind that is not read.
 
     Raises:
-        PayloadInvalid: it is no event of its kind.
+        PayloadInvalid: it does not have the form of its kind.
     """
     decode = _DECODERS.get(read(_KIND, event, "user event").e)
     return decode(event, received_ms) if decode is not None else None

@@ -1,4 +1,4 @@
-"""The request budget: one purse per exchange minute, spent by priority, corrected by headers."""
+"""The request budget: weight per exchange minute, spent by priority, corrected by answers."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +12,12 @@ _MINUTE_MS = 60_000
 _UNIT_MS = {"S": 1_000, "M": _MINUTE_MS, "H": 3_600_000, "D": 86_400_000}
 _ORDER_COUNT_HEADER = re.compile(r"x-mbx-order-count-(\d+)([smhd])")
 _WEIGHT_HEADER = "x-mbx-used-weight-1m"
-# After a silence the first slots belong to protection.
+# For this long after a silence only protection may send.
 _HEAD_START_MS = 500
 
 
 class Priority(IntEnum):
-    """Who may still spend when the purse runs low; the first is never held back early."""
+    """The order in which requests are held back when the budget runs low, most urgent first."""
 
     PROTECTION = 0
     QUERY = 1
@@ -25,7 +25,8 @@ class Priority(IntEnum):
     SCAN = 3
 
 
-# Up to how much of the minute each may fill: the last twentieth is for protection alone.
+# How much of the minute's weight may be used when a request of this priority is sent; the last
+# twentieth is for protection alone.
 _CEILING_PCT = {
     Priority.PROTECTION: 100,
     Priority.QUERY: 95,
@@ -35,7 +36,7 @@ _CEILING_PCT = {
 
 
 class RateLimit(Message, frozen=True):
-    """One limit of exchangeInfo or of a reply; `count` is -1 where it was not stated."""
+    """One limit of exchangeInfo or of a reply; `count` is -1 when it was not stated."""
 
     kind: str
     interval_ms: int
@@ -44,13 +45,13 @@ class RateLimit(Message, frozen=True):
 
 
 class BudgetSpent(Throttled):
-    """Our own budget holds this request back; the exchange was not asked."""
+    """Our own budget holds this request back; nothing was sent to the exchange."""
 
 
 class WeightBudget:
-    """Weight and order counts of one address and account. Synchronous: it never waits.
+    """Request weight and order counts of one address and account. Synchronous: it never waits.
 
-    All times are the exchange's, by `server_now_ms`, because its windows are.
+    All times are on the exchange's clock (`server_now_ms`), because its windows are.
     """
 
     def __init__(self, server_now_ms: Callable[[], int], *, weight_limit: int = 6000) -> None:
@@ -61,11 +62,11 @@ class WeightBudget:
         self._order_limits: dict[int, int] = {}
         self._order_counts: dict[int, tuple[int, int]] = {}
         self._ban = BanState()
-        self._told: Callable[[], None] = _nobody
+        self._listener: Callable[[], None] = _no_listener
 
     @property
     def used_weight(self) -> int:
-        """Spent in the exchange's present minute, by whoever shares our address."""
+        """Weight spent in the exchange's current minute by everybody behind our address."""
         self._roll()
         return self._used
 
@@ -75,7 +76,7 @@ class WeightBudget:
 
     @property
     def unfilled_orders_pct(self) -> int:
-        """The worst order-count window still running, in percent of its limit."""
+        """The fullest order-count window that is still running, in percent of its limit."""
         now_ms = self._now_ms()
         return max(
             (
@@ -88,15 +89,15 @@ class WeightBudget:
 
     @property
     def bans(self) -> BanState:
-        """For the composition to persist."""
+        """The silences in force, for the run to store."""
         return self._ban
 
     def when_silenced(self, told: Callable[[], None]) -> None:
-        """Call `told` each time a silence begins or grows; one listener, the latest."""
-        self._told = told
+        """Call `told` when a silence begins or grows; replaces an earlier listener."""
+        self._listener = told
 
     def restore(self, bans: BanState) -> None:
-        """Take over silences of an earlier process; they only ever lengthen."""
+        """Take over the silences of an earlier process; a silence is only ever lengthened."""
         longer = BanState(
             throttled_until_ms=max(self._ban.throttled_until_ms, bans.throttled_until_ms),
             banned_until_ms=max(self._ban.banned_until_ms, bans.banned_until_ms),
@@ -104,20 +105,20 @@ class WeightBudget:
         )
         if longer != self._ban:
             self._ban = longer
-            self._told()
+            self._listener()
 
     def require_unbanned(self) -> None:
-        """For a connection that costs no weight; raises `Throttled` while a 418 lasts."""
+        """Raise `Throttled` while a ban (418) lasts; for a connection that costs no weight."""
         left_ms = self._ban.banned_until_ms - self._now_ms()
         if left_ms > 0:
             raise Throttled(retry_after_ms=left_ms, banned=True)
 
     def spend(self, weight: int, priority: Priority, *, places_orders: bool = False) -> int:
-        """Take `weight` for a request about to be sent; returns its window, for `observe`.
+        """Take `weight` for a request about to be sent; returns the current window for `observe`.
 
         Raises:
-            Throttled: inside a silence the exchange asked for (`banned` for a 418).
-            BudgetSpent: the rest of this minute is kept for more urgent requests.
+            Throttled: the exchange asked for silence (`banned` after a 418).
+            BudgetSpent: what is left of this minute is kept for more urgent requests.
         """
         now_ms = self._now_ms()
         self._require_silence_over(now_ms, priority, places_orders=places_orders)
@@ -128,9 +129,10 @@ class WeightBudget:
         return self._window
 
     def observe(self, headers: Mapping[str, str], window: int) -> None:
-        """Follow the exchange's own counters, as lower-case response headers state them.
+        """Adopt the exchange's own counters from response headers with lower-case names.
 
-        A weight that arrives after the minute has turned may count either minute: ignored.
+        A weight whose answer arrives after the minute has turned may belong to either minute:
+        ignored.
         """
         text = headers.get(_WEIGHT_HEADER, "")
         if text.isascii() and text.isdigit():
@@ -142,7 +144,7 @@ class WeightBudget:
                 self._count_orders(interval, int(value))
 
     def observe_limits(self, limits: Iterable[RateLimit], window: int) -> None:
-        """The same from the `rateLimits` of a WebSocket API reply."""
+        """Like `observe`, from the `rateLimits` of a WebSocket API reply."""
         for limit in limits:
             if limit.count < 0:
                 continue
@@ -152,7 +154,7 @@ class WeightBudget:
                 self._count_orders(limit.interval_ms, limit.count)
 
     def adopt(self, limits: Iterable[RateLimit]) -> None:
-        """The limits of exchangeInfo replace what was assumed."""
+        """Replace the assumed limits by those of exchangeInfo."""
         for limit in limits:
             if limit.limit <= 0:
                 continue
@@ -162,7 +164,7 @@ class WeightBudget:
                 self._order_limits[limit.interval_ms] = limit.limit
 
     def silence(self, refusal: Throttled) -> None:
-        """The exchange answered 429 or 418: nothing more before its time."""
+        """Send nothing more until the time that a 429 or 418 asked for."""
         until_ms = self._now_ms() + refusal.retry_after_ms
         if refusal.orders_only:
             self.restore(BanState(orders_until_ms=until_ms))
@@ -199,10 +201,10 @@ class WeightBudget:
         self._order_counts[interval_ms] = (self._now_ms() // interval_ms, count)
 
 
-def _nobody() -> None:
+def _no_listener() -> None:
     """Nobody listens yet."""
 
 
 def interval_ms(unit: str, count: int) -> int:
-    """Length of a limit's window; `unit` as exchangeInfo names it, 0 when unknown."""
+    """Return a window's length in milliseconds; 0 for an unknown `unit` of exchangeInfo."""
     return _UNIT_MS.get(unit[:1], 0) * count

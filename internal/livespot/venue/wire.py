@@ -1,4 +1,4 @@
-"""Shapes of the exchange's JSON: what we read of it, everything else ignored."""
+"""The parts of the exchange's JSON that are read; all other members are ignored."""
 
 from decimal import Decimal
 from typing import TypeVar
@@ -19,7 +19,7 @@ ABSENT = msgspec.Raw(b"")
 
 
 def given(raw: msgspec.Raw) -> bool:
-    """Whether a part that was left undecoded is there and not null."""
+    """Whether an undecoded part is present and not null."""
     return bytes(raw) not in (b"", b"null")
 
 
@@ -29,7 +29,7 @@ class WireLevel(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class WireKline(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The first six of a kline row's twelve columns; the rest is not read."""
+    """The first six of a kline row's twelve columns; the others are not read."""
 
     open_time_ms: int
     open: Decimal
@@ -48,9 +48,9 @@ class WireFill(Wire, frozen=True):
 
 
 class WireOrder(Wire, frozen=True):
-    """One order in any reply: placement, cancel, query or report of a list.
+    """One order in any reply: placement, cancel, query, or report within a list.
 
-    Which fields are there depends on the reply; absent ones keep their defaults.
+    Which fields are present depends on the reply; absent ones keep their defaults.
     """
 
     symbol: str
@@ -81,7 +81,7 @@ class WireLeg(Wire, frozen=True):
 
 
 class WireList(Wire, frozen=True):
-    """An order list in any reply; `order_reports` only where it was placed or cancelled."""
+    """An order list in any reply; `order_reports` is filled only by placements and cancels."""
 
     symbol: str
     order_list_id: int
@@ -108,7 +108,7 @@ class WireTrade(Wire, frozen=True):
 
 
 class WireRateLimit(Wire, frozen=True):
-    """All fields have defaults: one limit of a new kind must not cost the others."""
+    """One limit. All fields have defaults, so that a new kind of limit does not spoil the rest."""
 
     rate_limit_type: str = ""
     interval: str = ""
@@ -124,7 +124,7 @@ class WireError(Wire, frozen=True):
 
 
 def read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str) -> T:
-    """Decode, or raise `PayloadInvalid` naming what it should have been, never its content."""
+    """Decode, or raise `PayloadInvalid` with what was expected; the content is never quoted."""
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""One WebSocket API connection: requests by id, and the private events on the same socket."""
+"""One WebSocket API connection: requests matched by id, and the account's events beside them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,9 +33,9 @@ from livespot.venue.wire import ABSENT, Wire, WireError, WireRateLimit, given, r
 _HANDSHAKE_SECONDS = 5.0
 _CONNECT_WEIGHT = 2
 _SESSION_WEIGHT = 2
-# Nothing is traded by a subscription, so it may arrive as late as the exchange allows.
+# A subscription trades nothing, so it may arrive as late as the exchange allows.
 _SESSION_RECV_WINDOW_MS = 60_000
-# Events wait here while the consumer is busy; more than this at once means it has stopped.
+# Events wait here for the consumer; when this many wait, the consumer has stopped.
 _MOST_EVENTS = 8192
 
 
@@ -61,7 +61,7 @@ _RETRY_AT = msgspec.json.Decoder(_RetryAt)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketCall:
-    """What to ask. `mutation_id` is a mutation's client id and makes it one."""
+    """One request. It is a mutation when `mutation_id`, the client id it acts under, is set."""
 
     method: str
     params: Params
@@ -73,7 +73,7 @@ class SocketCall:
 
 @dataclass(frozen=True, slots=True)
 class SocketReply:
-    """A result; or, when `failed`, the error body of a cancel-replace that half succeeded."""
+    """A result; or, when `failed`, the error body of a cancel-replace that succeeded by half."""
 
     body: bytes
     failed: bool
@@ -81,17 +81,17 @@ class SocketReply:
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """A request on its way; `settled` is set once `frame` is there or the connection is gone."""
+    """A request in flight; `settled` is set when `frame` has arrived or the connection is gone."""
 
     settled: anyio.Event = field(default_factory=anyio.Event)
     frame: _Frame | None = None
 
 
 class WsApiConnection:
-    """Connect with `async with connection.open()`; `call` works while that lasts.
+    """Connect with `async with connection.open()`; `call` works inside the block.
 
-    A connection that ends leaves every unanswered mutation `OutcomeUnknown`. Reconnecting is the
-    caller's: open again.
+    When the connection ends, every unanswered mutation is `OutcomeUnknown`. It does not reconnect
+    by itself: open it again.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class WsApiConnection:
         self._server_clock = server_clock
         self._signer = signer
         self._budget = budget
-        # Replaced by whoever lets another adapter sign with the same key.
+        # Replaced when another adapter signs with the same key.
         self.key = KeyState(clock)
         self._socket: Socket | None = None
         self._waiting: dict[int, _Waiting] = {}
@@ -123,15 +123,15 @@ class WsApiConnection:
 
     @property
     def doubtful(self) -> bool:
-        """A request stayed unanswered and nothing has arrived since: it may be half open."""
+        """Whether a request got no answer and nothing has arrived since: it may be half open."""
         return self._doubtful
 
     @asynccontextmanager
     async def open(self, *, user_events: bool = True) -> AsyncIterator[UserEvents]:
-        """Connect, log on where the key can, and subscribe to the account's events.
+        """Connect, log on if the key allows it, and subscribe to the account's events.
 
         Raises:
-            Unreachable, Throttled: no connection, or it was lost while the body ran.
+            Unreachable, Throttled: no connection, or it was lost while the block ran.
             KeyRefused, Refused: the subscription was declined.
         """
         if self._socket is not None:
@@ -154,7 +154,7 @@ class WsApiConnection:
                         await self._subscribe()
                     yield events
                 except LivespotError as error:
-                    # Carried out of the task group, which would wrap it into an exception group.
+                    # Raised after the task group, which would wrap it into an exception group.
                     failure = error
                 finally:
                     self._hang_up()
@@ -192,7 +192,7 @@ class WsApiConnection:
         return self._failed(frame, call)
 
     async def probe(self, *, timeout_seconds: float = 5.0) -> None:
-        """Ask the server whether the session lives; `Unreachable` when it does not answer."""
+        """Ask for the session's status; raises `Unreachable` when the server does not answer."""
         call = SocketCall(
             method="session.status", params={}, weight=_SESSION_WEIGHT, priority=Priority.QUERY
         )
@@ -210,7 +210,7 @@ class WsApiConnection:
             raise Unreachable(f"{call.method}: no reply in {timeout_seconds} s") from error
         finally:
             self._waiting.pop(number, None)
-            # Also when whoever asked stopped waiting before we did.
+            # Also when the caller was cancelled before our own limit.
             self._doubtful = self._doubtful or waiting.frame is None
         if waiting.frame is None:
             raise Unreachable(f"{call.method}: the connection was lost before the reply")
@@ -234,7 +234,7 @@ class WsApiConnection:
         raise failure
 
     async def _subscribe(self) -> None:
-        """With a session where the key allows one, else by a signature of its own."""
+        """Subscribe within a session if the key allows one, otherwise by a signed request."""
         if self._signer.may_log_on:
             await self._session_call("session.logon")
             await self._session_call("userDataStream.subscribe")
@@ -253,7 +253,7 @@ class WsApiConnection:
     async def _read(
         self, socket: Socket, send: MemoryObjectSendStream[UserEvent], events: "_Events"
     ) -> None:
-        """Until the connection ends; never waits for whoever consumes the events."""
+        """Read frames until the connection ends; never waits for the consumer of the events."""
         try:
             while True:
                 frame = read(_FRAME, await socket.receive(), "WebSocket API frame")
@@ -281,7 +281,7 @@ class WsApiConnection:
             waiting.frame = frame
             waiting.settled.set()
         elif frame.id is None and frame.status != 200:
-            # Nobody asked: the session was revoked or the address banned.
+            # Not an answer to a request: the session was revoked or the address banned.
             raise Unreachable(f"the server ended the session with {frame.status}")
 
     def _hang_up(self) -> None:
@@ -305,7 +305,7 @@ class _Events:
 
 
 def _answer(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
-    """Read a failed reply; an unreadable error is a fact, not an error."""
+    """Read a failed reply. An unreadable error gives code 0 instead of an error."""
     try:
         error = read(_ERROR, body, "error reply")
     except PayloadInvalid:
@@ -320,7 +320,7 @@ def _answer(status: int, body: msgspec.Raw, server_now_ms: int) -> Answer:
 
 
 def _retry_at_ms(data: msgspec.Raw) -> int:
-    """When the exchange will listen again, as server epoch ms; 0 when it does not say."""
+    """Return the server's epoch ms from which requests are accepted again; 0 when not stated."""
     if not given(data):
         return 0
     try:

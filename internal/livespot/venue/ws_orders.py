@@ -24,7 +24,7 @@ from livespot.venue.ws_api import SocketCall, SocketReply, WsApiConnection
 
 
 class WsApiOrders:
-    """An `OrderTransport`. `timeout_seconds` bounds the wait for a reply, in market time."""
+    """An `OrderTransport`. `timeout_seconds` of market time is how long a reply is waited for."""
 
     def __init__(self, connection: WsApiConnection, *, timeout_seconds: float) -> None:
         self._connection = connection
@@ -60,7 +60,10 @@ class WsApiOrders:
             raise OutcomeUnknown(client_id, str(error)) from error
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer:
-        """`OutcomeUnknown` carries the new order's id, but leaves both halves unknown."""
+        """Send a cancel-replace.
+
+        `OutcomeUnknown` names the new order's id and covers both halves.
+        """
         client_id = request.order.client_order_id
         params = cancel_replace_params(request)
         call = _call("order.cancelReplace", params, client_id, priority_of(request))
