@@ -446,6 +446,80 @@ async def test_a_working_entry_is_read_every_three_seconds_though_no_event_tells
         assert len(venue_of(b).asked) - asked <= 3, "over, it is not read more often than the rest"
 
 
+async def armed_legs(b: ReconcileBench) -> dict[OrderType, OrderView]:
+    """An entry bought whole, with both legs of its list on the book and everything read."""
+    await b.inner.approve(a_decision())
+    entry = b.inner.venue.working_buys()[0]
+    b.inner.venue.fill(entry.order_id, str(entry.orig_qty))
+    await b.inner.stream(entry.order_id)
+    sells = b.inner.venue.of_side(Side.SELL)
+    for leg in sells:
+        b.inner.venue.change(leg.order_id, status=OrderStatus.NEW, orig_qty=entry.orig_qty)
+        await b.inner.stream(leg.order_id)
+    await b.look()
+    return {leg.type: b.inner.venue.orders_by_id[leg.order_id] for leg in sells}
+
+
+async def test_a_target_filled_in_part_is_found_within_three_seconds_though_no_event_tells_of_it(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        legs = await armed_legs(b)
+        target, stop = legs[OrderType.LIMIT_MAKER], legs[OrderType.STOP_LOSS]
+        b.inner.venue.fill(target.order_id, str(target.orig_qty / 2))
+        b.inner.venue.change(stop.order_id, status=OrderStatus.EXPIRED)
+
+        b.inner.clock.step(2600)
+        await b.inner.settle()
+        unheard = b.inner.heard(b.position, FillBooked)
+        b.inner.clock.step(400)
+        await b.inner.settle()
+
+        sold = [f.fill.qty for f in b.inner.heard(b.position, FillBooked)]
+        told = b.inner.heard(b.position, OrderProgressed)
+        assert target.orig_qty / 2 not in [f.fill.qty for f in unheard]
+        assert sold == [target.orig_qty / 2]
+        assert (stop.order_id, OrderStatus.EXPIRED) in [
+            (t.order.order_id, t.order.status) for t in told
+        ]
+
+
+async def test_what_is_held_is_read_so_often_although_another_symbol_is_asked_for_all_the_time(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await armed_legs(b)
+        venue_of(b).asked.clear()
+
+        for _ in range(8):
+            await b.tell(ReconcileWanted(cause="test", symbol="ADAUSDT"))
+            b.inner.clock.step(500)
+            await b.inner.settle()
+
+        assert SYMBOL in venue_of(b).asked
+        assert b.demands() == []
+
+
+async def test_between_two_comparisons_what_is_held_costs_one_read_and_leaves_no_record(
+    tmp_path: Path,
+) -> None:
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        await b.tell(UserStreamChanged(live=True, at_ms=b.inner.clock.now_ms()))
+        await armed_legs(b)
+        for _ in range(7):
+            b.inner.clock.step(1000)
+            await b.inner.settle()
+        venue_of(b).asked.clear()
+        before = b.passes()
+
+        for _ in range(60):
+            b.inner.clock.step(1000)
+            await b.inner.settle()
+
+        assert venue_of(b).asked.count(SYMBOL) == 24
+        assert b.passes() - before == 12
+
+
 async def test_an_entry_that_opens_is_read_within_three_seconds(tmp_path: Path) -> None:
     async with reconcile_bench(fresh(tmp_path)) as b:
         b.inner.clock.step(16_000)

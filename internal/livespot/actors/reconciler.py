@@ -60,8 +60,9 @@ from livespot.runtime.mailboxes import Mailbox, Reply
 
 _MIN_GAP_MS = 250
 _RETRY_MS = 1000
-# A working entry is read so often at least: whatever part of it no event told of has no stop.
-_ENTRY_MS = 3000
+# What is held, and what is being bought, is read so often at least. A part that was bought, or a
+# target sold in part, leaves base without a stop, and the event that tells of it may be lost.
+_HELD_MS = 3000
 # With nothing due, so many times as long as usual.
 _FAILED = (Transient, Refused, PayloadInvalid)
 _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
@@ -71,11 +72,11 @@ _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 class Agenda:
     """When each kind of read is due, in monotonic milliseconds; `wanted` are symbols asked for.
 
-    `entries_ms` is when the symbols of working entries are, earlier than the rest.
+    `held_ms` is when the orders of what is held or being bought are, earlier than the rest.
     """
 
     orders_ms: int = 0
-    entries_ms: int = NEVER
+    held_ms: int = NEVER
     account_ms: int = 0
     sweep_ms: int = 0
     all_ms: int = 0
@@ -87,7 +88,19 @@ class Agenda:
     @property
     def next_ms(self) -> int:
         """When something is due that nobody has to ask for."""
-        return min(self.orders_ms, self.entries_ms)
+        return min(self.orders_ms, self.held_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One comparison: what differs, of which symbols it speaks, and whether it is a mere look.
+
+    Between two whole comparisons what is held is looked at; only what it finds goes on record.
+    """
+
+    diffs: list[ReconcileDiff]
+    symbols: frozenset[str]
+    is_look: bool
 
 
 @dataclass(slots=True)
@@ -180,7 +193,7 @@ class Reconciler:
             state.agenda.account_ms = 0
             state.agenda.orders_ms = min(state.agenda.orders_ms, soon)
             if position.phase is PositionPhase.OPENING:
-                state.agenda.entries_ms = min(state.agenda.entries_ms, now + _ENTRY_MS)
+                state.agenda.held_ms = min(state.agenda.held_ms, now + _HELD_MS)
         if position.phase in _CLOSED:
             state.watch.positions.pop(position.symbol, None)
         else:
@@ -220,7 +233,7 @@ class Reconciler:
         state.agenda.not_before_ms = started + _MIN_GAP_MS
         wanted, state.agenda.wanted = state.agenda.wanted, set()
         try:
-            diffs, read = await self._compare(state, wanted, started)
+            compared = await self._compare(state, wanted, started)
         except _FAILED as error:
             state.failures += 1
             # Whatever was opened since the last success has shortened the interval.
@@ -231,8 +244,9 @@ class Reconciler:
         state.failures = 0
         now = self.clock.monotonic_ms()
         self.rest_age.succeeded(now)
-        findings = drift.confirm(state.suspicions, diffs, now, read=read)
-        await self._report(state, findings, started)
+        findings = drift.confirm(state.suspicions, compared.diffs, now, read=compared.symbols)
+        if not compared.is_look or findings.suspicions or state.suspicions:
+            await self._report(state, findings, started)
         state.suspicions = findings.suspicions
         agenda = state.agenda
         if findings.suspicions:
@@ -241,9 +255,7 @@ class Reconciler:
             agenda.all_ms = now
             agenda.orders_ms = min(agenda.orders_ms, now + drift.CONFIRM_AFTER_MS)
 
-    async def _compare(
-        self, state: State, wanted: set[str], now: int
-    ) -> tuple[list[ReconcileDiff], frozenset[str]]:
+    async def _compare(self, state: State, wanted: set[str], now: int) -> Compared:
         agenda, watch = state.agenda, state.watch
         source = self._source(state)
         whole = "" in wanted or now >= agenda.orders_ms
@@ -251,13 +263,16 @@ class Reconciler:
         active = {s.order.symbol for s in believed} | set(watch.positions)
         agenda.active = bool(active)
         buying = {s.order.symbol for s in believed if s.role == IntentRole.ENTRY}
-        wanted = wanted | buying if now >= agenda.entries_ms else wanted
-        agenda.entries_ms = now + _ENTRY_MS if buying else NEVER
+        is_look = not whole and not wanted and not buying
+        if whole or now >= agenda.held_ms or not active:
+            wanted, agenda.held_ms = wanted | active, NEVER
+        next_look_ms = now + _HELD_MS if active else NEVER
+        agenda.held_ms = min(agenda.held_ms, next_look_ms)
         symbols = active if whole else active & wanted | (wanted - {""})
         diffs: list[ReconcileDiff] = []
         for symbol in sorted(symbols):
             diffs.extend(await source.symbol(watch, symbol, believed))
-        if symbols:
+        if symbols and not is_look:
             await source.lists()
         if now >= agenda.account_ms or not symbols:
             agenda.account_ms = now + self._span_ms(agenda, 2)
@@ -269,7 +284,7 @@ class Reconciler:
             diffs.extend(await self._rarely(state, source, active, believed))
             agenda.orders_ms = now + self._interval_ms(agenda)
             self.rest_age.interval_ms = self._interval_ms(agenda)
-        return diffs, frozenset(read)
+        return Compared(diffs=diffs, symbols=frozenset(read), is_look=is_look)
 
     async def _rarely(
         self, state: State, source: Reading, active: set[str], believed: tuple[StoredOrder, ...]
@@ -320,7 +335,7 @@ class Reconciler:
             # What happened in a silence is asked for the moment it is over.
             wait = max(_MIN_GAP_MS, error.retry_after_ms)
             agenda.not_before_ms = now + wait
-        agenda.orders_ms, agenda.account_ms, agenda.entries_ms = now + wait, now, NEVER
+        agenda.orders_ms, agenda.account_ms, agenda.held_ms = now + wait, now, NEVER
 
     async def _record_failure(self, error: Exception, started: int) -> None:
         await self.audit.record(
