@@ -1,4 +1,4 @@
-"""Reads back what stands in for pruned segments, and which days of the trail were packed."""
+"""Reads the anchors that replace pruned segments of the chain, and the packed days of the trail."""
 
 from collections import deque
 from collections.abc import AsyncIterator
@@ -32,14 +32,15 @@ class TrailDay(Message, frozen=True):
 
 
 _DAY_FIELDS = tuple(field.name for field in msgspec.structs.fields(TrailDay))
-# From the rows themselves: an index holds a second copy of the day, which may be another.
+# NOT INDEXED: an index holds a copy of the day, and a damaged copy may differ from the row.
 _DAYS = f"SELECT {', '.join(_DAY_FIELDS)} FROM trail_days NOT INDEXED ORDER BY day"  # noqa: S608
 
 
 class AnchorPages:
-    """Hands out the anchors once, in the order of the chain; holds a page of them at a time.
+    """Yields the anchors once, in the order of the chain, holding one page of them at a time.
 
-    Reading raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`; nothing comes after that.
+    Reading raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`; after that nothing more
+    comes.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -56,7 +57,7 @@ class AnchorPages:
         return found
 
     async def rest(self) -> AsyncIterator[ChainAnchor]:
-        """All that are left."""
+        """Yield all anchors that were not returned yet."""
         while (anchor := await self._next()) is not None:
             yield anchor
             self._page.popleft()
@@ -66,7 +67,7 @@ class AnchorPages:
             self._more = False
             found = [_anchor(row) for row in await self._reader.rows(_ANCHORS, (self._after,))]
             for anchor in found:
-                # A damaged tree may lead in a circle.
+                # Following a damaged tree may lead in a circle.
                 if anchor.first_row <= self._after:
                     raise PayloadInvalid(f"anchor {anchor.first_row} comes after {self._after}")
                 self._after = anchor.first_row
@@ -81,7 +82,7 @@ def _anchor(row: Row) -> ChainAnchor:
 
 
 async def trail_days(reader: Reader) -> tuple[TrailDay, ...]:
-    """Every day that was ever packed, the oldest first.
+    """Return every day that was ever packed, oldest first.
 
     Raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`.
     """

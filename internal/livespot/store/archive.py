@@ -12,8 +12,10 @@ import msgspec
 
 from livespot.contracts.base import Message
 from livespot.contracts.errors import PreflightFailed
+from livespot.runtime.disk import RealDisk
 from livespot.store.backup import backup_database, integrity_problems
 from livespot.store.migrate import status
+from livespot.store.restoration import NOTE, Restoration, encoded, pending, weighed
 from livespot.store.schema import require_current
 
 MANIFEST = "backup-manifest.json"
@@ -28,11 +30,15 @@ _NAME_ONE = (
 
 
 class BackupManifest(Message, frozen=True):
-    """What a backup holds, by path below it; `at_ms` is wall time."""
+    """What a backup holds, by path below it; `at_ms` is wall time.
+
+    `moved` says that it was made to move: its place refused to start afterwards.
+    """
 
     version: str
     at_ms: int
     files: dict[str, str]
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +49,19 @@ class Packed:
     files: int
 
 
-def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """A finished restore; `aside` are the names that moved to `var/<restoration.aside>`."""
+
+    restoration: Restoration
+    aside: tuple[str, ...]
+
+
+def pack(var: Path, target: Path, *, version: str, at_ms: int, moved: bool = False) -> Packed:
     """Write a backup of a state directory that may be in use. Blocking.
 
-    Raises `StoreBusy`, `AuditUnwritable`, `PreflightFailed` when the target exists, and `OSError`.
+    `moved` says that nothing starts in `var` afterwards; then it must not be in use. Raises
+    `StoreBusy`, `AuditUnwritable`, `PreflightFailed` when the target exists, and `OSError`.
     """
     if target.exists():
         raise PreflightFailed(
@@ -55,7 +70,7 @@ def pack(var: Path, target: Path, *, version: str, at_ms: int) -> Packed:
     backup_database(var / DATABASE, target / DATABASE)
     _copy_beside(var, target)
     files = {path.relative_to(target).as_posix(): _sha256(path) for path in _files(target)}
-    manifest = BackupManifest(version=version, at_ms=at_ms, files=files)
+    manifest = BackupManifest(version=version, at_ms=at_ms, files=files, moved=moved)
     encoded = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
     (target / MANIFEST).write_bytes(encoded + b"\n")
     return Packed(path=target, files=len(files))
@@ -91,11 +106,11 @@ def proven(backup: Path) -> BackupManifest:
     return manifest
 
 
-def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
+def unpack(backup: Path, var: Path, *, aside: str, at_ms: int) -> Unpacked:
     """Put a proven backup in place of what is there, which moves to `var/<aside>`. Blocking.
 
-    Everything is copied beside its place first, so that only renames are left. Returns the names
-    that were set aside. Raises what `proven` raises, and `OSError`.
+    Everything is copied beside its place first, so that only a note for the next start and renames
+    are left. Raises what `proven` raises, and `OSError`.
     """
     manifest = proven(backup)
     staging = _new_staging(var)
@@ -105,17 +120,26 @@ def unpack(backup: Path, var: Path, *, aside: str) -> tuple[str, ...]:
         shutil.copyfile(backup / name, place)
         if _sha256(place) != manifest.files[name]:
             raise PreflightFailed(f"the copy of {name} is not whole, so nothing was replaced")
+    # The packed place was itself restored and not started since: what that lost is still untold.
+    untold = pending(staging)
+    (staging / NOTE).unlink(missing_ok=True)
+    restoration = weighed(
+        staging / DATABASE,
+        var / DATABASE,
+        Restoration(at_ms=at_ms, source=str(backup), aside=aside, packed_at_ms=manifest.at_ms),
+        moved=manifest.moved and (untold is None or untold.whole),
+    )
     names = tuple(name for name in (*_KEPT, "data", "logs") if (var / name).exists())
-    return _swapped(staging, var, aside, names)
+    return _swapped(staging, var, restoration, names)
 
 
-def unpack_database(copy: Path, var: Path, *, aside: str) -> tuple[str, ...]:
+def unpack_database(copy: Path, var: Path, *, aside: str, at_ms: int) -> Unpacked:
     """Put one copy of the database, such as a run makes each day, in place of the present one.
 
     The trail and the evidence stay: where the trail knows more than the copy, the next start says
-    so. The copy may be of an older schema. Blocking. Returns the names that moved to
-    `var/<aside>`. Raises `PreflightFailed` when it is no whole copy of an audit database,
-    `SchemaMismatch` when it is newer than this program, and `OSError`.
+    so. The copy may be of an older schema. What was there moves to `var/<aside>`. Blocking.
+    Raises `PreflightFailed` when it is no whole copy of an audit database, `SchemaMismatch` when it
+    is newer than this program, and `OSError`.
     """
     _require_whole(copy)
     if status(copy).version == 0:
@@ -126,7 +150,10 @@ def unpack_database(copy: Path, var: Path, *, aside: str) -> tuple[str, ...]:
     shutil.copyfile(copy, place)
     if _sha256(place) != _sha256(copy):
         raise PreflightFailed(f"the copy of {copy} is not whole, so nothing was replaced")
-    return _swapped(staging, var, aside, ("data",) if (var / "data").exists() else ())
+    restoration = weighed(
+        place, var / DATABASE, Restoration(at_ms=at_ms, source=str(copy), aside=aside), moved=False
+    )
+    return _swapped(staging, var, restoration, ("data",) if (var / "data").exists() else ())
 
 
 def _require_whole(database: Path) -> None:
@@ -148,9 +175,16 @@ def _new_staging(var: Path) -> Path:
     return staging
 
 
-def _swapped(staging: Path, var: Path, aside: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Let what is in `staging` take the place of `names`, which move to `var/<aside>`."""
+def _swapped(
+    staging: Path, var: Path, restoration: Restoration, names: tuple[str, ...]
+) -> Unpacked:
+    """Let what is in `staging` take the place of `names`, which are moved aside.
+
+    The note stands before: whatever is restored, a start that finds it knows that it was.
+    """
     _keep_log(staging / DATABASE)
+    aside = restoration.aside
+    RealDisk().write_atomic(var / NOTE, encoded(restoration))
     incoming = sorted(path.name for path in staging.iterdir())
     if names:
         (var / aside).mkdir(mode=0o700)
@@ -159,7 +193,7 @@ def _swapped(staging: Path, var: Path, aside: str, names: tuple[str, ...]) -> tu
     for name in incoming:
         (staging / name).replace(var / name)
     staging.rmdir()
-    return names
+    return Unpacked(restoration=restoration, aside=names)
 
 
 def _keep_log(database: Path) -> None:
@@ -188,6 +222,8 @@ def _beside(var: Path) -> Iterator[Path]:
         path = var / name
         yield from _files(path) if path.is_dir() else [path] if path.is_file() else []
     yield from sorted(var.glob(_TRAIL))
+    if (var / NOTE).is_file():
+        yield var / NOTE
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -74,7 +74,7 @@ def integrity_problems(path: Path, *, quick: bool = False) -> tuple[str, ...]:
     `quick` leaves out the comparison of indexes with their tables. Blocking.
     """
     check = "quick_check" if quick else "integrity_check"
-    with closing(_read_only(path)) as connection:
+    with closing(read_only(path)) as connection:
         problems = [str(row[0]) for row in connection.execute(f"PRAGMA {check}(10)")]
         broken = connection.execute("PRAGMA foreign_key_check").fetchone()
     found = [problem for problem in problems if problem != "ok"]
@@ -85,7 +85,7 @@ def integrity_problems(path: Path, *, quick: bool = False) -> tuple[str, ...]:
 
 def _copy(source: Path, partial: Path) -> None:
     with (
-        closing(_read_only(source)) as origin,
+        closing(read_only(source)) as origin,
         closing(sqlite3.connect(partial, isolation_level=None)) as copy,
     ):
         # One snapshot for the whole copy: between steps without it, each commit of the writer
@@ -97,7 +97,8 @@ def _copy(source: Path, partial: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, to a database that may be in use. Blocking."""
     return sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None
     )

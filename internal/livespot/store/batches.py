@@ -1,4 +1,4 @@
-"""Turns rows into as few database calls as keep their order."""
+"""Groups rows into as few database calls as possible without changing their order."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,10 +17,10 @@ PRAGMAS = (
 
 
 def batches_of(rows: Sequence[StoreRow], run_id: str, redactor: Redactor) -> list[Batch]:
-    """Events first as one batch, then the other rows in order, equal statements together.
+    """Return the events as one batch, then the other rows in order, equal statements together.
 
-    Live secret values are masked in every text on its way to the disk. An alert's text may quote
-    anybody, so it is filtered as the data of its event are.
+    Secret values are masked in every text. The text of an alert may quote any source, so it gets
+    the full filter that an event's data gets.
     """
     statements: list[Statement] = []
     later: list[Statement] = []

@@ -1,4 +1,4 @@
-"""Reads stored events back as links and proves that none was removed or edited."""
+"""Reads stored events back as links, and proves that none was removed or edited."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ _INTEGERS = frozenset({"seq", "ts_ms", "exchange_time_ms", "local_received_ms"})
 
 
 class ChainReport(Message, frozen=True):
-    """How many events were read and the first that does not fit; None when all do."""
+    """The number of events read, and the first one that does not fit; None when all of them do."""
 
     events: int
     last_hash: str
@@ -31,9 +31,9 @@ class ChainReport(Message, frozen=True):
 
 
 async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainReport:
-    """Walk every event from the beginning; stop at the first that does not follow.
+    """Walk every event from the first; stop at one that does not follow from its predecessor.
 
-    Over a pruned segment the chain goes on by its anchor.
+    A pruned segment is bridged by its anchor.
     """
     anchors = AnchorPages(reader)
     before: Link | None = None
@@ -53,10 +53,10 @@ async def verify_chain(reader: Reader, *, first_prev_hash: str = "") -> ChainRep
 async def links(
     reader: Reader, *, from_ms: int = 0, until_ms: int | None = None
 ) -> AsyncIterator[Link]:
-    """Stored events in the order written, optionally only those stamped in [from_ms, until_ms).
+    """Yield stored events in the order written, optionally those stamped in [from_ms, until_ms).
 
-    Raises `PayloadInvalid` at an event no writer can have stored, and `AuditUnwritable` at one
-    that cannot be read; every event before it was yielded.
+    Raises `PayloadInvalid` at an event that no writer can have stored and `AuditUnwritable` at one
+    that cannot be read, after yielding every event before it.
     """
     after, size = 0, _PAGE
     while True:
@@ -65,7 +65,7 @@ async def links(
         except AuditUnwritable:
             if size == 1:
                 raise
-            # One by one up to the damaged row, so that the place is known.
+            # Read row by row from here, to yield every event before the damaged one.
             size = 1
             continue
         for row in page:

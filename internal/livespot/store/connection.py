@@ -20,14 +20,14 @@ from livespot.store.migrate import status
 from livespot.store.schema import require_current
 from livespot.store.statements import StoreRow
 
-# Below the time after which a silent actor counts as stuck: being held up is not being dead.
+# Shorter than the silence after which an actor counts as stuck: waiting for a lock is not that.
 _BUSY_TIMEOUT_MS = 2000
 
 
 class Database:
     """The writer's connection, and the only one that ever checkpoints.
 
-    Open it with `Database.open`; who opens it closes it, or its thread keeps the process alive.
+    Whoever opens it with `Database.open` must close it: its thread keeps the process alive.
     """
 
     def __init__(self, connection: aiosqlite.Connection, run_id: str, redactor: Redactor) -> None:
@@ -46,7 +46,10 @@ class Database:
         redactor: Redactor,
         busy_timeout_ms: int = _BUSY_TIMEOUT_MS,
     ) -> "Database":
-        """Raises `SchemaMismatch` (missing, older, newer), `StoreBusy` or `AuditUnwritable`."""
+        """Open a migrated database for writing.
+
+        Raises `SchemaMismatch` (missing, older or newer), `StoreBusy` or `AuditUnwritable`.
+        """
         uri = _checked_uri(path)
         async with AsyncExitStack() as undo:
             try:
@@ -64,14 +67,15 @@ class Database:
         return cls(connection, run_id, redactor)
 
     async def transaction(self, rows: Sequence[StoreRow]) -> None:
-        """Write all rows or none; returned after the disk has them.
+        """Write all rows or none; returns once they are durable.
 
         Shielded: a cancelled caller cannot leave a transaction open. Raises `LedgerViolation` when
-        a row breaks a rule, `StoreBusy` when another program holds the database, else
-        `AuditUnwritable`, after which nothing more may be written.
+        a row breaks a rule and `StoreBusy` when another program holds the database. Otherwise
+        raises `AuditUnwritable`; every later call does so too.
         """
         if self._lost:
-            # A sync that failed once may succeed the next time without having written anything.
+            # After a failed sync, the next one may report success without having written the lost
+            # pages.
             raise AuditUnwritable(f"the audit database was given up: {self._lost}")
         try:
             batches = batches_of(rows, self._run_id, self._redactor)
@@ -89,11 +93,11 @@ class Database:
                 await self._roll_back()
                 raise error from e
             except ValueError as e:
-                # aiosqlite's word for a connection that is gone.
+                # aiosqlite raises ValueError for a closed connection.
                 raise AuditUnwritable(f"the audit connection is closed: {e}") from e
 
     async def checkpoint(self) -> bool:
-        """Move the whole WAL into the database; False when a reader still needs part of it."""
+        """Move the whole WAL into the database; False when a reader still needs part of the WAL."""
         with anyio.CancelScope(shield=True):
             try:
                 rows = await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -102,7 +106,7 @@ class Database:
         return all(row[0] == 0 for row in rows)
 
     async def pragmas(self) -> dict[str, str | int]:
-        """What durability rests on, as the connection itself reports it."""
+        """Return the settings that durability rests on, as the connection itself reports them."""
         return {name: await _pragma(self._connection, name) for name, _, _ in PRAGMAS}
 
     async def close(self) -> None:
@@ -147,7 +151,7 @@ async def _prepare(connection: aiosqlite.Connection) -> None:
                 f"PRAGMA {name} is {found!r} where {value} is needed: the file system under the "
                 "database cannot give what durability needs; move var/ to a local disk"
             )
-    # Whether it can be written at all is known before a run begins, while nothing depends on it.
+    # Find out before the run begins whether the database can be written.
     await connection.execute("BEGIN IMMEDIATE")
     await connection.execute("ROLLBACK")
 

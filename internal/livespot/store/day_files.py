@@ -1,11 +1,11 @@
-"""How the files of the trail's days are called, plain and packed, and what a packed one holds."""
+"""Names the files of the trail's days, plain and packed, and unpacks them."""
 
 import gzip
 import zlib
 
 
 def plain_name(day: str) -> str:
-    """`day` is `YYYY-MM-DD`."""
+    """Return the file name of a day given as `YYYY-MM-DD`."""
     return f"audit-{day}.jsonl"
 
 
@@ -14,7 +14,7 @@ def packed_name(day: str) -> str:
 
 
 def unpacked(content: bytes) -> bytes | None:
-    """The lines of a packed day; None of a damaged one, of which nothing can be trusted."""
+    """Return the lines of a packed day; None when the file is damaged."""
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error):

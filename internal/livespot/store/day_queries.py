@@ -1,4 +1,4 @@
-"""Reads what one day's summary is made of, and which day was summed up last."""
+"""Reads the rows that one day's summary is computed from, and which day was summed up last."""
 
 import msgspec
 
@@ -21,7 +21,7 @@ _CLOSED = SELECT_POSITIONS + (
 )
 _OPEN = SELECT_POSITIONS + "WHERE phase NOT IN ('FLAT', 'DUST') ORDER BY symbol"
 _DUST = SELECT_POSITIONS + "WHERE phase = 'DUST' ORDER BY symbol, position_id"
-# A run that was killed is known to have lived until its last event.
+# The last event of a killed run is the last sign of its life.
 _RUNS = """
 SELECT run_id, started_at_ms, clean, ended_at_ms,
        (SELECT ts_ms FROM audit_events e WHERE e.run_id = r.run_id ORDER BY seq DESC LIMIT 1)
@@ -36,7 +36,7 @@ _LAST = "SELECT day, summary_json FROM daily_summaries ORDER BY day DESC LIMIT 1
 
 
 async def read_day(reader: Reader, begin_ms: int, end_ms: int) -> DayRows:
-    """Everything of the span from `begin_ms` to before `end_ms`.
+    """Return everything that happened in [begin_ms, end_ms).
 
     Raises `StoreBusy`, `AuditUnwritable`.
     """
@@ -55,12 +55,15 @@ async def read_day(reader: Reader, begin_ms: int, end_ms: int) -> DayRows:
 
 
 async def read_open_positions(reader: Reader) -> tuple[Position, ...]:
-    """Raises `StoreBusy`, `AuditUnwritable`."""
+    """Return the positions that are neither flat nor dust.
+
+    Raises `StoreBusy`, `AuditUnwritable`.
+    """
     return tuple(stored_position(row) for row in await reader.rows(_OPEN))
 
 
 async def read_last_day(reader: Reader) -> tuple[str, bool] | None:
-    """The newest day on record and whether it was complete."""
+    """Return the newest summarised day, and whether its summary is complete; None without one."""
     row = await first(reader, _LAST)
     if row is None:
         return None
@@ -69,7 +72,7 @@ async def read_last_day(reader: Reader) -> tuple[str, bool] | None:
 
 
 async def read_first_start_ms(reader: Reader) -> int | None:
-    """When the first run of all started."""
+    """Return when the first run started, in epoch ms; None when there was no run."""
     row = await first(reader, "SELECT min(started_at_ms) FROM runs")
     return None if row is None or row[0] is None else int(row[0])
 

@@ -1,4 +1,4 @@
-"""What SQLite says, in the words of the program: busy, a broken rule, or a broken disk."""
+"""Translates SQLite's errors into the program's own: busy, a broken rule, or a broken disk."""
 
 import sqlite3
 
@@ -15,7 +15,7 @@ STORE_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-# Codes that blame the row: constraints and triggers, wrong type, too big, misuse of a value.
+# Codes that mean the row is at fault: constraint or trigger, wrong type, too big, misused value.
 _ROW = frozenset(
     {
         sqlite3.SQLITE_CONSTRAINT,

@@ -1,4 +1,4 @@
-"""The audit database on the calling task: the same rules and files, without a thread."""
+"""The audit database on the calling task: same rules and files as `Database`, but no thread."""
 
 import sqlite3
 from collections.abc import Coroutine, Iterator, Sequence
@@ -22,21 +22,21 @@ _FULL = 2
 
 
 class InlineDatabase:
-    """Behaves like `Database`; every call runs to its end without giving way."""
+    """Behaves like `Database`, but every call completes without yielding to the event loop."""
 
     def __init__(
         self, path: Path, *, run_id: str, redactor: Redactor, survives_power_cut: bool = True
     ) -> None:
         """Open a migrated database. Raises `SchemaMismatch`, `StoreBusy`, `AuditUnwritable`.
 
-        Without `survives_power_cut` nothing waits for the disk: for runs that can be repeated.
+        Without `survives_power_cut` commits are not synced to disk: for runs that can be repeated.
         """
         self._connection = _current(path)
         self._run_id = run_id
         self._redactor = redactor
         self._survives_power_cut = survives_power_cut
         self._borrowers: list[InlineReader] = []
-        # What the rules above ask for, whatever is done about it below.
+        # What PRAGMAS asks for, before syncing is switched off below.
         self.syncs_commits = self._pragma("synchronous") == _FULL
         self._hurry()
 
@@ -62,7 +62,7 @@ class InlineDatabase:
         return bool(row[0] == 0)
 
     def lend(self, reader: "InlineReader") -> None:
-        """Let a reader of this file ask on this connection until it closes."""
+        """Let a reader of this file use this connection until it closes."""
         self._borrowers.append(reader)
         reader.borrow(self._connection)
 
@@ -73,7 +73,7 @@ class InlineDatabase:
         self._connection.close()
 
     def image(self) -> bytes:
-        """The database as it would be found after a power cut right now."""
+        """Return the database as a power cut at this moment would leave it."""
         return self._connection.serialize()
 
     def _pragma(self, name: str) -> int | str:
@@ -93,7 +93,7 @@ class InlineDatabase:
             self._connection.execute("PRAGMA synchronous = OFF")
 
     def _reconnect(self, path: Path) -> sqlite3.Connection:
-        """Go on with a copy of the file; the connection to the old one, left open."""
+        """Switch to a copy of the file at `path`; returns the old connection, still open."""
         old, self._connection = self._connection, _connected(path)
         self._hurry()
         for reader in self._borrowers:
@@ -102,12 +102,13 @@ class InlineDatabase:
 
 
 def _current(path: Path) -> sqlite3.Connection:
-    """A connection to a database at the program's schema, which is read on it for good.
+    """Return a connection to a database that has the program's schema.
 
-    Reading the schema is most of what opening costs. Raises as `status` and `require_current` do.
+    The schema is read on this very connection, since reading it is most of the cost of opening.
+    Raises what `status` and `require_current` raise.
     """
     if not path.exists():
-        # A connection would make the file.
+        # Connecting would create the missing file.
         require_current(status(path))
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
@@ -131,8 +132,8 @@ def _told_our_rules(connection: sqlite3.Connection) -> sqlite3.Connection:
 class InlineReader:
     """Behaves like `ReadOnlyDatabase`, on the calling task.
 
-    A borrowed connection spares the opening, which costs more than most questions; it never is
-    within a transaction when somebody asks, so each call sees what was committed before it.
+    A borrowed connection saves opening one, which costs more than most queries. It is never inside
+    a transaction when it is used, so each call sees everything committed before it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,14 +141,14 @@ class InlineReader:
         self._borrowed: sqlite3.Connection | None = None
 
     def borrow(self, connection: sqlite3.Connection | None) -> None:
-        """Ask on this connection from now on; on one of its own per call without."""
+        """Use this connection from now on; with None, open one for each call again."""
         self._borrowed = connection
 
     async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
         return self.ask(sql, values)
 
     def ask(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
-        """`rows` for whoever is no coroutine. Raises `StoreBusy` or `AuditUnwritable`."""
+        """`rows` for synchronous callers. Raises `StoreBusy` or `AuditUnwritable`."""
         try:
             if self._borrowed is not None:
                 return self._borrowed.execute(sql, values).fetchall()
@@ -163,7 +164,7 @@ class InlineReader:
 
     @contextmanager
     def standing(self) -> Iterator[None]:
-        """Ask on one connection, opened once, while this lasts: for many questions in a row.
+        """Keep one connection open for all queries inside the block.
 
         Raises `StoreBusy` or `AuditUnwritable`.
         """
@@ -180,9 +181,9 @@ class InlineReader:
 
 
 def at_once(call: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that asks nothing but readers on the calling task: without a loop.
+    """Run a coroutine that only uses inline readers to its end, without an event loop.
 
-    Raises what it raises, and `RuntimeError` when it gives way, since nothing would wake it.
+    Raises what the coroutine raises, and `RuntimeError` when it suspends: nothing would resume it.
     """
     try:
         call.send(None)

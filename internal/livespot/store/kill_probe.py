@@ -1,4 +1,4 @@
-"""Writes events until it is killed: `verify persistence` counts what it acknowledged."""
+"""Writes events until it is killed; `verify persistence` then counts those it acknowledged."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ RUN = "run_20000101_000000_000000"
 
 
 async def write_on(path: Path) -> None:
-    """Continue the chain event by event; each is announced once the disk has it."""
+    """Continue the chain event by event, printing each one's number and hash once it is durable."""
     last = await LedgerQueries(ReadOnlyDatabase(path)).last_run()
     before = last.last_hash if last is not None else ""
     database = InlineDatabase(path, run_id=RUN, redactor=Redactor())

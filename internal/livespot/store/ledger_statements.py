@@ -1,4 +1,4 @@
-"""What is written for each row of the ledger: intents, orders, fills, positions, reserves."""
+"""The SQL for each row of the ledger: intents, orders, fills, positions, reserves."""
 
 from typing import TypeAlias, assert_never
 
@@ -42,7 +42,7 @@ _TRANSITION = insert(
     ("order_intent_id", "run_id", "from_state", "to_state", "reasons", "evidence", "request_id",
      "last_error_code", "at_ms"),
 )  # fmt: skip
-# What a transition does not know keeps what was known: 0, -1 and empty text mean "not said".
+# 0, -1 and empty text mean "not stated" in a transition; such columns keep their value.
 _MOVE = """
 UPDATE order_intents SET
     state = ?,
@@ -61,7 +61,7 @@ _TERMINAL = "('FILLED', 'CANCELED', 'REJECTED', 'EXPIRED', 'EXPIRED_IN_MATCH')"
 
 
 def _exact(column: str) -> str:
-    """Decimal text as a comparable pair: the whole part, then the decimals padded to eighteen."""
+    """Return SQL that compares decimal text: (whole part, decimals padded to eighteen digits)."""
     return (
         f"(CAST({column} AS INTEGER), substr(substr({column}, instr({column} || '.', '.') + 1)"
         " || '000000000000000000', 1, 18))"
@@ -75,7 +75,8 @@ _ORDER_COLUMNS = (
     "order_intent_id", "role", "source",
 )  # fmt: skip
 _OLD, _NEW = _exact("orders.executed_qty"), _exact("excluded.executed_qty")
-# An older view changes nothing: less executed, a terminal order living again, an earlier time.
+# A stale view changes nothing. It is stale when it has executed less, revives a terminal order, or
+# bears an earlier time.
 _NEWER_VIEW = f"""
 WHERE {_NEW} >= {_OLD}
   AND NOT (orders.status IN {_TERMINAL} AND excluded.status NOT IN {_TERMINAL})
@@ -132,7 +133,7 @@ _RESERVE = upsert(
 
 
 def ledger_statements(row: LedgerRow, run_id: str) -> tuple[Statement, ...]:
-    """The SQL of one ledger row, in the order in which it must be executed."""
+    """Return the SQL of one ledger row, in the order in which it must be executed."""
     match row:
         case IntentCreated():
             return _created(row, run_id)

@@ -1,4 +1,4 @@
-"""Brings a database to the program's schema: one transaction per migration, a backup first."""
+"""Brings a database to the program's schema: a backup, then one transaction per migration."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ _BUSY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationReport:
-    """What `migrate` did; `backup` is None when there was nothing to save."""
+    """The result of `migrate`; `backup` is None when there was no database before."""
 
     from_version: int
     to_version: int
@@ -35,7 +35,7 @@ class MigrationReport:
 
 
 def status(path: Path, migrations: Sequence[Migration] | None = None) -> SchemaStatus:
-    """Where a database stands; a missing one is at version 0. Raises `SchemaMismatch`."""
+    """Return a database's schema status; a missing one has version 0. Raises `SchemaMismatch`."""
     carried = packaged_migrations() if migrations is None else tuple(migrations)
     if not path.exists():
         return SchemaStatus(
@@ -48,7 +48,7 @@ def status(path: Path, migrations: Sequence[Migration] | None = None) -> SchemaS
 
 
 def status_on(connection: sqlite3.Connection, path: Path) -> SchemaStatus:
-    """Where the database of an open connection stands; errors name `path`, as by `status`."""
+    """Like `status`, on a connection that is open already; errors name `path`."""
     with _translated(path):
         return read_status(connection)
 
@@ -60,10 +60,10 @@ def migrate(
     now_ms: int,
     migrations: Sequence[Migration] | None = None,
 ) -> MigrationReport:
-    """Create or upgrade; the database is unchanged when anything goes wrong in a migration.
+    """Create or upgrade a database; a migration that fails leaves it unchanged.
 
-    Raises `SchemaMismatch` (edited, newer, broken), `StoreBusy` (somebody holds the database) and
-    `AuditUnwritable` (disk or permission).
+    Raises `SchemaMismatch` (edited, newer, broken), `StoreBusy` (held by another program) and
+    `AuditUnwritable` (disk or permissions).
     """
     carried = packaged_migrations() if migrations is None else tuple(migrations)
     before = status(path, carried)
@@ -94,7 +94,7 @@ def migrate(
 
 
 def _lay_out(path: Path, now_ms: int) -> None:
-    """Fill an empty file with what all packaged migrations make of it, in one transaction."""
+    """Fill an empty file with the result of all packaged migrations, in one transaction."""
     with (
         closing(sqlite3.connect(":memory:", isolation_level=None)) as made,
         closing(_connect(path, "rw")) as connection,
@@ -108,7 +108,7 @@ def _lay_out(path: Path, now_ms: int) -> None:
 
 @cache
 def _laid_out() -> bytes:
-    """A new database at the program's schema: made once per process, as every one is the same."""
+    """Return the bytes of a new database, made once per process since they are always the same."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         for migration in packaged_migrations():
@@ -150,7 +150,7 @@ def _backup(path: Path, directory: Path, version: int, now_ms: int) -> Path:
 
 
 def _create_private(path: Path) -> bool:
-    """Make the file if there is none; whether there was none."""
+    """Create the file, readable by its owner only; False when it exists already."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists():
         return False
@@ -168,7 +168,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 class _translated:  # noqa: N801 - used like a function, in a with statement
-    """Turns SQLite's and the system's errors into ours, naming the file and the next step."""
+    """Translates errors of SQLite and the system into ours, naming the file and the next step."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

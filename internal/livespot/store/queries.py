@@ -1,4 +1,4 @@
-"""What the actors read back: the answers of the ledger, rebuilt as the messages they were."""
+"""Reads the ledger back for the actors, as the messages that were stored."""
 
 from collections.abc import Iterable
 
@@ -37,7 +37,7 @@ _RESERVES = (
 _HEALTH = f"SELECT {', '.join(_HEALTH_FIELDS)} FROM symbol_health ORDER BY symbol"  # noqa: S608
 _EXPOSURE_FIELDS = tuple(field.name for field in msgspec.structs.fields(ManualExposureRow))
 _EXPOSURES = f"SELECT {', '.join(_EXPOSURE_FIELDS)} FROM manual_exposures "  # noqa: S608
-# A call refused for want of budget never left the house: it has no duration.
+# A call that the budget refused was never sent, so it has no latency.
 _GATE_CALLS = (
     "SELECT at_ms FROM ai_gate_events WHERE enabled = 1 AND at_ms >= ? "
     "AND (error_code <> 'AIGATE_BUDGET' OR latency_ms > 0) ORDER BY at_ms, id"
@@ -60,7 +60,7 @@ FROM runs r ORDER BY r.rowid DESC LIMIT 1
 
 
 class LedgerQueries:
-    """The actors' reader; structurally a `LedgerReader`. Raises `StoreBusy`, `AuditUnwritable`."""
+    """Implements `LedgerReader`. Every method raises `StoreBusy` or `AuditUnwritable`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -73,7 +73,8 @@ class LedgerQueries:
         return LastRun(
             run_id=run_id,
             mode=Mode(mode),
-            # A run that died before it wrote a mode was in the one the run before it left.
+            # A run that died before it wrote a mode counts as being in the mode the previous run
+            # left.
             sysmode=SysMode.DEGRADE if sysmode is None else SysMode(sysmode),
             ended=ended_at_ms != 0,
             exit_code=exit_code,
@@ -180,7 +181,7 @@ class LedgerQueries:
         return tuple(int(at_ms) for (at_ms,) in rows)
 
     async def gate_events(self, run_id: str) -> tuple[GateEventRow, ...]:
-        """Every attempt to ask the gate in one run, in order; a replay answers from these."""
+        """Return every attempt of a run to ask the gate, in order; a replay answers from these."""
         return tuple(
             msgspec.convert(
                 {
@@ -212,7 +213,7 @@ class LedgerQueries:
         )
 
     async def exposures(self, *, limit: int) -> tuple[ManualExposureRow, ...]:
-        """Open ones first, then closed ones, the newest first."""
+        """Return open registrations first, then closed ones; within each the newest first."""
         return _exposures(
             await self._reader.rows(
                 _EXPOSURES + "ORDER BY closed_at_ms <> 0, opened_at_ms DESC LIMIT ?", (limit,)
@@ -220,7 +221,7 @@ class LedgerQueries:
         )
 
     async def command_outcome(self, nonce: str) -> str | None:
-        """What became of an operator command; None while nobody has taken it."""
+        """Return the outcome of an operator command; None while nothing has taken it."""
         return await self._text("SELECT outcome FROM operator_commands WHERE nonce = ?", nonce)
 
     async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows:

@@ -22,13 +22,13 @@ class Reader(Protocol):
 
 
 class ReadOnlyDatabase:
-    """One connection per call, so no read transaction can hold the WAL back."""
+    """Opens one connection per call, so that no read transaction can hold the WAL back."""
 
     def __init__(self, path: Path) -> None:
         self._uri = f"{path.resolve().as_uri()}?mode=ro"
 
     async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
-        """Raises `StoreBusy` or `AuditUnwritable`."""
+        """Run one query. Raises `StoreBusy` or `AuditUnwritable`."""
         try:
             connection = await aiosqlite.connect(
                 self._uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S

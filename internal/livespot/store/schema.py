@@ -1,4 +1,4 @@
-"""The numbered migrations this program carries, and how far a database has come."""
+"""The program's numbered migrations, and how many of them a database has applied."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One numbered file; `sha256` is of its text with Unix line ends."""
+    """One numbered SQL file; `sha256` is that of its text with Unix line ends."""
 
     number: int
     name: str
@@ -41,7 +41,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaStatus:
-    """`version` 0 means an empty or missing database."""
+    """How far a database is migrated; `version` 0 is an empty or missing one."""
 
     version: int
     newest: int
@@ -54,7 +54,7 @@ class SchemaStatus:
 
 @cache
 def packaged_migrations() -> tuple[Migration, ...]:
-    """All migrations in order; the numbers run from 1 without a gap."""
+    """Return all migrations in order, numbered from 1 without a gap."""
     found: list[Migration] = []
     for entry in (files("livespot.store") / "migrations").iterdir():
         match = _FILE_NAME.fullmatch(entry.name)
@@ -68,7 +68,7 @@ def packaged_migrations() -> tuple[Migration, ...]:
 
 
 def split_statements(migration: Migration) -> Iterator[str]:
-    """Whole statements; triggers and semicolons inside text stay together."""
+    """Yield whole statements; triggers, and text with semicolons in it, stay together."""
     buffer = ""
     for line in migration.sql.splitlines(keepends=True):
         if not buffer and (not line.strip() or line.lstrip().startswith("--")):
@@ -89,8 +89,8 @@ def read_status(
 ) -> SchemaStatus:
     """Compare a database with the program.
 
-    Raises `SchemaMismatch` when the database is newer, or when a migration it once applied reads
-    differently now.
+    Raises `SchemaMismatch` when the database is newer, or when the text of a migration that it
+    applied has changed since.
     """
     carried = packaged_migrations() if migrations is None else tuple(migrations)
     applied = _applied(connection)
@@ -114,7 +114,7 @@ def read_status(
 
 
 def require_current(status: SchemaStatus) -> None:
-    """The runtime's refusal of a database older than its code."""
+    """Refuse a database that is older than the program. Raises `SchemaMismatch`."""
     if not status.current:
         raise SchemaMismatch(
             f"the database has schema {status.version}, this program needs {status.newest}: "

@@ -1,4 +1,4 @@
-"""The shape of a statement and how values become columns."""
+"""A statement with its values, and the builders of INSERT statements."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -12,14 +12,14 @@ SqlValue: TypeAlias = str | int
 
 
 class Statement(NamedTuple):
-    """One SQL statement with its values. Equal `sql` in a row is executed as one batch."""
+    """One SQL statement with its values. Consecutive ones with equal `sql` run as one batch."""
 
     sql: str
     values: tuple[SqlValue, ...]
 
 
 def insert(table: str, columns: Sequence[str], tail: str = "") -> str:
-    """An INSERT with one placeholder per column; `tail` is its conflict clause.
+    """Return an INSERT with one placeholder per column; `tail` is its conflict clause.
 
     Table and columns are literals of this package, never input.
     """
@@ -29,18 +29,18 @@ def insert(table: str, columns: Sequence[str], tail: str = "") -> str:
 
 
 def upsert(table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
-    """An INSERT that replaces every other column when the keys exist."""
+    """Return an INSERT that overwrites all other columns when a row with these keys exists."""
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keys)
     return insert(table, columns, f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}")
 
 
 def once(table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
-    """An INSERT that does nothing when the keys exist; any other rule still refuses."""
+    """Return an INSERT that does nothing when the keys exist; any other conflict still fails."""
     return insert(table, columns, f"ON CONFLICT ({', '.join(keys)}) DO NOTHING")
 
 
 def texts(values: Iterable[str]) -> str:
-    """A JSON array of reason codes or other short texts."""
+    """Return a JSON array of reason codes or other short texts."""
     return msgspec.json.encode(list(values)).decode()
 
 

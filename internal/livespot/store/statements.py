@@ -1,4 +1,4 @@
-"""What is written for each row: events, runs, selection and decisions; the ledger is beside it."""
+"""The SQL for each row: events, runs, selection and decisions; that of the ledger stands apart."""
 
 from typing import TypeAlias, assert_never
 
@@ -153,7 +153,7 @@ _CycleRow: TypeAlias = (
 
 
 def statements_of(row: StoreRow, run_id: str) -> tuple[Statement, ...]:
-    """The SQL of one row, in the order in which it must be executed."""
+    """Return the SQL of one row, in the order in which it must be executed."""
     match row:
         case SealedEvent():
             return (Statement(_EVENT, _event_values(row)),)

@@ -1,4 +1,4 @@
-"""Fills and positions as they stand in their tables, for whoever asks for some of them."""
+"""Converts rows of the fill and position tables into messages."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from livespot.store.reader import Row
 
 _FILL_FIELDS = tuple(field.name for field in msgspec.structs.fields(Fill))
 _POSITION_FIELDS = tuple(field.name for field in msgspec.structs.fields(Position))
-# To be followed by a condition and an order.
+# Complete these with a condition and an order.
 SELECT_FILLS = (
     f"SELECT {', '.join(_FILL_FIELDS)}, order_intent_id, decision_id, fee_quote, fee_unpriced "  # noqa: S608
     "FROM fills "
@@ -19,7 +19,7 @@ SELECT_POSITIONS = f"SELECT {', '.join(_POSITION_FIELDS)} FROM positions "  # no
 
 
 def stored_fill(row: Row) -> StoredFill:
-    """A row of `SELECT_FILLS`."""
+    """Convert a row of `SELECT_FILLS`."""
     fill = msgspec.convert(dict(zip(_FILL_FIELDS, row[:-4], strict=True)), Fill, strict=False)
     return StoredFill(
         fill=fill,
@@ -31,5 +31,5 @@ def stored_fill(row: Row) -> StoredFill:
 
 
 def stored_position(row: Row) -> Position:
-    """A row of `SELECT_POSITIONS`."""
+    """Convert a row of `SELECT_POSITIONS`."""
     return msgspec.convert(dict(zip(_POSITION_FIELDS, row, strict=True)), Position, strict=False)

@@ -1,4 +1,4 @@
-"""The JSONL trail: one file per UTC day, appended after each commit, mended from the database."""
+"""The JSONL trail: one file per UTC day, appended after each commit, repaired from the database."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,16 +26,16 @@ class JsonlTrail:
         self._reader = reader
 
     def append(self, events: Sequence[SealedEvent]) -> None:
-        """Add lines in order. Not synced: what a crash takes, `repair` brings back."""
+        """Append events in order, without a sync: `repair` restores what a crash loses."""
         for day, group in groupby(events, key=lambda event: event.place.ts_ms // _DAY_MS):
             lines = b"".join(event.line + b"\n" for event in group)
             self._disk.append(self.path_of(day), lines, durable=False)
 
     async def repair(self) -> TrailRepair:
-        """Make the files of the newest two days, and any later, equal to the database.
+        """Make the files of the newest two days, and any later ones, equal to the database.
 
-        Whole lines the database does not know are set aside in `<file>.unknown`, not lost: the
-        database was then put back to an earlier state. Raises `OSError` and `StoreBusy`.
+        A whole line that the database does not know means that the database was put back to an
+        earlier state; such lines are kept in `<file>.unknown`. Raises `OSError` and `StoreBusy`.
         """
         self._disk.make_directory(self._directory)
         added = removed = unknown = 0
@@ -50,7 +50,7 @@ class JsonlTrail:
         return TrailRepair(added=added, removed=removed, unknown=unknown)
 
     def path_of(self, day: int) -> Path:
-        """The file of a day counted from the epoch."""
+        """Return the file of a day, which is counted from the epoch."""
         return self._directory / f"audit-{_day_text(day)}.jsonl"
 
     async def _recent_days(self) -> list[int]:
@@ -108,7 +108,7 @@ class JsonlTrail:
             yield link.line, link.hash
 
     def _lines(self, day: int) -> Iterator[bytes]:
-        """Lines of a file without their ends; a torn last one counts as a line."""
+        """Yield a file's lines without their ends; a torn last line counts as one."""
         path = self.path_of(day)
         if not self._disk.exists(path):
             return
@@ -121,7 +121,7 @@ class JsonlTrail:
 
 
 def _hash_of(line: bytes) -> str:
-    """The hash a line carries, or nothing when it is no whole event."""
+    """Return the hash that a line carries; empty when it is not a whole event."""
     try:
         event = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -129,7 +129,7 @@ def _hash_of(line: bytes) -> str:
     return str(event.get("hash", "")) if isinstance(event, dict) else ""
 
 
-# An event is appended to the day of the one before, but once a day.
+# Nearly every event is of the same day as the one before it.
 @lru_cache(maxsize=4)
 def _day_text(day: int) -> str:
     return datetime.fromtimestamp(day * _DAY_MS // 1000, UTC).strftime("%Y-%m-%d")

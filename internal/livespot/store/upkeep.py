@@ -1,4 +1,4 @@
-"""Finds what has reached its age and packs days of the trail; it only reads the database."""
+"""Plans the upkeep: packs finished days of the trail and finds what may be pruned; reads only."""
 
 import gzip
 import hashlib
@@ -23,13 +23,14 @@ from livespot.store.chain import links
 from livespot.store.day_files import packed_name, plain_name, unpacked
 from livespot.store.reader import ReadOnlyDatabase
 
-# One piece is one transaction of the writer, and an order may have to wait for it.
+# A piece is deleted in one transaction, and an order may have to wait for that.
 PIECE_ROWS = 500
-# A shorter segment is hardly smaller than its anchor and the event that vouches for it.
+# Pruning a shorter segment saves next to nothing: an anchor and an event take its place.
 _LEAST_EVENTS = 25
 _NEVER = 2**62
 
-# The newest silence stays: a ban may outlast the trail of its day, and the next run restores it.
+# The newest RATE_LIMIT event stays: a ban may outlast the trail of its day, and the next run
+# restores it from there.
 _SPARE_EVENTS = f"""
 SELECT id FROM audit_events WHERE id < ? AND order_intent_id = ''
 AND event_type IN ({", ".join(f"'{kind}'" for kind in sorted(ROUTINE))})
@@ -42,7 +43,7 @@ _NEWEST = "SELECT max(id) FROM audit_events"
 _ENDS = """
 SELECT run_id, seq, ts_ms, prev_hash, hash FROM audit_events WHERE id IN (?, ?) ORDER BY id
 """
-# The newest row of a symbol before the edge stays: it tells how things stood there.
+# The newest row of a symbol before the cutoff stays: it states what held at the cutoff.
 _SPARE_ROWS: dict[PrunedTable, str] = {
     "universe_scans": """
         SELECT rowid FROM universe_scans AS old WHERE at_ms < :samples AND EXISTS (
@@ -66,7 +67,8 @@ _SPARE_ROWS: dict[PrunedTable, str] = {
             SELECT 1 FROM decisions d JOIN order_intents i ON i.decision_id = d.decision_id
             WHERE d.snapshot_id = s.snapshot_id AND d.snapshot_id <> '')
         ORDER BY at_ms LIMIT :most""",
-    # Judgements that proposed nothing go with their snapshots; a proposal stays, traded or not.
+    # Decisions that proposed nothing go together with their snapshots; proposals stay, traded or
+    # not.
     "decisions": """
         SELECT id FROM decisions AS old WHERE at_ms < :snapshots
         AND outcome = 'BLOCKED' AND decision_id = '' AND EXISTS (
@@ -77,7 +79,10 @@ _SPARE_ROWS: dict[PrunedTable, str] = {
 
 
 class UpkeepOrder(Message, frozen=True, tag=True):
-    """What to look at. `now_ms` is the run's own time; `most` bounds the pieces of one plan."""
+    """What to plan.
+
+    `now_ms` is the run's own time; `most` limits the number of pieces in one plan.
+    """
 
     database: str
     logs: str
@@ -87,9 +92,9 @@ class UpkeepOrder(Message, frozen=True, tag=True):
 
 
 class UpkeepPlan(Message, frozen=True, tag=True):
-    """What the writer is to do, in this order; `spare_files` may go at once.
+    """The steps for the writer, in this order; `spare_files` may be removed at once.
 
-    `troubles` are for a person: what could not be packed, and why.
+    `troubles` say, for a person, which days could not be packed and why.
     """
 
     packed: tuple[TrailDayPacked, ...] = ()
@@ -105,7 +110,7 @@ class UpkeepPlan(Message, frozen=True, tag=True):
 
 
 async def plan_upkeep(order: UpkeepOrder, disk: Disk) -> UpkeepPlan:
-    """Pack days that are over and list what is past its time. Blocking between its reads.
+    """Pack finished days and list what is past its age. Blocks between its reads.
 
     Raises `StoreBusy`, `AuditUnwritable`, `PayloadInvalid` and `OSError`.
     """
@@ -156,7 +161,7 @@ async def _packed(
                 "livespot verify events names the line"
             )
             continue
-        # Without a time stamp, so that the same lines are the same bytes wherever they are packed.
+        # mtime=0: the same lines then give the same bytes wherever they are packed.
         archive = gzip.compress(content, mtime=0)
         disk.write_atomic(logs / packed_name(day), archive)
         packed.append(
@@ -184,10 +189,10 @@ def _days_with_a_file(disk: Disk, logs: Path) -> Iterator[str]:
 
 
 def _content(disk: Disk, logs: Path, day: str) -> tuple[str, bytes | None]:
-    """A day's file and its lines; None of a damaged one.
+    """Return the name and the lines of a day's file; None as the lines of a damaged one.
 
-    A packed file alone that is not on record came here with a copy of the database that was made
-    before the day was packed.
+    A packed file that stands alone and is not on record belongs to a database that was restored to
+    a state from before the day was packed.
     """
     plain, archive = plain_name(day), packed_name(day)
     if disk.exists(logs / plain):
@@ -196,7 +201,10 @@ def _content(disk: Disk, logs: Path, day: str) -> tuple[str, bytes | None]:
 
 
 def _prunable_until(disk: Disk, logs: Path, edges: Cutoffs, gone: set[str]) -> int:
-    """Events go once the file of their day is gone, so that the two can always be compared."""
+    """Return the instant before which events may go.
+
+    Events stay as long as the file of their day exists, so that the two can always be compared.
+    """
     present = (day for day in _days_with_a_file(disk, logs) if day not in gone)
     return min([edges.trail_ms, *(day_start_ms(day) for day in present)])
 
@@ -211,9 +219,10 @@ def _is_day(text: str) -> bool:
 def _spare_files(
     disk: Disk, logs: Path, known: dict[str, TrailDay], edges: Cutoffs
 ) -> Iterator[str]:
-    """What a crash left: files of removed days, and plain files that are packed and on record.
+    """Yield files that a crash left: of removed days, and plain ones that are packed and on record.
 
-    A removed day that is not past its age any more has new lines: time was set back.
+    A removed day that has not reached its age is kept: its file holds new lines, because the clock
+    was set back.
     """
     present = set(disk.names(logs))
     for day in known.values():
@@ -237,7 +246,7 @@ def _segments(connection: sqlite3.Connection, edge_ms: int, most: int) -> Iterat
 
 
 def _pieces(rows: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """First and last of each stretch of neighbours that is long enough, at most a piece each."""
+    """Yield (first, last) of each long enough stretch of consecutive rows, at most a piece each."""
     first = last = 0
     for row in chain(rows, [_NEVER]):
         if first and row == last + 1 and last - first + 1 < PIECE_ROWS:

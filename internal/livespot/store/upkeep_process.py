@@ -1,4 +1,4 @@
-"""The heavy part of the upkeep in a process of its own: an order as JSON in, the answer out."""
+"""The heavy part of the upkeep as a process of its own: a JSON order in, a JSON answer out."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from livespot.runtime.disk import RealDisk
 from livespot.store.backup import backup_database, integrity_problems
 from livespot.store.upkeep import UpkeepOrder, UpkeepPlan, plan_upkeep
 
-# Behind everybody else who wants the processor: an order is worth more than a backup.
+# Low priority for the processor: an order is worth more than a backup.
 _NICE = 10
 _TOLD = """
 SELECT data ->> 'name' FROM audit_events
@@ -27,7 +27,7 @@ WHERE event_type = 'DAILY_SUMMARY' AND data ->> 'upkeep' = 'backup'
 
 
 class BackupOrder(Message, frozen=True, tag=True):
-    """Copy `database` to `name` in `directory`, then keep the newest `keep` of its kind."""
+    """Copy `database` to `name` in `directory`, then keep the newest `keep` daily backups."""
 
     database: str
     directory: str
@@ -43,32 +43,32 @@ class BackupMade(Message, frozen=True, tag=True):
 
 
 class BackupCheck(Message, frozen=True, tag=True):
-    """Look for backups in `directory` that no event of `database` names."""
+    """Look in `directory` for backups that no event of `database` names."""
 
     database: str
     directory: str
 
 
 class BackupsFound(Message, frozen=True, tag=True):
-    """Backups without an event, and those among them that are damaged, by name and problem."""
+    """Backups without an event; damaged ones are listed apart, as name and problem."""
 
     whole: tuple[BackupMade, ...] = ()
     damaged: tuple[str, ...] = ()
 
 
 class Trouble(Message, frozen=True, tag=True):
-    """Why nothing came of an order, in words for a person."""
+    """Why an order failed, for a person."""
 
     text: str
 
 
 def back_up(order: BackupOrder) -> BackupMade:
-    """A copy that SQLite found whole, and room for it made among the older ones. Blocking.
+    """Make a verified copy, then drop the oldest ones. Blocking.
 
     Raises `StoreBusy`, `AuditUnwritable` and `OSError`.
     """
     directory = Path(order.directory)
-    # What a process left that was ended over its copy, whatever day it was of.
+    # Partial copies of processes that were ended, of whatever day.
     for name in RealDisk().names(directory):
         if name.startswith("audit-") and ".partial" in name:
             (directory / name).unlink()
@@ -81,7 +81,7 @@ def back_up(order: BackupOrder) -> BackupMade:
 
 
 def look_for_backups(order: BackupCheck) -> BackupsFound:
-    """What a process left that ended after a backup had its name, and before its event was kept.
+    """Find backups whose process ended between naming the copy and recording its event.
 
     Blocking. Raises `OSError` and `sqlite3.Error`.
     """
@@ -119,7 +119,7 @@ Answer: TypeAlias = BackupMade | BackupsFound | UpkeepPlan | Trouble
 
 
 def answer(order: Order) -> Answer:
-    """What came of an order, trouble included."""
+    """Carry out an order; an expected failure is returned as `Trouble`."""
     try:
         if isinstance(order, BackupOrder):
             return back_up(order)

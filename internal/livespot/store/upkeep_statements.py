@@ -1,4 +1,4 @@
-"""What is written when records reach their age: anchors in place of segments, packed days."""
+"""The SQL for pruning: anchors in place of segments, deleted rows, packed and removed days."""
 
 from typing import TypeAlias, assert_never
 
@@ -20,7 +20,7 @@ _REMOVED = "UPDATE trail_days SET removed_at_ms = ? WHERE day = ?"
 
 
 def upkeep_statements(row: UpkeepRow) -> tuple[Statement, ...]:
-    """The SQL of one row, in the order in which it must be executed."""
+    """Return the SQL of one row, in the order in which it must be executed."""
     match row:
         case ChainAnchor():
             values = tuple(getattr(row, name) for name in ANCHOR_COLUMNS)
