@@ -50,7 +50,7 @@ class AnchorPages:
         self._more = True
 
     async def before(self, row: int) -> list[ChainAnchor]:
-        """Those of segments that begin before that row of the events, and were not handed out."""
+        """Return the remaining anchors of segments that begin before this row of the events."""
         found = []
         while (anchor := await self._next()) is not None and anchor.first_row < row:
             found.append(self._page.popleft())

@@ -1,4 +1,4 @@
-"""The one connection that writes: WAL, synchronous FULL, whole transactions, never half of one."""
+"""The one connection that writes: WAL, synchronous FULL, each transaction whole or not at all."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack

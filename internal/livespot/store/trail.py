@@ -18,7 +18,7 @@ _DAY_MS = 86_400_000
 
 
 class JsonlTrail:
-    """An event belongs to the UTC day of its stamp, so every file follows from the database."""
+    """Writes an event to the file of its stamp's UTC day: the files follow from the database."""
 
     def __init__(self, disk: Disk, directory: Path, reader: Reader) -> None:
         self._disk = disk
@@ -64,7 +64,7 @@ class JsonlTrail:
         return sorted(days)
 
     async def _is_whole(self, day: int) -> bool:
-        """Whether the file has as many lines as the database and ends with the same event."""
+        """Whether the file has a line for each event of the database and ends with the same one."""
         bounds = (day * _DAY_MS, (day + 1) * _DAY_MS)
         count = await first(
             self._reader, "SELECT count(*) FROM audit_events WHERE ts_ms >= ? AND ts_ms < ?", bounds

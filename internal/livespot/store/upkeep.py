@@ -236,7 +236,7 @@ def _spare_files(
 
 
 def _segments(connection: sqlite3.Connection, edge_ms: int, most: int) -> Iterator[ChainAnchor]:
-    """Stretches of routine events between those that stay, cut into pieces."""
+    """Yield anchors for stretches of routine events between those that stay, cut into pieces."""
     newest = connection.execute(_NEWEST).fetchone()[0]
     if newest is None:
         return
