@@ -1,7 +1,10 @@
 """Refusals of every sale alike that only somebody else can end."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
+
+from livespot.contracts.amounts import ZERO
 
 
 class Bar(StrEnum):
@@ -34,6 +37,16 @@ class Barred:
     shown: bool = False
     failures: int = 0
     told_ms: int | None = None
+
+
+def locked_away(barred: Barred | None, wanted: Decimal, free: Decimal | None) -> Decimal:
+    """How much of what is to be sold somebody else has locked, after the exchange has said so.
+
+    A read alone is not believed: it may be from before base of ours was freed.
+    """
+    if barred is None or barred.by is not Bar.BASE or free is None:
+        return ZERO
+    return max(ZERO, wanted - free)
 
 
 def bar_of(message: str) -> Bar | None:

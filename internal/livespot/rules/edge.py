@@ -25,7 +25,7 @@ class Exits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def exits_of(label: RegimeLabel, atr_bps: int, settings: ExitSettings) -> Exits:
-    """Multiples of the ATR by regime, each half to even. Any label but RANGE counts as TREND."""
+    """Multiples of the ATR by regime, rounded half to even. Any label but RANGE counts as TREND."""
     if label is _RANGE:
         k, m, t = settings.k_atr_range, settings.m_atr_range, settings.t_atr_range
     else:
@@ -36,9 +36,9 @@ def exits_of(label: RegimeLabel, atr_bps: int, settings: ExitSettings) -> Exits:
 
 
 def cost_bps(inputs: CostInputs, micro: Microstructure, *, taker_entry: bool = False) -> int:
-    """Both fees, both slippages, the spread, and the spread's opening when it opens.
+    """Both fees, both slippages, the spread, and its recent widening if it has widened.
 
-    A taking entry pays the taker's fee and the taker's slippage on its way in.
+    A taking entry pays the taker's fee and slippage on the way in.
     """
     fee = inputs.taker_fee_bps if taker_entry else inputs.maker_fee_bps
     slippage = (
@@ -55,18 +55,18 @@ def cost_bps(inputs: CostInputs, micro: Microstructure, *, taker_entry: bool = F
 
 
 def edge_bps(exits: Exits, cost: int) -> int:
-    """The reward margin: how much farther the profit lies than stop and cost together."""
+    """The reward margin: how much farther away the target is than stop and cost together."""
     return exits.tp_bps - exits.sl_bps - cost
 
 
 def breakeven_hit_x10000(exits: Exits, cost: int) -> int:
-    """The share of trades that must reach the profit for the whole to cost nothing."""
+    """The share of trades that must reach the target for the mean result to be zero."""
     reach = exits.tp_bps + exits.sl_bps
     return round_x10000((exits.sl_bps + cost) / reach) if reach > 0 else 10_000
 
 
 def cost_of_visit(inputs: CostInputs, spread_bps: int) -> int:
-    """Spread, both fees and both slippages of a patient entry; what the deep scan subtracts."""
+    """Spread, both fees and both slippages of a resting entry; the deep scan subtracts it."""
     return (
         spread_bps
         + inputs.maker_fee_bps

@@ -1,4 +1,4 @@
-"""When an entry has next to be told that time has passed: before, a tick changes nothing."""
+"""When an entry next has to be ticked; an earlier tick changes nothing."""
 
 from livespot.contracts.settings import EntrySettings
 from livespot.rules.due import NEVER
@@ -7,7 +7,7 @@ from livespot.rules.entry_state import EntryState, Phase
 
 
 def due_ms(state: EntryState, settings: EntrySettings) -> int:
-    """The steady ms from which on `advance` does something with a `Ticked`, or `NEVER`."""
+    """The monotonic ms from which on `advance` acts on a `Ticked`, or `NEVER`."""
     match state.phase:
         case Phase.WORKING if state.protectable_ms:
             return state.protectable_ms + settings.partial_fill_grace_ms

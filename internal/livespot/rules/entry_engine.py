@@ -1,7 +1,7 @@
-"""One entry as a small state machine: what happened and what time it is in, what to do next out.
+"""One entry as a state machine: an event and the time in, the next state and commands out.
 
-The next attempt is placed only after the engine's own cancel answer (or the order's own state)
-showed the previous one over with nothing executed. Anything less certain waits.
+The next attempt is placed only after the engine's own answer to the cancel (or the order's own
+state) has shown the previous attempt to be over with nothing executed. Anything less certain waits.
 """
 
 from dataclasses import replace
@@ -101,7 +101,7 @@ def begin(
     max_age_ms: int,
     replaces: bool = False,
 ) -> Moved:
-    """The first attempt, or none at all when the verdict is already too old."""
+    """Place the first attempt, or finish at once when the verdict is already too old."""
     state = EntryState(
         plan=plan,
         qty=qty,
@@ -115,7 +115,7 @@ def begin(
 
 
 def beside(state: EntryState, order: OrderView, attempt: int) -> EntryState:
-    """The entry with an earlier attempt's order, which a request nobody answered may have ended."""
+    """The entry with an earlier attempt's order that an unanswered request may have ended."""
     old = Replaced(
         attempt=attempt,
         order_id=order.order_id,
@@ -128,7 +128,7 @@ def beside(state: EntryState, order: OrderView, attempt: int) -> EntryState:
 
 
 def advance(state: EntryState, event: Event, *, now_ms: int, settings: EntrySettings) -> Moved:
-    """The next state and what to do. Events that no longer matter change nothing."""
+    """The next state and the commands to carry out. Events that no longer matter change nothing."""
     if state.phase is Phase.ENDED:
         return state, ()
     match event:
@@ -169,7 +169,7 @@ def _tick(state: EntryState, now_ms: int, settings: EntrySettings) -> Moved:
 def _tick_working(state: EntryState, now_ms: int, settings: EntrySettings) -> Moved:
     if state.protectable_ms and now_ms >= state.protectable_ms + settings.partial_fill_grace_ms:
         return cancel(state, now_ms)
-    # While the grace of a protectable part runs, the ttl does not cut it short.
+    # The grace period of a protectable part is not cut short by the ttl.
     if not state.protectable_ms and now_ms >= state.placed_ms + state.plan.ttl_ms:
         return _appraise(state) if _may_replace(state, now_ms) else cancel(state, now_ms)
     return state, ()
@@ -180,7 +180,7 @@ def _seen(state: EntryState, event: OrderSeen, now_ms: int, settings: EntrySetti
     if old is not None and event.attempt == old.attempt:
         return _seen_replaced(state, old, event, now_ms)
     if event.attempt != state.attempt or (state.order_id and order.order_id != state.order_id):
-        # An attempt that was over with nothing has shown an execution after all: buy no more.
+        # An attempt believed over with nothing bought has executed after all: buy no more.
         contradicted = order.executed_qty > 0
         return _halt(state, _CONTRADICTED, now_ms) if contradicted else (state, ())
     if state.phase in (Phase.IDLE, Phase.WEIGHING):
@@ -198,13 +198,13 @@ def _seen(state: EntryState, event: OrderSeen, now_ms: int, settings: EntrySetti
     if order.status.is_terminal:
         return _over(state, event, now_ms)
     if state.phase in (Phase.PLACING, Phase.UNRESOLVED, Phase.REPLACING):
-        # That it stands proves that what it replaces is off the book.
+        # It is on the book, which proves that the order it replaces is not.
         state = replace(state, phase=Phase.WORKING, next_ms=0, old=None)
         return cancel(state, now_ms) if state.halt else (state, ())
     if state.phase is Phase.APPRAISING and executed > 0:
         return _tick_working(replace(state, phase=Phase.WORKING), now_ms, settings)
     if state.phase is Phase.QUERYING and executed > 0 and not state.recancel_ms:
-        # ONLY_NEW was refused and here is why: the path of a partial fill.
+        # This explains the refused ONLY_NEW cancel: treat it as a partial fill.
         working = replace(state, phase=Phase.WORKING, next_ms=0)
         if working.halt:
             return cancel(working, now_ms)
@@ -220,14 +220,14 @@ def _late_fill(state: EntryState, order: OrderView) -> Moved:
 
 
 def _over(state: EntryState, event: OrderSeen, now_ms: int) -> Moved:
-    """The attempt's order is terminal: whatever it bought is what the entry bought."""
+    """The attempt's order is terminal: the entry has bought whatever that order bought."""
     status = event.order.status
     if status is OrderStatus.FILLED:
         return finish(state, ReasonCode.STRAT_OK)
     if state.executed > 0 or state.halt is not None or is_taker(state):
         return finish(state, state.halt or ReasonCode.STRAT_ENTRY_TIMEOUT)
     if state.phase is not Phase.CANCELLING or status is not OrderStatus.CANCELED:
-        # The exchange ended it, or our cancel's answer never came: no automatic re-entry.
+        # The exchange ended it, or our cancel was never answered: no automatic re-entry.
         by_us = state.phase in (Phase.QUERYING, Phase.UNRESOLVED)
         asked = by_us and status is OrderStatus.CANCELED
         return finish(
@@ -236,7 +236,7 @@ def _over(state: EntryState, event: OrderSeen, now_ms: int) -> Moved:
     if event.answers_cancel:
         return between(state, now_ms)
     if state.next_ms:
-        # The answer was already lost; the order's state alone does not allow a next attempt.
+        # The answer is already lost; the order's state alone does not allow another attempt.
         return finish(state, ReasonCode.STRAT_ENTRY_TIMEOUT)
     return replace(state, over_unanswered=True), ()
 
@@ -317,7 +317,7 @@ def _weighed(state: EntryState, event: Weighed | WeighedAway, now_ms: int) -> Mo
         return _replace(state, event, now_ms)
     if isinstance(event, WeighedAway) or against is not None:
         return finish(state, against or ReasonCode.STRAT_ENTRY_ABORTED_COST)
-    # The first plan stays the anchor of ttl, attempts and price; quantity never grows.
+    # Ttl, attempts and price limit stay those of the first plan; quantity never grows.
     size = min(state.qty, event.qty)
     state = replace(state, attempt=state.next_attempt, qty=size, phase=Phase.IDLE)
     return place(state, now_ms, plan=event.plan)
@@ -327,7 +327,7 @@ def _weighed(state: EntryState, event: Weighed | WeighedAway, now_ms: int) -> Mo
 
 
 def _may_replace(state: EntryState, now_ms: int) -> bool:
-    """Whether the working order may give its place to a next attempt without leaving the book."""
+    """Whether a reprice may use a cancel-replace instead of cancelling first."""
     patient = state.attempts_left > 0 and not state.used_fallback and not is_taker(state)
     known = state.order_id > 0 and not state.partial and state.halt is None
     spaced = now_ms >= state.placed_ms + MIN_ATTEMPT_SPACING_MS
@@ -360,7 +360,7 @@ def _replace(state: EntryState, event: Weighed, now_ms: int) -> Moved:
 
 
 def _seen_replaced(state: EntryState, old: Replaced, event: OrderSeen, now_ms: int) -> Moved:
-    """News of the attempt that was to leave the book."""
+    """News of the attempt that a cancel-replace was to take off the book."""
     order = event.order
     known = replace(
         old,
@@ -378,17 +378,17 @@ def _seen_replaced(state: EntryState, old: Replaced, event: OrderSeen, now_ms: i
 def _replace_answered(
     state: EntryState, event: PlaceRefused | PlaceUnknown | PlaceNotFound, now_ms: int
 ) -> Moved:
-    """The placing half's answer; the cancelling half's has been taken in before."""
+    """The answer to the placing half; that to the cancelling half has been taken in before."""
     old = state.old
     if old is None or isinstance(event, PlaceUnknown):
-        # Either of the two may stand: no further attempt, and both are looked after.
+        # Either of the two may be on the book: no further attempt, and both are watched.
         halt = state.halt or ReasonCode.STRAT_ENTRY_TIMEOUT
         return replace(state, phase=Phase.UNRESOLVED, halt=halt), ()
     if not old.over:
-        # Neither half was done: the order works on, past its time, and goes by a plain cancel.
+        # Neither half was done: the old order is still working and overdue; cancel it plainly.
         reverted = _reverted(state, old)
         if isinstance(event, PlaceRefused) and event.by_filter:
-            # What was planned by rules that have changed is not offered again.
+            # The filters have changed since the plan was made, so it is not sent again.
             reverted = replace(reverted, halt=state.halt or event.reason)
         return cancel(reverted, now_ms)
     if old.executed > 0:
@@ -415,7 +415,7 @@ def _replacement_held_off(
 
 
 def _reverted(state: EntryState, old: Replaced) -> EntryState:
-    """Back to the attempt that still stands; from here on it is cancelled the plain way."""
+    """Back to the attempt that is still on the book; from now on only plain cancels are used."""
     return replace(
         state,
         attempt=old.attempt,
@@ -438,7 +438,7 @@ def _ask_about_replaced(state: EntryState, old: Replaced, now_ms: int) -> Moved:
 
 
 def _cancel_replaced(state: EntryState, old: Replaced, now_ms: int) -> Moved:
-    """It still works: the cancel is repeated by its number, which can only hit that order."""
+    """Repeat the cancel of the replaced order by its exchange id, which can hit no other order."""
     if now_ms < state.next_ms:
         return state, ()
     tries = state.cancel_tries + 1
@@ -449,7 +449,7 @@ def _cancel_replaced(state: EntryState, old: Replaced, now_ms: int) -> Moved:
 
 
 def _linger(state: EntryState, old: Replaced) -> Moved:
-    """The new attempt does not stand; the entry ends with the one before it."""
+    """The new attempt is not on the book; the entry ends with the one before it."""
     if not old.over:
         return replace(state, phase=Phase.LINGERING), ()
     ended = replace(state, executed=old.executed, attempt=old.attempt, order_id=old.order_id)

@@ -1,4 +1,4 @@
-"""The elementary moves of an entry: place, cancel, ask, wait for the next attempt, end."""
+"""The elementary moves of an entry: place, cancel, query, wait for the next attempt, end."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ MIN_ATTEMPT_SPACING_MS = 1000
 CANCEL_RETRY_MS = 1000
 MAX_CANCEL_TRIES = 5
 QUERY_INTERVAL_MS = 1000
-# Reads lag: an order the engine no longer has may be listed for a while after.
+# Reads lag: an order that has left the engine may be listed for a while.
 RECANCEL_MS = 10_000
 FIRST_TYPES = {
     EntryKind.MAKER_FIRST: OrderType.LIMIT_MAKER,
@@ -37,7 +37,7 @@ FALLBACK_TYPES = {
 
 
 def closed_pause_ms(tries: int) -> int:
-    """Until a closed market is asked again to cancel: 2, 4, 8 s, and then as after the tries."""
+    """The pause before a closed market is asked again to cancel: 2, 4, 8, then 10 s."""
     return min(CANCEL_RETRY_MS << tries, RECANCEL_MS)
 
 
@@ -67,7 +67,7 @@ def place(state: EntryState, now_ms: int, *, plan: EntryPlan | None = None) -> M
 
 
 def cancel(state: EntryState, now_ms: int) -> Moved:
-    # ONLY_NEW as long as we believe nothing is executed: a fill in between must not be cut off.
+    # ONLY_NEW while nothing is known to be executed: a part filled meanwhile keeps its order.
     tries = state.cancel_tries + 1
     cancelling = replace(state, phase=Phase.CANCELLING, cancel_tries=tries, next_ms=0)
     only_new = not state.partial
@@ -87,7 +87,7 @@ def query(state: EntryState, now_ms: int, *, recancel_ms: int) -> Moved:
 
 
 def between(state: EntryState, now_ms: int) -> Moved:
-    """The attempt is over with nothing bought; the next one keeps its distance in time."""
+    """The attempt is over with nothing bought; the next one keeps its minimum distance in time."""
     idle = replace(
         state,
         phase=Phase.IDLE,

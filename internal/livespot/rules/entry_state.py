@@ -1,4 +1,4 @@
-"""What one entry knows, what can happen to it, and what it can ask for."""
+"""The state of one entry, the events that reach it and the commands it gives."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +13,10 @@ from livespot.contracts.vocabulary import OrderType
 
 
 class Phase(StrEnum):
-    """Where one entry stands. Only IDLE may place, only APPRAISING may replace.
+    """The phase of one entry. Only IDLE may place, only APPRAISING may replace.
 
-    In APPRAISING the order still works while the next attempt is weighed; in LINGERING the last
-    attempt is known not to stand and the one before it is still awaited.
+    In APPRAISING the order is still working while the next attempt is weighed. In LINGERING the
+    last attempt is known not to be on the book and the one before it is still awaited.
     """
 
     IDLE = "IDLE"
@@ -36,7 +36,7 @@ class Phase(StrEnum):
 class Replaced:
     """The attempt that a cancel-replace takes off the book, until its end is known.
 
-    `over` once the engine showed it ended; `asked_ms` is when it was last asked about.
+    `over` once the engine showed it ended; `asked_ms` is when it was last queried.
     """
 
     attempt: int
@@ -52,13 +52,12 @@ class Replaced:
 class EntryState:
     """`qty` is the approved quantity: no attempt exceeds it, and only one attempt ever fills.
 
-    `next_ms` is the earliest time of the next timed action of the present phase, `recancel_ms`
-    that of the next cancel while querying (0: none), `reads` counts the queries of the attempt.
-    `halt` is why nothing more may be placed,
-    None while the entry may go on. `over_unanswered`: the order was seen over with nothing bought,
-    but not in the answer to our cancel. `replaces`: a reprice cancels and places in one request;
-    `old` is the attempt that such a request takes off the book, `burnt` the highest number of an
-    attempt that was given out without ever standing. Times are steady ms.
+    `next_ms` is when the next timed action of the phase is due, `recancel_ms` when the next cancel
+    while querying is (0: none); `reads` counts the queries of the attempt. `halt` is why nothing
+    more may be placed, None while the entry may go on. `over_unanswered`: the order was seen over
+    with nothing bought, but not in the answer to our cancel. `replaces`: a reprice cancels and
+    places in one request; `old` is the attempt that such a request takes off the book, `burnt` the
+    highest attempt number that was used without ever being on the book. Times are monotonic ms.
     """
 
     plan: EntryPlan
@@ -86,7 +85,7 @@ class EntryState:
 
     @property
     def next_attempt(self) -> int:
-        """A number no attempt has had."""
+        """A number that no attempt has used."""
         return max(self.attempt, self.burnt) + 1
 
     @property
@@ -104,9 +103,9 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceRefused:
-    """Definitely not on the book; `crossed` when a post-only order would have taken.
+    """Certainly not on the book; `crossed` when a post-only order would have taken.
 
-    `by_filter` when it broke a rule of the symbol that we do not know yet.
+    `by_filter` when it broke a filter of the symbol that we do not know yet.
     """
 
     crossed: bool
@@ -121,15 +120,15 @@ class PlaceUnknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceNotFound:
-    """Its absence is proven behind the fence."""
+    """The placement was proven absent after its fence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSeen:
-    """A state of the order of `attempt`; `protectable` speaks of its executed quantity.
+    """A state of the order of `attempt`; `protectable` refers to its executed quantity.
 
-    `answers_cancel` when the engine said it in reply to our cancel, and nobody else. `age_ms` is
-    how long ago it came about, by the exchange's clock.
+    `answers_cancel` only when the engine said it in reply to our cancel. `age_ms` is how long ago
+    the state arose, by the exchange's clock.
     """
 
     order: OrderView
@@ -141,7 +140,7 @@ class OrderSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRestricted:
-    """ONLY_NEW refused it: the order is partly filled."""
+    """An ONLY_NEW cancel was refused: the order is partly filled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +150,10 @@ class CancelFoundNothing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelFailed:
-    """Lost or refused for another reason; it may be repeated, it can only hit that order.
+    """Lost, or refused for another reason; it may be repeated, since it can hit only that order.
 
     `closed`: the exchange takes no requests for this market, so the pauses grow. `silent_ms` is for
-    how long it takes none at all: until then nothing is tried, and then at once.
+    how long it takes none at all: nothing is tried before, and then at once.
     """
 
     closed: bool = False
@@ -163,7 +162,7 @@ class CancelFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """A fresh snapshot and the risk checks allow the next attempt with this plan and size."""
+    """A fresh snapshot and the risk checks allow the next attempt, with this plan and size."""
 
     plan: EntryPlan
     qty: Decimal
@@ -178,7 +177,7 @@ class WeighedAway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halted:
-    """No further attempt: the mode left NORMAL, a stop was asked, or the process rebooted."""
+    """No further attempt: the mode left NORMAL, a stop was asked for, or the process restarted."""
 
     reason: ReasonCode
 
@@ -221,7 +220,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace:
-    """Take `order_id`, the order of attempt `replaced`, off the book and place, in one request."""
+    """Take order `order_id` of attempt `replaced` off the book and place, in one request."""
 
     replaced: int
     order_id: int
@@ -238,7 +237,7 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weigh:
-    """Ask a fresh snapshot, the strategy and risk whether attempt `attempt` is still wanted."""
+    """Ask a fresh snapshot, the strategy and risk whether `attempt` is still wanted."""
 
     attempt: int
     order_type: OrderType
@@ -246,7 +245,7 @@ class Weigh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelStuck:
-    """The cancel stayed unanswered too often; the entry keeps being watched."""
+    """The cancel stayed unanswered too often; the entry continues to be watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

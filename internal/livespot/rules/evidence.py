@@ -1,4 +1,4 @@
-"""When absence is proven: the fence, the engine's progress, and reads that could have seen it."""
+"""When absence is proven: the fence, the engine's progress, and the reads that would show it."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +12,7 @@ MIN_ENDPOINTS = 2
 
 
 class Endpoint(StrEnum):
-    """The reads that can show an intent's effect."""
+    """The reads that can show the effect of an intent."""
 
     ORDER = "ORDER"
     ORDER_LIST = "ORDER_LIST"
@@ -23,7 +23,7 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One read to make; without a `client_order_id` it covers the symbol or a cancel's order."""
+    """One read; without a `client_order_id` it covers the symbol, or a cancel's order."""
 
     endpoint: Endpoint
     client_order_id: str = ""
@@ -31,7 +31,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negative:
-    """A complete read against the intent's effect; `at_ms` is server time before it began."""
+    """A complete read that showed no effect; `at_ms` is the server time before it began."""
 
     probe: Probe
     at_ms: int
@@ -44,10 +44,10 @@ class Case:
     `signed_ms` is the latest server time at which the request can have been signed; `list_id` is
     the client id of its order list, empty when there is none; `order_ids` are those of its orders
     and of the cancels aimed at them. `side` and `qty` are those of its first order: an order that
-    somebody cancelled by hand no longer carries our id and is recognised by them.
+    was cancelled by hand no longer carries our id and is recognised by them.
 
-    With a `target_order_id` the intent is a cancel of that order. What denies it is a read that
-    shows the order standing; it has no ids to look for.
+    With a `target_order_id` the intent is a cancel of that order. A read that shows the order
+    standing disproves it; it has no ids of its own to look for.
     """
 
     intent_id: str
@@ -65,7 +65,7 @@ class Case:
 
 
 def latest_signature_ms(sent_at_ms: int, timing: TimingSettings) -> int:
-    """The request is signed after SENT_UNKNOWN is written and before the call's time is over."""
+    """The latest possible time of signing: after SENT_UNKNOWN and within the call's limit."""
     return sent_at_ms + timing.mutation_timeout_ms
 
 
@@ -75,14 +75,14 @@ def engine_horizon_ms(case: Case, timing: TimingSettings) -> int:
 
 
 def fence_ms(case: Case, timing: TimingSettings) -> int:
-    """Server time before which no read counts as a denial."""
+    """Server time before which a read that shows nothing proves nothing."""
     return engine_horizon_ms(case, timing) + timing.read_lag_ms
 
 
 def probes_of(case: Case) -> tuple[Probe, ...]:
-    """Every read that a denial needs: each alias by name, then the symbol as a whole.
+    """Every read that a proof of absence needs: each alias by name, then the whole symbol.
 
-    For a cancel: the order it aims at, by its number and among those that are open.
+    For a cancel: the order it aims at, by its exchange id and among the open orders.
     """
     if case.target_order_id:
         return (Probe(endpoint=Endpoint.ORDER), Probe(endpoint=Endpoint.OPEN_ORDERS))
@@ -99,7 +99,7 @@ def probes_of(case: Case) -> tuple[Probe, ...]:
 
 
 def next_probes(case: Case, timing: TimingSettings, *, limit: int) -> tuple[Probe, ...]:
-    """The reads of the next round: first those that have not denied behind the fence yet."""
+    """The reads of the next round: first those without a negative result after the fence."""
     probes = probes_of(case)
     done = {negative.probe for negative in _behind_fence(case, timing)}
     open_probes = [probe for probe in probes if probe not in done] or list(probes)
@@ -109,12 +109,12 @@ def next_probes(case: Case, timing: TimingSettings, *, limit: int) -> tuple[Prob
 
 
 def absence_proven(case: Case, timing: TimingSettings, *, now_server_ms: int) -> bool:
-    """Whether the intent certainly had no effect and never will.
+    """Whether the intent certainly had no effect and never will have one.
 
-    Needs the fence behind us, an engine time beyond the request's horizon, and, all begun behind
-    the fence, a negative read of every alias, of all orders and of the trades: at least three
-    reads on at least two endpoints. An order that stood when the request could no longer be
-    accepted was not cancelled by it and never will be.
+    Needs the fence to have passed, an engine time beyond the request's horizon, and negative reads,
+    all begun after the fence, of every alias, of all orders and of the trades: at least three reads
+    on at least two endpoints. A cancel whose order still stood when the request could no longer be
+    accepted has not cancelled it and never will.
     """
     if now_server_ms < fence_ms(case, timing):
         return False
@@ -131,7 +131,7 @@ def absence_proven(case: Case, timing: TimingSettings, *, now_server_ms: int) ->
 
 
 def is_protective(role: IntentRole) -> bool:
-    """Whether an intent of this role reduces risk and must never wait behind an unknown one."""
+    """Whether an intent of this role reduces risk and so never waits for an unknown one."""
     return role not in (IntentRole.ENTRY, IntentRole.CANCEL)
 
 

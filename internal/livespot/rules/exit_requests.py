@@ -47,7 +47,7 @@ from livespot.rules.trailing import Above
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SellDraft:
-    """What a position wants sold or guarded; amounts quantised by the asker."""
+    """What a position wants sold or protected; the amounts are quantised already."""
 
     decision_id: str
     parent_intent_id: str
@@ -59,7 +59,7 @@ class SellDraft:
 
 
 def oco_mutation(draft: SellDraft, *, above: Above, stop: StopPrices) -> Mutation:
-    """A sell OCO for what is held: the target or a trailing take-profit above, a stop below."""
+    """A sell OCO: the target or a trailing take-profit above, a stop below."""
     intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.LIST, draft.attempt)
     tp_id = leg_id(draft.parent_intent_id, IntentRole.TP, draft.attempt)
     sl_id = leg_id(draft.parent_intent_id, IntentRole.SL, draft.attempt)
@@ -84,7 +84,7 @@ def oco_mutation(draft: SellDraft, *, above: Above, stop: StopPrices) -> Mutatio
 def stop_mutation(
     draft: SellDraft, *, stop: StopPrices, role: IntentRole = IntentRole.STOP
 ) -> Mutation:
-    """A single protective stop: the lesser protection, or as TRAIL one that was raised."""
+    """A single protective stop, the weaker protection; or, as TRAIL, a raised one."""
     intent_id = derived_intent_id(draft.parent_intent_id, role, draft.attempt)
     limited = stop.limit_price is not None
     request = OrderRequest(
@@ -105,7 +105,7 @@ def stop_mutation(
 
 
 def close_mutation(draft: SellDraft, *, limit_price: Decimal | None) -> Mutation:
-    """Sell now: IOC at a limit, or at market when there is none."""
+    """Sell now: IOC at a limit, or at market without one."""
     intent_id = derived_intent_id(draft.parent_intent_id, IntentRole.CLOSE, draft.attempt)
     request = OrderRequest(
         symbol=draft.symbol,
@@ -124,11 +124,11 @@ def close_mutation(draft: SellDraft, *, limit_price: Decimal | None) -> Mutation
 def check_sells(
     mutation: Mutation, constraints: Constraints, standing: tuple[OrderView, ...] = ()
 ) -> OrderRefused | None:
-    """The quantizer's word on a protection or close, before it becomes an intent.
+    """Why the quantizer refuses a protection or close, before it becomes an intent.
 
-    `standing` are the orders that live on the symbol; a close rests nowhere and is not counted
-    with them. The price band is left to the exchange: its reference price moves, and a stop that
-    we refused on a guess would be a position without one. For the same reason a list's leg at
+    `standing` are the live orders of the symbol; a close does not rest and is not counted with
+    them. The price band is left to the exchange: its reference price moves, and a stop that we
+    refused on a guess would leave a position without one. For the same reason a list's leg at
     market is valued at the list's best price.
     """
     free = msgspec.structs.replace(constraints, percent_price=None)
@@ -169,10 +169,10 @@ def cancel_mutation(
     attempt: int,
     now_ms: int,
 ) -> Mutation:
-    """Cancel one order of `target`: by exchange id when it is known, else by its client id.
+    """Cancel one order of `target`: by exchange id if it is known, else by its client id.
 
-    The cancel's id becomes an alias of the *target*, because the exchange will report the
-    cancelled order under it.
+    The cancel's id becomes an alias of the *target*, because the exchange will report the cancelled
+    order under it.
     """
     intent_id = derived_intent_id(target.order_intent_id, IntentRole.CANCEL, attempt)
     client_id = ids.client_order_id(intent_id)
@@ -233,7 +233,7 @@ def _sell_intent(
 
 
 def replacing(cancel: Mutation, placement: Mutation) -> Mutation:
-    """One cancel-replace: the placement goes out only when the cancel was done.
+    """One cancel-replace: the placement is sent on only if the cancel succeeds.
 
     Both rows name the request by the new order's client id.
     """

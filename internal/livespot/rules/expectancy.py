@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
 
-# Below this many closed trades a rate says nothing and is not shown.
+# With fewer closed trades a rate means nothing and is not shown.
 LEAST_TRADES = 100
 # 1.96 squared, times 10 000: the two-sided 95 % interval.
 _Z_SQUARED_X10000 = 38_416
@@ -16,9 +16,9 @@ _Z_SQUARED_X10000 = 38_416
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitRate:
-    """The share of closed trades that reached their profit, with its Wilson interval (95 %).
+    """The share of closed trades that reached their target, with its 95 % Wilson interval.
 
-    The interval is rounded outwards, so that it never promises more than it holds.
+    The interval is rounded outwards, so that it never claims more precision than it has.
     """
 
     trades: int
@@ -28,17 +28,17 @@ class HitRate:
     high_x10000: int
 
     def expectancy_bps(self, *, tp_bps: int, sl_bps: int, cost_bps: int) -> int:
-        """Mean result of a trade with these exits and this cost, half to even.
+        """Mean result in bps of a trade with these exits and this cost, half to even.
 
-        `p * tp - (1 - p) * sl - cost`, where p is the measured share and whatever did not reach
-        its profit counts as a full stop.
+        `p * tp - (1 - p) * sl - cost`, where p is the measured share; a trade that did not reach
+        its target counts as a full stop.
         """
         share = Fraction(self.hits, self.trades)
         return round(share * tp_bps - (1 - share) * sl_bps - cost_bps)
 
 
 def hit_rate(trades: int, hits: int) -> HitRate | None:
-    """None while there are too few trades to call anything measured.
+    """None while there are too few trades for a measurement.
 
     Raises:
         ValueError: the hits are not between none and all of the trades.
@@ -71,7 +71,7 @@ def wilson_x10000(trades: int, hits: int) -> tuple[int, int]:
 
 
 def cost_of(*, tp_bps: int, sl_bps: int, edge_bps: int) -> int:
-    """The cost a reward margin was computed with."""
+    """The cost in bps with which a reward margin was computed."""
     return tp_bps - sl_bps - edge_bps
 
 

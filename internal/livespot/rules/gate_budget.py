@@ -26,19 +26,19 @@ def may_call(usage: GateUsage, now_ms: int, settings: GateSettings) -> bool:
 
 
 def called(usage: GateUsage, now_ms: int) -> GateUsage:
-    """One more call; what is older than a day is forgotten."""
+    """Add one call; calls older than a day are forgotten."""
     kept = tuple(at for at in usage.calls_ms if now_ms - at < DAY_MS)
     return replace(usage, calls_ms=(*kept, now_ms))
 
 
 def failed(usage: GateUsage, now_ms: int) -> GateUsage:
-    """One more failure; what is older than the window is forgotten."""
+    """Add one failure; failures older than the window are forgotten."""
     kept = tuple(at for at in usage.failures_ms if now_ms - at < FAILURE_WINDOW_MS)
     return replace(usage, failures_ms=(*kept, now_ms))
 
 
 def failure_level(usage: GateUsage, settings: GateSettings) -> SignalLevel | None:
-    """What failures ask of the governor: nothing unless the gate is mandatory."""
+    """What the failures demand of the governor: nothing unless the gate is mandatory."""
     if settings.ai_dec < _MANDATORY:
         return None
     if len(usage.failures_ms) >= settings.pause_after_failures:

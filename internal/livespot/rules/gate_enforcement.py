@@ -30,14 +30,14 @@ _TIME_IN_FORCE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchRefused:
-    """A change that is not a reduction; `field` and `rule` are ours, never the model's text."""
+    """A change that is not a reduction; `field` and `rule` are our words, never the model's."""
 
     field: str
     rule: str
 
 
 class _NotReducing(Exception):
-    """Ends the walk over a patch; never leaves this module."""
+    """Ends the processing of a patch; never leaves this module."""
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")
@@ -61,7 +61,7 @@ def apply_patch(decision: Decision, patch: Patch, *, config_hash: str) -> Decisi
     except _NotReducing as error:
         return PatchRefused(field=error.field, rule=error.rule)
     except ValueError:
-        # The message of a broken contract may quote values, so only the fact is passed on.
+        # The message of a validation error may quote values, so it is not passed on.
         return PatchRefused(field="decision", rule="the reduced decision is not valid")
     return identified(changed, config_hash=config_hash)
 
@@ -158,7 +158,7 @@ def _reasons(
 def _remeasured(
     decision: Decision, entry: EntryPlan, exits: ExitPlan, reasons: tuple[ReasonCode, ...]
 ) -> Decision:
-    """Distances in bps follow the prices that moved, floored, so that they too only tighten."""
+    """Distances in bps follow the prices that moved; they are floored, so they only tighten."""
     old = decision.exit_plan
     moved = old is None or (old.sl_price, old.tp_price) != (exits.sl_price, exits.tp_price)
     measured = Exits(sl_bps=decision.sl_bps, tp_bps=decision.tp_bps, trailing_bps=0)

@@ -1,4 +1,4 @@
-"""What symbols that cannot be traded ask of the mode, and of the operator."""
+"""What untradable symbols demand of the mode, and of the operator."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ EXCHANGE = "exchange"
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One demand on the mode; `needs_eyes` is said again each hour."""
+    """One demand on the mode; with `needs_eyes` the operator is alerted every hour."""
 
     level: SignalLevel
     reason: ReasonCode
@@ -23,10 +23,10 @@ class Trouble:
 def troubles(
     infos: Mapping[str, SymbolInfo], held: Set[str], refused: Set[str]
 ) -> dict[str, Trouble]:
-    """By symbol, or `EXCHANGE` for all of them. Without any rules read yet, nothing is known.
+    """Demands by symbol, or by `EXCHANGE` for all; none before any rules have been read.
 
-    A symbol nobody holds only loses its own eligibility. `refused` are those whose orders the
-    exchange turned away a moment ago because it takes none, whatever its status says.
+    A symbol that is not held only loses its own eligibility. `refused` are symbols whose orders the
+    exchange has just refused because it takes none, whatever their status says.
     """
     if not infos:
         return {}

@@ -10,12 +10,12 @@ import msgspec
 from livespot.contracts.amounts import ZERO, rint
 from livespot.contracts.market import Candle
 
-# Highest, lowest and last price of a candle.
+# High, low and close of a candle.
 Bounds: TypeAlias = tuple[float, float, float]
 PERIOD = 14
 EMA_CANDLES = 40
 EMA_PERIOD = 20
-# TA-Lib's own notion of zero for a smoothed range or a sum of directional indicators.
+# What TA-Lib treats as zero for a smoothed range or a sum of directional indicators.
 _TINY = 1e-14
 _EMA_CONTEXT = Context(prec=28)
 _EMA_PLACES = Decimal("1e-12")
@@ -35,10 +35,9 @@ class Wilder:
     Readings agree with TA-Lib's ATR, PLUS_DI, MINUS_DI and ADX over the same candles from their
     first defined value on. The seeds are TA-Lib's: true range and movement exist from the second
     candle; ATR starts, at index `period`, as the mean of the first `period` true ranges; the sums
-    of range and movement behind the DIs start as plain sums of the first `period` - 1 and decay
-    by 1/`period` from the next on; ADX starts, at index 2 * `period` - 1, as the mean of the first
-    `period` DX. The DIs are told together with ADX: `reading` holds ADX, +DI and -DI, and is None
-    while ADX is not defined.
+    of range and movement behind the DIs start as plain sums of the first `period` - 1 and decay by
+    1/`period` from the next on; ADX starts, at index 2 * `period` - 1, as the mean of the first
+    `period` DX. `reading` holds ADX, +DI and -DI; it is None while ADX is not defined.
     """
 
     __slots__ = (
@@ -60,7 +59,7 @@ class Wilder:
     def __init__(self, period: int = PERIOD) -> None:
         self._period = period
         self._divisor, self._kept = float(period), float(period - 1)
-        # So many candles until ADX is defined.
+        # The number of candles still missing until ADX is defined.
         self._missing = 2 * period
         self._before: Bounds = (0.0, 0.0, 0.0)
         self._range_sum = self._atr = 0.0
@@ -69,14 +68,15 @@ class Wilder:
         self.reading: tuple[float, float, float] | None = None
 
     def update(self, bounds: Bounds) -> None:
-        """Take the next closed candle; one without range or direction leaves the ADX as it was.
+        """Take the next closed candle; one without range or direction leaves the ADX unchanged.
 
-        The same steps as those of `update_all`, without what a row of candles needs around them.
+        The same arithmetic as `update_all`, written out for a single candle because it is called
+        for every candle of the stream.
         """
         if self._missing:
             self.update_all((bounds,))
             return
-        # Not whole numbers: those would become floats at every step.
+        # Floats: integers would be converted at every step.
         period, kept = self._divisor, self._kept
         high, low, _ = bounds
         high_before, low_before, last = self._before
@@ -106,13 +106,13 @@ class Wilder:
         """Take closed candles, oldest first."""
         remaining = iter(candles)
         self._begin(remaining)
-        # A history has a thousand candles: what is read and written for each is local.
+        # A history has a thousand candles, so the loop works on local variables.
         period, adx, atr = self._period, self._adx, self._atr
         high_before, low_before, last = self._before
         plus_dm, minus_dm, smoothed = self._plus_dm, self._minus_dm, self._range
         for high, low, close in remaining:
             up, down = high - high_before, low_before - low
-            # The true range: high to low, from the close before where that lay outside.
+            # True range: high to low, extended to the previous close if that lies outside.
             spread = (high if high > last else last) - (low if low < last else last)
             high_before, low_before, last = high, low, close
             atr = (atr * (period - 1) + spread) / period
@@ -135,7 +135,7 @@ class Wilder:
             self.reading = adx, *self._indicators()
 
     def _begin(self, candles: Iterator[Bounds]) -> None:
-        """Take candles for as long as ADX is not defined."""
+        """Take candles as long as ADX is not defined."""
         for bounds in islice(candles, self._missing):
             high, low, _ = bounds
             high_before, low_before, last = self._before
@@ -147,7 +147,7 @@ class Wilder:
 
     @property
     def last(self) -> float:
-        """The last price of the newest candle."""
+        """The close of the newest candle."""
         return self._before[2]
 
     @property
@@ -164,7 +164,7 @@ class Wilder:
         return Directional(adx=adx, plus_di=plus, minus_di=minus)
 
     def _seed(self, count: int, spread: float, up: float, down: float) -> None:
-        """The candle after `count` others, while ADX is not defined; the first has no range yet."""
+        """Take the candle after `count` others while ADX is not defined; the first has no range."""
         if count:
             self._take_range(count, spread)
             self._take_movement(count, spread, up, down)
@@ -194,7 +194,7 @@ class Wilder:
             self._take_index(count)
 
     def _take_index(self, count: int) -> None:
-        """DX of the first candles, whose mean begins the ADX."""
+        """Sum up the first DX values, whose mean is the first ADX."""
         plus, minus = self._indicators()
         total = plus + minus
         known = self._range >= _TINY and total >= _TINY

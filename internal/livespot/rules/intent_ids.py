@@ -51,7 +51,7 @@ def _entry_intent_id(
     snapshot_hash: str,
     of_constraints: str,
 ) -> str:
-    """Asked for by the proposal and again by the order, which mostly keeps its quantity."""
+    """Cached: proposal and order ask for the same id, unless the quantity has changed."""
     mode, symbol, side, action, attempt = what
     return ids.order_intent_id(
         OrderIntentHashPayload(

@@ -27,7 +27,7 @@ SETTLED = frozenset({_S.CONFIRMED, _S.FAILED_TERMINAL, _S.NOT_FOUND})
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known at a transition; zeros and empty strings mean "nothing new"."""
+    """The facts of a transition; zeros and empty strings mean "nothing new"."""
 
     to_state: IntentState
     at_ms: int
@@ -40,7 +40,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_legal(from_state: IntentState, to_state: IntentState) -> bool:
-    """Whether the ledger knows this transition."""
+    """Whether the ledger allows this transition."""
     return (from_state, to_state) in TRANSITIONS
 
 
@@ -67,7 +67,7 @@ def creation(intent: OrderIntent, aliases: tuple[Alias, ...], *, cycle_id: str) 
 def transition(intent: OrderIntent, step: Step, *, cycle_id: str) -> tuple[OrderIntent, AuditEntry]:
     """The moved intent and the entry that makes the move durable.
 
-    Raises `LedgerViolation` when the ledger knows no such transition; `NOT_FOUND -> CONFIRMED`
+    Raises `LedgerViolation` when the ledger does not allow the transition; `NOT_FOUND -> CONFIRMED`
     needs evidence.
     """
     if not is_legal(intent.state, step.to_state):

@@ -23,7 +23,7 @@ class LimitTexts(NamedTuple):
 
 @once_per_object(4)
 def limit_texts(risk: RiskSettings) -> LimitTexts:
-    """Spelled once per settings, though every verdict tells them."""
+    """The limits as texts; cached per settings, since every verdict carries them."""
     return LimitTexts(
         per_trade=amount_text(risk.per_trade),
         exposure_symbol=amount_text(risk.max_exposure_symbol),
@@ -37,7 +37,7 @@ def limit_texts(risk: RiskSettings) -> LimitTexts:
 
 
 def amount_text(value: Decimal) -> str:
-    """To eight decimals."""
+    """The amount with eight decimals."""
     return decimal_text(round(value, 8)) if value else _NOTHING
 
 

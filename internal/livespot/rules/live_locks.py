@@ -1,4 +1,4 @@
-"""What stands between a start command and real money: pure judgement of facts already read."""
+"""Decides from facts already read whether a start with real money is allowed."""
 
 import tomllib
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ _MAX_AGE_MS = 24 * 3_600_000
 class LiveFacts:
     """What a live start found before any network call.
 
-    `lock_text` is the lock file's content, or None when there is none; `unfinished_run` tells that
-    the database holds a live run that never ended. `drill_problem` is why no pass of the crash
-    drills counts, empty when one does.
+    `lock_text` is the lock file's content, None when there is none; `unfinished_run`: the database
+    holds a live run that never ended. `drill_problem` is why no pass of the crash drills counts,
+    empty when one does.
     """
 
     flag: bool
@@ -30,7 +30,7 @@ class LiveFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVerdict:
-    """`locked` problems end in exit code 4, `unready` ones in 3; `manage_only` forbids entries."""
+    """`locked` problems exit with code 4, `unready` ones with 3; `manage_only` forbids entries."""
 
     locked: tuple[str, ...]
     unready: tuple[str, ...]
@@ -44,7 +44,7 @@ class LiveVerdict:
 def judge_live(facts: LiveFacts) -> LiveVerdict:
     """Every reason not to start, and every reason to start without entries.
 
-    An unfinished live run may be taken up again with a lock of any age: a position must not stay
+    An unfinished live run may be continued with a lock of any age: a position must not stay
     unmanaged because a date has passed.
     """
     locked: list[str] = []
@@ -73,7 +73,7 @@ def judge_live(facts: LiveFacts) -> LiveVerdict:
 
 
 def _lock_problem(facts: LiveFacts) -> tuple[str, str]:
-    """What is wrong with the lock file, and apart from that what is wrong with its age."""
+    """What is wrong with the lock file, and separately what is wrong with its age."""
     how = f'write {facts.lock_path} with two lines: account = "<label>" and date = <UTC time>'
     if facts.lock_text is None:
         return f"the lock file is missing; {how}", ""

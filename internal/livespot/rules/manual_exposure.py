@@ -1,4 +1,4 @@
-"""Positions the operator took by hand: what a command makes of those that are open. Pure."""
+"""What an operator command makes of the open positions that were taken by hand."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,14 +17,14 @@ OpenExposures = Mapping[str, ManualExposureRow]
 
 
 def is_exposed(exposures: OpenExposures, symbol: str) -> bool:
-    """Whether the operator holds an open position of his own in the symbol."""
+    """Whether the operator holds an open position of their own in the symbol."""
     return any(row.symbol == symbol for row in exposures.values())
 
 
 def obeyed(
     command: OperatorCommand, exposures: OpenExposures, now_ms: int
 ) -> tuple[ManualExposureRow | None, str]:
-    """The row to keep and the outcome for the audit; no row when the command is refused."""
+    """The row to store and the outcome for the audit; no row when the command is refused."""
     if not command.reason.strip():
         return None, "refused: a manual exposure needs a reason"
     if command.action is OperatorAction.EXPOSURE_CLOSE:
@@ -43,7 +43,7 @@ def obeyed(
 
 
 def is_amount(qty: Decimal) -> bool:
-    """A finite amount above zero that stays short when it is written out."""
+    """A finite amount above zero that is short enough when written out."""
     return qty.is_finite() and 0 < qty < _TOO_MUCH and qty == round(qty, _DECIMALS)
 
 

@@ -22,17 +22,17 @@ def spread_bps(bid: Decimal, ask: Decimal) -> float:
 
 
 def spread_between(bid: float, ask: float) -> float:
-    """`spread_bps` of prices that are floats already; making one of a Decimal costs more."""
+    """`spread_bps` of floats; converting a Decimal costs more than the computation."""
     return (ask - bid) / ((ask + bid) / 2.0) * 10_000.0
 
 
 def whole_spread_bps(spread: float) -> int:
-    """Half to even, but a positive spread never counts as none."""
+    """Rounded half to even, but a positive spread is at least 1."""
     return max(1, round_bps(spread)) if spread > 0 else 0
 
 
 def imbalance(bid_qty: Decimal, ask_qty: Decimal) -> float:
-    """Bid share of the size at the top of the book; an empty top speaks for no side: 0."""
+    """The bid's share of the size at the top of the book; 0 for an empty top."""
     b, a = float(bid_qty), float(ask_qty)
     return b / (b + a) if b + a > 0 else 0.0
 
@@ -44,14 +44,14 @@ class MicroRing:
         self._spreads: deque[float] = deque(maxlen=SAMPLES_60S)
         self._imbalances: deque[float] = deque(maxlen=SAMPLES_10S)
         self._mids: deque[float] = deque(maxlen=SAMPLES_10S + 1)
-        # Only a full minute of samples is.
+        # True once a full minute has been sampled.
         self.is_warm = False
         self._minute: _Minute | None = None
-        # What was read last, of which book and how many drops.
+        # The last reading, with the book and the number of drops it was made from.
         self._read: tuple[BookTicker, int, Microstructure] | None = None
 
     def sample(self, book: BookTicker, times: int = 1) -> None:
-        """Take the book as it is now, or as it stood for several samples."""
+        """Sample the book; `times` counts the samples for which it has stood like this."""
         self._minute = self._read = None
         bid, ask = float(book.bid), float(book.ask)
         self._spreads.extend(repeat(spread_between(bid, ask), times))
@@ -60,16 +60,16 @@ class MicroRing:
         self._mids.extend(repeat((bid + ask) / 2.0, times))
 
     def clear(self) -> None:
-        """Start again: a minute with a hole in it is not a minute."""
+        """Start again: a minute with a gap is not a full minute."""
         self.is_warm, self._minute, self._read = False, None, None
         self._spreads.clear()
         self._imbalances.clear()
         self._mids.clear()
 
     def read(self, book: BookTicker, out_of_order_drops: int) -> Microstructure | None:
-        """The readings with the present spread of `book`, or None until warm.
+        """The readings with the current spread of `book`, or None until warm.
 
-        The change of the spread compares the p90 of the last ten seconds with the p90 of the ten
+        The change of the spread compares the p90 of the last ten seconds with that of the ten
         before.
         """
         known = self._read
@@ -106,7 +106,7 @@ class MicroRing:
 
 
 class _Minute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the samples say, the same until the next one; in bps, the imbalance x10000."""
+    """The figures of the last minute, in bps; the imbalance is x10000."""
 
     p50: int
     p90: int
@@ -137,7 +137,7 @@ class LatencyWindow:
 
     def __init__(self, capacity: int = 512) -> None:
         self._ages: deque[int] = deque(maxlen=capacity)
-        # Asked twice a second, also where trades are few.
+        # Cached: it is asked for more often than trades may arrive.
         self._p90_ms: int | None = None
         self._is_ranked = True
 

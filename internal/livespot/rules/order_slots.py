@@ -1,4 +1,4 @@
-"""Whether a symbol still has room for an order, its list or the protection it will need."""
+"""Whether a symbol has room for an order, its list, or the protection it will need."""
 
 from collections.abc import Iterable
 
@@ -21,10 +21,10 @@ def check_slots(
     *,
     algo_legs: int = 1,
 ) -> OrderRefused | None:
-    """Count what stands on the symbol and what comes; None when the exchange has room for it.
+    """Count the standing and the new orders; None when the exchange has room for them.
 
-    A plain buy is counted with the two legs that will have to protect it, of which `algo_legs`
-    wait for a trigger: the stop, and the take-profit too where it trails.
+    A plain buy is counted with the two legs that will protect it. `algo_legs` of them wait for a
+    trigger: the stop, and the take-profit too if it trails.
     """
     living = [order for order in standing if not order.status.is_terminal]
     orders, algo_orders = _needed(request, algo_legs)

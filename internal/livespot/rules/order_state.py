@@ -1,4 +1,4 @@
-"""How what we know of an order grows: evidence only ever adds, whatever order it arrives in."""
+"""How the known state of an order grows: evidence only ever adds, in whatever order it arrives."""
 
 from decimal import Decimal
 
@@ -43,7 +43,7 @@ def merge(known: OrderView | None, seen: OrderView) -> OrderView | None:
 
 
 def cancelled_by(order: OrderView) -> str:
-    """The client id of the cancel that ended the order, or empty when it cannot be told."""
+    """The client id of the cancel that ended the order; empty when it is not known."""
     if order.status is not OrderStatus.CANCELED:
         return ""
     return order.client_order_id if order.orig_client_order_id else ""
@@ -59,7 +59,7 @@ def _rank(order: OrderView) -> int:
 
 
 def _original_id(known: OrderView, seen: OrderView) -> str:
-    # A cancel overwrites the order's id; what we first knew it under stays the order's own id.
+    # A cancel overwrites the order's client id; the first one we knew stays its own id.
     if seen.orig_client_order_id:
         return seen.orig_client_order_id
     if seen.client_order_id != known.own_id:

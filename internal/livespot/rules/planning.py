@@ -1,7 +1,7 @@
 """Turns a wanted entry into quantised plans: price, size, exits, fallback.
 
-Trailing arrives here resolved, and what is persisted is the resolved mode: the decision says with
-`STRAT_TRAILING_ARM_ALLOWED` or `STRAT_TRAILING_ARM_BLOCKED` what became of the policy.
+Trailing has been resolved before, and the resolved mode is what is stored: the decision records
+with `STRAT_TRAILING_ARM_ALLOWED` or `STRAT_TRAILING_ARM_BLOCKED` what became of the policy.
 """
 
 from decimal import Decimal
@@ -17,9 +17,9 @@ from livespot.contracts.vocabulary import EntryKind, ProtectionKind, TimeInForce
 from livespot.rules.edge import Exits
 from livespot.rules.trailing import Trail, trigger_at
 
-# What cancelling, one look-up and the last send may take beyond the lives of all attempts.
+# Time for cancelling, one query and the last placement, on top of the ttl of all attempts.
 _FALLBACK_MARGIN_MS = 5000
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _MAKER_FIRST, _GTC, _OCO = EntryKind.MAKER_FIRST, TimeInForce.GTC, ProtectionKind.OCO
 _NO_TRAILING = TrailingMode.OFF
 _FALLBACK_ALLOWED = ReasonCode.STRAT_FALLBACK_ALLOWED
@@ -54,9 +54,9 @@ def levels_at(price: Decimal, exits: Exits, constraints: Constraints, risk: Risk
 def unconstrained_qty(
     price: Decimal, sl_price: Decimal, constraints: Constraints, risk: RiskSettings
 ) -> Decimal:
-    """Risk per trade over the quantised stop's distance, at most the symbol's exposure cap.
+    """Risk per trade over the quantised stop distance, at most the symbol's exposure cap.
 
-    Zero when the stop is not below the price. What else limits the size is risk's to say.
+    Zero when the stop is not below the price. All other limits are applied by risk.
     """
     if sl_price >= price:
         return ZERO
@@ -77,7 +77,7 @@ def is_sendable(levels: Levels, constraints: Constraints) -> bool:
 
 
 def fallback_of(snapshot: Snapshot, edge: int, settings: Settings) -> Fallback:
-    """The impatient end of an entry; off when spread, slippage or margin speak against it."""
+    """The taking end of an entry; off when spread, slippage or margin speak against it."""
     entry = settings.entry
     micro, costs = snapshot.microstructure, snapshot.cost_inputs
     enabled = (
@@ -96,7 +96,7 @@ def fallback_of(snapshot: Snapshot, edge: int, settings: Settings) -> Fallback:
 def entry_plan(
     levels: Levels, fallback: Fallback, settings: Settings, *, client_order_id: str
 ) -> EntryPlan:
-    """A resting order at `levels.price` that is repriced when its life ends."""
+    """A resting order at `levels.price` that is repriced when its ttl ends."""
     ttl = settings.entry.maker_ttl_ms
     return EntryPlan(
         kind=_MAKER_FIRST,
@@ -113,7 +113,7 @@ def entry_plan(
 
 
 def exit_plan(levels: Levels, trail: Trail, constraints: Constraints) -> ExitPlan:
-    """An OCO around the entry, its upper leg trailing where that was resolved to."""
+    """An OCO around the entry; its upper leg trails if trailing was resolved to that."""
     return ExitPlan(
         tp_price=levels.tp_price,
         sl_price=levels.sl_price,
@@ -127,7 +127,7 @@ def exit_plan(levels: Levels, trail: Trail, constraints: Constraints) -> ExitPla
 
 
 def plan_codes(fallback: Fallback, trail: Trail, settings: Settings) -> tuple[ReasonCode, ...]:
-    """How fallback and trailing were resolved."""
+    """The reason codes of how fallback and trailing were resolved."""
     of_fallback = _FALLBACK_ALLOWED if fallback.enabled else _FALLBACK_BLOCKED
     if trail.mode is not _NO_TRAILING:
         return of_fallback, _TRAILING_ALLOWED

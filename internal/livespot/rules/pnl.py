@@ -8,7 +8,7 @@ from livespot.contracts.amounts import ZERO
 from livespot.contracts.orders import Fill
 from livespot.contracts.vocabulary import Side
 
-# Average cost divides; twelve decimals lie far below any asset's own precision.
+# Average cost needs division; twelve decimals are far finer than any asset's precision.
 _COST = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _COST_UNIT = Decimal("1e-12")
 
@@ -36,7 +36,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedFee:
-    """A commission in quote; `base_qty` is what of it left the traded quantity itself."""
+    """A commission in quote; `base_qty` is the part that was taken from the traded base."""
 
     quote: Decimal
     base_qty: Decimal
@@ -48,8 +48,8 @@ def price_fee(
 ) -> PricedFee:
     """Convert a fill's commission to quote.
 
-    Base is worth the fill's own price; a third asset its last known price in quote, and when none
-    is known the fee is flagged and counts as zero.
+    A fee in base is priced at the fill's own price, a third asset at its last known price in quote.
+    When that is unknown the fee is flagged and counts as zero.
     """
     if fill.commission == 0:
         return PricedFee(quote=ZERO, base_qty=ZERO, unpriced=False)
@@ -69,7 +69,7 @@ def price_fee(
 
 
 def booked_fee(fill: Fill, *, base_asset: str, fee_quote: Decimal, fee_unpriced: bool) -> PricedFee:
-    """The fee of a fill that was priced when it was booked."""
+    """The fee of a fill that was already priced when it was booked."""
     taken = fill.commission if fill.commission_asset == base_asset else ZERO
     return PricedFee(quote=fee_quote, base_qty=taken, unpriced=fee_unpriced)
 
@@ -80,7 +80,7 @@ def apply_fill(lot: Lot, fill: Fill, fee: PricedFee) -> Lot:
 
 
 def apply_buy(lot: Lot, fill: Fill, fee: PricedFee) -> Lot:
-    """Grow the lot. A base fee shrinks the quantity at unchanged cost, so it is not added twice."""
+    """Grow the lot. A fee in base reduces the quantity, not the cost, so it is not added twice."""
     paid = _COST.multiply(fill.price, fill.qty)
     extra = ZERO if fee.base_qty else fee.quote
     return replace(
@@ -93,8 +93,7 @@ def apply_buy(lot: Lot, fill: Fill, fee: PricedFee) -> Lot:
 def apply_sell(lot: Lot, fill: Fill, fee: PricedFee) -> Lot:
     """Shrink the lot and realise the difference to average cost, net of the fee.
 
-    A sell beyond what is held (balance that was not ours to track) has no cost basis: its excess
-    is not counted as profit.
+    A sale of more than is held has no cost basis for the excess, so the excess counts as no profit.
     """
     leaving = min(lot.qty, fill.qty + fee.base_qty)
     sold = min(fill.qty, lot.qty)
@@ -111,7 +110,7 @@ def apply_sell(lot: Lot, fill: Fill, fee: PricedFee) -> Lot:
 
 
 def unrealised_quote(lot: Lot, best_bid: Decimal) -> Decimal:
-    """What closing at the best bid would add, before the exit's own fee."""
+    """What closing at the best bid would earn, before the fee of that sale."""
     return _COST.multiply(best_bid, lot.qty) - lot.cost_quote
 
 
@@ -124,7 +123,7 @@ def total_unrealised(lots: Mapping[str, Lot], bids: Mapping[str, Decimal]) -> De
 
 
 def _cost_share(lot: Lot, leaving: Decimal) -> Decimal:
-    """The cost of the part that leaves. All of it leaves with the last unit: no residue stays."""
+    """The cost of the part that leaves; the last unit takes all that is left."""
     if leaving >= lot.qty:
         return lot.cost_quote
     share = _COST.divide(_COST.multiply(lot.cost_quote, leaving), lot.qty)

@@ -1,4 +1,4 @@
-"""One symbol's position, built from its fills and from nothing else."""
+"""One symbol's position, built from its fills alone."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ _OPEN_ENDED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedFill:
-    """A fill as the ledger holds it: what it was for, and its fee in quote."""
+    """A fill as the ledger holds it: its role and its fee in quote."""
 
     fill: Fill
     role: IntentRole
@@ -34,7 +34,7 @@ class BookedFill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrail:
-    """A profit that trails: how, and where it begins as a multiple of the price paid."""
+    """How a profit trails; `trigger_ratio` is where, as a multiple of the price paid."""
 
     mode: TrailingMode
     trigger_ratio: Decimal
@@ -43,11 +43,11 @@ class PlannedTrail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A position and what its fills say.
+    """A position as its fills show it.
 
-    With a native `trail`, `planned_tp` is the price at which it begins. `sold_by_order` counts
-    booked sales by order id. `entry_filled_qty` is what the entry's end reported; fills may still
-    be on their way while `bought_qty` is below it.
+    With a native `trail`, `planned_tp` is the price at which it begins. `sold_by_order` is the
+    booked quantity sold, by order id. `entry_filled_qty` is what the entry's end reported; fills
+    are still missing while `bought_qty` is below it.
     """
 
     symbol: str
@@ -76,12 +76,12 @@ class Holding:
 
     @property
     def average_fill_price(self) -> Decimal:
-        """What was paid per unit bought, fees aside; zero before the first fill."""
+        """Quote paid per unit bought, without fees; zero before the first fill."""
         return _PRICE.divide(self.bought_quote, self.bought_qty) if self.bought_qty else ZERO
 
     @property
     def fills_missing(self) -> bool:
-        """The entry ended with more than the fills seen so far add up to."""
+        """Whether the entry's end reported more than the fills seen so far."""
         return self.entry_filled_qty > self.bought_qty
 
 
@@ -93,7 +93,7 @@ def position_id(decision_id: str) -> str:
 def opened(
     decision: Decision, *, entry_intent_id: str, base_asset: str, constraints: Constraints | None
 ) -> Holding:
-    """An empty position whose entry is on its way."""
+    """An empty position whose entry has been sent."""
     exit_plan = decision.exit_plan
     return Holding(
         symbol=decision.symbol,
@@ -112,7 +112,7 @@ def opened(
 
 
 def trail_of(decision: Decision | None) -> PlannedTrail | None:
-    """What a decision says of trailing, free of the price it was made at; None for OFF."""
+    """The decision's trailing, relative to the price paid; None for OFF."""
     if decision is None or decision.exit_plan is None or decision.entry_plan is None:
         return None
     exits = decision.exit_plan
@@ -161,7 +161,7 @@ def reopened(
 
 
 def book(holding: Holding, booked: BookedFill) -> Holding:
-    """The position after one fill; a trade seen before changes nothing."""
+    """The position after one fill; a trade booked before changes nothing."""
     fill = booked.fill
     if fill.symbol != holding.symbol or fill.trade_id in holding.trade_ids:
         return holding
@@ -194,9 +194,9 @@ def book(holding: Holding, booked: BookedFill) -> Holding:
 
 
 def exit_prices(holding: Holding) -> tuple[Decimal, Decimal]:
-    """Take profit and stop as they should stand.
+    """Where take-profit and stop should stand.
 
-    The plan's own for an attached exit, else the decision's distances from the average fill
+    The planned prices for an attached exit, else the decision's distances from the average fill
     price, floored to the tick. With a native trail the first is the price at which it begins.
     """
     average = holding.average_fill_price
@@ -212,7 +212,7 @@ def exit_prices(holding: Holding) -> tuple[Decimal, Decimal]:
 
 
 def swap_from(holding: Holding) -> Decimal | None:
-    """The price from which the stop itself is raised, where that is how the profit trails."""
+    """The price from which the stop is raised if the profit trails virtually, else None."""
     trail, average = holding.trail, holding.average_fill_price
     if trail is None or trail.mode is not TrailingMode.VIRTUAL or not average:
         return None
@@ -221,7 +221,7 @@ def swap_from(holding: Holding) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
-    """How a position stands with the exchange, as the protection rule sees it."""
+    """The protection of a position at the exchange, as the protection rule sees it."""
 
     phase: PositionPhase
     exit_reason: ExitReason
@@ -235,7 +235,7 @@ class Cover:
 
 
 def row_of(holding: Holding, cover: Cover, *, sellable: Decimal, at_ms: int) -> Position:
-    """The position as it is stored and told to the others; both prices are those that stand."""
+    """The position as it is stored and announced; its exit prices are those that stand."""
     lot = holding.lot
     tp_price, sl_price = exit_prices(holding)
     over = cover.phase in _OPEN_ENDED

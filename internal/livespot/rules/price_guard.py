@@ -1,4 +1,4 @@
-"""Whether a price of the stream can be believed: a jump counts only once it is confirmed."""
+"""Whether a streamed price can be believed: a jump counts only once it is confirmed."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,14 +7,14 @@ from enum import Enum
 JUMP = 1.10
 # A jump is believed once this many prices in a row agree with it,
 CONFIRMATIONS = 3
-# over this long, unless books and trades both tell it.
+# over this long, or sooner if books and trades both show it.
 CONFIRM_MS = 2000
-# A jump that nothing confirmed for this long was none.
+# A jump that has not been confirmed for this long was false.
 DOUBT_MS = 10_000
 
 
 class Told(Enum):
-    """Which of the two independent streams told a price."""
+    """Which of the two independent streams showed a price."""
 
     BOOK = "book"
     TRADE = "trade"
@@ -22,7 +22,7 @@ class Told(Enum):
 
 @dataclass(slots=True)
 class _Claim:
-    """A jump nobody confirmed yet; `price` is the newest that tells of it."""
+    """An unconfirmed jump; `price` is the newest price that agrees with it."""
 
     price: float
     since_ms: int
@@ -32,30 +32,30 @@ class _Claim:
 
 
 class PriceGuard:
-    """One symbol's level of believed prices, and the jump that is in question, if there is one.
+    """One symbol's believed price level, and the jump in question, if there is one.
 
     A price within a tenth of the level is believed and becomes the level. Any other is held back
     until three prices in a row agree within a tenth, over two seconds, or sooner when books and
-    trades are both among them; the market has then really moved. A jump is exposed as false when
-    a price of the old level or a third level follows it, or when ten seconds confirm nothing.
+    trades are both among them; the market has then really moved. A jump is exposed as false when a
+    price of the old level or of a third level follows it, or when ten seconds do not confirm it.
     Without any level the first price is believed.
     """
 
     __slots__ = ("_claim", "_exposed", "_level", "is_doubtful")
 
     def __init__(self) -> None:
-        # Whether the true level is not known now: as long as there is a claim.
+        # Whether the true level is unknown now, which is as long as there is a claim.
         self.is_doubtful = False
         self._level: float | None = None
         self._claim: _Claim | None = None
         self._exposed: float | None = None
 
     def anchor(self, price: float) -> None:
-        """Believe a price the exchange answered by REST."""
+        """Believe a price read by REST."""
         self._level = price
 
     def agrees(self, price: float) -> bool:
-        """Whether the price lies at the believed level; nothing is learnt from it."""
+        """Whether the price is within the believed level; it does not change the level."""
         level = self._level
         return level is None or (price <= level * JUMP and level <= price * JUMP)
 
@@ -84,7 +84,7 @@ class PriceGuard:
         return True
 
     def exposed(self, now_ms: int) -> float | None:
-        """A price found false since last asked; `now_ms` counts as `take` counts."""
+        """A price that was found false since the last call; `now_ms` is on the clock of `take`."""
         claim = self._claim
         if claim is not None and now_ms - claim.since_ms >= DOUBT_MS:
             self._expose(claim)
@@ -92,7 +92,7 @@ class PriceGuard:
         return found
 
     def _settle(self) -> None:
-        """Nothing is in question any more."""
+        """End the doubt: drop the claim."""
         self._claim, self.is_doubtful = None, False
 
     def _expose(self, claim: _Claim) -> None:

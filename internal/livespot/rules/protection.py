@@ -25,7 +25,7 @@ from livespot.contracts.vocabulary import (
     Side,
     SignalLevel,
 )
-from livespot.rules.barred import Barred
+from livespot.rules.barred import Barred, locked_away
 from livespot.rules.order_state import merge
 from livespot.rules.quantize import protectable, quantize_qty
 
@@ -34,9 +34,6 @@ _TRIGGERED_TARGETS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIM
 _STANDING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 # What is asked for: the role, and whether it is a sale at market.
 Rung = tuple[IntentRole, bool]
-# An unanswered request counts as gone this long after it was made: engine wait plus read lag.
-FENCE_MS = 80_000
-FENCE_NEGATIVES = 3
 
 
 class CloseCause(StrEnum):
@@ -285,7 +282,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Quantities in base. `held` is what fills leave, less sales not yet booked, on the grid."""
+    """Quantities in base. `held` is what fills leave, less sales not yet booked, on the grid.
+
+    `away` is what somebody else has locked of it, not on the grid and not `sellable`.
+    """
 
     held: Decimal
     sellable: Decimal
@@ -293,6 +293,7 @@ class Sizes:
     covered: Decimal
     in_flight: Decimal
     unknown: Decimal
+    away: Decimal = ZERO
 
     @property
     def uncovered(self) -> Decimal:
@@ -312,13 +313,17 @@ def measure(guard: Guard, scene: Scene) -> Sizes:
     net = max(ZERO, scene.qty - unbooked)
     held = on_grid(net, scene.constraints)
     present = net if scene.base_total is None else min(net, scene.base_total)
+    committed = committed_qty(guard)
+    in_flight = sum((f.qty for f in guard.flights if not f.unknown), ZERO)
+    away = locked_away(guard.barred, present - committed - in_flight, scene.base_free)
     return Sizes(
         held=held,
-        sellable=on_grid(present, scene.constraints),
-        committed=committed_qty(guard),
+        sellable=on_grid(present - away, scene.constraints),
+        committed=committed,
         covered=sum((t.remaining for t in standing_stops(guard)), ZERO),
-        in_flight=sum((f.qty for f in guard.flights if not f.unknown), ZERO),
+        in_flight=in_flight,
         unknown=sum((f.qty for f in guard.flights if f.unknown), ZERO),
+        away=away,
     )
 
 
@@ -458,10 +463,7 @@ def orders_seen(
 ) -> Guard:
     """Orders that came with an answer; a leg's role follows from its type."""
     for order in orders:
-        known = guard.sells.get(order.order_id)
-        role = known.role if known is not None else leg_role(order, settled_role)
-        owner = known.intent_id if known is not None else intent_id
-        guard = order_seen(guard, order, role, owner)
+        guard = order_seen(guard, order, leg_role(order, settled_role), intent_id)
     return guard
 
 

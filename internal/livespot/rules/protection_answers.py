@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from livespot.contracts.orders import Balance
 from livespot.contracts.vocabulary import IntentRole
-from livespot.rules.barred import Barred, barred_anew
+from livespot.rules.barred import Bar, Barred, barred_anew
 from livespot.rules.closed_market import says_closed
 from livespot.rules.denied_cancels import cancel_pause_ms
 from livespot.rules.protection import (
@@ -51,7 +51,8 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
         return guard
     match settlement.outcome:
         case "ACCEPTED":
-            return _accepted(replace(guard, shut=None, barred=None), flight, settlement, now_ms)
+            guard = _taken(guard, scene, now_ms)
+            return _accepted(guard, flight, settlement, now_ms)
         case "UNKNOWN":
             return _unknown(replace(guard, shut=None), flight, settlement)
         case "OVERTAKEN":
@@ -76,6 +77,17 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
 def _shut(guard: Guard, scene: Scene, role: IntentRole, now_ms: int) -> Guard:
     """The market is closed; where the rules said otherwise, they cannot tell when it opens."""
     return put_off(replace(guard, shut=scene.trading is True), role, now_ms)
+
+
+def _taken(guard: Guard, scene: Scene, now_ms: int) -> Guard:
+    """A request was taken: the market is open, and so is the account.
+
+    Of locked base it may have been the free part; the next waits until reads can tell.
+    """
+    barred = guard.barred
+    if barred is None or barred.by is not Bar.BASE:
+        return replace(guard, shut=None, barred=None)
+    return replace(guard, shut=None, next_try_ms=now_ms + scene.exits.protection_retry_backoff_ms)
 
 
 def _barred(guard: Guard, settlement: Settlement) -> Barred | None:

@@ -43,7 +43,8 @@ def bar_pause_ms(barred: Barred | None, exits: ExitSettings) -> int:
 def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
     """What reads of the account say of the bar; its end, once it was shown, ends all pauses.
 
-    Where reads never showed it they cannot tell its end either.
+    Where reads never showed it they cannot tell its end either. Unless the market has left the
+    band, a protection has its usual time before the position is sold for lack of one.
     """
     barred = guard.barred
     if barred is None:
@@ -53,6 +54,7 @@ def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> G
         return guard if barred.shown else replace(guard, barred=replace(barred, shown=True))
     if stands is None or not barred.shown:
         return guard
+    grace_ms = scene.exits.protection_deadline_ms if crossed(scene) is None else 0
     return replace(
         guard,
         barred=None,
@@ -62,7 +64,7 @@ def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> G
         close_since_ms=now_ms if guard.close is not None else None,
         close_tries=0,
         close_refusals=0,
-        hold_until_ms=now_ms,
+        hold_until_ms=now_ms + grace_ms,
         next_try_ms=now_ms,
     )
 
@@ -86,7 +88,7 @@ def _shown(bar: Bar, scene: Scene, sizes: Sizes) -> bool | None:
         case Bar.SYMBOL:
             return None
         case Bar.BASE:
-            return None if scene.base_free is None else scene.base_free < sizes.uncovered
+            return None if scene.base_free is None else sizes.away > 0
 
 
 def give_up(

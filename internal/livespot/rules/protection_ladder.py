@@ -10,8 +10,6 @@ from livespot.contracts.amounts import ZERO
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.vocabulary import IntentRole, Severity, SignalLevel
 from livespot.rules.protection import (
-    FENCE_MS,
-    FENCE_NEGATIVES,
     Cancel,
     Close,
     CloseCause,
@@ -59,6 +57,9 @@ from livespot.rules.protection_prices import (
     swap_due,
 )
 
+# An unanswered request counts as gone this long after it was made: engine wait plus read lag.
+FENCE_MS = 80_000
+FENCE_NEGATIVES = 3
 _LOOK_EVERY_MS = 1000
 _MAX_CANCELS = 5
 _JUMPED_MS = 2000
@@ -72,6 +73,7 @@ def advance(guard: Guard, scene: Scene, now_ms: int) -> Step:
     """One pass of the rule: clocks, then what must be said, then what must be done."""
     guard = _prune(guard, scene, now_ms)
     sizes = measure(guard, scene)
+    guard = heard_of_the_bar(guard, scene, sizes, now_ms)
     guard = _clocks(guard, scene, sizes, now_ms)
     guard, said = _sound(guard, scene, sizes, now_ms)
     guard, done = _act(guard, scene, sizes, now_ms)
@@ -194,10 +196,11 @@ def _signal(level: SignalLevel, age: int, scene: Scene) -> Signal:
 
 
 def _cry(sizes: Sizes, age: int) -> Notify:
+    doing = "selling is under way" if not sizes.away else f"of that {sizes.away:f} is locked"
     return Notify(
         severity=Severity.CRIT,
         code=ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION,
-        text=f"{sizes.held:f} held without a live stop for {age} ms; selling is under way",
+        text=f"{sizes.held:f} held without a live stop for {age} ms; {doing}",
     )
 
 
@@ -218,7 +221,6 @@ def _act(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
 def _pursue(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     """Nothing is on its way: sell, repair, install or raise, whatever comes first."""
     guard = heard_of_the_market(guard, scene, now_ms)
-    guard = heard_of_the_bar(guard, scene, sizes, now_ms)
     if _turned_away(guard, scene):
         # Its time to sell begins when there is a market to sell in.
         return replace(guard, close_since_ms=now_ms if guard.close is not None else None), ()

@@ -19,7 +19,7 @@ from livespot.rules.strategy import Blocked, Reevaluation
 
 STRATEGY_ID = "REGIME_PULLBACK_MAKER_V1"
 STRATEGY_VERSION = "1.0.0"
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _BUY, _ENTRY, _PROPOSED = Side.BUY, DecisionIntent.ENTRY, Stage.STRATEGY_PROPOSE
 _WANTED = (ReasonCode.STRAT_ENTRY_MAKER_TTL, ReasonCode.STRAT_OK)
 
@@ -65,10 +65,10 @@ class PullbackMaker:
         price: Decimal,
         attempt: int,
     ) -> Reevaluation:
-        """All checks again, with the cost, exits and size of this attempt's own price.
+        """Run all checks again, with the cost, exits and size of this attempt's own price.
 
-        The regime must be the one that was decided on, and the price must stay within the
-        slippage allowed from the first one. The quantity never exceeds the approved one.
+        The regime must be the one that was decided on, and the price must stay within the slippage
+        allowed from the first one. The quantity never exceeds the approved one.
         """
         plan = decision.entry_plan
         if plan is None:
@@ -90,7 +90,7 @@ class PullbackMaker:
         if levels.price > plan.limit_price * (ONE + _share(plan.fallback.max_slippage_bps)):
             reasons.append(ReasonCode.STRAT_ENTRY_ABORTED_COST)
         if exits.are_sane:
-            # Without exits there are no levels: what is missing was already said.
+            # Without exits there are no levels, and the failed checks name the cause already.
             reasons += _flaws_of(levels, snapshot)
         return Reevaluation(
             holds=not reasons,
@@ -152,7 +152,7 @@ class PullbackMaker:
 
 
 def _flaws_of(levels: planning.Levels, snapshot: Snapshot) -> tuple[ReasonCode, ...]:
-    """What the symbol's own grid makes of good exits: levels on one tick, or no valid size."""
+    """What rounding to the symbol's grid breaks: levels on one tick, or no valid size."""
     if not levels.are_sane:
         return (ReasonCode.STRAT_EXIT_INVALID,)
     if not planning.is_sendable(levels, snapshot.constraints):
@@ -161,7 +161,7 @@ def _flaws_of(levels: planning.Levels, snapshot: Snapshot) -> tuple[ReasonCode, 
 
 
 def _no_looser(exits: edge.Exits, decision: Decision) -> edge.Exits:
-    """Exits the gate has tightened stay at least as tight in every later attempt."""
+    """Exits that the gate has tightened stay at least as tight in every later attempt."""
     if decision.ai_gate is None or not decision.ai_gate.modify_applied:
         return exits
     return replace(
@@ -178,7 +178,7 @@ def _trigger_again(
     levels: planning.Levels,
     settings: Settings,
 ) -> Decimal:
-    """Where this attempt's profit begins to trail; a trigger the gate moved keeps its distance."""
+    """Where this attempt's profit begins to trail; zero keeps a distance the gate has set."""
     plan = decision.exit_plan
     gated = decision.ai_gate is not None and decision.ai_gate.modify_applied
     if plan is None or plan.trailing_mode is not TrailingMode.NATIVE or gated:

@@ -19,9 +19,9 @@ _RANGE_STRICTER_VOLUME = Decimal("1.1")
 _RANGE_DISCOUNT = 0.7
 _FRAMES = frozenset(Interval)
 _NO_EXITS = edge.Exits(sl_bps=0, tp_bps=0, trailing_bps=0)
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNCLEAR
-# What a check adds when it passes, and when it fails.
+# The code of a check that passes, and of one that fails.
 _Codes = tuple[ReasonCode, ReasonCode]
 _IMBALANCE: _Codes = ReasonCode.STRAT_IMBALANCE_OK, ReasonCode.STRAT_IMBALANCE_AGAINST
 _VOLUME: _Codes = ReasonCode.STRAT_VOLUME_OK, ReasonCode.STRAT_VOLUME_LOW
@@ -36,8 +36,8 @@ _IN_TREND, _IN_RANGE = ReasonCode.STRAT_REGIME_TREND_OK, ReasonCode.STRAT_REGIME
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of all checks on one snapshot.
 
-    `label` is the active regime, UNCLEAR without one; then exits, cost and edge are not defined
-    and read zero. So does whatever would need a missing or invalid value.
+    `label` is the active regime, UNCLEAR without one; exits, cost and edge are then zero, as is
+    every figure that would need a missing or invalid value.
     """
 
     label: RegimeLabel
@@ -51,7 +51,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Usable(NamedTuple):
-    """Which of the readings that checks need are neither missing nor invalid."""
+    """Which of the readings that the checks need are present and valid."""
 
     spread: bool
     volume: bool
@@ -80,9 +80,9 @@ class _Tally:
 def assess(snapshot: Snapshot, settings: Settings, *, taker_entry: bool = False) -> Assessment:
     """Every check, in order, none skipped because another failed.
 
-    What cannot be judged is left out and counts neither way: a check whose own input is missing or
-    invalid, and exits and edge without exactly one active regime, because only a regime has
-    multiples.
+    A check that cannot be made is left out and counts neither way: one whose own input is missing
+    or invalid, and those of exits and edge without exactly one active regime, since the multiples
+    of the ATR depend on it.
     """
     strategy, tally = settings.strategy, _Tally()
     usable = _check_inputs(snapshot, strategy, tally)
@@ -136,7 +136,7 @@ def pullback_bps(snapshot: Snapshot) -> Decimal:
 
 
 def min_edge_bps(label: RegimeLabel, settings: StrategySettings) -> int:
-    """The regime's own minimum; RANGE asks half as much again, rounded up."""
+    """The minimum for the regime; in a range it is half as much again, rounded up."""
     least = settings.min_edge_bps
     return least + (least + 1) // 2 if label is _RANGE else least
 
@@ -182,10 +182,10 @@ def _regime_part(snapshot: Snapshot, settings: StrategySettings, label: RegimeLa
 
 
 def _check_inputs(snapshot: Snapshot, settings: StrategySettings, tally: _Tally) -> _Usable:
-    """The readings that checks may use; both codes when one is missing and another bad.
+    """The readings that checks may use; adds a code for missing and one for invalid ones.
 
-    A short history of candles leaves neither a mean volume nor an average price. No volume is
-    negative, so their mean is above zero when one of them is.
+    With too few candles there is neither a mean volume nor an average price. No volume is negative,
+    so the mean is above zero if any of them is.
     """
     candles, window = snapshot.candles_5m, settings.volume_ratio_window
     has_frames = snapshot.regime.frames.keys() >= _FRAMES
@@ -216,7 +216,7 @@ def _check_market(
     usable: _Usable,
     tally: _Tally,
 ) -> None:
-    """Spread, its opening, imbalance and volume; a range is held to stricter limits."""
+    """Spread, its widening, imbalance and volume; in a range the limits are stricter."""
     micro = snapshot.microstructure
     spread, least_volume = micro.spread_current_bps, settings.min_volume_ratio
     if label is _RANGE:

@@ -1,6 +1,6 @@
 """The one quantizer: every order passes here before it may become an intent.
 
-Amounts are only ever floored. A value that misses a bound is refused, never lifted to reach it.
+Amounts are only ever floored. A value that misses a bound is refused, never raised to reach it.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.market import Constraints
 from livespot.contracts.vocabulary import OrderType, Side
 
-# Wide enough that no quotient of exchange amounts is rounded before it is floored.
+# Precise enough that no quotient of exchange amounts is rounded before it is floored.
 _EXACT = Context(prec=80, rounding=ROUND_FLOOR)
-# The exchange measures its price band against a price we only see a little later.
+# The exchange checks its price band against a price that we see only a little later.
 PERCENT_PRICE_MARGIN_BPS = 20
-# An entry with its protection: the buy, the leg above, the leg below.
+# An entry with its protection: the buy, the upper leg and the lower leg.
 PROTECTED_ENTRY_ORDERS = 3
-# A leg sized to the notional minimum to the last digit would fail on the next tick down.
+# A leg at exactly the minimum notional would fail one tick lower.
 NOTIONAL_HEADROOM = Decimal("1.02")
 
 _MARKET_PRICED = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
@@ -36,7 +36,7 @@ _STOP_PRICED = frozenset(
 
 
 class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as wanted, before quantising. Prices are quote per base, quantity is base."""
+    """An order before quantising. Prices are quote per base, quantity is base."""
 
     type: OrderType
     side: Side
@@ -47,7 +47,7 @@ class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quantized(msgspec.Struct, frozen=True, kw_only=True):
-    """The same order with every amount on its grid and inside every enforced filter."""
+    """The order with every amount on its grid and within every enforced filter."""
 
     type: OrderType
     side: Side
@@ -67,7 +67,7 @@ class OrderRefused:
 
 
 def quantize_price(price: Decimal, constraints: Constraints) -> Decimal:
-    """The greatest tick not above `price`, printed with the decimals of the tick."""
+    """The greatest tick not above `price`, with the decimals of the tick."""
     return _on_grid(price, constraints.tick_size, constraints.price_decimals)
 
 
@@ -96,10 +96,10 @@ def check_order(
     reference_price: Decimal,
     margin_bps: int = PERCENT_PRICE_MARGIN_BPS,
 ) -> Quantized | OrderRefused:
-    """Floor every amount to its grid, then apply the enforced filters that concern this type.
+    """Floor every amount to its grid, then apply the enforced filters for this order type.
 
-    `reference_price` stands in for the exchange's own reference or average price. The first
-    refusal wins; the order of the checks is the exchange's.
+    `reference_price` stands for the exchange's own reference or average price. The first refusal is
+    returned; the checks are in the exchange's order.
     """
     malformed = _malformed(draft)
     if malformed is not None:
@@ -119,9 +119,9 @@ def check_order(
 
 
 def orders_fit(constraints: Constraints, *, orders: int, algo_orders: int) -> bool:
-    """Whether the symbol may hold this many open orders, and this many stop or profit orders.
+    """Whether the symbol may hold this many open orders, and this many conditional ones.
 
-    A limit of zero means the exchange states none.
+    A limit of zero means that the exchange states none.
     """
     return not (
         0 < constraints.max_num_orders < orders or 0 < constraints.max_num_algo_orders < algo_orders
@@ -129,12 +129,12 @@ def orders_fit(constraints: Constraints, *, orders: int, algo_orders: int) -> bo
 
 
 def is_algo(kind: OrderType) -> bool:
-    """Whether an order of this type takes one of the symbol's places for conditional orders."""
+    """Whether an order of this type counts towards the symbol's limit of conditional orders."""
     return kind in _STOP_PRICED
 
 
 def sellable_after_fee(qty: Decimal, constraints: Constraints, base_fee_bps: int) -> Decimal:
-    """What of a bought quantity can be sold when the fee is taken from the base asset."""
+    """How much of a bought quantity can be sold when the fee is taken in base."""
     kept = _EXACT.multiply(qty, ONE - Decimal(base_fee_bps) / BPS)
     return quantize_qty(kept, constraints)
 
@@ -146,11 +146,11 @@ def protectable(
     lowest_leg_price: Decimal,
     max_dust_bps: int,
 ) -> bool:
-    """Whether a position of `qty` can carry its protection once the buy's fee is taken.
+    """Whether a position of `qty` can carry its protection after the fee of the buy.
 
-    One step is given away before the notional test, because the exchange may round the fee up.
-    `lowest_leg_price` is the lowest limit price of any leg; legs at market count the reference
-    price.
+    One step is given away before the notional check, because the exchange may round the fee up.
+    `lowest_leg_price` is the lowest limit price of any leg; a leg at market counts with the
+    reference price.
     """
     if base_fee_bps >= BPS:
         return False
@@ -187,7 +187,7 @@ def _require_amount(value: Decimal) -> None:
 
 @lru_cache(maxsize=1024)
 def _unit(step: Decimal, decimals: int) -> Decimal:
-    """One in the last place that is printed; the same for every spelling of a step."""
+    """One in the last decimal that is printed, whichever way the step is spelled."""
     if step <= 0:
         raise ValueError(f"step {step!r} is not positive")
     return ONE.scaleb(-max(decimals, decimals_of(step)))
@@ -207,7 +207,7 @@ def _malformed(draft: OrderDraft) -> OrderRefused | None:
 
 
 def _refusal(order: Quantized, constraints: Constraints, band: _Band) -> OrderRefused | None:
-    """The first of all."""
+    """The first filter that refuses the order, if any."""
     for price in (order.price, order.stop_price):
         refused = None if price is None else _bad_price(price, order.side, constraints, band)
         if refused is not None:
@@ -248,7 +248,7 @@ def _bad_lot(order: Quantized, constraints: Constraints) -> OrderRefused | None:
     low, high = constraints.market_min_qty, constraints.market_max_qty
     if low and order.qty < low:
         return _refuse("MARKET_LOT_SIZE", f"{order.qty} is below {low}", _SIZE)
-    # Some symbols state a market maximum of zero, which means that none is set.
+    # Some symbols state a market maximum of zero, which means that there is none.
     if high and order.qty > high:
         return _refuse("MARKET_LOT_SIZE", f"{order.qty} is above {high}", _SIZE)
     return None

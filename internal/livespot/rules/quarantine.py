@@ -1,4 +1,4 @@
-"""When a symbol has misbehaved so often that it is left alone for a while."""
+"""When a symbol has failed so often that it is set aside for a while."""
 
 import msgspec
 
@@ -21,7 +21,7 @@ NEVER_MS = 253_402_300_799_999
 
 
 class _Counts(Message, frozen=True):
-    """What `counters_json` of a stored row holds."""
+    """The content of `counters_json` in a stored row."""
 
     rejects_ms: tuple[int, ...]
     drops_ms: tuple[int, ...]
@@ -29,7 +29,7 @@ class _Counts(Message, frozen=True):
 
 
 class SymbolFaults(Message, frozen=True):
-    """What counts against one symbol. Without release by time `until_ms` is `NEVER_MS`."""
+    """The faults of one symbol. Without automatic release `until_ms` is `NEVER_MS`."""
 
     symbol: str
     rejects_ms: tuple[int, ...] = ()
@@ -40,19 +40,19 @@ class SymbolFaults(Message, frozen=True):
 
 
 def is_quarantined(faults: SymbolFaults, now_ms: int) -> bool:
-    """Whether the symbol takes no entry now."""
+    """Whether the symbol takes no entries now."""
     return faults.until_ms > now_ms
 
 
 def filter_rejected(
     faults: SymbolFaults, now_ms: int, settings: QuarantineSettings
 ) -> SymbolFaults:
-    """The exchange named a filter that we should have respected."""
+    """The exchange refused a mutation by a filter that we should have respected."""
     return _rejected(faults, CAUSE_REJECTS, now_ms, settings)
 
 
 def entry_refused(faults: SymbolFaults, now_ms: int, settings: QuarantineSettings) -> SymbolFaults:
-    """The exchange refused an entry for another reason; the same one would be refused again."""
+    """The exchange refused an entry for another reason, and would refuse the same one again."""
     return _rejected(faults, CAUSE_REFUSALS, now_ms, settings)
 
 
@@ -86,25 +86,25 @@ def submit_timed_out(
 
 
 def submit_answered(faults: SymbolFaults) -> SymbolFaults:
-    """A definite answer ends a row of time-outs."""
+    """A definite answer ends a series of time-outs."""
     return _with(faults, timeouts_in_row=0) if faults.timeouts_in_row else faults
 
 
 def quarantined(
     faults: SymbolFaults, cause: str, now_ms: int, settings: QuarantineSettings
 ) -> SymbolFaults:
-    """Set aside with a cause and an end; what led here is counted afresh afterwards."""
+    """Set aside with a cause and an end; the counters start from zero."""
     until = now_ms + settings.ttl_seconds * 1000 if settings.auto_release else NEVER_MS
     return SymbolFaults(symbol=faults.symbol, until_ms=until, cause=cause)
 
 
 def released(faults: SymbolFaults) -> SymbolFaults:
-    """Back in the universe with clean counters; by time, or by the operator with a reason."""
+    """Eligible again with clean counters: by time, or by the operator with a reason."""
     return SymbolFaults(symbol=faults.symbol)
 
 
 def release_refused(faults: SymbolFaults, reason: str, now_ms: int) -> str:
-    """Why the operator's release changes nothing; empty when it may happen."""
+    """Why the operator's release is refused; empty when it is allowed."""
     if not reason.strip():
         return "a release needs a reason"
     if not is_quarantined(faults, now_ms):
@@ -118,7 +118,7 @@ def expired(faults: SymbolFaults, now_ms: int) -> bool:
 
 
 def row(faults: SymbolFaults, now_ms: int) -> SymbolHealth:
-    """The durable form."""
+    """The row to store."""
     return SymbolHealth(
         symbol=faults.symbol,
         quarantined_until_ms=faults.until_ms,
@@ -135,7 +135,7 @@ def row(faults: SymbolFaults, now_ms: int) -> SymbolHealth:
 
 
 def from_row(stored: SymbolHealth) -> SymbolFaults:
-    """What a previous run left. Raises `msgspec.ValidationError` when it cannot be read."""
+    """The faults stored by a previous run. Raises `msgspec.ValidationError` if unreadable."""
     counts = msgspec.json.decode(stored.counters_json, type=_Counts)
     return SymbolFaults(
         symbol=stored.symbol,

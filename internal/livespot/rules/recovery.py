@@ -1,4 +1,4 @@
-"""How a run may go on after what the last one left behind."""
+"""Decides how a run may continue after what the last one left behind."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from livespot.contracts.vocabulary import SignalLevel, SysMode
 
 
 class RecoveryChoice(StrEnum):
-    """CLEAN trades on; the others keep entries off until repaired or released."""
+    """CLEAN may trade; the others keep entries off until repaired or released."""
 
     CLEAN = "CLEAN"
     RESUME_MANAGE_ONLY = "RESUME_MANAGE_ONLY"
@@ -21,10 +21,10 @@ class RecoveryChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFacts:
-    """What was found once intents, positions and the exchange were compared.
+    """The findings once intents, positions and the exchange have been compared.
 
-    `bare` are open positions without protection; `unverified` are subjects whose truth could not
-    be read; `unsettled` are intents without an outcome; `drift_level` is the first full pass's.
+    `bare` counts open positions without protection, `unverified` subjects that could not be read,
+    `unsettled` intents without an outcome; `drift_level` is that of the first full comparison.
     """
 
     last_run: LastRun | None
@@ -39,7 +39,7 @@ class BootFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryOutcome:
-    """The choice, the demand it makes on the governor, and whether the last end was unclean."""
+    """The choice, its demand on the governor, and whether the last run ended uncleanly."""
 
     choice: RecoveryChoice
     level: SignalLevel
@@ -48,12 +48,12 @@ class RecoveryOutcome:
 
 
 def unclean_end(last_run: LastRun | None) -> bool:
-    """The previous process ended without saying so."""
+    """Whether the previous process ended without recording it."""
     return last_run is not None and not last_run.ended
 
 
 def ended_paused(last_run: LastRun | None) -> bool:
-    """The previous run was in PAUSE when it ended, cleanly or not."""
+    """Whether the previous run was in PAUSE when it ended, cleanly or not."""
     if last_run is None:
         return False
     return last_run.sysmode is SysMode.PAUSE or (
@@ -62,10 +62,10 @@ def ended_paused(last_run: LastRun | None) -> bool:
 
 
 def decide(facts: BootFacts) -> RecoveryOutcome:
-    """The most careful choice that the facts allow.
+    """The most careful choice that the facts call for.
 
-    A bare position is being repaired by its own ladder, which sells it when repair fails; so it
-    resumes managing, unless what is known about it contradicts itself.
+    A bare position is repaired by its own ladder, which sells it if the repair fails. So the run
+    continues to manage it, unless what is known about it is contradictory.
     """
     unclean = unclean_end(facts.last_run)
     if ended_paused(facts.last_run):
@@ -81,13 +81,13 @@ def decide(facts: BootFacts) -> RecoveryOutcome:
     if facts.bare > 0 or facts.drift_level is SignalLevel.DEGRADE:
         return _outcome(RecoveryChoice.RESUME_MANAGE_ONLY, SignalLevel.DEGRADE, unclean=unclean)
     if facts.open_positions or facts.open_orders:
-        # Everything found is explained and protected: managing goes on, entries may follow.
+        # Everything found is explained and protected: manage it, entries may follow.
         return _outcome(RecoveryChoice.RESUME_MANAGE_ONLY, SignalLevel.CLEAR, unclean=unclean)
     return _outcome(RecoveryChoice.CLEAN, SignalLevel.CLEAR, unclean=unclean)
 
 
 def _unreadable(facts: BootFacts, *, unclean: bool) -> RecoveryOutcome:
-    """What cannot be read may clear up: with nothing at risk it waits, else it is ambiguous."""
+    """Unread facts may clear up: wait if nothing is at risk, else pause as ambiguous."""
     at_risk = facts.bare > 0 and facts.unverified > 0
     if at_risk or facts.drift_level is SignalLevel.PAUSE:
         return _outcome(RecoveryChoice.AMBIGUOUS_PAUSE, SignalLevel.PAUSE, unclean=unclean)

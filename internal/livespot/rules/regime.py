@@ -1,4 +1,4 @@
-"""Trend, range or neither: four frames' directional strength in one label."""
+"""The market regime: directional strength of four frames as trend, range or unclear."""
 
 from collections.abc import Mapping
 from math import fsum
@@ -12,7 +12,7 @@ from livespot.rules.indicators import Directional
 
 WEIGHTS = {Interval.H1: 0.4, Interval.M15: 0.3, Interval.M5: 0.2, Interval.M1: 0.1}
 _H1, _M15, _M5, _M1 = (frame.value for frame in WEIGHTS)
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _TREND, _RANGE, _UNCLEAR = RegimeLabel.TREND, RegimeLabel.RANGE, RegimeLabel.UNCLEAR
 _BULL, _BEAR = Direction.BULL, Direction.BEAR
 
@@ -22,16 +22,16 @@ Readings: TypeAlias = tuple[float, float, float]
 
 
 def strength(adx: float) -> float:
-    """0 at ADX 15 and below, 1 at 25 and above."""
+    """0 at ADX 15 and below, 1 at 25 and above, linear in between."""
     if adx >= 25.0:
         return 1.0
     return (adx - 15.0) / 10.0 if adx > 15.0 else 0.0
 
 
 def share_of(frame: Interval, readings: Readings) -> float:
-    """What a frame adds to the trend: its weighted strength, below zero when it falls.
+    """A frame's contribution to the trend: its weighted strength, negative when it falls.
 
-    It stays the same until another candle of the frame closes.
+    It changes only when a candle of the frame closes.
     """
     adx, plus, minus = readings
     weighted = WEIGHTS[frame] * strength(adx)
@@ -50,12 +50,12 @@ def _readings(read: Directional) -> Readings:
 
 
 def leaning_of(shares: tuple[float, float, float, float], settings: StrategySettings) -> Leaning:
-    """What the regime says of all frames together, of their shares.
+    """The regime of all frames together, from their shares.
 
-    Sums are exact before they are rounded, so that the order of the frames decides nothing.
+    The sums are exact before they are rounded, so the order of the frames cannot matter.
     """
     signed, strong = fsum(shares), fsum(map(abs, shares))
-    # Strengths are within 0 and 1, and so are their sums but for the last bit of the weights.
+    # Strengths lie in 0..1, and so do their weighted sums, up to the last bit of the weights.
     trend, ranging = round_x10000(abs(signed)), round_x10000(1.0 - strong)
     if trend >= settings.trend_threshold:
         label = _TREND
@@ -74,7 +74,7 @@ def leaning_of(shares: tuple[float, float, float, float], settings: StrategySett
 def with_frames(
     leaning: Leaning, h1: Readings, m15: Readings, m5: Readings, m1: Readings
 ) -> Regime:
-    """The whole regime, which only a decision looks at."""
+    """The whole regime with each frame's readings, which only a decision needs."""
     return Regime(
         label=leaning.label,
         direction=leaning.direction,

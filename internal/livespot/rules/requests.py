@@ -42,11 +42,12 @@ from livespot.rules.quantize import (
     quantize_price,
     sellable_after_fee,
 )
+from livespot.rules.sizing import stop_order_type
 from livespot.rules.trailing import Above, above_of, trailing_form
 
 Request: TypeAlias = OrderRequest | ListRequest | CancelRequest | CancelReplaceRequest
 
-# Attempt 0 of TP and SL belongs to the legs that went out with the entry itself.
+# Attempt 0 of TP and SL belongs to the legs that are attached to the entry.
 ATTACHED_ATTEMPT = 0
 
 
@@ -62,8 +63,8 @@ class StoredRequest(Message, frozen=True):
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     """One request with the ledger row that precedes it.
 
-    `not_after_ms` (steady time, 0 for none) is when the verdict behind an entry becomes void. With
-    a `cancel` both travel as one cancel-replace: two rows, one request, each resolved alone.
+    `not_after_ms` (monotonic, 0 for none) is when the verdict behind an entry expires. With a
+    `cancel` both are sent as one cancel-replace: two rows, one request, each settled on its own.
     """
 
     intent: OrderIntent
@@ -78,7 +79,7 @@ class Mutation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def halves(self) -> "tuple[Mutation, ...]":
-        """Every row of it, in the order in which the exchange takes them up."""
+        """Its rows, in the order in which the exchange processes them."""
         if self.cancel is None:
             return (self,)
         return (self.cancel, msgspec.structs.replace(self, cancel=None))
@@ -87,7 +88,7 @@ class Mutation(msgspec.Struct, frozen=True, kw_only=True):
 class EntryDraft(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of an entry. `order_type` is LIMIT_MAKER, LIMIT (sent as IOC) or MARKET.
 
-    `standing` are the orders that live on the symbol already.
+    `standing` are the live orders of the symbol.
     """
 
     intent_id: str
@@ -121,7 +122,7 @@ def _stored(request: Request) -> StoredRequest:
 
 
 def request_of(payload: str) -> Request:
-    """The request a ledger row was made of. Raises `ValueError` on anything else."""
+    """The request stored in a ledger row. Raises `ValueError` on anything else."""
     stored = msgspec.json.decode(payload, type=StoredRequest)
     for request in (stored.order, stored.order_list, stored.cancel, stored.cancel_replace):
         if request is not None:
@@ -130,7 +131,7 @@ def request_of(payload: str) -> Request:
 
 
 def first_qty(request: Request) -> Decimal:
-    """The quantity of the order that appears on the book first; 0 for a cancel."""
+    """The quantity of the order that enters the book first; 0 for a cancel."""
     match request:
         case OrderRequest():
             return request.qty
@@ -144,7 +145,7 @@ def first_qty(request: Request) -> Decimal:
 
 
 def attached_kind(info: SymbolInfo, settings: ExitSettings) -> ListKind | None:
-    """How protection can go out with the entry, or None where it must follow it."""
+    """The list with which protection is attached to the entry; None if it must follow later."""
     if settings.attach != "ATTACHED" or not info.oco_allowed:
         return None
     if info.opo_allowed:
@@ -152,21 +153,11 @@ def attached_kind(info: SymbolInfo, settings: ExitSettings) -> ListKind | None:
     return ListKind.OTOCO if info.oto_allowed else None
 
 
-def stop_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | None:
-    """The stop the symbol offers and the settings want; None means it cannot be protected."""
-    wanted = (
-        (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
-        if settings.stop_kind == "AUTO"
-        else (OrderType(settings.stop_kind),)
-    )
-    return next((kind for kind in wanted if kind in info.order_types), None)
-
-
 def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | OrderRefused:
     """The request of one attempt: a list with its protection, or a plain order.
 
-    Only a resting order can carry a list; IOC and market fallbacks are plain. A value instead of
-    a request means that our own quantizer refused it.
+    Only a resting order can carry a list; IOC and market fallbacks are plain. `OrderRefused` means
+    that our own quantizer refused the order. Raises `ValueError` on an incomplete decision.
     """
     plan = draft.decision.entry_plan
     constraints = draft.info.constraints
@@ -204,7 +195,7 @@ def entry_mutation(draft: EntryDraft, settings: ExitSettings) -> Mutation | Orde
 
 
 class StopPrices(msgspec.Struct, frozen=True, kw_only=True):
-    """A stop's trigger, and its limit where the symbol only offers STOP_LOSS_LIMIT."""
+    """A stop's trigger, and its limit if the symbol only offers STOP_LOSS_LIMIT."""
 
     trigger_price: Decimal
     limit_price: Decimal | None = None
@@ -213,7 +204,7 @@ class StopPrices(msgspec.Struct, frozen=True, kw_only=True):
 def stop_prices(
     sl_price: Decimal, kind: OrderType, settings: ExitSettings, constraints: Constraints
 ) -> StopPrices:
-    """The trigger at `sl_price`; a limit form gets its limit `stop_limit_offset_bps` below."""
+    """The trigger at `sl_price`; the limit, if any, lies `stop_limit_offset_bps` below."""
     if kind is OrderType.STOP_LOSS:
         return StopPrices(trigger_price=sl_price)
     limit = sl_price * (BPS - settings.stop_limit_offset_bps) / BPS
@@ -224,7 +215,7 @@ def _attached(
     draft: EntryDraft, working: OrderRequest, kind: ListKind, settings: ExitSettings
 ) -> Mutation | OrderRefused:
     exits, constraints = draft.decision.exit_plan, draft.info.constraints
-    form = stop_type(draft.info, settings)
+    form = stop_order_type(draft.info, settings)
     if exits is None or constraints is None or form is None:
         return OrderRefused(
             reason=ReasonCode.PROTECTION_INVALID_FILTER,

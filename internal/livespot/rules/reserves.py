@@ -1,4 +1,4 @@
-"""Who may spend which quote: one owner, one reserve per decision, RESERVED to its end."""
+"""Reserves of quote: one per entry, from RESERVED to its end."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,9 +18,9 @@ class ReserveState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """Quote an entry may still spend. `converted_quote` of it has been filled already.
+    """Quote that an entry may still spend; `converted_quote` has been filled already.
 
-    `entry_over` means that only fills still on their way hold it open.
+    `entry_over`: the entry has ended, and only fills still on their way keep the reserve open.
     """
 
     decision_id: str
@@ -33,7 +33,7 @@ class Reserve:
     entry_over: bool = False
 
     def row(self, now_ms: int) -> ReserveRow:
-        """The durable form."""
+        """The row to store."""
         return ReserveRow(
             decision_id=self.decision_id,
             symbol=self.symbol,
@@ -49,7 +49,7 @@ Book = Mapping[str, Reserve]
 
 
 def rebuilt(rows: Iterable[ReserveRow]) -> dict[str, Reserve]:
-    """The live reserves a previous run left."""
+    """The open reserves that a previous run left."""
     return {
         row.decision_id: Reserve(
             decision_id=row.decision_id,
@@ -65,7 +65,7 @@ def rebuilt(rows: Iterable[ReserveRow]) -> dict[str, Reserve]:
 
 
 def held_quote(book: Book, *, symbol: str | None = None) -> Decimal:
-    """All that is reserved, or one symbol's part of it."""
+    """The sum of all reserves, or of one symbol's."""
     if not book:
         return ZERO
     return sum(
@@ -74,7 +74,7 @@ def held_quote(book: Book, *, symbol: str | None = None) -> Decimal:
 
 
 def of_symbol(book: Book, symbol: str) -> Reserve | None:
-    """The symbol's live reserve; there is at most one, because a second entry is never allowed."""
+    """The symbol's open reserve; at most one exists, since a second entry is never allowed."""
     return next((reserve for reserve in book.values() if reserve.symbol == symbol), None)
 
 
@@ -93,19 +93,19 @@ def reserved(
 
 
 def bound(reserve: Reserve, order_intent_id: str) -> Reserve:
-    """An intent is durable: from here only the entry's end releases the reserve."""
+    """An intent is durable: from now on only the entry's end releases the reserve."""
     return replace(reserve, state=ReserveState.BOUND, order_intent_id=order_intent_id)
 
 
 def resized(reserve: Reserve, amount_quote: Decimal) -> Reserve:
-    """A later attempt at another price needs this much."""
+    """A later attempt at another price needs this amount."""
     return replace(reserve, amount_quote=amount_quote)
 
 
 def converted(reserve: Reserve, quote: Decimal) -> Reserve:
     """A fill spent this much; the reserve never goes below zero.
 
-    A fill binds the reserve too: it proves that an order is out, whatever was heard before.
+    A fill also binds the reserve: it proves that an order is out, whatever was reported before.
     """
     spent = replace(
         reserve,
@@ -119,14 +119,15 @@ def converted(reserve: Reserve, quote: Decimal) -> Reserve:
 
 
 def counted_again(reserve: Reserve, quote: Decimal) -> Reserve:
-    """A fill that an earlier life converted already: the stored amount is without it."""
+    """A fill that an earlier life has converted; the stored amount is already without it."""
     return replace(reserve, converted_quote=reserve.converted_quote + quote)
 
 
 def entry_over(reserve: Reserve, filled_quote: Decimal) -> Reserve:
     """The entry ended having bought for `filled_quote`.
 
-    What its fills have not shown yet stays held until they come, so nothing is free in between.
+    What its fills have not shown yet stays reserved until they arrive, so it is never free in
+    between.
     """
     missing = filled_quote - reserve.converted_quote
     if _is_rounding(missing, filled_quote):
@@ -135,13 +136,13 @@ def entry_over(reserve: Reserve, filled_quote: Decimal) -> Reserve:
 
 
 def ended(reserve: Reserve) -> Reserve:
-    """The entry is over: CONVERTED when something filled, else RELEASED; nothing stays held."""
+    """The reserve is closed: CONVERTED if anything filled, else RELEASED; nothing stays held."""
     state = ReserveState.CONVERTED if reserve.converted_quote else ReserveState.RELEASED
     return replace(reserve, state=state, amount_quote=ZERO)
 
 
 def lapsed(book: Book, now_ms: int) -> tuple[Reserve, ...]:
-    """Unbound reserves whose time is over: a verdict is good up to and with its last instant."""
+    """Unbound reserves whose time is over; at `expires_at_ms` itself one still holds."""
     return tuple(
         reserve
         for reserve in book.values()
@@ -150,7 +151,7 @@ def lapsed(book: Book, now_ms: int) -> tuple[Reserve, ...]:
 
 
 def with_reserve(book: Book, reserve: Reserve) -> dict[str, Reserve]:
-    """The book after a change; settled reserves leave it."""
+    """The book after a change; closed reserves are removed."""
     rest = {key: value for key, value in book.items() if key != reserve.decision_id}
     if reserve.state in (ReserveState.RESERVED, ReserveState.BOUND):
         rest[reserve.decision_id] = reserve
@@ -159,9 +160,9 @@ def with_reserve(book: Book, reserve: Reserve) -> dict[str, Reserve]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cash:
-    """Free quote as last seen, and fills newer than that view which it cannot show yet.
+    """Free quote as last read, and fills newer than that reading.
 
-    `spends` are (quote, exchange_time_ms). Before the first view nothing is free.
+    `spends` are (quote, exchange_time_ms). Before the first reading nothing is free.
     """
 
     free: Decimal = ZERO
@@ -175,7 +176,7 @@ class Cash:
 
 
 def cash_seen(cash: Cash, free: Decimal, at_ms: int) -> Cash:
-    """A view of the account. An older one than we have is ignored: reads lag."""
+    """A reading of the account. One older than the last is ignored, since reads may lag."""
     if at_ms < cash.seen_at_ms:
         return cash
     return Cash(
@@ -186,12 +187,12 @@ def cash_seen(cash: Cash, free: Decimal, at_ms: int) -> Cash:
 
 
 def cash_spent(cash: Cash, quote: Decimal, at_ms: int) -> Cash:
-    """A buy filled; counted until a view at least as new as the fill has been seen."""
+    """A buy filled; it is deducted until a reading at least as new as the fill."""
     if at_ms <= cash.seen_at_ms:
         return cash
     return replace(cash, spends=(*cash.spends, (quote, at_ms)))
 
 
 def _is_rounding(part: Decimal, whole: Decimal) -> bool:
-    """A thousandth or less: the exchange truncates its totals, the fills are exact."""
+    """Whether `part` is at most a thousandth: the exchange truncates its totals."""
     return part * 1000 <= whole

@@ -1,4 +1,4 @@
-"""What is kept for how long: trail, events, scans, samples, snapshots and backups."""
+"""How long trail, events, scans, samples, snapshots and backups are kept."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from livespot.contracts.vocabulary import EventType
 DAY_MS = 86_400_000
 SAMPLE_DAYS = 30
 SNAPSHOT_DAYS = 90
-# A day is over for a whole day before it is packed: whoever reads yesterday reads plain lines.
+# A day is compressed only after another whole day, so that yesterday is still plain text.
 PACK_DAYS = 1
-# Nothing later depends on these; the database refuses to delete any other kind.
+# No later event depends on these kinds; the database refuses to delete any other.
 ROUTINE = frozenset(
     {
         EventType.UNIVERSE_ELIGIBILITY,
@@ -36,7 +36,7 @@ _BACKUP, _BACKUP_END = "audit-", ".sqlite"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutoffs:
-    """Epoch ms; what is stamped before may go. All lie on the edge of a UTC day."""
+    """Epoch ms, each at the start of a UTC day; whatever is older may be deleted."""
 
     pack_ms: int
     trail_ms: int
@@ -45,7 +45,7 @@ class Cutoffs:
 
 
 def cutoffs(now_ms: int, *, jsonl_keep_days: int) -> Cutoffs:
-    """The edges of today; the events of a day go with its file of the trail."""
+    """The cutoffs of today; the events of a day are deleted with its file of the trail."""
     today_ms = now_ms // DAY_MS * DAY_MS
     return Cutoffs(
         pack_ms=today_ms - PACK_DAYS * DAY_MS,
@@ -77,7 +77,7 @@ def spare_backups(names: Iterable[str], *, keep: int) -> tuple[str, ...]:
 
 
 def daily_backups(names: Iterable[str]) -> tuple[str, ...]:
-    """The oldest first; other files, such as a migration's, are not ours."""
+    """Daily backups, oldest first; other files, such as a migration's backup, are ignored."""
     return tuple(sorted(name for name in names if _is_daily(name)))
 
 

@@ -31,7 +31,7 @@ _TOO_LITTLE = (ReasonCode.STRAT_EDGE_BELOW_MIN,)
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A spot symbol of the quote asset, and the reasons that it keeps from day to day."""
+    """A spot symbol of the quote asset, with the reasons that do not change during a day."""
 
     symbol: str
     base_asset: str
@@ -51,9 +51,9 @@ class Eligibility(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One symbol's place; `rank` counts from 1, `dropped` ones have a reason.
+    """One symbol's place; `rank` counts from 1, a dropped one has reasons.
 
-    `measured` is what the score was made of: the day of a ranking, the readings of a deep scan.
+    `measured` is what the score was computed from: the day's ticker, or the deep scan's features.
     """
 
     symbol: str
@@ -68,7 +68,7 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def features(self) -> dict[str, int | str | Decimal]:
-        """What the score was made of, by name, for the records; nothing where it was not known."""
+        """The inputs of the score by name, for the records; empty when there were none."""
         if self.measured is None:
             return {}
         if isinstance(self.measured, Ticker24h):
@@ -77,13 +77,13 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 _TREND, _RANGE, _BULL = RegimeLabel.TREND, RegimeLabel.RANGE, Direction.BULL
-# What the deep scan makes of a symbol, in the order of places: cut, score below zero, name; and
-# the reasons and the readings, which no comparison reaches.
+# A symbol in the deep scan, as sorted: whether it is cut, its negated score, its name. The reasons
+# and features behind are never compared.
 _Scored: TypeAlias = tuple[bool, int, str, tuple[ReasonCode, ...], DeepFeatures]
 
 
 def listing(infos: Mapping[str, SymbolInfo], *, quote_asset: str) -> tuple[Listed, ...]:
-    """Every spot symbol of the quote asset, by name; the same for as long as `infos` are."""
+    """Every spot symbol of the quote asset, by name; it changes only with `infos`."""
     return tuple(
         Listed(symbol=name, base_asset=infos[name].base_asset, reasons=_unfitness(infos[name]))
         for name in sorted(infos)
@@ -101,8 +101,8 @@ def universe(
 ) -> tuple[Eligibility, ...]:
     """Each listed symbol, in the same order, with every reason that keeps it out.
 
-    Of what fees are paid with nothing is traded: every trade on another symbol would eat into the
-    position, below the quantity that its stop sells.
+    Assets that fees are paid in are not traded: the fee of any other trade would reduce the
+    position below the quantity of its stop.
     """
     by_symbol = {ticker.symbol: ticker for ticker in tickers}
     volume, trades = settings.min_quote_volume_24h, settings.min_trades_24h
@@ -126,7 +126,7 @@ def universe(
 def unknown_filters(
     infos: Mapping[str, SymbolInfo], before: Mapping[str, SymbolInfo], *, quote_asset: str
 ) -> dict[str, tuple[str, ...]]:
-    """The filters of symbols we could trade that we do not know, by symbol; only what is new."""
+    """New filters that this program does not know, by symbol of our universe."""
     found = {}
     for name, info in infos.items():
         if not (info.unknown_filters and _is_traded_for(info, quote_asset)):
@@ -139,16 +139,16 @@ def unknown_filters(
 
 
 def delisted(symbols: Iterable[str]) -> list[Eligibility]:
-    """Symbols that the exchange no longer lists: out, for the reason of not being traded."""
+    """Symbols that the exchange no longer lists, kept out as not trading."""
     reasons = (ReasonCode.SYMBOL_NOT_TRADING,)
     return [Eligibility(symbol=name, reasons=reasons, ticker=None) for name in sorted(symbols)]
 
 
 def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[Ranked, ...]:
-    """All eligible by volume, rise and spread of the day, best first; ties break by name.
+    """All eligible symbols by the day's volume, rise and spread, best first; ties by name.
 
-    The first `topn` are wanted; those behind them carry their reason. A symbol without a two-sided
-    book in the day's answer ranks as the widest.
+    The first `topn` are wanted; the others carry a reason. A symbol without a two-sided book in the
+    day's ticker ranks as the widest.
     """
     days: list[tuple[Ticker24h, float, float | None]] = []
     most = highest = widest = 0.0
@@ -162,7 +162,7 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
         if spread is not None and spread > widest:
             widest = spread
         days.append((day, volume, spread))
-    # Where all are zero, so are their shares of anything.
+    # If all are zero, so are their shares, whatever the divisor.
     most, widest = most or 1.0, widest or 1.0
     of_volume, of_rise, of_spread = _floats(settings.rank_weights)
     scored: list[tuple[int, str, Ticker24h]] = []
@@ -191,12 +191,12 @@ def rank(eligible: Sequence[Eligibility], settings: SelectionSettings) -> tuple[
 
 
 def wanted(ranked: Sequence[Ranked], settings: SelectionSettings) -> tuple[str, ...]:
-    """The symbols of a ranking of days that are looked at closely, best first."""
+    """The symbols of a day's ranking that the deep scan will look at, best first."""
     return tuple(map(_SYMBOL, ranked[: settings.topn]))
 
 
 def deep_scan(features: Sequence[DeepFeatures], settings: SelectionSettings) -> tuple[Ranked, ...]:
-    """Scores of the attached symbols, best first; those that were cut follow with their reasons."""
+    """Scores of the attached symbols, best first; those that were cut follow with reasons."""
     of_edge, of_regime, of_micro, of_atr = _floats(settings.deep_weights)
     widest, floor = settings.deep_max_spread_bps, settings.deep_min_imbalance_x10000
     least, room = settings.deep_min_edge_bps, 10_000 - floor or 1
@@ -242,10 +242,10 @@ def _is_traded_for(info: SymbolInfo, quote_asset: str) -> bool:
 
 
 def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:
-    """What about a symbol itself keeps it out.
+    """The symbol's own reasons that keep it out.
 
-    What no stop can be placed on is not bought, and only names that can be signed, logged and shown
-    without surprises are traded.
+    A symbol on which no stop can be placed is not bought, and only names that can safely be signed,
+    logged and displayed are traded.
     """
     rules = (
         (info.is_trading, ReasonCode.SYMBOL_NOT_TRADING),
@@ -261,7 +261,7 @@ def _unfitness(info: SymbolInfo) -> tuple[ReasonCode, ...]:
 
 
 def _quietness(day: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode, ...]:
-    """What about its last day keeps a symbol out."""
+    """The reasons of its last day that keep a symbol out."""
     rules = (
         (day.quote_volume >= settings.min_quote_volume_24h, ReasonCode.UNIVERSE_VOLUME_LOW),
         (day.trades >= settings.min_trades_24h, ReasonCode.UNIVERSE_TRADES_LOW),
@@ -272,14 +272,14 @@ def _quietness(day: Ticker24h, settings: SelectionSettings) -> tuple[ReasonCode,
 
 @lru_cache(maxsize=16)
 def _floats(weights: tuple[Decimal, ...]) -> tuple[float, ...]:
-    """Weights as they are multiplied; they are the same in every cycle."""
+    """The weights as floats; cached, since they are the same in every cycle."""
     return tuple(float(weight) for weight in weights)
 
 
 def _day_spread(day: Ticker24h) -> float | None:
-    """The spread in bps, None where the day's book did not have two sides."""
+    """The spread in bps; None when the day's ticker has no two-sided book."""
     bid, ask = float(day.bid), float(day.ask)
-    # What lies apart as floats does so as numbers; only the rest must be compared as such.
+    # Prices that differ as floats differ as decimals; only equal floats need the decimals.
     if 0.0 < bid < ask or ZERO < day.bid <= day.ask:
         return spread_between(bid, ask)
     return None
@@ -314,7 +314,7 @@ def _deep_features(item: DeepFeatures) -> dict[str, int | str | Decimal]:
 
 
 def _regime_score(regime: Leaning) -> int:
-    """The label's own score; nothing for an unclear market or a falling trend."""
+    """The score of the regime's own label; 0 in an unclear market or a falling trend."""
     label = regime.label
     if label is _TREND:
         return regime.trend_score_x10000 if regime.direction is _BULL else 0

@@ -1,10 +1,10 @@
-"""What would have become of an entry nobody sent: a model of fills, and never a fill.
+"""What would have become of an entry that was not sent: a model of fills, never a fill.
 
 The model is pessimistic where it cannot know. A resting order is filled only by a trade through its
-price, never by one at it, because nobody knows our place in the queue. Trades of one instant have
-no order among each other: a stop among them counts before a target, and in the instant of the entry
+price, never by one at it, because its place in the queue is unknown. Trades of one instant have no
+order among each other: a stop among them counts before a target, and in the instant of the entry
 only the stop counts. A stop sells at the lowest price of its instant or its own, whichever is
-lower, less the slippage stated. Entries are not repriced and have no fallback.
+lower, less the configured slippage. Entries are not repriced and have no fallback.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _BPS = Decimal(10_000)
 
 
 class ShadowPhase(StrEnum):
-    """Where an entry that was never sent would stand."""
+    """The phase of an entry that was never sent."""
 
     WAITING = "WAITING"
     HELD = "HELD"
@@ -34,9 +34,9 @@ _SOLD = frozenset({ShadowPhase.TAKE_PROFIT, ShadowPhase.STOP_LOSS})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowTerms:
-    """What would have been sent, and what the model charges. `rests` is false for a taking entry.
+    """What would have been sent, and the costs in the model. `rests` is false for a taking entry.
 
-    `patience_ms` is how long the entry would have rested; fees and slippage in basis points.
+    `patience_ms` is how long the entry would have rested; fees and slippage are in basis points.
     """
 
     limit_price: Decimal
@@ -53,7 +53,7 @@ class ShadowTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowCourse:
-    """How far it has come; times are the exchange's, 0 while they have not come."""
+    """How far the entry has come; times are the exchange's, 0 until they occur."""
 
     phase: ShadowPhase = ShadowPhase.WAITING
     entered_ms: int = 0
@@ -63,7 +63,7 @@ class ShadowCourse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowResult:
-    """Money in quote units; None where the model sold nothing, so that nothing is known."""
+    """Money in quote; None when the model sold nothing and so knows nothing."""
 
     fees_quote: Decimal | None
     net_quote: Decimal | None
@@ -92,7 +92,7 @@ def instant(
 
 
 def expired(course: ShadowCourse, terms: ShadowTerms, now_ms: int) -> ShadowCourse:
-    """An entry that rested for its whole patience would have been cancelled."""
+    """Not filled, if the entry has rested for its whole patience."""
     if course.phase is not ShadowPhase.WAITING or now_ms - terms.placed_ms <= terms.patience_ms:
         return course
     ended_ms = terms.placed_ms + terms.patience_ms
@@ -100,12 +100,12 @@ def expired(course: ShadowCourse, terms: ShadowTerms, now_ms: int) -> ShadowCour
 
 
 def broken_off(course: ShadowCourse, phase: ShadowPhase, at_ms: int) -> ShadowCourse:
-    """The model can say no more: `OPEN_AT_END` at the end of a run, `UNKNOWN` after lost trades."""
+    """The model cannot go on: `OPEN_AT_END` at the end of a run, `UNKNOWN` after lost trades."""
     return course if course.phase in OVER else replace(course, phase=phase, ended_ms=at_ms)
 
 
 def result_of(course: ShadowCourse, terms: ShadowTerms) -> ShadowResult:
-    """What the model makes of a course that is over."""
+    """The result of a course that is over."""
     if course.phase is ShadowPhase.NOT_FILLED:
         return ShadowResult(fees_quote=Decimal(0), net_quote=Decimal(0))
     if course.phase not in _SOLD or course.exit_price is None:
@@ -119,7 +119,7 @@ def result_of(course: ShadowCourse, terms: ShadowTerms) -> ShadowResult:
 
 
 def _enters(terms: ShadowTerms, low: Decimal) -> bool:
-    """A taking entry pays its whole limit as soon as anything trades at or below it."""
+    """Whether the entry fills; a taking entry pays its limit on any trade at or below it."""
     return low < terms.limit_price if terms.rests else low <= terms.limit_price
 
 

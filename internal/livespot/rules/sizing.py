@@ -1,4 +1,4 @@
-"""How much may be bought: risk over the stop's distance, then the tightest cap."""
+"""How much may be bought: risk over the stop distance, limited by the tightest cap."""
 
 from decimal import ROUND_FLOOR, Context, Decimal
 
@@ -13,12 +13,12 @@ from livespot.rules.quantize import protectable, quantize_qty
 
 _EXACT = Context(prec=60, rounding=ROUND_FLOOR)
 BY_RISK = "risk_per_trade"
-# The kinds of a stop, the one at market first.
+# The kinds of stop, in order of preference.
 _STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
-    """The rooms an entry must fit into, in quote. Negative rooms count as none."""
+    """What an entry may still use of each limit, in quote. Negative values count as zero."""
 
     risk_per_trade: Decimal
     symbol_room: Decimal
@@ -29,7 +29,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """The quantity allowed and the name of the cap that set it; `quote` is before flooring."""
+    """The allowed quantity and the name of the cap that set it; `quote` is before flooring."""
 
     qty: Decimal
     quote: Decimal
@@ -37,17 +37,17 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stop_distance_bps(entry_price: Decimal, sl_price: Decimal) -> Decimal:
-    """Distance of the quantised stop from the entry, exact, in bps of the entry."""
+    """Distance of the quantised stop from the entry, exact, in bps of the entry price."""
     return _EXACT.divide((entry_price - sl_price) * BPS, entry_price)
 
 
 def size_entry(
     entry_price: Decimal, sl_price: Decimal, caps: Caps, constraints: Constraints
 ) -> Size:
-    """The smallest of what risk per trade, every room and the exchange allow, floored to step.
+    """The smallest quantity that risk per trade, every cap and the exchange allow, floored.
 
-    `quote = risk_per_trade * 10000 / stop_distance_bps` before the caps. Zero when a room is used
-    up or when the stop is not below the entry.
+    `quote = risk_per_trade * 10000 / stop_distance_bps` before the caps. Zero when a cap is used up
+    or when the stop is not below the entry.
     """
     if sl_price >= entry_price:
         return Size(qty=ZERO, quote=ZERO, binding=BY_RISK)
@@ -72,7 +72,7 @@ def size_entry(
 
 
 def stop_order_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | None:
-    """The kind of stop that will protect the symbol; None when it offers none that we may use."""
+    """The stop that the symbol offers and the settings want; None if it cannot be protected."""
     wanted = _STOPS if settings.stop_kind == "AUTO" else (OrderType(settings.stop_kind),)
     for kind in wanted:
         if kind in info.order_types:
@@ -83,9 +83,10 @@ def stop_order_type(info: SymbolInfo, settings: ExitSettings) -> OrderType | Non
 def lowest_leg_price(
     entry: EntryPlan, exits: ExitPlan, stop: OrderType, settings: ExitSettings
 ) -> Decimal:
-    """The lowest price at which the exchange will measure a protective leg's notional.
+    """The lowest price at which the exchange will check the notional of a protective leg.
 
-    Limit legs count their limit, legs at market the reference price, for which the entry stands.
+    Limit legs count with their limit, legs at market with the reference price, for which the entry
+    price stands.
     """
     take_profit_at_market = exits.trailing_mode is TrailingMode.NATIVE
     above = entry.limit_price if take_profit_at_market else exits.tp_price
@@ -97,7 +98,7 @@ def lowest_leg_price(
 
 
 class Protection(msgspec.Struct, frozen=True, kw_only=True):
-    """What a planned size is held against before it may be bought."""
+    """What a planned size has to satisfy before it may be bought."""
 
     base_fee_bps: int
     lowest_leg_price: Decimal

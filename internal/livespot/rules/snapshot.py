@@ -1,4 +1,4 @@
-"""Builds, validates and hashes the one thing a decision may look at."""
+"""Builds, validates and hashes the snapshot, the only input of a decision."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -41,8 +41,8 @@ from livespot.rules.symbol_window import SymbolWindow
 _TOP = 5
 _ADX_MAX = 1_000_000
 _M5, _FRAMES = Interval.M5, frozenset(Interval)
-# The object that is hashed; its names are in order, as canonical JSON wants them. What moves comes
-# with its names, which are neighbours.
+# The hashed object, with its names in the order of canonical JSON. The `%b` without a name takes
+# the members of `_Moving`, whose names are neighbours.
 _HASHED = (
     b'{"candles_5m_sha256":%b,"config_hash":%b,"cost_inputs":%b,"filters_hash":%b,'
     b'%b,"regime":%b,"returns":%b,"symbol":%b,"symbol_status":%b,'
@@ -53,7 +53,7 @@ _NAMED = ("symbol", "symbol_status", "filters_hash", "config_hash", "thresholds_
 
 
 class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same for every symbol of a cycle; `now_ms` is the exchange's time."""
+    """What all symbols of a cycle share; `now_ms` is the exchange's time."""
 
     settings: Settings
     config_hash: str
@@ -63,14 +63,14 @@ class SnapshotContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Moving(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a snapshot is of its cycle; all else that is hashed stays until a candle closes."""
+    """The hashed parts that change in every cycle; all others change when a candle closes."""
 
     microstructure: Microstructure
     prices: Prices
 
 
 class _Parts(NamedTuple):
-    """A symbol's readings once none of them is missing."""
+    """A symbol's readings when none of them is missing."""
 
     info: SymbolInfo
     constraints: Constraints
@@ -87,7 +87,7 @@ class _Parts(NamedTuple):
 def build_snapshot(
     window: SymbolWindow, context: SnapshotContext, *, out_of_order_drops: int
 ) -> Snapshot | Rejection:
-    """The symbol's snapshot, or why there is none this cycle."""
+    """The symbol's snapshot, or why it has none in this cycle."""
     if not window.is_warm(context.settings):
         return _reject(window.symbol, ReasonCode.STRAT_WARMUP, _warmth(window))
     if context.now_ms >= window.closed(context.settings).behind_ms:
@@ -147,11 +147,11 @@ def deep_features(
 
 
 def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> str:
-    """Hash of what a decision depends on.
+    """Hash of everything that a decision depends on.
 
-    Excluded are the day's statistics, health, every time and id. EMA, volume ratio and the top of
-    the depth need no place of their own: the first two follow from the candles, the depth acts
-    only through the slippage in the cost inputs; the constraints are named by their filters hash.
+    Excluded are the day's statistics, health, and every time and id. EMA, volume ratio and depth
+    need no place of their own: the first two follow from the candles, the depth acts only through
+    the slippage in the cost inputs. The constraints are covered by their filters hash.
     """
     once = _json_of_part
     moving = _Moving(microstructure=snapshot.microstructure, prices=snapshot.prices)
@@ -176,8 +176,8 @@ def snapshot_hash(snapshot: Snapshot, *, candles_sha256: str | None = None) -> s
 def snapshot_json(snapshot: Snapshot) -> bytes:
     """The canonical JSON of a snapshot; its candles are encoded once, not once per snapshot.
 
-    They are most of its text, they stay the same until another one closes, and theirs is the first
-    of the sorted names.
+    The candles are most of the text, stay the same until another one closes, and have the first of
+    the sorted names.
     """
     rest = canonical_json(msgspec.structs.replace(snapshot, candles_5m=()))
     candles = canonical_json_once(snapshot.candles_5m)
@@ -185,9 +185,9 @@ def snapshot_json(snapshot: Snapshot) -> bytes:
 
 
 def problems_of(snapshot: Snapshot, settings: Settings, *, now_ms: int) -> tuple[str, ...]:
-    """Every broken rule of an assembled snapshot, in words; empty when it is valid.
+    """Every rule that an assembled snapshot breaks, in words; empty when it is valid.
 
-    Prices, candles and scores are also checked where their messages are made.
+    Prices, candles and scores are also checked by their own types.
     """
     return (
         *_missing(snapshot),
@@ -221,7 +221,7 @@ def _ill_sized(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _ill_timed(snapshot: Snapshot, settings: Settings, now_ms: int) -> Iterator[str]:
-    """Only the day's statistics may be older, by one scan: no scan reads fresher ones."""
+    """Only the day's statistics may be older, by one scan, since they are read once per scan."""
     oldest = now_ms - settings.health.rest_stale_ms_pause
     newest = now_ms + settings.time.recv_window_ms
     if not oldest <= snapshot.exchange_time_ms <= newest:
@@ -280,7 +280,7 @@ def _is_positive(value: Decimal) -> bool:
 def _parts(
     window: SymbolWindow, context: SnapshotContext, out_of_order_drops: int
 ) -> _Parts | Rejection:
-    """All readings present, or the first list of what is missing."""
+    """All readings, or a rejection that names those that are missing."""
     book, info = window.book, window.info
     closed, signal = window.closed(context.settings), window.signal(context.settings)
     found = (
@@ -339,7 +339,7 @@ def _assemble(window: SymbolWindow, context: SnapshotContext, parts: _Parts) -> 
 
 
 def identified(draft: Snapshot, *, candles_sha256: str | None = None) -> Snapshot:
-    """The same snapshot with its hash and id; the candles' own hash may be known already."""
+    """The same snapshot with its hash and id; the candles' hash can be passed in."""
     digest = snapshot_hash(draft, candles_sha256=candles_sha256)
     return msgspec.structs.replace(
         draft,

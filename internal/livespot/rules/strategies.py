@@ -26,7 +26,7 @@ def strategy_for(settings: Settings, registry: Registry = STRATEGIES) -> Strateg
 
 
 def _refusal(name: str, version: str, registry: Registry) -> str:
-    """What is wrong with the pair, and what would be right."""
+    """What is wrong with the id and version, and what would be right."""
     known = ", ".join(f"{known} {of}" for known, of in sorted(registry))
     versions = sorted(of for known, of in registry if known == name)
     if versions:

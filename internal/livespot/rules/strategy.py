@@ -1,4 +1,4 @@
-"""What a strategy is to the runtime: a pure rule from a snapshot to a decision."""
+"""The strategy as the runtime sees it: a pure rule from a snapshot to a decision."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,9 +14,9 @@ from livespot.contracts.vocabulary import Mode, RegimeLabel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """No proposal: every failed check, and the passed ones, with what was measured.
+    """No proposal: all failed and all passed checks, with the measurements.
 
-    `reasons` holds only failures. `features` are the integers the checks looked at.
+    `reasons` holds only failures. `features` are the integers that the checks used.
     """
 
     symbol: str
@@ -32,11 +32,11 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reevaluation:
-    """An entry looked at again for one more attempt at its own price.
+    """An entry judged again for one more attempt at a new price.
 
-    `reasons` is empty when the signal holds; then prices and quantity are quantised and `qty` is
-    at most what was approved before. `trailing_trigger_price` is where this attempt's profit
-    would begin to trail, zero where the decision's own distance is to be kept.
+    `reasons` is empty when the signal holds; prices and quantity are then quantised and `qty` is at
+    most what was approved before. `trailing_trigger_price` is where this attempt's profit begins to
+    trail, zero to keep the decision's own distance.
     """
 
     holds: bool

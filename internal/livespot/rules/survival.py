@@ -1,4 +1,4 @@
-"""What is said of how well runs survived, whoever counted it: by the evidence, or by the panel."""
+"""How well runs survived, with the same wording in the evidence and on the panel."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from livespot.contracts.amounts import nearest_rank
 from livespot.contracts.codes import ReasonCode
 
-# What the process does to itself; what the exchange or the network does to it is no failure here.
+# Failures of the process itself; those of the exchange or the network do not count here.
 INTERNAL_FAILURES = frozenset(
     {
         ReasonCode.ACTOR_FAILED,
@@ -20,11 +20,11 @@ FATAL_EXITS = frozenset({20, 30})
 
 
 class Lived(NamedTuple):
-    """What was counted of one or more runs; spans in ms of the runs' own clock.
+    """Counts of one or more runs; spans in ms of the runs' own clock.
 
-    `starts_ms` are ways from a start to NORMAL, `bare_ms` the time each position stood without a
-    stop, `settled_ms` how long each intent in doubt took. `missed` of the `fills` came by query,
-    not by the stream; `corrected` are differences mended in `passes` of the reconciler.
+    `starts_ms` are the times from a start to NORMAL, `bare_ms` the time each position had no stop,
+    `settled_ms` how long each intent in doubt took. `missed` of the `fills` came by query instead
+    of the stream; `corrected` are differences repaired in `passes` of the reconciler.
     """
 
     uptime_ms: int
@@ -39,14 +39,14 @@ class Lived(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Figures by name, None where one is unknown, and why it is."""
+    """Figures by name, None where one is unknown, and why it is unknown."""
 
     figures: dict[str, int | None]
     unknown: dict[str, str]
 
 
 def told(lived: Lived) -> Told:
-    """The figures that can be unknown: there may have been nothing to measure."""
+    """The figures that may be unknown because there was nothing to measure."""
     bare = lived.bare_ms
     known: dict[str, tuple[int | None, str]] = {
         "between_failures_ms": (
@@ -68,5 +68,5 @@ def told(lived: Lived) -> Told:
 
 
 def rank(spans: Sequence[int], percent: int) -> int | None:
-    """The nearest rank over positions: how long one of them was bare, all gaps together."""
+    """The nearest-rank percentile of the spans; None without any."""
     return int(nearest_rank(spans, percent)) if spans else None

@@ -1,7 +1,7 @@
 """Everything known about one attached symbol: candles, ring, book, trades, reference data.
 
-Prices that jump are held back by the window's guard until they are confirmed; a closed candle of
-the stream that looks wrong is left out, so that history is asked for it.
+Prices that jump are held back by the window's guard until they are confirmed. A closed candle of
+the stream that looks wrong is left out, so that it is read by REST instead.
 """
 
 from dataclasses import dataclass, field
@@ -36,9 +36,9 @@ from livespot.rules.costs import Fees, cost_inputs, slippage_of
 from livespot.rules.microstructure import MicroRing
 from livespot.rules.price_guard import JUMP, PriceGuard, Told
 
-# A frame this much older than the newest of its stream is news from the past.
+# A frame this much older than the newest of its stream is dropped as late.
 STALE_EVENT_MS = 5000
-# Depth is read every 30 s; a book that missed two readings says nothing about now.
+# Depth is read every 30 s; one that is two readings old is no longer used.
 DEPTH_USABLE_MS = 65_000
 
 _M1, _BY_TRADE = Interval.M1, Told.TRADE
@@ -52,7 +52,7 @@ def _new_series() -> dict[Interval, CandleSeries]:
 
 @dataclass(slots=True, kw_only=True)
 class SymbolWindow:
-    """The mutable state of one symbol; one owner, who alone calls its methods."""
+    """The mutable state of one symbol, used by its owner only."""
 
     symbol: str
     info: SymbolInfo | None = None
@@ -93,7 +93,7 @@ class SymbolWindow:
 
     def take_trade(self, trade: AggTrade) -> bool:
         """Keep a trade's price; False when the trade is too old for its stream."""
-        if not self._hear("aggTrade", trade.exchange_time_ms, trade.local_received_ms):
+        if not self._is_current("aggTrade", trade.exchange_time_ms, trade.local_received_ms):
             return False
         believed = self.guard.take(float(trade.price), trade.local_received_ms, _BY_TRADE)
         if believed and trade.exchange_time_ms >= self.last_price_ms:
@@ -101,9 +101,9 @@ class SymbolWindow:
         return True
 
     def take_kline(self, update: KlineUpdate) -> KlineOutcome:
-        """Join a closed candle; a forming one only tells the last price."""
+        """Join a closed candle; a forming one only updates the last price."""
         interval, candle = update.interval, update.candle
-        if not self._hear(interval, update.exchange_time_ms, update.local_received_ms):
+        if not self._is_current(interval, update.exchange_time_ms, update.local_received_ms):
             return None
         close = float(candle.close)
         if interval is not _M1:
@@ -115,13 +115,13 @@ class SymbolWindow:
         if not (update.closed and believed):
             return None
         high, low = float(candle.high), float(candle.low)
-        # Where all of it is within a jump, so is every wick.
+        # If the whole candle is within the limit of a jump, so is every wick.
         if not (high <= low * JUMP or _is_smooth(candle, high, low, close)):
             return None
         return self.series[interval].add(candle, (high, low, close))
 
     def take_history(self, history: KlineHistory) -> Joined:
-        """Join closed candles read by REST; until the stream tells a price, theirs is the last."""
+        """Join closed candles read by REST; until the stream shows a price, theirs is the last."""
         joined = self.series[history.interval].absorb(history.candles)
         last = self.series[history.interval].last
         if last is not None and self.book is None and self.last_price_ms == 0:
@@ -132,23 +132,23 @@ class SymbolWindow:
         return joined
 
     def sample(self, times: int = 1) -> None:
-        """Put the present book into the ring; several times, where it stood that long."""
+        """Sample the current book into the ring; `times` samples if it has stood that long."""
         if self.book is not None:
             self.ring.sample(self.book, times)
 
     def forget_live(self) -> None:
-        """The stream was silent for too long: the book and its minute are void."""
+        """The stream was silent for too long: drop the book and its minute of samples."""
         self.book = None
         self.ring.clear()
 
     @property
     def gaps(self) -> tuple[tuple[Interval, Gap], ...]:
-        """Every span of candles still missing."""
+        """Every span of candles that is missing."""
         found = ((interval, series.gap()) for interval, series in self.series.items())
         return tuple((interval, gap) for interval, gap in found if gap is not None)
 
     def overdue(self, now_ms: int) -> tuple[tuple[Interval, Gap], ...]:
-        """Frames whose newest closed candle should have been followed by another, and which."""
+        """Frames whose next closed candle is late, with that candle as a gap."""
         found: list[tuple[Interval, Gap]] = []
         for interval, series in self.series.items():
             last = series.last
@@ -160,37 +160,37 @@ class SymbolWindow:
         return tuple(found)
 
     def is_warm(self, settings: Settings) -> bool:
-        """All four frames and the ring are full enough to decide on."""
+        """Whether all four frames and the ring hold enough to decide on."""
         return self.book is not None and self.ring.is_warm and self.closed(settings).is_warm
 
     def closed(self, settings: Settings) -> ClosedReadings:
-        """What the closed candles say; a frame is read anew only after a candle joined."""
+        """The readings of the closed candles; a frame is read again only after it has changed."""
         self._closed = closed_readings(self.series, settings, self._closed)
         return self._closed
 
     def regime(self, closed: ClosedReadings) -> Regime | None:
-        """The regime with what each frame says; put together when a decision asks for it."""
+        """The regime with each frame's readings; built only when a decision asks for it."""
         known = self._regime
         if known is None or known[0] is not closed:
             known = self._regime = closed, regime_of_readings(closed)
         return known[1]
 
     def signal(self, settings: Settings) -> SignalFrame:
-        """What a decision looks at in the 5m candles; computed once per closed one."""
+        """What a decision looks at in the 5m candles; computed once per closed candle."""
         return self._signals.now(settings)
 
     def returns(self, settings: Settings) -> Returns:
-        """How the symbol moved over the window of correlations, in steps of 5m."""
+        """The symbol's 5m returns over the window of correlations."""
         return returns_of_readings(self.closed(settings))
 
     def usable_depth(self, now_ms: int) -> DepthBook | None:
-        """The depth, unless it is too old to speak of now."""
+        """The depth; None without one or when it is too old."""
         if self.depth is None or now_ms - self.depth.local_received_ms > DEPTH_USABLE_MS:
             return None
         return self.depth
 
     def cost_inputs(self, settings: Settings, now_ms: int) -> CostInputs:
-        """Fees and the slippage of the symbol's whole exposure cap; the book is walked once."""
+        """Fees and the slippage of the symbol's whole exposure cap; cached per depth."""
         depth = None if self.depth is None else self.usable_depth(now_ms)
         known = self._costs
         if known is not None:
@@ -203,11 +203,11 @@ class SymbolWindow:
         return inputs
 
     def drop_event(self) -> None:
-        """Count an event that cannot be placed in time."""
+        """Count an event whose time is not plausible."""
         self.stale_events += 1
 
-    def _hear(self, stream: str, event_ms: int, local_ms: int) -> bool:
-        """Note the times of an event; False, and nothing noted, when it is too old."""
+    def _is_current(self, stream: str, event_ms: int, local_ms: int) -> bool:
+        """Note the times of an event; False, noting only its count, when it is too old."""
         newest = self._newest.get(stream, 0)
         if event_ms > newest:
             self._newest[stream] = event_ms
@@ -222,7 +222,7 @@ class SymbolWindow:
 
 
 def _is_smooth(candle: Candle, high: float, low: float, close: float) -> bool:
-    """Whether no wick of the candle is a jump against its body."""
+    """Whether no wick of the candle is a jump away from its body."""
     lower, upper = float(candle.open), close
     if lower > upper:
         lower, upper = upper, lower

@@ -26,7 +26,7 @@ _DEMANDED = {
     SignalLevel.EXIT: SysMode.EXIT,
 }
 EVERY_SOURCE = "*"
-# Which reason is named first when several hold; the rest follow in order of their beginning.
+# Which reason is named first when several hold; the others follow in order of age.
 _PRIORITY = (
     ReasonCode.DISK_LOW_PAUSE,
     ReasonCode.DB_WRITER_QUEUE_FULL,
@@ -38,7 +38,7 @@ _PRIORITY = (
 
 
 class ModeChart(StateChart[None]):
-    """The legal moves between modes. Strict: an illegal event raises, nothing is swallowed."""
+    """The legal moves between modes. Strict: an illegal event raises and is never ignored."""
 
     allow_event_without_transition = False
     catch_errors_as_events = False
@@ -73,11 +73,11 @@ def move(chart: ModeChart, target: SysMode) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighing:
-    """The governor's whole memory. `active` is keyed by (kind, source) in order of beginning.
+    """The governor's whole memory. `active` is keyed by (kind, source), oldest first.
 
-    `booting` holds until every boot signal has cleared: then NORMAL follows without the stability
-    window, or the PAUSE goes on that the start met. `held` means PAUSE stays until an operator
-    resumes, whatever the signals say.
+    `booting` until every boot signal has cleared: then NORMAL follows without the stability window,
+    or the PAUSE in which the run started goes on. `held`: PAUSE stays until an operator resumes,
+    whatever the signals say.
     """
 
     mode: SysMode = SysMode.DEGRADE
@@ -89,18 +89,21 @@ class Weighing:
 
 
 def absorb(state: Weighing, signal: HealthSignal) -> Weighing:
-    """Take one signal in. A repeated one updates value and count and keeps its `since`.
+    """Take one signal in. A repeated one updates value and count and keeps its `since_ms`.
 
-    A CLEAR from `EVERY_SOURCE` withdraws all demands of its kind: whoever made them is gone.
+    A CLEAR from `EVERY_SOURCE` withdraws all demands of its kind, for a sender that is gone.
     """
     if signal.source == EVERY_SOURCE and signal.level is SignalLevel.CLEAR:
         kept = {key: reason for key, reason in state.active.items() if key[0] is not signal.kind}
         return replace(state, active=kept)
     key = (signal.kind, signal.source)
     active = dict(state.active)
-    known = active.pop(key, None)
+    known = active.get(key)
     if signal.level is SignalLevel.CLEAR:
-        return replace(state, active=active) if known is not None else state
+        if known is None:
+            return state
+        del active[key]
+        return replace(state, active=active)
     reason = ActiveReason(
         code=signal.reason,
         kind=signal.kind,
@@ -113,11 +116,8 @@ def absorb(state: Weighing, signal: HealthSignal) -> Weighing:
         detail=signal.detail,
         count=known.count + 1 if known is not None else 1,
     )
-    if known is None:
-        active[key] = reason
-    else:
-        active = {k: reason if k == key else v for k, v in state.active.items()}
-    # A signal that fires again inside the stability window starts the window anew.
+    active[key] = reason
+    # A signal that is raised inside the stability window restarts the window.
     return replace(state, active=active, clear_since_ms=None)
 
 
@@ -133,10 +133,10 @@ def demanded(active: Iterable[ActiveReason]) -> SysMode:
 def next_mode(
     state: Weighing, *, now_ms: int, cycle: int, stable_window_ms: int
 ) -> tuple[Weighing, SysMode]:
-    """The mode the signals lead to at this moment, and the memory with its stability window.
+    """The mode that the signals call for now, and the memory with its stability window.
 
     Tightening is immediate. PAUSE is left only through `resumed`. DEGRADE is left once nothing has
-    been active for the window and two cycles have begun since; at boot at once.
+    been active for the window and two cycles have begun since; at boot, at once.
     """
     wanted = demanded(state.active.values())
     if STRICTNESS[wanted] > STRICTNESS[state.mode]:
@@ -158,9 +158,9 @@ def next_mode(
 
 
 def settled_until_ms(state: Weighing, *, stable_window_ms: int) -> int:
-    """The instant before which `next_mode` changes nothing, by the clock that it is given.
+    """The time before which `next_mode` changes nothing, on the clock of its `now_ms`.
 
-    `AT_ONCE` where it does already, and where a mode is left as soon as it can be.
+    `AT_ONCE` if it would change something now.
     """
     wanted = demanded(state.active.values())
     unheld = state.mode is SysMode.PAUSE and not state.held
@@ -175,7 +175,7 @@ def settled_until_ms(state: Weighing, *, stable_window_ms: int) -> int:
 
 
 def _has_begun(state: Weighing, wanted: SysMode) -> bool:
-    """Whether a start is over although no NORMAL followed: it goes on in the PAUSE that it met."""
+    """Whether the start is over without NORMAL: the run goes on in the PAUSE it started in."""
     return state.booting and state.held and wanted is SysMode.NORMAL
 
 
@@ -189,13 +189,13 @@ def may_resume(state: Weighing) -> tuple[ReasonCode, ...]:
 
 
 def resumed(state: Weighing) -> Weighing:
-    """After an operator's resume: their own pause is withdrawn and PAUSE is no longer held."""
+    """The state after a resume: the operator's own pause is withdrawn, PAUSE no longer held."""
     active = {k: v for k, v in state.active.items() if not _own_pause(v)}
     return replace(state, active=active, held=False, booting=False, clear_since_ms=None)
 
 
 def _own_pause(reason: ActiveReason) -> bool:
-    """A wish to end is no pause: nothing that is asked afterwards withdraws it."""
+    """Whether this is an operator's pause; an operator's demand for EXIT is never withdrawn."""
     return reason.kind is SignalKind.OPERATOR and reason.level is not SignalLevel.EXIT
 
 

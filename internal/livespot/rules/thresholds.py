@@ -1,4 +1,4 @@
-"""The hashes that say under which settings something was decided."""
+"""The hashes of the settings under which something was decided."""
 
 from livespot.contracts.canonical import hash_of, once_per_object
 from livespot.contracts.market import Constraints
@@ -11,7 +11,7 @@ def config_hash(settings: Settings) -> str:
 
 
 def thresholds_hash(settings: Settings) -> str:
-    """Hash of the sections a strategy's verdict depends on."""
+    """Hash of the sections on which a strategy's verdict depends."""
     return hash_of(
         {
             "strategy": settings.strategy,

@@ -1,8 +1,8 @@
-"""How a profit may trail: the mode an entry gets, where it arms, and the order that does it.
+"""How a profit may trail: the mode of an entry, where it arms, and the order that does it.
 
-NATIVE gives the leg above the market to the exchange: a take-profit that begins to follow the price
-once it is in profit by the activation. It sells as a taker, so the maker's fee of a resting take
-profit is given up for it.
+NATIVE leaves the leg above the market to the exchange: a take-profit that begins to follow the
+price once the profit has reached the activation. It sells as a taker, so it gives up the lower
+maker fee of a resting take-profit.
 """
 
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ from livespot.contracts.vocabulary import (
 from livespot.rules.edge import Exits
 from livespot.rules.quantize import quantize_price
 
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _OFF, _TREND = TrailingMode.OFF, RegimeLabel.TREND
 _FORMS = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """What an entry's trailing was resolved to; both distances are 0 for OFF.
+    """The resolved trailing of an entry; both distances are 0 for OFF.
 
-    `activation_bps` is the profit at which it begins, `distance_bps` how far it stays behind.
+    `activation_bps` is the profit at which it begins, `distance_bps` how far behind it follows.
     """
 
     mode: TrailingMode
@@ -52,7 +52,7 @@ NO_TRAIL = Trail(mode=TrailingMode.OFF)
 class Above:
     """The order above the market: a resting target, or a take-profit that trails.
 
-    `trigger_price` is the price it waits for, `limit_price` what a triggered limit form asks.
+    `trigger_price` is the price it waits for, `limit_price` the limit of the form that has one.
     """
 
     type: OrderType
@@ -62,7 +62,7 @@ class Above:
 
     @property
     def price(self) -> Decimal | None:
-        """The limit the exchange is told, if the form has one."""
+        """The limit price in the request, if the form has one."""
         return self.trigger_price if self.type is OrderType.LIMIT_MAKER else self.limit_price
 
     @property
@@ -77,8 +77,8 @@ class Above:
 def activation_bps(exits: Exits, cost_bps: int, settings: ExitSettings) -> int:
     """The profit at which trailing may begin.
 
-    Far enough that the distance, the limit's offset and all costs still leave a gain, never nearer
-    than the fixed target would have been, and never below the configured profit.
+    So high that distance, limit offset and all costs still leave a gain; not below the fixed
+    target, and not below the configured profit.
     """
     kept = exits.trailing_bps + settings.stop_limit_offset_bps + cost_bps
     return max(exits.tp_bps, kept, settings.trailing_enable_profit_bps)
@@ -87,10 +87,10 @@ def activation_bps(exits: Exits, cost_bps: int, settings: ExitSettings) -> int:
 def resolve(
     snapshot: Snapshot, label: RegimeLabel, exits: Exits, cost_bps: int, settings: ExitSettings
 ) -> Trail:
-    """The mode this entry gets under the configured policy, on this market and symbol.
+    """The trailing mode of this entry under the configured policy, for this market and symbol.
 
-    AUTO takes NATIVE where it is possible and nothing else. VIRTUAL is only ever configured where
-    a rehearsal has proved the swap it needs.
+    AUTO uses NATIVE where it is possible and else nothing. VIRTUAL is only configured where a
+    rehearsal has proved the swap it needs.
     """
     wanted = settings.trailing_policy
     spread = snapshot.microstructure.spread_current_bps
@@ -123,7 +123,7 @@ def trigger_at(price: Decimal, trail: Trail, constraints: Constraints) -> Decima
 
 
 def trailing_form(order_types: tuple[str, ...]) -> OrderType | None:
-    """The take-profit the symbol offers, the one at market first."""
+    """The take-profit that the symbol offers, preferably the one at market."""
     return next((form for form in _FORMS if form in order_types), None)
 
 
@@ -135,9 +135,9 @@ def above_of(
     offset_bps: int,
     constraints: Constraints,
 ) -> Above:
-    """The leg above of an exit around `entry_price`.
+    """The upper leg of an exit around `entry_price`.
 
-    Without a form to trail with it is the resting target, whatever the plan wanted.
+    Without a form that can trail it is the resting target, whatever the plan wanted.
     """
     if exits.trailing_mode is not TrailingMode.NATIVE or form is None:
         return resting(exits.tp_price)
@@ -167,7 +167,8 @@ def trailing_above(
 ) -> Above:
     """A take-profit that trails from `trigger` on.
 
-    The limit form asks for the entry's price plus what activation leaves after both distances.
+    The limit form asks at least for the entry price plus what the activation leaves after distance
+    and offset.
     """
     limit = None
     if form is OrderType.TAKE_PROFIT_LIMIT:
@@ -179,10 +180,10 @@ def trailing_above(
 def still_allows(
     regime: Leaning | None, microstructure: Microstructure | None, settings: ExitSettings
 ) -> bool:
-    """Whether the market of a held position lets its stop be swapped for one that trails.
+    """Whether the market of a held position still allows its stop to trail.
 
-    What was bought in a rising trend may stand in a range or a falling one by now. What cannot be
-    read allows nothing.
+    A position bought in a rising trend may be in a range or a fall by now. Missing readings allow
+    nothing.
     """
     if regime is None or microstructure is None or regime.direction is not Direction.BULL:
         return False

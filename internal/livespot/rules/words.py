@@ -1,10 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers formatted for people."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def age(ms: int | None) -> str:
-    """A span of time: 450 ms, 12 s, 3 min, 2 h 05, 4 d; a dash when it is not known."""
+    """A span of time: 450 ms, 12 s, 3 min, 2 h 05, 4 d; a dash when it is unknown."""
     if ms is None or ms < 0:
         return "—"
     if ms < 1000:
@@ -21,7 +21,7 @@ def age(ms: int | None) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes with a binary unit and one decimal; a dash when not known."""
+    """Bytes with a binary unit and one decimal; a dash when unknown."""
     if count is None or count < 0:
         return "—"
     tenths, unit = count * 10, 0
@@ -31,7 +31,7 @@ def size(count: int | None) -> str:
 
 
 def measured(value: int, unit: str) -> str:
-    """A measurement with its unit; spans, sizes and scores as people read them."""
+    """A measurement with its unit; spans, sizes and scores in readable form."""
     match unit:
         case "ms":
             return age(value)
@@ -43,14 +43,14 @@ def measured(value: int, unit: str) -> str:
             return f"{value} {unit}".rstrip()
 
 
-# Control characters, and the ones that turn the direction of what follows.
+# Control characters, and those that change the direction of the text.
 _OBEYED = (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _PLAIN: dict[int, str] = dict.fromkeys(_OBEYED, "\N{REPLACEMENT CHARACTER}")
 _PLAIN |= dict.fromkeys(map(ord, "\t\n"), " ")
 
 
 def printable(text: str) -> str:
-    """Text from outside without what a terminal would obey."""
+    """Text from outside, without the characters that a terminal would act on."""
     return text.translate(_PLAIN)
 
 
@@ -72,6 +72,6 @@ def signed(text: str | None, decimals: int = 4) -> str:
 
 
 def limited(codes: list[str], most: int = 3) -> str:
-    """The first names of a list, and how many more there are."""
+    """The first names of a list, and the number of the others."""
     more = len(codes) - most
     return ", ".join(codes[:most]) + (f" +{more}" if more > 0 else "")

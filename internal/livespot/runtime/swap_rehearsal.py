@@ -36,7 +36,8 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules.protection_prices import LONGEST_GAP_MS
 from livespot.rules.quantize import quantize_price, quantize_qty
-from livespot.rules.requests import StopPrices, stop_leg, stop_prices, stop_type
+from livespot.rules.requests import StopPrices, stop_leg, stop_prices
+from livespot.rules.sizing import stop_order_type
 from livespot.runtime.config import LoadedSettings, rehashed
 from livespot.runtime.disk import RealDisk
 
@@ -72,7 +73,7 @@ async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
     Raises `LocalRefusal` when the symbol cannot be used for it, and what the venue's calls raise.
     """
     info = await stage.market.symbol_info(symbol)
-    limits, form = info.constraints, stop_type(info, exits)
+    limits, form = info.constraints, stop_order_type(info, exits)
     if limits is None or form is None or not (info.cancel_replace_allowed and info.oco_allowed):
         raise LocalRefusal(f"{symbol} offers no list, stop or cancel-replace to rehearse with")
     book = await stage.market.book_ticker(symbol)
