@@ -11,6 +11,7 @@ from livespot_cmd.recorded import recorded
 if TYPE_CHECKING:
     from livespot.runtime.disk import RealDisk
     from livespot.runtime.paths import Paths
+    from livespot.store.restoration import Restoration
 
 
 @click.command(
@@ -46,7 +47,7 @@ def backup(target: Path | None, move: bool, compact: bool, var: Path | None) -> 
     chosen = target if target is not None else paths.backups / f"backup-{stamp(now_ms)}"
     # A running process may be copied, but what it does afterwards would be lost by a move.
     with disk.lock(paths.lock, "backup") if move or compact else nullcontext():
-        packed = pack(paths.var, chosen, version=__version__, at_ms=now_ms)
+        packed = pack(paths.var, chosen, version=__version__, at_ms=now_ms, moved=move)
         if move:
             disk.write_atomic(paths.moved, f"moved to {packed.path}\n".encode())
         if compact:
@@ -85,8 +86,9 @@ def restore(source: Path, var: Path | None) -> int:
     """Prove a backup, then put it in place of what is there, which is kept aside.
 
     BACKUP is a directory that livespot backup wrote, or one of the daily copies of the database in
-    backups/ of the state directory. With such a copy the trail and the evidence stay, and the next
-    start begins in PAUSE when the trail knows more than the copy.
+    backups/ of the state directory. With such a copy the trail and the evidence stay. The next
+    start records the restore. It begins in PAUSE unless nothing can be missing: the backup was made
+    with --move, or nothing ran since it was made.
     """
     from livespot.evidence.moments import stamp
     from livespot.runtime.clock import SystemClock
@@ -101,14 +103,34 @@ def restore(source: Path, var: Path | None) -> int:
         proven(source)
     disk.make_directory(paths.var)
     with disk.lock(paths.lock, "restore"):
-        aside = f"replaced-{stamp(SystemClock().now_ms())}"
-        moved = (unpack_database if single else unpack)(source, paths.var, aside=aside)
+        now_ms = SystemClock().now_ms()
+        aside = f"replaced-{stamp(now_ms)}"
+        place = unpack_database if single else unpack
+        done = place(source, paths.var, aside=aside, at_ms=now_ms)
         disk.remove(paths.moved)
     click.echo(f"restored {source} to {paths.var}")
-    if moved:
-        click.echo(f"What was there ({', '.join(moved)}) is in {paths.var / aside}")
+    if done.aside:
+        click.echo(f"What was there ({', '.join(done.aside)}) is in {paths.var / aside}")
+    _warn(done.restoration)
     click.echo(f"Next: {_after(paths)}, then start as before")
     return 0
+
+
+def _warn(restoration: "Restoration") -> None:
+    """Say how far the restored records reach, where something may be missing."""
+    from livespot.evidence.moments import instant
+
+    if restoration.whole:
+        return
+    if restoration.restored is not None:
+        click.echo(f"Its records end at {instant(restoration.restored.at_ms)}.", err=True)
+    if restoration.replaced is not None:
+        click.echo(f"Those it replaces end at {instant(restoration.replaced.at_ms)}.", err=True)
+    click.echo(
+        "Orders may stand at the exchange that they do not know, so the next start begins in PAUSE "
+        "(DB_ROLLBACK_DETECTED).",
+        err=True,
+    )
 
 
 def _after(paths: "Paths") -> str:

@@ -100,6 +100,83 @@ def test_a_moved_run_stands_in_the_new_place_and_not_in_the_old(old: Path, tmp_p
     assert not Paths(var=new).moved.exists()
 
 
+async def _life(var: Path) -> tuple[ExitCode, list[str]]:
+    """A second of the runtime without an exchange; how it ended, and the alerts it raised."""
+    nobody = "127.0.0.1:9"
+    text = f"""
+[venue]
+rest_url = "http://{nobody}"
+ws_url = "ws://{nobody}"
+ws_api_url = "ws://{nobody}"
+[panel]
+port = 0
+"""
+    alerts: list[str] = []
+
+    async def watch(running: Running) -> None:
+        return
+
+    launch = Launch(
+        mode=Mode.SIM,
+        paths=Paths(var=var),
+        loaded=load_settings(text, path="none"),
+        secrets=demo_secrets(),
+        clock=SystemClock(),
+        account_label="simulation",
+        announce=lambda alert: alerts.append(alert.code),
+        watch=watch,
+        span_seconds=1,
+    )
+    return await run_launch(launch), alerts
+
+
+async def _told(var: Path) -> list[tuple[str, str]]:
+    """Reasons and data of the events that tell of a restore, oldest first."""
+    return await ReadOnlyDatabase(Paths(var=var).database).rows(
+        "SELECT reasons, data FROM audit_events WHERE reasons LIKE '%RESTORED_FROM_BACKUP%'"
+    )
+
+
+def test_the_start_after_an_older_backup_was_restored_tells_it_and_begins_in_pause(
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / "old"
+    anyio.run(finished_run.told, old)
+    backup = run("backup", "--to", tmp_path / "usb", "--var", old)
+    anyio.run(_life, old)
+
+    back = run("restore", tmp_path / "usb", "--var", old)
+    code, alerts = anyio.run(_life, old)
+
+    assert (backup.returncode, back.returncode) == (ExitCode.CLEAN, ExitCode.CLEAN), back.stderr
+    assert "the next start begins in PAUSE (DB_ROLLBACK_DETECTED)" in back.stderr
+    assert code == ExitCode.PAUSED
+    assert "DB_ROLLBACK_DETECTED" in alerts
+    ((reasons, data),) = anyio.run(_told, old)
+    assert json.loads(reasons) == ["RESTORED_FROM_BACKUP", "DB_ROLLBACK_DETECTED"]
+    told = json.loads(data)["restore"]
+    assert told["source"] == str(tmp_path / "usb")
+    assert told["replaced"]["event"] > told["restored"]["event"]
+    assert not Paths(var=old).restored.exists()
+    # Told once; the PAUSE itself waits for the operator over every further start.
+    assert anyio.run(_life, old)[0] == ExitCode.PAUSED
+    assert len(anyio.run(_told, old)) == 1
+
+
+def test_the_start_after_a_move_tells_of_it_and_is_not_held(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    anyio.run(finished_run.told, old)
+    run("backup", "--move", "--to", tmp_path / "usb", "--var", old)
+
+    back = run("restore", tmp_path / "usb", "--var", tmp_path / "new")
+    code, alerts = anyio.run(_life, tmp_path / "new")
+
+    assert "PAUSE" not in back.stderr
+    assert (code, "DB_ROLLBACK_DETECTED" in alerts) == (ExitCode.CLEAN, False)
+    ((reasons, _),) = anyio.run(_told, tmp_path / "new")
+    assert json.loads(reasons) == ["RESTORED_FROM_BACKUP"]
+
+
 def test_a_changed_backup_is_refused_before_anything_is_replaced(old: Path, tmp_path: Path) -> None:
     run("backup", "--to", tmp_path / "usb", "--var", old)
     database = tmp_path / "usb" / "data" / "audit.sqlite"
@@ -171,7 +248,7 @@ async def test_a_start_on_an_older_copy_knows_that_the_trail_goes_on(tmp_path: P
     paths, copy = Paths(var=tmp_path), tmp_path / "before.sqlite"
     migrate(copy, backup_dir=tmp_path, now_ms=0)
 
-    unpack_database(copy, tmp_path, aside="replaced")
+    unpack_database(copy, tmp_path, aside="replaced", at_ms=0)
 
     trail = JsonlTrail(RealDisk(), paths.logs, ReadOnlyDatabase(paths.database))
     assert (await trail.repair()).unknown > 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from livespot.contracts.audit import AuditEntry, TrailRepair
@@ -12,9 +13,10 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.entropy import SeededEntropy
-from livespot.runtime.run_records import Birth, begin, ended, started
+from livespot.runtime.run_records import Birth, after_restore, begin, ended, started
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.restoration import Restoration
 from livespot.store.trail import JsonlTrail
 from livespot.testing import finished_run
 from livespot.testing.clock import ManualClock
@@ -280,3 +282,31 @@ async def test_a_torn_trail_is_mended_at_the_boot_and_the_audit_says_by_how_much
     assert note.draft.data["trail_lines_added"] == birth.repair.added > 1
     # The line that was cut through.
     assert note.draft.data["trail_lines_removed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("whole", "mode", "reasons"),
+    [
+        pytest.param(True, SysMode.DEGRADE, (), id="whole"),
+        pytest.param(False, SysMode.PAUSE, (ReasonCode.DB_ROLLBACK_DETECTED,), id="older"),
+    ],
+)
+async def test_the_first_start_after_a_restore_tells_of_it(
+    life: _Life, *, whole: bool, mode: SysMode, reasons: tuple[ReasonCode, ...]
+) -> None:
+    restoration = Restoration(at_ms=NOW_MS, source="usb", aside="replaced", whole=whole)
+
+    birth = after_restore(await life.birth(), restoration)
+
+    told = entries_of(birth)[-1].draft
+    assert (birth.start_mode, birth.held_by) == (mode, reasons)
+    assert told.reasons == (ReasonCode.RESTORED_FROM_BACKUP, *reasons)
+    assert told.data["restore"] == msgspec.to_builtins(restoration)
+
+
+async def test_a_whole_restore_ends_no_pause(life: _Life) -> None:
+    await life.clean_run(SysMode.PAUSE)
+
+    birth = after_restore(await life.birth(), Restoration(at_ms=NOW_MS, source="usb", whole=True))
+
+    assert birth.start_mode is SysMode.PAUSE

@@ -50,8 +50,8 @@ _LOOK_AGAIN_SECONDS = 2.0
 _BEAT_SECONDS = 0.25
 _HELD = {
     ReasonCode.DB_ROLLBACK_DETECTED: (
-        "the audit trail holds events that the database has lost: it was put back to an earlier "
-        "state, and orders may stand that it does not know"
+        "the database was put back to an earlier state: the audit trail holds events that it has "
+        "lost, or a backup was restored; orders may stand that it does not know"
     ),
     ReasonCode.ACTOR_FAILED: (
         "too many runs ended without saying so within ten minutes: find out why, then resume"

@@ -61,11 +61,12 @@ CHECKLIST_FAILED | A point of the start checklist did not pass. | Fix the point 
 MANUAL_EXPOSURE_ACTIVE | You registered a position of your own in this symbol. | Close the registration when your position is gone: livespot exposure close SYMBOL --reason "...".
 BOOT_RECOVERY | The previous run's orders and positions are being checked against the exchange. | Wait; it takes seconds.
 DB_INTEGRITY_FAIL | The database is damaged. | Restore the last verified backup; do not trade on this file.
-DB_ROLLBACK_DETECTED | The database is older than the audit trail says it should be. | Find out how an old file got there before you resume.
+DB_ROLLBACK_DETECTED | The database was put back to an earlier state: the audit trail holds events that it lacks, or a backup was restored that may lack some. | Compare open orders and balances with the exchange, and find out how an old file got there, before you resume.
 SECOND_INSTANCE | Another process uses this database or account. | Stop one of the two.
 SUSPEND_DETECTED | The machine slept and time jumped. | Turn off suspend on this machine; check positions.
 WATCHDOG_KILL | The event loop was blocked for so long that the watchdog ended the process. | Keep the crash note; check the machine; the next start recovers.
 OPERATOR_RELEASE | You asked to release a quarantined symbol. | Nothing; if it was refused, the alert says why.
+RESTORED_FROM_BACKUP | This is the first start since livespot restore. | Nothing; if the backup may lack something, DB_ROLLBACK_DETECTED says so.
 AIGATE_MODIFY_INVALID | The model tried to change something it may not change. | Nothing; the entry was blocked.
 AIGATE_PARSE_FAIL | The model's answer was not one valid JSON object. | Check model and prompt if it repeats.
 AIGATE_REASON_UNKNOWN | The model used a reason code that does not exist. | Check model and prompt if it repeats.
@@ -203,6 +204,7 @@ BOOT_RECOVERY | Asks the exchange about every unsettled intent, every position a
 WATCHDOG_KILL | Writes the stacks of all threads to the crash note and ends the process with exit code 20.
 MANUAL_EXPOSURE_ACTIVE | Takes no entry in this symbol; a position of its own there stays managed.
 OPERATOR_RELEASE | Ends the quarantine and resets its counters, or refuses and says why.
+RESTORED_FROM_BACKUP | Records what was restored, from where, and what it replaced; compares orders, positions and balances with the exchange before any entry.
 AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
 AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
 AIGATE_BUDGET | Blocks entries until the budget allows a call again.

@@ -1,4 +1,4 @@
-"""Brings one process up: lock, database, adapters, panel, signals; and takes it down again."""
+"""Starts and stops one process: lock, database, adapters, panel, signals."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -37,7 +37,7 @@ from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_au
 from livespot.runtime.paths import Paths
 from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
-from livespot.runtime.run_records import Birth, begin, interpreter
+from livespot.runtime.run_records import Birth, after_restore, begin, interpreter
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.system import System
@@ -47,6 +47,7 @@ from livespot.runtime.watchdog import Heartbeats, Watchdog
 from livespot.store.migrate import status
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.restoration import pending
 from livespot.store.schema import require_current
 from livespot.store.trail import JsonlTrail
 from livespot.venue.http_client import HttpxTransport
@@ -58,10 +59,10 @@ _TOKEN_DIGITS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to bring up. `span_seconds` is wall time; None means until somebody stops it.
+    """What to start. `span_seconds` is wall time; None means until stopped.
 
-    `announce` hears every alert and `watch` runs beside the system with the panel's address (empty
-    while it is not listening); it ends when the system does.
+    `announce` is called with every alert. `watch` runs beside the system until it ends, and sees
+    the panel's address.
     """
 
     mode: Mode
@@ -83,7 +84,7 @@ class Launch:
 
 @dataclass(slots=True, kw_only=True)
 class Running:
-    """What a watcher may know of the run."""
+    """What `watch` may know of the run; `panel_url` is empty while the panel is not listening."""
 
     run_id: str
     paths: Paths
@@ -93,10 +94,10 @@ class Running:
 
 
 async def run_launch(launch: Launch) -> ExitCode:
-    """Run until stopped; the process's exit code.
+    """Run until stopped; returns the process's exit code.
 
-    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
-    written or sent.
+    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything is
+    written to the database or sent.
     """
     disk = RealDisk()
     paths = launch.paths
@@ -119,6 +120,7 @@ async def run_launch(launch: Launch) -> ExitCode:
             ledger=ledger,
             trail=trail,
         )
+        birth = after_restore(birth, pending(paths.var))
         close_logs = configure_logs(
             paths.logs,
             clock=launch.clock,
@@ -209,6 +211,7 @@ async def _built(
                 watchdog=_watchdog(launch),
                 panel=panel,
                 courier=courier,
+                begun=lambda: RealDisk().remove(paths.restored),
             ),
         )
         running.gate = system.house.gate
@@ -270,7 +273,10 @@ def _config_watch(launch: Launch, system: System) -> ConfigWatch:
 
 
 def _refuse_moved(paths: Paths) -> None:
-    """Two places with one account and one ledger would each send orders the other does not know."""
+    """Refuse to start where the state was moved elsewhere. Raises `PreflightFailed`.
+
+    Two places with one account would each send orders that the other's ledger does not know.
+    """
     if paths.moved.exists():
         where = RealDisk().read(paths.moved).decode(errors="replace").strip()
         raise PreflightFailed(
@@ -280,7 +286,7 @@ def _refuse_moved(paths: Paths) -> None:
 
 
 def _note(launch: Launch) -> str:
-    """What the lock file says of its holder."""
+    """Return the text by which the lock file names its holder."""
     return f"{launch.mode} of {launch.account_label or 'no account'}, process {os.getpid()}"
 
 

@@ -1,4 +1,4 @@
-"""Where a run keeps its state, and where the program finds what ships with it."""
+"""Where a run keeps its state, and where the program's own files are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """The layout below one state directory."""
+    """The layout of one state directory."""
 
     var: Path
 
@@ -30,23 +30,28 @@ class Paths:
 
     @property
     def runs(self) -> Path:
-        """The evidence of each run, a folder each."""
+        """The evidence of each run, one folder per run."""
         return self.var / "runs"
 
     @property
     def receipts(self) -> Path:
-        """What the verify gates answered."""
+        """The answers of the verify gates."""
         return self.var / "receipts"
 
     @property
     def drills(self) -> Path:
-        """What crash drills showed, a file each time they ran."""
+        """The results of crash drills, one file per run of them."""
         return self.var / "drills"
 
     @property
     def moved(self) -> Path:
-        """Present when this state lives elsewhere now and must not start here again."""
+        """Present when this state now lives elsewhere and must not be started here again."""
         return self.var / "MOVED"
+
+    @property
+    def restored(self) -> Path:
+        """Present from a restore until a start has told of it."""
+        return self.var / "RESTORED"
 
     @property
     def lock(self) -> Path:
@@ -66,7 +71,7 @@ class Paths:
 
     @property
     def dotenv(self) -> Path:
-        """The secrets' file beside the state directory: `.env` of the project by default."""
+        """The secrets' file beside the state directory; by default the project's `.env`."""
         return self.var.parent / ".env"
 
     @property
@@ -75,17 +80,17 @@ class Paths:
 
     @property
     def rehearsals(self) -> Path:
-        """Where swaps of stops were rehearsed, when, and what came of it."""
+        """The results of rehearsed stop swaps."""
         return self.var / "swap-rehearsals.json"
 
     @property
     def exchange_state(self) -> Path:
-        """Written by an embedded exchange, read by the runtime that trades on it."""
+        """Written by an embedded exchange and read by the runtime that trades on it."""
         return self.var / "exchange.json"
 
     @property
     def exchange_plan(self) -> Path:
-        """The faults an embedded exchange was started with."""
+        """The fault plan that an embedded exchange was started with."""
         return self.var / "exchange-plan.json"
 
     @property
@@ -94,12 +99,12 @@ class Paths:
 
     @property
     def readiness(self) -> Path:
-        """What the last soak showed."""
+        """The report of the last soak."""
         return self.var / "readiness.json"
 
 
 def project_root() -> Path:
-    """The checkout this program runs from; the working directory when it is installed elsewhere."""
+    """The checkout that this program runs from; for an installed program the working directory."""
     return _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
 
 
@@ -119,7 +124,7 @@ def soak_var() -> Path:
 
 
 def prompts_directory() -> Path:
-    """The prompt files: beside the checkout, or packed into the wheel."""
+    """Where the prompt files are: beside the checkout, or packed into the wheel."""
     beside = _CHECKOUT / "prompts"
     if beside.is_dir():
         return beside
@@ -127,7 +132,7 @@ def prompts_directory() -> Path:
 
 
 def present_var() -> tuple[Path, str]:
-    """The state directory a command without `--var` means; a note when it is the simulation's."""
+    """Return the state directory meant without `--var`, and a note when it is the simulation's."""
     if not Paths(var=default_var()).database.exists() and Paths(var=sim_var()).database.exists():
         return sim_var(), "(of the simulation in var/sim; name another with --var)"
     return default_var(), ""

@@ -1,4 +1,4 @@
-"""What a run is, and everything it touches the world with."""
+"""What a run is, and all its connections to the outside."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ from livespot.runtime.wiring import lay_wires
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What this run is: decided before anything starts, never changed.
+    """What this run is: decided before anything starts, and never changed.
 
-    `manage_only` names reasons why this run takes no entries at all, `proven` what was shown before
-    it began; `order_cap` limits the quote value of one order. `runs_on` is what the first event
-    says of the interpreter; nothing where the events are to repeat under another one.
+    `manage_only` gives reasons why the run takes no entries at all, `proven` names what was shown
+    before it began, and `order_cap` limits the quote value of one order. `runs_on` goes into the
+    first event; it is empty where a replay must give the same events on another interpreter.
     """
 
     birth: Birth
@@ -48,7 +48,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """The world. `watchdog`, `panel` and `courier` are None where nobody needs them."""
+    """The adapters of a run.
+
+    `watchdog`, `panel` and `courier` are None where they are not needed.
+    """
 
     clock: Clock
     entropy: Entropy
@@ -63,10 +66,11 @@ class Seams:
     watchdog: Callable[[Heartbeats, SendGate], Watchdog] | None = None
     panel: Actor | None = None
     courier: AlertCourier | None = None
+    begun: Callable[[], None] = lambda: None
 
 
 def furnish(plan: Plan, clock: Clock) -> House:
-    """A fresh inside for one run."""
+    """Create the shared state for one run."""
     return House(
         wires=lay_wires(clock),
         gate=SendGate(),

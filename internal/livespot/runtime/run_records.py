@@ -1,9 +1,9 @@
-"""How a run begins and ends in the audit."""
+"""The first and last records of a run in the audit."""
 
 import platform
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from livespot.contracts.queries import LastRun, LedgerReader
 from livespot.contracts.records import RunEnded, RunStarted
 from livespot.contracts.settings import Settings
 from livespot.contracts.vocabulary import EventType, Mode, Stage, SysMode
+from livespot.store.restoration import Restoration
 
 _CRASH_WINDOW_MS = 600_000
 _SILENCE = msgspec.json.Decoder(KeptSilence)
@@ -30,10 +31,10 @@ class RepairableTrail(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What a run knows when it begins: its name, its predecessor, and the mode it boots in.
+    """What a run knows when it begins: its id, the previous run, and the mode it boots in.
 
-    `start_mode` is PAUSE when the last run was left in PAUSE, and when anything is `held_by`; else
-    DEGRADE. `silence` is what the exchange asked of an earlier run.
+    `start_mode` is PAUSE when the previous run was left in PAUSE or `held_by` gives a reason, else
+    DEGRADE. `silence` is the silence that the exchange asked of an earlier run.
     """
 
     run_id: str
@@ -44,11 +45,13 @@ class Birth:
     start_mode: SysMode
     crash_loop: bool
     silence: KeptSilence = field(default_factory=KeptSilence)
+    restoration: Restoration | None = None
 
     @property
     def held_by(self) -> tuple[ReasonCode, ...]:
         """Why a person should look before this run trades: lost history, too many quick crashes."""
-        rollback = (ReasonCode.DB_ROLLBACK_DETECTED,) if self.repair.unknown else ()
+        lost = self.repair.unknown or (self.restoration is not None and not self.restoration.whole)
+        rollback = (ReasonCode.DB_ROLLBACK_DETECTED,) if lost else ()
         return (*rollback, *((ReasonCode.ACTOR_FAILED,) if self.crash_loop else ()))
 
 
@@ -61,7 +64,7 @@ async def begin(
     ledger: LedgerReader,
     trail: RepairableTrail,
 ) -> Birth:
-    """Read how the last run ended and mend the trail; writes nothing to the database."""
+    """Read how the last run ended and repair the trail; writes nothing to the database."""
     now = clock.now_ms()
     last = await ledger.last_run()
     repair = await trail.repair()
@@ -82,8 +85,16 @@ async def begin(
     )
 
 
+def after_restore(birth: Birth, restoration: Restoration | None) -> Birth:
+    """The same, told of a restore; where that may have lost something, the run begins in PAUSE."""
+    if restoration is None:
+        return birth
+    mode = birth.start_mode if restoration.whole else SysMode.PAUSE
+    return replace(birth, restoration=restoration, start_mode=mode)
+
+
 def interpreter() -> dict[str, str]:
-    """What runs the program. A replay leaves it to its manifest, so that its chain can repeat."""
+    """Return the versions of Python and SQLite, for the first event of a run."""
     return {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
 
 
@@ -96,7 +107,7 @@ def started(
     account_label: str,
     runs_on: Mapping[str, str],
 ) -> list[AuditEntry]:
-    """The first events of a run: its own beginning, and what it found of the one before."""
+    """Return the first events of a run: its start, and what it found of the previous one."""
     entries = [
         AuditEntry(
             draft=AuditDraft(
@@ -129,8 +140,10 @@ def started(
     ]
     if birth.last is not None and not birth.last.ended:
         entries.append(_unclean(birth, birth.last))
+    if birth.restoration is not None:
+        entries.append(_restored(birth, birth.restoration))
     if birth.crash_loop:
-        entries.append(_note(birth, ReasonCode.ACTOR_FAILED, {"crash_loop": True}))
+        entries.append(_note(birth, (ReasonCode.ACTOR_FAILED,), {"crash_loop": True}))
     if birth.repair.needed:
         code = (
             ReasonCode.DB_ROLLBACK_DETECTED
@@ -140,7 +153,7 @@ def started(
         entries.append(
             _note(
                 birth,
-                code,
+                (code,),
                 {
                     "trail_lines_added": birth.repair.added,
                     "trail_lines_removed": birth.repair.removed,
@@ -152,7 +165,7 @@ def started(
 
 
 def ended(run: str, *, now_ms: int, exit_code: int, reasons: tuple[ReasonCode, ...]) -> AuditEntry:
-    """The last event of a run that could say goodbye."""
+    """Return the last event of a run that ends in order."""
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.RUN_ENDED,
@@ -171,7 +184,7 @@ def ended(run: str, *, now_ms: int, exit_code: int, reasons: tuple[ReasonCode, .
 
 def _unclean(birth: Birth, last: LastRun) -> AuditEntry:
     note = _note(
-        birth, ReasonCode.UNCLEAN_SHUTDOWN, {"run": last.run_id, "last_seq": last.last_seq}
+        birth, (ReasonCode.UNCLEAN_SHUTDOWN,), {"run": last.run_id, "last_seq": last.last_seq}
     )
     return AuditEntry(
         draft=note.draft,
@@ -187,13 +200,22 @@ def _unclean(birth: Birth, last: LastRun) -> AuditEntry:
     )
 
 
-def _note(birth: Birth, code: ReasonCode, data: dict[str, object]) -> AuditEntry:
+def _restored(birth: Birth, restoration: Restoration) -> AuditEntry:
+    rollback = () if restoration.whole else (ReasonCode.DB_ROLLBACK_DETECTED,)
+    return _note(
+        birth,
+        (ReasonCode.RESTORED_FROM_BACKUP, *rollback),
+        {"restore": msgspec.to_builtins(restoration)},
+    )
+
+
+def _note(birth: Birth, codes: tuple[ReasonCode, ...], data: dict[str, object]) -> AuditEntry:
     return AuditEntry(
         draft=AuditDraft(
             event_type=EventType.ALERT_RAISED,
             stage=Stage.BOOT,
             ts_ms=birth.at_ms,
-            reasons=(code,),
+            reasons=codes,
             data=data,
         )
     )

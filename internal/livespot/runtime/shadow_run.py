@@ -52,7 +52,7 @@ from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_au
 from livespot.runtime.paths import Paths
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
-from livespot.runtime.run_records import Birth, begin, ended, interpreter, started
+from livespot.runtime.run_records import Birth, after_restore, begin, ended, interpreter, started
 from livespot.runtime.service_notice import ServiceNotice
 from livespot.runtime.shadow_crew import ShadowHouse
 from livespot.runtime.shadow_summary import shadow_lines
@@ -62,6 +62,7 @@ from livespot.runtime.watchdog import Watchdog
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
+from livespot.store.restoration import pending
 from livespot.store.trail import JsonlTrail
 from livespot.venue.http_client import HttpxTransport
 from livespot.venue.sockets import WebsocketsTransport
@@ -172,6 +173,7 @@ async def run_shadow(order: ShadowOrder) -> ExitCode:
             ledger=ledger,
             trail=trail,
         )
+        birth = after_restore(birth, pending(paths.var))
         run_ids.append(birth.run_id)
         alerts = order.loaded.settings.alerts
         address = usable_webhook(alerts, paths.dotenv, tell=console.announce, clock=clock)
@@ -346,6 +348,7 @@ async def _live(
     governor = shadow_crew.governor(plan, house, running.left)
     async with anyio.create_task_group() as domain:
         await domain.start(_supervised(plan, house, "governor", governor).run)
+        RealDisk().remove(order.paths.restored)
         await _measure_time(plan)
         for name, actor in shadow_crew.crew(plan, house, watchdog.take_worst_ms):
             await domain.start(_supervised(plan, house, name, actor).run)

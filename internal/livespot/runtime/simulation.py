@@ -28,7 +28,7 @@ _PATIENCE_MS = 30_000
 _KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
 # All that a simulation leaves behind, besides what is kept.
 _OURS = (
-    *("MOVED", "STOP", "backups", "control", "data", "logs", "receipts", "runs"),
+    *("MOVED", "RESTORED", "STOP", "backups", "control", "data", "logs", "receipts", "runs"),
     *("exchange-journal.jsonl", "exchange.json", "exchange.json.new"),
     *("exchange-plan.json", "readiness.json"),
 )

@@ -1,4 +1,4 @@
-"""One run of the whole runtime: started in order, ended in order, whatever breaks."""
+"""One run of the whole runtime: started in order, and ended in order whatever breaks."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -47,13 +47,13 @@ _HURRIED_SECONDS = 2.0
 _SLACK_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
-# Five answers at their slowest. Whoever waits longer leaves what is bare unwatched for as long.
+# Five answers at their slowest. While this is awaited nothing protects a bare position.
 _FIRST_MEASURE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
 class Ending:
-    """How the run ends. A fatal cause overrules an ordered end."""
+    """How the run ends. A fatal error overrules an ordered end."""
 
     wanted: anyio.Event = field(default_factory=anyio.Event)
     hurry: anyio.Event = field(default_factory=anyio.Event)
@@ -62,7 +62,7 @@ class Ending:
     asked: bool = False
 
     def left(self, change: ModeChanged) -> None:
-        """The governor reached EXIT."""
+        """Take over the end when the governor has reached EXIT."""
         if not self.wanted.is_set():
             paused = change.previous is SysMode.PAUSE
             self.code = ExitCode.PAUSED if paused else ExitCode.CLEAN
@@ -75,7 +75,7 @@ class Ending:
 
 
 class System:
-    """Owns the lifetimes; knows no decision."""
+    """Owns the lifetimes of a run's actors; makes no trading decision."""
 
     def __init__(self, plan: Plan, seams: Seams) -> None:
         self.plan = plan
@@ -85,7 +85,7 @@ class System:
         self._born_ms = self._hurried_ms = 0
 
     def stop(self, code: ReasonCode, detail: str) -> None:
-        """Ask for an ordered end; a second call shortens the wait and skips no safety."""
+        """Ask for an ordered end. A second call shortens the wait but skips no safety step."""
         if self.ending.asked:
             if not self.ending.hurry.is_set():
                 self._hurried_ms = self.seams.clock.monotonic_ms()
@@ -104,7 +104,7 @@ class System:
         )
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> ExitCode:
-        """Run until stopped or broken; the audit is closed whatever happened."""
+        """Run until stopped or broken, closing the audit in either case; returns the exit code."""
         self._born_ms = self.seams.clock.monotonic_ms()
         silence = self.plan.birth.silence
         self.seams.venue.server_clock.presume(silence.offset_ms)
@@ -170,7 +170,8 @@ class System:
                 await self.ending.wanted.wait()
                 await self._stop_trading()
                 domain.cancel_scope.cancel()
-                # What is on its way is shielded: it goes on to its answer, its limit or the hurry.
+                # Requests under way are shielded: they end with an answer, at their limit, or in a
+                # hurry.
                 infra.start_soon(self._lose_patience)
         except* Fatal as group:
             fatal = fatal_in(group)
@@ -181,6 +182,7 @@ class System:
     async def _start(self, domain: TaskGroup, watchdog: Watchdog | None) -> None:
         governor = crew.governor(self.plan, self.seams, self.house, self.ending.left)
         await domain.start(self._supervised("governor", governor).run)
+        self.seams.begun()
         await self._measure_time()
         worst = watchdog.take_worst_ms if watchdog is not None else lambda: 0
         for name, actor in crew.crew(self.plan, self.seams, self.house, worst):
@@ -195,9 +197,9 @@ class System:
             domain.start_soon(self._supervised(name, actor, ends=True).run)
 
     async def _measure_time(self) -> None:
-        """The first measurement; when it fails, or takes long, the clock keeper goes on trying.
+        """Measure the exchange's clock; a failure or a slow answer is left to the clock keeper.
 
-        Until then the time is what an earlier run measured.
+        Until a measurement succeeds, the offset that an earlier run measured is used.
         """
         with self.seams.clock.move_on_after(_FIRST_MEASURE_SECONDS) as scope:
             try:
@@ -250,7 +252,7 @@ class System:
         return rebuild
 
     async def _symbols(self) -> dict[str, SymbolInfo]:
-        """exchangeInfo, however long it takes: without it a restarted actor may not act."""
+        """Read exchangeInfo, retrying without end: without it a restarted actor may not act."""
         while True:
             try:
                 return await self.seams.venue.reads.exchange_info()
@@ -259,7 +261,7 @@ class System:
                 await self.seams.clock.sleep(_RETRY_SECONDS)
 
     async def _tick(self) -> None:
-        """What the watchdog's thread looks at: without one, nobody does."""
+        """Beat for the watchdog; only started where there is one."""
         beat = self.house.heartbeats.beat_of("loop")
         while True:
             beat()
@@ -283,7 +285,7 @@ class System:
             await self._ask_execution(left)
 
     async def _ask_execution(self, seconds: float) -> bool:
-        """Ask it to stop; says whether it answered. A second signal shortens the wait."""
+        """Ask execution to stop; whether it answered. A second signal shortens the wait."""
         answered = False
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(self._shorten, waiting.cancel_scope)
@@ -307,7 +309,7 @@ class System:
         waiting.cancel()
 
     async def _lose_patience(self) -> None:
-        """Nothing can leave any more: after a second signal what did is left to the next boot."""
+        """Give up requests under way after a second signal; they are left to the next boot."""
         await self.ending.hurry.wait()
         hurried_s = (self.seams.clock.monotonic_ms() - self._hurried_ms) / 1000
         await self.seams.clock.sleep(max(0.0, _HURRIED_SECONDS - hurried_s))
@@ -322,7 +324,7 @@ class System:
             try:
                 await crew.day_book(self.plan, self.seams).close_all()
             except StoreBusy as error:
-                # The next run sums the day up, as it would after a kill.
+                # The next run sums the day up, as after a kill.
                 _log.warning("day_not_summed_up", cause=str(error))
         with clock.move_on_after(_GOODBYE_SECONDS, shield=True):
             await self.seams.writer.commit(
