@@ -1,4 +1,4 @@
-"""Opens the way of alerts out of the process: the webhook with a client of its own."""
+"""Sends alerts out of the process: the webhook, over connections of its own."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,10 +28,10 @@ _POOL = 2
 def usable_webhook(
     settings: AlertSettings, beside: Path, *, tell: Callable[[Alert], None], clock: Clock
 ) -> Secret:
-    """The webhook's address; empty, after saying why, when it cannot be used.
+    """Return the webhook's address; empty, after an alert, when the address cannot be used.
 
-    The doctor refuses an ordinary start for that. One that takes up an unfinished run goes on: its
-    positions matter more than who hears of them.
+    The doctor refuses an ordinary start in that case. A start that takes up an unfinished run goes
+    on: its open positions matter more than the delivery of alerts.
     """
     try:
         return read_webhook(settings, beside)
@@ -49,7 +49,7 @@ def usable_webhook(
 
 
 async def carry(courier: AlertCourier) -> None:
-    """Under a guard of its own like the panel: alerts that stay here end nothing."""
+    """Run the courier. Its errors are logged and end nothing else, like those of the panel."""
     try:
         await courier.run()
     except (OSError, LivespotError) as error:
@@ -60,7 +60,7 @@ async def carry(courier: AlertCourier) -> None:
 async def webhook_line(
     address: Secret, settings: AlertSettings, *, origin: Origin, redactor: Redactor
 ) -> AsyncIterator[WebhookLine]:
-    """A line on its own connections, so that a slow webhook never stands in an order's way."""
+    """Open a line with its own connection pool, so that a slow webhook never delays an order."""
     clock = SystemClock()
     async with HttpxTransport(clock, pool=_POOL) as http:
         yield WebhookLine(
@@ -76,7 +76,7 @@ async def webhook_line(
 def courier_on(
     line: WebhookLine, *, audit: AuditPort, market: Clock, tell: Callable[[Alert], None]
 ) -> tuple[AlertCourier, Callable[[Alert], None]]:
-    """A courier, and the way of announcing that tells the console first and then the courier."""
+    """Return a courier, and a function that announces an alert to `tell` first, then to it."""
     courier = AlertCourier(line, audit=audit, market=market, tell=tell)
 
     def announce(alert: Alert) -> None:

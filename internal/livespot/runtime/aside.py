@@ -1,4 +1,4 @@
-"""Runs an actor that trading does not need: whatever breaks there is told, and ends there."""
+"""Runs an actor that trading does not need: its failure is reported and affects nothing else."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aside:
-    """One such actor, not restarted: the next start of the process tries again."""
+    """One such actor. It is not restarted; only the next start of the process tries again."""
 
     name: str
     actor: Actor
     governor: Sink[GovernorInbox]
 
     async def run(self) -> None:
-        """Ends with the actor; only a cancellation passes."""
+        """Run the actor to its end. No error of the actor is passed on; cancellation is."""
         try:
             await self.actor.run()
         except Exception as error:  # noqa: BLE001  the boundary of a part trading does not need

@@ -1,4 +1,4 @@
-"""Wakes the one task that waits for something to happen, or for its time to come."""
+"""A wake-up for one waiting task, without the cost of an event object per wait."""
 
 import asyncio
 
@@ -6,10 +6,10 @@ from livespot.contracts.ports import Clock
 
 
 class Bell:
-    """A ring while nobody waits is lost: look for the reason first, then wait at once.
+    """Wakes the one task that waits. A ring while nobody waits is lost.
 
-    Between looking and waiting nothing else runs, so nothing is missed, and nothing has to be
-    created anew for each wait but a future.
+    Check the condition first and then wait at once: no other task runs in between, so nothing is
+    missed. A wait creates nothing but a future.
     """
 
     __slots__ = ("_loop", "_waiter")
@@ -25,19 +25,19 @@ class Bell:
 
     @property
     def is_waited_at(self) -> bool:
-        """The same, and still true of one that was woken and has not come to its turn yet."""
+        """Like `is_awaited`, and still true between being woken and running again."""
         return self._waiter is not None
 
     def ring(self) -> None:
-        """Wake whoever waits."""
+        """Wake the waiting task, if there is one."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Until rung. One task at a time, all of them on the loop of the first."""
+        """Wait until rung. Only one task at a time may wait, always on the same event loop."""
         if self._loop is None:
-            # Finding it costs a call of the system.
+            # Looking up the running loop costs a system call.
             self._loop = asyncio.get_running_loop()
         waiter = self._waiter = self._loop.create_future()
         try:
@@ -47,7 +47,7 @@ class Bell:
                 self._waiter = None
 
     async def wait_within(self, clock: Clock, seconds: float) -> None:
-        """Until rung, but no longer than so many seconds of market time."""
+        """Wait until rung, at most for this many seconds of market time."""
         alarm = clock.alarm(seconds, self.ring)
         try:
             await self.wait()
@@ -56,7 +56,7 @@ class Bell:
 
 
 class Latch:
-    """Something that happens once. One task at a time waits for it; afterwards nobody does."""
+    """Something that happens once. Only one task at a time may wait for it."""
 
     __slots__ = ("_bell", "_is_set")
 
@@ -72,6 +72,6 @@ class Latch:
         self._bell.ring()
 
     async def wait(self) -> None:
-        """Until set; at once when it is."""
+        """Wait until it is set; return at once when it is set already."""
         while not self._is_set:
             await self._bell.wait()

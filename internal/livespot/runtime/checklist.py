@@ -1,4 +1,4 @@
-"""The start checklist: what must be true before the first entry, watched until it is."""
+"""The start checklist: conditions for the first entry, checked until all of them hold."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _PATIENCE_MS = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One line of the checklist; `holds` is asked again until it is true."""
+    """One condition of the checklist; `holds` is called until it returns true."""
 
     name: str
     holds: Callable[[], bool]
@@ -28,11 +28,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checklist:
-    """Withdraws the boot signal once every point holds.
+    """Withdraws the CHECKLIST signal, which holds entries back, once every point holds.
 
-    `proven` names what was shown before the start; it goes on record with the points.
-
-    `manage_only` names reasons why entries stay closed for the whole run; then nothing is
+    `proven` names what was shown before the start; it is recorded with the points. `manage_only`
+    gives reasons why entries stay closed for the whole run; with any, the signal is never
     withdrawn.
     """
 
@@ -44,7 +43,7 @@ class Checklist:
     governor: Mailbox[GovernorInbox]
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Look until everything holds; complain once when it takes too long."""
+        """Check until every point holds; raise one alert when that takes too long."""
         task_status.started()
         if self.manage_only:
             await self._complain("; ".join(self.manage_only))

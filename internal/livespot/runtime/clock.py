@@ -57,7 +57,7 @@ class ScaledClock:
         self.anchor = anchor
 
     def now_ms(self) -> int:
-        # Microseconds first: at speed 5 whole milliseconds would come in steps of five.
+        # In microseconds: whole milliseconds at speed 5 would advance in steps of five.
         elapsed_us = time.time_ns() // 1_000 - self.anchor.wall_ms * 1_000
         return self.anchor.market_ms + elapsed_us * self.anchor.speed // 1_000
 

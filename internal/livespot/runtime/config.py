@@ -1,4 +1,4 @@
-"""Configuration: defaults in code, one TOML file over them, every problem reported at once."""
+"""Configuration: defaults in code, overridden by one TOML file; all problems reported at once."""
 
 import difflib
 import re
@@ -18,7 +18,7 @@ from livespot.contracts.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSettings:
-    """Effective settings, their hash, and which dotted keys the file set."""
+    """The effective settings, their hash, and the dotted keys that the file sets."""
 
     settings: Settings
     config_hash: str
@@ -27,7 +27,7 @@ class LoadedSettings:
 
 
 def load_settings(text: str | None, *, path: str) -> LoadedSettings:
-    """Read the TOML text (None: defaults only). Raises `ConfigInvalid` with every problem."""
+    """Parse the TOML text (None: defaults only). Raises `ConfigInvalid` naming every problem."""
     if text is None:
         settings = Settings()
         return LoadedSettings(
@@ -50,12 +50,12 @@ def load_settings(text: str | None, *, path: str) -> LoadedSettings:
 
 
 def rehashed(loaded: LoadedSettings, settings: Settings) -> LoadedSettings:
-    """The same origin with other effective values, under their own hash."""
+    """Return the same origin with other effective values and the hash of those."""
     return replace(loaded, settings=settings, config_hash=hash_of(settings))
 
 
 def effective_rows(loaded: LoadedSettings) -> Iterator[tuple[str, str, str]]:
-    """Every key as (dotted key, value, source `default` or `file`), in the order of the types."""
+    """Yield every key as (dotted key, value, `default` or `file`), in the order of the types."""
     for section in msgspec.structs.fields(Settings):
         values = getattr(loaded.settings, section.name)
         for field in msgspec.structs.fields(type(values)):
@@ -65,7 +65,7 @@ def effective_rows(loaded: LoadedSettings) -> Iterator[tuple[str, str, str]]:
 
 
 def show(value: object) -> str:
-    """A setting as a person would write it in the file."""
+    """Return a setting as it would be written in the file."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -80,7 +80,7 @@ def show(value: object) -> str:
 
 
 class _Reader:
-    """Collects problems instead of stopping at the first."""
+    """Collects all problems instead of stopping at the first one."""
 
     def __init__(self, text: str, path: str) -> None:
         self.problems: list[str] = []
@@ -122,7 +122,8 @@ class _Reader:
             except ValueError as error:
                 self._contradiction(name, str(error))
                 offender = str(error).split("=", 1)[0]
-                # Without the offender the remaining values may show further contradictions.
+                # Checked again without the offending value: the others may contradict each other,
+                # too.
                 if values.pop(offender, None) is None:
                     break
         return section if len(self.problems) == before else None

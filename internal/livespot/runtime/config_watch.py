@@ -1,4 +1,4 @@
-"""Says when the configuration file is no longer the one that this run was started with."""
+"""Raises an alert when the configuration file no longer is what the run was started with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _EVERY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigWatch:
-    """Looks by the `wall` clock and dates its alerts by the `market` one; `path` may not exist.
+    """Checks the file by the `wall` clock; its alerts bear `market` time. `path` may not exist.
 
-    The run itself never reads the file again: what is told is only that the next one will differ.
+    The run itself never reads the file again; the alert says that the next start will.
     """
 
     path: Path
@@ -26,7 +26,7 @@ class ConfigWatch:
     tell: Callable[[Alert], object]
 
     async def run(self) -> None:
-        """Look until cancelled; each new content is told once."""
+        """Check until cancelled; each new content raises one alert."""
         begun = seen = self._content()
         while True:
             await self.wall.sleep(_EVERY_SECONDS)
@@ -36,7 +36,7 @@ class ConfigWatch:
                 self.tell(self._changed() if now != begun else self._restored())
 
     def _content(self) -> bytes | None:
-        """None for a file that is not there, or that cannot be read."""
+        """Return the file's bytes; None when it is missing or cannot be read."""
         try:
             return self.path.read_bytes()
         except OSError:

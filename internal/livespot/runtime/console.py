@@ -1,4 +1,4 @@
-"""The live console: the panel's first fold in the terminal, plain lines where it is none."""
+"""The live console: the panel's first screen on a terminal, plain lines elsewhere."""
 
 import contextlib
 import sys
@@ -27,7 +27,7 @@ _PLAIN_SECONDS = 5.0
 
 
 class Watched(Protocol):
-    """A run that can be shown; `panel_url` is empty while the panel does not listen."""
+    """A run that can be shown. `panel_url` is empty while the panel is not listening."""
 
     @property
     def paths(self) -> Paths: ...
@@ -40,7 +40,7 @@ class Watched(Protocol):
 
 
 class _Console(Console):
-    """Falls silent when nobody reads any more; the library would end the process."""
+    """A console that falls silent on a broken pipe, where the library would end the process."""
 
     def on_broken_pipe(self) -> None:
         with contextlib.suppress(SystemExit):
@@ -48,7 +48,7 @@ class _Console(Console):
 
 
 class LiveConsole:
-    """Shows one run. Machine-readable output never comes here; this is for people."""
+    """Shows one run to a person; machine-readable output goes elsewhere."""
 
     def __init__(self, *, sound: bool = False) -> None:
         self._console = _Console(stderr=False, soft_wrap=False)
@@ -56,11 +56,11 @@ class LiveConsole:
         self._told_panel = False
 
     def say(self, text: str) -> None:
-        """One plain line."""
+        """Print one plain line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def announce(self, alert: Alert) -> None:
-        """One `ALERT` line; it scrolls above the live view."""
+        """Print one `ALERT` line; it scrolls past above the live view."""
         # A terminal that is gone, or a full disk behind standard output, must not end the run.
         with contextlib.suppress(OSError):
             self._announce(alert)
@@ -77,7 +77,7 @@ class LiveConsole:
             self._console.bell()
 
     def summarise(self, summary: RunSummary) -> None:
-        """The last thing a simulation says."""
+        """Print a run's summary."""
         if self._console.is_terminal:
             self._console.print(render(summary))
             return
@@ -85,10 +85,9 @@ class LiveConsole:
             self.say(line)
 
     async def watch(self, running: Watched) -> None:
-        """Refresh until cancelled; trading does not depend on it.
+        """Refresh the view until cancelled. No error of the console ends the run.
 
-        A database that cannot be read just now keeps the last view, one that cannot be opened is
-        tried again.
+        While the database cannot be read the last view stays; opening it is tried again.
         """
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Operator commands as files: written by the commands, taken by the governor."""
+"""Operator commands as files: the commands write them, the governor takes them."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ _MAX_BYTES = 4096
 
 
 class CommandFile(Message, frozen=True, omit_defaults=True):
-    """The content of one control file; the later fields as in `OperatorCommand`."""
+    """The content of one control file; the fields after `reason` are those of `OperatorCommand`."""
 
     action: OperatorAction
     reason: str
@@ -29,7 +29,7 @@ class CommandFile(Message, frozen=True, omit_defaults=True):
 
 
 def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
-    """Write a command file under a temporary name and rename it, so that it is never half read."""
+    """Write a command file so that it is never read half-written; returns its path."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=".part")
     with os.fdopen(handle, "wb") as out:
@@ -42,14 +42,14 @@ def leave_command(directory: Path, command: CommandFile, nonce: str) -> Path:
 
 
 def waiting_commands(directory: Path) -> tuple[CommandFile, ...]:
-    """What was left and not taken yet, in the order in which it will be; nothing is removed."""
+    """Return the commands not taken yet, in the order in which they will be; removes nothing."""
     if not directory.is_dir():
         return ()
     return tuple(_read(path) for path in sorted(directory.glob("*.json")) if path.is_file())
 
 
 def leave_stop_file(path: Path, reason: str) -> None:
-    """Create the STOP file with the reason in it; one that is there keeps its own words."""
+    """Create the STOP file with the reason in it; an existing one keeps its text."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -63,14 +63,17 @@ def leave_stop_file(path: Path, reason: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDirectory:
-    """The runtime's side. `since_ms` is the wall time at which this process took its lock."""
+    """The directory as the runtime reads it.
+
+    `since_ms` is when this process took its lock (wall time).
+    """
 
     directory: Path
     stop_file: Path
     since_ms: int = 0
 
     def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
-        """Every command waiting, in the order of their names; the files stay."""
+        """Return every waiting command, ordered by file name; the files stay."""
         if not self.directory.is_dir():
             return ()
         return [
@@ -80,7 +83,7 @@ class ControlDirectory:
         ]
 
     def remove(self, nonce: str) -> bool:
-        """Take one file away; False when the system refuses."""
+        """Delete a command's file; False when the system refuses."""
         try:
             (self.directory / f"{nonce}.json").unlink(missing_ok=True)
         except OSError:
@@ -115,12 +118,15 @@ def _read(path: Path) -> CommandFile:
             raw = source.read(_MAX_BYTES)
         return msgspec.json.decode(raw, type=CommandFile)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        # A file we cannot read still shows that the operator wanted something.
+        # Even an unreadable file shows that the operator wanted something: pause.
         return CommandFile(action=OperatorAction.PAUSE, reason="unreadable control file")
 
 
 def _written_ms(path: Path) -> int:
-    """Wall time; a file that is gone by now counts as new, for the process before read it not."""
+    """Return the file's wall time in ms.
+
+    A file that has vanished counts as new: it cannot be a leftover of an earlier process.
+    """
     try:
         return path.stat().st_mtime_ns // 1_000_000
     except FileNotFoundError:

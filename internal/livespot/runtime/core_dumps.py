@@ -1,4 +1,4 @@
-"""Keeps the memory of a process that holds secrets out of core files and of other hands."""
+"""Keeps the memory of a process with secrets out of core dumps and debuggers."""
 
 import ctypes
 import sys
@@ -7,9 +7,9 @@ _PR_SET_DUMPABLE = 4
 
 
 def forbid_core_dumps() -> bool:
-    """No core file, and on Linux no look into our memory either; False where neither exists.
+    """Disable core dumps and, on Linux, reading our memory; False where neither can be done.
 
-    The hard limit goes too, so that no child can raise it again. Nothing depends on success.
+    The hard limit is lowered as well, so that no child can raise it. Nothing depends on success.
     """
     if sys.platform == "win32":
         return False
@@ -18,6 +18,6 @@ def forbid_core_dumps() -> bool:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform.startswith("linux"):
-        # A fault handler of the system that takes dumps from a pipe ignores the limit, not this.
+        # A core pattern that pipes dumps to a program ignores the limit, but not this.
         return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
     return True

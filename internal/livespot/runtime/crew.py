@@ -1,4 +1,4 @@
-"""Builds every actor of a run from its plan, its seams and its house."""
+"""Builds every actor of a trading run from its plan, its seams and its shared state."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ from livespot.venue.reconnect import ReconnectPolicy
 
 
 def governor(plan: Plan, seams: Seams, house: House, leave: Callable[[ModeChanged], None]) -> Actor:
-    """The owner of SysMode; starts before and ends after everybody it governs."""
+    """Build the owner of SysMode; it starts before, and ends after, the actors it governs."""
     wires = house.wires
     receivers: list[ModeReceiver] = [
         wires.scanner,
@@ -42,7 +42,10 @@ def governor(plan: Plan, seams: Seams, house: House, leave: Callable[[ModeChange
 def crew(
     plan: Plan, seams: Seams, house: House, loop_worst_ms: Callable[[], int]
 ) -> list[tuple[str, Actor]]:
-    """Everybody else, in the order of their start: who listens before who speaks."""
+    """Build all other actors in their order of start: receivers before senders.
+
+    `loop_worst_ms` returns the longest stall of the loop since its last call.
+    """
     market, wires, reads = _market(plan, seams), house.wires, seams.venue.reads
     marks_to: list[Sink[Marks]] = [wires.risk, wires.execution, wires.position]
     infos_to: list[Sink[SymbolsLearned]] = [
@@ -70,7 +73,7 @@ def crew(
 
 
 def recovery(plan: Plan, seams: Seams, house: House, born_ms: int) -> Actor:
-    """Leads the boot once the others run; `born_ms` is when it began, on the steady clock."""
+    """Build the actor that leads the boot. `born_ms` is when the boot began, monotonic."""
     return BootRecovery(
         mode=plan.birth.mode,
         settings=plan.settings,
@@ -89,7 +92,7 @@ def recovery(plan: Plan, seams: Seams, house: House, born_ms: int) -> Actor:
 
 
 def checklist(plan: Plan, seams: Seams, house: House) -> Actor:
-    """What must hold before the first entry."""
+    """Build the checklist of what must hold before the first entry."""
     venue, market = seams.venue, _market(plan, seams)
     return Checklist(
         points=[
@@ -110,7 +113,7 @@ def checklist(plan: Plan, seams: Seams, house: House) -> Actor:
 
 
 def _market(plan: Plan, seams: Seams) -> MarketPlan:
-    """The part of this run that it would also have without an account."""
+    """Return the part of the plan that needs no account."""
     venue = seams.venue
     return MarketPlan(
         birth=plan.birth,
@@ -134,7 +137,7 @@ def _market(plan: Plan, seams: Seams) -> MarketPlan:
 
 
 def day_book(plan: Plan, seams: Seams) -> DayBook:
-    """Where this run sums up its days."""
+    """Build the book in which this run sums up its days."""
     return DayBook(
         run_id=plan.birth.run_id, ledger=seams.days, audit=seams.writer, clock=seams.clock
     )

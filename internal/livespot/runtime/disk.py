@@ -15,10 +15,10 @@ _READ_CHUNK = 1 << 20
 
 
 class Disk(Protocol):
-    """Files as the runtime uses them. All calls block; all raise `OSError` as the system says."""
+    """The file operations that the runtime uses. All of them block and raise `OSError`."""
 
     def make_directory(self, path: Path) -> None:
-        """Create it and its parents, readable by the owner only."""
+        """Create a directory and its parents, accessible by the owner only."""
         ...
 
     def exists(self, path: Path) -> bool: ...
@@ -26,45 +26,45 @@ class Disk(Protocol):
     def read(self, path: Path) -> bytes: ...
 
     def chunks(self, path: Path) -> Iterator[bytes]:
-        """The file in pieces, for files that may be large."""
+        """Yield the file in pieces; for files that may be large."""
         ...
 
     def write_atomic(self, path: Path, data: bytes) -> None:
-        """Replace the file so that a reader or a crash sees the old or the new one, whole."""
+        """Replace the file: a reader, or a crash, sees either the old or the new content, whole."""
         ...
 
     def append(self, path: Path, data: bytes, *, durable: bool = True) -> None:
-        """Add to the end; `durable` returns only after the disk has it."""
+        """Append to the file; if `durable`, return only once it is on disk."""
         ...
 
     def names(self, directory: Path) -> tuple[str, ...]:
-        """Names in a directory, sorted; empty when it does not exist."""
+        """Return the names in a directory, sorted; empty when there is no such directory."""
         ...
 
     def remove(self, path: Path) -> None:
-        """Delete; a missing file is fine."""
+        """Delete a file; a missing one is no error."""
         ...
 
     def rename(self, path: Path, target: Path) -> None: ...
 
     def size(self, path: Path) -> int:
-        """Bytes; 0 when the file does not exist."""
+        """Return the size in bytes; 0 when the file does not exist."""
         ...
 
     def modified_ms(self, path: Path) -> int:
-        """Wall time of the last change, epoch milliseconds."""
+        """Return the wall time of the last change, in epoch ms."""
         ...
 
     def free_bytes(self, path: Path) -> int:
-        """Room for an unprivileged writer on the volume of an existing path."""
+        """Return what an unprivileged user can still write on the volume of an existing path."""
         ...
 
     def lock(self, path: Path, note: str) -> AbstractContextManager[None]:
-        """Hold the exclusive instance lock; raises `SecondInstance`. `note` says who holds it."""
+        """Hold the exclusive instance lock; `note` names the holder. Raises `SecondInstance`."""
         ...
 
     def is_locked(self, path: Path) -> bool:
-        """Whether somebody holds the instance lock; a missing file is held by nobody."""
+        """Whether a process holds the instance lock; nobody holds a missing file."""
         ...
 
 
@@ -138,7 +138,8 @@ class RealDisk:
             _write_all(descriptor, note.encode())
             yield
         finally:
-            # Closing releases the lock; the file stays, its name must not change hands.
+            # Closing releases the lock. The file stays: were it deleted, two processes could each
+            # lock one.
             os.close(descriptor)
 
     def is_locked(self, path: Path) -> bool:
@@ -162,7 +163,7 @@ def _holder(descriptor: int) -> str:
     try:
         return os.read(descriptor, 200).decode("utf-8", "replace")
     except OSError as e:
-        # A locked region cannot be read on Windows; the refusal stands without the name.
+        # Windows does not let others read a locked region; the refusal then names no holder.
         return f"its note cannot be read, {errno.errorcode.get(e.errno or 0, 'error')}"
 
 

@@ -1,4 +1,4 @@
-"""The files of crash drills: one for each time they ran, never written twice."""
+"""Stores the results of crash drills, one file per run of them, and finds the one that counts."""
 
 import hashlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _SHORT_HASH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """The pass that counts, or in `problem` why none does. `name` says where it is and its hash."""
+    """A pass that counts (`name`: its file and hash), or in `problem` why there is none."""
 
     problem: str = ""
     name: str = ""
@@ -31,15 +31,15 @@ class Proof:
 
 
 def running_program() -> Program:
-    """The program that runs now."""
+    """Identify the program that runs now."""
     root = project_root()
-    # Installed elsewhere the working directory says nothing about this program.
+    # Of an installed program the working directory says nothing.
     ours = Path(__file__).resolve().is_relative_to(root / "internal")
     return Program(version=__version__, commit=(git_commit(root) or "") if ours else "")
 
 
 def store(disk: Disk, paths: Paths, record: DrillRecord) -> Path:
-    """Keep a record under its time. Raises `OSError`."""
+    """Write a record, named by its time; returns its path. Raises `OSError`."""
     disk.make_directory(paths.drills)
     path = paths.drills / f"{stamp(record.at_ms)}{_SUFFIX}"
     encoded = msgspec.json.format(msgspec.json.encode(record, order="sorted"), indent=2)
@@ -48,7 +48,7 @@ def store(disk: Disk, paths: Paths, record: DrillRecord) -> Path:
 
 
 def proof(disk: Disk, paths: Paths) -> Proof:
-    """Whether the drills were passed here by the program that runs now."""
+    """Return whether the program that runs now has passed the drills in this state directory."""
     try:
         found = counting_pass(_newest_first(disk, paths), running_program())
     except (OSError, PreflightFailed) as error:

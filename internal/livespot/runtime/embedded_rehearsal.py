@@ -1,4 +1,4 @@
-"""Rehearses a swap on an embedded exchange that is started for it and ends with it."""
+"""Rehearses a stop swap on an embedded exchange that is started for it."""
 
 from functools import partial
 
@@ -50,7 +50,7 @@ async def rehearse_embedded(symbol: str, settings: Settings, start_ms: int) -> R
             stage = await _stage(address, clock, http, settings)
             found.append(await rehearse(stage, symbol, settings.exit))
         except LivespotError as error:
-            # Raised from here it would arrive as a group.
+            # Raised inside the task group it would arrive as an exception group.
             failures.append(error)
         tasks.cancel_scope.cancel()
     for failure in failures:

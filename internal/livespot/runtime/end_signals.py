@@ -1,4 +1,4 @@
-"""Signals that ask the process to end: the first is heeded, and none cuts the end short."""
+"""Handles the signals that ask the process to end, so that none of them cuts the end short."""
 
 import asyncio
 import signal
@@ -12,14 +12,14 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @contextmanager
 def ended_by_signals(asked: Callable[[str], object]) -> Iterator[None]:
-    """Meanwhile `asked` is told the name of each signal, on the running loop. Main thread only.
+    """Inside the block, pass the name of each such signal to `asked`, on the event loop.
 
-    Once one has come, later ones are ignored for the rest of the process: what is left to do is
-    short, and half of it would be worse than none. A handler is only ever replaced by the next,
-    so that there is no moment at which a signal kills.
+    Main thread only. Once a signal has come, later ones are ignored for the rest of the process:
+    what is left to do after the block is short, and must not be left half done. Handlers are
+    replaced without a gap in which a signal would kill the process.
     """
     if sys.platform == "win32":
-        # There Ctrl-C arrives as KeyboardInterrupt and ends the loop by cancellation.
+        # On Windows Ctrl-C arrives as KeyboardInterrupt and cancels the main task.
         yield
         return
     loop, came = asyncio.get_running_loop(), False
@@ -30,7 +30,7 @@ def ended_by_signals(asked: Callable[[str], object]) -> Iterator[None]:
         came = True
         loop.call_soon_threadsafe(asked, signal.Signals(number).name)
 
-    # A closed terminal (SIGHUP) must end as orderly as a stopped service.
+    # A closed terminal (SIGHUP) must end the run in the same order as a stopped service.
     before = {
         number: signal.signal(number, heard) for number in map(signal.Signals.__getitem__, _NAMES)
     }

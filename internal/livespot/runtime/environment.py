@@ -1,4 +1,4 @@
-"""The environment seam: the three secrets are read once, and no child process inherits them."""
+"""The environment seam: secrets are read once and no child process inherits them."""
 
 import io
 import os
@@ -20,9 +20,9 @@ _NOTIFY = "NOTIFY_SOCKET"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What the environment carried; an absent one is an empty `Secret`, which is false.
+    """The secrets of this process. A missing one is an empty `Secret`, which is falsy.
 
-    `webhook` is the address alerts go to, read from a private file of its own.
+    `webhook` is the address that alerts go to, read from a private file of its own.
     """
 
     binance_api_key: Secret
@@ -32,7 +32,7 @@ class Secrets:
 
     @classmethod
     def none(cls, *, webhook: Secret) -> "Secrets":
-        """Without any key."""
+        """Return secrets without any key."""
         empty = Secret("")
         return cls(
             binance_api_key=empty,
@@ -42,23 +42,23 @@ class Secrets:
         )
 
     def missing(self) -> tuple[str, ...]:
-        """Names of the variables that are not set."""
+        """Return the names of the variables that are not set."""
         values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)
         return tuple(name for name, value in zip(NAMES, values, strict=True) if not value)
 
     def all(self) -> tuple[Secret, ...]:
-        """Every secret that is set, and the telling parts of the webhook, for masking."""
+        """Return what must be masked: each secret, and the revealing parts of the webhook."""
         values = (self.binance_api_key, self.binance_api_secret, self.openai_api_key)
         parts = hidden_parts(self.webhook.reveal()) if self.webhook else ()
         return (*(value for value in values if value), *(Secret(part) for part in parts))
 
 
 def read_secrets(dotenv: Path) -> Secrets:
-    """Read the three variables, the environment before the `.env` file, and forget the originals.
+    """Read the three secrets, environment before `.env`, and remove them from the environment.
 
-    `BINANCE_API_SECRET` may name a PEM file; its text is then the secret. Raises `ConfigInvalid`
-    for a `.env` or key file that others can read, that cannot be read or (a key) does not exist,
-    never quoting what is in it.
+    `BINANCE_API_SECRET` may be the path of a PEM file, whose text then is the secret. Raises
+    `ConfigInvalid`, never quoting any content, for a `.env` or key file that other users can read
+    or that cannot be read, and for a missing key file.
     """
     forbid_core_dumps()
     from_file = _read_dotenv(dotenv)
@@ -74,20 +74,20 @@ def read_secrets(dotenv: Path) -> Secrets:
 
 
 def take_notify_address() -> str:
-    """Where a service manager listens, empty without one; no child process inherits it."""
+    """Take the service manager's socket address from the environment; empty without one."""
     return os.environ.pop(_NOTIFY, "")
 
 
 def webhook_file(settings: AlertSettings, beside: Path) -> Path:
-    """Where the address is kept; `beside` is the path of the `.env` file."""
+    """Return where the webhook's address is kept; `beside` is the path of the `.env` file."""
     return beside.parent / Path(settings.webhook).expanduser()
 
 
 def read_webhook(settings: AlertSettings, beside: Path) -> Secret:
-    """The address in the file that `alerts.webhook` names; empty when there is none named.
+    """Return the address in the file that `alerts.webhook` names; empty when it names none.
 
-    A relative name is looked for beside the `.env` file. Raises `ConfigInvalid` for a file that is
-    missing, that others can read, or that holds no usable address, never quoting what is in it.
+    A relative name is resolved beside the `.env` file. Raises `ConfigInvalid`, never quoting the
+    content, for a file that is missing, readable by other users, or without a usable address.
     """
     if not settings.webhook:
         return Secret("")
@@ -102,7 +102,7 @@ def read_webhook(settings: AlertSettings, beside: Path) -> Secret:
 
 
 def environment_of_a_child() -> dict[str, str]:
-    """What a process we start may inherit: all but the secrets and the service manager's socket."""
+    """Return a child's environment: ours without secrets and the service manager's socket."""
     return {name: value for name, value in os.environ.items() if name not in (*NAMES, _NOTIFY)}
 
 
@@ -113,7 +113,7 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
 
 
 def _key_text(value: str) -> str:
-    # No HMAC secret has this ending; taken for one, a mistyped path would sign every request.
+    # No HMAC secret ends in .pem. Taken for one, a mistyped path would sign every request.
     if not value.endswith(".pem"):
         return value
     path = Path(value)
@@ -129,11 +129,11 @@ def _private_text(path: Path, encoding: str) -> str:
     except OSError as error:
         raise ConfigInvalid([f"{path.name} cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError:
-        # That error holds and quotes the file's bytes, so it is not passed on.
+        # The original error holds the file's bytes; it must not be chained.
         raise ConfigInvalid([f"{path.name} is not {encoding} text"]) from None
 
 
 def _require_private(path: Path) -> None:
-    # Windows has no such bits; there the file's owner is the protection.
+    # Windows has no such bits; there the file's owner protects it.
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigInvalid([f"{path.name} can be read by other users; run: chmod 600 {path.name}"])

@@ -1,4 +1,4 @@
-"""The process and its disk, as the operating system counts them."""
+"""Figures of the process and its disk, as the operating system counts them."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ if sys.platform != "win32":
 
 
 class Host:
-    """Figures for the health actor; each call is well under a millisecond."""
+    """Figures for the health actor; each call takes well under a millisecond."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -22,7 +22,7 @@ class Host:
         return shutil.disk_usage(self._database.parent).free
 
     def open_files_percent(self) -> int:
-        """Open files and sockets against what this process may open; 0 where nothing limits it."""
+        """Open files and sockets in percent of the process's limit; 0 without a limit."""
         if sys.platform == "win32":
             return 0
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -32,7 +32,7 @@ class Host:
         return int(self._process.memory_info().rss)
 
     def cpu_percent_x100(self) -> int:
-        """Processor time since the last call, 10000 being one whole core."""
+        """Processor time since the last call; 10000 is one whole core."""
         return round(self._process.cpu_percent() * 100)
 
     def database_bytes(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The shared inside of one run, whatever the run may do."""
+"""The state that the actors of one run share."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from livespot.runtime.wiring import Wires
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Mailboxes, life signs, the send gate, what may be bare, how long answers are waited for."""
+    """Mailboxes, heartbeats, the send gate, the ages of the feeds, and what may lack a stop."""
 
     wires: Wires
     gate: SendGate

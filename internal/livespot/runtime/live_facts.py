@@ -1,4 +1,4 @@
-"""Reads what a live start is judged by; touches files and the database, never the network."""
+"""Reads the facts that decide about a live start, from files and database, without the network."""
 
 import shlex
 from pathlib import Path
@@ -20,7 +20,7 @@ from livespot.store.schema import require_current
 async def read_live_facts(
     paths: Paths, settings: Settings, secrets: Secrets, *, flag: bool, now_ms: int
 ) -> LiveFacts:
-    """Everything the locks look at, each fact read even when another already refuses."""
+    """Read all facts, even when one of them already refuses the start."""
     problem, unfinished = await _database(paths.database)
     return LiveFacts(
         flag=flag,
@@ -37,7 +37,7 @@ async def read_live_facts(
 
 
 def drill_problem(paths: Paths) -> str:
-    """Why no pass of the crash drills counts here, and what to do; empty when one does."""
+    """Return why no pass of the crash drills counts here, and the next step; empty if one does."""
     problem = proof(RealDisk(), paths).problem
     return (
         f"{problem}; run: livespot drill all --var {shlex.quote(str(paths.var))}" if problem else ""
@@ -45,7 +45,7 @@ def drill_problem(paths: Paths) -> str:
 
 
 def lock_only_facts(paths: Paths, settings: Settings, *, now_ms: int) -> LiveFacts:
-    """The same with everything but account and lock file taken for good."""
+    """Return facts of which only account and lock file are real; all others are assumed good."""
     return LiveFacts(
         flag=True,
         lock_text=_lock_text(paths.live_ok),
@@ -60,20 +60,20 @@ def lock_only_facts(paths: Paths, settings: Settings, *, now_ms: int) -> LiveFac
 
 
 def missing_secrets(settings: Settings, secrets: Secrets) -> tuple[str, ...]:
-    """Names of the unset variables that this configuration needs."""
+    """Return the names of unset variables that this configuration needs."""
     return tuple(
         name for name in secrets.missing() if name != "OPENAI_API_KEY" or needs_gate_key(settings)
     )
 
 
 def needs_gate_key(settings: Settings) -> bool:
-    """A gate that is switched off, or answers on this machine, is asked without a key."""
+    """Whether the gate needs a key: not when it is off or answers on this machine."""
     gate = settings.ai_gate
     return gate.ai_dec > 0 and not gate.base_url.startswith("http://127.0.0.1")
 
 
 def _lock_text(path: Path) -> str | None:
-    """The content, None without a file; one that cannot be read is no valid lock either."""
+    """Return the lock file's text; None when it is missing or unreadable."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def _lock_text(path: Path) -> str | None:
 
 
 async def _database(path: Path) -> tuple[str, bool]:
-    """Why the database cannot be used, and whether a live run still has business in it."""
+    """Return why the database cannot be used, and whether a live run left anything unfinished."""
     try:
         found = status(path)
         if found.version == 0:
@@ -99,6 +99,6 @@ async def _has_unfinished_run(ledger: LedgerQueries) -> bool:
     if last is None:
         return False
     was_live = last.mode is Mode.LIVE
-    # A run that said goodbye may still have left a position behind its protections.
+    # An orderly end may still leave a position behind its protections.
     unsettled = await ledger.open_positions() or await ledger.unsettled_intents()
     return was_live and (not last.ended or bool(unsettled))

@@ -1,4 +1,4 @@
-"""`livespot live` after every lock is open: the same system on the real exchange."""
+"""Runs `livespot live` once every lock is open: the same system on the real exchange."""
 
 from livespot.contracts.errors import ExitCode
 from livespot.contracts.vocabulary import Mode
@@ -22,9 +22,10 @@ def run_live(
     manage_only: tuple[str, ...],
     proven: tuple[str, ...],
 ) -> int:
-    """Trade until stopped; the exit code. Every order stays within the first day's limit.
+    """Trade until stopped; returns the exit code.
 
-    The limit is lifted by setting it, in the configuration, to what the operator wants.
+    Each order is limited to the first day's size until the operator sets the limit in the
+    configuration.
     """
     console = LiveConsole(sound=loaded.settings.alerts.sound)
     run_ids: list[str] = []
@@ -50,7 +51,7 @@ def run_live(
 
 
 async def _run(launch: Launch, run_ids: list[str]) -> ExitCode:
-    """To the end, however it ends, and then the evidence of it."""
+    """Run to the end, then complete the run's evidence however it ended."""
     try:
         return await run_launch(launch)
     finally:

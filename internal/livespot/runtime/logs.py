@@ -1,4 +1,4 @@
-"""Program logs: JSON lines to files for machines, short lines to stderr for people."""
+"""The program's logs: one masked JSON line per record, in rotating files."""
 
 import logging
 import logging.handlers
@@ -25,8 +25,8 @@ def configure_logs(
 ) -> Callable[[], None]:
     """Send every log line to `livespot.log`, errors also to `livespot.error.log`.
 
-    Writing happens on a thread of its own, so that a slow disk never stops the loop. Returns the
-    function that flushes and ends it.
+    A separate thread writes, so that a slow disk never holds up the loop. Returns the function that
+    writes what is queued and ends the thread.
     """
     directory.mkdir(parents=True, exist_ok=True)
     handlers = [
@@ -63,7 +63,7 @@ def configure_logs(
 
 
 def masking(redactor: Redactor) -> Processor:
-    """A processor that filters an event's fields at every depth, by key, by shape and by value."""
+    """Return a processor that masks an event's fields at every depth, by key, shape and value."""
 
     def mask(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         del logger, name
@@ -87,7 +87,7 @@ class LineWriter(logging.handlers.QueueListener):
 
 
 class _LineHandler(logging.handlers.QueueHandler):
-    """Drops a line it cannot queue and says so without quoting it."""
+    """Reports a line that cannot be queued, without quoting it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
         cause = type(sys.exc_info()[1]).__name__
@@ -97,7 +97,7 @@ class _LineHandler(logging.handlers.QueueHandler):
 def _line_handler(
     lines: queue.Queue[Any], *, clock: Clock, secrets: Sequence[Secret], run_id: str
 ) -> logging.Handler:
-    """Turns every record, ours or a library's, into one masked JSON line and queues it."""
+    """Return a handler that queues each record, ours or a library's, as one masked JSON line."""
     redactor = Redactor(secret.reveal() for secret in secrets)
     handler = _LineHandler(lines)
     handler.setFormatter(
@@ -106,7 +106,7 @@ def _line_handler(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 masking(redactor),
-                # What JSON does not know is shown as its `repr`, which may quote anything.
+                # Values that JSON cannot hold are shown by their `repr`, which may quote anything.
                 structlog.processors.JSONRenderer(default=lambda it: redactor.text(repr(it))),
             ],
         )

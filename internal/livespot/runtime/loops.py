@@ -11,6 +11,9 @@ Args = TypeVarTuple("Args")
 
 
 def run_loop(main: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
-    """Run to the end. Ctrl-C before the program's own handler cancels `main` as usual."""
+    """Run `main` to its end.
+
+    Before the program's own handler is set, Ctrl-C cancels it as usual.
+    """
     fast = sys.platform != "win32"
     return anyio.run(main, *args, backend_options={"use_uvloop": fast})

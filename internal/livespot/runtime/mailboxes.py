@@ -1,4 +1,4 @@
-"""Bounded mailboxes with a stated policy, measured depth and age."""
+"""Bounded mailboxes with a stated overflow policy, and measured depth and age."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class MailboxStats(Message, frozen=True):
-    """One mailbox as the panel and the health actor see it; ages in market milliseconds."""
+    """Figures of one mailbox for panel and health actor; ages in market milliseconds."""
 
     name: str
     policy: str
@@ -28,14 +28,14 @@ class MailboxStats(Message, frozen=True):
 
 
 class MailboxClosed(Transient):
-    """The mailbox takes no more messages because its owner is shutting down."""
+    """The mailbox takes no more messages: its owner is shutting down."""
 
 
 class Mailbox(Generic[T]):
-    """Policy `block`: nothing is lost, a full mailbox makes the sender wait.
+    """Policy `block`: a full mailbox makes senders wait, and no message is lost.
 
-    `offer` never waits: it is for samples only, and a refused one is counted. Messages stay in
-    order. One consumer; any number of senders.
+    `offer` never waits; it is for messages that may be lost, and refusals are counted. Messages are
+    received in order, by a single consumer; there may be any number of senders.
     """
 
     policy = "block"
@@ -64,7 +64,7 @@ class Mailbox(Generic[T]):
         self._append(message)
 
     def offer(self, message: T) -> bool:
-        """Enqueue if there is room; a refusal is counted. Raises `MailboxClosed`."""
+        """Enqueue if there is room; False, and counted, if not. Raises `MailboxClosed`."""
         if len(self._items) >= self.capacity:
             self._dropped += 1
             return False
@@ -72,7 +72,7 @@ class Mailbox(Generic[T]):
         return True
 
     async def receive(self) -> T:
-        """The oldest message. Raises `anyio.EndOfStream` once closed and drained."""
+        """Wait for the oldest message. Raises `anyio.EndOfStream` once closed and empty."""
         self._in_hand = None
         while not self._items:
             if self._closed:
@@ -82,11 +82,12 @@ class Mailbox(Generic[T]):
         return self._take()
 
     async def receive_within(self, seconds: float | None) -> T | None:
-        """The oldest message, or None when none came within so many seconds of market time.
+        """Wait for the oldest message, at most this many seconds of market time; then return None.
 
-        Without seconds it waits for a message or a `nudge`.
+        With `seconds` None, wait until a message or a `nudge` comes; a nudge gives None.
 
-        Raises `anyio.EndOfStream` once closed and drained.
+        Raises:
+            anyio.EndOfStream: closed and empty.
         """
         self._in_hand = None
         if not self._items and not self._closed:
@@ -102,41 +103,44 @@ class Mailbox(Generic[T]):
         return None
 
     def receive_nowait(self) -> T | None:
-        """The oldest message, or None when there is none."""
+        """Return the oldest message, or None when there is none."""
         self._in_hand = None
         self._seen_ms = self._clock.monotonic_ms()
         return self._take() if self._items else None
 
     def nudge(self) -> None:
-        """Let whoever waits in `receive_within` have None now: time has come to mean something."""
+        """Make a reader that waits in `receive_within` return None: a timer of its own is due."""
         self._arrived.ring()
 
     def unfinished(self) -> T | None:
-        """The message taken last, if whoever took it has not come back for another; given once."""
+        """Return, once, the last message taken if its reader has not come back for another.
+
+        A restarted actor thus learns which message its failed predecessor was working on.
+        """
         message, self._in_hand = self._in_hand, None
         return message
 
     @property
     def busy_ms(self) -> int:
-        """For how long whoever took the last message has not come back; 0 while it waits."""
+        """How long the reader has been working on the last message; 0 while it waits."""
         return 0 if self._in_hand is None else self._clock.monotonic_ms() - self._taken_ms
 
     def read_for(self, waits: Callable[[], bool]) -> None:
-        """Its reader hands on to somebody who has nothing to do when this says so."""
+        """Say that the reader passes messages on; `waits` tells whether their handler is idle."""
         self._handed_to = waits
 
     @property
     def is_worked_on(self) -> bool:
-        """Whether somebody to whom its reader hands on has something to do."""
+        """Whether the handler that the reader passes messages on to is at work."""
         return not self._handed_to()
 
     @property
     def unseen_ms(self) -> int:
-        """How long ago its reader was last here; 0 while that one waits."""
+        """How long ago the reader was last here; 0 while it waits."""
         return 0 if self._arrived.is_waited_at else self._clock.monotonic_ms() - self._seen_ms
 
     def close(self) -> None:
-        """Refuse new messages; what is inside can still be received."""
+        """Refuse new messages; those inside can still be received."""
         self._closed = True
         self._arrived.ring()
         self._room.set()
@@ -163,7 +167,7 @@ class Mailbox(Generic[T]):
         )
 
     def waiting(self) -> list[T]:
-        """What is inside, oldest first; it stays there."""
+        """Return the messages inside, oldest first, without taking them."""
         return [message for _, message in self._items]
 
     def _append(self, message: T) -> None:
@@ -182,7 +186,7 @@ class Mailbox(Generic[T]):
 
 
 class ConflatingMailbox(Generic[T]):
-    """Policy `conflate`: the latest message per key wins, so it can never overflow.
+    """Policy `conflate`: keeps only the latest message per key, so that a sender never waits.
 
     `put` is synchronous; `capacity` bounds the number of keys.
     """
@@ -202,7 +206,10 @@ class ConflatingMailbox(Generic[T]):
         self._dropped = 0
 
     def put(self, key: Hashable, message: T) -> None:
-        """Replace whatever waits under this key; a new key beyond capacity is counted and lost."""
+        """Replace the message under this key.
+
+        A new key beyond `capacity` is dropped and counted.
+        """
         latest = self._latest
         if not latest:
             self._oldest_ms = self._clock.monotonic_ms()
@@ -216,7 +223,7 @@ class ConflatingMailbox(Generic[T]):
             self._high_water = len(latest)
 
     async def receive_all(self) -> list[T]:
-        """Wait for at least one message, then take the latest of every key, oldest key first."""
+        """Wait for a message, then take the latest of every key, oldest key first."""
         while not self._latest:
             if self._closed:
                 raise anyio.EndOfStream
@@ -243,7 +250,7 @@ class ConflatingMailbox(Generic[T]):
 
 
 class Reply(Generic[T]):
-    """The answer to one question sent to an actor; set once, awaited once."""
+    """The answer to one question to an actor: set once, awaited once."""
 
     def __init__(self) -> None:
         self._done = Latch()
@@ -251,19 +258,19 @@ class Reply(Generic[T]):
         self._error: Exception | None = None
 
     def answer(self, value: T) -> None:
-        """Give the answer; a later second one is ignored, the asker has gone on."""
+        """Give the answer. A second answer is ignored: the asker has gone on."""
         if not self._done.is_set():
             self._values.append(value)
             self._done.set()
 
     def fail(self, error: Exception) -> None:
-        """Let the asker's `wait` raise this error."""
+        """Make the asker's `wait` raise this error."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
 
     async def wait(self) -> T:
-        """The answer; bound the wait with a clock's deadline."""
+        """Wait for the answer and return it; bound the wait by a deadline of the clock."""
         await self._done.wait()
         if self._error is not None:
             raise self._error
@@ -271,5 +278,5 @@ class Reply(Generic[T]):
 
 
 def _always_waits() -> bool:
-    """What is said of whoever stands behind a reader that hands on to nobody."""
+    """The default: the reader passes nothing on, so no handler is ever at work."""
     return True

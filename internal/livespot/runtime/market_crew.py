@@ -38,7 +38,7 @@ from livespot.venue.frames import decode_frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketPlan:
-    """What a run is, and the part of the world it touches without an account."""
+    """What a run is, and the adapters it uses that need no account."""
 
     birth: Birth
     settings: Settings
@@ -59,7 +59,7 @@ def governor(
     receivers: Sequence[ModeReceiver],
     leave: Callable[[ModeChanged], None],
 ) -> Actor:
-    """The owner of SysMode; `receivers` hear of every change of it."""
+    """Build the owner of SysMode; every change of the mode is sent to `receivers`."""
     wires = house.wires
     return Governor(
         run_id=plan.birth.run_id,
@@ -81,7 +81,7 @@ def governor(
 
 
 def market_points(plan: MarketPlan, house: House) -> list[Point]:
-    """What must hold of the clock and of the market before the first entry."""
+    """Return the checklist's conditions on clock and market."""
     clock, server_clock = plan.clock, plan.venue.server_clock
     stale_ms = plan.settings.health.ws_stale_ms_degrade
     return [
@@ -94,7 +94,7 @@ def market_points(plan: MarketPlan, house: House) -> list[Point]:
 
 
 def audit_point(plan: MarketPlan) -> Point:
-    """What must hold of the records before the first entry."""
+    """Return the checklist's condition on the audit."""
     writer, lag_ms = plan.writer, plan.settings.audit.writer_max_lag_ms
     return Point(
         name="audit writable and not lagging",
@@ -103,7 +103,7 @@ def audit_point(plan: MarketPlan) -> Point:
 
 
 def risk(plan: MarketPlan, house: House, order_cap: Decimal | None = None) -> Actor:
-    """`order_cap` limits the quote value of one order."""
+    """Build the risk officer; `order_cap` limits the quote value of one order."""
     wires = house.wires
     return RiskOfficer(
         settings=plan.settings,
@@ -139,7 +139,7 @@ def gate(plan: MarketPlan, house: House, client: GateModel) -> Actor:
 
 
 def signaller(plan: MarketPlan, house: House) -> Actor:
-    """Raises `ConfigInvalid` for a strategy that does not exist."""
+    """Build the signaller. Raises `ConfigInvalid` for a strategy that does not exist."""
     wires = house.wires
     return Signaller(
         settings=plan.settings,
@@ -199,7 +199,7 @@ def scanner(
     account: AccountReader | None,
     infos_to: Sequence[Sink[SymbolsLearned]],
 ) -> Actor:
-    """`account` is None without a key; `infos_to` hear of the symbols' rules."""
+    """Build the scanner. `account` is None without a key; symbols' rules are sent to `infos_to`."""
     wires = house.wires
     swaps = plan.settings.exit.trailing_policy == TrailingMode.VIRTUAL
     return Scanner(
@@ -246,7 +246,10 @@ def limits_keeper(plan: MarketPlan, house: House) -> Actor:
 
 
 def health(plan: MarketPlan, house: House, loop_worst_ms: Callable[[], int]) -> Actor:
-    """`loop_worst_ms` gives the longest stall of the loop since it was last asked."""
+    """Build the health actor.
+
+    `loop_worst_ms` returns the longest stall of the loop since its last call.
+    """
     return Health(
         settings=plan.settings,
         clock=plan.clock,
@@ -270,9 +273,10 @@ def health(plan: MarketPlan, house: House, loop_worst_ms: Callable[[], int]) -> 
 
 
 def _overdue_ms(house: House) -> dict[str, int]:
-    """Whoever waits at its mailbox is alive, however long ago its heart beat.
+    """Return for each actor how long it has shown no sign of life, in milliseconds.
 
-    Risk and the gate have no clock of their own: they are busy, or they wait for a message.
+    An actor that waits at its mailbox is alive however old its last beat is. Risk and the gate send
+    no beats: they are overdue for as long as they work on one message.
     """
     wires = house.wires
     overdue = house.heartbeats.overdue_ms()
@@ -285,7 +289,8 @@ def _overdue_ms(house: House) -> dict[str, int]:
         ("reconciler", wires.reconciler),
     ):
         age_ms = overdue.get(name)
-        # Whoever works behind a reader beat as it began: that its reader was seen says nothing.
+        # With a handler behind it, the reader may return although the handler hangs: its beat
+        # counts.
         if age_ms and not inbox.is_worked_on:
             overdue[name] = min(age_ms, inbox.unseen_ms)
     overdue["risk"], overdue["ai gate"] = wires.risk.busy_ms, wires.gate.busy_ms

@@ -1,4 +1,4 @@
-"""What every process opens its run with: prompt, birthmarks, audit, the panel's own records."""
+"""What every process opens a run with: prompt, manifest data, audit writer, panel audit."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from livespot.store.trail import JsonlTrail
 
 
 def read_prompt() -> Prompt:
-    """The prompt files of this installation. Raises `PreflightFailed`."""
+    """Read the installation's prompt files. Raises `PreflightFailed`."""
     folder = prompts_directory()
     try:
         return load_prompt(lambda name: RealDisk().read(folder / name))
@@ -32,7 +32,7 @@ def read_prompt() -> Prompt:
 def birthmarks(
     birth: Birth, loaded: LoadedSettings, prompt: Prompt, account_label: str
 ) -> Birthmarks:
-    """What the run's own directory says of it from the start."""
+    """Return what the run's manifest states from the start."""
     return Birthmarks(
         run_id=birth.run_id,
         mode=birth.mode,
@@ -54,7 +54,7 @@ async def open_audit(
     settings: AuditSettings,
     redactor: Redactor,
 ) -> AuditWriter:
-    """A writer that goes on where the run before ended its chain; nothing is written yet."""
+    """Open a writer that continues the chain of the previous run; writes nothing yet."""
     return AuditWriter(
         run_id=birth.run_id,
         mode=birth.mode,
@@ -68,7 +68,7 @@ async def open_audit(
 
 
 def web_audit(writer: AuditWriter, clock: Clock) -> Callable[[str, str, int], bool]:
-    """Records one request to the panel: route, method, status. False when there is no room."""
+    """Return a function that records one panel request; it returns False when there is no room."""
 
     def audit_request(route: str, method: str, status_code: int) -> bool:
         return writer.offer_web(

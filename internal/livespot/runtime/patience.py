@@ -1,4 +1,4 @@
-"""How long an answer is waited for when the process is told to hurry: not beyond its last word."""
+"""Ends all waits for answers of the exchange when the process is told to hurry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from livespot.contracts.ports import Scope
 
 
 class Patience:
-    """Ended by whoever ends the process; those who wait for the exchange ask it for nothing.
+    """A limit shared by every wait for an answer of the exchange; the system ends it.
 
-    Who is given up knows no more than after its own limit: the request may have been done.
+    A request whose wait is given up may have been carried out, just as after its own timeout.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Patience:
 
     @contextmanager
     def lasts(self, wait: Scope) -> Iterator[None]:
-        """Around a wait that ends with the patience; at once, where that is over already."""
+        """Cancel `wait` when the patience ends during the block; at once if it is over already."""
         if self._is_over:
             wait.cancel()
         self._waits.add(wait)
@@ -32,7 +32,7 @@ class Patience:
             self._waits.discard(wait)
 
     def end(self) -> None:
-        """Give up all waits, those of the present and of the future."""
+        """Cancel all current waits, and every later one at its start."""
         self._is_over = True
         for wait in tuple(self._waits):
             wait.cancel()

@@ -1,4 +1,4 @@
-"""The public side of one exchange: prices and rules for everyone, and no way to sign or send."""
+"""The public side of one exchange: market data and rules, with no way to sign or send."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from livespot.venue.weights import WeightBudget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicLink:
-    """One exchange without an account; a signed read raises before anything is sent."""
+    """An exchange without an account; a signed read raises before anything is sent."""
 
     reads: BinanceRest
     market_stream: MarketStream

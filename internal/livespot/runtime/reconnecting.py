@@ -1,4 +1,4 @@
-"""The reconnect policy with its memory, as the account feed is given it."""
+"""Remembers the state of the reconnect policy, for the account feed and recordings."""
 
 from livespot.contracts.errors import Transient
 from livespot.contracts.ports import Entropy
@@ -6,7 +6,7 @@ from livespot.venue.reconnect import ReconnectPolicy, ReconnectState, after_loss
 
 
 class RememberedPauses:
-    """Counts failures in a row; one instance per connection."""
+    """Counts failures in a row; use one instance per connection."""
 
     def __init__(self, policy: ReconnectPolicy, entropy: Entropy) -> None:
         self._policy = policy
@@ -14,7 +14,7 @@ class RememberedPauses:
         self._state = ReconnectState()
 
     def seconds(self, *, lived_ms: int, cause: Transient) -> float:
-        """How long to wait after a connection that lived this long (0: it never opened)."""
+        """Return how long to wait after a connection that lived `lived_ms`; 0 if none opened."""
         self._state, seconds = after_loss(
             self._state,
             lived_ms=lived_ms,

@@ -1,4 +1,4 @@
-"""One recorded trade replayed in two processes at once, for the gates that want to see it."""
+"""Replays one recorded trade in two processes at once, for the verify gates."""
 
 import sqlite3
 import subprocess
@@ -13,15 +13,15 @@ from livespot.runtime.paths import Paths
 from livespot.runtime.replay_difference import first_difference
 from livespot.runtime.replay_report import ReplayReport
 
-# From before an entry to after the stop that ends it, and the reconciliation that follows.
+# From shortly before an entry until after its stop and the reconciliation that follows.
 _SPAN = ("--from", "2021-04-22T00:04", "--for", "330s", "--symbols", "SOLUSDT", "--seed", "7")
 _PATIENCE_SECONDS = 240
-# Two orders of hashes: what depends on one cannot be the same in both.
+# Two hash seeds: what depends on the order of hashes cannot be the same under both.
 _HASH_SEEDS = {"first": "1", "second": "4242"}
 
 
 class Rehearsals:
-    """Plays once, however many gates ask."""
+    """Replays once, however many gates ask."""
 
     def __init__(self, scratch: Path, config_path: Path | None) -> None:
         self._scratch = scratch

@@ -1,4 +1,4 @@
-"""Where the commands and the runs keep evidence: one state directory, seen from `evidence`."""
+"""Where commands and runs keep evidence: the functions of `evidence` on one state directory."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ from livespot.store.reader import ReadOnlyDatabase, first
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.5
-# The boot has more urgent work, such as protecting what the killed run left.
+# The boot comes first, such as protecting what a killed run left.
 _BOOT_SECONDS = 5.0
 _GRAVE = (SysMode.PAUSE, SysMode.EXIT)
 _MARK_NAMES = tuple(field.name for field in msgspec.structs.fields(Birthmarks))
@@ -41,12 +41,12 @@ SELECT run_id, mode, started_at_ms, account_label, config_json, config_hash, pro
 FROM runs WHERE run_id = ?
 """
 _ENDED = "SELECT ended_at_ms FROM runs WHERE run_id = ?"
-# Newest last; a folder that is complete costs one look at a file name.
+# Newest last. Checking a folder that is complete takes one look at a file name.
 _OVER = "SELECT run_id FROM runs WHERE ended_at_ms <> 0 ORDER BY rowid"
 
 
 def whereabouts(paths: Paths) -> Whereabouts:
-    """The evidence's view of a state directory."""
+    """Return a state directory in the terms of `evidence`."""
     return Whereabouts(
         reader=ReadOnlyDatabase(paths.database),
         database=paths.database,
@@ -57,12 +57,12 @@ def whereabouts(paths: Paths) -> Whereabouts:
 
 
 def journal_of(paths: Paths) -> JournalRows | None:
-    """What the embedded exchange wrote beside the runs; None where there was none."""
+    """Read the embedded exchange's journal; None where there is none."""
     return read_rows(paths.exchange_journal) if paths.exchange_journal.is_file() else None
 
 
 async def complete_ended(paths: Paths, completed_by: str) -> tuple[str, ...]:
-    """Complete the folder of every ended run that lacks it; the ids of those completed.
+    """Complete the folder of every ended run that lacks it; returns the ids of those runs.
 
     Raises `StoreBusy`, `AuditUnwritable` and `OSError`.
     """
@@ -75,7 +75,7 @@ async def complete_ended(paths: Paths, completed_by: str) -> tuple[str, ...]:
 
 
 async def complete_own(paths: Paths, run_id: str) -> bool:
-    """Complete the folder of the run that just ended; False when it did not get that far."""
+    """Complete the folder of the run that just ended; False when no end of it is on record."""
     where = whereabouts(paths)
     row = await first(where.reader, _ENDED, (run_id,))
     if row is None or not row[0]:
@@ -84,7 +84,7 @@ async def complete_own(paths: Paths, run_id: str) -> bool:
 
 
 async def finish(paths: Paths, run_ids: Sequence[str]) -> None:
-    """Complete what this process ran, whatever ended it; what fails is left to the next boot."""
+    """Complete the runs of this process; failures are logged and left to the next boot."""
     with anyio.CancelScope(shield=True):
         for run_id in run_ids:
             try:
@@ -99,7 +99,7 @@ def begin_own(paths: Paths, marks: Birthmarks, inputs: RunInputs | None) -> None
 
 
 async def complete_replayed(paths: Paths, run_ids: tuple[str, ...], inputs: RunInputs) -> None:
-    """The whole folder of each run of a replay, after its end."""
+    """Write the whole folder of each run of a replay that has ended."""
     where = whereabouts(paths)
     for run_id in run_ids:
         for row in await where.reader.rows(_MARKS, (run_id,)):
@@ -165,9 +165,9 @@ def _completion_alert(lacking: tuple[str, ...], *, completed: bool) -> Alert:
 
 
 async def bundle_incidents(paths: Paths, run_id: str, gate: SendGate) -> None:
-    """Write an incident bundle soon after each fall into PAUSE or EXIT by fault.
+    """Write an incident bundle soon after each change to PAUSE or EXIT that a fault caused.
 
-    One that cannot be written now is written when the run's folder is completed.
+    A bundle that cannot be written now is written when the run's folder is completed.
     """
     wall, before = SystemClock(), gate.mode
     while True:
@@ -183,6 +183,6 @@ async def bundle_incidents(paths: Paths, run_id: str, gate: SendGate) -> None:
 
 
 async def _lacking(paths: Paths) -> tuple[str, ...]:
-    """Ended runs whose folder is not complete."""
+    """Return the ended runs whose folder is not complete."""
     over = [str(row[0]) for row in await whereabouts(paths).reader.rows(_OVER)]
     return tuple(run for run in over if not is_complete(RealDisk(), paths.runs, run))

@@ -49,7 +49,7 @@ class Birth:
 
     @property
     def held_by(self) -> tuple[ReasonCode, ...]:
-        """Why a person should look before this run trades: lost history, too many quick crashes."""
+        """Why a person should look before this run trades: lost history or a loop of crashes."""
         lost = self.repair.unknown or (self.restoration is not None and not self.restoration.whole)
         rollback = (ReasonCode.DB_ROLLBACK_DETECTED,) if lost else ()
         return (*rollback, *((ReasonCode.ACTOR_FAILED,) if self.crash_loop else ()))

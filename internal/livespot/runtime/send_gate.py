@@ -1,7 +1,8 @@
-"""The one shared value: whether an entry may leave right now.
+"""The one shared value of a run: whether an entry may be sent right now.
 
-Tightening closes it before anything is audited or broadcast, so that an entry decided in NORMAL and
-overtaken by a DEGRADE is not sent. Read it synchronously, with no await before the first byte.
+Tightening closes the gate before anything is audited or broadcast, so that an entry that was
+decided in NORMAL is not sent when a DEGRADE overtakes it. Check the gate with no await before the
+first byte of the request.
 """
 
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from livespot.contracts.vocabulary import SysMode
 
 
 class SendGate:
-    """Written by the governor, sealed by the system at the very end; others only read.
+    """Written by the governor, sealed by the system at the very end, read by all others.
 
-    Entries may also be closed by whoever notices that nobody governs; only the governor opens them.
+    Whoever notices that the governor hangs may close entries, too; only the governor opens them.
     """
 
     def __init__(self, mode: SysMode = SysMode.DEGRADE) -> None:
@@ -30,14 +31,14 @@ class SendGate:
 
     @property
     def mutations_open(self) -> bool:
-        """Risk-reducing mutations stay possible in every mode, also while the process leaves.
+        """Whether anything may be sent at all: true in every mode until the gate is sealed.
 
-        An ordered end has to cancel working entries and to protect or sell what is bare.
+        An ordered end still has to cancel working entries and to protect or sell bare positions.
         """
         return not self._sealed
 
     def tell(self, told: Callable[[], object]) -> None:
-        """Call `told` in the loop at each change made there, before anybody hears of it by mail."""
+        """Call `told` on each change made on the loop, before the change is sent to any mailbox."""
         self._told = told
 
     def set(self, mode: SysMode) -> None:
@@ -45,18 +46,18 @@ class SendGate:
         self._told()
 
     def close_entries(self) -> None:
-        """No entry leaves until the governor sets a mode that allows it."""
+        """Send no entry until the governor sets a mode that allows entries."""
         if self._mode is SysMode.NORMAL:
             self.set(SysMode.DEGRADE)
 
     def pause_from_outside(self) -> None:
-        """For a thread beside the loop, where nothing may be called that belongs to it."""
+        """Set PAUSE from another thread; calls no listener, since those belong to the loop."""
         self._mode = SysMode.PAUSE
 
     def seal(self) -> None:
-        """Trading has been wound down; from here on nothing leaves this process any more."""
+        """Let nothing leave this process any more: trading has been wound down."""
         self._sealed = True
 
 
 def _nobody_asked() -> None:
-    """Until somebody wants to be told."""
+    """The listener until `tell` sets one."""

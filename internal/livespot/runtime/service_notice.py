@@ -1,4 +1,4 @@
-"""Tells a service manager how the process stands, in the datagrams that systemd listens for."""
+"""Reports the state of the process to a service manager (systemd's notification protocol)."""
 
 import contextlib
 import socket
@@ -13,10 +13,10 @@ _LOOK_SECONDS = 0.5
 
 
 class ServiceNotice:
-    """Sends to the socket that `NOTIFY_SOCKET` names; with an empty address it is silent.
+    """Sends to the socket that `NOTIFY_SOCKET` names; with an empty address it does nothing.
 
-    A leading `@` means the abstract name space. Sending never waits: a manager that does not read
-    must not hold up the loop, nor the thread that watches it.
+    A leading `@` means the abstract namespace. Sending never waits: a manager that does not read
+    must not hold up the loop or the watchdog's thread.
     """
 
     def __init__(self, address: str) -> None:
@@ -34,27 +34,27 @@ class ServiceNotice:
             self._socket.close()
 
     def started(self, value: None = None) -> None:
-        """Every actor runs; from here on the manager counts the beats.
+        """Report that every actor runs; the manager's watchdog counts from here.
 
-        Named so that a notice can be passed as the status of a task that starts.
+        The signature is that of a task status, so that a notice can be passed as one.
         """
         del value
         self._send("READY=1")
 
     def alive(self) -> None:
-        """One beat of the manager's watchdog; only the thread that watches the loop says it."""
+        """Send one watchdog beat; only called from the thread that watches the loop."""
         self._send("WATCHDOG=1")
 
     def mode(self, mode: SysMode) -> None:
-        """The line that `systemctl status` shows."""
+        """Set the line that `systemctl status` shows."""
         self._send(f"STATUS={mode}")
 
     def stopping(self) -> None:
-        """The ordered end has begun; the manager's stop deadline counts from here."""
+        """Report that the ordered end has begun; the manager's stop timeout counts from here."""
         self._send("STOPPING=1")
 
     async def follow(self, mode_now: Callable[[], SysMode], ending: anyio.Event) -> None:
-        """Say every change of mode, and at last that the end has begun."""
+        """Report every change of mode until the run ends, then the end."""
         told, clock = None, SystemClock()
         while not ending.is_set():
             mode = mode_now()
@@ -69,6 +69,7 @@ class ServiceNotice:
     def _send(self, message: str) -> None:
         if self._socket is None:
             return
-        # Lost news only make the manager think worse of us; to fail over them would prove it right.
+        # A lost datagram at worst makes the manager restart us. Failing here would do that for
+        # certain.
         with contextlib.suppress(OSError):
             self._socket.sendto(message.encode(), self._address)

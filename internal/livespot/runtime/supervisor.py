@@ -1,4 +1,4 @@
-"""Restarts a failed actor within limits, and says so to the governor."""
+"""Restarts a failed actor within limits, and reports it to the governor."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ _log = structlog.get_logger(__name__)
 _WINDOW_MS = 600_000
 _MAX_FAILURES = 3
 _BACKOFF_SECONDS = 1.0
-# Of the actors that tell a level only when it changes, and forget with their life what they told.
+# Signals of actors that report a level only when it changes; a restarted actor does not remember
+# what it reported before.
 DEMANDS: Mapping[str, tuple[tuple[SignalKind, str], ...]] = {
     "execution": ((SignalKind.INTENT, EVERY_SOURCE),),
     "position": ((SignalKind.PROTECTION, EVERY_SOURCE),),
@@ -36,28 +37,31 @@ class Actor(Protocol):
 
 
 class ActorKeptFailing(Fatal):
-    """Three failures in ten minutes: only a new process can help."""
+    """An actor failed three times in ten minutes: only a new process can help."""
 
 
 class ActorReturned(RuntimeError):
-    """An actor left its work as if that were done."""
+    """An actor that must run for ever returned."""
 
 
 async def nothing_to_rebuild() -> None:
-    """For actors whose state is rebuilt by their own traffic."""
+    """Do nothing: the actor's state is rebuilt by the messages it receives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervised:
     """One actor under supervision.
 
-    A `critical` actor (execution, position, reconciler) restarts in PAUSE, because what it believed
-    is gone and `rebuild` must restore it from the ledger; the others in DEGRADE. `demands` are the
-    signals that only this actor sends, by kind and source: what a dead life still asks for, nobody
-    withdraws, so it is withdrawn before the rebuild, which asks anew for what holds. An actor that
-    returns has failed, unless it `ends` when its work is done. Of the governor itself, which
-    `governs`, nobody reads the mailbox until it is back: what does not fit there now, nobody waits
-    to say.
+    A failure of a `critical` actor (execution, position, reconciler) means PAUSE, because its state
+    is lost and `rebuild` must restore it from the ledger. Any other failure means DEGRADE.
+
+    `demands` are the signals, by kind and source, that only this actor sends. Nobody else would
+    ever withdraw what a failed actor had signalled. Therefore they are withdrawn before the
+    rebuild, during which the new one signals again what holds.
+
+    An actor that returns has failed, unless it `ends` when its work is done. While the actor that
+    `governs` is down nobody reads its mailbox, so its failure is offered there without waiting for
+    room.
     """
 
     name: str
@@ -71,7 +75,12 @@ class Supervised:
     governs: bool = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve for ever, or until done. Raises `ActorKeptFailing`, or whatever is `Fatal`."""
+        """Run the actor for ever, or until its work is done.
+
+        Raises:
+            ActorKeptFailing: it failed too often.
+            Fatal: what the actor itself raised as fatal.
+        """
         failures: list[int] = []
         ready = task_status
         while True:
@@ -160,7 +169,7 @@ class Supervised:
 
 
 def fatal_in(error: BaseException) -> Fatal | None:
-    """The first `Fatal` in an exception or anywhere inside its group."""
+    """Return the first `Fatal` in an exception or anywhere inside its group."""
     if isinstance(error, Fatal):
         return error
     if isinstance(error, BaseExceptionGroup):
@@ -172,7 +181,7 @@ def fatal_in(error: BaseException) -> Fatal | None:
 
 
 def describe(error: BaseException) -> str:
-    """Type and text of the innermost cause, at most 300 characters."""
+    """Return type and text of the innermost cause, at most 300 characters."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}"[:300]

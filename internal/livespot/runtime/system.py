@@ -144,7 +144,7 @@ class System:
         return self.ending.code
 
     async def _cry(self, alert: Alert) -> None:
-        """Say what no record can hold any more, on every way that needs no disk."""
+        """Announce what the audit can no longer hold, on every channel that needs no disk."""
         self.house.gate.set(SysMode.PAUSE)
         self.seams.announce(alert)
         if self.seams.courier is not None:
@@ -234,7 +234,7 @@ class System:
         facts_to: Sink[SymbolsLearned | ModeChanged],
         recover: Sink[RecoverAsked] | None = None,
     ) -> Callable[[], Awaitable[None]]:
-        """What a restarted actor must hear again: rules, the mode, and the order to recover."""
+        """Return what rebuilds a restarted actor: symbol rules, mode, and a request to recover."""
 
         async def rebuild() -> None:
             infos = await self._symbols()
@@ -268,11 +268,11 @@ class System:
             await self.seams.clock.sleep(_TICK_SECONDS)
 
     async def _stop_trading(self) -> None:
-        """Execution first (no new entries, working ones cancelled), then position, then silence.
+        """Stop execution (no new entries, working ones cancelled), then position; seal the gate.
 
-        Answers may come by the connection that brings the account's events, which ends with its
-        actor: so execution is asked once more, when nothing can leave, and waits for those alone.
-        Both times together are bounded.
+        An answer may come over the connection that brings the account's events, and that connection
+        ends with its actor. So execution is asked again once nothing can leave any more, only to
+        wait for such answers. Both waits for execution together are bounded.
         """
         protecting = self.plan.settings.exit.recovery_deadline_ms / 1000
         begun_ms = self.seams.clock.monotonic_ms()
@@ -303,7 +303,7 @@ class System:
         return not scope.cancelled_caught
 
     async def _shorten(self, waiting: anyio.CancelScope) -> None:
-        """After a second signal, answers under way are left to the next boot a little later."""
+        """Cancel `waiting` some time after a second signal; the next boot looks for the answers."""
         await self.ending.hurry.wait()
         await self.seams.clock.sleep(_HURRIED_SECONDS)
         waiting.cancel()
@@ -316,7 +316,10 @@ class System:
         self.house.patience.end()
 
     async def _say_goodbye(self) -> None:
-        """An end that nobody asked for is no orderly one: the next boot calls it unclean."""
+        """Record an end that was asked for.
+
+        Without the record the next boot calls the run unclean.
+        """
         if not self.ending.wanted.is_set():
             return
         clock = self.seams.clock

@@ -1,10 +1,10 @@
-"""Which decisions may hold something without a stop: known beside the actors that see to it."""
+"""Tracks which decisions may hold something without a stop, outside the actors concerned."""
 
 
 class Unprotected:
-    """Written by execution before an entry is sent and by position once it knows better.
+    """Set by execution before it sends an entry, and by position once it knows better.
 
-    Others only read: when either of the two stands still, nobody else could say what is at stake.
+    Others only read it: when one of the two hangs, nobody else could say what is at stake.
     """
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Unprotected:
         return bool(self._decisions)
 
     def set(self, decision_id: str, *, holds: bool) -> None:
-        """Whether this decision's entry or position may be without protection."""
+        """State whether this decision's entry or position may be without protection."""
         if holds:
             self._decisions.add(decision_id)
         else:

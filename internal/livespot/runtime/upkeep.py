@@ -1,7 +1,7 @@
-"""Keeps the records in shape while a run lasts, in steps that nobody has to wait for.
+"""Maintains the records during a run, in small steps that hold nobody up.
 
-A backup a day, days of the trail packed, and what is past its time pruned. The heavy part happens
-in another process; low disk space suspends all of it.
+It makes a backup a day, packs days of the trail and prunes what is past its age. A separate process
+does the heavy part. Low disk space suspends all of it.
 """
 
 import subprocess
@@ -41,21 +41,22 @@ from livespot.store.upkeep_statements import UpkeepRow
 
 _log = structlog.get_logger(__name__)
 
-# The boot, and whoever only tries the program for a few minutes, come first.
+# The boot, and short trial runs, come first.
 _FIRST_SECONDS = 300.0
 _EVERY_SECONDS = 600.0
 _LOOK_SECONDS = 0.2
 _LONGEST_SECONDS = 900.0
-# Between two steps the writer belongs to everybody else.
+# Pause between two steps, in which the writer is free for everybody else.
 _STEP_SECONDS = 0.25
 _STEPS = 40
 
 
 @dataclass(slots=True)
 class Seen:
-    """The day whose records are in shape, and what was said of which day.
+    """What the upkeep of this run has done and reported so far.
 
-    `backups_told` once the audit names every backup there is.
+    `backups_told`: the audit names every backup. `pruned_day`: the day on which nothing was left to
+    prune. `told`: (day, trouble) already reported.
     """
 
     backups_told: bool = False
@@ -64,7 +65,7 @@ class Seen:
 
 
 async def asked_of_a_process(order: Order) -> Answer:
-    """The answer of a process of its own, which is ended when it takes too long."""
+    """Run one order in a process of its own, which is killed when it takes too long."""
     wall = SystemClock()
     command = [
         # -P: a file in the working directory must not stand in for a module of ours.
@@ -92,7 +93,7 @@ async def asked_of_a_process(order: Order) -> Answer:
 
 
 def answer_of(said: bytes, code: int, *, in_time: bool) -> Answer:
-    """What a process that is over has answered; whatever else it said is trouble."""
+    """Return what an ended process answered; anything unexpected becomes `Trouble`."""
     if not in_time:
         return Trouble(text=f"its process took more than {_LONGEST_SECONDS:.0f} s and was ended")
     if code != 0:
@@ -106,7 +107,7 @@ def answer_of(said: bytes, code: int, *, in_time: bool) -> Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """Ages count in the run's own time (`market`), backups in days of the machine's (`wall`)."""
+    """Counts ages in the run's own time (`market`) and daily backups by the machine's (`wall`)."""
 
     paths: Paths
     settings: Settings
@@ -119,7 +120,7 @@ class Upkeep:
     ask: Callable[[Order], Awaitable[Answer]] = asked_of_a_process
 
     async def run(self) -> None:
-        """Look every few minutes until cancelled. A step is done whole or not at all."""
+        """Do a round every few minutes until cancelled; each step is done whole or not at all."""
         seen = Seen()
         await self.wall.sleep(_FIRST_SECONDS)
         while True:
@@ -127,7 +128,7 @@ class Upkeep:
             await self.wall.sleep(_EVERY_SECONDS)
 
     async def look(self, seen: Seen | None = None) -> None:
-        """One round: what fails is told of once a day, and tried again in the next round."""
+        """Do one round. A failure is reported once a day and tried again in the next round."""
         seen = seen if seen is not None else Seen()
         try:
             if self._has_room():
@@ -141,12 +142,12 @@ class Upkeep:
         free_bytes = self.free_bytes()
         if free_bytes >= self.settings.health.disk_free_degrade_bytes:
             return True
-        # The health actor has said so already; a copy or a pruning would take more room first.
+        # The health actor reports low space. A copy or a pruning would need more of it at first.
         _log.warning("upkeep_suspended", free_bytes=free_bytes)
         return False
 
     async def _tell_of_backups(self, seen: Seen) -> None:
-        """A run may have ended between the naming of a backup and the event with its hash."""
+        """Record the hashes of backups whose run ended between naming them and recording them."""
         if seen.backups_told:
             return
         answer = await self.ask(
@@ -183,7 +184,7 @@ class Upkeep:
         if isinstance(answer, BackupMade):
             await self.audit.commit(backup_entry(answer, at_ms=self.market.now_ms()))
         elif isinstance(answer, Trouble):
-            # Its process may have been ended when the copy had its name already.
+            # The process may have been killed after it had named the copy.
             seen.backups_told = False
             self._say(seen, f"the daily backup failed: {answer.text}")
 
@@ -210,7 +211,7 @@ class Upkeep:
                     seen.pruned_day = today
 
     async def _follow(self, plan: UpkeepPlan) -> None:
-        """Each step is durable before the file it is about goes."""
+        """Carry out a plan; each step is durable before the file it concerns is removed."""
         for name in plan.spare_files:
             self.disk.remove(self.paths.logs / name)
         for packed in plan.packed:
@@ -225,7 +226,7 @@ class Upkeep:
             await self.wall.sleep(_STEP_SECONDS)
 
     def _say(self, seen: Seen, text: str) -> None:
-        # What follows the colon may change from round to round without being news.
+        # The text after the colon may differ from round to round without being news.
         key = (day_of(self.wall.now_ms()), text.partition(":")[0])
         if key in seen.told:
             return

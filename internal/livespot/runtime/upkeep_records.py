@@ -1,4 +1,4 @@
-"""What the audit keeps of the upkeep: each step is an event of the chain beside its row."""
+"""The audit entries of the upkeep: each step is an event of the chain beside its row."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from livespot.store.upkeep_statements import UpkeepRow
 
 
 def step_entry(row: UpkeepRow, *, at_ms: int) -> AuditEntry:
-    """One step with its row; both become durable together, so the chain vouches for the row."""
+    """Return the entry of one step: its event and its row become durable together."""
     return AuditEntry(draft=_draft(_said(row), at_ms), records=(row,))
 
 
 def backup_entry(made: BackupMade, *, at_ms: int, late: bool = False) -> AuditEntry:
-    """A backup that SQLite found whole, with the hash to know it by.
+    """Return the entry that records a backup and its hash.
 
-    `late` when it was found with its name and without an event: the hash vouches from here on.
+    `late` marks a backup found without an event: its hash vouches only from here on.
     """
     said = {
         "upkeep": "backup",

@@ -1,4 +1,4 @@
-"""Everything that talks to one exchange, built from its addresses and a key."""
+"""Builds all adapters of one exchange from its addresses and a key."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from livespot.venue.ws_orders import WsApiOrders
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueLink:
-    """One exchange. The WebSocket API brings the account's events and, as set, takes the orders."""
+    """One exchange. The WebSocket API brings the account's events and, if so set, takes orders."""
 
     reads: BinanceRest
     orders: OrderTransport

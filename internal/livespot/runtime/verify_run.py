@@ -1,4 +1,4 @@
-"""Puts one recorded run through the verify gates, and keeps a receipt of each answer."""
+"""Judges one recorded run by the verify gates, and keeps a receipt of each verdict."""
 
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ GATES: dict[str, Gate] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One gate's verdict and where its receipt is."""
+    """One gate's verdict, and where its receipt is."""
 
     verdict: Verdict
     receipt: Path
@@ -51,7 +51,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOrder:
-    """Which run of which state directory, by which gates, searching for which secrets."""
+    """Which run to judge, by which gates, and which secrets to search for."""
 
     paths: Paths
     run: str
@@ -61,9 +61,9 @@ class VerifyOrder:
 
 
 async def verify(order: VerifyOrder, tell: Callable[[Judged], None]) -> tuple[Judged, ...]:
-    """Judge the run gate by gate; `tell` hears each verdict as it falls.
+    """Judge the run gate by gate; each verdict is passed to `tell` at once.
 
-    Raises `PreflightFailed` when there is no such run, `StoreBusy` and `OSError` when what it left
+    Raises `PreflightFailed` when there is no such run, `StoreBusy` and `OSError` when its records
     cannot be read just now.
     """
     paths = order.paths
@@ -94,7 +94,7 @@ async def verify(order: VerifyOrder, tell: Callable[[Judged], None]) -> tuple[Ju
 async def _subject(
     order: VerifyOrder, reader: ReadOnlyDatabase, run_id: str, scratch: Path
 ) -> Subject | str:
-    """The run with all it left; where the database is damaged, the place instead."""
+    """Return the run with its records; where the database is damaged, a text that says where."""
     paths = order.paths
     try:
         facts = await read_facts(reader, paths.logs, run_id)

@@ -1,4 +1,4 @@
-"""The out-of-loop watchdog: a thread that notices a blocked event loop while it is blocked."""
+"""The watchdog: a thread that notices a blocked event loop while it is blocked."""
 
 import contextlib
 import faulthandler
@@ -17,15 +17,15 @@ from livespot.runtime.send_gate import SendGate
 
 _CHECK_SECONDS = 0.1
 _NAME = "watchdog"
-# A manager that waits minutes needs no more than a word a second.
+# One beat a second is enough for a manager whose timeout is minutes.
 _CHECKS_PER_WORD = 10
 
 
 class Heartbeats:
-    """When each part of the runtime was last seen alive, in market milliseconds.
+    """When each part of the runtime last showed that it is alive, in monotonic market ms.
 
-    Written by the loop, read by the watchdog's thread, which leaves only its own beat; a dictionary
-    of integers needs no lock.
+    The loop writes and the watchdog's thread reads; the thread writes only its own beat. A
+    dictionary of integers needs no lock for that.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -33,7 +33,7 @@ class Heartbeats:
         self._last: dict[str, int] = {}
 
     def beat_of(self, name: str) -> Callable[[], None]:
-        """The function an actor calls on each pass of its loop."""
+        """Return the function that an actor calls on each pass of its loop; beats once itself."""
         self._last[name] = self._clock.monotonic_ms()
 
         def beat() -> None:
@@ -46,19 +46,19 @@ class Heartbeats:
         self._last.pop(name, None)
 
     def overdue_ms(self) -> dict[str, int]:
-        """How long ago each part was last seen."""
+        """Return how many ms ago each part last beat."""
         now = self._clock.monotonic_ms()
         return {name: now - last for name, last in list(self._last.items())}
 
 
 @dataclass(slots=True, kw_only=True)
 class Watchdog:
-    """Watches two heartbeats, the loop's own tick and the governor's; whoever else runs watches it.
+    """Watches the loop's tick and the governor's beat from a thread of its own.
 
-    Past `pause_ms` it closes the send gate from outside; past `kill_ms` of a blocked loop it writes
-    a crash note with every thread's stack and ends the process, so that the service manager
-    restarts it. While the loop is in time, `alive` is called about once a second. Its own beat
-    stands beside the others' under `watchdog`.
+    When either is overdue by `pause_ms`, it closes the send gate from outside. When the loop is
+    blocked for `kill_ms`, it writes a crash note with every thread's stack and ends the process, so
+    that the service manager restarts it. While the loop is in time, `alive` is called about once a
+    second. Its own beat, under `watchdog`, is watched by the health actor.
     """
 
     heartbeats: Heartbeats
@@ -73,7 +73,7 @@ class Watchdog:
     _ungoverned: bool = False
 
     def start(self) -> None:
-        # The first beat is here: a thread that never comes to run is missed as well.
+        # Beat before the thread starts, so that a thread that never runs is missed as well.
         self.heartbeats.beat_of(_NAME)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -85,7 +85,7 @@ class Watchdog:
             self._thread.join(timeout=2)
 
     def take_worst_ms(self) -> int:
-        """The longest the loop was overdue since the last call."""
+        """Return by how many ms the loop was overdue at most since the last call."""
         worst, self.worst_ms = self.worst_ms, 0
         return worst
 
@@ -116,7 +116,7 @@ class Watchdog:
                 self._kill(overdue)
 
     def _look_after_governor(self, overdue: int) -> None:
-        """A loop that runs without a governor is closed like one that stands, but not ended."""
+        """Close entries when only the governor hangs; that does not end the process."""
         if overdue < self.pause_ms:
             self._ungoverned = False
         elif not self._ungoverned and self.gate.mutations_open:
@@ -153,7 +153,7 @@ class Watchdog:
 
 
 def _shout(line: str) -> None:
-    """Straight to stderr: the loop is blocked, and the log's writer may be, too."""
-    # Nobody may be reading; a watchdog that dies of it would guard nothing.
+    """Write straight to stderr: the loop is blocked, and the log's writer may be as well."""
+    # stderr may be closed; an error here would end the watchdog.
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)  # noqa: T201

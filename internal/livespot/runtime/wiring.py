@@ -1,4 +1,4 @@
-"""Every mailbox of the runtime, with its capacity, in one place."""
+"""Every mailbox of the runtime and its capacity, in one place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _SYMBOLS = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wires:
-    """One inbox per actor; books of all symbols share a conflating one."""
+    """One inbox per actor; the order books of all symbols share a conflating one."""
 
     books: ConflatingMailbox[BookTicker]
     feed: Mailbox[FeedInbox]
@@ -43,12 +43,12 @@ class Wires:
     governor: Mailbox[GovernorInbox]
 
     def measured(self) -> Sequence[Mailbox[object] | ConflatingMailbox[object]]:
-        """All of them, for the health actor."""
+        """Return all mailboxes, for the health actor."""
         return [getattr(self, name) for name in self.__dataclass_fields__]
 
 
 def lay_wires(clock: Clock) -> Wires:
-    """Fresh mailboxes for one run."""
+    """Create the mailboxes of one run."""
     return Wires(
         books=ConflatingMailbox("books", _SYMBOLS, clock),
         feed=Mailbox("feed", _SHALLOW, clock),

@@ -28,7 +28,7 @@ _ROW = frozenset(
 
 
 def in_our_words(error: Exception) -> LivespotError:
-    """`StoreBusy` (try again), `LedgerViolation` (this row never), else an `AuditUnwritable`."""
+    """Return `StoreBusy` (retry), `LedgerViolation` (the row's fault) or an `AuditUnwritable`."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the database is held by another program: {error}")
