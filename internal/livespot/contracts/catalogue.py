@@ -77,7 +77,7 @@ AIGATE_BLOCKED | The model rejected this entry. | Nothing.
 AIGATE_ALLOWED | The model had no objection. | Nothing.
 AIGATE_MODIFIED | The model shrank or tightened the entry. | Nothing.
 AIGATE_DISABLED | The gate is switched off in the configuration. | Nothing, if that is what you want.
-AIGATE_BUDGET | The gate's hourly or daily number of calls is used up. | Raise the budget or wait.
+AIGATE_BUDGET | The gate's hourly or daily number of calls is used up. | Raise the budget or wait; with ai_dec 2 resume afterwards.
 AIGATE_LATE | The model answered after the decision had expired. | Nothing; the entry was dropped.
 BINANCE_TIMESTAMP_REJECTED | The exchange refused a request because of its timestamp. | Check the machine's time synchronisation.
 CLIENT_ORDER_ID_INVALID | An order id breaks the exchange's rule. | Report it: this should be impossible.
@@ -207,7 +207,7 @@ OPERATOR_RELEASE | Ends the quarantine and resets its counters, or refuses and s
 RESTORED_FROM_BACKUP | Records what was restored, from where, and what it replaced; compares orders, positions and balances with the exchange before any entry.
 AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
 AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
-AIGATE_BUDGET | Blocks entries until the budget allows a call again.
+AIGATE_BUDGET | Blocks the entry without a call; with ai_dec 2 it counts as a failure and pauses.
 BINANCE_TIMESTAMP_REJECTED | Measures the exchange's time again; the order is not repeated.
 CLIENT_ORDER_ID_INVALID | Does not send the order.
 CLIENT_ORDER_ID_REUSE_BLOCK | Drops the decision for this cycle.
@@ -281,7 +281,7 @@ SYMBOL_QUARANTINED | An hour has passed, or livespot release was accepted.
 DATA_GAP_DETECTED | livespot explain SYMBOL@now no longer names it.
 AIGATE_TIMEOUT | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
 AIGATE_HTTP_ERROR | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
-AIGATE_BUDGET | The next proposal is answered.
+AIGATE_BUDGET | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
 AIGATE_DISABLED | ai_gate.ai_dec is above 0 in livespot config show.
 RISK_DAILY_LOSS_LIMIT | 00:00 UTC has passed.
 RISK_DRAWDOWN_LIMIT | 00:00 UTC has passed.
