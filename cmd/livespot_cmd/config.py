@@ -68,9 +68,10 @@ def check(var: Path | None, config_path: Path | None) -> int:
 
     loaded = _load(var, config_path)
     if Path(loaded.path).is_file():
-        found = f"{loaded.path}: good, {len(loaded.from_file)} keys set"
+        keys = len(loaded.from_file)
+        found = f"{loaded.path}: good, {keys} key{'' if keys == 1 else 's'} set"
     else:
-        found = f"{loaded.path} is not there: every value is its default, which is good"
+        found = f"{loaded.path} does not exist: every value is its default, which is fine"
     click.echo(f"{found}, {loaded.config_hash}")
     for row in limit_checks(loaded.settings):
         click.echo(f"{row.title}: {row.measured}")

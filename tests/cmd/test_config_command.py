@@ -41,14 +41,14 @@ def test_a_good_file_is_called_good(path: Path) -> None:
     result = run("check", "--config", str(path))
 
     assert result.return_value == 0
-    assert "good, 1 keys set" in result.stdout
+    assert "good, 1 key set" in result.stdout
 
 
 def test_a_file_that_is_not_there_is_not_called_good(tmp_path: Path) -> None:
     result = run("check", "--var", str(tmp_path))
 
     assert result.return_value == 0
-    assert "livespot.toml is not there: every value is its default" in result.stdout
+    assert "livespot.toml does not exist: every value is its default" in result.stdout
 
 
 def test_every_problem_is_reported_with_its_line(path: Path) -> None:

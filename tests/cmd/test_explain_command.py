@@ -113,7 +113,7 @@ def test_a_decision_is_told_whole(var: Path) -> None:
     result = run("dec_1", "--var", str(var))
 
     assert result.return_value == ExitCode.CLEAN
-    for text in ("was wanted at", "and bought: closed", "CREATED -> SENT_UNKNOWN", "realised"):
+    for text in ("was proposed at", "and bought: closed", "CREATED -> SENT_UNKNOWN", "realised"):
         assert text in result.stdout
 
 

@@ -109,7 +109,7 @@ async def test_what_stays_of_a_run_behind_anchors_still_has_its_answers(
     assert (await check_recomputed(reader)).proven
     assert (await recompute(reader, decision_id)).identical
     assert answers.proven, answers.detail
-    assert (await trace(reader, decision_id)).headline.startswith("SOLUSDT was wanted at")
+    assert (await trace(reader, decision_id)).headline.startswith("SOLUSDT was proposed at")
 
 
 def test_the_whole_trade_is_told_from_the_database(database: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_whole_trade_is_told_from_the_database(database: Path) -> None:
         "snapshot", "decision", "gate", "risk", "reserve", "intents", "orders", "fills",
         "protection", "result", "end",
     ]  # fmt: skip
-    assert told.headline.startswith("SOLUSDT was wanted at 2021-04-22T00:05:05")
+    assert told.headline.startswith("SOLUSDT was proposed at 2021-04-22T00:05:05")
     assert "STOP_LOSS" in told.headline
     assert "STRAT_PULLBACK_OK" in said["decision"]
     assert "by the exposure limit of the symbol" in said["risk"]

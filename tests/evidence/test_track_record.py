@@ -39,9 +39,9 @@ def test_the_trades_of_the_story_are_too_few_to_measure(facts: Facts, journal: J
     assert record.trades == len(summary.trips)
     assert not record.is_measured
     assert record.hit_rate_x10000 == -1
-    (told,) = (line for line in lines(summary) if "reached the profit" in line)
+    (told,) = (line for line in lines(summary) if "reached the target" in line)
     assert told.startswith("hit rate")
-    assert told.endswith("unmeasured below 100")
+    assert told.endswith("unmeasured below 100 trades")
 
 
 def test_a_hundred_closed_trades_have_a_rate_and_an_interval(
@@ -55,7 +55,7 @@ def test_a_hundred_closed_trades_have_a_rate_and_an_interval(
     assert (record.trades, record.hits, record.hit_rate_x10000) == (100, 60, 6000)
     assert record.low_x10000 < 6000 < record.high_x10000
     text = "\n".join(lines(_summary(many, journal)))
-    assert "60 of 100 trades reached the profit, 50.2 % to 69.1 % with 95 %" in text
+    assert "60 of 100 trades reached the target, 95 % interval 50.2 % to 69.1 %" in text
 
 
 def test_nothing_closed_is_nothing_said(facts: Facts, journal: JournalRows) -> None:

@@ -225,14 +225,14 @@ def _reconciles(facts: tuple[Fact, ...], symbol: str) -> Section:
 def _headline(symbol: str, at_ms: int, sections: list[Section]) -> str:
     """How far it came, in one sentence."""
     facts = {section.name: section.facts for section in sections}
-    began = f"{symbol} was wanted at {instant(at_ms)}"
+    began = f"{symbol} was proposed at {instant(at_ms)}"
     if facts["result"]:
         return f"{began} and bought: {told.outcome(facts['result'][-1])}."
     if facts["intents"]:
-        return f"{began}; an order was made and nothing was bought."
+        return f"{began}; an order was sent and nothing was bought."
     if facts["shadow"]:
         estimate = facts["shadow"][-1]["data"]["shadow"]["outcome"]
-        return f"{began}; SHADOW: nothing was sent, and a fill model says {estimate}."
+        return f"{began}; SHADOW: nothing was sent; the fill model says {estimate}."
     verdicts = [fact for fact in facts["risk"] if fact["verdict"] == "BLOCK"]
     if verdicts:
         return f"{began}; risk said no: {', '.join(verdicts[-1]['reasons'])}."
@@ -240,7 +240,7 @@ def _headline(symbol: str, at_ms: int, sections: list[Section]) -> str:
     if refused:
         return f"{began}; the gate said no: {', '.join(refused[-1]['reasons'])}."
     ends = [", ".join(fact["reasons"]) for fact in facts["end"]]
-    return f"{began}; it ended: {ends[-1]}." if ends else f"{began}; nothing followed it."
+    return f"{began}; it ended: {ends[-1]}." if ends else f"{began}; nothing followed."
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -205,7 +205,8 @@ def failed_by_risk(code: str, limits: Mapping[str, str], margin_bps: int) -> str
 
 def meaning(code: str) -> str:
     """The code with the catalogue's words."""
-    return f"{code}: {CATALOGUE[ReasonCode(code)].meaning.rstrip('.').lower()}"
+    said = CATALOGUE[ReasonCode(code)].meaning.rstrip(".")
+    return f"{code}: {said[:1].lower()}{said[1:]}"
 
 
 def _spoken(name: str) -> str:

@@ -120,7 +120,7 @@ def _trading(summary: RunSummary) -> Iterator[Line]:
             text if fills.agree else text.replace(" = ", " / "),
             _GOOD if fills.agree else _BAD,
         )
-    dust = f", {summary.dust} left dust" if summary.dust else ""
+    dust = f", dust left from {many(summary.dust, 'position')}" if summary.dust else ""
     result, fees = money(summary.pnl_quote), plain(summary.fees_quote)
     yield "result", f"{result} {summary.quote_asset} realised, after {fees} of fees{dust}", _PLAIN
 
@@ -130,7 +130,7 @@ def _trips(summary: RunSummary) -> Iterator[Line]:
     complete = summary.complete_trips
     yield (
         "round trips",
-        f"{count} bought and sold again, {complete} of them seen protected and reconciled",
+        f"{count} completed, {complete} of them protected and reconciled",
         _PLAIN if complete == count else _DOUBT,
     )
     for trip in summary.trips[-_MOST_TRIPS:]:
@@ -156,10 +156,10 @@ def _records(summary: RunSummary) -> Iterator[Line]:
     label = "hit rate"
     for record in summary.records:
         kind = f"{record.strategy_id} {record.strategy_version} in {record.regime}"
-        reached = f"{kind}: {record.hits} of {many(record.trades, 'trade')} reached the profit"
-        said = f"unmeasured below {LEAST_TRADES}"
+        reached = f"{kind}: {record.hits} of {many(record.trades, 'trade')} reached the target"
+        said = f"unmeasured below {LEAST_TRADES} trades"
         if record.is_measured:
-            said = f"{percent(record.low_x10000)} to {percent(record.high_x10000)} with 95 %"
+            said = f"95 % interval {percent(record.low_x10000)} to {percent(record.high_x10000)}"
         yield label, f"{reached}, {said}", _PLAIN
         label = ""
 

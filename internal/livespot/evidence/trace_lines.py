@@ -220,7 +220,7 @@ def shadow(row: Fact) -> Iterator[str]:
 
 def end(row: Fact) -> Iterator[str]:
     """How the proposal was closed for the strategy."""
-    yield f"{instant(row['ts_ms'])} {_codes(row['reasons']) or 'it ran its whole course'}"
+    yield f"{instant(row['ts_ms'])} {_codes(row['reasons']) or 'it ran to its end'}"
 
 
 def _codes(reasons: Sequence[str]) -> str:
@@ -228,4 +228,5 @@ def _codes(reasons: Sequence[str]) -> str:
 
 
 def _meaning(code: str) -> str:
-    return CATALOGUE[ReasonCode(code)].meaning.rstrip(".").lower()
+    said = CATALOGUE[ReasonCode(code)].meaning.rstrip(".")
+    return f"{said[:1].lower()}{said[1:]}"

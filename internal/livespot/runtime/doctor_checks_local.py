@@ -103,11 +103,12 @@ def check_config(plan: DoctorPlan) -> tuple[Check, ...]:
             f"live.ok_file and live.stop_file are not followed; the files are "
             f"{plan.paths.live_ok} and {plan.paths.stop_file}"
         )
+    keys = len(loaded.from_file)
     row = Check(
         id="config",
         title="Configuration",
         outcome=Outcome.WARN if odd else Outcome.PASS,
-        measured=f"{len(loaded.from_file)} keys set, hash {loaded.config_hash[:12]}",
+        measured=f"{keys} key{'' if keys == 1 else 's'} set, hash {loaded.config_hash[:12]}",
         limit="valid",
         next_command=plan.command("livespot config diff") if odd else "",
         detail="; ".join(odd),
