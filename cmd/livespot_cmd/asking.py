@@ -70,7 +70,7 @@ def runs(paths: "Paths") -> bool:
 def refuse_without_process(paths: "Paths") -> int:
     """Say that nobody would take a command."""
     from livespot.contracts.errors import ExitCode
-    from livespot_cmd.placed import placed
+    from livespot.runtime.placed import placed
 
     click.echo(
         f"No livespot process is running with {paths.var}, so nobody would take this command; "
@@ -91,7 +91,7 @@ def leave(paths: "Paths", command: "CommandFile") -> int:
     from livespot.runtime.clock import SystemClock
     from livespot.runtime.control import leave_command
     from livespot.runtime.entropy import SystemEntropy
-    from livespot_cmd.placed import placed
+    from livespot.runtime.placed import placed
 
     nonce = f"{SystemClock().now_ms()}-{SystemEntropy().hex(6)}"
     leave_command(paths.control, command, nonce)

@@ -24,8 +24,8 @@ def next_step(as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     from livespot.contracts.errors import ExitCode
     from livespot.panel.advice import step_line
     from livespot.panel.database import PanelUnreadable
+    from livespot.runtime.placed import placed_step
     from livespot.runtime.standing import standing
-    from livespot_cmd.placed import placed_step
 
     paths = chosen_paths(var)
     if not has_database(paths):

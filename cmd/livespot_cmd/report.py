@@ -95,7 +95,7 @@ def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a
 
 
 def _tell(found: "Triage", paths: "Paths") -> None:
-    from livespot_cmd.placed import placed
+    from livespot.runtime.placed import placed
 
     tell_looks(found.looks)
     click.echo(f"Verdict: {found.run_id}: {found.verdict}")

@@ -153,7 +153,7 @@ async def _judged(paths: "Paths", plan: "FaultPlan", config_path: Path | None) -
 
 
 def _tell(found: "Readiness", paths: "Paths") -> None:
-    from livespot_cmd.placed import placed
+    from livespot.runtime.placed import placed
     from livespot_cmd.report import tell_looks
 
     tell_looks(found.points)

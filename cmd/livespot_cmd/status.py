@@ -54,8 +54,8 @@ def has_database(paths: "Paths") -> bool:
 
 
 async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
+    from livespot.runtime.placed import placed_step
     from livespot.runtime.standing import standing
-    from livespot_cmd.placed import placed_step
 
     dashboard = placed_step(await standing(paths), paths)
     if not watch:
@@ -123,8 +123,8 @@ async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | 
     None with the cause when it cannot be read at this moment.
     """
     from livespot.panel.database import PanelUnreadable
+    from livespot.runtime.placed import placed_step
     from livespot.runtime.standing import standing
-    from livespot_cmd.placed import placed_step
 
     try:
         return placed_step(await standing(paths, survival), paths), ""

@@ -70,7 +70,7 @@ def _silent(judged: "Judged") -> None:
 
 
 def _tell(paths: "Paths", judged: "Judged") -> None:
-    from livespot_cmd.placed import placed
+    from livespot.runtime.placed import placed
 
     verdict = judged.verdict
     why = f"  {', '.join(verdict.reasons)}" if verdict.reasons else ""

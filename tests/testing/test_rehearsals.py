@@ -10,10 +10,10 @@ from anyio import to_thread
 from click.testing import CliRunner
 
 from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed
 from livespot.testing.rehearsals import REHEARSALS
 from livespot.testing.rehearse import rehearse, staged
 from livespot_cmd.main import livespot
-from livespot_cmd.placed import placed
 
 ROOT = Path(__file__).resolve().parents[2]
 _TOP_LINES = 8

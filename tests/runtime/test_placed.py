@@ -6,8 +6,8 @@ import click
 import pytest
 
 from livespot.runtime.paths import Paths, default_var, sim_var, soak_var
+from livespot.runtime.placed import placed
 from livespot_cmd.main import livespot
-from livespot_cmd.placed import placed
 
 _ELSEWHERE = Path("/a place")
 

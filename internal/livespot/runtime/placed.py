@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from livespot.panel.dashboard import Dashboard
     from livespot.runtime.paths import Paths
 
-# Commands that take --var, behind the name of their group where they have one.
+# Commands that take --var, behind the name of their group where they have one. One that names its
+# place already, within the same clause, is left alone; so is the past tense of a backup.
 _COMMAND = re.compile(
     r"livespot ((?:config|exposure) (?:show|check|diff|open|list|close)|sim|soak|live|shadow|doctor"
-    r"|drill|migrate|status|next|explain|verify|report|triage|backup|pause|resume|release|stop"
-    r"|halt)\b(?! --var)"
+    r"|drill|migrate|rehearse-swap|status|next|explain|verify|report|triage|backup|restore|pause"
+    r"|resume|release|stop|halt)\b(?!-)(?! wrote)(?![^\n,;`]* --(?:var|db) \S)"
 )
+_TYPED = re.compile(r"^Next: .*$|`[^`\n]+`", re.MULTILINE | re.IGNORECASE)
 
 
 def placed(text: str, paths: "Paths") -> str:
@@ -27,6 +29,14 @@ def placed(text: str, paths: "Paths") -> str:
         return f"{found[0]} --var {shlex.quote(str(paths.var))}"
 
     return _COMMAND.sub(named, text)
+
+
+def placed_advice(text: str, paths: "Paths") -> str:
+    """The same for a text that may also speak of commands: only what is to be typed is placed.
+
+    That is what stands in a line that begins with `Next:`, and between backquotes.
+    """
+    return _TYPED.sub(lambda found: placed(found[0], paths), text)
 
 
 def placed_step(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
@@ -42,13 +52,13 @@ def _default(command: str) -> Path:
     from livespot.runtime.paths import default_var, present_var, sim_var, soak_var
 
     match command:
-        case "sim":
+        case "sim" | "rehearse-swap":
             return sim_var()
         case "soak":
             return soak_var()
         case "shadow":
             return default_var() / "shadow"
-        case "live" | "migrate" | "drill":
+        case "live" | "migrate" | "drill" | "restore":
             return default_var()
         case _:
             return present_var()[0]
