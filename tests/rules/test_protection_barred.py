@@ -37,7 +37,6 @@ BARS = [
     pytest.param(NO_TRADING, OPEN, id="account-that-reads-well"),
     pytest.param(NO_TRADING, replace(OPEN, account_trades=None), id="account-unread"),
     pytest.param(NOT_THIS_SYMBOL, OPEN, id="symbol"),
-    pytest.param(NO_BASE, LOCKED, id="base"),
 ]
 IN_SIGHT = [
     pytest.param(NO_TRADING, FROZEN, id="account"),
@@ -160,7 +159,7 @@ def test_as_soon_as_reads_show_the_end_of_a_bar_the_position_is_protected_or_sol
 
 
 def test_between_two_sales_the_end_of_a_bar_brings_a_whole_protection() -> None:
-    told = Told().lives(LOCKED, NO_BASE, spells(50_000))
+    told = Told().lives(FROZEN, NO_TRADING, spells(50_000))
 
     (asked,) = told.look(OPEN, 50_000)
 
@@ -180,6 +179,52 @@ def test_a_bar_that_nobody_could_see_end_is_over_with_the_next_sale() -> None:
 
     assert told.guard.barred is None
     assert [type(command) for at_ms, command in told.asks if at_ms >= 50_000] == [Close]
+
+
+@pytest.mark.parametrize("bid", [D(98), D(100), None], ids=["crossed", "within", "no-bid"])
+def test_base_that_reads_show_locked_is_not_asked_for_again_and_is_pause(
+    bid: Decimal | None,
+) -> None:
+    told = Told().lives(replace(LOCKED, bid=bid), NO_BASE, spells(600_000))
+
+    levels = [c.level for _, c in told.said if isinstance(c, Signal)]
+    cries = [(at_ms, c.severity) for at_ms, c in told.said if isinstance(c, Notify)]
+    assert len(told.asks) == 1
+    assert levels[-1] is SignalLevel.PAUSE
+    assert cries[0] == (5000, Severity.CRIT)
+
+
+def test_the_alert_says_how_much_of_the_base_is_locked() -> None:
+    told = Told().lives(LOCKED, NO_BASE, spells(6000))
+
+    (cry,) = (c for _, c in told.said if isinstance(c, Notify))
+    assert cry.text == "1.000 held without a live stop for 5000 ms; of that 1 is locked"
+
+
+def test_the_free_part_of_locked_base_is_protected_and_the_rest_as_soon_as_it_is_free() -> None:
+    scene = replace(OPEN, base_free=D("0.4"))
+    told = Told().lives(scene, NO_BASE, [0])
+    (part,) = told.look(scene, 400)
+    stands = a_sell(7, OrderType.STOP_LOSS, orig_qty=D("0.4"), stop_price=D(99))
+    answer = Settlement(
+        role=IntentRole.LIST,
+        intent_id="",
+        outcome="ACCEPTED",
+        code=0,
+        message="",
+        orders=(stands,),
+    )
+    told.guard = settled(told.guard, scene, answer, 400)
+    before_the_read = told.look(replace(OPEN, base_free=None), 500)
+    while_locked = Told(guard=told.guard).lives(LOCKED, NO_BASE, spells(60_000, 600))
+
+    (rest,) = while_locked.look(replace(OPEN, base_free=D("0.6")), 60_000)
+
+    assert part.qty == D("0.4")
+    assert before_the_read == []
+    assert while_locked.times() == [60_000]
+    assert isinstance(rest, Protect)
+    assert rest.qty == D("0.6")
 
 
 def test_base_that_is_free_and_refused_all_the_same_uses_up_rounds_as_before() -> None:

@@ -64,6 +64,8 @@ _CLOSE_REASONS = {
 }
 _TEN_SECONDS_MS = 10_000
 _TREND_MS = 60_000
+# Three reads of the account.
+_BASE_READ_MS = 30_000
 _SETTLED_PHASES = frozenset(
     {PositionPhase.FLAT, PositionPhase.DUST, PositionPhase.PROTECTED, PositionPhase.TRAILING}
 )
@@ -134,6 +136,7 @@ class Desk:
     trends: dict[str, tuple[bool, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Balance, int]] = field(default_factory=dict)
     account_ms: int = -1
+    account_read_ms: int = 0
     account_trades: bool | None = None
     stop: StopAsked | None = None
     stop_by_ms: int = 0
@@ -153,6 +156,7 @@ class Desk:
         if account.update_time_ms < self.account_ms:
             return
         self.account_ms = account.update_time_ms
+        self.account_read_ms = account.local_received_ms
         self.account_trades = account.can_trade
         for asset in [*self.balances, *account.balances]:
             empty = Balance(asset=asset, free=ZERO, locked=ZERO)
@@ -172,15 +176,22 @@ class Desk:
         base = self._base(holding)
         return None if base is None else base.free + base.locked
 
-    def base_free(self, holding: Holding) -> Decimal | None:
-        """The part of the base that no order has locked; None like `base_total`."""
-        base = self._base(holding)
-        return None if base is None else base.free
+    def base_free(self, case: Case, now_ms: int) -> Decimal | None:
+        """Base that no order has locked; None unless read lately and after our last sale's change.
 
-    def _base(self, holding: Holding) -> Balance | None:
+        `now_ms` is wall time.
+        """
+        sells = case.guard.sells.values()
+        changed_ms = max((t.order.exchange_time_ms for t in sells), default=1)
+        base = self._base(case.holding, changed_ms)
+        _, told_ms = self.balances.get(case.holding.base_asset, (None, 0))
+        late = now_ms - max(told_ms, self.account_read_ms) > _BASE_READ_MS
+        return None if base is None or late else base.free
+
+    def _base(self, holding: Holding, since_ms: int = 1) -> Balance | None:
         asset = holding.base_asset
         balance, as_of = self.balances.get(asset, (None, self.account_ms))
-        if as_of < max(holding.last_fill_ms, 1):
+        if as_of < max(holding.last_fill_ms, since_ms):
             return None
         return balance or Balance(asset=asset, free=ZERO, locked=ZERO)
 
@@ -222,7 +233,7 @@ def scene_of(
         swap_every_ms=_TEN_SECONDS_MS // max(1, settings.churn.max_cancel_replace_10s) + 1,
         trend_holds=desk.trend_holds(holding.symbol, now_ms),
         trading=info.is_trading if info is not None else None,
-        base_free=desk.base_free(holding),
+        base_free=desk.base_free(case, now_ms) if case.guard.barred is not None else None,
         account_trades=desk.account_trades,
     )
 
@@ -364,7 +375,8 @@ def present_row(case: Case, scene: Scene) -> Position:
         unprotected_since_ms=guard.naked_since_wall_ms,
         unprotected_ms=case.earlier_ms + guard.naked_total_ms,
     )
-    return row_of(case.holding, cover, sellable=sizes.sellable, at_ms=scene.wall_ms)
+    present = sizes.sellable + sizes.away
+    return row_of(case.holding, cover, sellable=present, at_ms=scene.wall_ms)
 
 
 def differs(row: Position, known: Position | None) -> bool:

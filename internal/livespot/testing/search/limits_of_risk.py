@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from livespot.contracts.ids import is_own_client_order_id
 from livespot.contracts.settings import Settings
 from livespot.evidence.findings import Finding, judged
 from livespot.exchange.faults.plan import Delay
@@ -17,6 +18,7 @@ _OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
 _REFUSED = "400 -2010"
 # A sale of the moment before may have taken what this one asked for.
 _SETTLES_WITHIN_MS = 15_000
+_HEARD_WITHIN_MS = 1000
 # A decision that was weighed in time may leave a little later: commits and scheduling.
 _SLACK_MS = 1000
 _DAY_MS = 86_400_000
@@ -97,21 +99,30 @@ def risk_limits_hold(witness: Witness) -> Finding:
 
 
 def nothing_offered_twice(witness: Witness) -> Finding:
-    """I09b: no sale was refused for base that was not free, unless some had just been sold."""
+    """I09b: no sale was refused for base that was not free, unless that was news.
+
+    Some had just been sold, or locked by an order of somebody else's.
+    """
     quote = witness.facts.quote_asset
     free: dict[str, Decimal] = {}
     sold_ms: dict[str, int] = {}
+    locked_ms: dict[str, int] = {}
     problems, looked_at = [], 0
     for row in witness.rows:
         if isinstance(row, BalanceRow):
             free[row.asset] = row.free
         elif isinstance(row, FillRow) and row.side == "SELL":
             sold_ms[row.sym] = row.t_ms
+        elif isinstance(row, OrderRow) and not is_own_client_order_id(row.cid):
+            locked_ms[row.sym] = row.t_new
         elif isinstance(row, RequestRow) and _sells(row):
             looked_at += 1
             symbol, qty = row.params.get("symbol", ""), Decimal(row.params.get("quantity", "0"))
             there = free.get(symbol.removesuffix(quote), _ZERO)
-            recently = row.t_arrive - sold_ms.get(symbol, 0) < _SETTLES_WITHIN_MS
+            recently = (
+                row.t_arrive - sold_ms.get(symbol, 0) < _SETTLES_WITHIN_MS
+                or row.t_arrive - locked_ms.get(symbol, 0) < _HEARD_WITHIN_MS
+            )
             if row.outcome == _REFUSED and not row.fault and qty > there and not recently:
                 problems.append(f"{row.path} offered {qty} of {symbol}, {there} was free")
     return judged("I09b", "Nothing is offered twice", looked_at, problems)
