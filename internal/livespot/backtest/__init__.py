@@ -1,1 +1,1 @@
-"""A month in minutes: the runtime's pure decisions on minute candles, filled by the exchange."""
+"""A month in minutes: the runtime's pure decisions on minute candles, with simulated fills."""

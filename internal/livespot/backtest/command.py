@@ -36,7 +36,7 @@ LOG, REPORT = "backtest.jsonl", "backtest.json"
 
 
 class LogFile:
-    """One canonical line for each thing worth telling, and the hash of them all."""
+    """One canonical line per logged fact, and the hash of all lines."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -57,14 +57,14 @@ class LogFile:
 def backtest(
     wish: Wish, loaded: LoadedSettings, place: Callable[[], Paths], screen: ReplayScreen
 ) -> ExitCode:
-    """Run it and say how it went. `place` is called once nothing speaks against it.
+    """Run the backtest and report it. `place` is called once nothing prevents the run.
 
     Raises:
         PreflightFailed: the data, the span or the directory cannot be used.
         ConfigInvalid: the strategy is not what the configuration says.
     """
     plan = planned(wish)
-    # Swapping a stop while it trails is the position actor's work, and there is none here.
+    # The position actor swaps the stops of a virtual trail, and a backtest has none.
     loaded = only_if(loaded, proven=False)
     prepared = built(plan, loaded.settings, seed=wish.seed)
     disk, paths, interruption = RealDisk(), place(), Interruption()
@@ -99,7 +99,7 @@ def backtest(
 
 
 def built(plan: Planned, settings: Settings, *, seed: int) -> Callable[[Log], Backtest]:
-    """Everything but the log, so that what cannot work is refused before a file is made."""
+    """Everything but the log, so that an impossible run is refused before a file is created."""
     strategy = chosen_strategy(settings)
     specs = [spec for spec in plan.source.symbols if spec.symbol in plan.source.series]
     engine = Engine(specs, (DEMO_ACCOUNT,))
@@ -118,7 +118,7 @@ def built(plan: Planned, settings: Settings, *, seed: int) -> Callable[[Log], Ba
 
 
 def _info(spec: SymbolSpec) -> SymbolInfo:
-    """What the runtime would read of the symbol in exchangeInfo."""
+    """The symbol as the runtime would read it from exchangeInfo."""
     row = dict(spec.info) | {"status": spec.status}
     return read_symbol(msgspec.Raw(msgspec.json.encode(row)))
 
@@ -135,7 +135,7 @@ def _played(test: Backtest, plan: Planned, goes_on: Callable[[int], bool]) -> tu
 
 @contextmanager
 def _settled_garbage() -> Iterator[None]:
-    """What stands before the first minute stays to the end: no collection needs to look at it."""
+    """Freeze the objects made before the first minute, so that no collection visits them."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,8 +1,8 @@
-"""Entries of a backtest: weighed by risk, built as the runtime does, filled by the exchange.
+"""Entries of a backtest: judged by risk, built as in the runtime, filled by the exchange's engine.
 
 An entry is one attempt, sent with its protection attached. It is cancelled when its time is over,
-without a second attempt or a fallback; what it bought in part is sold at market. Nothing takes
-time: an order stands at the instant it is decided on.
+without a second attempt or a fallback; a part that was bought is sold at market. Nothing takes
+time: an order is on the book in the instant in which it is decided.
 """
 
 from collections.abc import Mapping
@@ -48,15 +48,15 @@ from livespot.venue.params import list_params
 _ACCOUNT = "demo"
 _KINDS: dict[ListKind, EngineListKind] = {ListKind.OTOCO: "otoco", ListKind.OPOCO: "opoco"}
 NOT_FILLED = "NOT_FILLED"
-# Why an approved entry came to no order here: it would take at once, or its symbol takes no lists.
+# Why an approved entry is not sent here: it would take at once, or the symbol allows no lists.
 NOT_RESTING, NOT_ATTACHABLE = "NOT_RESTING", "NOT_ATTACHABLE"
 
 
 @dataclass(slots=True, kw_only=True)
 class Trade:
-    """One entry from its order to its end; amounts in base and quote as the exchange told them.
+    """One entry from its order to its end; amounts in base and quote as the exchange reported them.
 
-    `refused` is the last answer to a sale at market that was not taken.
+    `refused` is the last answer to a sale at market that was refused.
     """
 
     decision: Decision
@@ -80,14 +80,14 @@ class Trade:
 
 
 class Desk:
-    """One account on one engine, and what risk remembers of it."""
+    """One account on one engine, and the memory of risk."""
 
     def __init__(self, engine: Engine, feeds: Mapping[str, MinuteFeed], settings: Settings) -> None:
         self._engine = engine
         self._feeds = feeds
         self._settings = settings
         self._seeds = {symbol: SplitMix(symbol).bits() for symbol in feeds}
-        # Up to when the engine has seen each symbol's events.
+        # By symbol: the time up to which the engine has its events.
         self._seen_ms: dict[str, int] = {}
         self._reserves: reserves.Book = {}
         self._counters = Counters()
@@ -100,17 +100,17 @@ class Desk:
 
     @property
     def held(self) -> frozenset[str]:
-        """Symbols that something was bought of."""
+        """Symbols of which something is held."""
         return frozenset(symbol for symbol, trade in self.running.items() if trade.bought)
 
     def mark(self, now_ms: int) -> None:
-        """A minute is over: the day's figures move on with the best bids."""
+        """End a minute: update the day's figures with the best bids."""
         bids = self._bids()
         self._counters = risk_counters.day_rolled(self._counters, bids, now_ms)
         self._counters, _ = risk_counters.marked(self._counters, bids, self._settings.risk)
 
     def play(self, open_ms: int) -> None:
-        """The minute's trades of every symbol that something is open of."""
+        """Play the minute's trades of every symbol with something open."""
         for symbol in tuple(self.running):
             for event in self._feeds[symbol].events:
                 self._expire(symbol, event.t_ms)
@@ -119,7 +119,7 @@ class Desk:
             self._expire(symbol, open_ms + MINUTE_MS)
 
     def weigh(self, decision: Decision, snapshot: Snapshot, now_ms: int) -> RiskVerdict:
-        """Risk's word on it, from the same memory that the runtime keeps."""
+        """The verdict of risk, from the same counters that the runtime keeps."""
         symbol = decision.symbol
         others = held_elsewhere(self._counters, self._reserves, symbol)
         view = RiskView(
@@ -139,7 +139,7 @@ class Desk:
         return assess(decision, snapshot, view)
 
     def enter(self, decision: Decision, snapshot: Snapshot, now_ms: int) -> str:
-        """Send an approved entry; empty, or why it did not come to an order."""
+        """Send an approved entry; returns why it could not be sent, else an empty text."""
         symbol, plan, verdict = decision.symbol, decision.entry_plan, decision.risk_verdict
         if plan is None or verdict is None or verdict.verdict is not Verdict.ALLOW:
             raise Fatal(f"decision {decision.decision_id!r} is no approved entry")
@@ -177,7 +177,7 @@ class Desk:
         symbol, plan = decision.symbol, decision.entry_plan
         if plan is None or request.working is None:
             raise Fatal(f"decision {decision.decision_id!r} has no resting entry")
-        # Nobody may have looked at this symbol until now: its last minute makes the book.
+        # The engine may not have played this symbol yet: its last minute makes the book.
         seen_ms = self._seen_ms.get(symbol, 0)
         for event in self._feeds[symbol].events:
             if event.t_ms > seen_ms:
@@ -237,7 +237,7 @@ class Desk:
         self._settle(trade.cancel_ms)
 
     def _settle(self, now_ms: int) -> None:
-        """Take in what the engine did, and end what nothing is open of any more."""
+        """Take in what the engine did, and end trades with nothing left open."""
         self._drain()
         for trade in tuple(self.running.values()):
             if not self._engine.open_orders(_ACCOUNT, {"symbol": trade.symbol}):
@@ -284,7 +284,7 @@ class Desk:
             self._keep(reserves.converted(reserve, quote))
 
     def _close(self, trade: Trade, now_ms: int) -> None:
-        """Sell what stands there without protection; a book too thin for it is asked again."""
+        """Sell what is held without protection; if the book is too thin, try again later."""
         qty = self._sellable(trade)
         if qty:
             self._sell(trade, qty, now_ms)
@@ -293,7 +293,7 @@ class Desk:
             self._end(trade, now_ms)
 
     def _sellable(self, trade: Trade) -> Decimal:
-        """What was bought and could still be sold at market now; dust is nothing."""
+        """How much of the trade could be sold at market now; 0 for dust."""
         info = self._info(trade.symbol)
         limits = info.constraints
         bid, _ = self._engine.best(trade.symbol)
@@ -316,7 +316,7 @@ class Desk:
         try:
             self._engine.place_order(_ACCOUNT, params, now_ms)
         except Rejection as refused:
-            # No market just now, as in a halt: the next event asks again.
+            # No market at present, such as a halt: the next event tries again.
             trade.refused = f"{refused.code} {refused.msg}"
         self._drain()
 
@@ -342,7 +342,7 @@ class Desk:
     # ---- readings
 
     def equity(self) -> Decimal:
-        """Quote on the account and everything held at its last best bid."""
+        """Quote on the account plus everything held at its last best bid."""
         worth = self._total(self._settings.venue.quote_asset)
         for symbol, feed in self._feeds.items():
             if feed.bid is not None:

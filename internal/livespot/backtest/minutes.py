@@ -1,7 +1,7 @@
-"""The minutes of one symbol, as coarse as a backtest needs them, and the window they lead to.
+"""One symbol's minutes, as coarse as a backtest needs them, played into its window.
 
-Candles are those of the data. Between them stand four trades a minute, at its open, high, low and
-close, and a dozen quotes; the half-second samples are taken from those.
+Candles are those of the data. Between them a minute has four trades, at its open, high, low and
+close, and a dozen quotes, from which the half-second samples are taken.
 """
 
 from bisect import bisect_left
@@ -39,7 +39,7 @@ _DAY_MINUTES = 1440
 
 @dataclass(frozen=True, slots=True)
 class _Traded:
-    """One minute of the running day; the volume is tick times step."""
+    """One minute of the rolling day; the volume is in units of tick times step."""
 
     minute: int
     open: int
@@ -48,7 +48,7 @@ class _Traded:
 
 
 class MinuteFeed:
-    """One symbol, minute after minute, from `start_ms` on; what lies before is its history."""
+    """One symbol, minute by minute, from `start_ms` on; what lies before is its history."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class MinuteFeed:
         self.scale = Scale.of(self.series.tick_size, self.series.step_size)
         self.window = SymbolWindow(symbol=info.symbol, info=info, fees=fees)
         self.events: tuple[Happening, ...] = ()
-        # The last best bid there was, also while there is no book.
+        # The last best bid, kept while there is no book.
         self.bid: Decimal | None = None
         self._coarse = coarse(self.series)
         self._key = f"{seed}:{info.symbol}"
@@ -82,7 +82,7 @@ class MinuteFeed:
         return self.window.symbol
 
     def play(self, open_ms: int) -> None:
-        """Everything of one minute: its quotes, then the candles that close with it."""
+        """Play one minute: its quotes, then the candles that close with it."""
         self.events = self._coarse.events(self._key, open_ms)
         self._sample(open_ms)
         end_ms = open_ms + MINUTE_MS
@@ -95,7 +95,7 @@ class MinuteFeed:
             self.bid = self.window.book.bid
 
     def _sample(self, open_ms: int) -> None:
-        """The ring's minute; a halt leaves none, and without a quote the last book stands."""
+        """The minute's samples; a halt leaves none, and without a quote the last book stands."""
         if any(
             isinstance(event, StatusTurn) and event.status != "TRADING" for event in self.events
         ):
@@ -130,7 +130,7 @@ class MinuteFeed:
         )
         outcome = self.window.take_kline(update)
         if last is not None and (outcome is None or isinstance(outcome, Gap)):
-            # Absent minutes are an outage of the data, which history proves.
+            # Missing minutes are an outage; taken as history, the hole is accepted.
             self._join(frame, (last, candle))
 
     def _join(self, frame: Interval, candles: Sequence[Candle]) -> None:
@@ -163,7 +163,7 @@ class MinuteFeed:
         )
 
     def _trade(self, bar: Bar) -> None:
-        """The running day moves on by a minute."""
+        """Advance the rolling day by one minute."""
         minute = bar.open_ms // MINUTE_MS
         self._day.append(_Traded(minute, bar.open, bar.quote, bar.trades))
         self._quote += bar.quote
@@ -174,7 +174,7 @@ class MinuteFeed:
             self._trades -= gone.trades
 
     def _ticker(self, now_ms: int) -> Ticker24h | None:
-        """The day's figures as the exchange rounds them; None before the first trade."""
+        """The day's figures, rounded as by the exchange; None before the first trade."""
         last, book = self.window.series[Interval.M1].last, self.window.book
         if last is None or not self._day:
             return None
@@ -196,7 +196,7 @@ class MinuteFeed:
 def book_of(
     symbol: str, series: PlayedHistory, quote: Quote, *, update_id: int, at_ms: int
 ) -> BookTicker:
-    """A quote of the embedded market as the feed would hand it on, received at `at_ms`."""
+    """A quote of the embedded market as the feed would pass it on, received at `at_ms`."""
     tick, step = series.tick_size, series.step_size
     return BookTicker(
         symbol=symbol,
@@ -210,7 +210,7 @@ def book_of(
 
 
 def coarse(series: PlayedHistory) -> PlayedHistory:
-    """The same minutes in four trades each. Raises `PreflightFailed` where they cannot be."""
+    """The same minutes with four trades each. Raises `PreflightFailed` if that is impossible."""
     if isinstance(series, Series):
         return replace(series, activity=COARSE)
     if isinstance(series, SyntheticSeries):

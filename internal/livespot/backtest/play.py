@@ -25,14 +25,14 @@ from livespot.rules.thresholds import config_hash, thresholds_hash
 
 
 class Log(Protocol):
-    """Where every selection that changes, every decision and every trade is written."""
+    """Takes every changed selection, every decision and every trade."""
 
     def write(self, kind: str, at_ms: int, **facts: object) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a backtest counts; `drawdown` is the deepest fall below a `peak`, at minutes' ends."""
+    """Counts of a backtest; `drawdown` is the deepest fall below a `peak`, at minute ends."""
 
     cycles: int = 0
     looked_at: int = 0
@@ -65,7 +65,7 @@ class Backtest:
         self.tally.peak = self.desk.equity()
 
     def run(self, start_ms: int, end_ms: int, goes_on: Callable[[int], bool]) -> int:
-        """Play whole minutes up to `end_ms` for as long as `goes_on`; where it came to."""
+        """Play whole minutes up to `end_ms` while `goes_on()`; returns the time reached."""
         for open_ms in range(start_ms, end_ms, MINUTE_MS):
             if not goes_on(open_ms - start_ms):
                 return open_ms
@@ -73,7 +73,7 @@ class Backtest:
         return end_ms
 
     def step(self, open_ms: int) -> None:
-        """One minute: what happens in it, then what is decided at its end."""
+        """Play one minute: first its events, then the decisions at its end."""
         now_ms = open_ms + MINUTE_MS
         for feed in self.feeds.values():
             feed.play(open_ms)
@@ -86,7 +86,7 @@ class Backtest:
         self._decide(context)
 
     def context(self, now_ms: int) -> SnapshotContext:
-        """What is the same for every symbol at that instant."""
+        """What all symbols share at that instant."""
         return SnapshotContext(
             settings=self.settings,
             config_hash=config_hash(self.settings),
@@ -144,12 +144,12 @@ class Backtest:
             self._weigh(outcome, built, context.now_ms)
 
     def _weigh(self, proposal: Decision, snapshot: Snapshot, now_ms: int) -> None:
-        """From a proposal to an order, or to the reasons against one."""
+        """Send a proposal as an order, or count the reasons against it."""
         self.tally.proposed += 1
         decision = msgspec.structs.replace(proposal, ai_gate=GATE_OFF)
         verdict = self.desk.weigh(decision, snapshot, now_ms)
         if verdict.verdict is not Verdict.ALLOW:
-            # That the size was capped as well refuses nothing.
+            # A capped size alone is no reason for a refusal.
             against = [code for code in verdict.reasons if code is not ReasonCode.RISK_SIZE_CAPPED]
             self.tally.refused.update(against)
             self._say("REFUSED", decision.symbol, verdict.reasons, now_ms)
@@ -178,7 +178,7 @@ class Backtest:
         )
 
     def _say(self, kind: str, symbol: str, reasons: Sequence[str], now_ms: int) -> None:
-        """Reasons are written when they change; the counts know how often they were given."""
+        """Log reasons when they change; the counts include every repetition."""
         told = (kind, *reasons)
         if self._told.get(symbol) != told:
             self._told[symbol] = told
@@ -208,7 +208,7 @@ GATE_OFF = AIGateResult(
 
 
 def trade_facts(trade: Trade) -> dict[str, object]:
-    """One trade that is over; an entry that bought nothing has no amounts."""
+    """The log line of a trade that is over; an entry that bought nothing has no amounts."""
     return {
         "symbol": trade.symbol,
         "decision_id": trade.decision.decision_id,

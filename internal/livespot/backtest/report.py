@@ -1,4 +1,4 @@
-"""What a backtest comes down to, and how it is told."""
+"""The report of a backtest: its figures, and their wording."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,11 +25,11 @@ _WAYS = {IntentRole.TP: "profit", IntentRole.SL: "stop", IntentRole.CLOSE: "mark
 
 
 class BacktestReport(Message, frozen=True):
-    """One backtest. Times in ms, amounts in quote; `speed_x100` as of a replay.
+    """One backtest. Times in ms, amounts in quote; `speed_x100` as for a replay.
 
-    `net_quote` is the account's equity at the end less that of the beginning, fees included.
-    `log_sha256` is that of the file with every decision and trade: two backtests of one order
-    have the same. Reasons of one look count once each.
+    `net_quote` is the account's equity at the end less that at the start, fees included.
+    `log_sha256` is that of the file with every decision and trade; two equal backtests have the
+    same. Each reason counts once per decision cycle and symbol.
     """
 
     profile: str
@@ -65,7 +65,7 @@ class BacktestReport(Message, frozen=True):
 
 
 class About(Message, frozen=True):
-    """What a backtest was made with and where it told what it did."""
+    """What a backtest was made with, and where its files are."""
 
     seed: int
     config_hash: str
@@ -74,7 +74,7 @@ class About(Message, frozen=True):
 
 
 class Cost(Message, frozen=True):
-    """How far it came, in market time and processor time, and the equity it began with."""
+    """How far it got, in market time and processor time, and its equity at the start."""
 
     virtual_ms: int
     cpu_ms: int
@@ -82,7 +82,7 @@ class Cost(Message, frozen=True):
 
 
 def reported(plan: Planned, test: Backtest, cost: Cost, *, run: About) -> BacktestReport:
-    """Counts, most frequent first, and sums over the trades that are over."""
+    """Counts, most frequent first, and sums over the closed trades."""
     tally, ended, running = test.tally, test.desk.ended, tuple(test.desk.running.values())
     bought = [trade for trade in ended if trade.bought]
     ways = Counter(trade.ended_by for trade in ended)

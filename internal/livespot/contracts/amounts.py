@@ -1,4 +1,4 @@
-"""Exact numbers: decimal strings at boundaries, integer rates, one rounding rule each."""
+"""Exact numbers: decimal strings at boundaries, integer rates, one rounding rule for each."""
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Context, Decimal
@@ -8,7 +8,7 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 BPS = Decimal(10_000)
 _FLOORING = Context(rounding=ROUND_FLOOR)
-# What `round` asks a float for; looking it up takes longer than the rounding.
+# The method behind `round`; looking it up each time costs more than the rounding.
 _NEAREST = float.__round__
 
 
@@ -18,25 +18,26 @@ def decimal_text(value: Decimal) -> str:
         raise ValueError(f"{value!r} is not a finite number")
     unsigned_if_zero = value if value else abs(value)
     text = str(unsigned_if_zero)
-    # Only the very small and the very great are spelled with an exponent; formatting takes longer.
+    # `str` uses an exponent only for very small and very large numbers, and is faster than
+    # `format`.
     return format(unsigned_if_zero, "f") if "E" in text else text
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
-    """The greatest multiple of `step` not above `value`, printed with the decimals of `step`."""
+    """The greatest multiple of `step` not above `value`, with the decimals of `step`."""
     if step <= 0:
         raise ValueError(f"step {step!r} is not positive")
     return _FLOORING.to_integral_value(value / step) * step
 
 
 def decimals_of(step: Decimal) -> int:
-    """How many decimals a tick or step has once trailing zeros are gone; 0.0100 has 2."""
+    """How many decimals a tick or step has without trailing zeros; 0.0100 has 2."""
     exponent = step.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def clamp01(value: float) -> float:
-    """The nearest number in [0, 1]; 0 for what is none."""
+    """The nearest number in [0, 1]; 0 for NaN."""
     if value >= 1.0:
         return 1.0
     return value if value > 0.0 else 0.0
@@ -73,5 +74,5 @@ def nearest_rank(values: Iterable[float], percent: int) -> float:
 
 
 def ranked(ordered: Sequence[float], percent: int) -> float:
-    """The nearest-rank percentile of one or more values, the least first."""
+    """The nearest-rank percentile of at least one value, in ascending order."""
     return ordered[max(1, -(-percent * len(ordered) // 100)) - 1]

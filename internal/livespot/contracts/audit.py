@@ -11,10 +11,10 @@ from livespot.contracts.vocabulary import EventType, Mode, Stage
 
 
 class AuditDraft(Message, frozen=True):
-    """An event before the writer gives it its place: run, sequence and hashes are added there.
+    """An event before the writer adds run, sequence and hashes.
 
-    `data` is redacted before it reaches a sink and holds only JSON values without floats
-    (Decimals are allowed and become decimal strings).
+    `data` is redacted before it reaches a sink and holds only JSON values without floats (Decimals
+    are allowed and become decimal strings).
     """
 
     event_type: EventType
@@ -34,7 +34,7 @@ class AuditDraft(Message, frozen=True):
 class AuditEvent(Message, frozen=True):
     """An event as stored; `hash` covers the canonical event without `hash` itself.
 
-    `data` is the text `<TRUNCATED len_bytes=N>` where it was too long to keep.
+    `data` is the text `<TRUNCATED len_bytes=N>` if it was too long to keep.
     """
 
     seq: int
@@ -64,9 +64,9 @@ class AuditEntry(Message, frozen=True):
 
 
 class TrailRepair(Message, frozen=True):
-    """What was needed to make the human trail equal to the database again, in lines.
+    """What it took to make the trail equal to the database again, in lines.
 
-    `removed` counts torn lines and lines the database does not know (those are set aside).
+    `removed` counts torn lines and lines that the database does not have (those are set aside).
     """
 
     added: int = 0
@@ -79,10 +79,10 @@ class TrailRepair(Message, frozen=True):
 
 
 class AuditPort(Protocol):
-    """How actors record. Nothing counts as done before `commit` has returned."""
+    """How actors record events. Nothing counts as done before `commit` has returned."""
 
     async def commit(self, *entries: AuditEntry) -> None:
-        """Critical lane: all entries in one transaction, returned after the disk has them.
+        """Critical lane: all entries in one transaction; returns once they are on disk.
 
         Shielded from cancellation by the implementation. Raises `AuditUnwritable`, or
         `LedgerViolation` when a row breaks a uniqueness or transition rule of the ledger.

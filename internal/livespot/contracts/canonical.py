@@ -16,7 +16,8 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 _Value = TypeVar("_Value")
 _Made = TypeVar("_Made")
 _LEAVES = frozenset({str, bool, type(None), Decimal, int})
-# Every digit as 0; and the beginnings of NaN, Infinity, E+ and E- alike, to look for them at once.
+# Maps every digit to 0, and the first two characters of NaN, Infinity, E+ and E- to "Na", so that
+# one search finds them all.
 _ALIKE = bytes.maketrans(b"123456789" + b"IE" + b"n+-", b"000000000" + b"NN" + b"aaa")
 _ODD_NUMBER = b"Na"
 _LONG_NUMBER = b"0" * len(str(_MAX_SAFE_INTEGER))
@@ -36,7 +37,7 @@ def canonical_json(value: object) -> bytes:
 
 
 class Same:
-    """One very object as a key: equal values may spell their numbers differently."""
+    """An object as a key by identity: equal values may spell their numbers differently."""
 
     __slots__ = ("value",)
 
@@ -53,14 +54,14 @@ class Same:
 def once_per_object(
     most: int,
 ) -> Callable[[Callable[[_Value], _Made]], Callable[[_Value], _Made]]:
-    """Remember what a pure function makes of up to `most` immutable objects, each its own key.
+    """Cache a pure function's results for up to `most` immutable objects, by identity.
 
-    Equal values are no key: they may spell their numbers differently. When there are too many, all
-    of them are forgotten, so that nothing has to be noted where one comes again.
+    Equality would not do: equal values may spell their numbers differently. When the cache is full
+    it is emptied, so that a hit needs no bookkeeping.
     """
 
     def remembering(make: Callable[[_Value], _Made]) -> Callable[[_Value], _Made]:
-        # The object itself is kept beside what was made of it: its id stays its own.
+        # The object is kept with its result, so that its id stays unique.
         known: dict[int, tuple[_Value, _Made]] = {}
 
         @wraps(make)
@@ -79,7 +80,7 @@ def once_per_object(
 
 @once_per_object(64)
 def canonical_json_once(value: object) -> bytes:
-    """`canonical_json` of an immutable value that comes again and again as the same object."""
+    """`canonical_json` of an immutable value, cached by identity."""
     return canonical_json(value)
 
 
@@ -94,7 +95,7 @@ def hash_of(value: object) -> str:
 
 
 def _is_sound(value: object) -> bool:
-    """Whether types alone rule out floats and odd keys inside; a wrong no costs only time."""
+    """Whether the types alone rule out floats and odd keys; a wrong False only costs time."""
     kind: Any = type(value)
     if kind in _LEAVES:
         return True
@@ -113,7 +114,7 @@ def _is_sound(value: object) -> bool:
 
 @cache
 def _is_sound_type(kind: type[Any]) -> bool:
-    """Whether a Struct's fields, all the way down, can hold only what is in the domain."""
+    """Whether a Struct's fields, at all depths, can only hold values of the domain."""
     if issubclass(kind, str):
         return True
     return issubclass(kind, msgspec.Struct) and _holds_sound(inspect.type_info(kind), frozenset())
@@ -148,7 +149,7 @@ def _holds_sound(info: inspect.Type, seen: frozenset[type]) -> bool:
 
 
 def _is_plain(encoded: bytes) -> bool:
-    """Whether nothing in it could need another spelling; a wrong no costs only time."""
+    """Whether nothing in it could need another spelling; a wrong False only costs time."""
     # The encoder spells a small Decimal with an exponent, and keeps the sign of a zero.
     if not encoded.isascii() or (b"-" in encoded and b'"-0' in encoded):
         return False

@@ -11,13 +11,13 @@ from livespot.contracts.canonical import sha256_hex
 from livespot.contracts.records import ChainAnchor
 from livespot.contracts.vocabulary import Mode
 
-# The envelope holds text, integers and lists of text only, `data` is canonical already, so
-# sorting the keys is all that canonical form asks for.
+# The envelope holds only text, integers and lists of text, and `data` is canonical already, so
+# sorting the keys is enough for the canonical form.
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class Place(Message, frozen=True, gc=False):
-    """Where an event stands: its run, its sequence there, and the event before it."""
+    """The place of an event: its run, its sequence number, and the hash of the event before it."""
 
     run_id: str
     mode: Mode
@@ -27,7 +27,7 @@ class Place(Message, frozen=True, gc=False):
 
 
 class SealedEvent(Message, frozen=True):
-    """An event in its place. `line` is its canonical JSON with the hash, as the trail holds it."""
+    """An event in its place. `line` is its canonical JSON with the hash, as in the trail."""
 
     draft: AuditDraft
     place: Place
@@ -47,7 +47,7 @@ class ChainBreak(Message, frozen=True):
 class Link(Message, frozen=True):
     """One stored event as read back: every column but the hashes, then the hashes.
 
-    `row` is its number in the table, 0 where it comes from elsewhere.
+    `row` is its number in the table, 0 if it does not come from a table.
     """
 
     envelope: dict[str, Any]
@@ -99,10 +99,10 @@ def seal(draft: AuditDraft, data_json: bytes, place: Place) -> SealedEvent:
 
 
 def bridged(before: Link | None, link: Link, anchors: Mapping[str, ChainAnchor]) -> Link | None:
-    """The event before `link`: `before`, or the last of the pruned segments that lie between.
+    """The event before `link`: `before`, or the last event of the pruned segments between them.
 
-    `anchors` are by the hash their first event named. A pruned event is known by its place, time
-    and hash only.
+    `anchors` are keyed by the hash that their first event named. Of a pruned event only place, time
+    and hash are known.
     """
     place = "" if before is None else before.hash
     over: ChainAnchor | None = None
@@ -114,7 +114,7 @@ def bridged(before: Link | None, link: Link, anchors: Mapping[str, ChainAnchor])
 
 
 def _follows(anchor: ChainAnchor, before: Link | None) -> bool:
-    """Whether a segment begins right behind an event, by row and by sequence."""
+    """Whether a segment begins directly after an event, by row and by sequence."""
     if before is None:
         return anchor.first_row == 1
     seq = before.seq + 1 if before.run_id == anchor.run_id else 1
@@ -127,9 +127,9 @@ def _end(anchor: ChainAnchor) -> Link:
 
 
 def problem_with(link: Link, before: Link | None, first_prev_hash: str) -> ChainBreak | None:
-    """What is wrong with an event given the one before it; None when it follows.
+    """What is wrong with an event, given the one before it; None when it follows.
 
-    `first_prev_hash` is what the first event must name: empty at the beginning of all history.
+    `first_prev_hash` is what the very first event must name: empty at the start of all history.
     """
     expected = first_prev_hash if before is None else before.hash
     if link.prev_hash != expected:

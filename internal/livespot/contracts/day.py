@@ -1,4 +1,4 @@
-"""One UTC day of trading as it is summed up, and what the sum is made of."""
+"""One UTC day of trading: its sums, and the rows they are computed from."""
 
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ class ModeStep(Message, frozen=True):
 
 
 class RunSpan(Message, frozen=True):
-    """A run's life; `until_ms` is its end, or the last that is known of it."""
+    """The time of a run; `until_ms` is its end, or the last event known of it."""
 
     run_id: str
     from_ms: int
@@ -27,9 +27,9 @@ class RunSpan(Message, frozen=True):
 class DayRows(Message, frozen=True):
     """What the ledger holds of one day.
 
-    `fills` by the exchange's time; `closed` the positions that ended in it; `open` and `dust` what
-    is held at the time of reading; `runs` those that lived in it with all their `modes`; `alerts`
-    by severity.
+    `fills` by the exchange's time; `closed` are the positions that ended in it; `open` and `dust`
+    what is held at the time of reading; `runs` those within the day with all their `modes`;
+    `alerts` counts by severity.
     """
 
     fills: tuple[StoredFill, ...]
@@ -42,7 +42,7 @@ class DayRows(Message, frozen=True):
 
 
 class SymbolDay(Message, frozen=True):
-    """What was exchanged on one symbol; quantities are gross, fees apart by asset."""
+    """The trades on one symbol; quantities are gross, fees are separate, by asset."""
 
     symbol: str
     buys: int
@@ -55,12 +55,12 @@ class SymbolDay(Message, frozen=True):
 
 
 class DaySummary(Message, frozen=True):
-    """The sums of one UTC day, in quote unless said otherwise; times in ms.
+    """The sums of one UTC day, in quote unless stated otherwise; times in ms.
 
     `paid`, `received` and `fees` (by asset) follow the fills to the last digit. `realised`, net of
-    fees, and `trades` belong to the day a position was closed. `unpriced_fees` counts fills whose
-    fee is missing in `fees_quote`. `unprotected_*` are None when nothing was closed. `complete`
-    once the day is over and late reports had their time.
+    fees, and `trades` belong to the day on which a position was closed. `unpriced_fees` counts
+    fills whose fee is missing in `fees_quote`. `unprotected_*` are None when nothing was closed.
+    `complete` once the day is over and late reports have had their time.
     """
 
     day: str

@@ -20,7 +20,7 @@ from livespot.contracts.vocabulary import (
     Verdict,
 )
 
-# Looking a member up in its class takes longer than a call.
+# Bound once: looking up an enum member costs more than a call.
 _ENTRY, _MANAGE = DecisionIntent.ENTRY, DecisionIntent.MANAGE
 _MAKER_FIRST, _NO_TRAILING, _BLOCK = EntryKind.MAKER_FIRST, TrailingMode.OFF, Verdict.BLOCK
 

@@ -47,9 +47,9 @@ class ExitCode(IntEnum):
 
 
 class LivespotError(Exception):
-    """Base of every error this program raises on purpose.
+    """Base of every error that this program raises on purpose.
 
-    `reason_code` is the catalogue's name for it, where it has one: what `livespot explain` knows.
+    `reason_code` is its code in the catalogue, if it has one, for `livespot explain`.
     """
 
     reason_code: ClassVar[ReasonCode | None] = None
@@ -64,9 +64,9 @@ class Unreachable(Transient):
 
 
 class Throttled(Transient):
-    """The exchange asked for silence. For a mutation this is a definite non-execution.
+    """The exchange demands silence. A mutation answered by this was definitely not executed.
 
-    `orders_only`: the order-count limit (-1015); everything that places no order may go on.
+    `orders_only`: the order-count limit (-1015); requests that place no order are still allowed.
     """
 
     def __init__(self, *, retry_after_ms: int, banned: bool, orders_only: bool = False) -> None:
@@ -120,7 +120,7 @@ class FilterRefused(Refused):
 
 
 class ClockRefused(Refused):
-    """-1021; `ahead` when our time ran ahead of the server's, else the request came too late."""
+    """-1021; `ahead` when our time was ahead of the server's, else the request came too late."""
 
     def __init__(self, code: int, message: str, *, ahead: bool) -> None:
         super().__init__(code, message)
@@ -132,7 +132,7 @@ class KeyRefused(Refused):
 
 
 class NoSuchOrder(Refused):
-    """The exchange does not know the order. By itself no proof that it never existed."""
+    """The exchange does not know the order. This alone does not prove that it never existed."""
 
 
 class LocalRefusal(Refused):
@@ -194,12 +194,12 @@ class AuditUnwritable(Fatal):
 
 
 class DatabaseDamaged(AuditUnwritable):
-    """Pages of the audit database are not what SQLite wrote there."""
+    """Pages of the audit database have been changed by something other than SQLite."""
 
     reason_code = ReasonCode.DB_INTEGRITY_FAIL
 
 
 class VolumeFull(AuditUnwritable):
-    """No byte is left for the audit."""
+    """The volume of the audit has no space left."""
 
     reason_code = ReasonCode.DISK_LOW_PAUSE

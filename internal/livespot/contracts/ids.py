@@ -1,4 +1,4 @@
-"""Identifiers: derived from what they name, never drawn, except the run's own six digits."""
+"""Identifiers: derived from what they name, never random, except six digits of the run id."""
 
 import hashlib
 import re
@@ -8,10 +8,10 @@ from functools import lru_cache
 from livespot.contracts.canonical import hash_of, sha256_hex
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-# Base32 two characters, so ten bits, at a time: the standard library's is four times slower.
+# Base32 by two characters (ten bits) at a time; four times faster than the standard library.
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _USED_BYTES = 22
-# What the exchange accepts as a client order id.
+# The client order ids that the exchange accepts.
 _ACCEPTED = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 _SHIFTS = tuple(range(8 * _USED_BYTES - 10, 0, -10))
 
@@ -51,12 +51,12 @@ def client_order_id(intent_id: str) -> str:
 
 
 def is_accepted_client_order_id(text: str) -> bool:
-    """Whether the exchange would take it as a client order id."""
+    """Whether the exchange would accept this as a client order id."""
     return _ACCEPTED.fullmatch(text) is not None
 
 
 def is_own_client_order_id(text: str) -> bool:
-    """Whether an id has the shape this program gives; says nothing about whose ledger made it."""
+    """Whether an id has the form of this program's ids; another instance's have it too."""
     return len(text) == 36 and text.startswith("X_")
 
 

@@ -62,7 +62,7 @@ class ListRequest(Message, frozen=True):
 
 
 class CancelRequest(Message, frozen=True):
-    """Cancel one order (and with it its list), by exchange id when known, else by client id."""
+    """Cancel one order and its list, by exchange id if it is known, else by client id."""
 
     symbol: str
     client_order_id: str
@@ -88,7 +88,7 @@ class CancelReplaceRequest(Message, frozen=True):
 
 
 class Fill(Message, frozen=True):
-    """One execution, keyed by (symbol, trade_id) and applied once."""
+    """One execution, identified by (symbol, trade_id) and applied once."""
 
     symbol: str
     trade_id: int
@@ -109,7 +109,7 @@ class Fill(Message, frozen=True):
 
 
 class OrderView(Message, frozen=True):
-    """What the exchange says of one order, wherever it said it.
+    """The state of one order as the exchange reports it, whatever the source.
 
     After a cancel `client_order_id` is the cancel's id and `orig_client_order_id` the order's own;
     before, `orig_client_order_id` is empty.
@@ -136,12 +136,12 @@ class OrderView(Message, frozen=True):
 
     @property
     def own_id(self) -> str:
-        """The id the order was placed under, cancelled or not."""
+        """The client id under which the order was placed, cancelled or not."""
         return self.orig_client_order_id or self.client_order_id
 
 
 class OrderUpdate(Message, frozen=True):
-    """An order's newer state with the fills that came with it. `source`: REPLY, STREAM or REST."""
+    """An order's newer state, with the fills that came with it. `source`: REPLY, STREAM or REST."""
 
     order: OrderView
     fills: tuple[Fill, ...]
@@ -163,7 +163,7 @@ class ListView(Message, frozen=True):
 
 
 class PlaceAnswer(Message, frozen=True):
-    """The exchange accepted: one update per order it reported, the list when there is one."""
+    """An accepted placement: one update per reported order, and the list if there is one."""
 
     updates: tuple[OrderUpdate, ...]
     order_list: ListView | None = None
@@ -172,7 +172,7 @@ class PlaceAnswer(Message, frozen=True):
 class CancelReplaceAnswer(Message, frozen=True):
     """Both halves, each accepted (an update) or refused (code and message).
 
-    `also_ended` are the other orders of a list that the cancelled one took with it.
+    `also_ended` are the other orders of the cancelled order's list, which ended with it.
     """
 
     cancelled: OrderUpdate | None
@@ -190,7 +190,7 @@ class Balance(Message, frozen=True):
 
 
 class AccountView(Message, frozen=True):
-    """Balances with something in them, by asset name."""
+    """The balances that are not empty, by asset name."""
 
     balances: dict[str, Balance]
     can_trade: bool
@@ -207,7 +207,7 @@ class AccountView(Message, frozen=True):
 
 
 class BalancesChanged(Message, frozen=True):
-    """Absolute balances of the assets an account event touched."""
+    """Absolute balances of the assets that an account event changed."""
 
     balances: tuple[Balance, ...]
     exchange_time_ms: int
@@ -236,7 +236,7 @@ class CommissionRates(Message, frozen=True):
 
 
 class OrderIntent(Message, frozen=True):
-    """One atomic exchange mutation in the ledger; `payload` is the request as canonical JSON."""
+    """One atomic mutation in the ledger; `payload` is the request as canonical JSON."""
 
     order_intent_id: str
     decision_id: str
@@ -269,7 +269,7 @@ class Alias(Message, frozen=True):
 
 
 class Position(Message, frozen=True):
-    """One symbol's position, from fills only. Quantities are base, money is quote.
+    """One symbol's position, computed from fills only. Quantities in base, money in quote.
 
     `qty` is net of fees taken in base; `cost_quote` is the average-cost basis of `qty`.
     """

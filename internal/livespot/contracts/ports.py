@@ -1,4 +1,4 @@
-"""The injected seams: time and chance, as the rest of the program sees them."""
+"""The injected clock and entropy: time and randomness as the rest of the program sees them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Scope(Protocol):
-    """The part of a cancel scope that callers of a deadline need."""
+    """The part of a cancel scope that a caller with a deadline needs."""
 
     @property
     def cancelled_caught(self) -> bool: ...
@@ -15,14 +15,14 @@ class Scope(Protocol):
 
 
 class Clock(Protocol):
-    """Market time: what the exchange and the runtime agree on, at whatever speed it runs.
+    """Market time, shared by exchange and runtime, at whatever speed it runs.
 
-    Every duration in the program is in market time. A scaled or virtual clock therefore moves
-    deadlines, staleness limits and sleeps together.
+    Every duration in the program is in market time, so a scaled or virtual clock moves deadlines,
+    staleness limits and sleeps together.
     """
 
     def now_ms(self) -> int:
-        """Wall time as epoch milliseconds. May step when the machine's clock is set."""
+        """Wall time in epoch milliseconds. It may step when the machine's clock is set."""
         ...
 
     def monotonic_ms(self) -> int:
@@ -36,7 +36,7 @@ class Clock(Protocol):
     def move_on_after(
         self, seconds: float | None, *, shield: bool = False
     ) -> AbstractContextManager[Scope]:
-        """A cancel scope with a limit in market time; it says so in `cancelled_caught`."""
+        """A cancel scope with a limit in market time; `cancelled_caught` tells if it ended."""
         ...
 
     def fail_after(
@@ -48,14 +48,14 @@ class Clock(Protocol):
     def alarm(self, seconds: float, ring: Callable[[], object]) -> "Alarm":
         """Call `ring` once after a span of market time, unless cancelled before.
 
-        For whoever waits for the next of several things again and again: a fraction of a
-        scope's cost.
+        For a task that waits again and again for whichever of several things comes first; it costs
+        a fraction of a cancel scope.
         """
         ...
 
 
 class Alarm(Protocol):
-    """A call that is due later."""
+    """A scheduled call."""
 
     def cancel(self) -> None: ...
 

@@ -10,7 +10,7 @@ from livespot.contracts.vocabulary import EventType, Mode, SysMode
 
 
 class LastRun(Message, frozen=True):
-    """How the previous run stands in the database; `ended` is false after a kill.
+    """The previous run as the database holds it; `ended` is false after a kill.
 
     `sysmode` is the last mode before EXIT: a run stopped while paused was paused.
     """
@@ -45,15 +45,15 @@ class LedgerReader(Protocol):
     async def last_run(self) -> LastRun | None: ...
 
     async def latest_event_data(self, event_type: EventType) -> str | None:
-        """The newest event of this type: its data as JSON, None when there is none."""
+        """The data of the newest event of this type, as JSON; None when there is none."""
         ...
 
     async def quick_unclean_runs(self, *, since_ms: int) -> int:
-        """How many runs since then ended without saying so; for the crash-loop breaker."""
+        """How many runs since then ended uncleanly; for the crash-loop breaker."""
         ...
 
     async def unsettled_intents(self) -> tuple[OrderIntent, ...]:
-        """CREATED and SENT_UNKNOWN, oldest first."""
+        """Intents in CREATED or SENT_UNKNOWN, oldest first."""
         ...
 
     async def intent(self, order_intent_id: str) -> OrderIntent | None: ...
@@ -65,7 +65,7 @@ class LedgerReader(Protocol):
     async def alias(self, client_order_id: str) -> Alias | None: ...
 
     async def order_owner(self, symbol: str, order_id: int) -> str | None:
-        """The id of the intent that an order belongs to, under whatever id it ended."""
+        """The id of the intent that an order belongs to, under whatever client id it ended."""
         ...
 
     async def open_orders(self) -> tuple[StoredOrder, ...]:
@@ -91,15 +91,15 @@ class LedgerReader(Protocol):
     async def risk_counters(self) -> str | None: ...
 
     async def gate_calls(self, *, since_ms: int) -> tuple[int, ...]:
-        """When the gate was really asked since then, oldest first; the budget counts on."""
+        """When the gate was really called since then, oldest first; the budget goes on from it."""
         ...
 
     async def symbol_health(self) -> tuple[SymbolHealth, ...]: ...
 
     async def open_exposures(self) -> tuple[ManualExposureRow, ...]:
-        """Positions the operator took by hand and has not closed, oldest first."""
+        """Positions that the operator took by hand and has not closed, oldest first."""
         ...
 
     async def command_outcome(self, nonce: str) -> str | None:
-        """What became of an operator command; None while nobody has carried it out."""
+        """The outcome of an operator command; None until it has been carried out."""
         ...

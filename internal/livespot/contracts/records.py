@@ -1,4 +1,4 @@
-"""Typed rows of the audit database; the store knows the SQL of each, nobody else does."""
+"""Typed rows of the audit database; only the store knows their SQL."""
 
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -52,7 +52,7 @@ class RunEnded(Message, frozen=True, tag=True):
 
 
 class SysModeRow(Message, frozen=True, tag=True):
-    """The mode a run is in; the last row decides how the next run boots."""
+    """The mode of a run; the last row decides how the next run boots."""
 
     run_id: str
     mode: SysMode
@@ -140,7 +140,7 @@ class DecisionRow(Message, frozen=True, tag=True):
 
 
 class GateEventRow(Message, frozen=True, tag=True):
-    """One attempt to ask the gate, also when it failed or was disabled."""
+    """One attempt to call the gate, also when it failed or was disabled."""
 
     cycle_id: str
     decision_id: str
@@ -162,7 +162,7 @@ class GateEventRow(Message, frozen=True, tag=True):
 
 
 class RiskVerdictRow(Message, frozen=True, tag=True):
-    """A verdict with all it looked at: account, counters and the rest (`inputs_json`)."""
+    """A verdict with all of its inputs: account, counters and the rest (`inputs_json`)."""
 
     decision_id: str
     cycle_id: str
@@ -294,7 +294,7 @@ class ManualExposureRow(Message, frozen=True, tag=True):
 
 
 class ChainAnchor(Message, frozen=True, tag=True):
-    """What stays of a pruned segment of the chain; the segment goes in the same transaction.
+    """What remains of a pruned segment of the chain; the segment goes in the same transaction.
 
     Rows and sequence run from the first to the last pruned event, all of one run; `prev_hash` is
     what the first one named.
@@ -312,14 +312,14 @@ class ChainAnchor(Message, frozen=True, tag=True):
 
 
 class RowsPruned(Message, frozen=True, tag=True):
-    """Rows of one table that nothing needs any more, by their numbers in it."""
+    """Rows of one table that are no longer needed, by row number."""
 
     table: PrunedTable
     rows: tuple[int, ...]
 
 
 class TrailDayPacked(Message, frozen=True, tag=True):
-    """A day of the trail is one packed file now; `sha256` is of that file."""
+    """A day of the trail has been compressed into one file; `sha256` is of that file."""
 
     day: str
     sha256: str
@@ -328,7 +328,7 @@ class TrailDayPacked(Message, frozen=True, tag=True):
 
 
 class TrailDayRemoved(Message, frozen=True, tag=True):
-    """A packed day is past its time; its file goes after this is durable."""
+    """A packed day has expired; its file is deleted once this is durable."""
 
     day: str
     removed_at_ms: int

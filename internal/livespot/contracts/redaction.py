@@ -1,4 +1,4 @@
-"""Keeps secrets and outside text out of every sink: by key, by shape, by value, by size."""
+"""Keeps secrets and outside text out of every sink: by key, by pattern, by value, by size."""
 
 import base64
 import re
@@ -46,10 +46,10 @@ _KEY_PARTS = (
     "listenkey",
     "credential",
 )
-# Hashes of what must not be shown may be shown: they are what is left to compare by.
+# Hashes of secrets may be shown: they are all that is left to compare by.
 _HARMLESS_ENDINGS = ("hash", "sha256")
 _SHAPES = (
-    # Anything that carries a signature is a signed query or URL: nothing of it stays.
+    # Text with a signature is a signed query or URL, and all of it is masked.
     re.compile(r"[^\s\"'<>]*\bsignature=[^\s\"'<>]*", re.IGNORECASE),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", re.DOTALL),
     re.compile(r"\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
@@ -59,18 +59,18 @@ _SHAPES = (
         re.IGNORECASE,
     ),
 )
-# Whose home a path is in: the system's errors quote paths.
+# The user name in a home path: the system's errors quote paths.
 _HOME = re.compile(r"(/home/|/Users/|\b[A-Z]:[\\/]+Users[\\/]+)[^/\\\s\"'<>:]+", re.IGNORECASE)
 _OWNER = r"\1<USER>"
-# Every shape above contains one of these, so that most text is passed after a few searches.
+# Every pattern above needs one of these, so most text passes after a few searches.
 _HINTS = ("signature", "private key", "bearer", "basic", "mbx", "authoriz", "cookie", "key")
 
 
 class Redactor:
-    """Knows the live secret values; holds them in memory only and never shows them.
+    """Knows the live secret values; keeps them in memory only and never shows them.
 
-    Values shorter than six characters are not secrets anybody could keep, and masking them would
-    shred harmless text; they are ignored.
+    Values shorter than six characters are ignored: nobody could keep them secret, and masking them
+    would mangle harmless text.
     """
 
     def __init__(self, secret_values: Iterable[str] = ()) -> None:
@@ -86,14 +86,14 @@ class Redactor:
         raise TypeError("a Redactor holds secrets and is not pickled")
 
     def values(self, text: str) -> str:
-        """Mask the live secret values, however encoded, and nothing else."""
+        """Mask the live secret values, in any of their encodings, and nothing else."""
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASK)
         return text
 
     def text(self, text: str) -> str:
-        """Mask secret values, everything that has the shape of one, and whose home a path is in."""
+        """Mask secret values, everything that looks like one, and the user in a home path."""
         text = self.values(text)
         lowered = text.lower()
         if any(hint in lowered for hint in _HINTS):
@@ -107,7 +107,7 @@ class Redactor:
         """A copy of JSON-like data with sensitive keys masked and all text filtered."""
         match value:
             case str():
-                # Enumerations are words of the program's own.
+                # Enum values are the program's own words.
                 return self.text(value) if type(value) is str else value
             case dict():
                 return {
@@ -124,10 +124,10 @@ class Redactor:
                 return value
 
     def event_data(self, data: dict[str, Any], max_bytes: int) -> bytes:
-        """Canonical JSON of an event's `data{}`, filtered and bounded.
+        """Canonical JSON of an event's `data{}`, redacted and bounded.
 
-        Longer than `max_bytes` it becomes the JSON text `<TRUNCATED len_bytes=N>` and nothing
-        else. Raises `TypeError` or `ValueError` when the data has no canonical form.
+        Beyond `max_bytes` it becomes the JSON text `<TRUNCATED len_bytes=N>` and nothing else.
+        Raises `TypeError` or `ValueError` when the data has no canonical form.
         """
         encoded = canonical_json(self.data(data)) if data else b"{}"
         if len(encoded) > max_bytes:
@@ -135,19 +135,19 @@ class Redactor:
         return encoded
 
     def outside_text(self, text: str, max_bytes: int) -> str:
-        """Text of another party, filtered and bounded like an event's data."""
+        """Text of another party, redacted and bounded like an event's data."""
         filtered = self.text(text)
         size = len(filtered.encode("utf-8", "replace"))
         return filtered if size <= max_bytes else truncated(size)
 
 
 def truncated(len_bytes: int) -> str:
-    """What stands in place of something too long to keep."""
+    """The text that replaces something too long to keep."""
     return f"<TRUNCATED len_bytes={len_bytes}>"
 
 
 def is_sensitive(key: str) -> bool:
-    """Whether a key's name alone says that its value must not be shown."""
+    """Whether the name of a key alone says that its value must not be shown."""
     name = re.sub(r"[^a-z0-9]", "", key.lower())
     if name.endswith(_HARMLESS_ENDINGS):
         return False
@@ -155,9 +155,9 @@ def is_sensitive(key: str) -> bool:
 
 
 def forms_of(value: str) -> set[str]:
-    """How a secret may be written: raw, reversed, URL, hex, base64 at any offset, inside JSON.
+    """How a secret may appear: raw, reversed, URL, hex, base64 at any offset, inside JSON.
 
-    Empty for a value too short to be one.
+    Empty for a value too short to be a secret.
     """
     if len(value) < _SHORTEST_SECRET:
         return set()
@@ -166,7 +166,7 @@ def forms_of(value: str) -> set[str]:
     forms |= {raw.hex(), raw.hex().upper()}
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for shift in range(3):
-            # The characters that depend on the neighbours are cut off on both sides.
+            # The characters at both ends depend on the neighbouring bytes, so they are cut off.
             encoded = encode(b"\0" * shift + raw).decode().rstrip("=")
             core = encoded[(0, 2, 3)[shift] : len(encoded) - 1]
             if len(core) >= _SHORTEST_SECRET:

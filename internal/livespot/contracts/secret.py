@@ -17,7 +17,7 @@ class Secret:
         object.__setattr__(self, "_text", text)
 
     def reveal(self) -> str:
-        """The secret itself: for the line that signs or authorises, and nowhere else."""
+        """The secret itself: for the line that signs or authorises, and nothing else."""
         text: str = object.__getattribute__(self, "_text")
         return text
 

@@ -37,14 +37,14 @@ def _require_range(field: str, value: Decimal, low: str, high: str) -> None:
 
 
 def _require_order(section: Message, *pairs: tuple[str, str]) -> None:
-    """Of each pair the first must be below the second: what warns comes before what stops."""
+    """The first of each pair must be below the second: a warning comes before a stop."""
     for low, high in pairs:
         value = getattr(section, low)
         require(value < getattr(section, high), low, value, f"must be below {high}")
 
 
 def _require_address(field: str, url: str, plain: str) -> None:
-    """A server and a path, nothing else: settings are stored and shown, so they hold no secret."""
+    """A server and a path, nothing else: settings are stored and shown, and must hold no secret."""
     secure = "https" if plain == "http" else "wss"
     found = _ADDRESS.fullmatch(url)
     good = found is not None and (
@@ -358,7 +358,7 @@ class AlertSettings(Message, frozen=True):
     webhook_max_per_minute: Annotated[int, Meta(ge=1, le=60)] = 10
 
     def __post_init__(self) -> None:
-        # An address may be a secret, and this file is stored with every run: it is not quoted.
+        # An address may be a secret, so the error does not quote it.
         require(
             "://" not in self.webhook,
             "webhook",

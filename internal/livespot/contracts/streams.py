@@ -1,4 +1,4 @@
-"""What arrives on the exchange's sockets besides orders and prices, and the ports to read them."""
+"""Messages of the exchange's sockets besides orders and prices, and the ports to read them."""
 
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
@@ -19,14 +19,14 @@ class InsaneFrame(PayloadInvalid):
 
 
 class StreamHeartbeat(Message, frozen=True):
-    """The all-market ticker ticked: the connection lives even where single symbols are silent."""
+    """A frame of the all-market ticker: the connection lives even if single symbols are silent."""
 
     exchange_time_ms: int
     local_received_ms: int
 
 
 class ServerShutdown(Message, frozen=True):
-    """The exchange is about to close this connection: open the next one now."""
+    """The exchange is about to close this connection, so another one must be opened now."""
 
     exchange_time_ms: int
     local_received_ms: int
@@ -65,24 +65,24 @@ class MarketConnection(Protocol):
 
     @property
     def subscribed(self) -> frozenset[str]:
-        """Streams the exchange has acknowledged."""
+        """The streams that the exchange has acknowledged."""
         ...
 
     async def subscribe(self, streams: frozenset[str]) -> None:
-        """Ask for streams not yet asked for; the answer must arrive while reading goes on."""
+        """Subscribe to streams; the answer arrives only while `receive` is being called."""
         ...
 
     async def unsubscribe(self, streams: frozenset[str]) -> None: ...
 
     async def knock(self) -> None:
-        """Ask for a sign of life and return with it; it arrives while reading goes on.
+        """Ask for a sign of life and wait for it; it arrives only while `receive` is being called.
 
-        Nothing ends the wait on a connection that is gone.
+        On a connection that is gone this waits for ever, so the caller needs a limit.
         """
         ...
 
     async def receive(self) -> bytes:
-        """The next data frame; `Unreachable` too when an answer to a request is overdue."""
+        """The next data frame; raises `Unreachable` also when an answer is overdue."""
         ...
 
     def receive_nowait(self) -> bytes | None: ...

@@ -15,10 +15,10 @@ from livespot.contracts.vocabulary import (
 
 
 class HealthSignal(Message, frozen=True):
-    """One source's current demand on the governor; CLEAR withdraws the demand of `source`.
+    """The current demand of one source on the governor; CLEAR withdraws it.
 
-    `source` tells apart several signals of one kind (a symbol, an intent, an actor); `value`,
-    `threshold` and `unit` are what the operator sees.
+    `source` distinguishes signals of one kind (a symbol, an intent, an actor); `value`, `threshold`
+    and `unit` are shown to the operator.
     """
 
     kind: SignalKind
@@ -33,7 +33,7 @@ class HealthSignal(Message, frozen=True):
 
 
 class ActiveReason(Message, frozen=True):
-    """One reason that holds the present mode."""
+    """One reason that holds the current mode."""
 
     code: ReasonCode
     kind: SignalKind
@@ -48,7 +48,7 @@ class ActiveReason(Message, frozen=True):
 
 
 class ModeChanged(Message, frozen=True):
-    """The mode everybody works in from now on. Broadcast after it is durable."""
+    """The mode from now on; broadcast after it is durable."""
 
     mode: SysMode
     previous: SysMode
@@ -69,7 +69,7 @@ class Alert(Message, frozen=True):
 
 
 class OperatorCommand(Message, frozen=True):
-    """What the operator asked through a control file; `nonce` is the file's name.
+    """A command that the operator left as a control file; `nonce` is the file's name.
 
     `symbol` is set for RELEASE and the exposures, `side` and `qty` for EXPOSURE_OPEN, and
     `exposure_id` for EXPOSURE_CLOSE. `left_over`: it was left before this process started.
@@ -87,13 +87,13 @@ class OperatorCommand(Message, frozen=True):
 
 
 class ReleaseWanted(Message, frozen=True):
-    """The operator wants a symbol out of quarantine; risk acts and audits the outcome. To risk."""
+    """The operator releases a symbol from quarantine; risk acts and audits it. To risk."""
 
     command: OperatorCommand
 
 
 class ExposureWanted(Message, frozen=True):
-    """The operator opens or closes a position of his own; risk acts and audits it. To risk."""
+    """The operator opens or closes a position of their own; risk acts and audits it. To risk."""
 
     command: OperatorCommand
 
@@ -101,7 +101,7 @@ class ExposureWanted(Message, frozen=True):
 class ReconcileDiff(Message, frozen=True):
     """One difference between belief and the exchange; `before` is ours, `after` is REST's.
 
-    `reason` says more than that they differ, where more is known.
+    `reason` is a more specific code where one is known.
     """
 
     mismatch: str
@@ -126,6 +126,6 @@ class ReconcileReport(Message, frozen=True):
 
 
 class CloseAsked(Message, frozen=True):
-    """Sell these symbols' positions now; boot recovery asks it where belief contradicts itself."""
+    """Sell these symbols' positions now; sent at boot where belief contradicts itself."""
 
     symbols: tuple[str, ...]

@@ -39,7 +39,7 @@ class Socket(Protocol):
     async def receive(self) -> bytes: ...
 
     def receive_nowait(self) -> bytes | None:
-        """A frame that is already here, or None; lets a reader drain without yielding."""
+        """A frame that has arrived already, or None; lets a reader drain without yielding."""
         ...
 
 

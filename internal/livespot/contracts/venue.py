@@ -1,4 +1,4 @@
-"""What the runtime asks of an exchange, split by what a caller may do."""
+"""What the runtime may ask of an exchange, split by permission."""
 
 from typing import Protocol
 
@@ -77,15 +77,15 @@ class AccountReader(Protocol):
     async def trades(
         self, symbol: str, *, order_id: int = 0, from_id: int = 0, start_ms: int = 0
     ) -> tuple[Fill, ...]:
-        """Own fills, oldest first; `client_order_id` of each is empty (the exchange omits it)."""
+        """Own fills, oldest first; their `client_order_id` is empty, as the exchange omits it."""
         ...
 
 
 class OrderTransport(Protocol):
     """Sends mutations, each once.
 
-    Raises `OutcomeUnknown` when it may have happened, `Refused` (and its kinds) or `Throttled`
-    when it definitely did not.
+    Raises `OutcomeUnknown` when it may have happened, `Refused` (and its kinds) or `Throttled` when
+    it definitely did not.
     """
 
     async def place(self, request: OrderRequest) -> PlaceAnswer: ...
@@ -93,7 +93,7 @@ class OrderTransport(Protocol):
     async def place_list(self, request: ListRequest) -> PlaceAnswer: ...
 
     async def cancel(self, request: CancelRequest) -> tuple[OrderUpdate, ...]:
-        """The cancelled order, and its list's other legs when there were any."""
+        """The cancelled order, and the other legs of its list if it had one."""
         ...
 
     async def cancel_replace(self, request: CancelReplaceRequest) -> CancelReplaceAnswer: ...
@@ -111,7 +111,7 @@ class ServerClock(Protocol):
 
     @property
     def synced(self) -> bool:
-        """Whether a measurement has succeeded yet; until then the offset is a guess of zero."""
+        """Whether a measurement has succeeded yet; until then the offset is assumed to be zero."""
         ...
 
     def certain_now_ms(self) -> int | None:
@@ -128,12 +128,12 @@ class ServerClock(Protocol):
         ...
 
     async def glance(self) -> int:
-        """The offset by one answer alone, wrong by up to half its round trip; it is not kept."""
+        """The offset from a single answer, off by up to half its round trip; it is not stored."""
         ...
 
 
 class BanState(Message, frozen=True):
-    """Silences that must outlive the process, as server epoch ms; 0 is none."""
+    """Silences that must survive the process, as server epoch ms; 0 for none."""
 
     throttled_until_ms: int = 0
     banned_until_ms: int = 0
@@ -141,7 +141,7 @@ class BanState(Message, frozen=True):
 
 
 class OrderCounts(Protocol):
-    """The exchange's own view of how much of the limits is used, from response headers."""
+    """The exchange's own count of used limits, from response headers."""
 
     @property
     def used_weight(self) -> int: ...

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """Which venue and rights a run has."""
+    """Which venue and permissions a run has."""
 
     LIVE = "LIVE"
     SHADOW = "SHADOW"
@@ -13,7 +13,7 @@ class Mode(StrEnum):
 
 
 class SysMode(StrEnum):
-    """What the runtime may do right now. Owned by the governor."""
+    """What the runtime may do now; owned by the governor."""
 
     NORMAL = "NORMAL"
     DEGRADE = "DEGRADE"
@@ -22,7 +22,7 @@ class SysMode(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a cycle is."""
+    """The stage of a cycle."""
 
     BOOT = "BOOT"
     DOCTOR_CHECKS = "DOCTOR_CHECKS"
@@ -45,7 +45,7 @@ class Stage(StrEnum):
 
 
 class EventType(StrEnum):
-    """What is audited."""
+    """The kinds of audited events."""
 
     STAGE_CHANGED = "STAGE_CHANGED"
     ALERT_RAISED = "ALERT_RAISED"
@@ -81,7 +81,7 @@ class EventType(StrEnum):
 
 
 class Severity(StrEnum):
-    """How loud an alert is."""
+    """How serious an alert is."""
 
     INFO = "INFO"
     WARN = "WARN"
@@ -133,7 +133,7 @@ class DecisionIntent(StrEnum):
 
 
 class EntryKind(StrEnum):
-    """Ordered from the most to the least patient."""
+    """How an entry is placed, from the most to the least patient."""
 
     MAKER_FIRST = "MAKER_FIRST"
     TAKER = "TAKER"
@@ -147,7 +147,7 @@ class TimeInForce(StrEnum):
 
 
 class FallbackKind(StrEnum):
-    """Ordered from the most to the least patient."""
+    """What follows an unfilled entry, from the most to the least patient."""
 
     CANCEL_AND_REPLACE = "CANCEL_AND_REPLACE"
     IOC_LIMIT = "IOC_LIMIT"
@@ -184,7 +184,7 @@ class Verdict(StrEnum):
 
 
 class IntentAction(StrEnum):
-    """One atomic exchange mutation."""
+    """The kinds of atomic mutations."""
 
     SUBMIT = "SUBMIT"
     CANCEL = "CANCEL"
@@ -204,7 +204,7 @@ class IntentState(StrEnum):
 
 
 class IntentRole(StrEnum):
-    """What an order of a decision is for."""
+    """The purpose of an order of a decision."""
 
     LIST = "LIST"
     ENTRY = "ENTRY"
@@ -227,7 +227,7 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """The exchange's statuses; UNKNOWN stands for one this version does not know."""
+    """The exchange's statuses; UNKNOWN stands for one that this version does not know."""
 
     NEW = "NEW"
     PENDING_NEW = "PENDING_NEW"
@@ -241,7 +241,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether no further fill can come; UNKNOWN is conservatively not terminal."""
+        """Whether no further fill can come; UNKNOWN conservatively counts as not terminal."""
         return self in _TERMINAL
 
 
@@ -257,7 +257,7 @@ _TERMINAL = frozenset(
 
 
 class ListKind(StrEnum):
-    """The order lists the exchange offers; the value is the last part of the path."""
+    """The order lists of the exchange; the value is the last part of the request path."""
 
     OCO = "oco"
     OTO = "oto"
@@ -288,7 +288,7 @@ class ExitReason(StrEnum):
 
 
 class SignalKind(StrEnum):
-    """The sources of health signals the governor weighs."""
+    """The kinds of health signals that the governor weighs."""
 
     LOOP_STUCK = "LOOP_STUCK"
     WS_STALE = "WS_STALE"
@@ -311,7 +311,7 @@ class SignalKind(StrEnum):
 
 
 class SignalLevel(StrEnum):
-    """What a signal asks of the governor; CLEAR withdraws it."""
+    """What a signal demands of the governor; CLEAR withdraws it."""
 
     CLEAR = "CLEAR"
     DEGRADE = "DEGRADE"
@@ -330,7 +330,7 @@ class OperatorAction(StrEnum):
 
 
 class WebhookShape(StrEnum):
-    """How a webhook wants an alert."""
+    """The request format of a webhook."""
 
     JSON = "JSON"
     TELEGRAM = "TELEGRAM"

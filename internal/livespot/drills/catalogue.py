@@ -1,4 +1,4 @@
-"""The nine drills: what goes wrong in each, when, and what must be seen of it."""
+"""The nine drills: what goes wrong in each, when, and what must be seen afterwards."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from livespot.exchange.faults.plan import (
 from livespot.testing.search.plan import DeathPlan
 from livespot.testing.search.troubles import DiskFull, Trouble
 
-# From the entry's fill to the kill: word of it is still under way.
+# The kill comes this long after the entry's fill, while its report is still on its way.
 _IN_FLIGHT_MS = 1
-# After a fill: stop and target stand, and nothing is under way.
+# This long after a fill, stop and target stand and nothing is in flight.
 _CALM_MS = 3_000
 _SECOND_LIFE_MS = 6_000
 _BAN_MS = 20_000
@@ -38,7 +38,7 @@ _EXITS = ["STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT", "L
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What an undisturbed run does: when its first entry arrives and is filled, and over what.
+    """What an undisturbed run does: when its first entry arrives and fills, by which request.
 
     Times count from the start. `method` and `path` are those of the entry's request.
     """
@@ -51,12 +51,12 @@ class Course:
 
     @property
     def orders(self) -> Target:
-        """The wire that orders take."""
+        """The wire that carries orders."""
         return "ws_api" if self.method == "WS" else "rest"
 
     @property
     def entry(self) -> Match:
-        """Requests like the entry's."""
+        """Matches requests like the entry's."""
         if self.method == "WS":
             return Match(method=self.path)
         return Match(method=self.method, path=self.path)
@@ -66,8 +66,8 @@ class Course:
 class Mishap:
     """What happens in one drill, and by when, counted from the start, it is over.
 
-    `bought` is whether something must be bought by the end (True), or nothing before it is over
-    (False); None where either is right.
+    `bought`: something must be bought by the end (True), nothing before the mishap is over (False),
+    or either is right (None).
     """
 
     over_ms: int
@@ -78,15 +78,15 @@ class Mishap:
 
     @property
     def planned(self) -> int:
-        """How many hits there must be at least."""
+        """The least number of hits."""
         return len(self.faults) + len(self.troubles) + len(self.deaths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """`injected` says it in words; `codes` must all be on record afterwards.
+    """`injected` describes it; each of `codes` must be on record afterwards.
 
-    `stops` is how many stops the position must have had on the exchange, one after the other.
+    `stops` is how many stops the position must have had at the exchange, one after the other.
     """
 
     name: str
@@ -141,7 +141,7 @@ def _ban(course: Course) -> Mishap:
 
 
 def _clock_step(course: Course) -> Mishap:
-    """The clock jumps with a position held, at the moment at which its stop has to be replaced."""
+    """The clock jumps while a position is held, when its stop has to be replaced."""
     time = course.settings.time
     step_ms = max(time.recv_window_ms, time.clock_drift_max_ms) + _BEYOND_MS
     begin_ms = course.filled_ms + _CALM_MS
@@ -177,7 +177,7 @@ def _gate_down(course: Course) -> Mishap:
     begin_ms = max(1, course.entry_ms - _GATE_LEAD_MS)
     over_ms = begin_ms + _GATE_DOWN_MS
     if course.settings.ai_gate.ai_dec == 0:
-        # Nobody asks it: that nothing depends on it is all there is to see.
+        # The gate is not called here; the drill shows that nothing depends on it.
         return Mishap(over_ms=over_ms)
     when = When(after_ms=begin_ms, for_ms=_GATE_DOWN_MS)
     what = DropRequest(target="ai", then="reset")

@@ -1,4 +1,4 @@
-"""Finds out what the user's configuration does in the drills' market when nothing goes wrong."""
+"""Finds out what the user's configuration does in the drills' market if nothing goes wrong."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.runtime.simulation_journal import read_rows
 
 SEED = 7
-# An entry that has not been filled by then is not expected any more.
+# An entry that has not filled by then is no longer expected.
 _PATIENCE_MS = 300_000
-# The quiet time before NORMAL; a longer one would only be waited for.
+# The stability window before NORMAL; a longer one would only cost time.
 _QUIET_MS = 60_000
 _AS_SHIPPED: tuple[tuple[str, object], ...] = (
     ("selection", SelectionSettings()),
@@ -38,7 +38,7 @@ _AS_SHIPPED: tuple[tuple[str, object], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """The settings drills run with, which of the user's own were left out, and their course."""
+    """The settings the drills run with, the user's settings left out, and the resulting course."""
 
     loaded: LoadedSettings
     replaced: tuple[str, ...]
@@ -46,7 +46,7 @@ class Rehearsed:
 
 
 def rehearse(loaded: LoadedSettings, directory: Path) -> Rehearsed:
-    """Trade once undisturbed: with the user's settings, else with the shipped choice of entries.
+    """Trade once undisturbed, with the user's settings, else with the shipped entry settings.
 
     Raises `PreflightFailed` when nothing is bought with either.
     """
@@ -67,7 +67,7 @@ def rehearse(loaded: LoadedSettings, directory: Path) -> Rehearsed:
 
 
 def _fitted(loaded: LoadedSettings) -> LoadedSettings:
-    """The user's settings in the market's currency, without waiting for longer than needed."""
+    """The user's settings, in the market's currency and with a shorter stability window."""
     settings = loaded.settings
     quiet_ms = min(settings.health.degrade_exit_stable_window_ms, _QUIET_MS)
     fitted = msgspec.structs.replace(
@@ -79,7 +79,7 @@ def _fitted(loaded: LoadedSettings) -> LoadedSettings:
 
 
 def _choosing(settings: Settings) -> list[str]:
-    """Sections about what is worth buying that differ from what is shipped."""
+    """Names of the sections that select entries and differ from the shipped ones."""
     return [name for name, usual in _AS_SHIPPED if getattr(settings, name) != usual]
 
 
@@ -88,7 +88,7 @@ def _choosing_as_shipped(loaded: LoadedSettings) -> LoadedSettings:
 
 
 def _differing(own: Settings, used: Settings) -> tuple[str, ...]:
-    """Dotted keys in which two settings differ."""
+    """Dotted keys whose values differ."""
     found = []
     for section in msgspec.structs.fields(Settings):
         left, right = getattr(own, section.name), getattr(used, section.name)
@@ -101,7 +101,7 @@ def _differing(own: Settings, used: Settings) -> tuple[str, ...]:
 
 
 def _played(loaded: LoadedSettings, directory: Path) -> Course | None:
-    """The course of one undisturbed run, ended once something was bought."""
+    """The course of one undisturbed run, which ends once something was bought."""
     filled: list[str] = []
 
     def dress(around: Surroundings, loop: VirtualLoop) -> Surroundings:

@@ -1,4 +1,4 @@
-"""Counts what must be zero: orders too many on the exchange, executions missing in the ledger."""
+"""Counts that must be zero: surplus orders at the exchange, executions missing in the ledger."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from livespot.evidence.rows import Facts
 
 
 def duplicates(facts: Facts, journal: JournalRows) -> int:
-    """Orders beyond the first of one client id, and entries of a decision beyond one at a time."""
+    """Orders beyond the first of a client id, and entries of a decision beyond one at a time."""
     made: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for order in journal.orders:
         made[order.client_order_id].add((order.symbol, order.order_id))
@@ -17,14 +17,14 @@ def duplicates(facts: Facts, journal: JournalRows) -> int:
 
 
 def lost_fills(facts: Facts, journal: JournalRows) -> int:
-    """Our executions on the exchange that the ledger does not hold."""
+    """Our executions at the exchange that are not in the ledger."""
     ours = {(fill.symbol, fill.trade_id) for fill in facts.fills}
     theirs = {(fill.symbol, fill.trade_id) for fill in our_fills(facts, journal)}
     return len(theirs - ours)
 
 
 def _most_beside_another(facts: Facts, journal: JournalRows) -> dict[str, int]:
-    """By decision, how many entries stood beside the first one at most."""
+    """By decision: the largest number of entries that stood beside another one."""
     decision_of = {name: intent.decision_id for name, intent in facts.intent_of().items()}
     standing: dict[str, set[int]] = defaultdict(set)
     most: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The market every drill is played on: one symbol the default strategy buys, and then calm."""
+"""The market of every drill: one symbol that the default strategy buys, then a flat price."""
 
 from livespot.exchange.sources import MarketSource
 from livespot.testing.search.stage import Leg, StagedSymbol, StagePlan
@@ -6,14 +6,14 @@ from livespot.testing.search.staged_market import open_stage
 
 SYMBOL = "SOLUSDT"
 QUOTE_ASSET = "USDT"
-# Just after a candle of an even hour began; the date has no meaning.
+# Shortly after a full hour, when all candles have begun anew; the date has no meaning.
 START_MS = 19_900 * 86_400_000 + 3 * 7_200_000 + 5_000
 # Far beyond the longest drill.
 _END_MS = 3_600_000
 
 
 def stage() -> StagePlan:
-    """A rising past, then a price that stands still and is traded busily: every bid is filled."""
+    """A rising past, then a constant price with many trades, so that every bid is filled."""
     staged = StagedSymbol(
         symbol=SYMBOL,
         shape="rising",

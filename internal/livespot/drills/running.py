@@ -1,4 +1,4 @@
-"""Runs drills on virtual time, and says what their exchange and their database show."""
+"""Runs drills on virtual time, and checks what their exchange and their database show."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from livespot.testing.search.protection_checks import gaps
 from livespot.testing.search.running import run_order
 from livespot.testing.search.witness import Witness
 
-# To be counted from the end of the mishap: back on the feet, and the quiet time before NORMAL.
+# Time after the end of the mishap for recovery and for the stability window before NORMAL.
 _RECOVERY_MS = 40_000
 _SETTLE_MS = 6_000
 _LONGEST_MS = 900_000
 
 
 def run_drill(name: str, rehearsed: Rehearsed, directory: Path) -> DrillRow:
-    """One drill, its files below `directory`."""
+    """Run one drill, with its files below `directory`."""
     drill = CATALOGUE[name]
     mishap = drill.mishap(rehearsed.course)
     if mishap.over_ms > _LONGEST_MS:
@@ -54,9 +54,9 @@ def run_drills(
     directory: Path,
     told: Callable[[DrillRow], None],
 ) -> tuple[tuple[str, ...], tuple[DrillRow, ...]]:
-    """Settings that were left out, and a row of each drill; `told` hears of each as it ends.
+    """The user's settings that were left out, and a row per drill; `told` gets each as it ends.
 
-    Raises `PreflightFailed` when these settings buy nothing that could be drilled with.
+    Raises `PreflightFailed` when these settings buy nothing to drill with.
     """
     rehearsed = rehearse(loaded, directory)
     rows = []
@@ -98,7 +98,7 @@ def _plan(rehearsed: Rehearsed, mishap: Mishap) -> RunPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What a finished drill left behind, held against what it was for."""
+    """What a finished drill left behind, compared with what it should show."""
 
     drill: Drill
     mishap: Mishap
@@ -106,13 +106,13 @@ class _Seen:
 
     @property
     def hits(self) -> int:
-        """How often the mishap hit something; each death counts."""
+        """How often the mishap took effect; each kill counts."""
         killed = sum(1 for life in self.witness.lives if life.code is None)
         return killed + sum(self.witness.fired().values())
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes in force up to the orderly end, one after the other."""
+        """The modes in order, up to the orderly end."""
         end_ms = self.witness.restart_ms
         path: list[str] = []
         for fact in self.witness.facts.modes:
@@ -137,7 +137,7 @@ class _Seen:
             yield "something was bought meanwhile"
 
     def _stops(self) -> int:
-        """How many stops were ever live."""
+        """How many stops were live at any time."""
         return len(
             {
                 order.order_id
@@ -147,7 +147,7 @@ class _Seen:
         )
 
     def _codes(self) -> set[str]:
-        """Every reason on record: of modes, of alerts and of steps of intents."""
+        """Every reason code on record: of modes, of alerts and of steps of intents."""
         facts = self.witness.facts
         codes = {code for fact in facts.modes for code in fact.reasons}
         codes |= {alert.code for alert in facts.alerts}

@@ -1,4 +1,4 @@
-"""Drills in words: a line as each one ends, and the table of all."""
+"""The output of drills: a line as each one ends, and the table of all."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def cells(row: DrillRow) -> tuple[str, ...]:
 
 
 def show(record: DrillRecord, console: Console) -> None:
-    """A table on a terminal, lines divided by bars elsewhere; then why anything failed."""
+    """A table on a terminal, else lines divided by bars; then why anything failed."""
     if console.is_terminal:
         table = Table(show_edge=False)
         for heading in _HEADINGS:
@@ -55,7 +55,7 @@ def show(record: DrillRecord, console: Console) -> None:
 
 
 def remarks(record: DrillRecord) -> Iterator[str]:
-    """What the table does not say."""
+    """What the table does not show."""
     for row in record.rows:
         for problem in row.problems:
             yield f"{row.name}: {problem}"

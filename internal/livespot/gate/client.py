@@ -17,7 +17,7 @@ _OK = 200
 
 
 class GateFailed(Transient):
-    """No usable answer. `detail` is in our own words; `raw_hash` names what came, if anything."""
+    """No usable answer. `detail` is in our own words; `raw_hash` is of the answer, if any came."""
 
     def __init__(self, code: ReasonCode, detail: str, *, raw_hash: str = "") -> None:
         super().__init__(f"{code}: {detail}")
@@ -36,10 +36,10 @@ class Completion:
 
 
 class GateModel(Protocol):
-    """Whoever completes a chat request: a server, or a record of what one said."""
+    """Anything that completes a chat request: a server, or a record of what one answered."""
 
     async def complete(self, request: bytes) -> Completion:
-        """The answer. Raises `GateFailed`; the caller bounds the whole by its clock."""
+        """The completion. Raises `GateFailed`; the caller sets the time limit."""
         ...
 
 
@@ -67,7 +67,7 @@ class GateClient:
     timeout_seconds: float
 
     async def complete(self, request: bytes) -> Completion:
-        """Send a chat request. Raises `GateFailed`; the caller bounds the whole by its clock."""
+        """Send a chat request. Raises `GateFailed`; the caller sets the time limit."""
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self.key:
             headers["authorization"] = f"Bearer {self.key.reveal()}"
@@ -80,7 +80,7 @@ class GateClient:
                 timeout_seconds=self.timeout_seconds,
             )
         except (Transient, Refused) as error:
-            # The transport's text may quote an address; the kind of failure is enough.
+            # The transport's text may quote an address, so only the kind of failure is kept.
             raise GateFailed(
                 ReasonCode.AIGATE_HTTP_ERROR, f"no answer: {type(error).__name__}"
             ) from error

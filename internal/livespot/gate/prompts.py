@@ -1,4 +1,4 @@
-"""Versioned prompt files, the payload made of a decision, and the request made of both."""
+"""Versioned prompt files, the payload built from a decision, and the request built from both."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ReadBytes = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One version of the texts and the schema; `hash` names all of them together."""
+    """One version of the texts and the schema; `hash` covers all of them."""
 
     system: str
     user: str
@@ -41,7 +41,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateInput:
-    """What is asked about one decision; `input_hash` is of the payload's exact bytes."""
+    """The question about one decision; `input_hash` is of the payload's exact bytes."""
 
     payload: bytes
     input_hash: str
@@ -51,7 +51,7 @@ def load_prompt(read_bytes: ReadBytes) -> Prompt:
     """Read the prompt files by their paths below the prompt directory.
 
     Raises `ConfigInvalid` when a file is not UTF-8, the user text does not end with the payload, or
-    the schema is not JSON. What `read_bytes` raises passes through.
+    the schema is not JSON. Exceptions of `read_bytes` pass through.
     """
     files = {name: read_bytes(name) for name in (SYSTEM_FILE, USER_FILE, SCHEMA_FILE)}
     try:
@@ -71,7 +71,7 @@ def load_prompt(read_bytes: ReadBytes) -> Prompt:
 def gate_input(decision: Decision, snapshot: Snapshot, prompt: Prompt) -> GateInput:
     """The canonical payload: enums, integers, decimal strings and validated names only.
 
-    Raises `PayloadInvalid` when a name does not have the shape that may enter a prompt.
+    Raises `PayloadInvalid` when a name does not have the form that may enter a prompt.
     """
     for name, value in (
         ("symbol", decision.symbol),

@@ -1,4 +1,4 @@
-"""Answers as a model once gave them, so that a recorded run can be run again without a model."""
+"""Answers as a model once gave them, so that a recorded run can be replayed without a model."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -26,10 +26,10 @@ class _Payload(msgspec.Struct, frozen=True):
 
 
 class RecordedGate:
-    """A `GateModel` that repeats each attempt's outcome after the time it took then.
+    """A `GateModel` that repeats the outcome of each attempt after its recorded latency.
 
-    Attempts are found by the decision asked about, since the payload also names the cycle, which
-    belongs to one run. A decision that was asked about several times is answered in that order.
+    Attempts are found by decision, since the payload also names the cycle, which belongs to one
+    run. Several attempts about one decision are answered in their order.
     """
 
     def __init__(self, rows: Iterable[GateEventRow], clock: Clock) -> None:
@@ -39,7 +39,7 @@ class RecordedGate:
             self._rows.setdefault(row.decision_id, deque()).append(row)
 
     async def complete(self, request: bytes) -> Completion:
-        """What the model said of this decision. Raises `GateFailed` as the attempt failed then."""
+        """The recorded answer about this decision. Raises `GateFailed` if that attempt failed."""
         user = msgspec.json.decode(request, type=_Request).messages[-1].content
         payload = user.rpartition("\n")[2].encode()
         waiting = self._rows.get(msgspec.json.decode(payload, type=_Payload).decision_id)
