@@ -74,6 +74,16 @@ class _Desk:
     risk: Mailbox[RiskInbox]
     alerts: Mailbox[Alert]
     age: StreamAge
+    feed: MarketFeed | None = None
+
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        """One life of the actor."""
+        assert self.feed is not None
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self.feed.run)
+            yield
+            tasks.cancel_scope.cancel()
 
     async def attach(self, *symbols: str) -> None:
         await self.inbox.send(AttachmentWanted(symbols=symbols, watched=()))
@@ -130,10 +140,9 @@ async def _running(*, speed: int = 1, reader: ScriptedReader | None = None) -> A
         backoff=lambda failures: 0.001,
         beat=lambda: None,
     )
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(feed.run)
+    desk.feed = feed
+    async with desk.living():
         yield desk
-        tasks.cancel_scope.cancel()
 
 
 def _everything_of(symbol: str) -> frozenset[str]:
@@ -206,6 +215,19 @@ async def test_a_gap_of_a_symbol_that_is_not_streamed_is_not_read() -> None:
 
         assert {h.symbol for h in histories if isinstance(h, KlineHistory)} == {"ADAUSDT"}
         assert {symbol for symbol, _, _ in desk.reader.asked} == {"ADAUSDT"}
+
+
+async def test_a_symbol_given_up_between_two_lives_of_the_feed_is_reported_as_dropped() -> None:
+    """Only the feed can tell market state, whose window would otherwise stay for good."""
+    async with _running() as desk:
+        await desk.attach("SOLUSDT", "ADAUSDT")
+        for _ in range(2 * len(Interval)):
+            await desk.told(KlineHistory)
+
+    async with desk.living():
+        await desk.attach("ADAUSDT")
+
+        assert await desk.told(SymbolDropped) == SymbolDropped(symbol="SOLUSDT")
 
 
 async def test_only_newer_books_pass_and_the_late_ones_are_counted() -> None:

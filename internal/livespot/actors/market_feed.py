@@ -137,6 +137,7 @@ class MarketFeed:
     age: StreamAge
     backoff: Callable[[int], float]
     beat: Callable[[], None]
+    attached: dict[str, None] = field(default_factory=dict, init=False)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Stream until cancelled."""
@@ -173,6 +174,7 @@ class MarketFeed:
         """Stream exactly these symbols; asking for what is already streamed changes nothing."""
         added = [symbol for symbol in wanted.symbols if symbol not in link.symbols]
         removed = [symbol for symbol in link.symbols if symbol not in wanted.symbols]
+        self.attached.update(dict.fromkeys(wanted.symbols))
         link.symbols, link.watched, link.held = wanted.symbols, wanted.watched, wanted.held
         link.watched_changed.ring()
         link.held_changed.ring()
@@ -189,8 +191,10 @@ class MarketFeed:
         for session in (link.session, link.heir):
             if session is not None:
                 await self._change(session, added, removed)
-        for symbol in removed:
+        left_over = [s for s in self.attached if s not in wanted.symbols and s not in removed]
+        for symbol in (*removed, *left_over):
             await self.state.send(SymbolDropped(symbol=symbol))
+            del self.attached[symbol]
 
     async def _change(self, session: _Session, added: list[str], removed: list[str]) -> None:
         connection = session.connection
