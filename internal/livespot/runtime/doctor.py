@@ -1,4 +1,4 @@
-"""The preflight: looks at everything a run needs and says what it found, row by row."""
+"""The preflight: checks everything that a run needs and reports it row by row."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -48,10 +48,10 @@ _ACCOUNT_ROWS = (
 
 
 async def examine(plan: DoctorPlan) -> tuple[Check, ...]:
-    """Every row of the asked groups, in a fixed order; what goes wrong is a row, never an error.
+    """Return the rows of the wanted groups in a fixed order; a failing check is a row, no error.
 
-    The account needs the exchange's clock, so NETWORK is looked at first whenever ACCOUNT is asked
-    for. Live values of the secrets are masked in every text.
+    ACCOUNT needs the exchange's clock, so NETWORK is checked first whenever ACCOUNT is wanted.
+    Secret values are masked in every text.
     """
     rows: list[Check] = []
     if Need.LOCAL in plan.needs:
@@ -73,16 +73,17 @@ async def examine_installation(
     clock: Clock,
     needs: frozenset[Need] = EVERYTHING,
 ) -> tuple[Check, ...]:
-    """The same over real connections of its own, which are closed again."""
+    """Like `examine`, over real connections that are opened for it."""
     return await _examine_connected(paths, loaded, secrets, clock, needs=needs)
 
 
 async def examine_simulation(
     paths: Paths, loaded: LoadedSettings, secrets: Secrets, *, clock: Clock, speed: int
 ) -> tuple[Check, ...]:
-    """The same against an embedded exchange on its own, possibly faster, time.
+    """Like `examine`, against an embedded exchange whose time may run faster.
 
-    The panel's port is left out: the panel says itself when it is taken, and nothing depends on it.
+    The panel's port is not checked: a taken port is reported by the panel, and nothing depends on
+    it.
     """
     return await _examine_connected(
         paths,
@@ -99,7 +100,7 @@ async def examine_simulation(
 async def _examine_connected(
     paths: Paths, loaded: LoadedSettings, secrets: Secrets, clock: Clock, **choices: Any
 ) -> tuple[Check, ...]:
-    """`choices` are the members of `DoctorPlan` that differ from one caller to the next."""
+    """`choices` are the fields of `DoctorPlan` in which callers differ."""
     async with HttpxTransport(clock) as http:
         plan = DoctorPlan(
             paths=paths,
@@ -116,7 +117,7 @@ async def _examine_connected(
 
 
 def signer_of(secrets: Secrets) -> Signer | None:
-    """None when there is no usable key; the row about the secrets says why."""
+    """Return None when there is no usable key; the row about the secrets says why."""
     try:
         return load_signer(secrets.binance_api_key, secrets.binance_api_secret)
     except ConfigInvalid:
@@ -124,7 +125,7 @@ def signer_of(secrets: Secrets) -> Signer | None:
 
 
 async def _outside(plan: DoctorPlan) -> list[Check]:
-    """Exchange and gate at the same time: a slow one must not add to the other's wait."""
+    """Check exchange and gate concurrently, so that a slow one does not delay the other."""
     groups: list[list[Check]] = [[], []]
 
     async def exchange() -> None:
@@ -180,7 +181,7 @@ def _no_account(why: str) -> list[Check]:
 
 
 async def _together(probes: Iterable[Probe], plan: DoctorPlan) -> list[Check]:
-    """All looks at once, their rows in the order of the probes."""
+    """Run all probes concurrently; their rows keep the order of the probes."""
     chosen = list(probes)
     found: list[tuple[Check, ...]] = [()] * len(chosen)
 

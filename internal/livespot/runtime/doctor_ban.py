@@ -1,4 +1,4 @@
-"""Whether an earlier run was banned: then not even a doctor may ask the exchange."""
+"""Whether an earlier run was banned: then the doctor may not ask the exchange either."""
 
 import msgspec
 
@@ -13,9 +13,9 @@ _SILENCE = msgspec.json.Decoder(KeptSilence)
 
 
 async def ban_left_ms(plan: DoctorPlan) -> int:
-    """How long the last run's ban still lasts; 0 without one.
+    """Return how many ms of the last run's ban are left; 0 without one.
 
-    A database that cannot be read has rows of its own and forbids nothing here.
+    An unreadable database gives 0: it has rows of its own.
     """
     database = plan.paths.database
     if not plan.disk.exists(database):

@@ -1,4 +1,4 @@
-"""Checks of the account behind the key: rights, balance, its events, its open orders."""
+"""Checks of the account: rights of the key, balance, account events, open orders."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 def account_probes(plan: DoctorPlan, venue: Venue, signer: Signer) -> Iterator[Probe]:
-    """In the order of their rows."""
+    """Yield the probes in the order of their rows."""
 
     async def account() -> Check:
         return await check_account(plan, venue)
@@ -62,7 +62,7 @@ async def check_account(plan: DoctorPlan, venue: Venue) -> Check:
 
 
 async def check_rights(venue: Venue) -> Check:
-    """Withdrawing must be off. Where the exchange cannot be asked, the operator is."""
+    """Withdrawals must be off. Where the exchange cannot tell, the operator is asked to look."""
     try:
         rights = await read_key_rights(venue.caller)
     except KeyRefused:
@@ -82,7 +82,7 @@ async def check_rights(venue: Venue) -> Check:
 
 
 async def check_events(plan: DoctorPlan, venue: Venue, signer: Signer) -> Check:
-    """The stream of account events can be subscribed to with this key."""
+    """The account's events can be subscribed to with this key."""
     before_ms = plan.clock.monotonic_ms()
     connection = WsApiConnection(
         transport=plan.sockets,
@@ -104,7 +104,7 @@ async def check_events(plan: DoctorPlan, venue: Venue, signer: Signer) -> Check:
 
 
 async def check_orders(plan: DoctorPlan, venue: Venue) -> Check:
-    """Open orders that no ledger entry of ours explains."""
+    """Open orders that are not in our ledger are foreign."""
     orders = await venue.reads.open_orders(None)
     foreign = [order for order in orders if await _is_foreign(plan, order)]
     names = [f"{order.symbol} {order.order_id}" for order in foreign[:_SHOWN]]
@@ -129,7 +129,7 @@ async def _is_foreign(plan: DoctorPlan, order: OrderView) -> bool:
 
 
 def _looseness(rights: KeyRights) -> str:
-    """Rights beyond need, in one sentence; empty when there are none."""
+    """Return the rights that are not needed, in one sentence; empty when there are none."""
     loose = []
     if rights.other:
         loose.append(f"it may also do: {', '.join(rights.other)}")

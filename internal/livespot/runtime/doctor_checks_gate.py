@@ -1,4 +1,4 @@
-"""Check of the model gate: one real question, and an answer that holds to the schema."""
+"""Checks the model gate: one real question whose answer must fit the schema."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def gate_probes(plan: DoctorPlan) -> Iterator[Probe]:
 
 
 async def check_gate(plan: DoctorPlan) -> Check:
-    """Costs one call. A verdict of BLOCK is as good an answer as any."""
+    """Ask one question; this costs one call. A verdict of BLOCK passes like any other."""
     gate = plan.settings.ai_gate
     if gate.ai_dec == 0:
         return _row(Outcome.PASS, "switched off by ai_gate.ai_dec = 0")
@@ -63,7 +63,7 @@ async def check_gate(plan: DoctorPlan) -> Check:
 
 
 def _question(prompt: Prompt) -> GateInput:
-    """A payload that is about nothing: whatever is answered has no consequence."""
+    """Return a question about nothing, so that its answer has no consequence."""
     payload = canonical_json(
         {
             "prompt_version": PROMPT_VERSION,

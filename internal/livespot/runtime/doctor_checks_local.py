@@ -1,4 +1,4 @@
-"""Checks of the machine, the configuration and the keys: no network, no database."""
+"""Checks of the machine, the configuration and the keys; no network, no database."""
 
 import platform
 import shlex
@@ -30,12 +30,12 @@ from livespot.venue.signing import load_signer
 _OLDEST_PYTHON = (3, 11)
 _REASON_BYTES = 200
 _PEM = "-----BEGIN"
-# Of interest to those who send real orders.
+# Only matters where real orders are sent.
 _LIVE_ONLY = frozenset({"live_lock", "drills"})
 
 
 def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
-    """In the order of their rows."""
+    """Yield the probes in the order of their rows."""
     looks: tuple[tuple[str, str, Callable[[DoctorPlan], Rows]], ...] = (
         ("python", "Python", check_python),
         ("dependencies", "Dependencies", check_dependencies),
@@ -52,7 +52,7 @@ def local_probes(plan: DoctorPlan) -> Iterator[Probe]:
 
 
 def as_probe(plan: DoctorPlan, name: str, title: str, look: Callable[[DoctorPlan], Rows]) -> Probe:
-    """A probe of a look that waits for nothing."""
+    """Return a probe of a check that awaits nothing."""
 
     async def run() -> Rows:
         return look(plan)
@@ -73,7 +73,7 @@ def check_python(plan: DoctorPlan) -> Check:
 
 
 def check_dependencies(plan: DoctorPlan) -> Check:
-    """Every distribution this one asks for is installed within its bounds."""
+    """Every distribution that this one requires is installed in a version within its bounds."""
     del plan
     wanted = _requirements()
     problems = [problem for line in wanted if (problem := _dependency_problem(line))]
@@ -90,7 +90,7 @@ def check_dependencies(plan: DoctorPlan) -> Check:
 
 
 def check_config(plan: DoctorPlan) -> tuple[Check, ...]:
-    """It was loaded, so it is valid; what is left is what it cannot mean."""
+    """Find settings that are valid, but have no effect or do not suit live trading."""
     loaded, settings = plan.loaded, plan.settings
     odd: list[str] = []
     if settings.ai_gate.ai_dec < 2 and not settings.live.allow_gate_below_2:
@@ -117,7 +117,7 @@ def check_config(plan: DoctorPlan) -> tuple[Check, ...]:
 
 
 def check_secrets(plan: DoctorPlan) -> Check:
-    """Which are set and well-formed; their content is never shown."""
+    """Which secrets are set and well-formed; their content is never shown."""
     needed = bool(plan.needs & {Need.ACCOUNT, Need.GATE})
     missing = missing_secrets(plan.settings, plan.secrets)
     problems = [f"{name} is not set" for name in missing]
@@ -180,7 +180,7 @@ def check_stop_file(plan: DoctorPlan) -> Check:
 
 
 def check_live_lock(plan: DoctorPlan) -> Check:
-    """The lock file as a live start would judge it; simulations do not need it."""
+    """The lock file as a live start would judge it; a simulation does not need it."""
     live = plan.settings.live
     facts = lock_only_facts(plan.paths, plan.settings, now_ms=plan.clock.now_ms())
     problems = judge_live(facts).locked
@@ -202,7 +202,7 @@ def check_live_lock(plan: DoctorPlan) -> Check:
 
 
 def check_drills(plan: DoctorPlan) -> Check:
-    """A pass of all drills by the version that runs now, best with the settings of now."""
+    """The running version has passed all crash drills, preferably with the current settings."""
     found = proof(plan.disk, plan.paths)
     other = not found.problem and found.config_hash != plan.loaded.config_hash
     detail = found.problem or ("they were passed with other settings" if other else "")
@@ -220,12 +220,15 @@ def check_drills(plan: DoctorPlan) -> Check:
 
 
 def quoted_python() -> str:
-    """The interpreter this program runs in, for a shell."""
+    """Return the path of this interpreter, quoted for a shell."""
     return shlex.quote(sys.executable or "python3")
 
 
 def _reinstall() -> str:
-    """Never by name from a package registry: nobody says whose program would come."""
+    """Return the command that reinstalls the program from its own source.
+
+    Never by name from a package registry: a package of that name may be somebody else's.
+    """
     script = project_root() / "scripts" / "environment"
     if not script.is_file():
         return f"{quoted_python()} -m pip check"
@@ -240,7 +243,7 @@ def _prompts_back() -> str:
 
 
 def _malformed(plan: DoctorPlan) -> list[tuple[str, bool]]:
-    """What is wrong with the secrets that are set, and whether it cannot work."""
+    """Return (problem, whether it rules out working) for each secret that is set."""
     found: list[tuple[str, bool]] = []
     secrets = plan.secrets
     real = plan.settings.venue.rest_url.startswith("https://")
@@ -264,7 +267,7 @@ def _malformed(plan: DoctorPlan) -> list[tuple[str, bool]]:
 
 
 def _requirements() -> tuple[str, ...]:
-    """Dependency lines of the installed distribution, else of the checkout."""
+    """Return the dependency lines of the installed distribution, else of the checkout."""
     try:
         lines = metadata.requires("livespot")
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Checks of what reaches the operator: the way of alerts, and the one thing to do now."""
+"""Checks what reaches the operator: the alert channels, and the one next step."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ _SLACK_SECONDS = 1.0
 
 
 def operator_probes(plan: DoctorPlan) -> Iterator[Probe]:
-    """In the order of their rows."""
+    """Yield the probes in the order of their rows."""
 
     async def alerts() -> Check:
         return await check_alerts(plan)
@@ -36,7 +36,7 @@ def operator_probes(plan: DoctorPlan) -> Iterator[Probe]:
 
 
 async def check_alerts(plan: DoctorPlan) -> Check:
-    """Console and panel always; a configured webhook is sent one real alert, unless offline."""
+    """Name the channels; unless offline, a configured webhook is sent one real alert."""
     alerts = plan.settings.alerts
     always = f"console, panel{', sound' if alerts.sound else ''}"
     if not alerts.webhook:
@@ -60,7 +60,7 @@ async def check_alerts(plan: DoctorPlan) -> Check:
 
 
 async def check_next(plan: DoctorPlan) -> Check:
-    """The same step that the panel, the status and `livespot next` show."""
+    """The step that the panel, the status and `livespot next` show."""
     try:
         step = (await standing(plan.paths)).next
     except PanelUnreadable as error:

@@ -1,4 +1,4 @@
-"""Checks of the state directory: room, rights, instance, port, database and trail."""
+"""Checks of the state directory: rights, space, instance, port, database and trail."""
 
 import os
 import socket
@@ -24,12 +24,12 @@ from livespot.store.trail import JsonlTrail
 _TRIAL = ".doctor-trial"
 _DAY_MS = 86_400_000
 _INTEGRITY_SECONDS = 5
-# How often SQLite asks whether it should give up, in steps of its virtual machine.
+# Virtual machine instructions between two calls of SQLite's progress handler.
 _STEPS = 20_000
 
 
 def store_probes(plan: DoctorPlan) -> Iterator[Probe]:
-    """In the order of their rows."""
+    """Yield the probes in the order of their rows."""
     if plan.check_instance:
         yield as_probe(plan, "instance", "Second instance", check_instance)
     yield as_probe(plan, "directories", "Directories", check_directories)
@@ -73,7 +73,7 @@ def check_instance(plan: DoctorPlan) -> Check:
 
 
 def check_directories(plan: DoctorPlan) -> Check:
-    """Each can be written; the control directory is nobody else's."""
+    """Every directory can be written, and nobody else can write commands."""
     paths = plan.paths
     problems = [
         problem
@@ -163,7 +163,7 @@ def check_sqlite(plan: DoctorPlan) -> Check:
 
 
 def check_schema(plan: DoctorPlan) -> Check:
-    """The database is there and has exactly this program's tables."""
+    """The database exists and has exactly this program's schema."""
     path = plan.paths.database
     if not plan.disk.exists(path):
         return _schema(Outcome.FAIL, "no database", plan.migrate_command, str(path))
@@ -180,7 +180,7 @@ def check_schema(plan: DoctorPlan) -> Check:
 
 
 async def check_integrity(plan: DoctorPlan) -> Check:
-    """Write-ahead logging is on and SQLite finds its pages whole; gives up when that takes long."""
+    """WAL is on and SQLite finds the pages whole; gives up when that takes long."""
     path, backups = plan.paths.database, _put_back(plan)
     if not plan.disk.exists(path):
         return _integrity(Outcome.FAIL, "no database", plan.migrate_command)
@@ -216,7 +216,7 @@ def _put_back(plan: DoctorPlan) -> str:
 
 
 def check_trail(plan: DoctorPlan) -> Check:
-    """A line can be added to the trail; today's file, where there is one, can be opened."""
+    """A line can be added to the trail, and today's file, if there is one, can be opened."""
     paths, disk = plan.paths, plan.disk
     trail = JsonlTrail(disk, paths.logs, ReadOnlyDatabase(paths.database))
     today = trail.path_of(plan.clock.now_ms() // _DAY_MS)
@@ -238,7 +238,7 @@ def check_trail(plan: DoctorPlan) -> Check:
 
 
 async def check_intents(plan: DoctorPlan) -> Check:
-    """Orders whose fate is not yet known; the next boot asks the exchange about each."""
+    """Orders whose outcome is unknown; the next boot asks the exchange about each."""
     if not plan.disk.exists(plan.paths.database):
         return _intents(Outcome.FAIL, "no database", plan.migrate_command)
     try:
@@ -253,7 +253,7 @@ async def check_intents(plan: DoctorPlan) -> Check:
 
 
 def _directory_problem(plan: DoctorPlan, directory: Path) -> str:
-    """Why nothing can be written there; a missing one only needs a parent that can be."""
+    """Return why nothing can be written there; for a missing one its parent is what counts."""
     if not directory.is_dir():
         parent = _existing(directory)
         usable = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
@@ -268,7 +268,7 @@ def _directory_problem(plan: DoctorPlan, directory: Path) -> str:
 
 
 def _existing(path: Path) -> Path:
-    """The path, or the nearest thing above it that exists."""
+    """Return the path, or its nearest ancestor that exists."""
     here = path.resolve()
     while not here.exists():
         here = here.parent
@@ -276,12 +276,12 @@ def _existing(path: Path) -> Path:
 
 
 def _others_may(directory: Path) -> bool:
-    # Windows has no such bits; there the directory's owner is the protection.
+    # Windows has no such bits; there the directory's owner protects it.
     return os.name == "posix" and bool(directory.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 async def _ask_sqlite(plan: DoctorPlan, path: Path) -> tuple[str, str]:
-    """Journal mode and the first line of the quick check. Raises `sqlite3.Error`."""
+    """Return the journal mode and the first line of the quick check. Raises `sqlite3.Error`."""
     due_ms = plan.clock.monotonic_ms() + _INTEGRITY_SECONDS * 1000 * plan.speed
     connection = await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None)
     try:

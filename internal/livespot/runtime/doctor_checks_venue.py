@@ -1,4 +1,4 @@
-"""Checks of the exchange's public side: REST, clock, streams, filters, limits, margin."""
+"""Checks of the exchange's public side: REST, clock, streams, filters, limits, volatility."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ _PONG = msgspec.json.Decoder(_Pong)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venue:
-    """One REST client for all looks, and what one look learns for another."""
+    """One REST client for all checks, and what one check reads that another needs."""
 
     caller: RestCaller
     reads: BinanceRest
@@ -47,7 +47,7 @@ class Venue:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def symbols(self) -> Mapping[str, SymbolInfo]:
-        """All symbols, asked for once."""
+        """Return all symbols, read once."""
         async with self.lock:
             if not self.infos:
                 self.infos.update(await self.reads.exchange_info())
@@ -55,7 +55,7 @@ class Venue:
 
 
 def open_venue(plan: DoctorPlan) -> Venue:
-    """Nothing connects yet."""
+    """Build the client; nothing connects yet."""
     settings = plan.settings
     caller = RestCaller(
         transport=plan.http,
@@ -69,7 +69,7 @@ def open_venue(plan: DoctorPlan) -> Venue:
 
 
 def reaching_probes(plan: DoctorPlan, venue: Venue) -> Iterator[Probe]:
-    """Whether each of the three faces answers at all; REST first, the others depend on nothing."""
+    """Yield the probes of whether REST and the two sockets answer; REST first."""
     address = plan.settings.venue
 
     async def rest() -> tuple[Check, ...]:
@@ -92,7 +92,7 @@ def reaching_probes(plan: DoctorPlan, venue: Venue) -> Iterator[Probe]:
 
 
 def market_probes(plan: DoctorPlan, venue: Venue) -> Iterator[Probe]:
-    """What REST says of the market once it answers."""
+    """Yield the probes that need REST to answer."""
 
     async def filters() -> Check:
         return await check_filters(plan, venue)
@@ -108,7 +108,7 @@ def market_probes(plan: DoctorPlan, venue: Venue) -> Iterator[Probe]:
 
 
 async def check_rest(plan: DoctorPlan, venue: Venue) -> tuple[Check, ...]:
-    """Reachability with its latency, then the clock."""
+    """REST answers, how fast, and how far our clock is off."""
     before_ms = plan.clock.monotonic_ms()
     await venue.reads.server_time_ms()
     took_ms = (plan.clock.monotonic_ms() - before_ms) // plan.speed
@@ -137,7 +137,7 @@ async def check_rest(plan: DoctorPlan, venue: Venue) -> tuple[Check, ...]:
 
 
 async def check_stream(plan: DoctorPlan) -> Check:
-    """Until the first data frame of the stream every connection carries."""
+    """Wait for the first data frame of the stream that every connection carries."""
     before_ms = plan.clock.monotonic_ms()
     feed = MarketStream(plan.sockets, plan.settings.venue.ws_url, plan.clock)
     async with feed.connect() as connection:
@@ -169,7 +169,7 @@ async def check_ws_api(plan: DoctorPlan) -> Check:
 
 
 async def check_filters(plan: DoctorPlan, venue: Venue) -> Check:
-    """Symbols of our quote asset, and how many of them have rules we can obey."""
+    """Symbols of our quote asset, and how many of them have rules that we can obey."""
     quote = plan.settings.venue.quote_asset
     infos = await venue.symbols()
     traded = [
@@ -215,7 +215,7 @@ def check_limits(venue: Venue) -> Check:
 
 
 async def check_edge(plan: DoctorPlan, venue: Venue) -> Check:
-    """The volatility of the best-ranked symbols against what the default strategy needs."""
+    """The volatility of the best-ranked symbols, against what the default strategy needs."""
     settings = plan.settings
     tickers = await venue.reads.tickers_24h()
     listed = listing(await venue.symbols(), quote_asset=settings.venue.quote_asset)
@@ -235,7 +235,7 @@ def _busiest(symbols: Sequence[Eligibility]) -> list[str]:
 
 
 async def _shown(plan: DoctorPlan, venue: Venue, day: Ticker24h, fees_bps: int) -> Shown | None:
-    """None for a symbol that is too young to have an average range."""
+    """Return None for a symbol that is too young to have an average range."""
     candles = await venue.reads.klines(day.symbol, Interval.M5, limit=_CANDLES)
     now_ms = venue.caller.server_clock.server_now_ms()
     closed = [c for c in candles if c.open_time_ms + Interval.M5.ms <= now_ms]
@@ -252,13 +252,13 @@ async def _shown(plan: DoctorPlan, venue: Venue, day: Ticker24h, fees_bps: int) 
 
 
 async def _fees_bps(plan: DoctorPlan, venue: Venue, symbols: list[str]) -> int:
-    """The account's own maker and taker fee together where a key can ask, else the configured."""
+    """Return maker plus taker fee: the account's if a key can ask, else the configured one."""
     rates = None
     if plan.signer is not None and symbols:
         try:
             rates = await venue.reads.commission(symbols[0])
         except (Transient, Refused):
-            # The account has rows of its own that say what is wrong; an estimate serves here.
+            # The rows about the account say what is wrong; an estimate is enough here.
             rates = None
     fees = fees_of(rates, plan.settings.venue, discount_usable=False)
     return fees.maker_fee_bps + fees.taker_fee_bps

@@ -1,4 +1,4 @@
-"""What a doctor is told to look at, and how one look becomes a row whatever happens."""
+"""What a doctor checks, and how one check becomes a row whatever happens."""
 
 import shlex
 from collections.abc import Awaitable, Callable
@@ -33,12 +33,12 @@ EVERYTHING = frozenset(Need)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorPlan:
-    """Everything a doctor may touch. `clock` is the exchange's market time.
+    """Everything that a doctor may use. `clock` is the exchange's market time.
 
-    `speed` is how many market seconds pass in one second of the machine, so that an impatient
-    clock does not make a healthy answer look late. A run that holds the instance lock or serves the
-    panel itself switches off `check_instance` and `check_port`; one that sends no real order needs
-    no `check_live_lock` (nor crash drills), and one that only just begins no `check_standing`.
+    `speed` is the number of market seconds per machine second; deadlines are scaled by it, so that
+    a healthy answer does not look late. A run that itself holds the instance lock or serves the
+    panel switches off `check_instance` and `check_port`. A run that sends no real order switches
+    off `check_live_lock` (and the crash drills), one that starts from nothing `check_standing`.
     """
 
     paths: Paths
@@ -62,7 +62,7 @@ class DoctorPlan:
         return self.loaded.settings
 
     def command(self, text: str) -> str:
-        """A command of ours that means this state directory."""
+        """Return a command of ours, with `--var` where it would otherwise use another directory."""
         if self.paths.var == default_var():
             return text
         return f"{text} --var {quoted(self.paths.var)}"
@@ -77,9 +77,9 @@ Rows: TypeAlias = Check | tuple[Check, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One look. `remedy` is the command for when it fails without saying more.
+    """One check. `remedy` is the command to show when it fails without naming one itself.
 
-    `on_error` is the outcome then; `seconds` are the machine's.
+    `on_error` is the outcome of such a failure; `seconds` is the limit, in machine time.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Probe:
 
 
 async def looked_at(probe: Probe, plan: DoctorPlan) -> tuple[Check, ...]:
-    """The rows of one look; what was expected to go wrong is a row as well."""
+    """Run one check and return its rows; an expected error becomes a row as well."""
     try:
         with plan.clock.fail_after(probe.seconds * plan.speed):
             rows = await probe.look()
@@ -107,7 +107,7 @@ async def looked_at(probe: Probe, plan: DoctorPlan) -> tuple[Check, ...]:
 
 
 def not_looked_at(probe: Probe, why: str) -> Check:
-    """The row of a look that could not even begin: it never passes."""
+    """Return the failing row of a check that could not be run."""
     return Check(
         id=probe.id,
         title=probe.title,
@@ -118,7 +118,7 @@ def not_looked_at(probe: Probe, why: str) -> Check:
 
 
 def quoted(path: Path) -> str:
-    """A path as a shell takes it."""
+    """Return a path, quoted for a shell."""
     return shlex.quote(str(path))
 
 

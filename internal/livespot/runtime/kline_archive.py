@@ -1,4 +1,4 @@
-"""Reads files of candles, one symbol and interval each: CSV or zip as published, or parquet."""
+"""Reads candle files, one symbol and interval each: published CSV or zip, or parquet."""
 
 import hashlib
 import io
@@ -14,20 +14,20 @@ from livespot.exchange.recorded import RecordedDataInvalid, read
 from livespot.runtime.kline_parquet import read_columns, rows_of
 from livespot.runtime.kline_row import ArchiveRow
 
-# Minutes of the intervals a set can be made of; wider candles say too little of their minutes.
+# Length in minutes of the intervals a set can be made of; wider candles lose too much detail.
 INTERVALS = {"1m": 1, "3m": 3, "5m": 5, "15m": 15}
 _NAME = re.compile(
     r"^([A-Z0-9]+)-(\d+[a-zA-Z]+)-\d{4}(?:(?:-\d{2}){1,2}\.(?:csv|zip)|(?:-\d{2}){0,2}\.parquet)$"
 )
 _COLUMNS = 12
-# Archives print milliseconds until 2024 and microseconds since 2025; no time is both.
+# Archives hold milliseconds until 2024 and microseconds since 2025; the ranges do not overlap.
 _LEAST_MICROSECONDS = 10**14
 _MOST_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """One file; `sha256` is that of the file as it came."""
+    """One file's candles; `sha256` is that of the file as published."""
 
     name: str
     sha256: str
@@ -37,7 +37,7 @@ class Archive:
 
 
 def archives_in(places: Iterable[Path]) -> tuple[Path, ...]:
-    """The files that are named, and those in directories that are named, in order of their names.
+    """Return the named files, and those in named directories, in the order of their names.
 
     Raises:
         RecordedDataInvalid: a place does not exist, or holds no archive.
@@ -57,10 +57,10 @@ def archives_in(places: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def read_archive(path: Path) -> Archive:
-    """Read one file, and hold it against the CHECKSUM file beside it where there is one.
+    """Read one file, checked against the CHECKSUM file beside it if there is one.
 
     Raises:
-        RecordedDataInvalid: it cannot be read, or a row is no candle; named by file and line.
+        RecordedDataInvalid: it cannot be read, or a row, named by file and line, is no candle.
         PreflightFailed: it is parquet, and the extra that reads it is not installed.
     """
     named = _NAME.match(path.name)

@@ -1,4 +1,4 @@
-"""Reads parquet files of candles, one symbol and interval a file, as research tools write them."""
+"""Reads parquet files of candles, one symbol and interval each, as research tools write them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ from livespot.runtime.kline_row import ArchiveRow
 
 COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 _PRICES = ("open", "high", "low", "close")
-# Whole numbers of these units, when the file's own metadata name them.
+# Metadata keys of the units in which prices and volumes may be counted.
 _UNITS = {**dict.fromkeys(_PRICES, "tick_size"), "volume": "step_size"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Milliseconds before this, microseconds after: no time is both.
+# Below this a time is in milliseconds, above it in microseconds; the ranges do not overlap.
 _LEAST_MICROSECONDS = 10**14
 
 
@@ -59,13 +59,13 @@ def read_columns(name: str, content: bytes) -> Columns:
 
 
 def rows_of(name: str, columns: Columns, *, width_ms: int) -> Iterator[ArchiveRow]:
-    """The candles of a file in its order; `width_ms` is what their open times are multiples of.
+    """Yield the candles of a file in its order; open times must be multiples of `width_ms`.
 
-    Prices and volumes are decimals, decimal texts, whole counts of the `tick_size` and
-    `step_size` that the metadata name, or doubles, which stand for their shortest decimal text.
+    Prices and volumes are decimals, decimal texts, whole counts of the `tick_size` and `step_size`
+    in the metadata, or doubles, which stand for their shortest decimal text.
 
     Raises:
-        RecordedDataInvalid: a row is no candle; named by its number.
+        RecordedDataInvalid: a row, named by its number, is no candle.
     """
     read = {column: _reader(name, column, columns.metadata) for column in COLUMNS[1:]}
     for number, row in enumerate(zip(*(columns.values[c] for c in COLUMNS), strict=True), start=1):
@@ -102,7 +102,8 @@ def _reader(name: str, column: str, metadata: Mapping[str, str]) -> Callable[[An
                     )
                 return value * unit
             case float():
-                # Shortest text that is this very number: what it was before it became a double.
+                # The shortest text of this very number: the decimal it was before it became a
+                # double.
                 return Decimal(repr(value))
             case Decimal():
                 return value

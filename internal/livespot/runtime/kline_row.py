@@ -1,4 +1,4 @@
-"""One candle of a file, whatever wrote the file."""
+"""One candle of a file, in whatever format it was written."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRow:
-    """One candle as it was printed."""
+    """One candle as printed in the file."""
 
     open_ms: int
     open: Decimal

@@ -1,4 +1,4 @@
-"""Market time on a virtual loop."""
+"""The clock of a virtual event loop."""
 
 import asyncio
 import math
@@ -14,9 +14,9 @@ from livespot.runtime.replay_loop import NS_PER_MS, VirtualLoop
 
 
 class VirtualClock(SystemClock):
-    """Sleeps and deadlines are those of the loop; `start_ms` is the market time of its beginning.
+    """Sleeps and deadlines are timers of the loop, which began at market time `start_ms`.
 
-    `step_ms` moves wall time alone, as somebody who sets the machine's clock does.
+    `step_ms` moves only wall time, as setting the machine's clock does.
     """
 
     def __init__(self, loop: VirtualLoop, start_ms: int) -> None:
@@ -30,7 +30,7 @@ class VirtualClock(SystemClock):
     def monotonic_ms(self) -> int:
         return self._loop.now_ns // NS_PER_MS
 
-    # What the usual clock does by way of the library, without asking each time for the loop.
+    # As the system clock does through the library, but without looking up the loop each time.
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
@@ -62,7 +62,7 @@ class VirtualClock(SystemClock):
 
 
 class _Failing(AbstractContextManager[Scope]):
-    """A deadline whose passing raises `TimeoutError`, as that of the usual clock does."""
+    """A deadline that raises `TimeoutError` when it passes, as the system clock's does."""
 
     __slots__ = ("_loop", "_scope")
 

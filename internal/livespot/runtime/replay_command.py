@@ -1,4 +1,4 @@
-"""One replay from request to verdict: data, directory, run, evidence, and the check if asked."""
+"""One `livespot replay`: data, directory, run, evidence, and the check if asked for."""
 
 import os
 import sqlite3
@@ -41,16 +41,16 @@ from livespot.store.queries import LedgerQueries
 from livespot.store.reader import ReadOnlyDatabase
 
 _REPETITION = "repetition"
-# Another order of hashes than most processes have.
+# A hash seed that differs from that of most processes.
 _HASH_SEED = "4242"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCommand:
-    """What was asked for. The paths exist to tell a second process the same.
+    """What was asked for. The paths are kept to pass them to a second process.
 
-    `source` is the recorded run that is played again, if it is one. `proof_path` is the file of
-    swap rehearsals that lets VIRTUAL trailing stand.
+    `source` is the recorded run to play again, if any. `proof_path` is the file of swap rehearsals,
+    which VIRTUAL trailing needs.
     """
 
     wish: Wish
@@ -65,7 +65,10 @@ class ReplayCommand:
 
     @property
     def swap_proven(self) -> bool:
-        """Recorded settings are those that were in force: what was unproven is OFF in them."""
+        """Whether VIRTUAL trailing may stand.
+
+        Recorded settings may keep it: they are those that were in force, with unproven swaps OFF.
+        """
         if self.source is not None:
             return True
         return self.proof_path is not None and is_proven(self.proof_path, EMBEDDED)
@@ -73,10 +76,9 @@ class ReplayCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A recorded run and where it lies; with `repeats` a replay of it must be its very bytes.
+    """A recorded run. With `repeats`, a replay must give the same bytes.
 
-    `recomputed` says how its decisions came out when they were reached again, `of_wall_time` that
-    it ran on the machine's clock.
+    `recomputed` says how recomputing its decisions went; `of_wall_time`: it ran in wall time.
     """
 
     paths: Paths
@@ -88,7 +90,7 @@ class Recording:
 
 
 def replay(command: ReplayCommand, place: Callable[[], Paths], screen: ReplayScreen) -> ExitCode:
-    """Run it and say how it went. `place` is called once nothing speaks against the replay.
+    """Run a replay and report it. `place` is called once nothing rules the replay out.
 
     Raises:
         PreflightFailed: the data, the span, the directory or the recorded run cannot be used.
@@ -186,7 +188,7 @@ def _inputs(command: ReplayCommand, plan: Planned) -> RunInputs:
 
 
 def _held_to(source: Recording, paths: Paths) -> Check:
-    """The replay of a recorded replay against what was recorded."""
+    """Compare the replay of a recorded replay with the record."""
     found = first_difference(source.paths, paths)
     if found is None:
         return Check(verdict=IDENTICAL, detail=f"every byte of {source.run_id} came out again")
@@ -194,7 +196,7 @@ def _held_to(source: Recording, paths: Paths) -> Check:
 
 
 def _recorded_gate(path: Path | None) -> tuple[GateEventRow, ...] | None:
-    """Every attempt the last run of a database made to ask its model."""
+    """Return every attempt that the last run of a database made to ask its model."""
     if path is None:
         return None
     database = Paths(var=path).database if path.is_dir() else path
@@ -220,7 +222,7 @@ async def _gate_events(ledger: LedgerQueries, path: Path) -> tuple[GateEventRow,
 def _repeating(
     command: ReplayCommand, plan: Planned, paths: Paths
 ) -> Iterator["subprocess.Popen[bytes] | None"]:
-    """The same replay in a second process beside this one, if it is wanted."""
+    """Run the same replay in a second process during the block, if that is wanted."""
     if not command.check:
         yield None
         return
@@ -262,7 +264,7 @@ def _repeating(
 def _checked(
     repetition: "subprocess.Popen[bytes]", paths: Paths, interruption: Interruption
 ) -> Check:
-    """Wait for the second process and hold its files against ours."""
+    """Wait for the second process and compare its files with ours."""
     if interruption.asked:
         return Check(verdict=NOT_DONE, detail="it was interrupted, at a moment of its own")
     repetition.wait()

@@ -1,4 +1,4 @@
-"""The course of one life: from its first callback to its orderly end or its sudden death."""
+"""Runs one process life of a replay, to its orderly end or its sudden death."""
 
 from asyncio import Task
 from collections.abc import Callable
@@ -15,13 +15,12 @@ from livespot.runtime.replay_loop import LIFE, NS_PER_MS, VirtualLoop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """Kill a life after its `point`-th scheduling point, or `after_ms` from its birth.
+    """When and how a life dies: at its `point`-th scheduling point, or `after_ms` from its birth.
 
-    `due` is asked at each of its points whether it is to die there. The next life is born
-    `down_ms` later. With `power_cut` the whole machine fails: what was not synced is lost.
-
-    Where `cancels` says so when it happens, the life is not killed but cancelled from outside: it
-    ends unasked, wherever it is, and cleans up behind itself.
+    With `due`, it dies at the first point for which that returns true. The next life begins
+    `down_ms` later. With `power_cut` the machine fails: everything not synced is lost. If `cancels`
+    returns true at that moment, the life is cancelled instead of killed: it ends wherever it is,
+    and cleans up.
     """
 
     point: int | None = None
@@ -34,9 +33,9 @@ class Death:
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """Runs one life in a context of its own, so that it can be killed without touching others.
+    """Runs one life in a context of its own, so that it can be killed without affecting others.
 
-    `cancelled_ms`, counted from the run's beginning, is when it was cancelled from outside.
+    `cancelled_ms` is when it was cancelled, counted from the start of the replay.
     """
 
     loop: VirtualLoop
@@ -48,7 +47,7 @@ class Course:
     _over: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> ExitCode | None:
-        """How the life ended, or None when it was killed. Raises what broke it."""
+        """Run the life; returns its exit code, None when it was killed. Raises what broke it."""
         context = copy_context()
         context.run(LIFE.set, self.number)
         task = self.loop.create_task(self.life.run(), context=context)
@@ -60,7 +59,7 @@ class Course:
         return task.result() if task.done() and not task.cancelled() else None
 
     def stop(self, why: str = "the asked span is over") -> bool:
-        """Ask for an ordered end; false when the life is not up yet, and goes on."""
+        """Ask for an ordered end; False when the life has not got as far as having a system."""
         if self.life.system is None:
             return False
         self.life.system.stop(ReasonCode.OPERATOR_STOP, why)

@@ -1,4 +1,4 @@
-"""Where two replays of one order part: the first event, row or journal line that is not alike."""
+"""Finds the first difference between two replays: an event, a row or a journal line."""
 
 import json
 import sqlite3
@@ -10,7 +10,7 @@ from typing import Any
 
 from livespot.runtime.paths import Paths
 
-# A table without row ids is scanned in the order of its key.
+# A table without rowids is read in the order of its key.
 _TABLES = (
     "SELECT name, CASE wr WHEN 0 THEN 'ORDER BY rowid' ELSE '' END FROM pragma_table_list "
     "WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
@@ -22,10 +22,10 @@ Record = dict[str, Any]
 
 
 def first_difference(one: Paths, other: Paths) -> str | None:
-    """In words, or None when events, tables and the exchange's journal are all alike.
+    """Describe the first difference; None when events, tables and the exchange's journal are equal.
 
-    Events come first: whatever else differs mostly follows from the first of them that does.
-    Raises `sqlite3.Error` or `OSError` when a replay left nothing to look at.
+    Events are compared first: other differences mostly follow from the first event that differs.
+    Raises `sqlite3.Error` or `OSError` when a replay left nothing to compare.
     """
     with (
         closing(_connected(one.database)) as left,
@@ -63,7 +63,8 @@ def _compared(ours: Iterator[Record], others: Iterator[Record]) -> str | None:
         if one is None or other is None:
             return f"{number}{_named(one or other)}: only one of the two has it"
         if one != other:
-            # The chain's hashes follow from the rest and are named only where nothing else is.
+            # Hashes of the chain follow from the rest; they are named only when nothing else
+            # differs.
             field, left, right = next(_unlike("", one, other))
             return f"{number}{_named(one)}, {field}: {_short(left)} and {_short(right)}"
     return None
@@ -76,7 +77,7 @@ def _named(record: Record) -> str:
 
 
 def _unlike(place: str, one: Any, other: Any) -> Iterator[tuple[str, object, object]]:
-    """Every leaf that differs, with the way to it; hashes last."""
+    """Yield (path, one, other) for every leaf that differs, hashes last."""
     left, right = _opened(one), _opened(other)
     if not (isinstance(left, dict) and isinstance(right, dict)) or left == right:
         yield place, one, other
@@ -88,7 +89,7 @@ def _unlike(place: str, one: Any, other: Any) -> Iterator[tuple[str, object, obj
 
 
 def _opened(value: Any) -> Any:
-    """What a text column holds, where that is a JSON object."""
+    """Return the decoded object of a text column that holds JSON; any other value as it is."""
     if isinstance(value, str) and value.startswith("{"):
         return json.loads(value)
     return value

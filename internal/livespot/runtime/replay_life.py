@@ -1,4 +1,4 @@
-"""One life of the whole runtime on virtual time: the same actors, with every seam inline."""
+"""One process life of the runtime on virtual time: the same actors, all adapters in process."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,11 +37,11 @@ _ROOM = 1 << 40
 
 
 async def _everything_was_synced(store: InlineDatabase | None) -> None:
-    """The usual disk of a replay is the machine's own, which nobody can make forget."""
+    """Lose nothing: a replay usually writes to the machine's disk, which cannot lose its cache."""
 
 
 class NoOperator:
-    """Nobody types commands into a replay; its order ends it."""
+    """A control directory without commands; only the replay's order ends the run."""
 
     def read_commands(self, now_ms: int) -> Sequence[OperatorCommand]:
         del now_ms
@@ -69,13 +69,12 @@ class OpenStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every life of one replay shares; `committed` hears of each durable transaction.
+    """What the lives of one replay share. `committed` is called after each durable transaction.
 
     `gate` answers in place of the exchange's model, if given. `open_store` opens the audit database
-    of a life; `furnished` sees each life's system before it runs; `open_panel` gives a life its
-    panel, if it is to have one; `control` is where an operator leaves commands. `power_cut` makes
-    the disk lose what a life that just died had not synced; that life's store is passed, if it had
-    one.
+    of a life, `furnished` sees each life's system before it runs, and `open_panel` gives a life its
+    panel, if it is to have one. `control` is where an operator leaves commands. `power_cut` makes
+    the disk lose what a dead life had not synced; it is given that life's store, if there was one.
     """
 
     paths: Paths
@@ -95,7 +94,7 @@ class Surroundings:
 
 
 class WitnessedDatabase(InlineDatabase):
-    """Tells what kinds of records each commit carried, once they are durable."""
+    """A database that reports the kinds of rows of each commit once they are durable."""
 
     def __init__(
         self, path: Path, *, run_id: str, redactor: Redactor, committed: Callable[[set[str]], None]
@@ -109,7 +108,7 @@ class WitnessedDatabase(InlineDatabase):
 
 
 class QuietHost:
-    """A machine on which nothing is scarce: its figures would differ from run to run."""
+    """A machine where nothing is scarce; real figures would differ from run to run."""
 
     def free_bytes(self) -> int:
         return _ROOM
@@ -128,7 +127,7 @@ class QuietHost:
 
 
 class Life:
-    """One process life: what `launch` does for a real one, without lock, signals and threads."""
+    """One process life: what `launch` does, without lock, signals and threads."""
 
     def __init__(self, around: Surroundings, entropy: Entropy) -> None:
         self._around = around
@@ -136,16 +135,16 @@ class Life:
         self.run_id = ""
         self.system: System | None = None
         self.store: InlineDatabase | None = None
-        # Asks on the store's connection while there is one.
+        # Uses the store's connection while there is one.
         self.records = InlineReader(around.paths.database)
 
     async def bury(self) -> None:
-        """Close what a killed life left open; the last one to do so empties the WAL."""
+        """Close what a killed life left open; closing the last connection empties the WAL."""
         if self.store is not None:
             await self.store.close()
 
     async def run(self) -> ExitCode:
-        """Boot, trade until stopped, end. `run_id` and `system` are set once there is a run."""
+        """Boot, trade until stopped, end. `run_id` and `system` are set as soon as they exist."""
         around = self._around
         paths, clock, settings = around.paths, around.clock, around.loaded.settings
         ledger = LedgerQueries(self.records)
@@ -161,7 +160,7 @@ class Life:
                     trail=trail,
                 )
         except OSError as error:
-            # What the program itself does with a disk it cannot begin on.
+            # As the program does when its disk cannot be used at the start.
             _log.critical("cannot_begin", cause=str(error))
             return ExitCode.PREFLIGHT
         self.run_id = birth.run_id

@@ -1,4 +1,4 @@
-"""The program's log of a replay: lines written by the task that logs them, in market time."""
+"""The program's log of a replay, written synchronously and stamped with market time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from livespot.runtime.replay_loop import LIFE
 
 @contextmanager
 def inline_logs(path: Path, *, clock: Clock, redactor: Redactor) -> Iterator[None]:
-    """Send all of the program's own lines to one file; the configuration is undone at the end."""
+    """Send the program's own log lines to one file; the previous configuration is restored."""
 
     def stamp(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
         del logger, name

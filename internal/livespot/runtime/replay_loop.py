@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: no clock, no selector, no thread, no socket."""
+"""An event loop whose time jumps to the next timer: no clock, selector, thread or socket."""
 
 import asyncio
 import heapq
@@ -24,22 +24,22 @@ _NS_PER_SECOND = 1_000_000_000
 _FEWEST_STALE = 100
 _MOST_POINTS_AT_ONE_INSTANT = 2_000_000
 
-# Which life of the runtime a callback belongs to; 0 is everything that outlives it.
+# The life of the runtime that a callback belongs to; 0 for everything that outlives lives.
 LIFE: ContextVar[int] = ContextVar("LIFE", default=0)
 
 
 class VirtualDeadlock(RuntimeError):
-    """Nothing is ready and no timer runs: whatever is awaited can never happen."""
+    """Nothing is ready and no timer is set, so nothing can ever happen again."""
 
 
 class VirtualLivelock(RuntimeError):
-    """Callbacks keep each other busy while time stands still."""
+    """Callbacks keep scheduling each other while time stands still."""
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """A task that hashes by its number, so that sets of tasks are walked in the same order always.
+    """A task whose hash is its number, so that sets of tasks are always iterated in one order.
 
-    `life` is the life it was started in.
+    `life` is the life that started it.
     """
 
     def __init__(self, coro: Any, *, loop: "VirtualLoop", **rest: Any) -> None:
@@ -52,12 +52,12 @@ class NumberedTask(asyncio.Task[Any]):
         return self.number
 
     def __repr__(self) -> str:
-        # Each cancellation words its reason with this; the usual text walks frames and sources.
+        # Each cancellation formats its message with this; the default text would walk the frames.
         return f"<task {self.number} of life {self.life}>"
 
 
 class _Ready(asyncio.Handle):
-    """A callback that waits for its turn; what debugging would note of it is left out."""
+    """A callback waiting for its turn, without the fields that only debugging uses."""
 
     __slots__ = ()
 
@@ -78,7 +78,7 @@ class _Ready(asyncio.Handle):
 
 
 class _Timer(asyncio.TimerHandle):
-    """Whoever compares the time with the deadline it asked for finds that the deadline is met."""
+    """A timer while whose callback runs the loop's time is at least the deadline asked for."""
 
     __slots__ = ()
 
@@ -105,9 +105,9 @@ class _Timer(asyncio.TimerHandle):
         if self._cancelled:
             return
         self._cancelled = True
-        # One that has fired already is in no heap any more.
+        # A timer that has fired is in no heap any more.
         self._loop.stale += self._scheduled
-        # As the stock handle does: whatever the callback holds may go.
+        # As the stock handle does, drop the references that the callback holds.
         self._callback = self._args = None  # type: ignore[assignment]
 
     def _run(self) -> None:
@@ -119,16 +119,16 @@ class _Timer(asyncio.TimerHandle):
 
 
 class VirtualLoop(BaseEventLoop):
-    """Single-threaded by construction: whatever would need the kernel raises.
+    """Single-threaded by construction: whatever needs the kernel raises.
 
-    Instants are whole nanoseconds. With `entropy`, one of the ready callbacks is drawn at a time;
-    without, they run in the order they became ready. Each callback that runs is a scheduling point.
+    Time is counted in whole nanoseconds. With `entropy`, ready callbacks run in a drawn order;
+    without, in the order in which they became ready. Each callback run is a scheduling point.
     """
 
     _ready: deque[asyncio.Handle]
     _stopping: bool
 
-    # Each new future and task asks for it, and is answered "no" without a function of ours.
+    # Asked by each new future and task; `bool()` answers False without a Python call.
     get_debug = staticmethod(bool)
 
     def __init__(self, entropy: Entropy | None = None) -> None:
@@ -144,31 +144,31 @@ class VirtualLoop(BaseEventLoop):
         self.stale = 0
         self._tasks_born = 0
         self._dead: set[int] = set()
-        # Whether any life is dead or doomed; where none is, nobody has to ask.
+        # Whether any life is dead or doomed, so that the check can be skipped otherwise.
         self._mortal = False
         self._doom: dict[int, tuple[Callable[[int], bool], Callable[[], object]]] = {}
-        # What waits for a life that sleeps, in the order in which it became due.
+        # Due callbacks of sleeping lives, in the order in which they became due.
         self._asleep: dict[int, list[asyncio.Handle]] = {}
         self._too_many_points = _MOST_POINTS_AT_ONE_INSTANT
         self.set_task_factory(_numbered)
         self.set_exception_handler(_remember)
 
     def time(self) -> float:
-        """Seconds since the loop began; to a timer that fires, never earlier than it asked for."""
+        """Return seconds since the loop began; inside a timer's callback, at least its deadline."""
         return self.now_s
 
     @property
     def timers(self) -> int:
-        """How many are set, cancelled ones that were not swept yet included."""
+        """The number of timers set, including cancelled ones not yet removed."""
         return len(self._timers)
 
     def tasks_of(self, life: int) -> int:
-        """How many tasks that this life started have not ended."""
+        """Return how many tasks of this life have not ended."""
         tasks = asyncio.all_tasks(self)
         return sum(isinstance(task, NumberedTask) and task.life == life for task in tasks)
 
     def number_task(self) -> int:
-        """The next task's number."""
+        """Return the next task's number."""
         self._tasks_born += 1
         return self._tasks_born
 
@@ -207,31 +207,31 @@ class VirtualLoop(BaseEventLoop):
         return self._set(at_ns, timer)
 
     def doom(self, life: int, due: Callable[[int], bool], then: Callable[[], object]) -> None:
-        """Kill a life once `due` says so of the points it has passed, unless `then` spares it.
+        """Kill a life once `due` of its number of points so far is true, unless `then` spares it.
 
-        `due` is asked before each callback of the life, `then` once, between two callbacks, and
-        spares by something true; both run in no life's context.
+        `due` is called before each callback of the life. `then` is called once, between two
+        callbacks; returning something true spares the life. Both run outside every life's context.
         """
         self._doom[life] = (due, then)
         self._mortal = True
 
     def kill(self, life: int) -> None:
-        """Nothing of this life runs again: no callback, no `finally`, no goodbye."""
+        """Run nothing of this life any more: no callback, and no `finally` block."""
         self._dead.add(life)
         self._mortal = True
         for task in asyncio.all_tasks(self):
             if isinstance(task, NumberedTask) and task.life == life:
-                # Whoever collected it would run its `finally` blocks.
+                # Keep the task: collecting it would run its `finally` blocks.
                 _unregister_task(task)
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
                 _GRAVEYARD.append(task)
 
     def put_to_sleep(self, life: int) -> None:
-        """Let nothing of this life run until it is woken; what is due meanwhile waits."""
+        """Run nothing of this life until it is woken; what becomes due meanwhile waits."""
         self._asleep.setdefault(life, [])
 
     def wake(self, life: int) -> None:
-        """All that became due while the life slept is ready now."""
+        """Make everything ready that became due while the life slept."""
         self._ready.extend(self._asleep.pop(life, ()))
 
     def close(self) -> None:
@@ -239,15 +239,18 @@ class VirtualLoop(BaseEventLoop):
         super().close()
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps in a selector here."""
+        """Do nothing: there is no selector to wake."""
 
     def _asyncgen_firstiter_hook(self, agen: Any) -> None:
-        """A life closes its own generators, or is dead and must not run them again."""
+        """Track only generators that are of no life.
+
+        A live one closes its own generators, and a dead one must not run them again.
+        """
         if not LIFE.get():
             super()._asyncgen_firstiter_hook(agen)  # type: ignore[misc]
 
     def _process_events(self, event_list: object) -> None:
-        """There are no events but our own."""
+        """Do nothing: there are no I/O events."""
 
     def run_in_executor(
         self, executor: object, func: Callable[[*Args], T], *args: *Args
@@ -255,7 +258,7 @@ class VirtualLoop(BaseEventLoop):
         raise RuntimeError("virtual time has no threads")
 
     def _run_once(self) -> None:
-        """One round, as in the stock loop: due timers become ready, then what is ready runs."""
+        """Do one round like the stock loop: due timers become ready, then what is ready runs."""
         ready, timers = self._ready, self._timers
         if self.stale > _FEWEST_STALE and self.stale * 2 > len(timers):
             self._drop_stale()
@@ -283,7 +286,7 @@ class VirtualLoop(BaseEventLoop):
             raise VirtualLivelock(f"time stands still at {self.now_s} s")
 
     def _lives(self, life: int) -> bool:
-        """Whether this life may pass one more point."""
+        """Whether this life may run another callback."""
         passed = self.points_of.get(life, 0)
         if life in self._doom and self._doom[life][0](passed):
             _, then = self._doom.pop(life)
@@ -334,7 +337,7 @@ class VirtualLoop(BaseEventLoop):
         return ready.popleft()
 
 
-# The tasks of killed lives, for as long as the process lasts.
+# Tasks of killed lives, kept until the process ends.
 _GRAVEYARD: list[asyncio.Task[Any]] = []
 
 
@@ -351,10 +354,10 @@ def _remember(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 @contextmanager
 def orderly_cancellation() -> Iterator[None]:
-    """Make anyio deliver cancellations in the order of the tasks' birth.
+    """Make anyio deliver cancellations in the order in which tasks were created.
 
-    It keeps nested scopes in a set; by address, their order would differ from run to run. A scope
-    is in such a set only while it is active, and then has a host task, which has a number.
+    It keeps nested scopes in a set, which iterates by address and thus differs from run to run. A
+    scope is in such a set only while it is active, and then it has a host task, which has a number.
     """
     kind = CancelScope
     kind.__hash__ = _hash_of_scope  # type: ignore[method-assign,assignment]

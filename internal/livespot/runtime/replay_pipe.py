@@ -1,4 +1,4 @@
-"""One direction of an in-process connection: what is put in comes out in order, a little later."""
+"""One direction of an in-process connection: items come out in order, a little later."""
 
 import asyncio
 from collections import deque
@@ -14,13 +14,13 @@ from livespot.runtime.replay_loop import VirtualLoop
 
 T = TypeVar("T")
 
-# As many frames as a client's library and the kernel hold before the sender has to wait.
+# About as many frames as a client's library and the kernel buffer before the sender must wait.
 _MOST_WAITING = 2048
 _NS_PER_US = 1000
 
 
 class Latency:
-    """How long bytes travel: drawn for every instant at which something is sent, in whole us."""
+    """Draws how long bytes travel, in whole microseconds, once for every instant of sending."""
 
     def __init__(
         self, entropy: Entropy, *, shortest_us: int = 1000, longest_us: int = 5000
@@ -33,7 +33,7 @@ class Latency:
 
 
 class Pipe(Generic[T]):
-    """One writer's side and one reader's side. Closing travels behind what was sent before."""
+    """A writer's and a reader's end. A close arrives behind everything sent before it."""
 
     def __init__(self, loop: VirtualLoop, latency: Latency) -> None:
         self._loop = loop
@@ -58,7 +58,7 @@ class Pipe(Generic[T]):
         await self.put_all((item,))
 
     async def put_all(self, items: Iterable[T]) -> None:
-        """The same with several, each of which needs room of its own."""
+        """Send several items, each of which waits for room of its own."""
         for item in items:
             while len(self._items) >= _MOST_WAITING and not self._closed:
                 self._room = anyio.Event() if self._room.is_set() else self._room
@@ -68,24 +68,24 @@ class Pipe(Generic[T]):
             self._append(item)
 
     def close(self) -> None:
-        """Nothing more will be sent; the reader learns of it after what is on its way."""
+        """Send nothing more; the reader learns of it after what is under way."""
         if not self._closed:
             self._closed = True
             self._append(None)
             self._room.set()
 
     def cut(self) -> None:
-        """Lose what is on its way; the reader finds the connection gone at once."""
+        """Drop what is under way; the reader finds the connection gone at once."""
         self._closed = self._cut = True
         self._items.clear()
         self._room.set()
         self._wake()
 
     async def get(self) -> T:
-        """The next item once it has arrived. Raises `Unreachable` after the last."""
+        """Return the next item once it has arrived. Raises `Unreachable` after the last one."""
         while (item := self.get_nowait()) is None:
             self._reader = self._loop.create_future()
-            # Timers are set in the reader's context: the writer may be killed meanwhile.
+            # Timers belong to the reader's context: the writer may be killed meanwhile.
             self._context = copy_context()
             self._arm()
             try:
@@ -96,7 +96,7 @@ class Pipe(Generic[T]):
         return item
 
     def get_nowait(self) -> T | None:
-        """An item that has arrived. Raises `Unreachable` after the last."""
+        """Return an item that has arrived, or None. Raises `Unreachable` after the last one."""
         items = self._items
         if not items:
             if self._cut:

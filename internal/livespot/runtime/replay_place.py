@@ -1,4 +1,4 @@
-"""Where replays keep their files: a numbered directory each, or one that the user names."""
+"""Where replays keep their files: numbered directories, or one that the user names."""
 
 import re
 import shutil
@@ -8,19 +8,19 @@ from livespot.contracts.errors import PreflightFailed
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths, default_var
 
-# How many numbered replays are left standing, the newest included.
+# How many numbered replays are kept, the newest included.
 KEPT = 10
 _NUMBER = re.compile(r"\d{4,}")
 _ALLOWED = {"livespot.toml", "livespot.lock"}
 
 
 def replays() -> Paths:
-    """The directory of all numbered replays, with the configuration they share."""
+    """Return the directory of all numbered replays, which holds their common configuration."""
     return Paths(var=default_var() / "replay")
 
 
 def named(var: Path) -> Paths:
-    """This directory and no other. Raises `PreflightFailed` when something is in it already."""
+    """Return this directory. Raises `PreflightFailed` when it is not empty."""
     present = set(RealDisk().names(var)) - _ALLOWED
     if present:
         raise PreflightFailed(
@@ -32,7 +32,7 @@ def named(var: Path) -> Paths:
 
 
 def numbered(root: Path) -> Paths:
-    """A new directory with the next number; of the older ones the last few are kept."""
+    """Create a directory with the next number; of the older ones the last few are kept."""
     RealDisk().make_directory(root)
     numbers = _numbers(root)
     for number in numbers[: max(0, len(numbers) - KEPT + 1)]:
@@ -43,7 +43,7 @@ def numbered(root: Path) -> Paths:
         try:
             var.mkdir(mode=0o700)
         except FileExistsError:
-            # Another replay began at the same moment.
+            # Another replay took this number at the same moment.
             following += 1
         else:
             return Paths(var=var)
@@ -54,7 +54,7 @@ def _numbers(root: Path) -> list[str]:
 
 
 def _forget(var: Path) -> None:
-    """Remove an old replay, unless it still runs or is nothing of ours."""
+    """Remove an old replay, unless it still runs or is not ours."""
     ours = var.is_dir() and not var.is_symlink() and Paths(var=var).lock.exists()
     if ours and not RealDisk().is_locked(Paths(var=var).lock):
         shutil.rmtree(var)

@@ -1,4 +1,4 @@
-"""Plays a recorded run again from its own evidence: inputs, settings, and the model's answers."""
+"""Plays a recorded run again from its own evidence: inputs, settings and the model's answers."""
 
 import tempfile
 from pathlib import Path
@@ -33,13 +33,13 @@ _SETTINGS = "SELECT config_json FROM runs WHERE run_id = ?"
 
 
 def command_for(paths: Paths, wanted: str, *, once: bool) -> ReplayCommand:
-    """The replay that plays a recorded run again; with `once` it is compared with nothing.
+    """Return the replay that plays a recorded run again; with `once`, without any comparison.
 
-    A run on virtual time is held to its very bytes. One on wall time never has the same timings
-    twice: its market is played twice on virtual time instead, and the two are held together.
+    A run on virtual time is compared with its own bytes. A run on wall time never has the same
+    timings twice; its market is played twice on virtual time, and the two are compared.
 
     Raises:
-        PreflightFailed: no such run, or it says nothing of what it played.
+        PreflightFailed: there is no such run, or its inputs are not known.
     """
     return anyio.run(_command, paths, wanted, once)
 
@@ -112,7 +112,7 @@ def _faults(inputs: RunInputs) -> FaultPlan | None:
 
 
 async def _recomputed(reader: Reader, run_id: str, lost: Lost) -> str:
-    """One line on the run's decisions, each reached again from its stored inputs."""
+    """Say in one line how recomputing the run's decisions from their stored inputs went."""
     rows = await reader.rows(_DECISIONS, (run_id,))
     edge_ms = (await pruned(reader)).snapshots_ms
     kept = [str(name) for name, whole, at_ms in rows if whole or at_ms >= edge_ms]

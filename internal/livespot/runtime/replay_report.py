@@ -1,4 +1,4 @@
-"""What a replay comes down to: its run's summary, what it cost, and what it can be compared by."""
+"""The result of a replay: its run's summary, its cost, and the hashes to compare it by."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,24 +12,24 @@ from livespot.exchange.journal import ModeRow, read_journal
 from livespot.runtime.replay_request import Planned
 from livespot.runtime.replay_run import RunResult
 
-# How `--check` ended, where it was asked for.
+# Results of `--check`.
 NOT_ASKED, IDENTICAL, DIFFERENT, NOT_DONE = "not asked", "identical", "different", "not done"
 
 
 class Check(Message, frozen=True):
-    """`verdict` is one of the above; `detail` says where two runs part, or why none was made."""
+    """`verdict` is one of the above; `detail` names the first difference, or why it is missing."""
 
     verdict: str = NOT_ASKED
     detail: str = ""
 
 
 class ReplayReport(Message, frozen=True):
-    """One replay. Times in ms; `speed_x100` is market seconds per processor second, times 100.
+    """One replay. Times in ms; `speed_x100` is market per processor seconds, times 100.
 
-    `faults` counts what each planned fault hit, those that never came up included.
-    `audit_hash` ends the audit's chain. Two replays of one order have equal hashes; figures of
-    processor time differ. `recomputed` tells of the decisions of the recorded run that this plays
-    again, if it is one; `of_wall_time` is true where that run's own timings cannot come back.
+    `faults` counts the hits of each planned fault, zero included. `audit_hash` is the last hash of
+    the audit's chain. Two replays of one order have equal hashes; figures of processor time differ.
+    When a recorded run was played again, `recomputed` says how its decisions came out, and
+    `of_wall_time` that its own timings cannot come back.
     """
 
     data_id: str
@@ -60,7 +60,7 @@ def reported(
     faults: FaultPlan | None,
     interrupted: bool,
 ) -> ReplayReport:
-    """Raises `JournalInvalid`, and `OSError` when the journal cannot be read."""
+    """Build the report. Raises `JournalInvalid`, and `OSError` when the journal cannot be read."""
     return ReplayReport(
         data_id=plan.source.data_id,
         data_sha256=plan.source.sha256,
@@ -81,7 +81,7 @@ def reported(
 
 
 def fired(planned: Iterable[str], journal: Path) -> tuple[Count, ...]:
-    """How often each fault hit something, in the order of the plan."""
+    """Return how often each fault hit something, in the order of the plan."""
     counts = dict.fromkeys(planned, 0)
     for row in read_journal(journal):
         if isinstance(row, ModeRow):

@@ -1,4 +1,4 @@
-"""What a user wants replayed, held against the data: which market, from when to when."""
+"""Fits what the user wants replayed to the data: which market, from when to when."""
 
 import difflib
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _MOST_NAMED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """As it was asked for, in market time; None is left to the data.
+    """The request, in market time; None leaves a value to the data.
 
-    Without `from_ms` a replay begins at `usual_ms`, or with the data where that is not in it.
+    Without `from_ms` the replay begins at `usual_ms`, or with the data when that lies outside it.
     Without `to_ms` and `span_ms` it lasts `usual_span_ms`, or to the end of the data.
     """
 
@@ -33,7 +33,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A market that is open, and the span of it to play."""
+    """An open market, and the span of it to play."""
 
     source: MarketSource
     start_ms: int
@@ -44,7 +44,7 @@ def planned(wish: Wish) -> Planned:
     """Open the data and fit the span into it.
 
     Raises:
-        PreflightFailed: there is no such data or symbol, or the span is not in the data.
+        PreflightFailed: there is no such data or symbol, or the span lies outside the data.
     """
     source = _opened(wish)
     start_ms = wish.from_ms
@@ -56,14 +56,14 @@ def planned(wish: Wish) -> Planned:
 
 
 def utc(ms: int) -> str:
-    """An instant as the command line takes it, without what is zero at its end."""
+    """Return an instant in the form the command line accepts, without trailing zero parts."""
     moment = datetime.fromtimestamp(ms / 1000, tz=UTC).replace(tzinfo=None)
     step = "milliseconds" if ms % 1000 else "seconds" if ms % MINUTE_MS else "minutes"
     return moment.isoformat(timespec=step)
 
 
 def moment(ms: int) -> str:
-    """An instant (UTC) as people read it, to the second."""
+    """Return an instant (UTC) for people, to the second."""
     return datetime.fromtimestamp(ms // 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -107,7 +107,7 @@ def _opened(wish: Wish) -> MarketSource:
     except PreflightFailed:
         if not wish.symbols:
             raise
-        # It may be the symbols: they are named against all there are.
+        # The symbols may be what is wrong; name the existing ones.
         known = open_market(_whole(order)).series
         strangers = sorted(wish.symbols - set(known))
         if not strangers:
@@ -132,7 +132,7 @@ def _unknown(data: str, strangers: list[str], known: list[str]) -> str:
 
 
 def _first(source: MarketSource) -> int:
-    """The first instant a replay can begin at; some of the data lies before it."""
+    """Return the first instant a replay can begin at: it needs some data before it."""
     start_ms = -(-source.start_ms // MINUTE_MS) * MINUTE_MS
     return start_ms if _plays(source, start_ms) else start_ms + WARM_UP_MINUTES * MINUTE_MS
 

@@ -36,13 +36,14 @@ from livespot.store.inline import InlineReader
 from livespot.store.migrate import migrate
 from livespot.store.queries import LedgerQueries
 
-# Nothing listens there and nobody connects: the wire only looks at the path.
+# Nobody connects to this address; the wire only looks at paths.
 _ADDRESS = address_of("127.0.0.1", 1)
 _MS_PER_SECOND = 1000
 _RESTART_MS = 1000
 _SWEEP_SECONDS = 600
 _LOOK_SECONDS = 10
-# Between the seeds of successive lives, so that neighbouring replays share none.
+# Distance between the seeds of successive lives, so that replays with neighbouring seeds share
+# none.
 _SEEDS_APART = 1_000_003
 
 
@@ -50,23 +51,22 @@ _SEEDS_APART = 1_000_003
 class ReplayOrder:
     """What to replay. Times are market time.
 
-    `exchange` says which data, which symbols and which faults; its seed, journal and planned times
-    are set here. `source` is its market, where the caller has opened that already.
-    `shuffled` draws among ready callbacks instead of taking them in order. The n-th life dies the
-    n-th death; the life after the last death runs to the end of the span.
+    `exchange` gives data, symbols and faults; its seed, journal and start are set here. `source` is
+    its market, if the caller has opened it already. With `shuffled`, ready callbacks run in a drawn
+    order. The n-th life dies the n-th death; the life after the last death runs to the end of the
+    span.
 
-    At each of `restarts_at_ms`, counted from the start, the life of that moment is stopped in
-    order; the life after the last of them runs to the end of the span. Until the first, a life
-    that ends by itself is followed by another, as under a service manager. With `early` the first
-    may come sooner, and all that follows with it.
+    At each of `restarts_at_ms`, counted from the start, the running life is stopped in order; the
+    life after the last one runs to the end of the span. Until the first restart, a life that ends
+    by itself is followed by another, as under a service manager. With `early` the first restart may
+    come sooner, and everything after it with it.
 
-    `swap_proven` says that a rehearsal on the embedded exchange swapped a stop without a gap:
-    without it a policy of VIRTUAL trailing is OFF, as everywhere.
+    `swap_proven` says that a rehearsal on the embedded exchange swapped a stop without a gap;
+    without it, VIRTUAL trailing is OFF, as everywhere.
 
-    `gate` answers in place of a model: the attempts of a recorded run. `dress` may put something
-    else in place of any part of the surroundings. `watch` is told every ten
-    virtual seconds how many milliseconds of the span are over; when it returns false, the life of
-    that moment is stopped in order.
+    `gate` holds the recorded attempts that answer in place of a model. `dress` may replace any part
+    of the surroundings. `watch` is called every ten virtual seconds with the milliseconds of the
+    span that are over; when it returns False, the running life is stopped in order.
     """
 
     paths: Paths
@@ -88,10 +88,11 @@ class ReplayOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """One life, in market time. `code` is None when it was killed, `run_id` empty when too soon.
+    """One life, in market time. `code` is None when it was killed.
 
-    `tasks_left` is how many of its tasks outlived it; of a killed one none runs, whatever is left.
-    `cancelled_ms` is when it was cancelled from outside, if it was.
+    `run_id` is empty when it ended before it had one. `tasks_left` counts its tasks that have not
+    ended; those of a killed life never run again. `cancelled_ms` is when it was cancelled, if it
+    was.
     """
 
     run_id: str
@@ -103,13 +104,13 @@ class Lived:
 
     @property
     def speaks_until_ms(self) -> int:
-        """Once cancelled it measures and says nothing more: it waits for its own answers alone."""
+        """Until when it reports anything; once cancelled it only waits for its answers."""
         return self.over_ms if self.cancelled_ms is None else self.cancelled_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A durable transaction: where in its life it was, and what kinds of rows it carried."""
+    """A durable transaction: its life, that life's scheduling point, and its kinds of rows."""
 
     life: int
     point: int
@@ -120,8 +121,8 @@ class Commit:
 class RunResult:
     """Where a replay left its files, and what it cost.
 
-    `last_hash` ends the audit's chain. `points` counts every callback, `points_of` those of each
-    life. `saved_ms` is how much sooner than ordered the first restart was.
+    `last_hash` is the last hash of the audit's chain. `points` counts all callbacks, `points_of`
+    those of each life. `saved_ms` is how much sooner than ordered the first restart came.
     """
 
     exit_code: ExitCode
@@ -147,7 +148,7 @@ class RunResult:
 
 @dataclass(slots=True)
 class _Told:
-    """What the lives of one replay leave behind in memory."""
+    """What the lives of one replay leave in memory."""
 
     lives: list[Lived] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -159,10 +160,10 @@ class _Told:
 
 
 def run_virtual(order: ReplayOrder) -> RunResult:
-    """Replay a span on a fresh exchange; the database is made when there is none.
+    """Replay a span on a fresh exchange; a missing database is created.
 
     Raises:
-        RecordedDataInvalid: the data does not cover the span's beginning.
+        RecordedDataInvalid: the data does not cover the beginning of the span.
         VirtualDeadlock, VirtualLivelock, RuntimeError: the run broke; this is a defect.
     """
     began_ns = time.process_time_ns()
@@ -208,7 +209,7 @@ async def _replay(order: ReplayOrder, loop: VirtualLoop, told: _Told) -> None:
         opened(settings, clock, order.source) as (core, pump, _),
     ):
         latency = Latency(SeededEntropy(order.seed + 1))
-        # A fault looks at single frames.
+        # Faults act on single frames, so batches are only possible without them.
         wire = Wire(application(core), loop, clock, latency, batches=core.faults is None)
         around = Surroundings(
             paths=paths,
@@ -246,14 +247,14 @@ def _commit(loop: VirtualLoop, rows: set[str]) -> Commit:
 
 
 async def _sweep(clock: VirtualClock) -> None:
-    """Collect garbage at fixed instants: the collector's own choice would vary, and costs more."""
+    """Collect garbage at fixed instants; the collector's own timing varies and costs more."""
     while True:
         await clock.sleep(_SWEEP_SECONDS)
         gc.collect()
 
 
 async def _look(order: ReplayOrder, clock: VirtualClock, told: _Told) -> None:
-    """Let somebody watch. It looks whether or not anybody does: the run must not depend on it."""
+    """Call the watcher at fixed instants. Also wakes without one: the run must not depend on it."""
     while True:
         await clock.sleep(_LOOK_SECONDS)
         goes_on = order.watch is None or order.watch(clock.now_ms() - order.start_ms)
@@ -264,7 +265,7 @@ async def _look(order: ReplayOrder, clock: VirtualClock, told: _Told) -> None:
 async def _restart_early(
     early: EarlyRestart, loop: VirtualLoop, schedule: Schedule, told: _Told
 ) -> None:
-    """Ask whether all is settled; stop the life of the moment, once, when it is."""
+    """Stop the running life, once, as soon as everything is settled."""
     clock = VirtualClock(loop, 0)
     await clock.sleep(early.from_ms / _MS_PER_SECOND)
     while schedule.is_unscathed(clock.now_ms()):
@@ -290,7 +291,7 @@ def _no_collector() -> Iterator[None]:
 async def _live_and_die(
     order: ReplayOrder, loop: VirtualLoop, around: Surroundings, told: _Told, schedule: Schedule
 ) -> None:
-    # The machine's own clock, in `around`, may have been set.
+    # Not the clock in `around`, which may be set by a trouble of the plan.
     deaths, clock = iter(order.deaths), VirtualClock(loop, order.start_ms)
     async with AsyncExitStack() as graves:
         while loop.now_ns < schedule.span_ms * NS_PER_MS:

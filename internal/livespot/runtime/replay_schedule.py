@@ -1,4 +1,4 @@
-"""When the lives of a replay are stopped in order; the first of these times may come sooner."""
+"""When the lives of a replay are stopped in order; the first stop may come sooner."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from livespot.store.inline import InlineReader
 
 @dataclass(slots=True, kw_only=True)
 class Schedule:
-    """Times are milliseconds since the replay's beginning.
+    """Times in milliseconds since the replay's beginning.
 
-    `saved_ms` is how much sooner than planned the first restart came, and with it all that follows.
+    `saved_ms` is how much sooner than planned the first restart came, and everything after it.
     """
 
     restarts_at_ms: tuple[int, ...]
@@ -18,19 +18,19 @@ class Schedule:
     saved_ms: int = field(default=0, init=False)
 
     def end_after(self, now_ms: int) -> int:
-        """When a life that begins now is to be stopped."""
+        """Return when a life that begins now is to be stopped."""
         return next((ms for ms in self.restarts_at_ms if now_ms < ms), self.span_ms)
 
     def is_unscathed(self, now_ms: int) -> bool:
-        """Whether no restart has been due yet."""
+        """Whether no restart was due yet."""
         return all(now_ms < ms for ms in self.restarts_at_ms)
 
     def is_last(self, end_ms: int) -> bool:
-        """Whether nothing follows a life that was to be stopped then."""
+        """Whether a life that is stopped then is the last one."""
         return end_ms == self.span_ms
 
     def bring_forward(self, now_ms: int) -> None:
-        """Let the first restart be now; what follows keeps its distance."""
+        """Make the first restart now; the later times keep their distance to it."""
         sooner = self.restarts_at_ms[0] - now_ms
         self.restarts_at_ms = tuple(ms - sooner for ms in self.restarts_at_ms)
         self.span_ms -= sooner
@@ -39,10 +39,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyRestart:
-    """Restart for the first time as soon as `settled` says so.
+    """Restarts for the first time as soon as `settled` returns true.
 
-    It hears the milliseconds that are over and can read what the life of the moment has on record.
-    It is asked `every_ms` from `from_ms` on.
+    It is called every `every_ms` from `from_ms` on, with the milliseconds that are over and a
+    reader of the running life's database.
     """
 
     from_ms: int

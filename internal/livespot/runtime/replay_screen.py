@@ -1,4 +1,4 @@
-"""What a replay shows: progress beside it, the summary after it, or one JSON document."""
+"""What a replay prints: progress, and then the summary or one JSON document."""
 
 import signal
 from collections.abc import Iterable, Iterator
@@ -19,21 +19,21 @@ from livespot.runtime.replay_report import ReplayReport
 from livespot.runtime.replay_request import moment
 from livespot.runtime.replay_telling import told
 
-# Shorter replays show no progress at all.
+# Shorter replays show no progress.
 _QUIET_MS = 2000
 _LIVE_MS, _PLAIN_MS = 200, 5000
 _LABEL_WIDTH = 14
 
 
 class Interruption:
-    """The first Ctrl-C or SIGTERM asks for an ordered end, the second ends at once."""
+    """The first Ctrl-C or SIGTERM asks for an ordered end, the second ends the process at once."""
 
     def __init__(self) -> None:
         self.asked = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Listen meanwhile. The main thread only."""
+        """Handle signals inside the block; main thread only."""
         names = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(name, self._ask) for name in names]
         try:
@@ -49,7 +49,7 @@ class Interruption:
 
 
 class ReplayScreen:
-    """Progress and messages on stderr, the result on stdout. `as_json` for programs."""
+    """Prints progress and messages on stderr, the result on stdout; `as_json` for programs."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -60,7 +60,7 @@ class ReplayScreen:
 
     @contextmanager
     def progress(self) -> Iterator[None]:
-        """Between these two ends `show` may be called; the line is gone afterwards."""
+        """`show` may be called inside the block; its line is erased afterwards."""
         self._began_ms = self._shown_ms = self._wall.monotonic_ms()
         with Live(console=self._aside, auto_refresh=False, transient=True) as live:
             self._live = live
@@ -68,7 +68,7 @@ class ReplayScreen:
         self._live = None
 
     def show(self, start_ms: int, done_ms: int, span_ms: int) -> None:
-        """How far it is, as often as somebody can read it."""
+        """Show the progress, as often as a person can read it."""
         now = self._wall.monotonic_ms()
         every = _LIVE_MS if self._aside.is_terminal else _PLAIN_MS
         took = now - self._began_ms
@@ -87,11 +87,11 @@ class ReplayScreen:
             self.say(text)
 
     def say(self, text: str) -> None:
-        """One plain line beside the result."""
+        """Print one plain line on stderr."""
         self._aside.print(text, markup=False, highlight=False)
 
     def conclude(self, report: ReplayReport) -> None:
-        """The result: the run's summary and what the replay adds."""
+        """Print the run's summary and what the replay adds to it."""
         if self._as_json:
             print(msgspec.json.encode(report).decode())  # noqa: T201  a console
             return
@@ -99,7 +99,7 @@ class ReplayScreen:
         _list(told(report))
 
     def tell(self, report: Message, lines: Iterable[Line]) -> None:
-        """A result that is no run's: its lines, or the document itself."""
+        """Print a result other than a run's: its lines, or the document itself."""
         if self._as_json:
             print(msgspec.json.encode(report).decode())  # noqa: T201  a console
             return
@@ -107,7 +107,7 @@ class ReplayScreen:
 
 
 def _list(lines: Iterable[Line]) -> None:
-    """Labels and texts, in two columns where somebody reads them."""
+    """Print labels and texts, in two columns on a terminal."""
     out = Console()
     if not out.is_terminal:
         console = LiveConsole()

@@ -1,4 +1,4 @@
-"""What a replay adds to its run's summary, in words."""
+"""The lines that a replay adds to its run's summary."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _OF_WALL_TIME = (
 
 
 def told(report: ReplayReport) -> Iterator[Line]:
-    """What was replayed, at what speed, and what another replay can be held against."""
+    """Yield what was replayed, how fast, and the hashes to compare it by."""
     yield from _span(report)
     times = f"{report.speed_x100 // 100}.{report.speed_x100 % 100 // 10}"
     took = f"{age(report.virtual_ms)} of market time in {seconds(report.cpu_ms)} of processor time"
@@ -50,7 +50,7 @@ def _faults(report: ReplayReport) -> str:
 
 
 def checked(check: Check) -> tuple[str, str]:
-    """What a repetition showed, and how it looks on a terminal."""
+    """Return the result of a repetition in words, and its style on a terminal."""
     if check.verdict == IDENTICAL:
         usual = "a second process repeated it: every event, row and journal line is the same"
         return check.detail or usual, _GOOD
@@ -60,5 +60,5 @@ def checked(check: Check) -> tuple[str, str]:
 
 
 def seconds(ms: int) -> str:
-    """A span of processor time: 9.6 s, or minutes from two on."""
+    """Return a processor time in words: 9.6 s, or minutes from two on."""
     return f"{ms // 1000}.{ms % 1000 // 100} s" if ms < 120_000 else age(ms)

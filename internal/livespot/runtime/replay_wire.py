@@ -27,11 +27,11 @@ _SECOND_NS = 1000 * NS_PER_MS
 
 
 class Wire:
-    """Everything between the runtime's transports and the exchange's faces.
+    """The network between the runtime's transports and the exchange's application.
 
-    The application runs in the task that calls `run`, so a killed client leaves it untouched. It is
-    an `HttpTransport` and a `SocketTransport`. With `batches`, frames to the client do not pass
-    the application's chain, so nothing in it can look at them.
+    An `HttpTransport` and a `SocketTransport`. The application runs in the task that calls `run`,
+    so that killing a client does not affect it. With `batches`, frames to the client bypass the
+    application's middleware, so no fault can act on them.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Wire:
         self._told: Callable[[], None] = _nobody_asked
 
     def tell(self, told: Callable[[], None]) -> None:
-        """Call `told` whenever a request leaves, arrives, is done or answered.
+        """Call `told` whenever a request leaves, arrives, is processed or answered.
 
-        What a client says on a WebSocket, and what it hears on one it also speaks on, counts too.
+        Frames of a WebSocket on which the client also sends count, too.
         """
         self._told = told
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. Whatever the application raises ends it."""
+        """Serve until cancelled. An error of the application ends it."""
         try:
             async with anyio.create_task_group() as tasks:
                 task_status.started()
@@ -73,11 +73,11 @@ class Wire:
                     await self._work_came.wait()
         finally:
             self._is_over = True
-            # Killed clients keep this wire for good; they need not keep the exchange as well.
+            # Killed clients keep a reference to this wire for good; drop the one to the exchange.
             self._app = _nobody
 
     def cut(self) -> None:
-        """Lose every connection at once, as the death of the client's process does."""
+        """Lose every connection at once, as when the client's process dies."""
         for connection in list(self._open.values()):
             connection.cut()
 
@@ -93,7 +93,7 @@ class Wire:
         """Send once.
 
         Raises:
-            NotSent: there is no exchange any more.
+            NotSent: the exchange is gone.
             Unreachable: it may have arrived, and no whole answer came back in time.
         """
         call = _Call(_scope("http", url, headers, method), content)
@@ -146,7 +146,7 @@ class Wire:
             try:
                 await serve(connection)
             finally:
-                # The application has put itself in there; see `run`.
+                # The application put itself there; see `run`.
                 connection.scope.clear()
                 del self._open[number]
 
@@ -191,7 +191,7 @@ class _Call:
         self._content: bytes | None = content
 
     def cut(self) -> None:
-        """Lose the connection, with an answer that is not back yet."""
+        """Lose the connection, and an answer that has not arrived."""
         if not self.answered.is_set():
             self.lost = True
         self.gone.set()
@@ -219,19 +219,20 @@ class _Line:
 
     def __init__(self, scope: Scope, loop: VirtualLoop, latency: Latency) -> None:
         self.scope = scope
-        # Nobody pings here.
+        # There are no pings on this wire.
         self.on_control: Callable[[], object] | None = None
         self.answered = Latch()
         self.up: Pipe[str] = Pipe(loop, latency)
         self.down: Pipe[bytes] = Pipe(loop, latency)
         self._greeted = False
         self._accepted = False
-        # 0 until the server has declined: a connection that is lost before was refused by nobody.
+        # The status with which the server declined; 0 before that, also when the connection was
+        # lost.
         self._refusal = 0
         self._retry_after = ""
 
     def require_accepted(self) -> None:
-        """Raises `Throttled` or `Unreachable` when the server declined."""
+        """Raise `Throttled` or `Unreachable` when the server declined."""
         if self._accepted:
             return
         if not self._refusal:
@@ -243,7 +244,7 @@ class _Line:
         raise Throttled(retry_after_ms=retry_ms, banned=self._refusal == 418)
 
     def cut(self) -> None:
-        """Lose the connection, with what is on its way in both directions."""
+        """Lose the connection, with everything under way in both directions."""
         self.up.cut()
         self.down.cut()
         self.answered.set()
@@ -268,7 +269,7 @@ class _Line:
                 self._refusal = message["status"]
                 self._retry_after = _texts(message["headers"]).get("retry-after", "")
             case "websocket.close":
-                # Closing before accepting is how a server says 403.
+                # In ASGI, closing before accepting is an answer of 403.
                 self._refusal = self._refusal or 403
                 self.answered.set()
                 self.down.close()
@@ -276,7 +277,7 @@ class _Line:
                 self.answered.set()
 
     async def send_texts(self, texts: Sequence[str]) -> None:
-        """Send frames. Raises `WebSocketDisconnect` when the client has gone."""
+        """Send frames. Raises `WebSocketDisconnect` when the client is gone."""
         try:
             await self.down.put_all(map(str.encode, texts))
         except Unreachable as error:
@@ -288,7 +289,7 @@ class _Line:
         try:
             await self.down.put(frame)
         except Unreachable as error:
-            # What a server raises when its client has gone.
+            # The error an ASGI server raises when its client is gone.
             raise OSError("the client has gone") from error
 
 
@@ -316,11 +317,11 @@ class _ClientSocket:
 
 
 def _nobody_asked() -> None:
-    """For a wire nobody watches."""
+    """The listener until `tell` sets one."""
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """Where the exchange was."""
+    """Stands where the exchange was."""
 
 
 def _scope(kind: str, url: str, headers: dict[str, str], method: str = "GET") -> Scope:

@@ -38,7 +38,7 @@ _FULL = "the queue was full"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureTold:
-    """How a recording stands."""
+    """The progress of a recording."""
 
     rows: int
     files: int
@@ -49,7 +49,7 @@ class CaptureTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureOrder:
-    """What to record. `span_ms` None means until a signal; `queue` counts frames."""
+    """What to record. `span_ms` None means until a signal; `queue` is a number of frames."""
 
     venue: VenueSettings
     symbols: tuple[str, ...]
@@ -62,7 +62,10 @@ class CaptureOrder:
 
 @dataclass(slots=True, kw_only=True)
 class _Course:
-    """What the tasks of one recording share. `lost_ms` and `full_ms` open a gap, 0 is none."""
+    """State shared by the tasks of one recording.
+
+    `lost_ms` and `full_ms` are open gaps, 0 is none.
+    """
 
     writer: TapeWriter
     now_ms: Callable[[], int]
@@ -80,11 +83,11 @@ _Frame = tuple[bytes, int]
 
 
 async def capture_set(order: CaptureOrder) -> Concluded:
-    """Record until the span is over or a signal comes, and make a data set of it.
+    """Record until the span is over or a signal comes, then make a data set of it.
 
     Raises:
         PreflightFailed: the directory is in use, or no trade arrived.
-        Transient: the exchange's rules could not be had at the start.
+        Transient: the exchange's rules could not be read at the start.
         Refused: the exchange declined a symbol or a stream.
     """
     clock = SystemClock()
@@ -126,7 +129,7 @@ async def _record(order: CaptureOrder, stream: MarketStream, clock: Clock, cours
 
 
 def _close(course: _Course) -> None:
-    """What is still missing at the end is said too."""
+    """Note the gaps that are still open, then close the files."""
     at_ms = course.now_ms()
     for from_ms, cause in ((course.lost_ms, _LOST), (course.full_ms, _FULL)):
         if from_ms:
@@ -163,7 +166,7 @@ async def _listen(
     course: _Course,
     to_writer: MemoryObjectSendStream[_Frame],
 ) -> None:
-    """Hear until cancelled, over as many connections as it takes."""
+    """Receive until cancelled, reconnecting as often as needed."""
     wanted = frozenset(
         name for symbol in order.symbols for name in (book_stream(symbol), trade_stream(symbol))
     )
@@ -198,7 +201,8 @@ async def _hear(
         try:
             to_writer.send_nowait((raw, at_ms))
         except anyio.WouldBlock:
-            # Waiting would only move the loss into the exchange's own queue, and then cut us off.
+            # Waiting would move the loss into the exchange's own queue, and then get us
+            # disconnected.
             course.dropped += 1
             course.full_ms = course.full_ms or at_ms
             await anyio.lowlevel.checkpoint()
@@ -241,7 +245,7 @@ async def _tell(
 
 async def _await_signal(course: _Course) -> None:
     if sys.platform == "win32":
-        # There Ctrl-C arrives as KeyboardInterrupt; what was flushed is finished by an import.
+        # On Windows Ctrl-C arrives as KeyboardInterrupt; an import finishes what was flushed.
         return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:

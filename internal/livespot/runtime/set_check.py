@@ -1,4 +1,4 @@
-"""Holds a data set against its manifest: hashes, rows, gaps and duplicates."""
+"""Checks a data set against its manifest: hashes, rows, gaps and duplicates."""
 
 import gzip
 import zlib
@@ -24,9 +24,9 @@ from livespot.runtime.set_manifest import Gap, HeadWithOrigin, Origin, gaps_betw
 
 
 class SeriesCheck(Message, frozen=True):
-    """One symbol. `unstated` are those of `gaps` the manifest does not tell of.
+    """One symbol. `unstated` are those of `gaps` that the manifest does not state.
 
-    `dropped` rows came twice and were left out when the set was made.
+    `dropped` rows were duplicates, left out when the set was made.
     """
 
     symbol: str
@@ -38,7 +38,7 @@ class SeriesCheck(Message, frozen=True):
 
 
 class SetCheck(Message, frozen=True):
-    """What a set is, and what is wrong with it: nothing, when `problems` is empty."""
+    """What a set holds, and what is wrong with it; sound when `problems` is empty."""
 
     set_id: str
     format: str
@@ -65,12 +65,10 @@ class _Contents(msgspec.Struct, frozen=True):
 
 
 def check_set(directory: Path) -> SetCheck:
-    """Look at every file of a set.
-
-    A gap the manifest states is a fact about the market and no problem; one it does not is.
+    """Check every file of a set. A gap is a problem only if the manifest does not state it.
 
     Raises:
-        RecordedDataInvalid: there is no readable manifest to hold anything against.
+        RecordedDataInvalid: there is no readable manifest.
     """
     text = read(directory / "manifest.json")
     try:
@@ -128,7 +126,7 @@ def _series(
         opens += _opens(part.file, lines, head, problems)
     distinct = sorted(set(opens))
     span = (head.start_ms, head.end_ms)
-    # A row outside the span says nothing of gaps inside it; the exchange refuses it by its line.
+    # A row outside the span is no gap inside it; the exchange's reader refuses it by its line.
     inside = [at for at in distinct if span[0] <= at < span[1]]
     found = gaps_between(inside, width_ms, span, {})
     stated = origin.gaps.get(symbol, ())
@@ -143,7 +141,7 @@ def _series(
 
 
 def _is_stated(gap: Gap, stated: Sequence[Gap]) -> bool:
-    """Whether stated gaps, which may touch each other, cover the whole of a found one."""
+    """Whether the stated gaps, which may adjoin each other, cover a found gap completely."""
     at = gap.from_ms
     for known in stated:
         if known.from_ms <= at < known.to_ms:
@@ -184,7 +182,7 @@ def _lines(directory: Path, part: TapePart, format_: str, problems: list[str]) -
 def _opens(
     file: str, lines: Sequence[str], head: HeadWithOrigin, problems: list[str]
 ) -> Iterable[int]:
-    """Open times of candles; of events, the minutes they are in."""
+    """Return the open times of candles; for events, the minutes that they fall into."""
     candles = head.format == FORMAT
     try:
         values = [int(line.split(",", 2)[0 if candles else 1]) for line in lines]
@@ -199,7 +197,7 @@ def _opens(
 
 
 def _play(directory: Path, format_: str, problems: list[str]) -> None:
-    """What only the exchange's own reader knows: rows that cannot be played."""
+    """Let the exchange's own reader play the set, which finds rows that cannot be played."""
     try:
         if format_ == FORMAT:
             load_recorded(directory)

@@ -1,4 +1,4 @@
-"""Turns published candle files into a data set the exchange can play."""
+"""Turns published candle files into a data set that the exchange can play."""
 
 import gzip
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,10 @@ _SYMBOLS_FILE = "symbols.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
-    """`rules` is a file with an answer of exchangeInfo; None takes those that ship with us."""
+    """What to import.
+
+    `rules` is a file with an exchangeInfo answer; None takes the packaged rules.
+    """
 
     places: tuple[Path, ...]
     into: Path
@@ -47,7 +50,7 @@ class ImportOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What came of an import."""
+    """The result of an import."""
 
     set_id: str
     symbols: tuple[str, ...]
@@ -68,7 +71,7 @@ class _Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """A symbol's candles in ticks and steps; `left_out` are open times and why."""
+    """A symbol's candles in ticks and steps; `left_out` gives open times and the reason."""
 
     grid: tuple[Decimal, Decimal]
     candles: tuple[Candle, ...]
@@ -76,11 +79,11 @@ class _Counted:
 
 
 def import_klines(order: ImportOrder) -> Imported:
-    """Write a new set; the manifest comes last, so that half a set is none.
+    """Write a new set. The manifest comes last, so that a partial set is not one.
 
     Raises:
-        RecordedDataInvalid: a file is damaged, or two files say different things of one candle.
-        PreflightFailed: the directory is in use, or there are no rules of a symbol.
+        RecordedDataInvalid: a file is damaged, or two files contradict each other on a candle.
+        PreflightFailed: the directory is in use, or a symbol has no rules.
     """
     archives = [read_archive(path) for path in archives_in(order.places)]
     widths = {archive.interval_minutes for archive in archives}
@@ -182,7 +185,7 @@ def _write(
 
 
 def source_of(names: Iterable[str]) -> str:
-    """What kinds of files a set was made of; who wrote a parquet file is not known."""
+    """Name the kinds of files a set was made of; the origin of a parquet file is not known."""
     kinds = {name.endswith(".parquet") for name in names}
     told = ((False, "Binance public candle files"), (True, "parquet candle files"))
     return " and ".join(words for kind, words in told if kind in kinds)
@@ -218,7 +221,7 @@ def _whole(amount: Decimal, unit: Decimal) -> int:
 
 
 def grid_of(rule: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
-    """Tick and lot step of a symbol's rules; raises `RecordedDataInvalid`."""
+    """Return tick and lot step of a symbol's rules. Raises `RecordedDataInvalid`."""
     try:
         filters = {row["filterType"]: row for row in rule["filters"]}
         tick = Decimal(filters["PRICE_FILTER"]["tickSize"])
@@ -231,8 +234,8 @@ def grid_of(rule: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
 
 
 def _finest(amounts: Iterable[Decimal]) -> Decimal:
-    """The power of ten every amount is a multiple of; ten to a high power when all are zero."""
-    # What differs is few: exponents without the zeros archives pad every number with.
+    """Return the largest power of ten that divides every amount; a huge one when all are zero."""
+    # Few exponents remain once the zeros that archives pad numbers with are stripped.
     exponents = {int(a.normalize().as_tuple().exponent) for a in set(amounts) if a}
     return Decimal(1).scaleb(min(exponents, default=0))
 
@@ -240,7 +243,7 @@ def _finest(amounts: Iterable[Decimal]) -> Decimal:
 def _fitted(
     rule: dict[str, Any], grid: tuple[Decimal, Decimal], notes: list[str]
 ) -> dict[str, Any]:
-    """The rules, with the tick and step of the record where those of today are wider."""
+    """Return the rules, with the recorded tick and step where the present ones are wider."""
     known = grid_of(rule)
     if known == grid:
         return rule

@@ -1,4 +1,4 @@
-"""What the manifest of a data set states besides what is needed to play it."""
+"""What a data set's manifest states beyond what playing it needs."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ UNLISTED = "before or after the source's files"
 
 
 class Gap(Message, frozen=True):
-    """Nothing is known from `from_ms` to just before `to_ms`."""
+    """A stretch without data: `from_ms` is in it, `to_ms` is not."""
 
     from_ms: int
     to_ms: int
@@ -25,12 +25,12 @@ class Gap(Message, frozen=True):
 
     @property
     def minutes(self) -> int:
-        """Its length, rounded up."""
+        """Its length in minutes, rounded up."""
         return -(-(self.to_ms - self.from_ms) // MINUTE_MS)
 
 
 class SourceFile(Message, frozen=True):
-    """What a set was made of; `rows` as they were in the file."""
+    """A file that a set was made of; `rows` counts those in the file."""
 
     file: str
     sha256: str
@@ -38,9 +38,9 @@ class SourceFile(Message, frozen=True):
 
 
 class Origin(Message, frozen=True):
-    """Where a set comes from, and what is known to be wrong with it.
+    """Where a set comes from, and its known defects.
 
-    `gaps` by symbol, in time order; `duplicates` counts rows that came twice and were left out.
+    `gaps` are by symbol, in time order; `duplicates` counts repeated rows, which were left out.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Origin(Message, frozen=True):
 
 
 class HeadWithOrigin(msgspec.Struct, frozen=True):
-    """The part of a manifest every set has."""
+    """The part of a manifest that every set has."""
 
     format: str
     id: str
@@ -63,9 +63,9 @@ class HeadWithOrigin(msgspec.Struct, frozen=True):
 def gaps_between(
     opens: Iterable[int], width_ms: int, span: tuple[int, int], causes: dict[int, str]
 ) -> tuple[Gap, ...]:
-    """Every stretch of a span that no candle covers; `opens` in time order.
+    """Return every stretch of a span that no candle covers; `opens` are in time order.
 
-    `causes` says of single open times why they are missing.
+    `causes` says for single open times why their candle is missing.
     """
     found: list[Gap] = []
     for before, after in pairwise((span[0] - width_ms, *opens, span[1])):
@@ -80,12 +80,12 @@ def gaps_between(
 
 
 def sha256_of(content: bytes) -> str:
-    """As manifests print it."""
+    """Return a content's SHA-256 in the form that manifests use."""
     return hashlib.sha256(content).hexdigest()
 
 
 def require_fresh(directory: Path) -> None:
-    """A set is never mixed with other files; raises `PreflightFailed`."""
+    """Refuse a directory with other files in it. Raises `PreflightFailed`."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise PreflightFailed(
             f"{directory} exists and is not empty, so nothing was written.\n"
@@ -95,14 +95,17 @@ def require_fresh(directory: Path) -> None:
 
 
 def write_json(path: Path, document: object) -> bytes:
-    """Readable, and the same bytes for the same content; answers what was written."""
+    """Write indented JSON, byte for byte the same for the same content; returns the bytes."""
     content = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
     path.write_bytes(content)
     return content
 
 
 def rows_for(rows: Sequence[dict[str, object]], symbols: Iterable[str]) -> list[dict[str, object]]:
-    """The rules of these symbols, in order; raises `PreflightFailed` when some are not there."""
+    """Return the rules of these symbols, in order.
+
+    Raises `PreflightFailed` when some are missing.
+    """
     known = {str(row.get("symbol")): row for row in rows}
     wanted = sorted(symbols)
     absent = [symbol for symbol in wanted if symbol not in known]

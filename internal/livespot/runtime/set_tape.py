@@ -1,4 +1,4 @@
-"""Writes quotes and trades as they arrive, and makes a data set of what was written."""
+"""Writes quotes and trades as they arrive, and turns what was written into a data set."""
 
 import gzip
 import re
@@ -26,19 +26,19 @@ _FORMAT = "livespot-capture-1"
 _LOG_FILE = "capture-log.jsonl"
 _SYMBOLS_FILE = "symbols.json"
 _PART = re.compile(r"^([A-Z0-9]+)-(\d{4,})\.csv\.gz$")
-# Zlib's own header or that of gzip, whichever is there.
+# 32 + 15: accept a zlib or a gzip header, with the largest window.
 _ANY_HEADER = 47
 
 
 class Grid(Message, frozen=True):
-    """What prices and quantities are counted in."""
+    """The units in which prices and quantities are counted."""
 
     tick_size: Decimal
     step_size: Decimal
 
 
 class Capture(Message, frozen=True):
-    """What is recorded, from where, since when; written before the first row."""
+    """What is recorded, from where and since when; written before the first row."""
 
     format: str
     url: str
@@ -48,7 +48,7 @@ class Capture(Message, frozen=True):
 
 
 class Noted(Message, frozen=True):
-    """One line of the log beside the rows; `duplicates` and `unusable` are counts so far."""
+    """One line of the log beside the rows; `duplicates` and `unusable` are totals so far."""
 
     symbol: str = ""
     gap: Gap | None = None
@@ -67,7 +67,7 @@ class Concluded:
 
 @dataclass(slots=True, kw_only=True)
 class _Tape:
-    """The open file of one symbol, and what was last put into it."""
+    """The open file of one symbol, and the last row written to it."""
 
     grid: Grid
     raw: BinaryIO | None = None
@@ -90,9 +90,9 @@ class _Tape:
 
 @dataclass(slots=True, kw_only=True)
 class TapeWriter:
-    """Rows of every symbol, in files that change every `rotate_ms`.
+    """Writes the rows of every symbol, to a new file every `rotate_ms`.
 
-    A row's time is that of its receipt, and never before the row above it.
+    A row's time is that of its receipt, and never earlier than the row above it.
     """
 
     directory: Path
@@ -102,7 +102,7 @@ class TapeWriter:
     _tapes: dict[str, _Tape] = field(default_factory=dict)
 
     def put(self, message: BookTicker | AggTrade, at_ms: int) -> None:
-        """Write one quote or trade; repeated and unusable ones are counted instead."""
+        """Write one quote or trade; a repeated or unusable one is counted instead."""
         tape = self._tapes.get(message.symbol)
         if tape is None:
             grid = self.capture.symbols.get(message.symbol)
@@ -125,16 +125,16 @@ class TapeWriter:
         self.rows += 1
 
     def note_gap(self, gap: Gap, symbol: str = EVERY_SYMBOL) -> None:
-        """Say at once what is missing: the note must outlive this process."""
+        """Write a gap to disk at once: the note must survive this process."""
         self._note(Noted(symbol=symbol, gap=gap))
 
     def note_unreadable(self, frames: int) -> None:
-        """Say how many frames were no message of theirs."""
+        """Note how many frames could not be decoded."""
         if frames:
             self._note(Noted(symbol=EVERY_SYMBOL, unusable=frames))
 
     def flush(self) -> None:
-        """Let what was written so far outlive this process."""
+        """Hand everything written so far to the system, so that it survives this process."""
         for symbol, tape in self._tapes.items():
             if tape.packed is not None and tape.raw is not None:
                 tape.packed.flush()
@@ -145,7 +145,7 @@ class TapeWriter:
                 self._note(Noted(symbol=symbol, duplicates=counts[0], unusable=counts[1]))
 
     def close(self) -> None:
-        """End every file in order."""
+        """Finish every file."""
         self.flush()
         for tape in self._tapes.values():
             tape.close()
@@ -191,9 +191,9 @@ def begin_tape(
     grids: dict[str, Grid],
     frame: tuple[int, int],
 ) -> TapeWriter:
-    """Start a recording in an empty directory; `frame` is when it begins and how often it rotates.
+    """Start a recording in an empty directory; `frame` is (start, rotation) in milliseconds.
 
-    It begins with a whole minute, so that its minutes are those of everybody's candles.
+    It starts with a whole minute, so that its minutes coincide with those of candles.
     """
     capture = Capture(
         format=_FORMAT,
@@ -208,9 +208,9 @@ def begin_tape(
 
 
 def conclude(directory: Path) -> Concluded:
-    """Write the manifest of a recording, also of one whose process was killed.
+    """Write the manifest of a recording, even of one whose process was killed.
 
-    What a kill left of a file is kept as far as it is whole, and the file is made a sound one.
+    A file cut by a kill is kept as far as it is readable, and rewritten as a valid one.
 
     Raises:
         RecordedDataInvalid: it is no recording.
@@ -257,7 +257,7 @@ class _Part:
 
 @dataclass(slots=True, kw_only=True)
 class _Taken:
-    """What there is of one symbol; times are milliseconds since the recording's start."""
+    """The recorded rows of one symbol; times are milliseconds since the recording's start."""
 
     parts: list[_Part] = field(default_factory=list)
     minutes: set[int] = field(default_factory=set)
@@ -280,7 +280,7 @@ def _quote(tape: _Tape, book: BookTicker) -> tuple[str, tuple[int, ...]] | None:
 def _counted(
     prices: tuple[Decimal, ...], amounts: tuple[Decimal, ...], grid: Grid
 ) -> tuple[int, ...] | None:
-    """Ticks, then steps; None for what is no whole number of them."""
+    """Return ticks, then steps; None when one is not a whole number of its unit."""
     exact = [price / grid.tick_size for price in prices]
     exact += [amount / grid.step_size for amount in amounts]
     whole = tuple(int(value) for value in exact)
@@ -291,7 +291,7 @@ def _notes(directory: Path) -> tuple[Noted, ...]:
     path = directory / _LOG_FILE
     lines = read(path).split(b"\n") if path.is_file() else []
     try:
-        # A kill may cut the last line short; it has no end then.
+        # A kill may cut the last line short; such a line has no end.
         return tuple(msgspec.json.decode(line, type=Noted) for line in lines[:-1])
     except msgspec.DecodeError as error:
         raise RecordedDataInvalid(f"{path}: {error}") from error
@@ -324,7 +324,7 @@ def _take(path: Path, taken: _Taken) -> None:
 
 
 def _unpacked(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """As much as can be unpacked, and whether the file has its end."""
+    """Return what can be unpacked, and whether the file is complete."""
     unpacker = zlib.decompressobj(_ANY_HEADER)
     try:
         return unpacker.decompress(content), unpacker.eof

@@ -1,4 +1,4 @@
-"""Builds the actors of a run that only watches: nobody in it can sign or send."""
+"""Builds the actors of a shadow run: none of them can sign or send."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _TRADES = 20_000
 
 
 class NoModel:
-    """A `GateModel` that is never asked: a run without keys has its gate off."""
+    """A `GateModel` that is never asked: without keys the gate is off."""
 
     async def complete(self, request: bytes) -> Completion:
         """Raises `GateFailed`."""
@@ -37,13 +37,13 @@ class NoModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowHouse(House):
-    """The shared inside of the run. `trades` is what the desk hears of the market."""
+    """The state that the actors share. `trades` brings market trades to the desk."""
 
     trades: Mailbox[AggTrade | SymbolDropped]
 
 
 def furnish(plan: MarketPlan) -> ShadowHouse:
-    """A fresh inside for one run; market state's mailbox tells the desk of every trade."""
+    """Create the shared state; every trade sent to market state is also sent to the desk."""
     clock = plan.clock
     trades: Mailbox[AggTrade | SymbolDropped] = Mailbox("shadow trades", _TRADES, clock)
     state = TradesHeard("market state", _DEEP, clock, trades)
@@ -58,7 +58,7 @@ def furnish(plan: MarketPlan) -> ShadowHouse:
 
 
 def governor(plan: MarketPlan, house: ShadowHouse, leave: Callable[[ModeChanged], None]) -> Actor:
-    """The owner of SysMode; it governs what is proposed, since nothing is sent."""
+    """Build the owner of SysMode; it governs proposals, since nothing is sent."""
     wires = house.wires
     receivers: list[ModeReceiver] = [
         wires.scanner,
@@ -73,7 +73,7 @@ def governor(plan: MarketPlan, house: ShadowHouse, leave: Callable[[ModeChanged]
 def crew(
     plan: MarketPlan, house: ShadowHouse, loop_worst_ms: Callable[[], int]
 ) -> Sequence[tuple[str, Actor]]:
-    """Everybody else, in the order of their start: who listens before who speaks."""
+    """Build all other actors in their order of start: receivers before senders."""
     wires = house.wires
     return [
         ("shadow desk", _desk(plan, house)),
@@ -90,7 +90,7 @@ def crew(
 
 
 def checklist(plan: MarketPlan, house: ShadowHouse) -> Actor:
-    """What must hold before the first proposal; there is no account to look at."""
+    """Build the checklist for the first proposal; there is no account to check."""
     return Checklist(
         points=[*market_crew.market_points(plan, house), market_crew.audit_point(plan)],
         manage_only=(),

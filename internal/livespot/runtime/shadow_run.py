@@ -76,7 +76,7 @@ BANNER = "SHADOW: watching only. No key, no order, no fill; what would have happ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowOrder:
-    """What to watch. `span_seconds` of wall time; None means until somebody stops it."""
+    """What to watch. `span_seconds` is wall time; None means until stopped."""
 
     paths: Paths
     loaded: LoadedSettings
@@ -86,7 +86,7 @@ class ShadowOrder:
 
 @dataclass(slots=True, kw_only=True)
 class _Running:
-    """What is known of the run outside its actors."""
+    """The state of the run outside its actors."""
 
     run_id: str
     paths: Paths
@@ -99,7 +99,7 @@ class _Running:
     reasons: tuple[ReasonCode, ...] = ()
 
     def left(self, change: ModeChanged) -> None:
-        """The governor reached EXIT."""
+        """Take over the end when the governor has reached EXIT."""
         if not self.over.is_set():
             paused = change.previous is SysMode.PAUSE
             self.code = ExitCode.PAUSED if paused else ExitCode.CLEAN
@@ -113,7 +113,7 @@ class _Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WayOut:
-    """Who is told from outside the run: a service manager, a webhook, the console."""
+    """The channels out of the run: service manager, webhook and console."""
 
     notice: ServiceNotice
     hidden: Secrets
@@ -121,7 +121,7 @@ class _WayOut:
 
 
 def require_no_key(secrets: Secrets) -> None:
-    """A run that accepts no key must not have one; raises `PreflightFailed`."""
+    """Refuse to start with a key in the environment. Raises `PreflightFailed`."""
     present = [
         name
         for name, value in (
@@ -140,15 +140,15 @@ def require_no_key(secrets: Secrets) -> None:
 
 
 def without_gate(loaded: LoadedSettings) -> LoadedSettings:
-    """The model gate needs a key of its own, so it is off."""
+    """Return settings with the model gate off, since it would need a key."""
     gate = msgspec.structs.replace(loaded.settings.ai_gate, ai_dec=0)
     return rehashed(loaded, msgspec.structs.replace(loaded.settings, ai_gate=gate))
 
 
 async def run_shadow(order: ShadowOrder) -> ExitCode:
-    """Watch until stopped; then say what was seen.
+    """Watch until stopped, print what was seen, and return the exit code.
 
-    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything was
+    Raises `SecondInstance`, `SchemaMismatch`, `StoreBusy`, `PreflightFailed` before anything is
     asked of the exchange.
     """
     paths, disk, clock = order.paths, RealDisk(), order.clock
@@ -200,7 +200,10 @@ def _refuse(paths: Paths) -> None:
 
 
 async def _refuse_others(paths: Paths, mode: Mode) -> None:
-    """Watching beside a ledger of orders would leave what is open there to nobody."""
+    """Refuse a directory with runs of another mode. Raises `PreflightFailed`.
+
+    Their open orders and positions would be watched by nobody.
+    """
     if not paths.database.is_file():
         return
     rows = await ReadOnlyDatabase(paths.database).rows("SELECT DISTINCT mode FROM runs")
@@ -280,7 +283,7 @@ async def _run(
     panel: PanelServer,
     console: LiveConsole,
 ) -> ExitCode:
-    """From the first event to the last; the audit is closed whatever happened."""
+    """Run from the first event to the last, closing the audit whatever happens."""
     house = shadow_crew.furnish(plan)
     silence = plan.birth.silence
     plan.venue.server_clock.presume(silence.offset_ms)
@@ -397,7 +400,7 @@ def _supervised(plan: MarketPlan, house: ShadowHouse, name: str, actor: Actor) -
 
 
 def _nothing_to_recover(clock: Clock) -> HealthSignal:
-    """No run of this kind leaves orders or positions that a boot would have to look after."""
+    """Return the signal that recovery is done: a shadow run leaves no orders or positions."""
     return HealthSignal(
         kind=SignalKind.RECOVERY,
         level=SignalLevel.CLEAR,
@@ -409,7 +412,7 @@ def _nothing_to_recover(clock: Clock) -> HealthSignal:
 
 
 async def _measure_time(plan: MarketPlan) -> None:
-    """The first measurement; when it fails the clock keeper goes on trying."""
+    """Measure the exchange's clock; after a failure the clock keeper goes on trying."""
     try:
         await plan.venue.server_clock.resync()
     except (Transient, Refused, PayloadInvalid) as error:
@@ -417,7 +420,7 @@ async def _measure_time(plan: MarketPlan) -> None:
 
 
 async def _stop_desk(house: ShadowHouse) -> None:
-    """What the model still follows is recorded as open."""
+    """Stop the desk, which records estimates still running as open."""
     reply: Reply[None] = Reply()
     with SystemClock().move_on_after(_STOP_SECONDS) as scope:
         await house.wires.execution.send(

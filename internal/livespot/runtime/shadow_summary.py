@@ -1,4 +1,4 @@
-"""What a shadow run saw, in words; a model's estimates stand apart from anything that happened."""
+"""The summary of a shadow run in words; the model's estimates stand apart from what happened."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ SELECT (SELECT count(*) FROM order_intents WHERE run_id = ?),
 
 
 async def shadow_lines(database: ReadOnlyDatabase, run_id: str) -> list[str]:
-    """Plain lines, aligned. Raises `StoreBusy`."""
+    """Return aligned plain lines. Raises `StoreBusy`."""
     events = [
         (msgspec.json.decode(str(data)), str(reasons))
         for data, reasons in await database.rows(_EVENTS, (run_id,))
@@ -74,7 +74,7 @@ def _estimates(shadows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _named(reasons: Sequence[str]) -> str:
     counts = Counter(name for text in reasons for name in msgspec.json.decode(text)[:1])
-    # As reports count: by the first reason.
+    # Count by the first reason, as reports do.
     most = [f"{name} {count}" for name, count in counts.most_common(_TOP)]
     more = len(counts) - len(most)
     return ", ".join(most) + (f" and {more} more" if more > 0 else "")

@@ -33,9 +33,10 @@ from livespot.store.migrate import migrate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOrder:
-    """What was asked for. `span_ms` is wall time; `start_ms` is market time.
+    """What to simulate. `span_ms` is wall time; `start_ms` is market time.
 
-    `faults` is the JSON text of the exchange's plan, `closed` why entries stay off all the time.
+    `faults` is the JSON text of the exchange's fault plan; `closed` are reasons why entries stay
+    closed for the whole run.
     """
 
     paths: Paths
@@ -63,7 +64,7 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
         found = resume_exchange(paths) if order.resume else await _fresh(order)
         code = await _traded(order, found, console, run_ids)
     finally:
-        # A resume that was refused leaves the exchange, and what stands there, to the next one.
+        # A refused resume leaves the exchange, and what stands on it, for the next attempt.
         if run_ids or not order.resume:
             stop_exchange(paths)
             await exchange_ended(paths)
@@ -74,7 +75,7 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
 async def _traded(
     order: SimOrder, found: Simulation, console: LiveConsole, run_ids: list[str]
 ) -> ExitCode:
-    """Examine, run to the end; the run's id is added as soon as there is one."""
+    """Run the doctor, then the system; the run's id is appended as soon as there is one."""
     console.say(f"embedded exchange: {found.state.address.rest_url} (process {found.state.pid})")
     loaded = on_exchange(order.loaded, found.state.address)
     failing = await _examined(order.paths, loaded, found, console)
@@ -95,7 +96,7 @@ async def _traded(
             account_label="simulation",
             announce=console.announce,
             watch=watch,
-            # What stands on the exchange must be managed, however ill the installation is.
+            # What stands on the exchange must be managed, so failing checks only close entries.
             manage_only=(*failing, *order.closed),
             span_seconds=order.span_ms / 1000,
             inputs=_inputs(order, found),
@@ -104,7 +105,7 @@ async def _traded(
 
 
 def _inputs(order: SimOrder, found: Simulation) -> RunInputs:
-    """What the exchange plays, as it says itself."""
+    """Return what the exchange plays, as it states itself."""
     state = found.state
     return RunInputs(
         data=str(order.data) if order.data is not None else "recorded",
@@ -112,7 +113,7 @@ def _inputs(order: SimOrder, found: Simulation) -> RunInputs:
         data_set_sha256=state.data_sha256,
         symbols=(),
         seed=state.seed,
-        # Taken up again, the market goes on from where it is by now.
+        # After a resume the market goes on from its present time.
         start_ms=order.start_ms if found.started else found.clock.now_ms(),
         span_ms=order.span_ms * (state.clock.speed if state.clock is not None else 1),
         speed=state.clock.speed if state.clock is not None else 1,
@@ -125,7 +126,7 @@ def _inputs(order: SimOrder, found: Simulation) -> RunInputs:
 async def _examined(
     paths: Paths, loaded: LoadedSettings, found: Simulation, console: LiveConsole
 ) -> tuple[str, ...]:
-    """Doctor, with only what is not well shown; the failing checks."""
+    """Run the doctor, print its failing checks and return them."""
     speed = found.state.clock.speed if found.state.clock is not None else 1
     checks = await examine_simulation(paths, loaded, demo_secrets(), clock=found.clock, speed=speed)
     summary = summarize(checks, when_green="")
@@ -141,14 +142,14 @@ async def _examined(
 
 
 def doctor_line(summary: Summary) -> str:
-    """What a simulation says of its doctor when it starts."""
+    """Return the doctor's line at the start of a simulation."""
     return f"doctor: {summary.counts}  (all rows: livespot doctor)"
 
 
 async def _judged(
     paths: Paths, run_ids: list[str], code: ExitCode, console: LiveConsole
 ) -> ExitCode:
-    """The run read back from its database and held against the exchange's journal."""
+    """Read the run back from its database, compare it with the exchange's journal, and print it."""
     if not run_ids:
         return code
     journal = read_rows(paths.exchange_journal)
@@ -157,7 +158,7 @@ async def _judged(
     except PayloadInvalid as error:
         if code is ExitCode.CLEAN:
             raise
-        # A run that could write nothing leaves nothing to read; why it ended matters more.
+        # A run that could write nothing has no summary; its exit code matters more.
         console.say(f"ended with exit code {code:d} ({code.name}); there is no summary: {error}")
         return code
     console.summarise(summary)
@@ -166,7 +167,7 @@ async def _judged(
 
 
 async def _fresh(order: SimOrder) -> Simulation:
-    """A new exchange and a new database; what the last simulation left is set aside."""
+    """Start a new exchange with a new database; the last simulation's files are set aside."""
     paths = order.paths
     stop_exchange(paths)
     await exchange_ended(paths)

@@ -1,4 +1,4 @@
-"""`livespot sim`: an embedded exchange in a process of its own, and a runtime that trades on it."""
+"""Starts, finds and stops the embedded exchange of `livespot sim`, a process of its own."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ from livespot.runtime.paths import Paths
 _POLL_SECONDS = 0.05
 _PATIENCE_MS = 30_000
 _KEPT = ("livespot.toml", "livespot.lock", "previous", "leaving")
-# All that a simulation leaves behind, besides what is kept.
+# Everything that a simulation writes, except for what is kept.
 _OURS = (
     *("MOVED", "RESTORED", "STOP", "backups", "control", "data", "logs", "receipts", "runs"),
     *("exchange-journal.jsonl", "exchange.json", "exchange.json.new"),
@@ -36,7 +36,7 @@ _OURS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """One embedded exchange and how to reach it. `started` tells whether this process began it."""
+    """A running embedded exchange; `started` tells whether this process started it."""
 
     state: ExchangeState
     clock: Clock
@@ -44,7 +44,7 @@ class Simulation:
 
 
 def demo_secrets() -> Secrets:
-    """The worthless key of the embedded exchange's demo account."""
+    """Return the worthless key of the embedded exchange's demo account."""
     return Secrets(
         binance_api_key=Secret(DEMO_KEY),
         binance_api_secret=Secret(DEMO_SECRET),
@@ -53,7 +53,7 @@ def demo_secrets() -> Secrets:
 
 
 def on_exchange(loaded: LoadedSettings, address: ExchangeAddress) -> LoadedSettings:
-    """The same settings with the embedded exchange's addresses in place of the real ones."""
+    """Return the settings with the embedded exchange's addresses."""
     settings = loaded.settings
     replaced = msgspec.structs.replace(
         settings,
@@ -72,13 +72,13 @@ def on_exchange(loaded: LoadedSettings, address: ExchangeAddress) -> LoadedSetti
 def set_aside(paths: Paths) -> Iterator[None]:
     """Move the last simulation's files to `previous/`, so that a new one starts from nothing.
 
-    When the new one cannot start, everything is put back as it was. Raises `PreflightFailed` and
-    touches nothing when the directory holds what no simulation wrote.
+    When the block raises `PreflightFailed`, they are put back. Raises `PreflightFailed`, changing
+    nothing, when the directory holds files that no simulation wrote.
     """
     _require_simulation(paths)
     leaving, previous = paths.var / "leaving", paths.var / "previous"
     if leaving.exists():
-        # An interrupted start got this far; what it set aside is the last whole simulation.
+        # An interrupted start left this; it holds the last complete simulation.
         _remove(previous)
         leaving.replace(previous)
     present = _left_behind(paths)
@@ -97,7 +97,10 @@ def set_aside(paths: Paths) -> Iterator[None]:
 
 
 def _require_simulation(paths: Paths) -> None:
-    """What is set aside is deleted one simulation later, so nothing else may be in the way."""
+    """Refuse a directory with other files. Raises `PreflightFailed`.
+
+    What is set aside is deleted one simulation later.
+    """
     names = [path.name for path in _children(paths.var)]
     foreign = [name for name in names if name not in (*_KEPT, *_OURS) and not name.startswith(".")]
     if foreign:
@@ -133,10 +136,10 @@ def _remove(path: Path) -> None:
 async def start_exchange(
     paths: Paths, *, start_ms: int, speed: int, seed: int, data: Path | None, plan: str = ""
 ) -> Simulation:
-    """Start the exchange in a session of its own and wait until it answers.
+    """Start the exchange in a session of its own and wait until it serves.
 
-    `plan` is the JSON text of the faults it lets happen.
-    Raises `PreflightFailed` with what it said when it ended instead, or did not answer in time.
+    `plan` is the JSON text of its fault plan. Raises `PreflightFailed` when it does not serve in
+    time, or ends first; the error quotes its last words.
     """
     RealDisk().make_directory(paths.var)
     RealDisk().make_directory(paths.logs)
@@ -152,20 +155,20 @@ async def start_exchange(
     if plan:
         RealDisk().write_atomic(paths.exchange_plan, plan.encode())
     with log.open("ab") as output:
-        # Its own session: Ctrl-C in the terminal and a killed runtime leave it running.
+        # A session of its own: Ctrl-C in the terminal or a killed runtime does not end it.
         process = subprocess.Popen(  # noqa: ASYNC220, S603  starting is short; arguments are ours
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            # It needs no key, and its arguments and environment are visible to others.
+            # The exchange needs no key, and others can read a process's arguments and environment.
             env=environment_of_a_child(),
         )
     try:
         await _answering(paths, process, log)
     except BaseException:
-        # Refused, or interrupted while waiting: nobody would know of it any more.
+        # After a refusal or an interruption nobody would know of the process any more.
         process.kill()
         process.wait()
         paths.exchange_state.unlink(missing_ok=True)
@@ -185,7 +188,7 @@ async def _answering(paths: Paths, process: "subprocess.Popen[bytes]", log: Path
 
 
 def resume_exchange(paths: Paths) -> Simulation:
-    """The exchange the last simulation left running. Raises `PreflightFailed` when it is gone."""
+    """Find the exchange that the last simulation left running. Raises `PreflightFailed`."""
     if not paths.exchange_state.exists():
         raise PreflightFailed(
             "there is no running exchange to resume on; start a new simulation without --resume"
@@ -200,7 +203,7 @@ def resume_exchange(paths: Paths) -> Simulation:
 
 
 def stop_exchange(paths: Paths) -> None:
-    """End an exchange that still runs for this state directory; it removes its state file."""
+    """End the exchange of this state directory if one runs; it removes its state file itself."""
     if not paths.exchange_state.exists():
         return
     state = read_state(paths.exchange_state)
@@ -212,7 +215,7 @@ def stop_exchange(paths: Paths) -> None:
 
 
 async def exchange_ended(paths: Paths) -> None:
-    """Wait until a stopped exchange has closed its journal, also while being cancelled."""
+    """Wait until a stopped exchange has closed its journal; shielded against cancellation."""
     with SystemClock().move_on_after(_PATIENCE_MS / 1000, shield=True):
         while _still_there(paths):
             await SystemClock().sleep(_POLL_SECONDS)
@@ -242,11 +245,11 @@ def _children(directory: Path) -> list[Path]:
 
 
 def _still_there(paths: Paths) -> bool:
-    """Whether an exchange holds its state file; one left by a dead exchange is removed."""
+    """Whether an exchange runs here; the state file of a dead one is removed."""
     try:
         alive = _process(read_state(paths.exchange_state).pid) is not None
     except PreflightFailed:
-        # It has just removed the file itself, or the file is of nobody.
+        # It has just removed the file itself, or the file is no state file.
         return False
     if not alive:
         paths.exchange_state.unlink(missing_ok=True)
@@ -254,7 +257,7 @@ def _still_there(paths: Paths) -> bool:
 
 
 def _process(pid: int) -> psutil.Process | None:
-    """The exchange under this number, unless it has ended and the number serves another program."""
+    """Return the exchange with this process id; None when the id belongs to another program."""
     try:
         process = psutil.Process(pid)
         ours = "exchange" in process.cmdline()
@@ -264,5 +267,5 @@ def _process(pid: int) -> psutil.Process | None:
 
 
 def iso_utc(ms: int) -> str:
-    """An instant as the command line takes it."""
+    """Return an instant in the form that the command line accepts."""
     return datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat()

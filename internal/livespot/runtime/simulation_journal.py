@@ -1,4 +1,4 @@
-"""Reads the embedded exchange's journal as the plain rows that evidence compares with."""
+"""Converts the embedded exchange's journal into the plain rows that evidence compares."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,12 +21,12 @@ from livespot.exchange.journal import (
 
 
 def read_rows(path: Path) -> JournalRows:
-    """A whole journal file. Raises `JournalInvalid`, and `OSError` when it cannot be read."""
+    """Read a whole journal file. Raises `JournalInvalid`, and `OSError` when it cannot be read."""
     return rows_of(str(path), read_journal(path))
 
 
 def rows_of(source: str, rows: Iterable[Row]) -> JournalRows:
-    """The same of rows that were read already; `source` is where from."""
+    """Convert rows that were read already; `source` says where from."""
     orders: list[JournalOrder] = []
     fills: list[JournalFill] = []
     requests: list[JournalRequest] = []

@@ -1,4 +1,4 @@
-"""The faults of a soak: one after another, none of which wants a person to resume."""
+"""The default faults of a soak: one after another, none of which needs a person to resume."""
 
 from livespot.exchange.faults.plan import (
     Blackhole,
@@ -15,9 +15,9 @@ from livespot.exchange.faults.plan import (
     When,
 )
 
-# What happens, to which traffic, for how long (ms; 0 where it cannot last), to how many subjects.
+# Name, fault, traffic, duration (ms; 0 where it has none), number of messages it affects.
 _Kind = tuple[str, Verb, Match, int, int | None]
-# An answer is lost whenever the next order is sent; how long that takes is the strategy's matter.
+# This fault hits the next order; when that comes is up to the strategy.
 _UNTIL_AN_ORDER_MS = 3_600_000
 _KINDS: tuple[_Kind, ...] = (
     ("market-stream-cut", Reset(target="ws_md"), Match(), 1, None),
@@ -38,7 +38,7 @@ _KINDS: tuple[_Kind, ...] = (
 
 
 def schedule(span_ms: int, every_ms: int, *, seed: int) -> FaultPlan:
-    """A fault each `every_ms`, in turn, and a last part of that length without any. Market time."""
+    """Return a fault every `every_ms` of market time, in turn; the last such span has none."""
     begins = range(every_ms, span_ms - every_ms, every_ms)
     return FaultPlan(
         seed=seed,

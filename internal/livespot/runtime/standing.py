@@ -1,4 +1,4 @@
-"""Where the run of a state directory stands: the first fold from its database, also when down."""
+"""Reads the dashboard of a state directory, whether or not a process runs there."""
 
 from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import PanelDatabase, opened
@@ -13,7 +13,7 @@ from livespot.runtime.paths import Paths
 async def read_standing(
     paths: Paths, database: PanelDatabase, survival: SurvivalCount
 ) -> Dashboard:
-    """A snapshot at the run's own time: its last event, plus what passed since it was written.
+    """Return a snapshot at the run's own time: its last event plus the time since it was written.
 
     Raises `PanelUnreadable`.
     """
@@ -36,9 +36,9 @@ async def read_standing(
 
 
 async def standing(paths: Paths, survival: SurvivalCount | None = None) -> Dashboard:
-    """The same over a connection of its own. Raises `PanelUnreadable`.
+    """Like `read_standing`, over a connection of its own. Raises `PanelUnreadable`.
 
-    Who asks again and again brings the `survival` it counted before.
+    A caller that asks repeatedly passes the same `survival`, which is counted once a minute.
     """
     async with opened(paths.database) as database:
         return await read_standing(paths, database, survival or SurvivalCount(SystemClock()))

@@ -1,4 +1,4 @@
-"""Loads a user's own strategy from the one file that the configuration names and pins."""
+"""Loads a user's own strategy from the file that the configuration names and pins by its hash."""
 
 import hashlib
 import sys
@@ -12,18 +12,18 @@ from livespot.rules.strategy import Strategy
 from livespot.runtime.paths import project_root
 
 _OBJECT = "STRATEGY"
-# What a module that cannot even be read as Python, or not here, fails with.
+# Errors of a module that is not valid Python, or that does not run here.
 _BROKEN = (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError)
 
 
 def chosen_strategy(settings: Settings) -> Strategy:
-    """The configured strategy, from the user's file if one is named.
+    """Return the configured strategy, from the user's file if one is named.
 
-    The file is executed only when its SHA-256 is the one in the configuration, so the hash of the
-    configuration also names the code that decides, and the same hash always means the same code.
+    The file is executed only when its SHA-256 is the one in the configuration. So the hash of the
+    configuration also identifies the code that decides.
 
     Raises:
-        ConfigInvalid: no such strategy, or a file that is not what the configuration says.
+        ConfigInvalid: there is no such strategy, or the file is not the one configured.
     """
     if not settings.strategy.file:
         if settings.strategy.file_sha256:
@@ -38,7 +38,7 @@ def chosen_strategy(settings: Settings) -> Strategy:
 
 
 def _module(path: Path, wanted: str) -> ModuleType:
-    """The executed file; once for each content, however often it is asked for."""
+    """Execute the file, once for each content however often it is asked for."""
     name = f"livespot_strategy_{wanted}"
     if name in sys.modules:
         return sys.modules[name]
@@ -52,7 +52,7 @@ def _module(path: Path, wanted: str) -> ModuleType:
         raise _refused(f"{path} has the SHA-256 {found!r}, not {wanted!r}; {rule}")
     module = ModuleType(name, f"The strategy in {path}.")
     module.__file__ = str(path)
-    # Registered while it runs, as an import would: dataclasses look their module up by name.
+    # Registered as an import would, since dataclasses look their module up by name.
     sys.modules[name] = module
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # the pinned file
@@ -63,7 +63,7 @@ def _module(path: Path, wanted: str) -> ModuleType:
 
 
 def _strategy_of(module: ModuleType, path: Path) -> Strategy:
-    """The module's `STRATEGY` once it has everything that the runtime asks of one."""
+    """Return the module's `STRATEGY`, checked to have everything that the runtime calls."""
     own = getattr(module, _OBJECT, None)
     if own is None:
         raise _refused(f"{path} defines no {_OBJECT}")

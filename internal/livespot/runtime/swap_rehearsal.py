@@ -1,8 +1,8 @@
-"""Proves on one venue that a stop can be swapped without first freeing the base by hand.
+"""Proves on one venue that a stop can be swapped without freeing the base by hand first.
 
-The exchange's documents leave open whether the new stop's balance is checked before the cancel
-frees it. A rehearsal buys the least that can be protected, swaps a leg of its list for a higher
-stop and sells again; what it found is kept with its date, and only that lets a stop be swapped.
+The exchange's documentation leaves open whether the balance of the new stop is checked before the
+cancel frees it. A rehearsal buys the least that can be protected, swaps a leg of its list for a
+higher stop and sells again. Its result is kept with its date, and only a proven one allows swaps.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,10 @@ _WORTH = Decimal(3)
 
 
 class Rehearsal(Message, frozen=True):
-    """What one rehearsal found. `gap_ms` is by the exchange's own times, -1 when none was done."""
+    """The result of one rehearsal.
+
+    `gap_ms` is by the exchange's times, -1 when nothing was swapped.
+    """
 
     venue: str
     symbol: str
@@ -58,7 +61,7 @@ class Rehearsal(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Where a rehearsal takes place. No run may be under way on the same account."""
+    """Where a rehearsal takes place. No run may be active on the same account."""
 
     venue: str
     orders: OrderTransport
@@ -70,7 +73,7 @@ class Stage:
 async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
     """Buy, protect, swap, and sell again whatever happened in between.
 
-    Raises `LocalRefusal` when the symbol cannot be used for it, and what the venue's calls raise.
+    Raises `LocalRefusal` when the symbol cannot be used, and what the venue's calls raise.
     """
     info = await stage.market.symbol_info(symbol)
     limits, form = info.constraints, stop_order_type(info, exits)
@@ -82,14 +85,14 @@ async def rehearse(stage: Stage, symbol: str, exits: ExitSettings) -> Rehearsal:
     try:
         answer = await _swap(stage, (symbol, held, name), book, (limits, form, exits))
     finally:
-        # Interrupted or not, nothing may be left behind.
+        # Whether interrupted or not, nothing may be left behind.
         with anyio.CancelScope(shield=True):
             await _leave(stage, symbol, held, name)
     return _found(stage, symbol, answer)
 
 
 def keep(path: Path, rehearsal: Rehearsal) -> None:
-    """Add a result to the file; the newest of a venue counts."""
+    """Append a result to the file; the newest result of a venue counts."""
     kept = [*read(path), rehearsal]
     disk = RealDisk()
     disk.make_directory(path.parent)
@@ -97,7 +100,7 @@ def keep(path: Path, rehearsal: Rehearsal) -> None:
 
 
 def read(path: Path) -> list[Rehearsal]:
-    """Every result, oldest first; a file that cannot be read proves nothing."""
+    """Return all results, oldest first; none from a file that cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[Rehearsal])
     except (OSError, msgspec.MsgspecError):
@@ -105,18 +108,18 @@ def read(path: Path) -> list[Rehearsal]:
 
 
 def is_proven(path: Path, venue: str) -> bool:
-    """Whether the newest rehearsal on this venue went well."""
+    """Whether the newest rehearsal on this venue succeeded."""
     mine = [rehearsal for rehearsal in read(path) if rehearsal.venue == venue]
     return bool(mine) and mine[-1].proven
 
 
 def proven_only(loaded: LoadedSettings, venue: str, path: Path) -> LoadedSettings:
-    """Settings in which VIRTUAL stands only where a rehearsal on the venue has proved it."""
+    """Return settings with VIRTUAL trailing OFF unless a rehearsal on the venue has proved it."""
     return only_if(loaded, proven=is_proven(path, venue))
 
 
 def only_if(loaded: LoadedSettings, *, proven: bool) -> LoadedSettings:
-    """Settings in which VIRTUAL is OFF unless the swap it needs is proven."""
+    """Return settings with VIRTUAL trailing OFF unless `proven`."""
     exits = loaded.settings.exit
     if proven or exits.trailing_policy != TrailingMode.VIRTUAL:
         return loaded
@@ -125,7 +128,7 @@ def only_if(loaded: LoadedSettings, *, proven: bool) -> LoadedSettings:
 
 
 async def _buy(stage: Stage, info: SymbolInfo, book: BookTicker, name: str) -> Decimal:
-    """The base that is there to be sold afterwards, on the grid."""
+    """Return the bought base, rounded down to what can be sold again."""
     limits = info.constraints
     if limits is None:
         raise LocalRefusal(f"{info.symbol} has no filters")
@@ -194,7 +197,7 @@ async def _swap(
 
 
 async def _leave(stage: Stage, symbol: str, held: Decimal, name: str) -> None:
-    """Take our orders off the book and sell what was bought."""
+    """Cancel our orders and sell what was bought."""
     mine = [
         order for order in await stage.account.open_orders(symbol) if order.own_id.startswith(name)
     ]
@@ -205,7 +208,7 @@ async def _leave(stage: Stage, symbol: str, held: Decimal, name: str) -> None:
         try:
             await stage.orders.cancel(cancel)
         except Refused:
-            # The other leg of a list goes with the first.
+            # Cancelling one leg of a list cancels the other.
             continue
     if held > 0:
         sale = OrderRequest(
