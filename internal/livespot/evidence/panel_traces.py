@@ -31,17 +31,17 @@ _TITLES = {
     "result": "Result",
 }
 _SILENT = {
-    "snapshot": "Nothing of it is stored.",
-    "regime": "Only a stored snapshot tells it.",
-    "decision": "No decision stands behind it.",
+    "snapshot": "No snapshot is stored.",
+    "regime": "Known only from a stored snapshot.",
+    "decision": "No decision belongs to it.",
     "gate": "The gate was not asked.",
     "risk": "It did not reach risk.",
-    "intents": "No order was ever wanted.",
-    "orders": "The exchange has shown no order of it.",
+    "intents": "No order was requested.",
+    "orders": "The exchange has shown no order.",
     "fills": "Nothing was filled.",
     "protection": "There was nothing to protect.",
     "reconcile": "No reconcile found a difference meanwhile.",
-    "result": "No position came of it.",
+    "result": "No position followed.",
 }
 _DECIDED = """
 SELECT cycle_id, run_id, snapshot_id, at_ms FROM decisions WHERE decision_id = ?

@@ -74,8 +74,8 @@ def _of_process(
         case "CRASHED":
             return NextStep(
                 action=f"Start it again: {_again(header.mode)}",
-                why="The process ended without saying goodbye; the next start checks every order "
-                + (_at_stake(positions) if positions else "before it trades."),
+                why="The process ended without an ordered shutdown; the next start checks every "
+                + (f"order {_at_stake(positions)}" if positions else "order before it trades."),
                 urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
             )
         case "DOWN":
@@ -98,7 +98,7 @@ def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
     if halted and header.mode != "SIM":
         return NextStep(
             action="Remove the STOP file once its cause is over, then start it.",
-            why=f"{_STOP_FILE}: it ended the run, and none starts while it stands.",
+            why=f"{_STOP_FILE}: it ended the run, and none starts while the file exists.",
             urgency=_SOON,
         )
     if header.exit_code in _BROKEN:
@@ -155,7 +155,9 @@ def _of_mode(header: HeaderView) -> NextStep | None:
             urgency=urgency,
         )
     if header.sysmode == "EXIT":
-        return NextStep(action="Wait for it to end.", why="The process is leaving.", urgency=_SOON)
+        return NextStep(
+            action="Wait for it to end.", why="The process is shutting down.", urgency=_SOON
+        )
     return NextStep(
         action="Wait: NORMAL returns after the stability window.",
         why="DEGRADE has no active reason any more.",

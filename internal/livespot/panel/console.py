@@ -249,7 +249,7 @@ def _bare_ms(line: PositionLine, now_ms: int) -> int:
 def _intents(dashboard: Dashboard) -> RenderableType:
     execution = dashboard.execution
     if not execution.recent:
-        return Text("No order was ever wanted in this database.", style="dim")
+        return Text("No order in this database yet.", style="dim")
     pinned = {intent.order_intent_id for intent in execution.unknown}
     shown = [*execution.unknown]
     shown += [intent for intent in execution.recent if intent.order_intent_id not in pinned]

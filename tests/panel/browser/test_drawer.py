@@ -32,7 +32,7 @@ async def test_the_course_of_a_bought_decision_is_told_from_snapshot_to_result(
         await page.locator("#standing button.open").click()
         drawer = page.get_by_role("dialog")
 
-        await expect(drawer.locator(".verdict.good")).to_contain_text(f"{HELD} was wanted")
+        await expect(drawer.locator(".verdict.good")).to_contain_text(f"{HELD} was proposed")
         titles = await drawer.locator(".steps h3").all_inner_texts()
         assert [title.splitlines()[0] for title in titles] == list(_STEPS)
         await expect(drawer.locator(".steps li.good")).not_to_have_count(0)
@@ -91,4 +91,4 @@ async def test_an_id_the_database_does_not_hold_is_said_to_be_unknown(
         await opener.evaluate("node => node.dataset.id = 'dec_of_nobody'")
         await opener.click()
 
-        await expect(page.locator("#drawer .empty")).to_contain_text("Nothing is known of it")
+        await expect(page.locator("#drawer .empty")).to_contain_text("No record of it")

@@ -79,7 +79,7 @@ async def test_a_run_that_only_watches_says_so_in_its_chip(visit: Visiting, tmp_
         await expect(page.locator("#hero")).not_to_contain_text("allowed")
         await expect(page.locator("#hero .next")).to_contain_text("judged and recorded")
         await expect(page.locator("#standing")).to_contain_text("none")
-        await expect(page.locator("#execution")).to_contain_text("No order was wanted yet")
+        await expect(page.locator("#execution")).to_contain_text("No order yet")
 
 
 async def test_what_the_operator_holds_by_hand_stands_in_the_fold_and_beside_the_limits(
@@ -134,7 +134,7 @@ async def test_every_tab_of_a_normal_run_is_filled(visit: Visiting, scene: Scene
             await page.locator(f"#tab-{name}").click()
             for what in shown:
                 await expect(page.locator(what).first).to_be_visible()
-            await expect(page.get_by_text("cannot be drawn")).to_have_count(0)
+            await expect(page.get_by_text("cannot be shown")).to_have_count(0)
 
 
 async def test_degrade_names_its_three_reasons_with_measure_deed_and_advice(
@@ -186,7 +186,7 @@ async def test_a_process_that_is_gone_cannot_be_mistaken_for_a_quiet_one(
         await expect(page.locator("#standing")).to_contain_text(HELD)
 
     banner = page.locator("#lost")
-    await expect(banner).to_contain_text("process is gone", timeout=15_000)
+    await expect(banner).to_contain_text("process has ended", timeout=15_000)
     await expect(banner).to_contain_text(re.compile(r"No sign of life for 1\d s"))
     await expect(banner).to_contain_text("in NORMAL, SIM")
     await expect(banner).to_contain_text(re.compile(rf"{HELD} was protected: its stop at \d"))

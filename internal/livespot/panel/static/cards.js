@@ -13,8 +13,8 @@ export function alerts({ alerts: a }, least) {
   const counts = el("div", { class: "counts" },
     badge(a.crit ? "bad" : "", "‼", `${a.crit} critical`), badge(a.warn ? "warn" : "", "!", `${a.warn} warning${a.warn === 1 ? "" : "s"}`), badge("", "i", `${a.info} info`));
   const shown = a.latest.filter((item) => (RANKS[item.severity] ?? 2) >= (RANKS[least] ?? 0));
-  if (!a.latest.length) return [counts, el("div", { class: "alert-list" }, empty("All quiet", "Whatever needs your eyes is listed here and pops up once."))];
-  if (!shown.length) return [counts, el("div", { class: "alert-list" }, empty("None of that weight", `${a.latest.length} lighter ones are hidden by the filter.`))];
+  if (!a.latest.length) return [counts, el("div", { class: "alert-list" }, empty("All quiet", "Whatever needs your attention is listed here and pops up once."))];
+  if (!shown.length) return [counts, el("div", { class: "alert-list" }, empty("None of that severity", `${a.latest.length} less severe ones are hidden by the filter.`))];
   return [counts, el("ul", { class: "alert-list", tabindex: "0", "aria-label": "Latest alerts", "data-scroll": "alerts", "data-key": "alerts" }, shown.map((item) => el("li", {},
     severity(item.severity), el("span", { class: "soft small" }, since(item.at_ms, " ago")),
     el("div", { class: "text" }, item.symbol ? el("b", {}, `${item.symbol} `) : null, item.text || item.code.meaning, " ", el("span", { class: "mono soft" }, item.code.code)))))];
@@ -27,7 +27,7 @@ export function execution({ execution: x }) {
   if (x.recent.length || x.unknown.length) {
     parts.push(table("Intents, outcome unknown first", ["Intent", "State", "Age", "Attempts"], [3],
       [...x.unknown.map((intent) => intentRow(intent, true)), ...rest.map((intent) => intentRow(intent, false))]));
-  } else parts.push(empty("No order was wanted yet", "Every order is written down here before it is sent."));
+  } else parts.push(empty("No order yet", "Every order is recorded here before it is sent."));
   parts.push(reconcile(x.reconcile));
   if (x.churn.length) parts.push(churn(x.churn));
   return [el("div", { class: "stack-gap" }, parts)];

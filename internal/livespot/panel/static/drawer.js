@@ -45,7 +45,7 @@ async function open(kind, id, from) {
 async function told(kind, id) {
   try {
     const answer = await asked(`/api/${PLURAL[kind]}/${encodeURIComponent(id)}`);
-    if (answer.status === 404) return [empty("Nothing is known of it", "The database holds no row of this id. It may have been pruned, or not been written yet.")];
+    if (answer.status === 404) return [empty("No record of it", "The database holds no row of this id. It may have been pruned, or not been written yet.")];
     if (!answer.ok) return [empty("It could not be read", `The process answered ${answer.status}. Close this and try again in a moment.`)];
     const view = await answer.json();
     show(`${view.symbol} ${kind}`, [el("div", {}, copyable(view.id)), el("div", {}, `${utc(view.at_ms)} UTC`)], []);

@@ -13,8 +13,8 @@ const SHAPES = {
 const MEANINGS = {
   NORMAL: "Entries are allowed.",
   DEGRADE: "New entries are off; positions are managed and protected.",
-  PAUSE: "Nothing but risk-reducing actions until you resume.",
-  EXIT: "The process is leaving.",
+  PAUSE: "Only risk-reducing actions until you resume.",
+  EXIT: "The process is shutting down.",
 };
 // Where no order is ever sent, no mode may say that entries are allowed.
 const WATCHING = { ...MEANINGS, NORMAL: "Proposals are judged and recorded; nothing is sent.", DEGRADE: "Proposals wait until the reasons below are over; nothing is sent." };
@@ -77,7 +77,7 @@ export function standing({ positions, pnl, orders, exposures }) {
       ? el("div", {}, el("div", { class: "k" }, "Loss limit of the day"), el("div", { class: "v num" }, `${used.toFixed(0)} % used`), bar(used, "Loss limit of the day used"), el("div", { class: "small soft" }, `of ${amount(pnl.max_daily_loss_quote)}`))
       : pair("Loss limit of the day", "—"),
     pair("Open orders", `${orders.length}`),
-    exposures.length ? pair("Yours by hand", exposures.map((own) => `${own.symbol} ${own.side} ${amount(own.qty, 8)}`).join(", "), "no entries in these symbols") : null)];
+    exposures.length ? pair("Your own positions", exposures.map((own) => `${own.symbol} ${own.side} ${amount(own.qty, 8)}`).join(", "), "no entries in these symbols") : null)];
 }
 
 function held(line) {

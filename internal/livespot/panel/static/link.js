@@ -86,14 +86,14 @@ function banner(state, quiet) {
 
 function said(state) {
   const old = el("span", { class: "old num", "aria-live": "off" });
-  if (refused) return [el("strong", {}, "This panel asks for its token. "), "Open the address the process printed when it started; the token stands behind its #."];
-  if (state === "quiet") return [el("strong", {}, "Connection lost: no new data. "), "What you see is ", old, " old. The process holds the line but sends nothing."];
+  if (refused) return [el("strong", {}, "This panel asks for its token. "), "Open the address the process printed when it started; the token is the part after the #."];
+  if (state === "quiet") return [el("strong", {}, "Connection lost: no new data. "), "What you see is ", old, " old. The connection is open but nothing arrives."];
   if (state === "lost") return [el("strong", {}, "Connection lost. "), arrived ? ["What you see is ", old, " old. Trying again."] : "Nothing has arrived yet. Trying again."].flat();
   if (!latest) return [el("strong", {}, "The process does not answer."), el("div", {}, "No snapshot has arrived for ", old, ". In a terminal: ", el("code", {}, "livespot status"))];
   const { header, now_ms: now } = latest;
   return [
-    el("strong", {}, "The process is gone, or cannot speak."),
-    el("div", {}, "No sign of life for ", old, `. Last one at ${utc(now)} UTC, in ${header.sysmode || "no mode"}${header.mode ? `, ${header.mode}` : ""}. Everything below is what it last said.`),
+    el("strong", {}, "The process has ended, or cannot answer."),
+    el("div", {}, "No sign of life for ", old, `. Last one at ${utc(now)} UTC, in ${header.sysmode || "no mode"}${header.mode ? `, ${header.mode}` : ""}. Everything below is its last known state.`),
     el("ul", {}, held(latest.positions).map((line) => el("li", {}, line)),
       el("li", {}, "What happened: ", el("code", {}, "livespot status")),
       el("li", {}, "Start it again", RESTART[header.mode] ? [": ", el("code", {}, RESTART[header.mode])] : " the way you did before", ". The start checks every order before it trades; this page comes back by itself.")),

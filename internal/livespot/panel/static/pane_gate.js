@@ -10,7 +10,7 @@ export const parts = [
 ];
 
 function figures({ gate }) {
-  if (!gate.counted) return [empty("The gate was not asked yet", "It sees only proposals that passed every rule, and can only say no or less."), unknowns(gate.unknown)];
+  if (!gate.counted) return [empty("The gate was not asked yet", "It sees only proposals that passed every rule, and can only block or shrink them."), unknowns(gate.unknown)];
   const errors = Object.entries(gate.errors);
   return [el("div", { class: "numbers" },
     pair("Calls", `${gate.counted}`, gate.since_ms ? ["over ", since(gate.since_ms)] : null),

@@ -70,7 +70,7 @@ function decisions({ decisions: all }) {
 
 // What share of trades must reach the target, and what closed trades have shown; it decides nothing.
 function odds({ breakeven_hit_x10000: need, trades, measured }) {
-  const needed = `Breaks even at ${share(need)} hits`;
+  const needed = `Breaks even at a hit rate of ${share(need)}`;
   if (!measured) return `${needed}; hit rate unmeasured (${trades} trades)`;
   return `${needed}; hit rate ${share(measured.hit_rate_x10000)} (${share(measured.low_x10000)} to ${share(measured.high_x10000)}), expectancy ${count(Math.abs(measured.expectancy_bps))} bps ${measured.expectancy_bps < 0 ? "lost" : "gained"}`;
 }

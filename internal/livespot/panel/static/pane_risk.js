@@ -68,13 +68,13 @@ function holds({ risk }) {
 }
 
 function own({ exposures }) {
-  if (!exposures.length) return [empty("None registered", "What you hold by hand stands here; livespot exposure open registers it.")];
+  if (!exposures.length) return [empty("None registered", "Positions of your own are listed here; livespot exposure open registers one.")];
   return [table("Positions of your own", ["Symbol", "Side", "Amount", "Open", "Note"], [2], exposures.map((line) => el("tr", {},
     el("td", {}, el("b", {}, line.symbol), " ", badge("warn", "!", "no entries")), el("td", {}, line.side.toLowerCase()), el("td", { class: "n" }, amount(line.qty, 8)),
     el("td", { class: "keep" }, since(line.opened_ms)), el("td", { class: "why" }, line.note, " ", copyable(line.exposure_id)))))];
 }
 
 function fired({ risk }) {
-  if (!risk.fired.length) return [empty("Risk had nothing to say", "The reasons of the newest risk verdicts appear here.")];
+  if (!risk.fired.length) return [empty("No risk reason yet", "The reasons of the newest risk verdicts appear here.")];
   return [el("div", { class: "why" }, codes(risk.fired, 12))];
 }

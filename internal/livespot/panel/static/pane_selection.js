@@ -6,7 +6,7 @@ import { badge, codes, empty, pair, table, unknowns } from "/static/parts.js";
 
 export const parts = [
   { id: "choices", title: "Watch list", of: ["selection"], build: choices },
-  { id: "correlation", title: "How alike they move", size: "half", of: ["selection"], build: correlation },
+  { id: "correlation", title: "Correlation of watched symbols", size: "half", of: ["selection"], build: correlation },
   { id: "universe", title: "Universe", size: "half", of: ["selection"], build: universe },
   { id: "topn", title: "Top by liquidity", of: ["selection"], build: ({ selection }) => ranking(selection.topn, "Top by liquidity") },
   { id: "deep", title: "Deep scan", of: ["selection"], build: ({ selection }) => ranking(selection.deep, "Deep scan") },
@@ -52,14 +52,14 @@ function ranking(list, name) {
 }
 
 function universe({ selection: { universe: u } }) {
-  if (u.symbols === null) return [empty("Not scanned yet", "The whole exchange is looked through first."), unknowns(u.unknown)];
+  if (u.symbols === null) return [empty("Not scanned yet", "All symbols of the exchange are examined first."), unknowns(u.unknown)];
   const most = Object.entries(u.excluded_by).sort((a, b) => b[1] - a[1]).slice(0, 8);
   return [el("div", { class: "numbers" }, pair("Symbols", count(u.symbols)), pair("Eligible", count(u.eligible)), pair("Scanned", since(u.at_ms, " ago"))),
     most.length ? table("Why symbols were left out", ["Left out because", "Symbols"], [1], most.map(([code, many]) => el("tr", {}, el("td", {}, words(code)), el("td", { class: "n" }, count(many)))), "plain") : null, unknowns(u.unknown)];
 }
 
 function correlation({ selection: { correlation: c } }) {
-  if (c.symbols.length < 2) return [empty("Nothing to compare yet", "With two watched symbols their likeness is shown here."), unknowns(c.unknown)];
+  if (c.symbols.length < 2) return [empty("Nothing to compare yet", "With two watched symbols their correlation is shown here."), unknowns(c.unknown)];
   return [el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Correlation of returns", "data-scroll": "correlation", "data-key": "correlation" },
     el("table", { class: "matrix" }, el("thead", {}, el("tr", {}, el("td", {}), c.symbols.map((name) => el("th", { scope: "col", class: "n" }, name)))),
       el("tbody", {}, c.rows.map((row, i) => el("tr", {}, el("th", { scope: "row" }, c.symbols[i]), row.map((r, j) => cell(r, i === j, c.limit_x10000))))))),

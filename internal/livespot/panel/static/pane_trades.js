@@ -65,7 +65,7 @@ function intents({ execution: x }) {
   const pinned = new Set(unknown.map((intent) => intent.order_intent_id));
   const all = [...unknown, ...(page ? page.intents : x.recent).filter((intent) => !pinned.has(intent.order_intent_id))];
   const shown = matching(all, "symbol", "role", "action", "order_intent_id", "decision_id", "last_error_code").filter((intent) => !wanted.state || intent.state === wanted.state);
-  if (!all.length) return [empty("No order was wanted yet", "Every order is written down here before it is sent.")];
+  if (!all.length) return [empty("No order yet", "Every order is recorded here before it is sent.")];
   if (!shown.length) return [empty("Nothing matches the filter", `${all.length} intents are hidden by it.`)];
   return [el("p", { class: "soft small", role: "status" }, `${shown.length} of ${all.length} intents`), table("Intents", ["Intent", "State", "Age", "Attempts"], [3], shown.map((intent) => intentRow(intent, pinned.has(intent.order_intent_id))))];
 }
@@ -82,7 +82,7 @@ function orders({ orders: open }) {
 
 function fills({ fills: newest }) {
   const shown = matching(page ? page.fills : newest, "symbol", "side", "trade_id", "order_id", "decision_id", "order_intent_id");
-  if (!shown.length) return [empty(wanted.words ? "No such fill" : "Nothing was filled yet", "Every execution is listed with its fee.")];
+  if (!shown.length) return [empty(wanted.words ? "No such fill" : "No fill yet", "Every execution is listed with its fee.")];
   return [table("Fills", ["Fill", "Price", "Quantity", "Fee", "Age"], [1, 2, 3, 4], shown.map((f) => el("tr", {},
     el("td", {}, opener("decision", f.decision_id, f.symbol, `${f.symbol} fill ${f.trade_id}`), ` ${f.side} `, el("span", { class: "soft" }, f.is_maker ? "maker" : "taker")),
     el("td", { class: "n" }, amount(f.price, 8)), el("td", { class: "n" }, amount(f.qty, 8)),

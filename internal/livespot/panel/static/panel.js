@@ -49,7 +49,7 @@ function draw(name, parts, build, body = document.querySelector(`#${name} > .bod
     nodes = build(latest);
   } catch (error) {
     console.error(error);
-    nodes = [el("p", { class: "loss" }, `This part cannot be drawn: ${error.message}`)];
+    nodes = [el("p", { class: "loss" }, `This part cannot be shown: ${error.message}`)];
   }
   replace(body, nodes);
 }
