@@ -27,7 +27,7 @@ def data() -> None:
 
 
 @data.command(
-    short_help="Hold a data set against its manifest.",
+    short_help="Compare a data set with its manifest.",
     epilog="Example: livespot data check january. Exit codes: 0 it is what its manifest says, 1 it "
     "is not, 3 there is no readable manifest.",
 )

@@ -40,7 +40,7 @@ _LIST = "list"
 @click.option(
     "--scenario",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="TOML timeline for a made-up market instead of its own.",
+    help="TOML timeline for a synthetic market instead of its own.",
 )
 @click.option(
     "--journal",
@@ -55,13 +55,13 @@ _LIST = "list"
 @click.option(
     "--state-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Say in this file where the exchange listens, as long as it does.",
+    help="Write the exchange's addresses to this file while it runs.",
 )
 @click.option("--for", "span_ms", type=Span(), help="Stop after this much market time.")
 @click.option(
     "--plan",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Faults to let happen, as TOML or JSON; see docs/exchange-faults.md.",
+    help="A plan of faults, as TOML or JSON; see docs/exchange-faults.md.",
 )
 @click.option(
     "--control-port",

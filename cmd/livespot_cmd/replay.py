@@ -21,7 +21,7 @@ _USUAL_SPAN_MS = 12 * 60_000
     type=click.Path(file_okay=False, path_type=Path),
     help="State directory of the RUN to play again (default: the one livespot status reads).",
 )
-@click.option("--once", is_flag=True, help="Play a RUN again without holding it against anything.")
+@click.option("--once", is_flag=True, help="Play a RUN again without comparing it.")
 @click.option(
     "--profile",
     type=click.Choice(["full", "backtest"]),
@@ -45,13 +45,15 @@ _USUAL_SPAN_MS = 12 * 60_000
 @click.option("--to", "to_ms", type=Instant(), help="Market time (UTC) to end at.")
 @click.option("--for", "span_ms", type=Span(), help="Market time it lasts; by default 12m.")
 @click.option("--symbols", metavar="A,B", default="", help="Only these; by default all there are.")
-@click.option("--seed", type=int, default=7, show_default=True, help="Latencies, ids, books.")
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="Seed of latencies, ids and books."
+)
 @click.option(
     "--faults",
     "--plan",
     "plan_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Faults to let happen, as TOML or JSON; see docs/exchange-faults.md.",
+    help="A plan of faults, as TOML or JSON; see docs/exchange-faults.md.",
 )
 @click.option(
     "--gate",
