@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="New directory (default: the next one in backups/ of the state directory).",
 )
-@click.option("--move", is_flag=True, help="This place will refuse to start again afterwards.")
+@click.option("--move", is_flag=True, help="This directory will refuse to start again afterwards.")
 @click.option(
     "--compact",
     is_flag=True,
-    help="Afterwards give the room of pruned records back to the disk, while nothing runs.",
+    help="Afterwards return the space of pruned records to the disk, while nothing runs.",
 )
 @var_option
 def backup(target: Path | None, move: bool, compact: bool, var: Path | None) -> int:  # noqa: FBT001

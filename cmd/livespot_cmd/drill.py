@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Leave databases, journals and logs in this new or empty directory.",
+    help="Keep databases, journals and logs in this new or empty directory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document.")
 def drill(

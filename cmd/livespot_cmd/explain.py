@@ -28,7 +28,7 @@ _ASKED_FOR = (
     "one this program does not fit."
 )
 @click.argument("what", metavar="CODE|DECISION_ID|SYMBOL[@TIME]")
-@click.option("--recompute", is_flag=True, help="Reach the decision and its verdicts again.")
+@click.option("--recompute", is_flag=True, help="Compute the decision and its verdicts again.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on standard output.")
 @var_option
 def explain(what: str, recompute: bool, as_json: bool, var: Path | None) -> int:  # noqa: FBT001

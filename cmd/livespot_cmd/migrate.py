@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="State directory (default: var/ of the project).",
 )
-@click.option("--status", "only_status", is_flag=True, help="Say where the schema stands.")
+@click.option("--status", "only_status", is_flag=True, help="Show the schema's version.")
 @click.option("--dry-run", is_flag=True, help="Say what would be applied; change nothing.")
 def migrate(
     path: Path | None,

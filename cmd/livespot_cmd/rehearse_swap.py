@@ -40,7 +40,7 @@ def rehearse_swap(
     config_path: Path | None,
     as_json: bool,  # noqa: FBT001  a flag
 ) -> int:
-    """Swap one stop on an embedded exchange of its own, and keep what came of it.
+    """Swap one stop on an embedded exchange of its own, and keep the result.
 
     VIRTUAL trailing raises a stop by one cancel-replace. It is OFF in every simulation and replay
     until the newest rehearsal kept for it swapped a stop within one second.

@@ -32,7 +32,7 @@ def into_a_directory(
     "0 told, 2 wrong usage, 3 no such run."
 )
 @click.argument("run", default="LAST")
-@click.option("--list", "as_list", is_flag=True, help="Name every recorded run, oldest first.")
+@click.option("--list", "as_list", is_flag=True, help="List every recorded run, oldest first.")
 @click.option("--complete", is_flag=True, help="Write the folders of ended runs that lack theirs.")
 @click.option("--by", "completed_by", default="livespot report --complete", hidden=True)
 @click.option(
@@ -73,7 +73,7 @@ def report(
 def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     """Look at a finished run first: one verdict and one next action.
 
-    Of the gates it reads the last receipts; livespot verify asks them anew.
+    It reads the gates' last receipts; livespot verify runs the gates again.
     """
     import anyio
     import msgspec
