@@ -496,6 +496,19 @@ async def test_a_call_of_yesterday_is_no_longer_in_the_way() -> None:
     assert house.line.calls == 1
 
 
+async def test_calls_stamped_by_a_clock_that_was_ahead_block_for_an_hour_at_most() -> None:
+    ahead_ms = 10 * 86_400_000
+    async with _house(calls=(NOW_MS + ahead_ms,), max_calls_per_hour=1) as house:
+        await house.propose()
+        assert await house.ended() == (ReasonCode.AIGATE_BUDGET,)
+
+        house.clock.advance(3_600_000)
+        await house.propose(ts_ms=house.clock.now_ms())
+
+        await house.passed()
+    assert house.line.calls == 1
+
+
 @pytest.mark.parametrize(
     "said",
     [

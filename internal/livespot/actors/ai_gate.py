@@ -66,7 +66,7 @@ class _Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What one attempt came to. `decision` is the one to go on with, None when it ends here."""
+    """The result of one attempt. `decision` is the one to go on with, None if it ends here."""
 
     result: AIGateResult
     decision: Decision | None
@@ -152,6 +152,7 @@ class AiGate:
     async def _ask(self, desk: _Desk, proposal: Proposal, asked: GateInput) -> _Outcome:
         """One call, bounded as a whole; whatever comes after the limit is never read."""
         gate = self.settings.ai_gate
+        desk.usage = gate_budget.current(desk.usage, self.clock.now_ms())
         if not gate_budget.may_call(desk.usage, self.clock.now_ms(), gate):
             failure = GateFailed(ReasonCode.AIGATE_BUDGET, "the configured calls are used up")
             return self._failure(asked, failure, 0)

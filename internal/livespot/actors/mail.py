@@ -1,7 +1,7 @@
-"""What the actors say to each other, and who may say what to whom.
+"""The messages between actors, and which actor may send which to whom.
 
-Facts are named in the past, requests as wants or asks. Questions carry a `Reply`; the asker bounds
-its own wait. Values that are also stored or sent live in `contracts`.
+Facts are named in the past, requests as wants or asks. A question carries a `Reply`, and the asker
+bounds its own wait. Values that are also stored or sent over the network live in `contracts`.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ from livespot.runtime.mailboxes import Reply
 
 
 class SymbolsLearned(Message, frozen=True):
-    """exchangeInfo, whole at boot and refresh, or the changed symbols only."""
+    """exchangeInfo: whole at boot and at each refresh, or only the changed symbols."""
 
     infos: dict[str, SymbolInfo]
     cause: str
@@ -64,14 +64,14 @@ class TickersLearned(Message, frozen=True):
 
 
 class CommissionLearned(Message, frozen=True):
-    """`discount_usable`: enabled for account and symbol and enough of the asset is on hand."""
+    """`discount_usable`: enabled for account and symbol, and enough of its asset is at hand."""
 
     rates: CommissionRates
     discount_usable: bool
 
 
 class FiltersRefreshWanted(Message, frozen=True):
-    """A rejection or status change made the stored filters doubtful; to the scanner."""
+    """A refusal or a change of status put the stored filters in doubt; to the scanner."""
 
     symbol: str
     cause: str
@@ -89,7 +89,7 @@ class Marks(Message, frozen=True):
 
 
 class AttachmentWanted(Message, frozen=True):
-    """All symbols that must be streamed from now on; `watched` need depth, `held` are positions."""
+    """Every symbol to stream from now on; `watched` ones need depth, `held` ones have positions."""
 
     symbols: tuple[str, ...]
     watched: tuple[str, ...]
@@ -112,28 +112,28 @@ class KlineGapFound(Message, frozen=True):
 
 
 class StreamDropped(Message, frozen=True):
-    """A market connection was lost; counts towards quarantine."""
+    """A market connection was lost; counts towards quarantine. To risk."""
 
     symbols: tuple[str, ...]
     at_ms: int
 
 
 class PricesInsane(Message, frozen=True):
-    """The stream told prices of a symbol that cannot be true; to risk, which sets it aside."""
+    """The stream showed prices of a symbol that cannot be true; to risk, for quarantine."""
 
     symbol: str
     at_ms: int
 
 
 class CandleClosed(Message, frozen=True):
-    """1m candles of a symbol closed, oldest first; wakes the signal actor, which keeps them."""
+    """1m candles of a symbol that closed, oldest first; wakes the signal actor."""
 
     symbol: str
     candles: tuple[Candle, ...]
 
 
 class LatencySeen(Message, frozen=True):
-    """p90 of exchange time to receive time over recent aggregate trades, in ms; to risk."""
+    """p90 in ms from exchange time to receive time of recent aggregate trades; to risk."""
 
     p90_ms: int
     at_ms: int
@@ -161,14 +161,14 @@ class FeaturesAsked:
 
 
 class WatchlistChanged(Message, frozen=True):
-    """The TopK, held symbols included; to the signal actor."""
+    """The watch list, held symbols included; to the signal actor."""
 
     symbols: tuple[str, ...]
     cycle_id: str
 
 
 class Proposal(Message, frozen=True):
-    """An ENTRY the strategy wants; to the gate."""
+    """An ENTRY that the strategy wants; to the gate."""
 
     decision: Decision
     snapshot: Snapshot
@@ -183,7 +183,7 @@ class GatedProposal(Message, frozen=True):
 
 
 class ProposalEnded(Message, frozen=True):
-    """A proposal went no further (or its entry ended); the signal actor may propose again."""
+    """A proposal was stopped, or its entry has ended: signal may propose the symbol again."""
 
     decision_id: str
     symbol: str
@@ -194,7 +194,7 @@ class ProposalEnded(Message, frozen=True):
 
 
 class ApprovedEntry(Message, frozen=True):
-    """Risk said ALLOW and reserved the quote; `decision.risk_verdict` is set. To execution."""
+    """Risk allowed it and reserved the quote; `decision.risk_verdict` is set. To execution."""
 
     decision: Decision
     snapshot: Snapshot
@@ -212,7 +212,7 @@ class PrecheckAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecheckAsked:
-    """The pure risk checks once more for a reprice or fallback; never a larger quantity."""
+    """Run the risk checks again for a reprice or fallback; never for a larger quantity."""
 
     decision: Decision
     snapshot: Snapshot
@@ -220,7 +220,7 @@ class RecheckAsked:
 
 
 class EntryOpened(Message, frozen=True):
-    """An entry's first intent is durable: binds the reserve; one `taken_over` may have fills."""
+    """An entry's first intent is durable and binds the reserve; one `taken_over` may have fills."""
 
     decision: Decision
     order_intent_id: str
@@ -231,8 +231,8 @@ class EntryOpened(Message, frozen=True):
 class EntryEnded(Message, frozen=True):
     """An entry is over, filled or not; to risk, position and signal.
 
-    `attached_list_id` is the order list whose legs should now stand, or -1 when the position must
-    be protected by us. `tp_client_id` and `sl_client_id` name those legs.
+    `attached_list_id` is the order list whose legs should stand now, or -1 when the position still
+    has to be protected. `tp_client_id` and `sl_client_id` name those legs.
     """
 
     decision_id: str
@@ -268,7 +268,7 @@ class OrderProgressed(Message, frozen=True):
 
 
 class MutationCounted(Message, frozen=True):
-    """A mutation left for the exchange; feeds the churn limits (a list counts once). To risk."""
+    """A mutation was sent; counts against the churn limits (a list counts once). To risk."""
 
     symbol: str
     action: IntentAction
@@ -277,7 +277,7 @@ class MutationCounted(Message, frozen=True):
 
 
 class RejectSeen(Message, frozen=True):
-    """A filter refused a mutation, or something else an entry: counts to quarantine. To risk."""
+    """A filter refused a mutation, or an entry was refused; counts towards quarantine. To risk."""
 
     symbol: str
     code: int
@@ -293,7 +293,7 @@ class SubmitTimedOut(Message, frozen=True):
 
 
 class SubmitAnswered(Message, frozen=True):
-    """A mutation got a definite answer; ends a row of time-outs. To risk."""
+    """A mutation got a definite answer, which ends a series of time-outs. To risk."""
 
     symbol: str
     at_ms: int
@@ -303,7 +303,7 @@ class SubmitAnswered(Message, frozen=True):
 
 
 class SaleWanted(Message, frozen=True, kw_only=True):
-    """What every wanted sale says; `known_orders` are the sells its asker knew of, by order id."""
+    """The fields of every requested sale; `known_orders` are the sells the asker knew of, by id."""
 
     position_id: str
     decision_id: str
@@ -316,9 +316,9 @@ class SaleWanted(Message, frozen=True, kw_only=True):
 class ProtectWanted(SaleWanted, frozen=True, kw_only=True):
     """Install protection: an OCO (role LIST), a stop (STOP), or a raised stop (TRAIL).
 
-    The last takes the place of an order of intent `replaces`. Amounts are quantised.
-    `stop_limit_price` is set where only STOP_LOSS_LIMIT exists. `tp_price` is the target, or where
-    a trailing take-profit of `tp_type` begins to follow.
+    TRAIL replaces an order of intent `replaces`. Amounts are quantised. `stop_limit_price` is set
+    if only STOP_LOSS_LIMIT exists. `tp_price` is the target, or where a trailing take-profit of
+    `tp_type` begins to follow.
     """
 
     role: IntentRole
@@ -350,10 +350,10 @@ class CancelWanted(Message, frozen=True):
 
 
 class MutationSettled(Message, frozen=True):
-    """How a wanted mutation of the position actor ended, or stands; to position.
+    """The outcome of a requested mutation; to position.
 
     `outcome`: ACCEPTED, REFUSED (with code and message), NOT_SENT, OVERTAKEN, UNKNOWN, NOT_FOUND.
-    An UNKNOWN one is followed by a second message when evidence or the fence has settled it.
+    UNKNOWN is followed by a second message when evidence or the fence has settled it.
     """
 
     position_id: str
@@ -379,14 +379,14 @@ class AccountObserved(Message, frozen=True):
 
 
 class UserStreamChanged(Message, frozen=True):
-    """Connected (`live`) or lost; to reconciler and execution."""
+    """The account's stream was connected (`live`) or lost; to reconciler and execution."""
 
     live: bool
     at_ms: int
 
 
 class ReconcileWanted(Message, frozen=True):
-    """Look now instead of at the next interval; empty symbol means everything."""
+    """Reconcile now instead of at the next interval; an empty symbol means everything."""
 
     cause: str
     symbol: str
@@ -394,7 +394,7 @@ class ReconcileWanted(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersAsked:
-    """Which orders does execution believe to be open? Used by the reconciler."""
+    """Which orders execution believes to be open; asked by the reconciler and at boot."""
 
     reply: Reply[tuple[StoredOrder, ...]]
 
@@ -407,7 +407,7 @@ class PositionsAsked:
 class RecoverySummary(Message, frozen=True):
     """What boot recovery found in one actor; an unresolved subject holds DEGRADE or PAUSE.
 
-    `drift` is what the reconciler's first full comparison asks of the mode.
+    `drift` is what the reconciler's first full comparison demands of the mode.
     """
 
     resolved: int
@@ -418,16 +418,16 @@ class RecoverySummary(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverAsked:
-    """Resolve or verify everything the last run left, then answer; before any new entry."""
+    """Resolve or verify everything that the last run left, then answer; before any new entry."""
 
     reply: Reply[RecoverySummary]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopAsked:
-    """Ordered shutdown: no new work, finish or leave in a safe state, then answer.
+    """Orderly shutdown: start nothing new, finish or leave in a safe state, then answer.
 
-    `within_ms` is how long the asker is willing to wait from now on.
+    `within_ms` is how long the asker will wait from now on.
     """
 
     within_ms: int

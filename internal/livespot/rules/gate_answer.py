@@ -1,6 +1,6 @@
-"""Reads the gate's answer strictly: one small JSON object that says one of three things.
+"""Reads the gate's answer strictly: one small JSON object with one of three verdicts.
 
-Nothing is salvaged. What went wrong is told by our own words only, never by the model's.
+Nothing is salvaged. What went wrong is described in our own words only, never in the model's.
 """
 
 import json
@@ -20,13 +20,17 @@ from livespot.contracts.vocabulary import EntryKind, FallbackKind
 MAX_BYTES = 4096
 MAX_DEPTH = 4
 _WHITESPACE = " \t\r\n"
-# Amounts are decimal texts; no exponent, no sign, no digits of other scripts.
+# A number that overflows a double is refused as well.
+_MAX_EXPONENT = 308
+_MAX_DIGITS = 20
+_CODES = frozenset(code.value for code in ReasonCode)
+# Amounts are decimal texts without exponent, sign or digits of other scripts.
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,20}(\.[0-9]{1,18})?\Z")]
 Whole = Annotated[int, Meta(ge=0, le=604_800_000)]
 
 
 class AnswerVerdict(StrEnum):
-    """What a model may say; failing is not its to declare."""
+    """The verdicts open to a model; a failure is declared by us, never by the model."""
 
     ALLOW = "ALLOW"
     BLOCK = "BLOCK"
@@ -57,9 +61,9 @@ class ExitPatch(Message, frozen=True):
 
 
 class Patch(Message, frozen=True):
-    """The changed fields only; an absent field and `null` both mean unchanged.
+    """The changed fields only; a field that is absent or `null` is unchanged.
 
-    `reasons`, when given, is the whole list, the original ones included.
+    `reasons`, when given, is the whole list, including the original ones.
     """
 
     entry_plan: EntryPatch | None = None
@@ -68,7 +72,7 @@ class Patch(Message, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all would change."""
+        """Whether nothing would change."""
         return not _has_value(msgspec.to_builtins(self))
 
 
@@ -83,18 +87,18 @@ class GateAnswer(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRefused:
-    """A failed answer: the code, and what is wrong in our words."""
+    """A failed answer: the code, and what is wrong, in our words."""
 
     code: ReasonCode
     detail: str
 
 
 class _Unreadable(Exception):
-    """Raised inside the JSON reader's callbacks; never leaves this module."""
+    """Raised inside the callbacks of the JSON reader; never leaves this module."""
 
 
 def parse_answer(raw: bytes, *, input_hash: str) -> GateAnswer | AnswerRefused:
-    """The answer, or why it counts as a failure. `raw` is the text of the model's message."""
+    """The answer, or why it counts as failed. `raw` is the text of the model's message."""
     tree = _read(raw)
     if isinstance(tree, AnswerRefused):
         return tree
@@ -147,7 +151,7 @@ def _read(raw: bytes) -> dict[str, Any] | AnswerRefused:
 
 
 def _depth(text: str) -> int:
-    """Deepest nesting of braces and brackets outside strings; read before any parser recurses."""
+    """Deepest nesting of braces and brackets outside strings, found without recursion."""
     deepest = depth = 0
     quoted = escaped = False
     for char in text:
@@ -188,13 +192,8 @@ def _small_int(text: str) -> int:
     return int(text)
 
 
-# What a double would read as infinite is not a number to us either.
-_MAX_EXPONENT = 308
-_MAX_DIGITS = 20
-
-
 def _reason_refusal(tree: dict[str, Any]) -> AnswerRefused | None:
-    """Unknown codes have their own name, so they are looked for before the schema is applied."""
+    """Unknown codes have their own error, so they are looked for before the schema is applied."""
     patch = tree.get("modified_decision")
     added = patch.get("reasons") if isinstance(patch, dict) else None
     for reasons in (tree.get("reasons"), added):
@@ -205,9 +204,6 @@ def _reason_refusal(tree: dict[str, Any]) -> AnswerRefused | None:
         if any(isinstance(code, str) and code not in _CODES for code in reasons):
             return _refused(ReasonCode.AIGATE_REASON_UNKNOWN, "a reason is not in the catalogue")
     return None
-
-
-_CODES = frozenset(code.value for code in ReasonCode)
 
 
 def _has_value(tree: Any) -> bool:

@@ -8,6 +8,7 @@ from livespot.contracts.vocabulary import SignalLevel
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 FAILURE_WINDOW_MS = 600_000
+_MANDATORY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,21 @@ class GateUsage:
 
     calls_ms: tuple[int, ...] = ()
     failures_ms: tuple[int, ...] = ()
+
+
+def current(usage: GateUsage, now_ms: int) -> GateUsage:
+    """The usage with no time after `now_ms`.
+
+    A clock that was ahead and has been set back would otherwise leave calls and failures that
+    count until it reaches their times again; so they count from now on instead.
+    """
+    newest_ms = max((*usage.calls_ms, *usage.failures_ms), default=now_ms)
+    if newest_ms <= now_ms:
+        return usage
+    return GateUsage(
+        calls_ms=tuple(min(at, now_ms) for at in usage.calls_ms),
+        failures_ms=tuple(min(at, now_ms) for at in usage.failures_ms),
+    )
 
 
 def may_call(usage: GateUsage, now_ms: int, settings: GateSettings) -> bool:
@@ -44,6 +60,3 @@ def failure_level(usage: GateUsage, settings: GateSettings) -> SignalLevel | Non
     if len(usage.failures_ms) >= settings.pause_after_failures:
         return SignalLevel.PAUSE
     return SignalLevel.DEGRADE
-
-
-_MANDATORY = 2
