@@ -33,8 +33,8 @@ def doctor(
 ) -> int:
     """Check everything a run needs: each row says what was found and what comes next.
 
-    The keys are read from the environment or from .env beside the state directory. Nothing is
-    left changed; the model gate is asked one question.
+    The keys are read from the environment or from .env beside the state directory. The
+    doctor changes nothing; it asks the model gate one question.
     """
     from livespot.contracts.errors import ConfigInvalid, ExitCode
     from livespot.rules.doctor import summarize

@@ -100,9 +100,9 @@ def replay(  # noqa: PLR0913  one parameter per option
     """Replay a stored market: same data, seed and arguments give the same bytes.
 
     RUN, an id or LAST, plays the market of a recorded run again with its own settings, seed and
-    plan. A replay is held to the bytes it had. A simulation ran on wall time, and no two of those
-    have the same timings: its decisions are reached again from what is stored, and its market is
-    played twice on virtual time, which must come out the same.
+    plan. A replay must give the same bytes again. A simulation ran on wall time, and no two of
+    those have the same timings: its decisions are computed again from what is stored, and its
+    market is played twice on virtual time, with the same result both times.
     """
     if profile == "backtest":
         _refuse_beside_backtest(
