@@ -51,7 +51,7 @@ def report(
     html_path: Path | None,
     var: Path | None,
 ) -> int:
-    """Tell of a run: result, trades, blocks, modes, latencies, survival, and what it ran on."""
+    """Report on a run: result, trades, blocks, modes, latencies, survival, and its environment."""
     import anyio
 
     paths = recorded(var)

@@ -35,7 +35,7 @@ def verify(
     var: Path | None,
     config_path: Path | None,
 ) -> int:
-    """Hold a run against what it promised: PASS, FAIL, or NEEDS_DATA where it could not look."""
+    """Check a run against what it promised: PASS, FAIL, or NEEDS_DATA where data is missing."""
     import anyio
     import msgspec
 
