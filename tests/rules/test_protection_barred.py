@@ -198,7 +198,7 @@ def test_the_alert_says_how_much_of_the_base_is_locked() -> None:
     told = Told().lives(LOCKED, NO_BASE, spells(6000))
 
     (cry,) = (c for _, c in told.said if isinstance(c, Notify))
-    assert cry.text == "1.000 held without a live stop for 5000 ms; of that 1 is locked"
+    assert cry.text == "1.000 held without a live stop for 5000 ms; of that 1.000 is locked"
 
 
 def test_the_free_part_of_locked_base_is_protected_and_the_rest_as_soon_as_it_is_free() -> None:

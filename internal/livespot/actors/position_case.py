@@ -177,21 +177,25 @@ class Desk:
         return None if base is None else base.free + base.locked
 
     def base_free(self, case: Case, now_ms: int) -> Decimal | None:
-        """Base that no order has locked; None unless read lately and after our last sale's change.
+        """Base that no order has locked, as last read less what our own orders took since.
 
-        `now_ms` is wall time.
+        None when nothing was read lately, or an order of ours has ended since. `now_ms` is wall
+        time.
         """
-        sells = case.guard.sells.values()
-        changed_ms = max((t.order.exchange_time_ms for t in sells), default=1)
-        base = self._base(case.holding, changed_ms)
-        _, told_ms = self.balances.get(case.holding.base_asset, (None, 0))
-        late = now_ms - max(told_ms, self.account_read_ms) > _BASE_READ_MS
-        return None if base is None or late else base.free
+        base = self._base(case.holding)
+        _, as_of = self.balances.get(case.holding.base_asset, (None, self.account_ms))
+        late = now_ms - max(as_of, self.account_read_ms) > _BASE_READ_MS
+        sells = case.guard.sells.items()
+        since = {key: t for key, t in sells if t.order.exchange_time_ms > as_of}
+        ended = any(t.order.status.is_terminal for t in since.values())
+        if base is None or late or ended:
+            return None
+        return max(ZERO, base.free - protection.committed_qty(Guard(sells=since)))
 
-    def _base(self, holding: Holding, since_ms: int = 1) -> Balance | None:
+    def _base(self, holding: Holding) -> Balance | None:
         asset = holding.base_asset
         balance, as_of = self.balances.get(asset, (None, self.account_ms))
-        if as_of < max(holding.last_fill_ms, since_ms):
+        if as_of < max(holding.last_fill_ms, 1):
             return None
         return balance or Balance(asset=asset, free=ZERO, locked=ZERO)
 

@@ -312,10 +312,12 @@ def measure(guard: Guard, scene: Scene) -> Sizes:
     )
     net = max(ZERO, scene.qty - unbooked)
     held = on_grid(net, scene.constraints)
-    present = net if scene.base_total is None else min(net, scene.base_total)
+    there = net if scene.base_total is None else min(net, scene.base_total)
+    present = on_grid(there, scene.constraints)
     committed = committed_qty(guard)
     in_flight = sum((f.qty for f in guard.flights if not f.unknown), ZERO)
-    away = locked_away(guard.barred, present - committed - in_flight, scene.base_free)
+    free = None if scene.base_free is None else max(ZERO, scene.base_free - in_flight)
+    away = locked_away(guard.barred, present - committed - in_flight, free)
     return Sizes(
         held=held,
         sellable=on_grid(present - away, scene.constraints),
@@ -412,11 +414,9 @@ def order_seen(guard: Guard, order: OrderView, role: IntentRole, intent_id: str)
     merged = merge(before.order if before else None, order)
     if merged is None:
         return guard
-    tracked = (
-        replace(before, order=merged)
-        if before is not None
-        else Tracked(order=merged, role=role, intent_id=intent_id)
-    )
+    tracked = Tracked(order=merged, role=role, intent_id=intent_id)
+    if before is not None:
+        tracked = replace(before, order=merged)
     guard = replace(guard, sells={**guard.sells, order.order_id: tracked})
     flights = tuple(f for f in guard.flights if not _shows(guard, tracked, f))
     return replace(guard, flights=flights)

@@ -51,8 +51,7 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
         return guard
     match settlement.outcome:
         case "ACCEPTED":
-            guard = _taken(guard, scene, now_ms)
-            return _accepted(guard, flight, settlement, now_ms)
+            return _accepted(_taken(guard), flight, settlement, now_ms)
         case "UNKNOWN":
             return _unknown(replace(guard, shut=None), flight, settlement)
         case "OVERTAKEN":
@@ -79,15 +78,14 @@ def _shut(guard: Guard, scene: Scene, role: IntentRole, now_ms: int) -> Guard:
     return put_off(replace(guard, shut=scene.trading is True), role, now_ms)
 
 
-def _taken(guard: Guard, scene: Scene, now_ms: int) -> Guard:
-    """A request was taken: the market is open, and so is the account.
+def _taken(guard: Guard) -> Guard:
+    """A request was taken: the market is open and the account may trade.
 
-    Of locked base it may have been the free part; the next waits until reads can tell.
+    Of locked base it may have been the free part; only a read tells when the rest is free.
     """
     barred = guard.barred
-    if barred is None or barred.by is not Bar.BASE:
-        return replace(guard, shut=None, barred=None)
-    return replace(guard, shut=None, next_try_ms=now_ms + scene.exits.protection_retry_backoff_ms)
+    locked = barred is not None and barred.by is Bar.BASE
+    return replace(guard, shut=None, barred=barred if locked else None)
 
 
 def _barred(guard: Guard, settlement: Settlement) -> Barred | None:

@@ -49,7 +49,7 @@ def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> G
     barred = guard.barred
     if barred is None:
         return guard
-    stands = _shown(barred.by, scene, sizes)
+    stands = _shown(guard, barred.by, scene, sizes)
     if stands:
         return guard if barred.shown else replace(guard, barred=replace(barred, shown=True))
     if stands is None or not barred.shown:
@@ -77,18 +77,21 @@ def standing_bar(guard: Guard, scene: Scene, sizes: Sizes) -> Barred | None:
     barred = guard.barred
     if barred is None or barred.by is not Bar.BASE:
         return barred
-    return barred if _shown(barred.by, scene, sizes) else None
+    return barred if _shown(guard, barred.by, scene, sizes) else None
 
 
-def _shown(bar: Bar, scene: Scene, sizes: Sizes) -> bool | None:
-    """Whether the newest read shows the bar; None when no read could."""
+def _shown(guard: Guard, bar: Bar, scene: Scene, sizes: Sizes) -> bool | None:
+    """Whether the newest read shows the bar; None when no read could.
+
+    Of base it tells nothing while a request of ours may or may not have locked some.
+    """
     match bar:
         case Bar.ACCOUNT:
             return None if scene.account_trades is None else not scene.account_trades
         case Bar.SYMBOL:
             return None
         case Bar.BASE:
-            return None if scene.base_free is None else sizes.away > 0
+            return None if scene.base_free is None or guard.flights else sizes.away > 0
 
 
 def give_up(

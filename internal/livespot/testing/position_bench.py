@@ -46,13 +46,13 @@ class PositionBench:
         now, bid = self.inner.clock.now_ms(), Decimal(price)
         await self.tell(Marks(bids={SYMBOL: bid}, asks={SYMBOL: bid}, at_ms=now))
 
-    async def base(self, free: str, locked: str = "0") -> None:
+    async def base(self, free: str, locked: str = "0", *, can_trade: bool = True) -> None:
         """A balance read that knows of everything up to this moment."""
         now = self.inner.clock.now_ms()
         balance = Balance(asset=BASE, free=Decimal(free), locked=Decimal(locked))
         account = AccountView(
             balances={BASE: balance},
-            can_trade=True,
+            can_trade=can_trade,
             update_time_ms=now,
             local_received_ms=now,
         )
