@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import var_option
+from livespot_cmd.options import var_option, var_option_for
 from livespot_cmd.recorded import recorded
 
 if TYPE_CHECKING:
@@ -77,11 +77,7 @@ def _require_room(disk: "RealDisk", paths: "Paths") -> None:
     "not whole or newer than this program, 5 a process runs there."
 )
 @click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path))
-@click.option(
-    "--var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory (default: var/ of the project).",
-)
+@var_option_for("State directory (default: var/ of the project).")
 def restore(source: Path, var: Path | None) -> int:
     """Prove a backup, then put it in place of what is there, which is kept aside.
 

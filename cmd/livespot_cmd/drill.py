@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from livespot.rules.drills import DRILLS
-from livespot_cmd.options import config_option
+from livespot_cmd.options import config_option, var_option_for
 
 if TYPE_CHECKING:
     from livespot.rules.drills import DrillRow
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     "configuration, 3 one failed, or nothing is bought with these settings."
 )
 @click.argument("name", type=click.Choice([*DRILLS, "all"]), default="all", metavar="[NAME|all]")
-@click.option(
-    "--var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory that keeps the result (default: var/ of the project).",
-)
+@var_option_for("State directory that keeps the result (default: var/ of the project).")
 @config_option
 @click.option(
     "--keep",

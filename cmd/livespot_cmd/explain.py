@@ -11,6 +11,7 @@ from livespot_cmd.options import var_option
 
 if TYPE_CHECKING:
     from livespot.contracts.base import Message
+    from livespot.runtime.paths import Paths
     from livespot.store.reader import Reader
 
 _PREFIX = "dec_"
@@ -44,7 +45,7 @@ def explain(what: str, recompute: bool, as_json: bool, var: Path | None) -> int:
     if what.startswith(_PREFIX):
         return _decision(what, var, recompute=recompute, as_json=as_json)
     if not mark and _is_code(name):
-        return _code(name, as_json=as_json)
+        return _code(name, var, as_json=as_json)
     if not mark and not _may_be_symbol(name):
         return _unknown_code(name)
     return _symbol(name.upper(), time, var, as_json=as_json)
@@ -61,9 +62,13 @@ def _may_be_symbol(text: str) -> bool:
     return bool(text) and "_" not in text
 
 
-def _code(name: str, *, as_json: bool) -> int:
+def _code(name: str, var: Path | None, *, as_json: bool) -> int:
     from livespot.contracts.catalogue import CATALOGUE, number_of
     from livespot.contracts.codes import ReasonCode
+    from livespot.runtime.paths import Paths, present_var
+    from livespot.runtime.placed import placed
+
+    paths = Paths(var=var if var is not None else present_var()[0])
 
     code = ReasonCode(name.upper())
     entry = CATALOGUE[code]
@@ -83,10 +88,10 @@ def _code(name: str, *, as_json: bool) -> int:
         return 0
     click.echo(f"{code} ({number_of(code)})")
     click.echo(f"  means      {entry.meaning}")
-    click.echo(f"  you        {entry.action}")
+    click.echo(f"  you        {placed(entry.action, paths)}")
     if entry.by_itself:
         click.echo(f"  livespot   {entry.by_itself}")
-    click.echo(f"  over when  {entry.over}")
+    click.echo(f"  over when  {placed(entry.over, paths)}")
     if entry.reserved:
         click.echo(f"  reserved   This version never raises it. {entry.reserved}")
     return 0
@@ -105,12 +110,13 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def _reader(var: Path | None) -> "Reader | None":
-    """The database to read from; None after saying that there is none.
+def _opened(var: Path | None) -> "tuple[Reader, Paths] | None":
+    """The database to read from and where it is; None after saying that there is none.
 
     Raises `SchemaMismatch` for one that is older or newer than this program, or no database.
     """
     from livespot.runtime.paths import Paths, present_var
+    from livespot.runtime.placed import placed
     from livespot.store.migrate import status
     from livespot.store.reader import ReadOnlyDatabase
     from livespot.store.schema import require_current
@@ -118,16 +124,17 @@ def _reader(var: Path | None) -> "Reader | None":
     chosen, note = (var, "") if var is not None else present_var()
     if note:
         click.echo(note, err=True)
-    path = Paths(var=chosen).database
-    if not path.exists():
+    paths = Paths(var=chosen)
+    if not paths.database.exists():
+        step = placed("livespot sim --for 3m", paths)
         click.echo(
             f"There is no audit database in {chosen}, so there is no history to explain from.\n"
-            "Next: livespot sim --for 3m, or --var DIR for another state directory",
+            f"Next: {step}, or --var DIR for another state directory",
             err=True,
         )
         return None
-    require_current(status(path))
-    return ReadOnlyDatabase(path)
+    require_current(status(paths.database))
+    return ReadOnlyDatabase(paths.database), paths
 
 
 def _decision(what: str, var: Path | None, *, recompute: bool, as_json: bool) -> int:
@@ -135,12 +142,13 @@ def _decision(what: str, var: Path | None, *, recompute: bool, as_json: bool) ->
 
     from livespot.contracts.errors import ExitCode
 
-    reader = _reader(var)
-    if reader is None:
+    opened = _opened(var)
+    if opened is None:
         return ExitCode.PREFLIGHT
+    reader, paths = opened
     decision_id = anyio.run(_chosen, reader, what)
     show = _recomputed if recompute else _traced
-    return anyio.run(show, reader, decision_id, as_json)
+    return anyio.run(show, reader, paths, decision_id, as_json)
 
 
 async def _chosen(reader: "Reader", what: str) -> str:
@@ -157,14 +165,20 @@ async def _chosen(reader: "Reader", what: str) -> str:
     if not found:
         raise click.UsageError(
             f"This database holds no decision {what!r}. Blocks have no id: ask about the symbol "
-            "and the time instead, livespot explain SYMBOL@TIME"
+            "and the time instead.\nNext: livespot explain SYMBOL@TIME"
         )
     names = "\n  ".join(found)
     raise click.UsageError(f"{what!r} is the beginning of several decisions:\n  {names}")
 
 
-async def _traced(reader: "Reader", decision_id: str, as_json: bool) -> int:  # noqa: FBT001
+async def _traced(
+    reader: "Reader",
+    paths: "Paths",
+    decision_id: str,
+    as_json: bool,  # noqa: FBT001
+) -> int:
     from livespot.evidence.decision_trace import trace
+    from livespot.runtime.placed import placed
 
     told = await trace(reader, decision_id)
     if as_json:
@@ -176,13 +190,21 @@ async def _traced(reader: "Reader", decision_id: str, as_json: bool) -> int:  # 
         for line in section.lines:
             click.echo(f"  {line}")
     for other in told.related:
-        click.echo(f"\nThe gate made one of the other: livespot explain {other}")
-    click.echo(f"\nNext: livespot explain {told.decision_id[:16]} --recompute")
+        see = placed(f"livespot explain {other}", paths)
+        click.echo(f"\nThe gate made one of the other: {see}")
+    step = placed(f"livespot explain {told.decision_id[:16]} --recompute", paths)
+    click.echo(f"\nNext: {step}")
     return 0
 
 
-async def _recomputed(reader: "Reader", decision_id: str, as_json: bool) -> int:  # noqa: FBT001
+async def _recomputed(
+    reader: "Reader",
+    paths: "Paths",
+    decision_id: str,
+    as_json: bool,  # noqa: FBT001
+) -> int:
     from livespot.evidence.recompute import recompute
+    from livespot.runtime.placed import placed
 
     told = await recompute(reader, decision_id)
     if as_json:
@@ -201,8 +223,9 @@ async def _recomputed(reader: "Reader", decision_id: str, as_json: bool) -> int:
     if told.identical:
         click.echo(f"{decision_id} is identical.")
         return 0
+    status = placed("livespot status", paths)
     click.echo(
-        "Next: run this with the version of livespot that decided it (livespot status names it); "
+        f"Next: run this with the version of livespot that decided it ({status} names it); "
         "if it still differs, the database was changed",
         err=True,
     )
@@ -222,15 +245,22 @@ def _symbol(symbol: str, time: str, var: Path | None, *, as_json: bool) -> int:
             raise click.UsageError(
                 f"{time!r} is no time; write 2026-01-01T12:00:00 (UTC), epoch milliseconds or now"
             )
-    reader = _reader(var)
-    if reader is None:
+    opened = _opened(var)
+    if opened is None:
         return ExitCode.PREFLIGHT
-    return anyio.run(_why, reader, symbol, at_ms, as_json)
+    return anyio.run(_why, *opened, symbol, at_ms, as_json)
 
 
-async def _why(reader: "Reader", symbol: str, at_ms: int | None, as_json: bool) -> int:  # noqa: FBT001
+async def _why(
+    reader: "Reader",
+    paths: "Paths",
+    symbol: str,
+    at_ms: int | None,
+    as_json: bool,  # noqa: FBT001
+) -> int:
     from livespot.contracts.codes import ReasonCode
     from livespot.evidence.why import known_symbols, knows_symbol, why_not
+    from livespot.runtime.placed import placed
 
     if not await knows_symbol(reader, symbol):
         near = _hint(symbol, (*await known_symbols(reader), *ReasonCode))
@@ -248,7 +278,8 @@ async def _why(reader: "Reader", symbol: str, at_ms: int | None, as_json: bool) 
     for note in told.notes:
         click.echo(f"Note: {note}")
     if told.codes:
-        click.echo(f"\nNext: livespot explain {shlex.quote(str(told.codes[0]))}")
+        step = placed(f"livespot explain {shlex.quote(str(told.codes[0]))}", paths)
+        click.echo(f"\nNext: {step}")
     return 0
 
 

@@ -153,14 +153,16 @@ def _hand_over(paths: "Paths", command: "CommandFile") -> int:
     from livespot.runtime.clock import SystemClock
     from livespot.runtime.control import leave_command
     from livespot.runtime.entropy import SystemEntropy
+    from livespot.runtime.placed import placed
 
     if runs(paths):
         return leave(paths, command)
     nonce = f"{SystemClock().now_ms()}-{SystemEntropy().hex(6)}"
     leave_command(paths.control, command, nonce)
+    see = placed("livespot exposure list", paths)
     click.echo(
         f"{command.action} {command.symbol} waits in {paths.control}: no process runs, and the "
-        "next one takes it before its first entry.\nSee it: livespot exposure list"
+        f"next one takes it before its first entry.\nSee it: {see}"
     )
     return ExitCode.CLEAN
 

@@ -1,5 +1,7 @@
 """How an expected error ends a command: cause, consequence, next step, and an exit code."""
 
+from pathlib import Path
+
 import click
 
 from livespot.contracts import errors
@@ -27,17 +29,27 @@ _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
 )
 
 
-def tell(error: LivespotError) -> int:
+def named(text: str, var: Path | None) -> str:
+    """The text, with the state directory that was given in every command it tells to type."""
+    if var is None:
+        return text
+    from livespot.runtime.paths import Paths
+    from livespot.runtime.placed import placed_advice
+
+    return placed_advice(text, Paths(var=var))
+
+
+def tell(error: LivespotError, var: Path | None = None) -> int:
     """Say it on standard error; the exit code of the process.
 
-    A text that names its own next step keeps it.
+    A text that names its own next step keeps it. `var` is the state directory that was given.
     """
     from livespot.exchange.recorded import RecordedDataInvalid
 
-    text = str(error)
+    text = named(str(error), var)
     if isinstance(error, errors.ConfigInvalid):
         for problem in error.problems:
-            click.echo(problem, err=True)
+            click.echo(named(problem, var), err=True)
     else:
         click.echo(f"Error: {text}", err=True)
     if "Next:" not in text:
@@ -46,16 +58,15 @@ def tell(error: LivespotError) -> int:
             for kind, said, step in ((RecordedDataInvalid, *_NO_SET), *_TOLD)
             if isinstance(error, kind)
         )
-        click.echo(f"{consequence}\nNext: {step}", err=True)
+        click.echo(named(f"{consequence}\nNext: {step}", var), err=True)
     name_code(error.reason_code)
     if isinstance(error, Fatal):
         return error.exit_code
     return ExitCode.USAGE if isinstance(error, errors.ConfigInvalid) else ExitCode.PREFLIGHT
 
 
-def tell_system(error: OSError) -> int:
+def tell_system(error: OSError, var: Path | None = None) -> int:
     """The same for what the operating system refused."""
-    click.echo(
-        f"Error: {error}\nThe command ended there.\nNext: livespot doctor --offline", err=True
-    )
+    step = named("Next: livespot doctor --offline", var)
+    click.echo(f"Error: {error}\nThe command ended there.\n{step}", err=True)
     return ExitCode.PREFLIGHT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import config_option
+from livespot_cmd.options import config_option, var_option_for
 
 if TYPE_CHECKING:
     from livespot.rules.doctor import Check
@@ -53,12 +53,7 @@ class LiveStart:
 )
 @click.option("--live", "flag", is_flag=True, help="Yes, real orders.")
 @click.option("--confirm", metavar="LABEL", help="The account's label, when nobody can be asked.")
-@click.option(
-    "--var",
-    "var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory (default: var/ of the project).",
-)
+@var_option_for("State directory (default: var/ of the project).")
 @config_option
 def live(
     flag: bool,  # noqa: FBT001  a flag
@@ -201,17 +196,21 @@ def _is_running(paths: "Paths") -> bool:
 def _refusal(locked: Sequence[str], unready: Sequence[str], paths: "Paths") -> int | None:
     """Say everything that stands in the way, and the exit code; None when nothing does."""
     from livespot.contracts.errors import ExitCode, LockMissing, SecondInstance
+    from livespot.runtime.placed import placed
     from livespot_cmd.options import name_code
 
     running = _is_running(paths)
     problems = [*locked, *unready]
     if running:
-        problems.append("another livespot runs with this state directory; livespot stop ends it")
+        problems.append(
+            "another livespot runs with this state directory; "
+            f"{placed('livespot stop', paths)} ends it"
+        )
     if not problems:
         return None
     click.echo("Live trading stays locked; nothing was sent to anybody.", err=True)
     for problem in problems:
-        click.echo(f"  - {problem}", err=True)
+        click.echo(f"  - {placed(problem, paths)}", err=True)
     click.echo(f"Next: livespot doctor --offline --var {shlex.quote(str(paths.var))}", err=True)
     if locked:
         name_code(LockMissing.reason_code)

@@ -80,22 +80,26 @@ def livespot() -> None:
 def main() -> int:
     """Run a command; every expected error becomes a sentence and an exit code."""
     from livespot.contracts.errors import ExitCode, LivespotError
-    from livespot_cmd.failing import tell, tell_system
+    from livespot_cmd.failing import named, tell, tell_system
+    from livespot_cmd.options import Given
 
+    given = Given()
     # Whatever a command or its child writes is for its owner alone.
     os.umask(0o077)
     try:
-        result = livespot.main(prog_name="livespot", standalone_mode=False)
+        result = livespot.main(prog_name="livespot", standalone_mode=False, obj=given)
     except click.ClickException as error:
+        if isinstance(error, click.UsageError):
+            error = click.UsageError(named(error.format_message(), given.var), error.ctx)
         error.show()
         return ExitCode.USAGE
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         return 130
     except LivespotError as error:
-        return tell(error)
+        return tell(error, given.var)
     except OSError as error:
-        return tell_system(error)
+        return tell_system(error, given.var)
     return result if isinstance(result, int) else 0
 
 

@@ -1,10 +1,14 @@
 """`livespot migrate`: create or upgrade the audit database, after a backup."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from livespot_cmd.options import var_option_for
 
 if TYPE_CHECKING:
     from livespot.store.schema import SchemaStatus
@@ -21,12 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The audit database (default: data/audit.sqlite in the state directory).",
 )
-@click.option(
-    "--var",
-    "var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory (default: var/ of the project).",
-)
+@var_option_for("State directory (default: var/ of the project).")
 @click.option("--status", "only_status", is_flag=True, help="Show the schema's version.")
 @click.option("--dry-run", is_flag=True, help="Say what would be applied; change nothing.")
 def migrate(
@@ -36,17 +35,6 @@ def migrate(
     dry_run: bool,  # noqa: FBT001  a flag
 ) -> None:
     """Create the database or bring it to the newest schema, after a backup."""
-    from livespot.runtime.paths import Paths, default_var
-
-    if path is None:
-        path = Paths(var=var if var is not None else default_var()).database
-    # Beside `data` in a state directory; beside a database that stands alone.
-    folder = path.resolve().parent
-    home = folder.parent if folder.name == "data" else folder
-    _migrate(path, home / "backups", only_status=only_status, dry_run=dry_run)
-
-
-def _migrate(path: Path, backups: Path, *, only_status: bool, dry_run: bool) -> None:
     from livespot.contracts.errors import (
         AuditUnwritable,
         DatabaseDamaged,
@@ -54,30 +42,60 @@ def _migrate(path: Path, backups: Path, *, only_status: bool, dry_run: bool) -> 
         SchemaMismatch,
         StoreBusy,
     )
+    from livespot.runtime.paths import Paths, default_var
 
+    say = partial(_placed, database=path, var=var)
+    if path is None:
+        path = Paths(var=var if var is not None else default_var()).database
+    # Beside `data` in a state directory; beside a database that stands alone.
+    folder = path.resolve().parent
+    home = folder.parent if folder.name == "data" else folder
     try:
-        if only_status or dry_run:
-            _show(path, dry_run=dry_run)
+        if dry_run:
+            _show_pending(path, say)
+        elif only_status:
+            _show(path, say)
         else:
-            _apply(path, backups)
+            _apply(path, home / "backups")
     except DatabaseDamaged:
         raise
     except SchemaMismatch as error:
-        _refuse("the database and this program do not fit", error, ExitCode.PREFLIGHT)
+        text = "the database and this program do not fit"
+        _refuse(text, say(str(error)), ExitCode.PREFLIGHT)
     except (StoreBusy, AuditUnwritable) as error:
-        _refuse("the database could not be opened or written", error, ExitCode.AUDIT_UNWRITABLE)
+        text = "the database could not be opened or written"
+        _refuse(text, say(str(error)), ExitCode.AUDIT_UNWRITABLE)
 
 
-def _show(path: Path, *, dry_run: bool) -> None:
+def _placed(text: str, *, database: Path | None, var: Path | None) -> str:
+    """The text with the place that was named in every command: `--db` goes before `--var`."""
+    import shlex
+
+    from livespot.runtime.paths import Paths
+    from livespot.runtime.placed import placed
+
+    if database is not None:
+        place = shlex.quote(str(database))
+        text = text.replace("livespot migrate", f"livespot migrate --db {place}")
+    return text if var is None else placed(text, Paths(var=var))
+
+
+def _show_pending(path: Path, say: Callable[[str], str]) -> None:
     from livespot.store.migrate import status
 
     found = status(path)
-    if dry_run and not found.current:
-        for name in found.pending:
-            click.echo(f"would apply {name}")
-        click.echo("next: livespot migrate", err=True)
+    if found.current:
+        click.echo(_sentence(found))
         return
-    click.echo(_sentence(found))
+    for name in found.pending:
+        click.echo(f"would apply {name}")
+    click.echo(say("next: livespot migrate"), err=True)
+
+
+def _show(path: Path, say: Callable[[str], str]) -> None:
+    from livespot.store.migrate import status
+
+    click.echo(say(_sentence(status(path))))
 
 
 def _apply(path: Path, backups: Path) -> None:
@@ -105,8 +123,8 @@ def _sentence(found: "SchemaStatus") -> str:
     )
 
 
-def _refuse(consequence: str, error: Exception, code: int) -> None:
-    """The error names the cause and the next step; nothing was changed."""
+def _refuse(consequence: str, cause: str, code: int) -> None:
+    """The cause names the next step; nothing was changed."""
     click.echo(f"livespot migrate: {consequence}; nothing was changed.", err=True)
-    click.echo(f"cause and next step: {error}", err=True)
+    click.echo(f"cause and next step: {cause}", err=True)
     sys.exit(code)

@@ -6,7 +6,7 @@ import click
 
 from livespot_cmd.asking import chosen_paths
 from livespot_cmd.options import var_option
-from livespot_cmd.status import exit_code, has_database
+from livespot_cmd.status import exit_code, has_database, unreadable
 
 
 @click.command(
@@ -33,8 +33,7 @@ def next_step(as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     try:
         dashboard = placed_step(anyio.run(standing, paths), paths)
     except PanelUnreadable as error:
-        click.echo(f"Error: {error}\nNext: livespot migrate --status", err=True)
-        return ExitCode.PREFLIGHT
+        return unreadable(paths, error)
     step = dashboard.next
     click.echo(msgspec.json.encode(step).decode() if as_json else step_line(step))
     return exit_code(dashboard)

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_START = "2021-04-22T00:01"
 _SPAN = re.compile(r"^(\d+)(ms|s|m|h|d)$")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(slots=True)
+class Given:
+    """What the command line said that an error's advice has to repeat."""
+
+    var: Path | None = None
 
 
 class Span(click.ParamType[int]):
@@ -63,14 +71,30 @@ class SuggestingGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def var_option(function: F) -> F:
-    """`--var DIR`: another state directory."""
+def var_option_for(said: str) -> Callable[[F], F]:
+    """`--var DIR`: another state directory, with its own line of help."""
     return click.option(
         "--var",
         "var",
         type=click.Path(file_okay=False, path_type=Path),
-        help="State directory (default: var/ of the project, or var/sim when only that exists).",
-    )(function)
+        callback=_remembered,
+        help=said,
+    )
+
+
+def _remembered(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """The directory as it was given; what tells of errors repeats it."""
+    del parameter
+    if isinstance(context.obj, Given):
+        context.obj.var = value
+    return value
+
+
+var_option = var_option_for(
+    "State directory (default: var/ of the project, or var/sim when only that exists)."
+)
 
 
 def config_option(function: F) -> F:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import DEFAULT_START, Instant, config_option
+from livespot_cmd.options import DEFAULT_START, Instant, config_option, var_option_for
 
 if TYPE_CHECKING:
     from livespot.runtime.swap_rehearsal import Rehearsal
@@ -26,11 +26,7 @@ _NOT_LIVE = (
 )
 @click.option("--symbol", default="BTCUSDT", show_default=True, help="What is bought and sold.")
 @click.option("--live", is_flag=True, help="Refused: the real exchange is not rehearsed on.")
-@click.option(
-    "--var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory that keeps the result (default: var/sim of the project).",
-)
+@var_option_for("State directory that keeps the result (default: var/sim of the project).")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON document.")
 def rehearse_swap(

@@ -82,24 +82,24 @@ def triage(run: str, as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a
     from livespot.evidence.receipts import newest
     from livespot.evidence.triage import triage as look
     from livespot.runtime.disk import RealDisk
+    from livespot.runtime.placed import placed
 
     paths = recorded(var)
     told = anyio.run(_read, paths, run)
     receipts = newest(RealDisk(), paths.receipts, told.summary.run_id)
     found = look(told.facts, told.summary, [receipt.verdict for receipt in receipts])
+    found = msgspec.structs.replace(found, next_action=placed(found.next_action, paths))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
-        _tell(found, paths)
+        _tell(found)
     return ExitCode.CLEAN if all(one.good for one in found.looks) else ExitCode.DIFFERENT
 
 
-def _tell(found: "Triage", paths: "Paths") -> None:
-    from livespot.runtime.placed import placed
-
+def _tell(found: "Triage") -> None:
     tell_looks(found.looks)
     click.echo(f"Verdict: {found.run_id}: {found.verdict}")
-    click.echo(f"Next: {placed(found.next_action, paths)}")
+    click.echo(f"Next: {found.next_action}")
 
 
 def tell_looks(looks: "Sequence[Look]") -> None:

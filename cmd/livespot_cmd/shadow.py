@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from livespot_cmd.options import Span, config_option
+from livespot_cmd.options import Span, config_option, var_option_for
 
 
 @click.command(
@@ -13,11 +13,7 @@ from livespot_cmd.options import Span, config_option
     "watchdog, 30 audit unwritable. More: docs/shadow.md."
 )
 @click.option("--for", "span_ms", type=Span(), help="How long; without it until Ctrl-C.")
-@click.option(
-    "--var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory of its own (default: var/shadow of the project).",
-)
+@var_option_for("State directory of its own (default: var/shadow of the project).")
 @config_option
 def shadow(span_ms: int | None, var: Path | None, config_path: Path | None) -> int:
     """Monitor only: public data, no key, no orders.

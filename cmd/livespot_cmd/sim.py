@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option
+from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option, var_option_for
 
 _DEFAULT_SPEED = 4
 _DEFAULT_SEED = 7
@@ -28,7 +28,7 @@ _DEFAULT_SEED = 7
 @click.option("--seed", type=int, default=_DEFAULT_SEED, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="Another recorded market.")
 @click.option("--resume", is_flag=True, help="Go on with the last simulation and its exchange.")
-@click.option("--var", type=click.Path(file_okay=False, path_type=Path), help="State directory.")
+@var_option_for("State directory.")
 @config_option
 def sim(  # noqa: PLR0913  one parameter per option
     span_ms: int,

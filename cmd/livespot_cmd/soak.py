@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from livespot_cmd.options import Instant, Span, config_option
+from livespot_cmd.options import Instant, Span, config_option, var_option_for
 
 if TYPE_CHECKING:
     from livespot.evidence.readiness import Readiness
@@ -47,11 +47,7 @@ _START = "2021-04-11T00:00"
 )
 @click.option("--speed", type=click.IntRange(1, 5), default=4, show_default=True)
 @click.option("--seed", type=int, default=7, show_default=True)
-@click.option(
-    "--var",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="State directory (default: var/soak of the project).",
-)
+@var_option_for("State directory (default: var/soak of the project).")
 @config_option
 def soak(  # noqa: PLR0913  one parameter per option
     span_ms: int,

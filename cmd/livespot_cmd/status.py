@@ -37,17 +37,28 @@ def status(var: Path | None, as_json: bool, watch: bool) -> int:  # noqa: FBT001
     try:
         return anyio.run(_show, paths, as_json, watch)
     except PanelUnreadable as error:
-        click.echo(f"Error: {error}\nNext: livespot migrate --status", err=True)
-        return ExitCode.PREFLIGHT
+        return unreadable(paths, error)
+
+
+def unreadable(paths: "Paths", error: Exception) -> int:
+    """Say that the database cannot be read, and what shows why; an exit code."""
+    from livespot.contracts.errors import ExitCode
+    from livespot.runtime.placed import placed
+
+    step = placed("livespot migrate --status", paths)
+    click.echo(f"Error: {error}\nNext: {step}", err=True)
+    return ExitCode.PREFLIGHT
 
 
 def has_database(paths: "Paths") -> bool:
     """Whether anything ever ran there; says so when not."""
     if paths.database.exists():
         return True
+    from livespot.runtime.placed import placed
+
+    step = placed("livespot sim --for 3m, or livespot migrate for a run of your own", paths)
     click.echo(
-        f"There is no audit database in {paths.var}, so nothing ever ran there.\n"
-        "Next: livespot sim --for 3m, or livespot migrate for a run of your own",
+        f"There is no audit database in {paths.var}, so nothing ever ran there.\nNext: {step}",
         err=True,
     )
     return False

@@ -10,6 +10,7 @@ from livespot_cmd.options import config_option, var_option
 
 if TYPE_CHECKING:
     from livespot.contracts.secret import Secret
+    from livespot.evidence.gates.results import Verdict
     from livespot.runtime.paths import Paths
     from livespot.runtime.verify_run import Judged
 
@@ -53,7 +54,7 @@ def verify(
     )
     judged = anyio.run(judge, order, _silent if as_json else partial(_tell, paths))
     if as_json:
-        verdicts = [one.verdict for one in judged]
+        verdicts = [_placed(one.verdict, paths) for one in judged]
         click.echo(msgspec.json.encode(verdicts).decode())
     return _exit_code(judged)
 
@@ -69,16 +70,22 @@ def _silent(judged: "Judged") -> None:
     del judged
 
 
-def _tell(paths: "Paths", judged: "Judged") -> None:
+def _placed(verdict: "Verdict", paths: "Paths") -> "Verdict":
+    from msgspec.structs import replace
+
     from livespot.runtime.placed import placed
 
-    verdict = judged.verdict
+    return replace(verdict, next_action=placed(verdict.next_action, paths))
+
+
+def _tell(paths: "Paths", judged: "Judged") -> None:
+    verdict = _placed(judged.verdict, paths)
     why = f"  {', '.join(verdict.reasons)}" if verdict.reasons else ""
     click.echo(f"{verdict.outcome:<10} {verdict.gate:<12} {verdict.looked_at} looked at{why}")
     for detail in verdict.details:
         click.echo(f"             {detail}")
     if verdict.next_action:
-        click.echo(f"  Next: {placed(verdict.next_action, paths)}")
+        click.echo(f"  Next: {verdict.next_action}")
     click.echo(f"             receipt {judged.receipt}", err=True)
 
 

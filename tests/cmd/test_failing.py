@@ -10,7 +10,7 @@ from livespot.contracts import errors
 from livespot.contracts.errors import ExitCode, LivespotError
 from livespot.exchange.recorded import RecordedDataInvalid
 from livespot_cmd.failing import tell, tell_system
-from livespot_cmd.main import livespot
+from livespot_cmd.main import livespot, main
 
 _SAMPLES: list[LivespotError] = [
     errors.Unreachable("no answer"),
@@ -64,6 +64,62 @@ def test_a_text_that_names_its_next_step_keeps_it(capsys: pytest.CaptureFixture[
 def test_what_the_system_refuses_is_told_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert tell_system(OSError("no room")) == ExitCode.PREFLIGHT
     assert "Next: livespot doctor --offline" in capsys.readouterr().err
+
+
+_PLACE = Path("/a place")
+
+
+@pytest.mark.parametrize("error", _SAMPLES, ids=lambda error: type(error).__name__)
+def test_every_next_step_repeats_the_state_directory_that_was_given(
+    error: LivespotError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell(error, _PLACE)
+
+    told = capsys.readouterr().err
+    (step,) = re.findall(r"^Next: .*", told, re.MULTILINE)
+    commands = re.findall(r"livespot [a-z]+( [a-z]+)?( --var '/a place')?", step)
+    assert commands
+    assert all(place for _, place in commands), step
+
+
+def test_a_step_that_the_error_names_itself_repeats_it_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell(
+        errors.SecondInstance("somebody runs: `livespot stop` ends it\nNext: livespot next"), _PLACE
+    )
+    tell_system(OSError("no room"), _PLACE)
+
+    told = capsys.readouterr().err
+    assert "`livespot stop --var '/a place'`" in told
+    assert "Next: livespot next --var '/a place'" in told
+    assert "Next: livespot doctor --var '/a place' --offline" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        (["triage", "--var"], "livespot sim --var '{}' --for 3m"),
+        (["explain", "SOLUSDT", "--var"], "livespot sim --var '{}' --for 3m"),
+        (["status", "--var"], "livespot migrate --var '{}'"),
+        (["next", "--var"], "livespot sim --var '{}' --for 3m"),
+        (["resume", "--reason", "looked", "--var"], "livespot status --var '{}'"),
+        (["exposure", "close", "SOLUSDT", "--reason", "x", "--var"], "exposure list --var '{}'"),
+    ],
+)
+def test_a_command_repeats_it_in_the_whole_program(
+    arguments: list[str],
+    step: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = tmp_path / "a place"
+    monkeypatch.setattr("sys.argv", ["livespot", *arguments, str(place)])
+
+    assert main() != 0
+
+    assert step.format(place) in capsys.readouterr().err
 
 
 def test_a_misspelt_name_of_a_data_set_is_answered_with_the_right_one(tmp_path: Path) -> None:

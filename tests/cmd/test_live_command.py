@@ -96,7 +96,7 @@ def test_every_missing_lock_is_named_at_once_without_a_network_call(tmp_path: Pa
 
     assert done.returncode == ExitCode.LOCK_MISSING, done.stderr
     for said in (
-        "livespot live --live",
+        f"livespot live --var {tmp_path / 'var'} --live",
         "BINANCE_API_KEY is not set",
         "BINANCE_API_SECRET is not set",
         "OPENAI_API_KEY is not set",

@@ -40,10 +40,20 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_status_of_a_missing_database_names_the_next_step(tmp_path: Path) -> None:
-    result = run("--db", str(tmp_path / "none.sqlite"), "--status")
+    path = tmp_path / "none.sqlite"
+
+    result = run("--db", str(path), "--status")
 
     assert result.exit_code == ExitCode.CLEAN
-    assert "run `livespot migrate`" in result.stdout
+    assert f"run `livespot migrate --db {path}`" in result.stdout
+
+
+def test_the_next_step_repeats_the_state_directory_that_was_given(tmp_path: Path) -> None:
+    looked = run("--var", str(tmp_path), "--status")
+    tried = run("--var", str(tmp_path), "--dry-run")
+
+    assert f"run `livespot migrate --var {tmp_path}`" in looked.stdout
+    assert f"next: livespot migrate --var {tmp_path}" in tried.stderr
 
 
 def test_a_newer_database_is_refused_without_a_traceback(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_runs_are_listed_and_a_stranger_is_named(recorded: Path) -> None:
     assert listed.stdout.startswith("run_20210422_0004")
     assert "exit code 0" in listed.stdout
     assert stranger.returncode == ExitCode.PREFLIGHT
-    assert "livespot report --list" in stranger.stderr
+    assert f"Next: livespot report --var {recorded} --list" in stranger.stderr
 
 
 def test_a_page_for_a_directory_that_is_not_there_is_refused(recorded: Path) -> None:
@@ -83,7 +83,7 @@ def test_triage_gives_one_verdict_and_one_next_action(recorded: Path) -> None:
     document = json.loads(found.stdout)
 
     assert document["verdict"] == "look at the number of events"
-    assert document["next_action"] == "livespot sim --for 3m"
+    assert document["next_action"] == f"livespot sim --var {recorded} --for 3m"
     assert found.returncode == ExitCode.DIFFERENT
 
 

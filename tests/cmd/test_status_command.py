@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database_is_refused_without_a_traceback(tmp_path: Pat
     result = run("--var", str(tmp_path))
 
     assert result.return_value == ExitCode.PREFLIGHT
-    assert "livespot migrate --status" in result.stderr
+    assert f"livespot migrate --var {tmp_path} --status" in result.stderr
 
 
 def test_watching_goes_on_while_the_database_is_replaced(tmp_path: Path) -> None:
