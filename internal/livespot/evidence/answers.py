@@ -1,4 +1,4 @@
-"""Asks every why of a database and looks whether each has an answer that holds."""
+"""Asks every "why" that a database can be asked, and checks that each has a sound answer."""
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.links import Passage
@@ -8,19 +8,19 @@ from livespot.evidence.recompute import recompute
 from livespot.evidence.why import PRUNED, WhyNot, known_symbols, why_not
 from livespot.store.reader import Reader
 
-# A proposal without an order goes on without its snapshot, once that is past its age.
+# The snapshot of a proposal without an order may have been pruned at its age.
 _RECOMPUTED = """
 SELECT DISTINCT decision_id FROM decisions d WHERE decision_id <> ''
 AND (at_ms >= ? OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = d.snapshot_id)
      OR EXISTS (SELECT 1 FROM order_intents i WHERE i.decision_id = d.decision_id))
 ORDER BY id
 """
-# Stages at which an instant may fall before the next cycle has said anything.
+# Stages that may be empty at an instant, because the next cycle has not reached them yet.
 _MAY_BE_SILENT = frozenset({"UNIVERSE_SCAN", "RANK_TOPN", "DEEP_SCAN", "STRATEGY_PROPOSE"})
 
 
 async def check_recomputed(reader: Reader) -> Finding:
-    """Every stored decision, the gate's changes and all risk verdicts follow again."""
+    """Every stored decision, change by the gate and risk verdict can be recomputed identically."""
     found = await reader.rows(_RECOMPUTED, ((await pruned(reader)).snapshots_ms,))
     looked, problems = 0, list[str]()
     for (decision_id,) in found:
@@ -36,12 +36,11 @@ async def check_recomputed(reader: Reader) -> Finding:
 
 
 async def check_answers(reader: Reader, *, every_ms: int) -> Finding:
-    """Every symbol of the universe, at every step of that length of every run, has an answer.
+    """Every symbol of the universe has an answer at each step of every run.
 
-    Of a time whose records are pruned the answer is that they are.
-
-    An answer names the codes that stood in the way, or the trade. Only a stage that had not spoken
-    yet may be silent, and then it says so.
+    `every_ms` is the length of a step. An answer names the codes that stood in the way, or the
+    trade. It may say that the records of the time are pruned, or that a stage had not been reached
+    yet.
     """
     symbols = await known_symbols(reader)
     looked, early, problems = 0, 0, list[str]()

@@ -1,4 +1,4 @@
-"""Checks of the record itself: the chain, the trail, the modes, the runs and the file."""
+"""Checks of the record itself: chain, trail, modes, runs and the database file."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _LEGAL_MOVES = frozenset(
 )
 _CODES = frozenset(code.value for code in ReasonCode)
 _CLOCK = ReasonCode.CLOCK_DRIFT_WARN.value
-# Stamps are taken a moment after the monotonic clock that the window is measured with.
+# Stamps are taken shortly after the monotonic clock that measures the window.
 _STAMP_SLACK_MS = 250
 
 
@@ -41,7 +41,7 @@ def trail_equals_database(facts: Facts) -> Finding:
 
 
 def every_move_announced(facts: Facts) -> Finding:
-    """I20: each mode change has its alert of the same moment; every code is in the catalogue."""
+    """I20: each mode change has an alert of the same time; every code is in the catalogue."""
     alerts = {(alert.run_id, alert.code, alert.at_ms) for alert in facts.alerts}
     problems = []
     for mode in facts.modes:
@@ -54,7 +54,7 @@ def every_move_announced(facts: Facts) -> Finding:
 
 
 def _unaudited(facts: Facts) -> Iterator[str]:
-    """Each mode row and its event were written together."""
+    """Compare the number of mode rows and mode events, which are written together."""
     audited = [
         (event.run_id, event.data.get("from"), event.data.get("to"), event.ts_ms)
         for event in facts.events
@@ -65,10 +65,10 @@ def _unaudited(facts: Facts) -> Iterator[str]:
 
 
 def modes_move_legally(facts: Facts, set_back_ms: int = 0) -> Finding:
-    """I21: only moves of the chart; PAUSE is left by the operator, DEGRADE after a quiet time.
+    """I21: only legal moves; PAUSE is left by the operator, DEGRADE after a quiet time.
 
-    The stamps do not measure the quiet time where the run said meanwhile that its clock was wrong.
-    Where its clock is known to have been set back, they may be short by `set_back_ms` without that.
+    The quiet time cannot be measured by stamps where an alert between them said that the clock was
+    wrong. Where the clock is known to have been set back, it may be short by `set_back_ms`.
     """
     runs: dict[str, list[ModeFact]] = defaultdict(list)
     for mode in facts.modes:
@@ -114,7 +114,7 @@ def _resumed(facts: Facts, paused: ModeFact, left: ModeFact) -> bool:
 
 
 def _clock_doubted(facts: Facts, entered: ModeFact, left: ModeFact) -> bool:
-    """Whether the clock was said to be wrong between two changes, by the order of the alerts."""
+    """Whether an alert between two mode changes, in the order of alerts, doubted the clock."""
     said = [alert for alert in facts.alerts if alert.run_id == left.run_id]
     marks = {(ENTER_CODES[SysMode(m.mode)].value, m.at_ms): m for m in (entered, left)}
     inside, doubted = False, _CLOCK in entered.reasons
@@ -126,7 +126,7 @@ def _clock_doubted(facts: Facts, entered: ModeFact, left: ModeFact) -> bool:
 
 
 def stable_window_ms(run: RunFact) -> int:
-    """How long a run's settings want it quiet before DEGRADE is left."""
+    """Return how long a run's settings require quiet before DEGRADE may be left."""
     return msgspec.json.decode(run.config_json, type=_Config).health.degrade_exit_stable_window_ms
 
 
@@ -139,7 +139,7 @@ class _Config(msgspec.Struct, frozen=True):
 
 
 def exits_are_accounted(facts: Facts) -> Finding:
-    """I26: each run left through EXIT or says why not, or a later one says that it was killed."""
+    """I26: each run left through EXIT or says why not, or a later run says that it was killed."""
     said = {e.run_id for e in facts.events if e.event_type == "RUN_ENDED"}
     left = {mode.run_id for mode in facts.modes if mode.mode == _E}
     explained = {
@@ -170,6 +170,6 @@ def database_is_intact(facts: Facts) -> Finding:
         problems.append(f"{file.foreign_key_breaks} references lead nowhere")
     if file.journal_mode != "wal":
         problems.append(f"journal_mode is {file.journal_mode!r}")
-    # A connection's own setting: no other connection can read it back.
+    # A setting of the writing connection; no other connection can read it.
     note = "synchronous=FULL is what the writer refuses to open without"
     return judged("I39", "Database is intact", 1, problems, note=note)

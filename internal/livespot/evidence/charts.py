@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: no script, no style sheet, nothing fetched."""
+"""Small charts as inline SVG: no script, no style sheet, nothing loaded."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ _NOTHING = '<p class="none">Nothing to draw: {}</p>'
 
 
 def steps(points: Sequence[tuple[int, Decimal]], unit: str, nothing: str) -> str:
-    """A line of steps over time; `points` are (ms, value), oldest first."""
+    """Return a step line over time; `points` are (ms, value), oldest first."""
     if len(points) < 2:
         return _NOTHING.format(escape(nothing))
     first, last = points[0][0], points[-1][0]
@@ -35,7 +35,7 @@ def steps(points: Sequence[tuple[int, Decimal]], unit: str, nothing: str) -> str
 
 
 def bars(counts: Sequence[Count], nothing: str) -> str:
-    """Horizontal bars, one for each name."""
+    """Return horizontal bars, one per name."""
     if not counts:
         return _NOTHING.format(escape(nothing))
     most = max(count.count for count in counts)
@@ -51,7 +51,7 @@ def bars(counts: Sequence[Count], nothing: str) -> str:
 
 
 def histogram(values: Sequence[int], unit: str, nothing: str) -> str:
-    """How often each range of values occurred, in a dozen ranges of equal width."""
+    """Return how many values fall into each of a dozen ranges of equal width."""
     if not values:
         return _NOTHING.format(escape(nothing))
     low, high = min(values), max(values)
@@ -69,7 +69,7 @@ def histogram(values: Sequence[int], unit: str, nothing: str) -> str:
 
 
 def timeline(spans: Sequence[tuple[str, int, int]], nothing: str) -> str:
-    """Modes over time as a coloured band; `spans` are (mode, from ms, to ms)."""
+    """Return modes over time as a coloured band; `spans` are (mode, from ms, to ms)."""
     if not spans or spans[-1][2] <= spans[0][1]:
         return _NOTHING.format(escape(nothing))
     first, last = spans[0][1], spans[-1][2]

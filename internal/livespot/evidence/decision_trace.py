@@ -1,4 +1,4 @@
-"""The whole course of one decision, from the snapshot to the result, from the database alone."""
+"""The course of one decision, from its snapshot to its result, read from the database alone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _JSON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """Columns and what follows them; a row becomes a dictionary by their names."""
+    """Columns, and the rest of the query; a row becomes a dictionary of its columns."""
 
     columns: str
     source: str
@@ -94,7 +94,7 @@ _LINGER_MS = 60_000
 
 
 class Section(Message, frozen=True):
-    """One part of the course: in words, and the rows they were read from."""
+    """One part of the course: in words, and the rows behind the words."""
 
     name: str
     lines: tuple[str, ...]
@@ -102,7 +102,7 @@ class Section(Message, frozen=True):
 
 
 class Trace(Message, frozen=True):
-    """`related` are other decisions this one came from or became."""
+    """One decision's course; `related` are decisions that it came from or became."""
 
     decision_id: str
     symbol: str
@@ -112,7 +112,7 @@ class Trace(Message, frozen=True):
 
 
 async def matching(reader: Reader, prefix: str) -> tuple[str, ...]:
-    """Decisions whose id begins so, in order; at most a handful."""
+    """Return decisions whose id begins with `prefix`, in order; a handful at most."""
     found = await reader.rows(
         "SELECT DISTINCT decision_id FROM decisions WHERE decision_id >= ? AND decision_id < ? "
         "ORDER BY decision_id LIMIT 5",
@@ -122,10 +122,10 @@ async def matching(reader: Reader, prefix: str) -> tuple[str, ...]:
 
 
 async def trace(reader: Reader, decision_id: str) -> Trace:
-    """Every stored step of a decision that exists.
+    """Return every stored step of a decision.
 
     Raises `StoreBusy` or `AuditUnwritable` when the database cannot be read, `LookupError` when it
-    does not know the decision.
+    does not hold the decision.
     """
     rows = await reader.rows(
         "SELECT symbol, outcome, cycle_id, run_id, snapshot_id, decision_json, "
@@ -200,7 +200,7 @@ async def _snapshot(reader: Reader, snapshot_id: str) -> Section:
 
 
 async def _intents(reader: Reader, decision_id: str) -> Section:
-    """Each intent followed by its own transitions."""
+    """Return each intent, followed by its transitions."""
     intents = await _facts(reader, _INTENTS, decision_id)
     steps = await _facts(reader, _TRANSITIONS, decision_id)
     lines: list[str] = []
@@ -212,7 +212,7 @@ async def _intents(reader: Reader, decision_id: str) -> Section:
 
 
 def _reconciles(facts: tuple[Fact, ...], symbol: str) -> Section:
-    """The differences found in this symbol while the decision was at work."""
+    """Return the differences found in this symbol while the decision was open."""
     mine = tuple(
         {**fact, "diffs": [d for d in fact["diffs"] if d["symbol"] in (symbol, "")]}
         for fact in facts
@@ -223,7 +223,7 @@ def _reconciles(facts: tuple[Fact, ...], symbol: str) -> Section:
 
 
 def _headline(symbol: str, at_ms: int, sections: list[Section]) -> str:
-    """How far it came, in one sentence."""
+    """Say in one sentence how far the decision came."""
     facts = {section.name: section.facts for section in sections}
     began = f"{symbol} was proposed at {instant(at_ms)}"
     if facts["result"]:

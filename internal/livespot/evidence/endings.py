@@ -1,4 +1,4 @@
-"""Looks whether any candidate vanished: each ends in a reason code or goes on to the next stage."""
+"""Checks that no candidate vanished: each ends in a reason code or reaches the next stage."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -65,10 +65,10 @@ FROM decisions d WHERE d.run_id = ? AND d.outcome = 'PROPOSED' ORDER BY d.id
 
 
 async def check_endings(reader: Reader) -> tuple[Finding, ...]:
-    """Every stage of every cycle of every run.
+    """Check every stage of every cycle of every run.
 
     Raises `StoreBusy` or `AuditUnwritable` when the database cannot be read, and
-    `msgspec.ValidationError` when a run's settings are of another version.
+    `msgspec.ValidationError` for a run whose settings are of another version.
     """
     runs = await spans(reader)
     whole, note = await _whole(reader, runs)
@@ -88,7 +88,7 @@ async def check_endings(reader: Reader) -> tuple[Finding, ...]:
 
 
 async def _whole(reader: Reader, runs: tuple[Span, ...]) -> tuple[tuple[Span, ...], str]:
-    """The runs that can be looked at, and a note on those of which records were pruned."""
+    """Return the runs that can be checked, and a note on those whose records were pruned."""
     stories = {run.run_id: (await lost_of(reader, run.run_id)).story for run in runs}
     whole = tuple(run for run in runs if not stories[run.run_id])
     gone = [f"{run_id} ({story})" for run_id, story in stories.items() if story]
@@ -109,7 +109,7 @@ async def _reasons(reader: Reader) -> Finding:
 
 
 async def _universe(reader: Reader, runs: tuple[Span, ...]) -> Finding:
-    """Rows are written when a standing changes, so the standings of a scan are all rows so far."""
+    """Check each scan. A row is written when eligibility changes, so all rows so far count."""
     looked, problems = 0, list[str]()
     for run in runs:
         standings = await _by_cycle(reader, _STANDINGS, run)
@@ -132,7 +132,7 @@ async def _universe(reader: Reader, runs: tuple[Span, ...]) -> Finding:
 
 
 def _is_placed(place: tuple[str, bool] | None, cycle_id: str) -> bool:
-    """Ranked in this very cycle, or behind the cut since an earlier one."""
+    """Whether a symbol is ranked in this cycle, or was cut in an earlier one and still is."""
     return place is not None and (place[0] == cycle_id or place[1])
 
 
@@ -196,7 +196,7 @@ async def _proposals(reader: Reader, runs: tuple[Span, ...]) -> Finding:
 
 
 async def _by_cycle(reader: Reader, sql: str, run: Span) -> Mapping[str, list[Row]]:
-    """Rows of a run without their first column, the cycle they belong to."""
+    """Return a run's rows by their first column, the cycle id, and without it."""
     found: dict[str, list[Row]] = defaultdict(list)
     for cycle_id, *rest in await reader.rows(sql, (run.run_id,)):
         found[cycle_id].append(tuple(rest))

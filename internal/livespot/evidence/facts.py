@@ -1,4 +1,4 @@
-"""Reads what the database knows of a run, in short transactions, one per query."""
+"""Reads what the database holds about a run, one short transaction per query."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -40,7 +40,7 @@ from livespot.store.reader import Reader, Row, first
 _Fact = TypeVar("_Fact", bound=Message)
 
 _JSON = frozenset({"reasons", "end_reasons", "data"})
-# Columns that are not stored under the name of the field they fill.
+# Columns whose name differs from the field that they fill.
 _EXPRESSIONS = {
     "diffs": "json_array_length(diffs_json)",
     "corrected": "(SELECT count(*) FROM json_each(diffs_json) WHERE value ->> 'corrected')",
@@ -71,10 +71,10 @@ _FIRST_REASON = "coalesce(json_extract(reasons, '$[0]'), '(no reason)')"
 
 
 async def read_facts(reader: Reader, trail_dir: Path, run_id: str) -> Facts:
-    """Everything the checks and the summary rest on.
+    """Read everything that checks and summary need.
 
     Raises `StoreBusy`, `AuditUnwritable` and `OSError` when something cannot be read,
-    `PayloadInvalid` when the database does not know the run.
+    `PayloadInvalid` when the database does not hold the run.
     """
     course = await read_course(reader, run_id)
     return Facts(
@@ -94,7 +94,7 @@ async def read_facts(reader: Reader, trail_dir: Path, run_id: str) -> Facts:
 
 
 async def read_course(reader: Reader, run_id: str) -> Course:
-    """The runs, their modes, orders, positions and alerts; neither the trail nor the file.
+    """Read runs, modes, orders, positions and alerts, but neither the trail nor the file.
 
     Raises what `read_facts` raises for the database.
     """
@@ -123,7 +123,7 @@ async def read_course(reader: Reader, run_id: str) -> Course:
 
 
 async def read_counts(reader: Reader, run_id: str) -> RunCounts:
-    """What was decided in one run, counted by the database."""
+    """Let the database count what was decided in one run."""
     outcomes: dict[str, int] = dict(
         await reader.rows(
             "SELECT outcome, count(*) FROM decisions WHERE run_id = ? GROUP BY outcome", (run_id,)
@@ -222,7 +222,7 @@ def _quote_asset(config_json: str) -> str:
 
 
 def net_base(fills: Sequence[FillFact], quote_asset: str) -> Decimal:
-    """What is left in base of some fills of one symbol, fees taken in base deducted."""
+    """Return the base left after some fills of one symbol, less fees taken in base."""
     total = Decimal(0)
     for fill in fills:
         total += fill.qty if fill.side == "BUY" else -fill.qty

@@ -1,4 +1,4 @@
-"""The outcome of one check: what was looked at, whether it holds, and what does not."""
+"""The result of one check: how much was looked at, and what was wrong."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _SHOWN = 3
 
 
 class Finding(Message, frozen=True):
-    """One invariant. With `looked_at` 0 there was nothing to look at: that proves nothing."""
+    """The result for one invariant. `looked_at` 0 means that nothing was checked or proved."""
 
     id: str
     title: str
@@ -28,7 +28,7 @@ class Finding(Message, frozen=True):
 def judged(
     name: str, title: str, looked_at: int, problems: Sequence[str], *, note: str = ""
 ) -> Finding:
-    """A finding from the problems met; `note` is said when there are none."""
+    """Make a finding of the problems met; without problems, `note` is its detail."""
     more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
     detail = "; ".join(problems[:_SHOWN]) + more if problems else note
     if not problems and looked_at == 0 and not note:

@@ -1,4 +1,4 @@
-"""How orders went in one run: results, latencies, slippage, and what was in doubt."""
+"""How orders were executed in one run: results, latencies, slippage, doubts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from livespot.evidence.summary import UnknownIntent, unknown_intents
 
 
 class Distribution(Message, frozen=True):
-    """Nearest-rank quantiles. None is unknown: there was nothing to measure, says `unknown`."""
+    """Nearest-rank quantiles; None where there was nothing to measure, as `unknown` says."""
 
     count: int
     p50: int | None
@@ -20,10 +20,10 @@ class Distribution(Message, frozen=True):
 
 
 class Fingerprint(Message, frozen=True):
-    """Latencies in ms: a mutation from its send to its answer, a fill from the exchange to us.
+    """Latencies in ms: of a mutation from send to answer, of a fill from the exchange to us.
 
-    `slippage_bps` is how much worse than planned a fill was. `weight_peak` is the most request
-    weight in a minute; None is unknown, and `unknown` says why by field.
+    `slippage_bps` is how much worse than planned fills were. `weight_peak` is the most request
+    weight in a minute; None is unknown, and `unknown` says why, by field.
     """
 
     run_id: str
@@ -42,8 +42,8 @@ class Fingerprint(Message, frozen=True):
 
 
 def fingerprint(facts: Facts, particulars: Particulars) -> Fingerprint:
-    """The fingerprint of the run that both are of."""
-    # The samples of a run go before anything else of it: the peak of those left is not the run's.
+    """Return the fingerprint of the run that both arguments are about."""
+    # A run's samples are pruned first; the peak of the remaining ones is not the run's.
     gone = facts.counts.pruned
     peak = None if gone else particulars.weight_peak
     unknown = {} if peak is not None else {"weight_peak": gone or "no health sample was taken"}
@@ -65,7 +65,7 @@ def fingerprint(facts: Facts, particulars: Particulars) -> Fingerprint:
 
 
 def answer_times(facts: Facts) -> list[int]:
-    """How long each mutation of the run waited for its answer."""
+    """Return how many ms each mutation of the run waited for its answer."""
     sent = facts.sent_at()
     own = {i.order_intent_id for i in facts.intents if i.run_id == facts.run_id}
     return [
@@ -76,13 +76,13 @@ def answer_times(facts: Facts) -> list[int]:
 
 
 def slippages(particulars: Particulars) -> list[int]:
-    """In bps, of the fills that had a planned price."""
+    """Return the slippage in bps of each fill that had a planned price."""
     found = (fill.slippage_bps for fill in particulars.fills)
     return [bps for bps in found if bps is not None]
 
 
 def distribution(values: Iterable[int], nothing: str) -> Distribution:
-    """Quantiles of some measurements; `nothing` says why there are none."""
+    """Return the quantiles of some values; `nothing` says why there are none."""
     ordered = sorted(values)
     if not ordered:
         return Distribution(count=0, p50=None, p95=None, p99=None, most=None, unknown=nothing)

@@ -1,4 +1,4 @@
-"""What surrounded each fault that led into PAUSE or to the end: one bundle for each."""
+"""Bundles the records around each fault that led to PAUSE or to the end of the run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ _INTENT_COLUMNS = (
 )  # fmt: skip
 _PASS_COLUMNS = ("started_at_ms", "label", "drift_score_x10000", "diffs_json")
 _SAMPLE_COLUMNS = ("at_ms", "sample_json")
-# Newest first, so that a limit keeps what is nearest to the incident.
+# Newest first, so that a limit keeps what is closest to the incident.
 _EVENTS = (
     f"SELECT {', '.join(_COLUMNS)} FROM audit_events "  # noqa: S608  names of the schema
     "WHERE ts_ms <= ? ORDER BY id DESC LIMIT 500"
@@ -55,7 +55,7 @@ _FATAL = frozenset({20, 30})
 
 
 class Incident(Message, frozen=True):
-    """One entry into PAUSE or EXIT by fault, or an end without either."""
+    """A change to PAUSE or EXIT caused by a fault, or an end without either."""
 
     at_ms: int
     what: str
@@ -67,7 +67,7 @@ class Incident(Message, frozen=True):
 
 
 async def incidents(reader: Reader, run_id: str) -> tuple[Incident, ...]:
-    """Those of one run, oldest first. Raises `StoreBusy` or `AuditUnwritable`."""
+    """Return the incidents of one run, oldest first. Raises `StoreBusy` or `AuditUnwritable`."""
     rows = await reader.rows(_RUN, (run_id,))
     steps = [
         _Step(mode=mode, previous=previous, reasons=msgspec.json.decode(reasons), at_ms=at_ms)
@@ -103,7 +103,7 @@ def _asked_for(step: _Step) -> bool:
 
 
 async def bundle(reader: Reader, run_id: str, incident: Incident) -> dict[str, bytes]:
-    """File name to content. Raises `StoreBusy` or `AuditUnwritable`."""
+    """Return the bundle's files by name. Raises `StoreBusy` or `AuditUnwritable`."""
     at = incident.at_ms
     config = await reader.rows(_CONFIG, (run_id,))
     return {
@@ -121,13 +121,13 @@ async def bundle(reader: Reader, run_id: str, incident: Incident) -> dict[str, b
 async def _named(
     reader: Reader, sql: str, columns: tuple[str, ...], values: tuple[str | int, ...]
 ) -> list[dict[str, Any]]:
-    """Rows oldest first, with what is JSON in them opened."""
+    """Return rows as dictionaries, oldest first, with their JSON decoded."""
     newest_first = await reader.rows(sql, values)
     return [_opened(dict(zip(columns, row, strict=True))) for row in reversed(newest_first)]
 
 
 def document(value: Any) -> bytes:
-    """Indented JSON with sorted keys and one newline at its end."""
+    """Return indented JSON with sorted keys and a newline at its end."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""Every check that a finished run is put through, in the order of their numbers."""
+"""All checks of a finished run, in the order of their numbers."""
 
 from livespot.evidence import audit_checks, journal_checks, ledger_checks
 from livespot.evidence.findings import Finding, judged
@@ -21,9 +21,9 @@ _NEEDS_JOURNAL = (
 def check_all(
     facts: Facts, journal: JournalRows | None, set_back_ms: int = 0
 ) -> tuple[Finding, ...]:
-    """All findings by number; without a journal the comparisons say that they saw nothing.
+    """Return all findings by number. Without a journal, comparisons with it look at nothing.
 
-    `set_back_ms` is by how much the run's clock is known to have been set back at once.
+    `set_back_ms` is by how much the run's clock is known to have been set back.
     """
     found = [
         ledger_checks.one_effect_per_decision(facts, journal),

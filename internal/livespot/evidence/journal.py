@@ -1,4 +1,4 @@
-"""What an exchange says happened, as plain rows: the other side of every comparison."""
+"""What an exchange says happened, as plain rows to compare the ledger with."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,10 +9,10 @@ OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
 
 
 class JournalOrder(Message, frozen=True):
-    """An order after one change; rows of one order follow each other in the journal.
+    """An order after one change; the rows of one order are in the journal's order.
 
-    `row` is the place in the journal. `at_ms` is the exchange's time of this change as far as the
-    journal tells: the newest time written up to this row. `created_ms` is when the order was made.
+    `row` is the place in the journal. `at_ms` is the exchange's time of the change as far as known:
+    the newest time written up to this row. `created_ms` is when the order was made.
     """
 
     row: int
@@ -32,7 +32,7 @@ class JournalOrder(Message, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether it stands in the book or waits for its trigger; a pending leg does neither."""
+        """Whether it is in the book or waits for its trigger; a pending leg does neither."""
         return self.status in OPEN
 
     @property
@@ -41,7 +41,7 @@ class JournalOrder(Message, frozen=True):
 
 
 class JournalFill(Message, frozen=True):
-    """One execution; the exchange's own word on price, quantity and fee."""
+    """One execution, with price, quantity and fee as the exchange states them."""
 
     row: int
     at_ms: int
@@ -57,9 +57,9 @@ class JournalFill(Message, frozen=True):
 
 
 class JournalRequest(Message, frozen=True):
-    """A request as it arrived. `outcome` is the HTTP status, then the error code if any.
+    """A request as it arrived. `outcome` is the HTTP status, then the error code, if any.
 
-    `method` is the HTTP method, or WS with the method's name in `path`.
+    `method` is the HTTP method; for WS, `path` holds the name of the API method.
     """
 
     row: int
@@ -75,7 +75,7 @@ class JournalRequest(Message, frozen=True):
 
     @property
     def verb(self) -> str:
-        """`place`, `place_list`, `replace`, `cancel`, `cancel_all`; empty for anything else."""
+        """`place`, `place_list`, `replace`, `cancel` or `cancel_all`; empty for anything else."""
         if self.method == "WS":
             return _socket_verb(self.path.removeprefix("v3/"))
         return _REST_VERBS.get((self.method, self.path.removeprefix("/api/v3/")), "")
@@ -89,7 +89,7 @@ class JournalRequest(Message, frozen=True):
 
     @property
     def own_ids(self) -> tuple[str, ...]:
-        """The client ids the caller gave to what this request makes."""
+        """The client ids that the request gives to what it creates."""
         names = {
             "place": ("newClientOrderId",),
             "place_list": ("listClientOrderId",),
@@ -100,7 +100,7 @@ class JournalRequest(Message, frozen=True):
 
 
 class JournalBalance(Message, frozen=True):
-    """The absolute balance of one asset after a change."""
+    """One asset's absolute balance after a change."""
 
     row: int
     at_ms: int
@@ -110,7 +110,7 @@ class JournalBalance(Message, frozen=True):
 
 
 class JournalRows(Message, frozen=True):
-    """A whole journal, each kind in the order written. `source` is where it was read from."""
+    """A whole journal, each kind in the order written. `source` names where it was read from."""
 
     source: str
     orders: tuple[JournalOrder, ...] = ()
@@ -119,7 +119,7 @@ class JournalRows(Message, frozen=True):
     balances: tuple[JournalBalance, ...] = ()
 
     def timeline(self) -> Iterator[JournalOrder | JournalFill]:
-        """Orders and fills in the one order in which they happened."""
+        """Yield orders and fills in the one order in which they happened."""
         mixed: list[JournalOrder | JournalFill] = [*self.orders, *self.fills]
         yield from sorted(mixed, key=lambda item: item.row)
 

@@ -1,4 +1,4 @@
-"""Checks against the exchange's journal: what it did for us, and what our ledger says of it."""
+"""Checks against the exchange's journal: what the exchange did, and what the ledger holds of it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,16 +11,16 @@ from livespot.evidence.journal import JournalFill, JournalOrder, JournalRequest,
 from livespot.evidence.rows import Facts, FillFact, ModeFact
 from livespot.evidence.sent_in import Spell, sent_in
 
-# How far the exchange's clock and ours may lie apart before a comparison of the two says anything.
+# Comparisons between the exchange's clock and ours allow for this difference.
 _CLOCK_SLACK_MS = 250
-# All open orders of the account are read every minute, and that takes its time.
+# All open orders of the account are read every minute, plus the time that such a read takes.
 _READ_AGAIN_MS = 75_000
 _FILTER_FAILURE = "-1013"
 _ZERO = Decimal(0)
 
 
 def one_order_per_client_id(facts: Facts, journal: JournalRows) -> Finding:
-    """I01: no client id ever stood for two orders, and none was accepted twice."""
+    """I01: no client id stands for two orders, and none was accepted twice."""
     orders: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for order in journal.orders:
         orders[order.client_order_id].add((order.symbol, order.order_id))
@@ -39,9 +39,9 @@ def one_order_per_client_id(facts: Facts, journal: JournalRows) -> Finding:
 
 
 def no_unknown_orders(facts: Facts, journal: JournalRows) -> Finding:
-    """I03: the ledger knows every order; one that is not ours was announced, if it stood long.
+    """I03: the ledger knows every order of ours, and a foreign order that lasted was announced.
 
-    One that ended before all open orders were read again shows in its events alone, if at all.
+    A foreign order that ended before all open orders were read again may only show in its events.
     """
     known = {alias.client_order_id for alias in facts.aliases}
     announced = {a.symbol for a in facts.alerts if a.code == "FOREIGN_ORDER_DETECTED"}
@@ -99,7 +99,7 @@ def every_fill_once(facts: Facts, journal: JournalRows) -> Finding:
 
 
 def our_fills(facts: Facts, journal: JournalRows) -> tuple[JournalFill, ...]:
-    """The journal's executions of orders under our client ids."""
+    """Return the journal's executions of orders with client ids of ours."""
     known = {alias.client_order_id for alias in facts.aliases}
     return tuple(
         fill
@@ -121,7 +121,7 @@ def _differing(own: FillFact, fill: JournalFill) -> str:
 
 
 def balances_not_negative(journal: JournalRows) -> Finding:
-    """I09: nothing was ever sold or spent that was not there."""
+    """I09: nothing that was not there was ever sold or spent."""
     problems = [
         f"{balance.asset} fell to {min(balance.free, balance.locked)}"
         for balance in journal.balances
@@ -132,14 +132,14 @@ def balances_not_negative(journal: JournalRows) -> Finding:
 
 @dataclass(slots=True)
 class _Lot:
-    """What one position bought and has not yet sold, before fees; `buys` are its entry's orders."""
+    """What one position bought and has not sold yet, before fees; `buys` are its entry orders."""
 
     qty: Decimal = _ZERO
     buys: set[int] = field(default_factory=set)
     sells: bool = False
 
     def take(self, fill: JournalFill, *, stands: bool) -> None:
-        """Book a fill. `stands`: a sale is on the book, so no new position can have begun."""
+        """Book a fill. `stands`: a sale is in the book, so no new position can have begun."""
         if fill.side != "BUY":
             self.qty -= fill.qty
             self.sells = True
@@ -151,12 +151,11 @@ class _Lot:
 
 
 def protection_within_position(facts: Facts, journal: JournalRows) -> Finding:
-    """I11: sales that stand never add up to more than the position bought and has not yet sold.
+    """I11: open sales never exceed what the position bought and has not sold yet.
 
-    Measured before fees: a leg may cover what the fee took, where other base of the account pays
-    it. What fees and rounding left over of earlier positions counts for none. The legs of one list
-    exclude each other and count once. Only our own orders are looked at: another hand may sell base
-    that it brought along, which no position of ours ever was.
+    Measured before fees: a leg may cover what a fee took, if other base of the account pays for it.
+    Leftovers of earlier positions (fees, rounding) do not count. The legs of one list exclude each
+    other and count once. Only our own orders count: somebody else may sell base of their own.
     """
     known = {alias.client_order_id for alias in facts.aliases}
     held: dict[str, _Lot] = defaultdict(_Lot)
@@ -192,11 +191,11 @@ def _offered(standing: Iterable[JournalOrder], symbol: str) -> Decimal:
 
 
 def no_entry_outside_normal(facts: Facts, journal: JournalRows) -> Finding:
-    """I13: no request to buy left while the audited mode was anything but NORMAL.
+    """I13: no request to buy was sent while the audited mode was not NORMAL.
 
-    The row written before the send is compared with the changes of mode by the order of the audit,
-    or by our own clock to the millisecond where that order is not known; the signature's time,
-    which is the exchange's, within the slack of two clocks.
+    The row written before the send is compared with the mode by the order of the audit; where that
+    order is not known, by our own clock to the millisecond. The time in the signature, which is the
+    exchange's, is compared with a slack for the difference of two clocks.
     """
     intents, sent, spells = facts.own_intents(), facts.sent_at(), sent_in(facts)
     buys = [request for request in journal.requests if request.buys]
@@ -223,7 +222,7 @@ def _signed_in_normal(
 ) -> bool:
     if spell is None or row_ms is None:
         return _was_normal(facts.modes, signed_ms, _CLOCK_SLACK_MS)
-    # A stamp on the wrong side of the row's own says that the clock was set in between.
+    # If the row's own stamp lies outside the mode's span, the clock was set in between.
     late = row_ms <= spell.ended_ms < signed_ms - _CLOCK_SLACK_MS
     early = signed_ms + _CLOCK_SLACK_MS < spell.began_ms <= row_ms
     return not late and not early
@@ -258,7 +257,7 @@ def no_avoidable_filter_rejects(journal: JournalRows) -> Finding:
 
 
 def only_own_orders_cancelled(facts: Facts, journal: JournalRows) -> Finding:
-    """I37: every cancel named one order of ours; nothing was ever cancelled wholesale."""
+    """I37: every cancel named one order of ours; there was no request to cancel all."""
     known = {alias.client_order_id for alias in facts.aliases}
     own = {str(o.order_id) for o in journal.orders if o.client_order_id in known}
     problems, looked_at = [], 0

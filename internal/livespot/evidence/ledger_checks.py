@@ -1,4 +1,4 @@
-"""Checks inside the ledger: effects, transitions, quantities and the chain of decision."""
+"""Checks within the ledger: effects, transitions, quantities, and the chain of decision."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ _LEGAL = frozenset((left.value, right.value) for left, right in TRANSITIONS)
 
 
 def one_effect_per_decision(facts: Facts, journal: JournalRows | None) -> Finding:
-    """I02: a decision never bought more than it planned, and never with two orders at once.
+    """I02: a decision never bought more than planned, and never with two orders at once.
 
-    The first consent bounds it: a repriced attempt asks anew and for no more, and while it does the
+    The first approval is the limit: an attempt at another price asks again, for no more, while the
     attempt before it may still fill.
     """
     planned = {d.decision_id: d.planned_qty for d in facts.decisions}
@@ -99,7 +99,7 @@ def _audited_steps(facts: Facts) -> dict[str, list[tuple[str, str]]]:
 
 
 def position_is_its_fills(facts: Facts) -> Finding:
-    """I08: each position holds exactly what its fills leave, fees in base deducted."""
+    """I08: each position holds exactly what its fills leave, less fees taken in base."""
     fills: dict[tuple[str, str], list[FillFact]] = defaultdict(list)
     for fill in facts.fills:
         fills[fill.symbol, fill.decision_id].append(fill)
@@ -114,7 +114,7 @@ def position_is_its_fills(facts: Facts) -> Finding:
 
 
 def full_decision_chain(facts: Facts) -> Finding:
-    """I14: before each entry stand its snapshot, its decision, the gate and risk, in order."""
+    """I14: each entry was preceded by snapshot, decision, gate and risk, in this order."""
     entries = [intent for intent in facts.intents if intent.is_entry]
     chains = _Chains(facts)
     problems = [
@@ -126,7 +126,7 @@ def full_decision_chain(facts: Facts) -> Finding:
 
 
 class _Chains:
-    """What stands behind each decision, looked up by id."""
+    """What precedes each decision's entry, by decision id."""
 
     def __init__(self, facts: Facts) -> None:
         self._snapshots = {snapshot.snapshot_id: snapshot for snapshot in facts.snapshots}
@@ -141,7 +141,7 @@ class _Chains:
         )
 
     def lacking(self, intent: IntentFact) -> list[str]:
-        """The links that are missing, or came after the entry."""
+        """Return the links that are missing or came after the entry."""
         decision = self._decisions.get(intent.decision_id)
         if decision is None or decision.at_ms > intent.created_at_ms:
             return ["its decision"]

@@ -1,4 +1,4 @@
-"""One stage on a symbol's way from the universe to an order, as it stood at an instant."""
+"""One stage between the universe and an order, as it stood for a symbol at an instant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from livespot.store.reader import Reader, Row, first
 
 
 class Passage(StrEnum):
-    """How a stage ended for the symbol."""
+    """How a symbol fared at a stage."""
 
     PASSED = "PASSED"
     STOPPED = "STOPPED"
@@ -23,7 +23,7 @@ class Passage(StrEnum):
 
 
 class Link(Message, frozen=True):
-    """A stage, how the symbol fared there, why, and since when that stood (0: just then)."""
+    """A stage: how the symbol fared there, why, and since when (0: at that moment)."""
 
     stage: str
     passage: Passage
@@ -34,13 +34,13 @@ class Link(Message, frozen=True):
 
     @property
     def line(self) -> str:
-        """The text with its beginning in time."""
+        """The text, with the time since when it holds."""
         return f"{self.text} (since {instant(self.since_ms)})" if self.since_ms else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A symbol at an instant of a run, and the settings that run lived by."""
+    """A symbol at an instant of a run, with that run's settings."""
 
     reader: Reader
     symbol: str
@@ -52,7 +52,7 @@ class Question:
         return await first(self.reader, sql, values)
 
     async def newest(self, columns: str, table: str, condition: str = "1") -> Row | None:
-        """The symbol's newest row of a table in this run, at or before the instant."""
+        """Return the symbol's newest row of a table in this run, at or before the instant."""
         return await self.first(
             f"SELECT {columns} FROM {table} "  # noqa: S608  literals of this package
             f"WHERE symbol = ? AND run_id = ? AND at_ms <= ? AND {condition} "
@@ -63,7 +63,7 @@ class Question:
         )
 
     async def cycle(self, event_type: str, stage: str) -> tuple[str, int] | None:
-        """The newest cycle of a kind at or before the instant, and its time."""
+        """Return the newest cycle of a kind at or before the instant, with its time."""
         row = await self.first(
             "SELECT cycle_id, ts_ms FROM audit_events WHERE event_type = ? AND stage = ? "
             "AND run_id = ? AND ts_ms <= ? ORDER BY id DESC LIMIT 1",
@@ -76,12 +76,12 @@ class Question:
 
 
 def codes_of(text: str) -> tuple[str, ...]:
-    """A stored array of reasons."""
+    """Decode a stored array of reasons."""
     return tuple(msgspec.json.decode(text, type=list[str]))
 
 
 def tree_of(text: str) -> dict[str, Any]:
-    """A stored object."""
+    """Decode a stored object."""
     return msgspec.json.decode(text, type=dict[str, Any])
 
 

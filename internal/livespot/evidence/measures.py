@@ -1,4 +1,4 @@
-"""Puts what was measured beside the limit it failed, in words, for every code that has both."""
+"""Puts each measurement beside the limit it failed, in words, for every code that has both."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Limit: TypeAlias = Callable[[Settings, RegimeLabel], Decimal | int]
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A feature by its stored name, how it failed, and the limit it failed."""
+    """A measurement by its stored name, how it failed, and the limit it failed."""
 
     feature: str
     name: str
@@ -28,24 +28,24 @@ class _Measure:
 
 
 def bps(value: Any) -> str:
-    """Basis points."""
+    """Format basis points."""
     return f"{value} bps"
 
 
 def share(value: Any) -> str:
-    """A score stored times 10 000, as the fraction it is."""
+    """Format a score stored times 10 000 as a fraction."""
     return f"{Decimal(value) / 10_000:.4f}"
 
 
 def amount(value: Any) -> str:
-    """A count or an amount, its thousands set apart and no zeros behind."""
+    """Format a count or amount with separated thousands and without trailing zeros."""
     number = Decimal(value)
     text = f"{number:,.8f}".rstrip("0").rstrip(".")
     return text or "0"
 
 
 def _hundredth(value: Any) -> str:
-    """Basis points stored times 10 000."""
+    """Format basis points stored times 10 000."""
     return f"{Decimal(value) / 10_000:.1f} bps"
 
 
@@ -154,7 +154,7 @@ STRATEGY = {
         ),
     ),
 }
-# What risk measured, how it failed, and the limit, by their names in the verdict's limits.
+# Risk's measurement, how it failed, and the limit, by their names in the verdict's limits.
 RISK = {
     ReasonCode.RISK_DAILY_LOSS_LIMIT: ("day_equity", "<=", "daily_loss_max"),
     ReasonCode.RISK_DRAWDOWN_LIMIT: ("drawdown", ">=", "drawdown_max"),
@@ -173,7 +173,7 @@ def failed(
     settings: Settings,
     label: RegimeLabel = RegimeLabel.UNCLEAR,
 ) -> str:
-    """The code with its measurement against its limit; with its meaning where there is none."""
+    """Return the code with its measurement and limit; with its meaning if it has none."""
     known = ReasonCode(code)
     if known is ReasonCode.STRAT_PULLBACK_FAIL and "pullback_x10000" in features:
         low, high = settings.strategy.pullback_min, settings.strategy.pullback_max
@@ -188,7 +188,7 @@ def failed(
 
 
 def failed_by_risk(code: str, limits: Mapping[str, str], margin_bps: int) -> str:
-    """A reason of a risk verdict with its figures, where the verdict has them."""
+    """Return a reason of a risk verdict with its figures, if the verdict has them."""
     known = ReasonCode(code)
     if known is ReasonCode.STRAT_EDGE_BELOW_MIN and "edge_min_bps" in limits:
         factor = share(limits["edge_multiplier_x10000"])
@@ -204,7 +204,7 @@ def failed_by_risk(code: str, limits: Mapping[str, str], margin_bps: int) -> str
 
 
 def meaning(code: str) -> str:
-    """The code with the catalogue's words."""
+    """Return the code with the catalogue's words."""
     said = CATALOGUE[ReasonCode(code)].meaning.rstrip(".")
     return f"{code}: {said[:1].lower()}{said[1:]}"
 
@@ -214,5 +214,5 @@ def _spoken(name: str) -> str:
 
 
 def price(value: Any) -> str:
-    """An amount as it is stored, without an exponent."""
+    """Format a stored amount without an exponent."""
     return decimal_text(Decimal(value))

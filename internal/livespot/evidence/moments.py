@@ -1,4 +1,4 @@
-"""Instants in words and from words, and which run an instant falls into."""
+"""Formats and parses instants, and finds the run that an instant falls into."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ FROM runs r ORDER BY r.rowid
 
 
 class Span(Message, frozen=True):
-    """A run from its start to its last event; `ended` when it said goodbye itself."""
+    """A run from its start to its last event; `ended` when it recorded its end itself."""
 
     run_id: str
     mode: str
@@ -28,28 +28,31 @@ class Span(Message, frozen=True):
     config_json: str
 
     def settings(self) -> Settings:
-        """Raises `msgspec.ValidationError` when a later version dropped one of its keys."""
+        """The run's settings.
+
+        Raises `msgspec.ValidationError` when a key of them no longer exists.
+        """
         return msgspec.json.decode(self.config_json, type=Settings)
 
 
 def instant(at_ms: int) -> str:
-    """UTC with milliseconds, as in `2021-04-22T00:05:00.069Z`."""
+    """Format as UTC with milliseconds, such as `2021-04-22T00:05:00.069Z`."""
     whole, milliseconds = divmod(at_ms, 1000)
     moment = datetime.fromtimestamp(whole, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{moment}.{milliseconds:03d}Z"
 
 
 def stamp(at_ms: int) -> str:
-    """UTC as part of a file's name, as in `20210422_000500_069`."""
+    """Format as UTC for a file name, such as `20210422_000500_069`."""
     whole, milliseconds = divmod(at_ms, 1000)
     moment = datetime.fromtimestamp(whole, tz=UTC).strftime("%Y%m%d_%H%M%S")
     return f"{moment}_{milliseconds:03d}"
 
 
 def parse_instant(text: str) -> int | None:
-    """Epoch ms from an ISO date and time (UTC by default), ms or seconds as digits; else None."""
+    """Return epoch ms of an ISO time (by default UTC), or of digits (ms or seconds); else None."""
     if text.isascii() and text.isdigit():
-        # Ten digits are seconds until the year 2286.
+        # Ten digits are seconds, until the year 2286.
         return int(text) if len(text) > 10 else int(text) * 1000
     try:
         moment = datetime.fromisoformat(text)
@@ -61,7 +64,7 @@ def parse_instant(text: str) -> int | None:
 
 
 async def spans(reader: Reader) -> tuple[Span, ...]:
-    """Every run, oldest first."""
+    """Return every run, oldest first."""
     return tuple(
         Span(
             run_id=run_id,
@@ -77,14 +80,14 @@ async def spans(reader: Reader) -> tuple[Span, ...]:
 
 
 def span_at(runs: tuple[Span, ...], at_ms: int) -> Span | None:
-    """The run that was alive at an instant; the later one where two overlap."""
+    """Return the run that was alive at an instant; where two overlap, the later one."""
     return next(
         (run for run in reversed(runs) if run.started_at_ms <= at_ms <= run.last_event_ms), None
     )
 
 
 def nothing_ran(runs: tuple[Span, ...], at_ms: int) -> str:
-    """Which silence an instant falls into."""
+    """Say between or beside which runs an instant falls."""
     when = instant(at_ms)
     if not runs:
         return "nothing ever ran with this database"

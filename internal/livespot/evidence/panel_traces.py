@@ -1,4 +1,4 @@
-"""Tells the course of a decision or of one intent for the panel's drawer, step by step."""
+"""The course of a decision or an intent for the panel's drawer, step by step."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from livespot.panel.traces import TRACE_VERSION, IdView, RowReader, StepView, Tr
 
 Fact: TypeAlias = dict[str, Any]
 
-# Long lists that no person reads in a drawer; the rows keep them.
+# Long lists that nobody reads in a drawer; the rows keep them.
 _LEFT_OUT = frozenset(
     {"candles_5m", "returns", "constraints", "inputs", "account", "counters", "thresholds_hash"}
 )
@@ -74,10 +74,10 @@ _INTENT_NAMES = (
 
 
 class DatabaseTraces:
-    """Reads through whatever reader it is given; keeps nothing."""
+    """Reads courses through the reader it is given; stores nothing."""
 
     async def decision(self, reader: RowReader, decision_id: str) -> TraceView | None:
-        """None when the database does not hold the decision."""
+        """Return a decision's course; None when the database does not hold it."""
         rows = await reader.rows(_DECIDED, (decision_id,))
         if not rows:
             return None
@@ -105,7 +105,7 @@ class DatabaseTraces:
         )
 
     async def intent(self, reader: RowReader, order_intent_id: str) -> TraceView | None:
-        """The course of the intent's decision, with the orders and fills of the intent alone."""
+        """Return the course of the intent's decision, with orders and fills of the intent only."""
         rows = await reader.rows(_INTENT, (order_intent_id,))
         if not rows:
             return None
@@ -139,7 +139,7 @@ class DatabaseTraces:
 
 
 def _of_intent(course: Trace, own: Fact) -> Trace:
-    """The same course with only this intent's mutations."""
+    """Return the course with only this intent's mutations."""
 
     def is_mine(fact: Fact) -> bool:
         return bool(fact.get("order_intent_id") == own["order_intent_id"])
@@ -184,7 +184,7 @@ def _intent_headline(own: Fact, course: Trace) -> str:
 
 
 def _steps(course: Trace) -> tuple[StepView, ...]:
-    """All steps in their order; what the trace tells apart and a person does not is joined."""
+    """Return all steps in order; sections that a person does not tell apart are joined."""
     seen = _section(course, "snapshot")
     parts = {
         "snapshot": Section(name="snapshot", lines=seen.lines[:1], facts=seen.facts),
@@ -254,5 +254,5 @@ def _named(name: str, facts: Sequence[Fact], key: str) -> list[tuple[str, str]]:
 
 
 def _ids(*pairs: tuple[str, str]) -> tuple[IdView, ...]:
-    """Each once, and only those that are there."""
+    """Return each id once, without empty ones."""
     return tuple(IdView(name=name, value=value) for name, value in dict.fromkeys(pairs) if value)

@@ -1,4 +1,4 @@
-"""What only the evidence of one run asks of its database: fills beside plans, passes, codes."""
+"""What only a run's evidence asks of the database: fills with plans, reconcile passes, codes."""
 
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ from livespot.store.reader import Reader, first
 _RUN = (
     "SELECT config_hash, prompt_hash, version, platform, account_label FROM runs WHERE run_id = ?"
 )
-# Beside each fill the price it was meant to have: the entry's limit, or the exit's trigger.
+# Each fill with the price it was meant to have: the entry's limit, or the exit's trigger.
 _FILLS = """
 SELECT f.symbol, f.side, f.price, f.local_received_ms - f.exchange_time_ms, f.source,
        coalesce(o.role, ''),
@@ -51,7 +51,7 @@ SELECT event_type, count(*) FROM audit_events WHERE run_id = ? GROUP BY 1 ORDER 
 
 
 class FillSeen(Message, frozen=True):
-    """One fill. `planned` is None where no price was named; `late_ms` is from exchange to us."""
+    """One fill. `planned` is None when no price was named; `late_ms` is from exchange to us."""
 
     symbol: str
     side: str
@@ -63,7 +63,7 @@ class FillSeen(Message, frozen=True):
 
     @property
     def slippage_bps(self) -> int | None:
-        """How much worse than planned, in bps; negative is better."""
+        """How many bps worse than planned; negative is better, None without a plan."""
         if not self.planned:
             return None
         worse = self.price - self.planned if self.side == "BUY" else self.planned - self.price
@@ -71,7 +71,7 @@ class FillSeen(Message, frozen=True):
 
 
 class Pass(Message, frozen=True):
-    """One reconcile pass; `diffs` are as they were stored."""
+    """One reconcile pass; `diffs` are as stored."""
 
     started_at_ms: int
     duration_ms: int
@@ -88,7 +88,7 @@ class OrderKind(Message, frozen=True):
 
 
 class Particulars(Message, frozen=True):
-    """Everything of one run; `weight_peak` is None when no sample was taken."""
+    """The particulars of one run; `weight_peak` is None when no sample was taken."""
 
     config_hash: str
     prompt_hash: str
@@ -107,7 +107,7 @@ class Particulars(Message, frozen=True):
 
 
 async def read_particulars(reader: Reader, run_id: str) -> Particulars:
-    """Raises `StoreBusy` or `AuditUnwritable`."""
+    """Read them. Raises `StoreBusy` or `AuditUnwritable`."""
     key = (run_id,)
     run = await first(reader, _RUN, key) or ("",) * 5
     tries = await first(reader, _TRIES, key) or (0, 0)

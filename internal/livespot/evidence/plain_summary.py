@@ -1,4 +1,4 @@
-"""A run's summary as it is kept: what is unknown is null, with its reason beside it."""
+"""A run's summary as it is stored: unknown figures are null, with the reason beside them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 from livespot.evidence.summary import RunSummary
 
-# In memory a number stands for unknown; by the name of the field: that number, and why.
+# By field name: the number that stands for unknown in memory, and the reason.
 _UNKNOWN: dict[str, tuple[int, str]] = {
     "ended_at_ms": (0, "the run has not ended"),
     "exit_code": (-1, "a killed process leaves no exit code"),
@@ -18,12 +18,12 @@ _UNKNOWN: dict[str, tuple[int, str]] = {
     "low_x10000": (-1, "too few trades to call anything measured"),
     "high_x10000": (-1, "too few trades to call anything measured"),
 }
-# Counts of which old records were pruned: by the one that says so, what else is unknown.
+# By the field that says so: the counts that are unknown once old records were pruned.
 _PRUNED = {"cycles": ("cycles",), "blocked": ("blocked", "strategy_reasons")}
 
 
 def plain(summary: RunSummary) -> dict[str, Any]:
-    """JSON-like data; an object with a null in it has `unknown`, reasons by field."""
+    """Return JSON-like data; an object with a null has `unknown`, with a reason per field."""
     found = _opened(msgspec.to_builtins(summary))
     assert isinstance(found, dict)  # noqa: S101  a Struct becomes a dict
     return found
@@ -46,7 +46,7 @@ def _object(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _why_unknown(name: str, found: dict[str, Any]) -> str:
-    """Why a field of an object is unknown; empty when it is known."""
+    """Return why a field of an object is unknown; empty when it is known."""
     sentinel, why = _UNKNOWN.get(name, (None, ""))
     if sentinel is not None and found[name] == sentinel:
         return why

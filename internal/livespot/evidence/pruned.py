@@ -1,11 +1,11 @@
-"""Up to when records are no longer whole, because the upkeep of a run pruned them at their age."""
+"""Up to when the records are incomplete, because a run's upkeep pruned them at their age."""
 
 from typing import NamedTuple
 
 from livespot.rules.retention import SAMPLE_DAYS, SNAPSHOT_DAYS, cutoffs, day_of
 from livespot.store.reader import Reader, first
 
-# Each kind of rows has one of two ages.
+# Each kind of rows is pruned at one of two ages.
 _PRUNED = """
 SELECT max(ts_ms) FROM audit_events WHERE event_type = 'DAILY_SUMMARY'
 AND data ->> 'upkeep' = 'rows' AND (data ->> 'table' IN ('snapshots', 'decisions')) = ?
@@ -24,9 +24,9 @@ _RUN = "SELECT started_at_ms, ended_at_ms FROM runs WHERE run_id = ?"
 
 
 class Pruned(NamedTuple):
-    """Epoch ms; 0 where nothing was pruned. What is stamped before may be missing.
+    """Epoch ms before which rows may be missing; 0 where nothing was pruned.
 
-    `snapshots_ms` is also the edge of judgements that proposed nothing.
+    `snapshots_ms` is also the limit for decisions that proposed nothing.
     """
 
     scans_ms: int
@@ -34,9 +34,9 @@ class Pruned(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What was pruned of one run: events by number, judgements or none of them, and the story.
+    """What was pruned of one run: the number of events, and whether decisions are gone.
 
-    `story` says when it was pruned and where it still stands; empty when nothing was.
+    `story` says when it was pruned and where it can still be read; empty when nothing was.
     """
 
     events: int
@@ -45,13 +45,13 @@ class Lost(NamedTuple):
 
 
 async def pruned(reader: Reader) -> Pruned:
-    """From the audit's own word. Raises `StoreBusy` or `AuditUnwritable`."""
+    """Read the limits from the audit's own events. Raises `StoreBusy` or `AuditUnwritable`."""
     scans, snapshots, anchored = (
         await _newest(reader, _PRUNED, 0),
         await _newest(reader, _PRUNED, 1),
         await _newest(reader, _ANCHORED),
     )
-    # How long lines are kept does not matter here: scans and snapshots have ages of their own.
+    # The age of trail lines does not matter here: scans and snapshots have ages of their own.
     return Pruned(
         scans_ms=max(
             _scans_edge(scans),
@@ -62,7 +62,7 @@ async def pruned(reader: Reader) -> Pruned:
 
 
 async def lost_of(reader: Reader, run_id: str) -> Lost:
-    """What is gone of a run. Raises `StoreBusy` or `AuditUnwritable`."""
+    """Return what is gone of a run. Raises `StoreBusy` or `AuditUnwritable`."""
     run = await first(reader, _RUN, (run_id,))
     if run is None:
         return Lost(events=0, judgements=False, story="")
@@ -78,7 +78,7 @@ async def lost_of(reader: Reader, run_id: str) -> Lost:
     )
     if not on_ms:
         return Lost(events=0, judgements=False, story="")
-    # What was pruned while the run lasted was gone when its summary was written.
+    # What was pruned during the run was gone before its summary was written.
     kept = f"see runs/{run_id}/summary.json"
     if not ended_ms or ended_ms >= on_ms:
         kept = "see a backup that was made before"

@@ -1,4 +1,4 @@
-"""What a soak showed, point by point, and whether the program is ready to be trusted longer."""
+"""Judges a soak point by point: whether the program may be trusted for longer."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _LONGEST_BARE_MS = 5_000
 
 
 class Readiness(Message, frozen=True):
-    """Every point, and the one thing to do next. `faults` counts what each planned one hit."""
+    """Every point, and the one next step. `faults` counts the hits of each planned fault."""
 
     run_id: str
     ready: bool
@@ -29,7 +29,7 @@ def readiness(
     verdicts: Sequence[Verdict],
     faults: Sequence[Count],
 ) -> Readiness:
-    """Ready is what ended in order, broke nothing, passed every gate and needed nobody."""
+    """Judge a soak: it must end in order, break nothing, pass every gate and need no person."""
     run = summary.run_id
     points = (
         _end(summary),
@@ -113,7 +113,7 @@ def _failures(run: str, survival: Survival) -> Look:
 
 
 def _alone(run: str, survival: Survival) -> Look:
-    """A PAUSE waits for a person, and these faults should need none."""
+    """PAUSE waits for a person, and the faults of a soak should need none."""
     paused_ms = sum(count.count for count in survival.modes_ms if count.name == "PAUSE")
     return Look(
         name="without a person",

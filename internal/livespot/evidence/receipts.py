@@ -1,4 +1,4 @@
-"""What a gate answered, kept beside the runs: one file for each answer, never written twice."""
+"""Stores what a gate answered beside the runs: one file per answer, never rewritten."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from livespot.runtime.disk import Disk
 
 
 class Receipt(Message, frozen=True):
-    """Who judged which run when, by which version, and where its chain of events ended then."""
+    """Which run was judged, when, by which version, and where its chain of events ended then."""
 
     run_id: str
     at_ms: int
@@ -23,7 +23,7 @@ class Receipt(Message, frozen=True):
 
 
 def keep(disk: Disk, folder: Path, receipt: Receipt) -> Path:
-    """Store one receipt under `folder/<run_id>/`. Raises `OSError`."""
+    """Store a receipt below `folder/<run_id>/`; returns its path. Raises `OSError`."""
     directory = folder / receipt.run_id
     disk.make_directory(directory)
     path = directory / f"{receipt.verdict.gate}-{stamp(receipt.at_ms)}.json"
@@ -33,9 +33,9 @@ def keep(disk: Disk, folder: Path, receipt: Receipt) -> Path:
 
 
 def newest(disk: Disk, folder: Path, run_id: str) -> tuple[Receipt, ...]:
-    """The last receipt of each gate for one run. Raises `PayloadInvalid` for what is none."""
+    """Return the last receipt of each gate for one run. Raises `PayloadInvalid` for a bad file."""
     directory = folder / run_id
-    # Their names end with the time, so the last of a gate stays.
+    # File names end with the time, so the last file of a gate is its newest.
     last = {name.split("-")[0]: name for name in disk.names(directory) if name.endswith(".json")}
     return tuple(_read(disk, directory / name) for name in last.values())
 
@@ -50,7 +50,7 @@ def _read(disk: Disk, path: Path) -> Receipt:
 
 
 def receipt_of(run_id: str, verdict: Verdict, *, at_ms: int, last_hash: str) -> Receipt:
-    """A receipt by the program that runs now; `at_ms` is wall time."""
+    """Make a receipt by the running program; `at_ms` is wall time."""
     return Receipt(
         run_id=run_id, at_ms=at_ms, version=__version__, last_hash=last_hash, verdict=verdict
     )

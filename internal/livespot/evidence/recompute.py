@@ -1,4 +1,4 @@
-"""Reaches a stored decision and its risk verdicts again, from what the database holds of them."""
+"""Recomputes a stored decision and its risk verdicts from what the database holds of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,10 +43,10 @@ FROM risk_verdicts WHERE decision_id = ? ORDER BY id
 
 
 class Compared(Message, frozen=True):
-    """One stored thing against what the rules make of its inputs today.
+    """One stored thing compared with what today's rules compute from its inputs.
 
-    `problem` says why it could not be reached again; otherwise, when not identical, `field` is the
-    first that differs.
+    `problem` says why it could not be recomputed. Otherwise, if it is not identical, `field` is the
+    first field that differs.
     """
 
     subject: str
@@ -69,11 +69,11 @@ class Recomputation(Message, frozen=True):
 
 
 class _Unreachable(Exception):
-    """Something needed is not stored, or cannot be read; never leaves this module."""
+    """An input is not stored or cannot be read. Never leaves this module."""
 
 
 async def recompute(reader: Reader, decision_id: str) -> Recomputation:
-    """Compare snapshot, decision, the gate's change and every risk verdict with the stored rows.
+    """Recompute snapshot, decision, the gate's change and every risk verdict.
 
     Raises `StoreBusy` or `AuditUnwritable` when the database cannot be read.
     """
@@ -89,7 +89,7 @@ async def recompute(reader: Reader, decision_id: str) -> Recomputation:
 
 
 class _Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision with all it came from; `patch` and `original` when the gate changed it."""
+    """A decision with its inputs; `patch` and `original` are set when the gate changed it."""
 
     decision: Decision
     snapshot: Snapshot
@@ -122,7 +122,7 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def decisions(self) -> Iterator[Compared]:
-        """Settings and snapshot by their hashes, the proposal, and the gate's change to it."""
+        """Compare hashes of settings and snapshot, the proposal, and the gate's change to it."""
         snapshot = self.snapshot
         yield _texts("settings", "config_hash", snapshot.config_hash, config_hash(self.settings))
         yield _texts("snapshot", "snapshot_hash", snapshot.snapshot_hash, snapshot_hash(snapshot))
@@ -171,7 +171,7 @@ class _Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _verdict(reader: Reader, case: _Case, row: Row) -> Compared:
-    """One stored verdict against `assess` on the inputs in its own row."""
+    """Compare one stored verdict with `assess` on the inputs in its own row."""
     number, verdict, approved, reasons, limits, account_json, counters_json, inputs_json = row
     subject = f"risk verdict {number}"
     try:
@@ -237,7 +237,7 @@ def _read(text: str, kind: Any, name: str) -> Any:
 
 
 def _bare(decision: Decision) -> dict[str, Any]:
-    """Without what others added to it later, and without the stage it had reached by then."""
+    """Return a decision without what was added later, and without the stage it had reached."""
     tree = _tree(decision)
     for name in ("ai_gate", "risk_verdict", "stage"):
         del tree[name]
@@ -245,7 +245,7 @@ def _bare(decision: Decision) -> dict[str, Any]:
 
 
 def _tree(value: object) -> dict[str, Any]:
-    """Numbers as the texts in which they are stored."""
+    """Return the value as stored, with numbers as their texts."""
     tree: dict[str, Any] = msgspec.json.decode(canonical_json(value))
     return tree
 
@@ -268,7 +268,7 @@ def _compared(subject: str, stored: dict[str, Any], recomputed: dict[str, Any]) 
 
 
 def _leaves(path: str, left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Every pair of leaves by its dotted path; a branch that one side lacks is a leaf."""
+    """Yield (dotted path, left, right) of every leaf; a branch that one side lacks is a leaf."""
     if isinstance(left, dict) and isinstance(right, dict):
         for name in sorted(left.keys() | right.keys()):
             yield from _leaves(f"{path}.{name}" if path else name, left.get(name), right.get(name))

@@ -1,4 +1,4 @@
-"""Looks at files of days whose file was removed at its age: none may say what nobody wrote."""
+"""Checks files of days whose file was removed at its age: they may hold nothing unwritten."""
 
 import gzip
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from livespot.store.day_files import packed_name, plain_name, unpacked
 
 @dataclass(slots=True, kw_only=True)
 class _Stray:
-    """A file of such a day: what is wrong with it as a whole, and its lines by digest.
+    """A file of such a day: what is wrong with it as a whole, and its unaccounted lines.
 
-    `lines` are those that no event has accounted for yet, with their numbers.
+    `lines` maps the digest of each line that no event has accounted for yet to its number.
     """
 
     name: str
@@ -26,8 +26,8 @@ class RemovedDays:
     """Give it every event of such a day, then ask for the places.
 
     A kill may leave the file of a day that is on record as removed, and a clock that was set back
-    writes such a day anew; the next round of the upkeep settles both.
-    Reading a file raises `OSError`.
+    writes such a day anew; the next round of the upkeep settles both. Reading a file raises
+    `OSError`.
     """
 
     def __init__(self, directory: Path, days: Mapping[str, TrailDay]) -> None:
@@ -39,7 +39,7 @@ class RemovedDays:
         return day in self._days
 
     def see(self, day: str, line: bytes) -> None:
-        """An event of the day accounts for its line, when there is a file that holds it."""
+        """Account for the line of one event, if a file holds it."""
         strays = self._strays_of(day)
         if not strays:
             return
@@ -48,7 +48,7 @@ class RemovedDays:
             stray.lines.pop(digest, None)
 
     def places(self) -> tuple[str, ...]:
-        """The first thing wrong with each file, in the order of the days."""
+        """Return the first thing wrong with each file, in the order of the days."""
         found = []
         for day in sorted(self._days):
             for stray in self._strays_of(day):

@@ -1,4 +1,4 @@
-"""Trades from beginning to end: bought, protected on the exchange, sold, reconciled."""
+"""Complete trades: bought, protected on the exchange, sold, reconciled."""
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -15,9 +15,9 @@ class RoundTrip(Message, frozen=True):
     """One position that was opened and sold again. Prices are averages over the fills.
 
     `pnl_quote` is after fees. `protected_after_ms` is the time from the last entry fill before the
-    protection stood to the moment it stood, -1 when it was never seen; `protection_source` says
-    who saw it: `journal` (the exchange) or `ledger` (only ours). `reconciled_at_ms` is the first
-    clean reconcile after the last sale that left no order of this trade open, 0 when none came.
+    protection stood to the moment it stood; -1 when it was never seen. `protection_source` says who
+    saw it: `journal` (the exchange) or `ledger` (only we). `reconciled_at_ms` is the first clean
+    reconcile after the last sale with no order of this trade open; 0 when there was none.
     """
 
     symbol: str
@@ -45,12 +45,12 @@ class RoundTrip(Message, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Every leg of the way was seen."""
+        """Whether the trade was seen protected and reconciled."""
         return self.protected and self.reconciled
 
 
 def round_trips(facts: Facts, journal: JournalRows | None) -> tuple[RoundTrip, ...]:
-    """The trades that ended in the run of `facts`, in the order in which they ended."""
+    """Return the trades that ended in the run of `facts`, in the order in which they ended."""
     found = []
     for position in facts.positions:
         if position.is_open or position.run_id != facts.run_id:
@@ -100,7 +100,7 @@ def _average(fills: Sequence[FillFact]) -> Decimal:
 
 
 def _roles(facts: Facts, decision_id: str) -> dict[str, str]:
-    """What each client id of a decision is for."""
+    """Return what each client id of a decision is for."""
     intents = {i.order_intent_id for i in facts.intents if i.decision_id == decision_id}
     return {
         alias.client_order_id: alias.role
@@ -110,7 +110,7 @@ def _roles(facts: Facts, decision_id: str) -> dict[str, str]:
 
 
 def _believed(facts: Facts, position: PositionFact) -> int:
-    """The runtime's own measure, where the ledger shows that a protection was confirmed."""
+    """Return the runtime's own measure if the ledger shows a confirmed protection, else -1."""
     roles = _roles(facts, position.decision_id)
     legs = {
         roles[order.own_id]
@@ -121,7 +121,7 @@ def _believed(facts: Facts, position: PositionFact) -> int:
 
 
 def _seen(facts: Facts, journal: JournalRows, decision_id: str) -> int:
-    """From the last entry fill to both legs (or a single stop) standing on the exchange."""
+    """Return the ms from the last entry fill until both legs, or a single stop, stood; else -1."""
     roles = _roles(facts, decision_id)
     standing: dict[int, str] = {}
     bought_ms = 0

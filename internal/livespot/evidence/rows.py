@@ -1,4 +1,4 @@
-"""What the audit database holds, as the checks read it: states stay plain text, legal or not."""
+"""What the audit database holds, as the checks read it; states stay text, legal or not."""
 
 from decimal import Decimal
 from typing import Any
@@ -201,7 +201,7 @@ class VerdictFact(Message, frozen=True):
 
 
 class EventFact(Message, frozen=True):
-    """An audit event of a kind the checks look into; `data` is text where it was cut."""
+    """An audit event of a kind that checks look into; `data` is text when it was cut."""
 
     run_id: str
     seq: int
@@ -214,11 +214,11 @@ class EventFact(Message, frozen=True):
 
 
 class TrailCheck(Message, frozen=True):
-    """One walk along every event and its line in the trail.
+    """The result of one walk along every event and its line in the trail.
 
-    `problems` names what broke the sequence or the chain; the counts below compare the files with
-    the database line by line, day by day, and `places` names the first line of each file that is
-    not as the database has it. `pruned` events are known by the anchors of their segments only.
+    `problems` are breaks of sequence or chain. The counts below compare files and database line by
+    line, day by day; `places` names the first line of each file that differs. `pruned` events are
+    known only by the anchors of their segments.
     """
 
     events: int
@@ -233,7 +233,7 @@ class TrailCheck(Message, frozen=True):
 
 
 class FileCheck(Message, frozen=True):
-    """What the database says of its own file."""
+    """What the database says about its own file."""
 
     integrity: tuple[str, ...]
     foreign_key_breaks: int
@@ -242,7 +242,7 @@ class FileCheck(Message, frozen=True):
 
 
 class Count(Message, frozen=True):
-    """How often something of one name occurred."""
+    """How often something occurred."""
 
     name: str
     count: int
@@ -251,9 +251,9 @@ class Count(Message, frozen=True):
 class RunCounts(Message, frozen=True):
     """Counts of one run, most frequent first.
 
-    The three `*_reasons` count the first reason of each block: what stood in the way.
-    `cycles` and `blocked` are -1, and `strategy_reasons` empty, where old records were pruned;
-    `pruned` then says when, and where they still stand. `events` counts pruned ones, too.
+    The three `*_reasons` count the first reason of each block: what stood in the way. Where old
+    records were pruned, `cycles` and `blocked` are -1 and `strategy_reasons` is empty; `pruned`
+    then says when, and where the figures can still be read. `events` counts pruned ones, too.
     """
 
     events: int = 0
@@ -270,7 +270,7 @@ class RunCounts(Message, frozen=True):
 
 
 class Course(Message, frozen=True):
-    """How the runs went: what the figures of survival rest on."""
+    """How the runs went, for the figures of survival."""
 
     run_id: str
     runs: tuple[RunFact, ...]
@@ -284,12 +284,12 @@ class Course(Message, frozen=True):
     events: tuple[EventFact, ...] = ()
 
     def run(self) -> RunFact:
-        """The run this is about."""
+        """Return the run that this is about."""
         return next(run for run in self.runs if run.run_id == self.run_id)
 
 
 class Facts(Course, frozen=True, kw_only=True):
-    """Counts of one run, and the whole ledger: what happened does not stop at a run's edge."""
+    """Counts of one run, and the whole ledger: what happened does not stop at the end of a run."""
 
     quote_asset: str
     counts: RunCounts
@@ -304,7 +304,7 @@ class Facts(Course, frozen=True, kw_only=True):
     verdicts: tuple[VerdictFact, ...] = ()
 
     def intent_of(self) -> dict[str, IntentFact]:
-        """Intents by every client id they ever used."""
+        """Return intents by every client id they ever used."""
         by_id = {intent.order_intent_id: intent for intent in self.intents}
         return {
             alias.client_order_id: by_id[alias.order_intent_id]
@@ -313,16 +313,16 @@ class Facts(Course, frozen=True, kw_only=True):
         }
 
     def own_intents(self) -> dict[str, IntentFact]:
-        """Intents by every client id they sent something under.
+        """Return intents by every client id under which they sent something.
 
-        The id of a cancel is the cancel's, though the order it ended bears it too.
+        The id of a cancel belongs to the cancel, though the order it ended bears it as well.
         """
         known = self.intent_of()
         own = {i.client_order_id: i for i in self.intents if i.client_order_id in known}
         return {**known, **own}
 
     def sent_at(self) -> dict[str, int]:
-        """When each intent became SENT_UNKNOWN, by intent id; the time the row was made."""
+        """Return when each intent's row became SENT_UNKNOWN, by intent id."""
         return {
             step.order_intent_id: step.at_ms
             for step in self.transitions

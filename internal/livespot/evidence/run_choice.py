@@ -1,4 +1,4 @@
-"""Which recorded run a command means: the last one, or the one whose id begins so."""
+"""Finds the recorded run that a command means: the last one, or by the beginning of its id."""
 
 from livespot.contracts.errors import PreflightFailed
 from livespot.store.reader import Reader
@@ -7,7 +7,7 @@ LAST = "LAST"
 
 
 async def chosen_run(reader: Reader, wanted: str) -> str:
-    """The id of a recorded run. Raises `PreflightFailed` when none or several are meant."""
+    """Return the id of a recorded run. Raises `PreflightFailed` for none or several matches."""
     known = [str(row[0]) for row in await reader.rows("SELECT run_id FROM runs ORDER BY rowid")]
     if not known:
         raise PreflightFailed("no run is recorded here yet.\nNext: livespot sim --for 3m")

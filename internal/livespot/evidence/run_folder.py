@@ -1,4 +1,4 @@
-"""The folder of a run: begun with its manifest, completed once at its end, then never touched."""
+"""The folder of a run: begun with its manifest, completed once at its end, then never changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whereabouts:
-    """Where a run left its database and trail, and where its folder is to be."""
+    """Where a run's database and trail are, and where its folder belongs."""
 
     reader: Reader
     database: Path
@@ -48,7 +48,7 @@ class Whereabouts:
 def begin(
     disk: Disk, runs: Path, checkout: Path, marks: Birthmarks, inputs: RunInputs | None
 ) -> Path:
-    """Write the manifest of a run that begins; its folder. Raises `OSError`."""
+    """Write the manifest of a run that begins; returns its folder. Raises `OSError`."""
     folder = runs / marks.run_id
     disk.make_directory(folder)
     disk.write_atomic(folder / MANIFEST, document(opening(marks, inputs, checkout)))
@@ -56,12 +56,12 @@ def begin(
 
 
 def is_complete(disk: Disk, runs: Path, run_id: str) -> bool:
-    """Whether the evidence of a run is finished; from then on nothing of it is rewritten."""
+    """Whether a run's evidence is complete; after that nothing of it is rewritten."""
     return disk.exists(runs / run_id / SUMS)
 
 
 def manifest_of(disk: Disk, runs: Path, run_id: str) -> RunManifest | None:
-    """The stored manifest; None when there is none. Raises `PayloadInvalid` for a spoilt one."""
+    """Read the stored manifest; None without one. Raises `PayloadInvalid` for a damaged one."""
     path = runs / run_id / MANIFEST
     if not disk.exists(path):
         return None
@@ -78,7 +78,7 @@ async def complete(
     journal: JournalRows | None,
     completed_by: str = "the run itself",
 ) -> bool:
-    """Write what is missing of an ended run's folder, its sums last; False when it was complete.
+    """Write what an ended run's folder lacks, its sums last; False when it was complete already.
 
     Raises `PayloadInvalid` when the run is not recorded or has not ended, `StoreBusy`,
     `AuditUnwritable` and `OSError`.
@@ -102,7 +102,7 @@ async def complete(
 
 
 async def write_incidents(disk: Disk, where: Whereabouts, run_id: str) -> tuple[str, ...]:
-    """Bundles a running run still lacks, so that they exist while the fault is fresh."""
+    """Write the bundles that a running run lacks; returns their names."""
     made = []
     for incident in await incidents(where.reader, run_id):
         folder = where.runs / run_id / incident.folder
@@ -122,7 +122,7 @@ async def read_report(
     journal: JournalRows | None,
     completed_by: str = "",
 ) -> Report:
-    """Everything the report tells of, from the database; also of a run that has not ended."""
+    """Read everything that the report needs from the database; works for a running run, too."""
     facts = await read_facts(where.reader, where.logs, run_id)
     particulars = await read_particulars(where.reader, run_id)
     manifest = manifest_of(disk, where.runs, run_id)
@@ -132,7 +132,7 @@ async def read_report(
         manifest = closing(manifest, facts, completed_by)
     return Report(
         manifest=manifest,
-        # Names below the state directory: where that lies is nobody else's business.
+        # Only names below the state directory: where that lies concerns nobody else.
         summary=summary_of(
             facts,
             None if journal is None else replace(journal, source=Path(journal.source).name),
@@ -180,13 +180,13 @@ def _below(where: Whereabouts, path: Path) -> str:
 
 
 def _sums(written: Mapping[str, bytes]) -> bytes:
-    """As `sha256sum --check` reads them."""
+    """Return the sums in the form that `sha256sum --check` reads."""
     lines = (f"{sha256_hex(content)}  {name}\n" for name, content in sorted(written.items()))
     return "".join(lines).encode()
 
 
 def changed_since(disk: Disk, runs: Path, run_id: str) -> tuple[str, ...]:
-    """Files of a completed folder that are not as they were written, by name."""
+    """Return the names of files in a completed folder that have changed since."""
     folder = runs / run_id
     changed = []
     for line in disk.read(folder / SUMS).decode().splitlines():

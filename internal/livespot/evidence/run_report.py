@@ -1,4 +1,4 @@
-"""One run as a report to read: the same sections as Markdown and as one self-contained page."""
+"""One run as a report: the same sections as Markdown and as one self-contained page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything the report tells of."""
+    """Everything that the report shows."""
 
     manifest: RunManifest
     summary: RunSummary
@@ -42,7 +42,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading, an SVG for the page only, and rows under column names."""
+    """A heading, an SVG that only the page shows, and rows under column names."""
 
     title: str
     chart: str = ""
@@ -52,7 +52,7 @@ class Section:
 
 
 def markdown(report: Report) -> str:
-    """Sections with tables; charts are in the page."""
+    """Return sections with tables; the charts are in the page only."""
     parts = [f"# Run {report.summary.run_id}", ""]
     parts += ["```", *lines(report.summary), "```", ""]
     for section in sections(report):
@@ -70,7 +70,7 @@ def markdown(report: Report) -> str:
 
 
 def page(report: Report) -> str:
-    """One HTML file that needs nothing but a browser."""
+    """Return one HTML file that needs nothing but a browser."""
     title = escape(f"Run {report.summary.run_id}")
     told = "\n".join(escape(line) for line in lines(report.summary))
     parts = [
@@ -87,7 +87,7 @@ def page(report: Report) -> str:
 
 
 def sections(report: Report) -> Iterator[Section]:
-    """From the result to what it rests on."""
+    """Yield the sections, from the result to the inputs that it rests on."""
     summary, facts = report.summary, report.facts
     quote = summary.quote_asset
     equity = _equity(report)
@@ -162,7 +162,7 @@ def _trades(summary: RunSummary) -> Section:
 
 
 def _bare(summary: RunSummary, facts: Facts) -> Section:
-    """Each position's time without a stop: what was known here, and what the exchange shows."""
+    """Each position's time without a stop, by our ledger and by the exchange's journal."""
     trips = {trip.position_id: trip for trip in summary.trips}
     held = [position for position in facts.positions if position.run_id == facts.run_id]
     return Section(

@@ -1,4 +1,4 @@
-"""In which mode each request's row was written, by the order of the audit: no clock moves that."""
+"""The mode in which each request's row was written, by the order of the audit, not by clocks."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from livespot.evidence.rows import EventFact, Facts
 
 
 class Spell(Message, frozen=True):
-    """A mode while it was in force, by the stamps of its two changes; 0 when it never ended."""
+    """A mode while it was in force, between the stamps of two changes; `ended_ms` 0 if it lasts."""
 
     mode: str
     began_ms: int
@@ -17,10 +17,10 @@ class Spell(Message, frozen=True):
 
 
 def sent_in(facts: Facts) -> Mapping[str, Spell]:
-    """By intent id: the mode in force when the audit took the row that says SENT_UNKNOWN.
+    """Return, by intent id, the mode in force when the audit took the row SENT_UNKNOWN.
 
-    An intent is missing where that cannot be told: its events are gone, or those of its run do not
-    match the modes on record.
+    An intent is missing where that is not known: its events are pruned, or the events of its run do
+    not match the recorded modes.
     """
     spells = _spells(facts)
     told: dict[str, Spell] = {}
@@ -44,7 +44,7 @@ def _is_sending(event: EventFact) -> bool:
 
 
 def _spells(facts: Facts) -> dict[str, list[Spell]]:
-    """The modes of each run in their order, of runs whose modes and events match in number."""
+    """Return each run's modes in order, for runs with as many mode events as mode rows."""
     audited = Counter(
         event.run_id
         for event in facts.events

@@ -1,4 +1,4 @@
-"""What a fill model makes of a shadow run's entries: estimates, apart from all that happened."""
+"""What a fill model estimates of a shadow run's entries, kept apart from everything real."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ _NOTE = "a model's estimates: no order was sent and nothing was filled"
 
 
 class ShadowEstimates(Message, frozen=True):
-    """Amounts in quote units with the fees and slippage stated; None is unknown.
+    """Amounts in the quote asset, with the stated fees and slippage. None is unknown.
 
-    `entries` counts what would have been sent, `outcomes` what became of those that are over.
-    `net_quote` adds up the `known` results; for the others the model cannot tell one.
+    `entries` counts what would have been sent, `outcomes` how those that are over ended.
+    `net_quote` sums the `known` results; of the others the model cannot tell one.
     """
 
     model: str
@@ -38,7 +38,7 @@ class ShadowEstimates(Message, frozen=True):
 
 
 async def read_estimates(reader: Reader, run_id: str) -> ShadowEstimates | None:
-    """None where nothing was estimated: every run that sends, and a shadow run without entries.
+    """Return None where nothing was estimated: a run that sends, or one without entries.
 
     Raises `StoreBusy` or `AuditUnwritable`.
     """
@@ -47,7 +47,7 @@ async def read_estimates(reader: Reader, run_id: str) -> ShadowEstimates | None:
 
 
 def estimates(told: Sequence[dict[str, Any]]) -> ShadowEstimates | None:
-    """The pure part: what each event of the model states, in order."""
+    """Add up what each event of the model states, in order; the pure part of `read_estimates`."""
     if not told:
         return None
     over = [one for one in told if one["outcome"] != _ENTERED]

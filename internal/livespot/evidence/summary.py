@@ -1,4 +1,4 @@
-"""What a run comes down to: one value for machines, which `telling` turns into words."""
+"""The summary of a run, as one value for machines; `telling` puts it into words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
 
 
 class UnknownIntent(Message, frozen=True):
-    """A mutation whose answer never came. `resolved_as` is its present state.
+    """A mutation that got no answer. `resolved_as` is its present state.
 
-    `after_ms` counts from the send to the last step, -1 while it is unresolved; `evidence` is what
+    `after_ms` is from its send to its last step, -1 while it is unresolved; `evidence` says what
     settled it.
     """
 
@@ -47,7 +47,7 @@ class UnknownIntent(Message, frozen=True):
 
 
 class OpenPosition(Message, frozen=True):
-    """A position still held, with the protection the ledger believes in."""
+    """A position still held, with the protection that the ledger knows of."""
 
     symbol: str
     phase: str
@@ -77,9 +77,9 @@ class Reconciled(Message, frozen=True):
 
 
 class Fills(Message, frozen=True):
-    """Executions in the database and in the exchange's journal, of every run they share.
+    """Executions in the database and in the exchange's journal, of all runs that share them.
 
-    `exchange` is -1 when there was no journal; `agree` then says nothing and is false.
+    Without a journal `exchange` is -1; `agree` is then false and says nothing.
     """
 
     of_this_run: int
@@ -91,10 +91,9 @@ class Fills(Message, frozen=True):
 class RunSummary(Message, frozen=True):
     """One run. Amounts are in `quote_asset`, after fees; times in epoch ms.
 
-    `runs` counts the runs in the database: one that was killed and its successor share a ledger;
-    `killed_before` counts those that could not say goodbye.
-    `pnl_quote` and `fees_quote` sum over the trades that ended in this run. `findings` are the
-    invariants, over the whole ledger.
+    `runs` counts the runs in the database, since a killed run and its successor share a ledger;
+    `killed_before` counts those that recorded no end. `pnl_quote` and `fees_quote` sum over the
+    trades that ended in this run. `findings` are the invariants, over the whole ledger.
     """
 
     run_id: str
@@ -133,7 +132,7 @@ class RunSummary(Message, frozen=True):
 
     @property
     def unseen(self) -> tuple[Finding, ...]:
-        """Checks that hold only because there was nothing to look at."""
+        """Findings that hold only because there was nothing to look at."""
         return tuple(f for f in self.findings if f.holds and not f.looked_at)
 
     @property
@@ -144,10 +143,10 @@ class RunSummary(Message, frozen=True):
 async def summarise(
     database: Path, trail_dir: Path, run_id: str, journal: JournalRows | None
 ) -> RunSummary:
-    """Read one run back from its database and judge it, beside the exchange's journal if given.
+    """Read one run back from its database and judge it, against the exchange's journal if given.
 
     Raises `StoreBusy`, `AuditUnwritable` or `OSError` when something cannot be read,
-    `PayloadInvalid` when the database does not know the run.
+    `PayloadInvalid` when the database does not hold the run.
     """
     facts = await read_facts(ReadOnlyDatabase(database), trail_dir, run_id)
     return summary_of(facts, journal, database=str(database), trail=str(trail_dir))
@@ -156,7 +155,7 @@ async def summarise(
 def summary_of(
     facts: Facts, journal: JournalRows | None, *, database: str, trail: str
 ) -> RunSummary:
-    """The pure part of `summarise`."""
+    """Build the summary from facts; the pure part of `summarise`."""
     run = facts.run()
     findings = check_all(facts, journal)
     trips = round_trips(facts, journal)
@@ -211,9 +210,9 @@ def summary_of(
 
 
 def unknown_intents(facts: Course) -> tuple[UnknownIntent, ...]:
-    """Mutations of this run, or resolved by it, that were in doubt.
+    """Return the mutations in doubt that this run sent or resolved.
 
-    In doubt: no answer came, absence had to be proven, another run had to settle it, or it is not
+    In doubt means: no answer came, absence had to be proven, another run settled it, or it is not
     settled yet.
     """
     silent = {e.order_intent_id for e in facts.events if _no_answer(e)}

@@ -1,4 +1,4 @@
-"""How well a run, or all runs together, survived: for audit only, never for a decision."""
+"""How well a run, or all runs together, survived faults: for audits, never for a decision."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,10 +24,10 @@ class Failure(NamedTuple):
 
 
 class Survival(Message, frozen=True):
-    """Times in ms of the runs' own clock. None is unknown, and `unknown` says why by field.
+    """Times in ms of the runs' own clock. None is unknown, and `unknown` says why, by field.
 
-    `restart_ms` is the longest way from a start to NORMAL, `between_failures_ms` the uptime for
-    each internal failure. `missed_fills` came by query, not by the stream.
+    `restart_ms` is the longest time from a start to NORMAL, `between_failures_ms` the uptime per
+    internal failure. `missed_fills` were learned of by a query, not from the stream.
     """
 
     runs: int
@@ -49,28 +49,28 @@ class Survival(Message, frozen=True):
 
 
 class Survivals(Message, frozen=True):
-    """One run's figures beside those of every run in its database."""
+    """The figures of one run, and those of every run in its database together."""
 
     of_this_run: Survival
     over_runs: Survival
 
 
 async def read_survival(reader: Reader, run_id: str) -> Survivals:
-    """The figures of a run, also of one that still runs, and over runs, from the database alone.
+    """Read the figures of a run, which may still be running, and those over all runs.
 
-    Raises `PayloadInvalid` when the database does not know the run, `StoreBusy`, `AuditUnwritable`.
+    Raises `PayloadInvalid` when the database does not hold the run, `StoreBusy`, `AuditUnwritable`.
     """
     course = await read_course(reader, run_id)
     return Survivals(of_this_run=of_run(course), over_runs=over_runs(course))
 
 
 def of_run(facts: Course) -> Survival:
-    """The figures of the one run that the facts are about."""
+    """Return the figures of the run that the facts are about."""
     return _figures(facts, (facts.run(),), unknown_intents(facts))
 
 
 def over_runs(facts: Course) -> Survival:
-    """The figures of every run in the database together."""
+    """Return the figures of every run in the database together."""
     doubts: dict[str, UnknownIntent] = {}
     for run in facts.runs:
         one = replace(facts, run_id=run.run_id)
@@ -79,7 +79,7 @@ def over_runs(facts: Course) -> Survival:
 
 
 def failures(facts: Course, run: RunFact) -> tuple[Failure, ...]:
-    """What went wrong inside the process during a run, in order of time."""
+    """Return what failed inside the process during a run, in order of time."""
     found = [
         Failure(alert.at_ms, alert.code)
         for alert in facts.alerts
@@ -93,13 +93,13 @@ def failures(facts: Course, run: RunFact) -> tuple[Failure, ...]:
 
 
 def end_of(run: RunFact) -> int:
-    """When a run was last alive; the end of a killed one was only noticed by the next."""
+    """Return when a run was last alive, in epoch ms: its orderly end, else its last event."""
     last = run.last_event_ms or run.started_at_ms
     return run.ended_at_ms if run.ended_at_ms and run.clean else last
 
 
 def first_normal_ms(facts: Course, run: RunFact) -> int | None:
-    """How long a run took to NORMAL; None when it never got there."""
+    """Return how long a run took to NORMAL; None when it never got there."""
     for mode in facts.modes:
         if mode.run_id == run.run_id and mode.mode == "NORMAL":
             return mode.at_ms - run.started_at_ms
@@ -107,7 +107,7 @@ def first_normal_ms(facts: Course, run: RunFact) -> int | None:
 
 
 def modes_ms(facts: Course, runs: Iterable[RunFact]) -> tuple[Count, ...]:
-    """Time in each mode, longest first."""
+    """Return the time in each mode, longest first."""
     spent: Counter[str] = Counter()
     for run in runs:
         steps = [mode for mode in facts.modes if mode.run_id == run.run_id]

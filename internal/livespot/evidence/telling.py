@@ -1,4 +1,4 @@
-"""A run's summary in words: one screen, aligned, for somebody who sees it for the first time."""
+"""A run's summary in words: one aligned screen for a first reader."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,17 +25,17 @@ _RIGHTS = {
     "SHADOW": "it only watched. No order was sent and nothing filled; estimates are in explain"
 }
 
-# A label (empty when it continues the one above), what is said, and how it looks.
+# A label (empty when it continues the one above), the text, and its style.
 Line = tuple[str, str, str]
 
 
 def lines(summary: RunSummary) -> list[str]:
-    """Plain text, one item a line, for a pipe or a file."""
+    """Return plain text, one item per line, for a pipe or a file."""
     return [f"{label:<{_LABEL_WIDTH}}{text}".rstrip() for label, text, _ in told(summary)]
 
 
 def render(summary: RunSummary) -> RenderableType:
-    """The same for a terminal; everything from outside stays plain text."""
+    """Return the same for a terminal; text from outside is never interpreted as markup."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH - 2)
     table.add_column(overflow="fold")
@@ -46,7 +46,7 @@ def render(summary: RunSummary) -> RenderableType:
 
 
 def told(summary: RunSummary) -> Iterator[Line]:
-    """The summary from the headline to where to look next."""
+    """Yield the summary, from the headline to where to look next."""
     yield _headline(summary)
     yield from _rights(summary)
     yield from _decisions(summary)
@@ -71,7 +71,7 @@ def _headline(summary: RunSummary) -> Line:
 
 
 def _rights(summary: RunSummary) -> Iterator[Line]:
-    """Said only where a run may do less than its figures could suggest."""
+    """Only for a run that may do less than its figures could suggest."""
     text = _RIGHTS.get(summary.mode)
     if text:
         yield "mode", f"{summary.mode}: {text}", _DOUBT
@@ -152,7 +152,7 @@ def _trips(summary: RunSummary) -> Iterator[Line]:
 
 
 def _records(summary: RunSummary) -> Iterator[Line]:
-    """What all trades of this database say about their kind, however little that is."""
+    """Say what all trades in this database show about their kind, however little that is."""
     label = "hit rate"
     for record in summary.records:
         kind = f"{record.strategy_id} {record.strategy_version} in {record.regime}"
@@ -165,7 +165,7 @@ def _records(summary: RunSummary) -> Iterator[Line]:
 
 
 def percent(share_x10000: int) -> str:
-    """A share with one decimal."""
+    """Format a share with one decimal."""
     whole, tenths = divmod((share_x10000 + 5) // 10, 10)
     return f"{whole}.{tenths} %"
 
@@ -257,30 +257,30 @@ def _next(summary: RunSummary) -> Iterator[Line]:
 
 
 def named(counts: Sequence[Count], most: int = 8) -> str:
-    """`NAME 3, OTHER 1 +2`: the most frequent first, then how many more names there are."""
+    """Format as `NAME 3, OTHER 1 +2`: the most frequent, then how many names are left out."""
     more = f" +{len(counts) - most}" if len(counts) > most else ""
     return ", ".join(f"{item.name} {item.count}" for item in counts[:most]) + more
 
 
 def many(count: int, noun: str) -> str:
-    """A count with its noun in the right number."""
+    """Format a count with its noun in the right number."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def money(value: Decimal) -> str:
-    """A gain or loss to four decimals, with its sign."""
+    """Format a gain or loss to four decimals, with its sign."""
     rounded = value.quantize(_CENT_OF_CENT)
     return f"+{decimal_text(rounded)}" if rounded > 0 else decimal_text(rounded)
 
 
 def plain(value: Decimal) -> str:
-    """An amount without trailing zeros, to eight decimals at most."""
+    """Format an amount to at most eight decimals, without trailing zeros."""
     text = decimal_text(value.quantize(Decimal("0.00000001")))
     return text.rstrip("0").rstrip(".") or "0"
 
 
 def age(ms: int) -> str:
-    """A span of time: 450 ms, 12 s, 3 min 20 s, 2 h 05 min."""
+    """Format a span of time: 450 ms, 12 s, 3 min 20 s, 2 h 05 min."""
     if ms < 1000:
         return f"{ms} ms"
     seconds = ms // 1000

@@ -1,4 +1,4 @@
-"""Each stored step of a decision in one or two lines that a person can read."""
+"""Describes each stored step of a decision in one or two lines for a person."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ from livespot.evidence.measures import amount, failed_by_risk, share
 from livespot.evidence.moments import instant
 
 Fact: TypeAlias = dict[str, Any]
-# Which limits of a verdict cut a size, in words.
+# Names, in words, of the limits that can cut a size.
 _BINDINGS = {
     "risk_per_trade": "the risk per trade",
     "exposure_symbol_room": "the exposure limit of the symbol",
@@ -23,7 +23,7 @@ _BINDINGS = {
 
 
 def snapshot(tree: Fact) -> Iterator[str]:
-    """Regime, microstructure, prices and costs."""
+    """Regime, market microstructure, prices and costs."""
     regime, micro, prices = tree["regime"], tree["microstructure"], tree["prices"]
     costs, moved = tree["cost_inputs"], tree["volatility"]
     yield f"{tree['snapshot_id']} of {instant(tree['exchange_time_ms'])}, {tree['symbol_status']}"
@@ -46,7 +46,7 @@ def snapshot(tree: Fact) -> Iterator[str]:
 
 
 def decision(tree: Fact, outcome: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
-    """What was wanted, in which cycles, and every check that spoke for it."""
+    """What was proposed, in which cycles, and every check that spoke for it."""
     for kind, cycle_id, run_id in rows:
         yield f"{kind} in {cycle_id} of {run_id}"
     entry, exits = tree.get("entry_plan"), tree.get("exit_plan")
@@ -122,7 +122,7 @@ def reserve(row: Fact) -> Iterator[str]:
 
 
 def intent(row: Fact) -> Iterator[str]:
-    """One mutation of the exchange."""
+    """One mutation."""
     error = f", code {row['last_error_code']}" if row["last_error_code"] else ""
     yield (
         f"{instant(row['created_at_ms'])} {row['action']} {row['role']} {row['side']} attempt "
@@ -132,7 +132,7 @@ def intent(row: Fact) -> Iterator[str]:
 
 
 def transition(row: Fact) -> Iterator[str]:
-    """One step of an intent, with what proved it."""
+    """One step of an intent, with its evidence."""
     why = f" by {row['evidence']}" if row["evidence"] else ""
     codes = f": {_codes(row['reasons'])}" if row["reasons"] else ""
     yield f"  {instant(row['at_ms'])} {row['from_state']} -> {row['to_state']}{why}{codes}"
@@ -160,7 +160,7 @@ def fill(row: Fact) -> Iterator[str]:
 
 
 def protection(row: Fact) -> Iterator[str]:
-    """A change of the position, or of what protects it."""
+    """A change of the position, or of its protection."""
     data = row["data"]
     before, phase = data.get("phase_before") or "nothing", data.get("phase", "")
     codes = f": {_codes(row['reasons'])}" if row["reasons"] else ""
@@ -171,7 +171,7 @@ def protection(row: Fact) -> Iterator[str]:
 
 
 def reconcile(row: Fact) -> Iterator[str]:
-    """What the exchange said otherwise."""
+    """A difference to what the exchange says."""
     for diff in row["diffs"]:
         done = "taken over" if diff["corrected"] else "noted"
         yield (
@@ -191,7 +191,7 @@ def position(row: Fact) -> Iterator[str]:
 
 
 def outcome(row: Fact) -> str:
-    """Open, or closed with its reason and its PnL."""
+    """Open, or closed with its reason and PnL."""
     doubt = ", a fee without a known price" if row["fee_unpriced"] else ""
     money = f"{amount(row['realised_quote'])} realised after {amount(row['fees_quote'])} of fees"
     if row["closed_at_ms"]:
@@ -201,7 +201,7 @@ def outcome(row: Fact) -> str:
 
 
 def shadow(row: Fact) -> Iterator[str]:
-    """What a fill model makes of an entry that was never sent."""
+    """What a fill model estimates of an entry that was never sent."""
     said = row["data"]["shadow"]
     if said["outcome"] == "WOULD_ENTER":
         yield (
@@ -219,7 +219,7 @@ def shadow(row: Fact) -> Iterator[str]:
 
 
 def end(row: Fact) -> Iterator[str]:
-    """How the proposal was closed for the strategy."""
+    """How the strategy's proposal was closed."""
     yield f"{instant(row['ts_ms'])} {_codes(row['reasons']) or 'it ran to its end'}"
 
 

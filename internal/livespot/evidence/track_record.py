@@ -1,4 +1,4 @@
-"""How often closed trades reached their profit, per strategy version, regime and mode."""
+"""How often closed trades reached their target, per strategy version, regime and mode."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from livespot.rules.expectancy import LEAST_TRADES, hit_rate
 
 
 class TrackRecord(Message, frozen=True):
-    """Closed trades that are alike, in every run of the database.
+    """Closed trades of one kind, over all runs of the database.
 
-    The three rates are -1 while there are too few trades to call anything measured.
+    The three rates are -1 while there are too few trades to measure them.
     """
 
     strategy_id: str
@@ -39,9 +39,9 @@ class _Kind:
 
 
 def track_records(facts: Facts) -> tuple[TrackRecord, ...]:
-    """One record for each kind of trade that has ended, in the order of its names.
+    """Return one record for each kind of trade that has ended, ordered by name.
 
-    A trade that did not end at its profit counts as a miss, whatever ended it.
+    A trade that did not end at its target counts as a miss, whatever ended it.
     """
     decided = {decision.decision_id: _kind(decision) for decision in facts.decisions}
     trades: Counter[_Kind] = Counter()

@@ -1,4 +1,4 @@
-"""Compares events, as they are read, with the trail; holds one day's file at a time."""
+"""Compares events, as they are read, with the trail, holding one day's file at a time."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _NO_DAY = "a day that does not exist"
 class FilesCheck:
     """How the files compare with the events, line by line and day by day.
 
-    `places` are the first lines that differ, in the order of the days; missing files come last.
+    `places` are the first lines that differ, in the order of the days, then missing files.
     """
 
     files: int
@@ -32,7 +32,7 @@ class FilesCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """One day of the trail: its name, its lines, and what is wrong whatever the lines say."""
+    """One day's file: its name, its lines, and what is wrong with it apart from the lines."""
 
     name: str
     lines: list[bytes]
@@ -42,7 +42,7 @@ class _File:
 
 @dataclass(slots=True, kw_only=True)
 class _Day:
-    """How a day compares so far; from the first difference on, what is left is kept as digests."""
+    """A day's comparison so far; after the first difference, the rest is kept as digests."""
 
     name: str
     lines: int
@@ -57,7 +57,7 @@ class _Day:
 class FilesComparison:
     """Give it every event in the order of the chain, then ask for the result.
 
-    A day of which the file was removed at its age lacks no lines. Reading a file raises `OSError`.
+    A day whose file was removed at its age lacks no lines. Reading a file raises `OSError`.
     """
 
     def __init__(self, directory: Path, days: Mapping[str, TrailDay]) -> None:
@@ -70,7 +70,7 @@ class FilesComparison:
         self._lines: list[bytes] = []
 
     def see(self, link: Link) -> None:
-        """Hold the next event against the next line of its day."""
+        """Compare the next event with the next line of its day."""
         day = _day_of(link)
         if day in self._removed:
             self._removed.see(day, link.line)
@@ -89,7 +89,7 @@ class FilesComparison:
         compared.wanted[sha256_hex(line)] += 1
 
     def result(self) -> FilesCheck:
-        """What came of it, once every event was seen."""
+        """Return the result, once every event was seen."""
         for day in _days_in(self._directory):
             if day not in self._days and day not in self._removed:
                 self._turned_to(day)
@@ -117,7 +117,7 @@ class FilesComparison:
         )
 
     def _turned_to(self, day: str) -> _Day | None:
-        """The day, its file at hand; None without one. A later run may come back to a day."""
+        """Return the day with its file, None without one; a later run may return to a day."""
         if day == self._open_day:
             return self._days[day]
         file = _file(self._directory, day, self._known.get(day))
@@ -138,7 +138,7 @@ def _begun(file: _File) -> _Day:
 
 
 def _difference(compared: _Day) -> tuple[int, int]:
-    """Lines the file lacks, and lines the database does not know; a wrong order is both."""
+    """Return (lines the file lacks, lines the database lacks); a wrong order counts in both."""
     if not compared.place:
         return 0, compared.lines - compared.events
     lost = (compared.wanted - compared.found).total()
@@ -147,7 +147,7 @@ def _difference(compared: _Day) -> tuple[int, int]:
 
 
 def _place_at_the_end(compared: _Day) -> str:
-    """What is wrong with a file whose lines, as far as there are events, are the database's."""
+    """Say what is wrong with a file whose lines match as far as there are events."""
     if compared.lines > compared.events:
         return f"{compared.name}, line {compared.events + 1}: no event of the database"
     if compared.torn:
@@ -160,17 +160,17 @@ def _days_in(directory: Path) -> Iterable[str]:
 
 
 def _file(directory: Path, day: str, known: TrailDay | None) -> _File | None:
-    """The lines of a day; a damaged archive has none.
+    """Read the lines of a day; a damaged archive has none.
 
-    A packed file beside a plain one was not finished, unless it is on record: then the plain one
-    is about to go, or holds what came later.
+    A packed file beside a plain one is unfinished, unless it is on record. If it is, the plain one
+    is about to be removed or holds later events.
     """
     plain, archive = directory / plain_name(day), directory / packed_name(day)
     later = plain.read_bytes() if plain.is_file() else None
     packed = archive.read_bytes() if archive.is_file() else None
     name, content = plain.name, later
     if packed is not None and (later is None or known is not None):
-        # Of a damaged archive every line counts as missing.
+        # Every line of a damaged archive counts as missing.
         name, content = archive.name, unpacked(packed) or b""
         if later is not None and later != content:
             content += later
@@ -186,7 +186,7 @@ def _file(directory: Path, day: str, known: TrailDay | None) -> _File | None:
 
 
 def _other_bytes(name: str, packed: bytes | None, known: TrailDay | None) -> str:
-    """What unpacking does not see, such as a bit of the header that means nothing."""
+    """Say whether packed bytes differ in what unpacking ignores, such as a bit of the header."""
     if known is None or (packed is not None and sha256_hex(packed) == known.sha256):
         return ""
     return f"{name}: not the bytes that were packed, {known.lines} lines long"

@@ -1,4 +1,4 @@
-"""One walk along the event chain, comparing each event with its line in the JSONL trail."""
+"""Walks the event chain once, comparing each event with its line in the JSONL trail."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _MOST_PROBLEMS = 20
 
 @dataclass(slots=True)
 class _Walk:
-    """What the walk has seen; `said` is what the upkeep's own events state of packed days."""
+    """The state of the walk; `said` is what the upkeep's events state about packed days."""
 
     reader: Reader
     anchors: AnchorPages
@@ -31,7 +31,7 @@ class _Walk:
     signed: SignedOff = field(default_factory=SignedOff)
 
     async def over(self, link: Link) -> dict[str, ChainAnchor]:
-        """The anchors of what was pruned right before an event, by the hash they begin behind."""
+        """Return the anchors of what was pruned before an event, by the hash they follow."""
         return {anchor.prev_hash: anchor for anchor in await self._anchors_before(link.row)}
 
     async def _anchors_before(self, row: int) -> list[ChainAnchor]:
@@ -45,7 +45,7 @@ class _Walk:
         return found
 
     def hear(self, link: Link) -> None:
-        """Take what an event states, when it is one of the upkeep."""
+        """Note what an event states about the upkeep, if it is one of those."""
         for said in upkeep_said(link):
             if said.of_an_anchor:
                 self.signed.stated(said.data)
@@ -53,7 +53,7 @@ class _Walk:
                 self.said.append(said)
 
     async def close(self) -> None:
-        """Take the anchors behind the last event, and look whether each was signed off."""
+        """Take the anchors after the last event, and check that an event vouches for each."""
         try:
             async for anchor in self.anchors.rest():
                 self._take(anchor)
@@ -96,7 +96,7 @@ async def walk(reader: Reader, trail_dir: Path) -> TrailCheck:
 
 
 async def _read(seen: _Walk, files: FilesComparison) -> None:
-    """Raises `StoreBusy`; what is damaged is a problem and counts as nothing."""
+    """Read the chain. Raises `StoreBusy`; damage is noted as a problem and ends the reading."""
     before: Link | None = None
     try:
         async for link in links(seen.reader):

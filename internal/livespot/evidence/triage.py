@@ -1,4 +1,4 @@
-"""The first look at a finished run: is it sound enough to be read, and what to do if not."""
+"""The first look at a finished run: whether it is sound, and what to do if it is not."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from livespot.evidence.summary import RunSummary
 
 _LEAST_EVENTS = 100
 _ERROR_SHARE_BPS = 500
-# What is done, in the order of what outweighs what.
+# Next actions of a sound run.
 _LEAVE = "nothing to do; livespot report {} tells of the run"
 _ASK = "livespot verify all --run {}"
-# A run that has not ended breaks this one of itself; the first look says so.
+# A running run always violates this one; the first look reports that instead.
 _END_INVARIANT = "I26"
 
 
 class Look(Message, frozen=True):
-    """One thing looked at: whether it is in order, and what was found."""
+    """One thing that was checked: whether it is in order, and what was found."""
 
     name: str
     good: bool
@@ -26,7 +26,7 @@ class Look(Message, frozen=True):
 
 
 class Triage(Message, frozen=True):
-    """Everything looked at, one verdict and one next action."""
+    """All looks, one verdict and one next action."""
 
     run_id: str
     verdict: str
@@ -35,7 +35,7 @@ class Triage(Message, frozen=True):
 
 
 def triage(facts: Facts, summary: RunSummary, verdicts: Sequence[Verdict] = ()) -> Triage:
-    """Status, invariants, the scan of events and what each gate answered last, weighed."""
+    """Weigh status, invariants, the scan of events, and each gate's last verdict."""
     asked = {verdict.gate for verdict in verdicts if verdict.outcome is not Outcome.NEEDS_DATA}
     looks = (
         _complete(summary),
@@ -127,7 +127,7 @@ def _invariants(summary: RunSummary) -> Look:
 
 
 def _trail(facts: Facts, summary: RunSummary) -> Look:
-    """While a run writes, its newest lines may not be in the file yet."""
+    """The newest lines of a running run may not be in the file yet."""
     differing = (*facts.trail.problems, *(facts.trail.places if summary.ended_at_ms else ()))
     first = f", the first {differing[0]}" if differing else ""
     return Look(
@@ -139,7 +139,7 @@ def _trail(facts: Facts, summary: RunSummary) -> Look:
 
 
 def _gates(run_id: str, verdicts: Sequence[Verdict]) -> Look:
-    """The newest receipt of each gate. One that was never asked is told, and is no fault."""
+    """Use the newest receipt of each gate; one that was never asked is named, but is no fault."""
     by_gate = {verdict.gate: verdict for verdict in verdicts}
     passed = [name for name in GATES if _said(by_gate, name) is Outcome.PASS]
     failed = [name for name in GATES if _said(by_gate, name) is Outcome.FAIL]

@@ -1,4 +1,4 @@
-"""Holds anchors and packed days against the audit events that were written with them."""
+"""Compares anchors and packed days with the audit events that were written with them."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ _ANCHOR = "anchor"
 _PACKED = ("day", "sha256", "lines", "packed_at_ms")
 _REMOVED = ("day", "removed_at_ms")
 _BUCKETS = 256
-# About as many rows as an anchor stands for, so that the buckets fill evenly.
+# About as many as an anchor has rows, so that the buckets fill evenly.
 _PIECE = 100
 _PAGE = 500
-# Whole rows: an index holds a second copy of the type, which may be another.
+# NOT INDEXED: an index holds a copy of the type, and a damaged copy may differ from the row.
 _SAID = f"""
 SELECT id, data FROM audit_events NOT INDEXED WHERE event_type = '{_EVENT}' AND id > ?
 ORDER BY id LIMIT {_PAGE}
@@ -28,7 +28,7 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class Said(NamedTuple):
-    """What an event of the upkeep states; the chain covers it."""
+    """What an event of the upkeep states; the chain covers the statement."""
 
     what: str
     data: dict[str, Any]
@@ -39,7 +39,7 @@ class Said(NamedTuple):
 
 
 def upkeep_said(link: Link) -> Iterator[Said]:
-    """The statement of an event, when it is one of the upkeep."""
+    """Yield the statement of an event, if it is one of the upkeep."""
     if link.envelope["event_type"] == _EVENT:
         yield from _said(link.envelope["data"])
 
@@ -48,17 +48,17 @@ def _said(text: str | bytes | msgspec.Raw) -> Iterator[Said]:
     try:
         data = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Its hash names it; what it once said is no longer there to vouch for anything.
+        # Only its hash is left, which cannot vouch for anything.
         return
     if isinstance(data, dict) and "upkeep" in data:
         yield Said(str(data.pop("upkeep")), data)
 
 
 class SignedOff:
-    """Whether each anchor is stated by an event and each stated one is there, in little memory.
+    """Checks, in little memory, that an event states each anchor and each stated anchor exists.
 
-    Anchors grow in number for ever, so they are counted off by sums of digests; only where the
-    sums differ are they read again and compared one by one.
+    The number of anchors grows without bound. So they are compared by sums of digests, and read
+    again one by one only where the sums differ.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class SignedOff:
         self._sums[_bucket(data)] -= _digest(data)
 
     async def problems(self, reader: Reader, *, most: int) -> list[str]:
-        """The first anchors that no event vouches for, and stated ones that are gone.
+        """Return the first anchors that no event states, and stated ones that do not exist.
 
         Raises `StoreBusy`, `AuditUnwritable` or `PayloadInvalid`.
         """
@@ -122,7 +122,7 @@ async def _all_said(reader: Reader) -> AsyncIterator[Said]:
 
 
 def days_unsigned(days: Iterable[TrailDay], said: Sequence[Said]) -> Iterator[str]:
-    """Packed days that no event of the chain vouches for, and stated ones that are gone."""
+    """Yield packed days that no event states, and stated ones that do not exist."""
     known = [*days]
     packed = {_texts(data, *_PACKED) for what, data in said if what == "packed"}
     removed = {_texts(data, *_REMOVED) for what, data in said if what == "removed"}

@@ -1,4 +1,4 @@
-"""For how long a watched symbol stayed without a judgement while entries were allowed."""
+"""For how long a watched symbol got no decision while entries were allowed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from livespot.store.reader import Reader
 
 Stretch: TypeAlias = tuple[int, int]
 
-# The same block is recorded once a minute; a few cycles more are allowed for the rest.
+# The same block is recorded once a minute; add a few cycles of tolerance.
 _REPEAT_MS = 60_000
 _SLACK_CYCLES = 4
 _SELECTIONS = """
@@ -37,7 +37,7 @@ FROM decisions d WHERE d.outcome = 'PROPOSED'
 
 
 async def silences(reader: Reader, run: Span) -> tuple[int, list[str]]:
-    """How many stretches of being watched were looked at, and each silence that is too long."""
+    """Return how many spans of being watched were checked, and each silence that is too long."""
     limit_ms = _REPEAT_MS + _SLACK_CYCLES * run.settings().timing.decision_cycle_ms
     normal = _in_normal(await reader.rows(_MODES, (run.run_id,)), run.last_event_ms)
     busy: dict[str, list[Stretch]] = defaultdict(list)
@@ -62,14 +62,14 @@ async def silences(reader: Reader, run: Span) -> tuple[int, list[str]]:
 
 
 def within(stretches: Iterable[Stretch], allowed: Iterable[Stretch]) -> list[Stretch]:
-    """What two sets of stretches have in common."""
+    """Return the intersection of two sets of spans."""
     bounds = [*allowed]
     common = [(max(begin, low), min(end, high)) for begin, end in stretches for low, high in bounds]
     return [(begin, end) for begin, end in common if begin < end]
 
 
 def without(stretches: Iterable[Stretch], taken: Iterable[Stretch]) -> list[Stretch]:
-    """The first set of stretches less the second."""
+    """Return the first set of spans minus the second."""
     left = [*stretches]
     for low, high in taken:
         left = [
@@ -82,7 +82,7 @@ def without(stretches: Iterable[Stretch], taken: Iterable[Stretch]) -> list[Stre
 
 
 def gaps(begin: int, end: int, marks: Iterable[int]) -> Iterator[Stretch]:
-    """From each mark to the next, the two ends included."""
+    """Yield the spans between neighbouring marks, with `begin` and `end` as marks."""
     last = begin
     for mark in marks:
         yield last, mark
@@ -99,7 +99,7 @@ def _in_normal(rows: Iterable[tuple[int, str]], last_ms: int) -> list[Stretch]:
 
 
 def _watched(rows: Iterable[tuple[int, str | None]], last_ms: int) -> dict[str, list[Stretch]]:
-    """For each symbol the stretches over which one selection after the other chose it."""
+    """Return for each symbol the spans over which consecutive selections chose it."""
     selections: dict[int, set[str]] = {}
     for at_ms, symbol in rows:
         selections.setdefault(at_ms, set()).update([symbol] if symbol else [])

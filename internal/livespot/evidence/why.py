@@ -21,7 +21,7 @@ PRUNED = "scans, rankings and judgements of that time are past their age and wer
 
 
 class WhyNot(Message, frozen=True):
-    """One sentence, and the chain of stages it rests on."""
+    """One sentence, and the chain of stages behind it."""
 
     symbol: str
     at_ms: int
@@ -38,19 +38,19 @@ class WhyNot(Message, frozen=True):
 
 
 async def knows_symbol(reader: Reader, symbol: str) -> bool:
-    """Whether any scan of any run listed it."""
+    """Whether any scan of any run listed the symbol."""
     sql = "SELECT 1 FROM universe_scans WHERE symbol = ? LIMIT 1"
     return await first(reader, sql, (symbol,)) is not None
 
 
 async def known_symbols(reader: Reader) -> tuple[str, ...]:
-    """Every symbol that a scan ever listed."""
+    """Return every symbol that a scan ever listed."""
     found = await reader.rows("SELECT DISTINCT symbol FROM universe_scans ORDER BY symbol")
     return tuple(symbol for (symbol,) in found)
 
 
 async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
-    """The chain of a symbol at an instant; None is the last event there is.
+    """Return the chain of a symbol at an instant; None means the last event on record.
 
     Raises `StoreBusy` or `AuditUnwritable` when the database cannot be read.
     """
@@ -78,14 +78,14 @@ async def why_not(reader: Reader, symbol: str, at_ms: int | None) -> WhyNot:
 
 
 async def _kept(ask: Question) -> tuple[Link, ...]:
-    """What is never pruned: the mode, and what was held."""
+    """Return the links whose records are never pruned: mode and holdings."""
     held = await holding_link(ask)
     gone = Link(stage="UNIVERSE_SCAN", passage=Passage.NOT_REACHED, text=PRUNED)
     return (gone, await mode_link(ask), *(() if held is None else (held,)))
 
 
 async def _chain(ask: Question) -> tuple[Link, ...]:
-    """Every stage in its order; a held symbol needs no further reason."""
+    """Return every stage in order; a symbol that is held needs no further reason."""
     selected = await selection_links(ask)
     mode, held = await mode_link(ask), await holding_link(ask)
     quarantined, own = await quarantine_link(ask), await own_link(ask)

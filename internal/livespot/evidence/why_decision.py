@@ -1,4 +1,4 @@
-"""What kept a watched symbol from being bought: mode, position, and the strategy's judgement."""
+"""Why a watched symbol was not bought: mode, holdings, and the strategy's decision."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from livespot.evidence.moments import instant
 from livespot.evidence.why_proposal import proposal_links
 from livespot.store.reader import Row
 
-# A block said again within a minute is not recorded again; a cycle later silence means something.
+# A block repeated within a minute is not recorded; one cycle later, silence has a meaning.
 _REPEAT_MS = 60_000
 _HELD = """
 SELECT position_id, phase, opened_at_ms, decision_id FROM positions
@@ -35,7 +35,7 @@ WHERE symbol = ? AND run_id = ? AND at_ms <= ? ORDER BY at_ms DESC, id DESC
 
 
 async def mode_link(ask: Question) -> Link:
-    """The mode of the run at the instant; entries are thought about in NORMAL only."""
+    """The run's mode at the instant; entries are considered in NORMAL only."""
     row = await ask.first(
         "SELECT mode, reasons, active_json, at_ms FROM sysmodes WHERE run_id = ? AND at_ms <= ? "
         "ORDER BY id DESC LIMIT 1",
@@ -63,7 +63,7 @@ async def mode_link(ask: Question) -> Link:
 
 
 async def holding_link(ask: Question) -> Link | None:
-    """The position held at the instant, if any; a symbol is bought once at a time."""
+    """The position held at the instant, if any; a symbol is held once at a time."""
     row = await ask.first(_HELD, ask.symbol, ask.at_ms, ask.at_ms)
     if row is None:
         return None
@@ -85,7 +85,7 @@ _RELEASED = (
 
 
 async def quarantine_link(ask: Question) -> Link | None:
-    """A quarantine announced within its own time before the instant and not released since."""
+    """A quarantine that was in force at the instant: neither over nor released."""
     since = ask.at_ms - ask.settings.quarantine.ttl_seconds * 1000
     row = await ask.first(
         "SELECT text, at_ms FROM alerts WHERE symbol = ? AND code = 'SYMBOL_QUARANTINED' "
@@ -106,7 +106,7 @@ async def quarantine_link(ask: Question) -> Link | None:
 
 
 async def own_link(ask: Question) -> Link | None:
-    """A position the operator held in the symbol by hand at the instant."""
+    """A position in the symbol that the operator held by hand at the instant."""
     row = await ask.first(
         "SELECT exposure_id, side, qty, opened_at_ms FROM manual_exposures WHERE symbol = ? "
         "AND opened_at_ms <= ? AND (closed_at_ms = 0 OR closed_at_ms > ?) ORDER BY opened_at_ms",
@@ -127,7 +127,7 @@ async def own_link(ask: Question) -> Link | None:
 
 
 async def cycle_links(ask: Question) -> tuple[Link, ...]:
-    """The newest judgement of a decision cycle, and for a proposal what became of it."""
+    """The newest decision of the symbol, and for a proposal what became of it."""
     decided = await ask.newest(
         "outcome, reasons, decision_json, edge_bps_expected, at_ms, decision_id, cycle_id",
         "decisions",
@@ -180,7 +180,7 @@ async def _block(ask: Question, row: Row) -> Link:
 
 
 async def _blocked_since(ask: Question, reasons: str, at_ms: int) -> int:
-    """When the unbroken series of the same block began."""
+    """Return when the unbroken series of this same block began."""
     since = at_ms
     gap = _REPEAT_MS + 3 * ask.settings.timing.decision_cycle_ms
     for outcome, others, then_ms in await ask.reader.rows(_BLOCKS, (ask.symbol, ask.run_id, at_ms)):
@@ -191,7 +191,7 @@ async def _blocked_since(ask: Question, reasons: str, at_ms: int) -> int:
 
 
 async def _proposal(ask: Question, row: Row) -> tuple[Link, ...]:
-    """A proposal: ended before the instant it explains nothing any more, else where it stood."""
+    """A proposal: how far it had come, unless it ended before the instant."""
     _, reasons, _, edge_bps, at_ms, decision_id, cycle_id = row
     ended = await ask.first(_ENDED, decision_id, at_ms, ask.at_ms)
     proposed = Link(
@@ -245,7 +245,7 @@ def _array(text: str) -> list[dict[str, object]]:
 
 
 def _demand(reason: dict[str, object]) -> str:
-    """An active reason with its value against its limit, where it has them."""
+    """Return an active reason with its value and limit, if it has them."""
     text = f"{reason['code']} ({reason['source']})"
     if reason.get("threshold"):
         text += f" {reason['value']} against {reason['threshold']} {reason['unit']}".rstrip()

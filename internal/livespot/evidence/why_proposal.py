@@ -1,11 +1,11 @@
-"""What became of a proposal by an instant: gate, risk, orders."""
+"""How far a proposal had come at an instant: gate, risk, orders."""
 
 from livespot.evidence import measures
 from livespot.evidence.links import Link, Passage, Question, codes_of, listed, tree_of
 
 
 async def proposal_links(ask: Question, decision_id: str) -> list[Link]:
-    """Gate, risk and order of a proposal, as far as they had come by the instant."""
+    """Return gate, risk and order of a proposal, as far as they had come by the instant."""
     links: list[Link] = []
     gate = await ask.first(
         "SELECT verdict, reasons, error_detail_redacted, modify_applied, at_ms FROM ai_gate_events "

@@ -1,4 +1,4 @@
-"""Where the selection left a symbol at an instant: universe, ranking, deep scan, watch list."""
+"""How far selection let a symbol come at an instant: universe, ranking, deep scan, watch list."""
 
 from livespot.contracts.codes import ReasonCode
 from livespot.evidence import measures
@@ -8,7 +8,7 @@ from livespot.evidence.moments import instant
 
 
 async def selection_links(ask: Question) -> tuple[Link, ...]:
-    """The stages in their order, up to the first that stopped the symbol."""
+    """Return the stages in order, up to the first that stopped the symbol."""
     links: list[Link] = []
     for stage in (_universe, _rank, _deep, _watch):
         link = await stage(ask)
@@ -129,7 +129,7 @@ async def _deep(ask: Question) -> Link:
 
 
 async def _dropped_since(ask: Question, reasons: str, at_ms: int) -> int:
-    """When the row of unbroken equal drops began; 0 when with this scan."""
+    """Return when the unbroken series of equal drops began; 0 when it began with this scan."""
     other = await ask.first(
         "SELECT max(at_ms) FROM cycle_rankings WHERE symbol = ? AND kind = 'DEEP' AND run_id = ? "
         "AND at_ms <= ? AND reasons <> ?",
@@ -183,7 +183,7 @@ async def _watch(ask: Question) -> Link:
 
 
 def _kept_off(code: str, score: int, features: measures.Features, ask: Question) -> str:
-    """A reason with the symbol that stood in the way."""
+    """Return a reason, with the symbol that stood in the way."""
     selection = ask.settings.selection
     match ReasonCode(code):
         case ReasonCode.RISK_DIVERSIFY_APPLIED if "like" in features:

@@ -202,7 +202,7 @@ class VirtualLoop(BaseEventLoop):
     def call_at_ns(
         self, at_ns: int, callback: Callable[..., object], context: Context | None
     ) -> asyncio.TimerHandle:
-        """Like `call_at`, with an exact instant; timers of one instant fire as they were set."""
+        """Like `call_at` with an exact instant; timers of one instant fire in the order given."""
         timer = _Timer(at_ns / _NS_PER_SECOND, callback, (), self, context)
         return self._set(at_ns, timer)
 

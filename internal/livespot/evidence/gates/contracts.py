@@ -1,4 +1,4 @@
-"""The gate `contracts`: what is stored and published agrees with the code that runs."""
+"""The gate `contracts`: stored and published data fit the code that runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ _CONFIGS = "SELECT run_id, config_json, config_hash FROM runs ORDER BY rowid"
 
 
 async def contracts(subject: Subject) -> Verdict:
-    """Published schemas, the reason catalogue, migrations, stored words and stored settings."""
+    """Check published schemas, reason codes, migrations, stored enumeration values and settings."""
     if not subject.facts.runs:
         return needs_data(GATE, Why.NO_RUN, "no run is recorded", "livespot sim --for 3m")
     looked = Looked(gate=GATE)
@@ -58,7 +58,7 @@ def _stale_schemas(looked: Looked, folder: Path) -> Iterator[str]:
 
 
 async def _words(looked: Looked, reader: Reader) -> None:
-    """Every stored word is one the code knows."""
+    """Every stored value of an enumeration is one that the code knows."""
     codes = {str(row[0]) for row in await reader.rows(_REASONS)}
     names = await reader.rows(_NAMES)
     looked.looked_at += len(codes) + len(names)
@@ -70,7 +70,7 @@ async def _words(looked: Looked, reader: Reader) -> None:
 
 
 async def _settings(looked: Looked, reader: Reader) -> None:
-    """Stored settings are those of their hash, and this code knows every key of them."""
+    """Stored settings have their stored hash, and the code knows every key of them."""
     for run_id, stored, digest in await reader.rows(_CONFIGS):
         looked.looked_at += 1
         if sha256_hex(str(stored).encode()) != digest:

@@ -1,4 +1,4 @@
-"""The gate `determinism`: the same inputs give the same decisions, ids and bytes again."""
+"""The gate `determinism`: the same inputs give the same decisions, ids and bytes."""
 
 from livespot.evidence.gates.results import Looked, Subject, Verdict, Why, needs_data
 from livespot.evidence.pruned import pruned
@@ -16,7 +16,7 @@ _NO_ORDER = "proposed nothing that led to an order, and its snapshots are past t
 
 
 async def determinism(subject: Subject) -> Verdict:
-    """Recompute every decision of the run, then hold two replays of one data set together."""
+    """Recompute every decision of the run, then compare two replays of one data set."""
     looked = Looked(gate=GATE)
     edge_ms = (await pruned(subject.reader)).snapshots_ms
     found = await subject.reader.rows(_DECISIONS, (subject.run_id, edge_ms))

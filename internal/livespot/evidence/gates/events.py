@@ -1,4 +1,4 @@
-"""The gate `events`: nothing removed, edited or unannounced, and every intent accounted for."""
+"""The gate `events`: nothing was removed, edited or unannounced; each intent is accounted for."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _RESTORE = (
 
 
 async def events(subject: Subject) -> Verdict:
-    """Chain, sequence, trail, modes with their alerts, ends of runs and of intents."""
+    """Check chain, sequence, trail, modes and their alerts, ends of runs and of intents."""
     facts = subject.facts
     if not subject.ended:
         return needs_data(
@@ -43,7 +43,7 @@ async def events(subject: Subject) -> Verdict:
 
 
 def _unclosed(facts: Facts) -> Iterator[str]:
-    """Intents that neither ended nor wait for a reason that is in the audit."""
+    """Yield intents that neither ended nor have a reason on record why they are open."""
     over = {run.run_id for run in facts.runs if run.ended_at_ms}
     in_doubt = {
         event.order_intent_id

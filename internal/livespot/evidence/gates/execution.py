@@ -1,4 +1,4 @@
-"""The gate `execution`: the whole way of an order, held against the exchange's own journal."""
+"""The gate `execution`: the whole way of an order, compared with the exchange's own journal."""
 
 from livespot.evidence.gates.results import Looked, Subject, Verdict, Why, needs_data
 from livespot.evidence.invariants import check_all
@@ -6,12 +6,12 @@ from livespot.evidence.summary import RunSummary
 
 GATE = "execution"
 _CLEAN = "OK"
-# Those of the record itself belong to the gate `events`.
+# Checks of the record itself belong to the gate `events`.
 _OTHERS = frozenset({"I18", "I19", "I20", "I21", "I26"})
 
 
 async def execution(subject: Subject) -> Verdict:
-    """A rehearsed trade from proposal to reconciled exit, and the run's own orders."""
+    """Check a rehearsed trade from proposal to reconciled exit, and the run's own orders."""
     looked = Looked(gate=GATE)
     rehearsal = await subject.rehearse()
     if rehearsal.summary is None:

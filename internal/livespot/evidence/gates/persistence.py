@@ -26,7 +26,7 @@ _ACKNOWLEDGED = 25
 
 
 async def persistence(subject: Subject) -> Verdict:
-    """Work on a copy: apply every event and intent again, then kill a writer and count."""
+    """On a copy, write every event and intent again, then kill a writer and count its events."""
     looked = Looked(gate=GATE)
     if not subject.facts.trail.events:
         return needs_data(GATE, Why.NO_EVENTS, "no event is recorded", "livespot sim --for 3m")
@@ -39,11 +39,11 @@ async def persistence(subject: Subject) -> Verdict:
 
 
 def _apply_again(looked: Looked, copy: Path, table: str) -> None:
-    """Write every row a second time; the table must be what it was."""
+    """Write every row of a table a second time; the table must not change."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         before = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
         names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        # A generated key would make a new row of the same event.
+        # A newly generated key would make the same event a new row.
         keep = [n for n, name in enumerate(names) if name != "id"]
         columns = ", ".join(names[n] for n in keep)
         marks = ", ".join("?" * len(keep))
@@ -80,7 +80,7 @@ async def _kill(looked: Looked, copy: Path) -> None:
 
 
 def _killed_writer(copy: Path) -> list[str]:
-    """What a writer acknowledged until it was killed in the middle of its work."""
+    """Return what a writer acknowledged before it was killed at work."""
     # -P: a file in the working directory must not stand in for a module of ours.
     command = [sys.executable, "-P", "-m", "livespot.store.kill_probe", str(copy)]
     said = []

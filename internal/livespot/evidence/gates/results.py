@@ -1,4 +1,4 @@
-"""What a verify gate answers, and what all gates are given to look at."""
+"""The verdict of a verify gate, and what all gates are given to judge."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _SHOWN = 6
 
 
 class Outcome(StrEnum):
-    """A gate that could not look never passes."""
+    """A gate's outcome; a gate that could not look never passes."""
 
     PASS = "PASS"  # noqa: S105  an outcome, no password
     FAIL = "FAIL"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 class Why(StrEnum):
-    """Why a gate did not pass. Words of the gates; the runtime's reason codes are others."""
+    """Why a gate did not pass; these words are no reason codes of the runtime."""
 
     SCHEMA_DIFFERS = "SCHEMA_DIFFERS"
     CATALOGUE_DIFFERS = "CATALOGUE_DIFFERS"
@@ -57,7 +57,7 @@ class Why(StrEnum):
 
 
 class Verdict(Message, frozen=True):
-    """One gate's answer: how much it looked at, what it met, and the one thing to do next."""
+    """One gate's verdict: how much it looked at, what was wrong, and the one next step."""
 
     gate: str
     outcome: Outcome
@@ -69,7 +69,7 @@ class Verdict(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something a gate met: its word, and where."""
+    """A problem that a gate met: its kind, and where."""
 
     why: Why
     place: str
@@ -77,9 +77,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """One data set replayed twice in processes of their own.
+    """Two replays of one data set, each in a process of its own.
 
-    `difference` says where the two part, `failure` why there is nothing to compare.
+    `difference` is the first difference between them; `failure` says why there is none to compare.
     """
 
     summary: RunSummary | None
@@ -90,10 +90,10 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The run to judge and everything it left. `ended` is false while a process works on it.
+    """The run to judge, with everything it left; `ended` is false while it still runs.
 
-    `secrets` may be nowhere; `demo_secrets`, which the embedded exchange publishes, may be in
-    the files of that exchange only.
+    `secrets` may be in no file. `demo_secrets`, which the embedded exchange publishes, may be in
+    that exchange's files only.
     """
 
     run_id: str
@@ -112,7 +112,7 @@ class Subject:
 
 @dataclass(slots=True)
 class Looked:
-    """What a gate collects on its way to a verdict."""
+    """What a gate gathers for its verdict."""
 
     gate: str
     looked_at: int = 0
@@ -123,13 +123,13 @@ class Looked:
         self.problems.append(Problem(why=why, place=place))
 
     def judge(self, finding: Finding, why: Why) -> None:
-        """Take over one invariant."""
+        """Add the finding about one invariant."""
         self.looked_at += finding.looked_at
         if finding.violated:
             self.met(why, f"{finding.title}: {finding.detail}")
 
     def verdict(self, *, good: str, bad: str) -> Verdict:
-        """PASS or FAIL; `good` and `bad` are what to do next."""
+        """Return PASS or FAIL; `good` and `bad` are the next steps."""
         return Verdict(
             gate=self.gate,
             outcome=Outcome.FAIL if self.problems else Outcome.PASS,
@@ -141,7 +141,7 @@ class Looked:
 
 
 def needs_data(gate: str, why: Why, detail: str, next_action: str) -> Verdict:
-    """The gate could not look."""
+    """Return the verdict of a gate that could not look."""
     return Verdict(
         gate=gate,
         outcome=Outcome.NEEDS_DATA,
@@ -153,6 +153,6 @@ def needs_data(gate: str, why: Why, detail: str, next_action: str) -> Verdict:
 
 
 def shown(details: Sequence[str]) -> tuple[str, ...]:
-    """The first few, and how many more there are."""
+    """Return the first few details, and how many more there are."""
     more = len(details) - _SHOWN
     return (*details[:_SHOWN], f"and {more} more") if more > 0 else tuple(details)

@@ -1,4 +1,4 @@
-"""The gate `secrets`: no live secret value, however encoded, in anything that a run leaves."""
+"""The gate `secrets`: no live secret, in any encoding, in anything that a run leaves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,12 @@ from livespot.panel.snapshot import Vantage, read_dashboard
 
 GATE = "secrets"
 _CHUNK = 1 << 20
-# Another program's files: it names its demo account's key to whoever wants to trade on it.
+# Files of another program, which names its demo account's key to everybody.
 _OF_THE_EXCHANGE = frozenset({"exchange.log", "exchange.json", "exchange-journal.jsonl"})
 
 
 async def secrets(subject: Subject) -> Verdict:
-    """Search every file of the state directory and the panel's answer; free pages are bytes too."""
+    """Search every file of the state directory, free pages included, and the panel's answers."""
     everywhere = _needles(subject.secrets)
     ours = tuple({*everywhere, *_needles(subject.demo_secrets)})
     if not ours:
@@ -48,7 +48,7 @@ def _needles(values: tuple[Secret, ...]) -> tuple[bytes, ...]:
 
 
 def _found(path: Path, needles: tuple[bytes, ...]) -> Iterator[int]:
-    """Where the first of the needles begins, at most one place for a file."""
+    """Yield the offset of the first needle found in a file, if any."""
     overlap = max(map(len, needles), default=1) - 1
     done, rest = 0, b""
     with path.open("rb") as file:
