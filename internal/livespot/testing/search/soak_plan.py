@@ -51,10 +51,6 @@ _SETTINGS: dict[str, str | int] = {
     "risk.max_consecutive_losses": 20,
     "risk.max_trades_per_window": 20,
     "risk.cooldown_seconds": 60,
-    # The gate is asked before risk refuses: a day whose trades are used up would use up its calls
-    # as well, and the soak would wait in PAUSE for somebody to resume it.
-    "ai_gate.max_calls_per_hour": 10_000,
-    "ai_gate.max_calls_per_day": 100_000,
     # So that whole days leave the trail within the soak, and the copies do not fill the disk.
     "audit.jsonl_keep_days": 7,
     "audit.backup_keep": 2,
