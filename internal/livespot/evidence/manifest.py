@@ -1,4 +1,4 @@
-"""The manifest of a run: what ran on what, with which inputs, and how it ended."""
+"""The manifest of a run: program, platform, settings, inputs, and how it ended."""
 
 import platform
 import sqlite3
@@ -14,7 +14,7 @@ from livespot.evidence.rows import Facts
 from livespot.evidence.survival import end_of, failures, first_normal_ms
 
 _SIMULATED = frozenset({"SIM", "REPLAY"})
-# What only the manifest of the beginning can know.
+# Only the manifest written at the start can know these.
 _OF_BIRTH = (
     "git_commit",
     "dependencies",
@@ -28,11 +28,11 @@ _NO_DATA_SET = "the run read a live market, not a data set"
 
 
 class RunInputs(Message, frozen=True):
-    """The market a simulation or a replay played, enough to play it again.
+    """The market that a simulation or replay played, complete enough to play it again.
 
-    `symbols` is empty where all of the data were played. `faults` is the text of the plan, `gate`
-    not empty where recorded answers stood in for a model. `virtual` runs repeat to the byte; the
-    others ran on wall time.
+    `symbols` is empty when all of the data were played. `faults` is the text of the fault plan;
+    `gate` is not empty when recorded answers replaced a model. A run in `virtual` time can be
+    repeated byte for byte, one in wall time cannot.
     """
 
     data: str
@@ -50,7 +50,7 @@ class RunInputs(Message, frozen=True):
 
 
 class SelfTrade(Message, frozen=True):
-    """What stands between our own orders meeting each other. None is unknown."""
+    """What keeps our own orders from trading with each other. None is unknown."""
 
     stp_supported: bool
     stp_enabled: bool | None
@@ -60,9 +60,9 @@ class SelfTrade(Message, frozen=True):
 
 
 class RunManifest(Message, frozen=True):
-    """None is unknown, and `unknown` says why by field; nothing unknown is written as 0.
+    """None is unknown, and `unknown` says why, by field; nothing unknown is written as 0.
 
-    Times are of the run's own clock: market time in a simulation.
+    Times are on the run's own clock: market time in a simulation.
     """
 
     run_id: str
@@ -99,7 +99,7 @@ class RunManifest(Message, frozen=True):
 
 
 def opening(birth: "Birthmarks", inputs: RunInputs | None, checkout: Path | None) -> RunManifest:
-    """What is known when a run begins; the end is null until there is one."""
+    """Return what is known when a run begins; fields about its end are null."""
     commit = git_commit(checkout) if checkout is not None else None
     later = "the run has not ended"
     unknown = dict.fromkeys(
@@ -155,7 +155,7 @@ def opening(birth: "Birthmarks", inputs: RunInputs | None, checkout: Path | None
 
 
 class Birthmarks(Message, frozen=True):
-    """What a run knows of itself when it begins, and what its row still says later."""
+    """What a run knows about itself when it begins; its database row holds it, too."""
 
     run_id: str
     mode: str
@@ -168,7 +168,7 @@ class Birthmarks(Message, frozen=True):
 
 
 def rebuilt(facts: Facts, particulars: Particulars) -> RunManifest:
-    """From the database, where the manifest of the beginning is lost."""
+    """Return a manifest from the database, for a run whose own manifest is lost."""
     run = facts.run()
     marks = Birthmarks(
         run_id=run.run_id,
@@ -199,7 +199,7 @@ def rebuilt(facts: Facts, particulars: Particulars) -> RunManifest:
 
 
 def closing(manifest: RunManifest, facts: Facts, completed_by: str) -> RunManifest:
-    """The same manifest with the end of the run; `completed_by` says whose hand wrote it."""
+    """Return the manifest with the end of the run; `completed_by` says who wrote it."""
     run = facts.run()
     killed = not run.clean
     found = failures(facts, run)
@@ -236,7 +236,7 @@ def closing(manifest: RunManifest, facts: Facts, completed_by: str) -> RunManife
 
 
 def _quality(facts: Facts) -> str:
-    """Positions follow from fills; that the exchange agrees is what reconciling adds."""
+    """Positions are computed from fills; only reconciling shows that the exchange agrees."""
     passes = [report for report in facts.reconciles if report.run_id == facts.run_id]
     return "reconstructed_from_fills" if passes else "unknown"
 
@@ -252,23 +252,31 @@ def _self_trade() -> SelfTrade:
 
 
 def dependencies() -> dict[str, str]:
-    """The versions of everything installed beside the program."""
+    """Return the versions of all installed distributions."""
     found = ((d.metadata["Name"], d.version) for d in metadata.distributions())
     return dict(sorted((name, version) for name, version in found if name))
 
 
 def git_commit(checkout: Path) -> str | None:
-    """The commit a checkout stands on, read without git; None where there is no checkout."""
-    head = checkout / ".git" / "HEAD"
+    """Return a checkout's commit, read without git; None without a checkout that can be read."""
+    try:
+        return _commit_of(checkout / ".git")
+    except OSError:
+        # A repository that this user may not read must not keep a run from starting.
+        return None
+
+
+def _commit_of(repository: Path) -> str | None:
+    head = repository / "HEAD"
     if not head.is_file():
         return None
     text = head.read_text(encoding="utf-8").strip()
     if not text.startswith("ref: "):
         return text
     name = text.removeprefix("ref: ")
-    loose = checkout / ".git" / name
+    loose = repository / name
     if loose.is_file():
         return loose.read_text(encoding="utf-8").strip()
-    packed = checkout / ".git" / "packed-refs"
+    packed = repository / "packed-refs"
     lines = packed.read_text(encoding="utf-8").splitlines() if packed.is_file() else []
     return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
