@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from livespot.testing.ledger_rows import (
     position,
     run_started,
 )
+from livespot.testing.server_clock import FixedOffset
 
 # Ledger rows are stamped with the first moment of 2026.
 _HOUR_MS = 3_600_000
@@ -65,12 +67,16 @@ class _BusyOnce(LedgerQueries):
         return await super().last_day()
 
 
-async def _book(path: Path, clock: ManualClock, *rows: Record) -> tuple[DayBook, _Kept]:
+async def _book(
+    path: Path, clock: ManualClock, *rows: Record, server_clock: FixedOffset | None = None
+) -> tuple[DayBook, _Kept]:
     database = await opened(path)
     await database.transaction([run_started(), created(), order(), *rows])
     audit = _Kept(database)
     ledger = LedgerQueries(ReadOnlyDatabase(path))
-    return DayBook(run_id=RUN, ledger=ledger, audit=audit, clock=clock), audit
+    server_clock = server_clock or FixedOffset(clock)
+    book = DayBook(run_id=RUN, ledger=ledger, audit=audit, clock=clock, server_clock=server_clock)
+    return book, audit
 
 
 def _kept(path: Path) -> dict[str, dict[str, Any]]:
@@ -162,12 +168,70 @@ async def test_a_day_whose_end_nobody_saw_is_summed_up_at_the_next_start(tmp_pat
     assert again == ()
 
 
+async def test_a_day_is_not_closed_because_the_machines_clock_is_ahead(tmp_path: Path) -> None:
+    """What is traded in the rest of the day would be missing in its sums for good."""
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS - _HOUR_MS)
+    server_clock = FixedOffset(clock)
+    book, audit = await _book(path, clock, server_clock=server_clock)
+    clock.wall_ms += 2 * _HOUR_MS
+    server_clock.offset_ms -= 2 * _HOUR_MS
+
+    early = await book.close_past()
+    clock.wall_ms -= 2 * _HOUR_MS
+    server_clock.offset_ms = 0
+    await audit.database.transaction([_fill_at(1, NOW_MS + DAY_MS - 1)])
+    clock.advance(_HOUR_MS + LATE_MS)
+    written = await book.close_past()
+    await audit.database.close()
+
+    assert early == ()
+    assert [(summary.day, summary.fills) for summary in written] == [("2026-01-01", 1)]
+
+
+async def test_a_day_is_closed_although_the_clock_was_ten_days_ahead_before(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS - _HOUR_MS)
+    server_clock = FixedOffset(clock)
+    book, audit = await _book(path, clock, _dust(), server_clock=server_clock)
+    governor: Mailbox[GovernorInbox] = Mailbox("governor", 8, clock)
+    clock.wall_ms += 10 * DAY_MS
+    server_clock.offset_ms -= 10 * DAY_MS
+    async with anyio.create_task_group() as group:
+        await group.start(DayKeeper(book=book, clock=clock, governor=governor).run)
+        while not clock.slept:
+            await anyio.lowlevel.checkpoint()
+        clock.wall_ms -= 10 * DAY_MS
+        server_clock.offset_ms = 0
+        with anyio.fail_after(5):
+            await governor.receive()
+        group.cancel_scope.cancel()
+    await audit.database.close()
+
+    assert clock.now_ms() < NOW_MS + DAY_MS + LATE_MS + 120_000
+    assert list(_kept(path)) == ["2026-01-01"]
+
+
+async def test_no_day_is_closed_while_the_exchanges_time_is_in_doubt(tmp_path: Path) -> None:
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + 2 * DAY_MS)
+    server_clock = FixedOffset(clock)
+    server_clock.synced = False
+    book, audit = await _book(path, clock, server_clock=server_clock)
+
+    doubtful = await book.close_past()
+    server_clock.synced = True
+    written = await book.close_past()
+    await audit.database.close()
+
+    assert doubtful == ()
+    assert [summary.day for summary in written] == ["2026-01-01", "2026-01-02"]
+
+
 async def test_days_without_a_run_leave_no_row(tmp_path: Path) -> None:
     path = fresh(tmp_path)
     clock = ManualClock(NOW_MS + DAY_MS)
     database = await opened(path)
     ledger = LedgerQueries(ReadOnlyDatabase(path))
-    book = DayBook(run_id=RUN, ledger=ledger, audit=_Kept(database), clock=clock)
+    audit, server_clock = _Kept(database), FixedOffset(clock)
+    book = DayBook(run_id=RUN, ledger=ledger, audit=audit, clock=clock, server_clock=server_clock)
 
     await book.close_all()
     await database.close()
@@ -179,7 +243,7 @@ async def test_a_held_database_is_asked_again(tmp_path: Path) -> None:
     path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS + LATE_MS)
     book, audit = await _book(path, clock, _dust())
     busy = _BusyOnce(ReadOnlyDatabase(path))
-    again = DayBook(run_id=RUN, ledger=busy, audit=audit, clock=clock)
+    again = replace(book, ledger=busy)
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 8, clock)
     async with anyio.create_task_group() as group:
         await group.start(DayKeeper(book=again, clock=clock, governor=governor).run)

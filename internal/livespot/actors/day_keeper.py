@@ -1,7 +1,7 @@
 """Writes the summary of each UTC day when it is over, and of the current day at an orderly end.
 
-Reads: what the ledger holds of a day. Writes: DAILY_SUMMARY events with their row, also for days
-that ended while nothing ran; an alert about dust to the governor. Owns: nothing.
+Reads: what the ledger holds of a day, the exchange's time. Writes: DAILY_SUMMARY events with their
+row, also for days that ended while nothing ran; an alert about dust to the governor. Owns: nothing.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from livespot.contracts.errors import StoreBusy
 from livespot.contracts.ports import Clock
 from livespot.contracts.records import DailySummaryRow
 from livespot.contracts.system import Alert
+from livespot.contracts.venue import ServerClock
 from livespot.contracts.vocabulary import EventType, Severity, Stage
 from livespot.rules.day_summary import day_of, days_due, next_close_ms, span_of, summarise
 from livespot.runtime.mailboxes import Mailbox
 
-# The wall clock may step, so the end of the day is checked at least this often.
+# The exchange's time may step, so the end of the day is checked at least this often.
 _LOOK_SECONDS = 60.0
 # After a long downtime only the latest days are summed up.
 _MOST_DAYS = 62
@@ -46,42 +47,50 @@ class DayLedger(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayBook:
-    """Writes summaries; a day written again replaces its earlier sums."""
+    """Writes summaries; a day written again replaces its earlier sums.
+
+    A day ends by the exchange's time, like the limits of risk, and not while that is in doubt: a
+    machine clock that is ahead would close a day before its last trades.
+    """
 
     run_id: str
     ledger: DayLedger
     audit: AuditPort
     clock: Clock
+    server_clock: ServerClock
 
     async def close_past(self) -> tuple[DaySummary, ...]:
         """Write the summaries of days that are over and not final yet; returns them, oldest first.
 
         Raises `StoreBusy`, `AuditUnwritable`.
         """
-        now = self.clock.now_ms()
+        now = self.server_clock.certain_now_ms()
+        if now is None:
+            return ()
         begun_ms = await self.ledger.first_start_ms()
         due = days_due(await self.ledger.last_day(), begun_ms, now)
-        found = [await self._close(day) for day in due[-_MOST_DAYS:]]
+        found = [await self._close(day, now) for day in due[-_MOST_DAYS:]]
         return tuple(summary for summary in found if summary is not None)
 
     async def close_all(self) -> None:
         """Like `close_past`, and the current day as far as it has gone."""
         await self.close_past()
-        await self._close(day_of(self.clock.now_ms()))
+        now = self.server_clock.certain_now_ms() or self.server_clock.server_now_ms()
+        await self._close(day_of(now), now)
 
-    async def _close(self, day: str) -> DaySummary | None:
-        """None when nothing ran on that day."""
+    async def _close(self, day: str, now_ms: int) -> DaySummary | None:
+        """None when nothing ran on that day; `now_ms` is the exchange's time."""
         rows = await self.ledger.day_rows(*span_of(day))
         if not rows.runs and not rows.fills:
             return None
-        now = self.clock.now_ms()
+        wall_ms = self.clock.now_ms()
         # The ledger shows the current run up to its last event, but it is still running.
         runs = tuple(
-            msgspec.structs.replace(run, until_ms=now) if run.run_id == self.run_id else run
+            msgspec.structs.replace(run, until_ms=wall_ms) if run.run_id == self.run_id else run
             for run in rows.runs
         )
-        summary = summarise(day, msgspec.structs.replace(rows, runs=runs), now_ms=now)
-        await self.audit.commit(_entry(summary, now))
+        summary = summarise(day, msgspec.structs.replace(rows, runs=runs), now_ms=now_ms)
+        await self.audit.commit(_entry(summary, wall_ms))
         return summary
 
 
@@ -96,15 +105,16 @@ class DayKeeper:
         task_status.started()
         due_ms = 0
         while True:
-            now = self.clock.now_ms()
-            if now >= due_ms:
+            now = self.book.server_clock.certain_now_ms()
+            if now is not None and now >= due_ms:
                 try:
                     await self._report(await self.book.close_past())
                 except StoreBusy:
                     due_ms = 0
                 else:
                     due_ms = next_close_ms(now)
-            await self.clock.sleep(min(max(due_ms - now, 1000) / 1000, _LOOK_SECONDS))
+            left_ms = 0 if now is None else due_ms - now
+            await self.clock.sleep(min(max(left_ms, 1000) / 1000, _LOOK_SECONDS))
 
     async def _report(self, summaries: tuple[DaySummary, ...]) -> None:
         """Dust is never sold by the program, so the operator is told of it once a day."""

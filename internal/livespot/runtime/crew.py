@@ -139,7 +139,11 @@ def _market(plan: Plan, seams: Seams) -> MarketPlan:
 def day_book(plan: Plan, seams: Seams) -> DayBook:
     """Build the book in which this run sums up its days."""
     return DayBook(
-        run_id=plan.birth.run_id, ledger=seams.days, audit=seams.writer, clock=seams.clock
+        run_id=plan.birth.run_id,
+        ledger=seams.days,
+        audit=seams.writer,
+        clock=seams.clock,
+        server_clock=seams.venue.server_clock,
     )
 
 
