@@ -1,11 +1,16 @@
-"""A cancel that found no such order is not repeated in the same breath, and not for ever."""
+"""A denied cancel is not repeated at once, and not for ever where no such order is open."""
 
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livespot.rules.denied_cancels import MOST_DENIALS, DeniedCancels, read_pause_ms
+from livespot.rules.denied_cancels import (
+    MOST_DENIALS,
+    DeniedCancels,
+    closed_pause_ms,
+    read_pause_ms,
+)
 from livespot.rules.due import NEVER
 
 _KEY = ("SOLUSDT", 7)
@@ -53,3 +58,29 @@ def test_the_order_is_asked_for_at_growing_pauses_until_it_shows_its_end() -> No
 @given(st.integers(0, 10**6))
 def test_pauses_between_reads_never_shrink_and_are_bounded(reads: int) -> None:
     assert 1_000 <= read_pause_ms(reads) <= read_pause_ms(reads + 1) <= 16_000
+
+
+def test_a_closed_market_is_asked_to_cancel_at_growing_pauses_whoever_asks() -> None:
+    denied, sent_ms = DeniedCancels(), list[int]()
+    for now_ms in range(0, 40_000, 500):
+        if denied.permits(_KEY, now_ms):
+            sent_ms.append(now_ms)
+            denied.note_closed(_KEY, now_ms)
+
+    assert sent_ms == [0, 2_000, 6_000, 14_000, 24_000, 34_000]
+    assert denied.permits(("SOLUSDT", 8), 0)
+
+
+def test_the_end_of_an_order_ends_the_pause_of_its_closed_market() -> None:
+    denied = DeniedCancels()
+    denied.note_closed(_KEY, 0)
+    before = denied.permits(_KEY, 0)
+    denied.forget(_KEY)
+
+    assert not before
+    assert denied.permits(_KEY, 0)
+
+
+@given(st.integers(0, 10**6))
+def test_pauses_of_a_closed_market_never_shrink_and_are_bounded(denials: int) -> None:
+    assert 2_000 <= closed_pause_ms(denials) <= closed_pause_ms(denials + 1) <= 10_000

@@ -244,13 +244,20 @@ class ExecutionLife:
         await self._wants.answered(done)
 
     def _note_denial(self, done: Answered) -> None:
-        """A cancel that found no such order: from now on the order is asked for, not cancelled."""
+        """A cancel that found no such order: from now on the order is asked for, not cancelled.
+
+        One that found its market closed: nobody asks again before the pause is over.
+        """
         request = done.mutation.request
-        if done.outcome.no_such_order and isinstance(request, CancelRequest) and request.order_id:
-            key = (request.symbol, request.order_id)
+        if not isinstance(request, CancelRequest) or not request.order_id:
+            return
+        key, now_ms = (request.symbol, request.order_id), self._ports.clock.monotonic_ms()
+        if done.outcome.market_closed:
+            self._shop.denied.note_closed(key, now_ms)
+        if done.outcome.no_such_order:
             tracked = self._tracker.orders.get(key)
             if tracked is None or not tracked.view.status.is_terminal:
-                self._shop.denied.note(key, self._ports.clock.monotonic_ms())
+                self._shop.denied.note(key, now_ms)
 
     async def _begin_case(self, intent: OrderIntent) -> None:
         if intent.state is not IntentState.SENT_UNKNOWN:

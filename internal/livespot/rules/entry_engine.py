@@ -13,7 +13,7 @@ from livespot.contracts.decision import EntryPlan
 from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import EntrySettings
 from livespot.contracts.vocabulary import OrderStatus, OrderType
-from livespot.rules.denied_cancels import read_pause_ms
+from livespot.rules.denied_cancels import closed_pause_ms, read_pause_ms
 from livespot.rules.entry_moves import (
     CANCEL_RETRY_MS,
     FIRST_TYPES,
@@ -23,7 +23,6 @@ from livespot.rules.entry_moves import (
     RECANCEL_MS,
     between,
     cancel,
-    closed_pause_ms,
     finish,
     is_taker,
     next_attempt,

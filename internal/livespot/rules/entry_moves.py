@@ -36,11 +36,6 @@ FALLBACK_TYPES = {
 }
 
 
-def closed_pause_ms(tries: int) -> int:
-    """The pause before a closed market is asked again to cancel: 2, 4, 8, then 10 s."""
-    return min(CANCEL_RETRY_MS << tries, RECANCEL_MS)
-
-
 def place(state: EntryState, now_ms: int, *, plan: EntryPlan | None = None) -> Moved:
     placed = replace(
         state,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import ROUND_UP, Decimal
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -378,6 +379,35 @@ def test_a_refusal_that_nobody_heard_is_not_held_against_a_repetition(witness: W
         again = with_request(again, witness.plan.start_ms + number, method="DELETE", **told)
 
     assert "times" not in limits_are_respected(again).detail
+
+
+@pytest.mark.parametrize(
+    ("method", "gaps_ms", "found"),
+    [
+        pytest.param("POST", (1, 1, 1), True, id="a sale, four times in one life"),
+        pytest.param("DELETE", (1, 1, 1), True, id="a cancel, four times in ten seconds"),
+        pytest.param("DELETE", (2000, 4000, 8000), False, id="a cancel at growing pauses"),
+    ],
+)
+def test_a_closed_market_is_not_asked_again_and_again(
+    witness: Witness, method: str, gaps_ms: tuple[int, ...], found: bool
+) -> None:
+    told = {"outcome": "400 -1010", "params": {"orderId": "1"}}
+    asked = witness
+    for at_ms in accumulate(gaps_ms, initial=witness.lives[-1].over_ms - 20_000):
+        asked = with_request(asked, at_ms, method=method, **told)
+
+    assert ("times" in limits_are_respected(asked).detail) is found
+
+
+def test_a_new_life_may_ask_whether_a_market_is_closed_still(witness: Witness) -> None:
+    last = witness.lives[-1]
+    asked = replace(witness, lives=(*witness.lives, replace(last, over_ms=last.over_ms + 60_000)))
+    told = {"outcome": "400 -1010", "params": {"side": "SELL"}}
+    for at_ms in (-3000, -1500, 3000, 4500):
+        asked = with_request(asked, last.over_ms + at_ms, **told)
+
+    assert "times" not in limits_are_respected(asked).detail
 
 
 def test_a_request_during_a_planted_ban_is_found(witness: Witness) -> None:

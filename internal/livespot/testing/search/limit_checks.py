@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from livespot.evidence.findings import Finding, judged
 from livespot.evidence.journal import JournalRequest
@@ -14,7 +15,8 @@ _MOST_REPEATS = 3
 # A request that was on its way when the answer came.
 _FLIGHT_MS = 20
 # A closed market is asked again at growing pauses for as long as it is closed, to take an order of
-# ours off the book: so many refusals may come within this time, not within the run.
+# ours off the book: so many refusals may come within this time, not within the run. Whether it is
+# closed still, a new life can only learn by asking.
 _CLOSED = "400 -1010"
 _CLOSED_MS = 10_000
 _FAILURES = frozenset({DiskFull.__struct_config__.tag, DiskError.__struct_config__.tag})
@@ -133,10 +135,20 @@ def _repeated(witness: Witness) -> Iterator[str]:
             told_ms = witness.at(row.row, heard[row.row].t_reply)
             refused[(row.verb, *_same(row))].append(told_ms)
     for (verb, *key), told in refused.items():
-        paced = verb == "cancel" and key[1] == _CLOSED
-        times = _most_within(told, _CLOSED_MS) if paced else len(told)
+        if key[1] != _CLOSED:
+            times = len(told)
+        elif verb == "cancel":
+            times = max(_most_within(each, _CLOSED_MS) for each in _by_life(witness, told))
+        else:
+            times = max(map(len, _by_life(witness, told)))
         if times > _MOST_REPEATS:
             yield f"{key[0]} was refused with {key[1]} {times} times"
+
+
+def _by_life(witness: Witness, told: list[int]) -> list[list[int]]:
+    lives = [0, *(life.over_ms for life in witness.lives)]
+    spans = [[at_ms for at_ms in told if begin <= at_ms < end] for begin, end in pairwise(lives)]
+    return [span for span in spans if span] or [told]
 
 
 def _most_within(told: list[int], span_ms: int) -> int:
