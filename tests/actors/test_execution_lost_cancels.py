@@ -14,6 +14,7 @@ from livespot.contracts.vocabulary import IntentRole, OrderStatus, SignalLevel
 from livespot.testing.execution_bench import SYMBOL, Bench, StepClock, a_decision, bench, remember
 from livespot.testing.ledger_rows import fresh
 from livespot.testing.scripted_venue import DROP_ANSWER, DROP_REQUEST, ScriptedVenue
+from livespot.testing.server_clock import FixedOffset
 
 _FENCE_MS = 8000 + 5000 + 10_000 + 60_000
 _STATES = "SELECT role, state FROM order_intents ORDER BY rowid"
@@ -102,6 +103,22 @@ async def test_an_order_that_stands_before_the_fence_denies_no_cancel(tmp_path: 
         await pass_the_fence(b, less_ms=20_000)
 
         assert b.states("CANCEL") == ["SENT_UNKNOWN"]
+
+
+async def test_a_clock_set_forward_does_not_bring_the_denial_of_a_cancel_forward(
+    tmp_path: Path,
+) -> None:
+    async with bench(fresh(tmp_path)) as b:
+        await lost_swap(b, DROP_REQUEST)
+        server_clock = b.actor.server_clock
+        assert isinstance(server_clock, FixedOffset)
+        server_clock.offset_ms = 20_000
+
+        await pass_the_fence(b, less_ms=14_000)
+        assert b.states("CANCEL") == ["SENT_UNKNOWN"]
+
+        await b.advance(15_000)
+        assert b.states("CANCEL") == ["NOT_FOUND"]
 
 
 async def test_without_a_trade_behind_the_horizon_no_cancel_is_denied(tmp_path: Path) -> None:

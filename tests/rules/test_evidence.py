@@ -19,10 +19,12 @@ from livespot.rules.evidence import (
     latest_signature_ms,
     next_probes,
     probes_of,
+    steady_fence_ms,
 )
 
 TIMING = TimingSettings()
 SENT_MS = 1_000_000
+STEADY_FENCE = 5_000_000
 CASE = Case(
     intent_id="oi_a",
     symbol="SOLUSDT",
@@ -32,10 +34,18 @@ CASE = Case(
     qty=Decimal(1),
     signed_ms=SENT_MS,
     recv_window_ms=1500,
+    steady_fence_ms=STEADY_FENCE,
     engine_time_ms=SENT_MS + 11_501,
 )
 FENCE = SENT_MS + 1500 + 10_000 + 60_000
-ALL = tuple(Negative(probe=probe, at_ms=FENCE) for probe in probes_of(CASE))
+
+
+def denied(probe: Probe, *, late_ms: int = 0, steady_late_ms: int = 0) -> Negative:
+    """A read begun this long after the fence, by the server's clock and by the steady one."""
+    return Negative(probe=probe, at_ms=FENCE + late_ms, steady_ms=STEADY_FENCE + steady_late_ms)
+
+
+ALL = tuple(denied(probe) for probe in probes_of(CASE))
 
 
 def test_the_fence_is_window_plus_engine_wait_plus_read_lag() -> None:
@@ -54,6 +64,27 @@ def test_reads_begun_before_the_fence_deny_nothing() -> None:
     early = tuple(replace(negative, at_ms=FENCE - 1) for negative in ALL)
 
     assert not absence_proven(replace(CASE, negatives=early), TIMING, now_server_ms=FENCE + 1)
+
+
+def test_a_fence_passed_only_because_a_clock_was_set_denies_nothing() -> None:
+    early = tuple(replace(negative, steady_ms=STEADY_FENCE - 1) for negative in ALL)
+
+    assert not absence_proven(replace(CASE, negatives=early), TIMING, now_server_ms=FENCE + 1)
+
+
+@given(now_ms=st.integers(0, 10**12), ago_ms=st.integers(0, 200_000))
+def test_what_is_left_of_the_span_is_waited_for_by_the_steady_clock(
+    now_ms: int, ago_ms: int
+) -> None:
+    fence = steady_fence_ms(now_ms, sent_ago_ms=ago_ms, recv_window_ms=1500, timing=TIMING)
+
+    assert fence == now_ms + max(0, 8000 + 1500 + 10_000 + 60_000 - ago_ms)
+
+
+def test_a_request_that_seems_to_come_from_the_future_is_given_the_whole_span() -> None:
+    fence = steady_fence_ms(100, sent_ago_ms=-3_600_000, recv_window_ms=1500, timing=TIMING)
+
+    assert fence == 100 + 79_500
 
 
 def test_without_an_engine_time_beyond_the_horizon_nothing_is_proven() -> None:
@@ -85,8 +116,11 @@ def test_rounds_ask_what_has_not_denied_yet() -> None:
     for _ in range(4):
         probes = next_probes(case, TIMING, limit=2)
         asked |= set(probes)
-        denied = tuple(Negative(probe=probe, at_ms=FENCE) for probe in probes)
-        case = replace(case, negatives=(*case.negatives, *denied), rounds=case.rounds + 1)
+        case = replace(
+            case,
+            negatives=(*case.negatives, *(denied(probe) for probe in probes)),
+            rounds=case.rounds + 1,
+        )
 
     assert asked == set(probes_of(CASE))
     assert absence_proven(case, TIMING, now_server_ms=FENCE)
@@ -108,23 +142,28 @@ def test_a_cancel_is_denied_by_its_order_alone_and_what_is_open() -> None:
     assert asked == [(Endpoint.ORDER, ""), (Endpoint.OPEN_ORDERS, "")]
 
 
-@given(st.lists(st.sampled_from(probes_of(CANCEL)), max_size=5), st.integers(-5, 5))
+@given(
+    st.lists(st.sampled_from(probes_of(CANCEL)), max_size=5),
+    st.integers(-5, 5),
+    st.integers(-5, 5),
+)
 def test_a_cancel_needs_three_looks_at_its_order_from_two_places_behind_the_fence(
-    looks: list[Probe], after_ms: int
+    looks: list[Probe], late_ms: int, steady_late_ms: int
 ) -> None:
-    standing = tuple(Negative(probe=probe, at_ms=FENCE + after_ms) for probe in looks)
+    standing = tuple(denied(p, late_ms=late_ms, steady_late_ms=steady_late_ms) for p in looks)
     case = replace(CANCEL, negatives=standing)
 
     proven = absence_proven(case, TIMING, now_server_ms=FENCE + 10)
 
-    assert proven == (after_ms >= 0 and len(looks) >= 3 and len(set(looks)) == 2)
+    behind = late_ms >= 0 and steady_late_ms >= 0
+    assert proven == (behind and len(looks) >= 3 and len(set(looks)) == 2)
 
 
 def test_the_rounds_of_a_cancel_go_on_until_there_are_three_looks() -> None:
     case = CANCEL
     for rounds in range(2):
         assert not absence_proven(case, TIMING, now_server_ms=FENCE)
-        seen = [Negative(probe=p, at_ms=FENCE) for p in next_probes(case, TIMING, limit=2)]
+        seen = [denied(probe) for probe in next_probes(case, TIMING, limit=2)]
         case = replace(case, negatives=(*case.negatives, *seen), rounds=rounds + 1)
 
     assert absence_proven(case, TIMING, now_server_ms=FENCE)

@@ -25,11 +25,13 @@ from livespot.rules.evidence import (
     Negative,
     Probe,
     absence_proven,
+    behind_fence,
     engine_horizon_ms,
     fence_ms,
     is_protective,
     latest_signature_ms,
     next_probes,
+    steady_fence_ms,
 )
 from livespot.rules.requests import first_qty, request_of
 
@@ -91,6 +93,7 @@ class Resolver:
                 qty=first_qty(request_of(intent.payload)),
                 signed_ms=latest_signature_ms(intent.sent_at_ms, self._ports.settings.timing),
                 recv_window_ms=intent.recv_window_ms,
+                steady_fence_ms=self._steady_fence(intent),
             ),
             intent=intent,
             opened_ms=now,
@@ -114,12 +117,15 @@ class Resolver:
             qty=ZERO,
             signed_ms=latest_signature_ms(cancel.sent_at_ms, self._ports.settings.timing),
             recv_window_ms=cancel.recv_window_ms,
+            steady_fence_ms=self._steady_fence(cancel),
             target_order_id=order_id,
         )
         now = self._ports.clock.monotonic_ms()
-        wait_ms = self._fence(case) - self._ports.server_clock.server_now_ms()
+        fence = fence_ms(case, self._ports.settings.timing)
+        wait_ms = max(0, fence - self._ports.server_clock.server_now_ms())
+        due_ms = max(now + wait_ms, case.steady_fence_ms)
         self._open[case.intent_id] = _OpenCase(
-            case=case, intent=cancel, opened_ms=now, due_ms=now + max(0, wait_ms)
+            case=case, intent=cancel, opened_ms=now, due_ms=due_ms
         )
 
     def close(self, intent_id: str) -> bool:
@@ -180,26 +186,32 @@ class Resolver:
         entry = self._open.get(findings.intent_id)
         if entry is None:
             return False
-        case = entry.case
+        case, timing = entry.case, self._ports.settings.timing
         pause = _ROUND_PAUSES_MS[min(case.rounds, len(_ROUND_PAUSES_MS) - 1)]
         entry.reading = False
         entry.due_ms = self._ports.clock.monotonic_ms() + pause
         entry.case = replace(
             case,
             rounds=case.rounds + 1,
-            negatives=(*_recent(case, self._fence(case)), *findings.negatives),
+            # Reads before the fence never count, so they are not kept.
+            negatives=(*behind_fence(case, timing), *findings.negatives),
             engine_time_ms=max(case.engine_time_ms, findings.engine_time_ms, engine_ms),
         )
         if findings.updates or findings.lists:
             return False
         return absence_proven(
-            entry.case,
-            self._ports.settings.timing,
-            now_server_ms=self._ports.server_clock.server_now_ms(),
+            entry.case, timing, now_server_ms=self._ports.server_clock.server_now_ms()
         )
 
-    def _fence(self, case: Case) -> int:
-        return fence_ms(case, self._ports.settings.timing)
+    def _steady_fence(self, intent: OrderIntent) -> int:
+        clock = self._ports.clock
+        return steady_fence_ms(
+            clock.monotonic_ms(),
+            # The row was last changed when the request was about to be sent.
+            sent_ago_ms=clock.now_ms() - intent.updated_at_ms,
+            recv_window_ms=intent.recv_window_ms,
+            timing=self._ports.settings.timing,
+        )
 
     # ---- reading, in a job of its own
 
@@ -218,8 +230,12 @@ class Resolver:
         return findings
 
     async def _probe(self, case: Case, probe: Probe, so_far: Findings) -> Findings:
-        begun = self._ports.server_clock.server_now_ms()
-        absent = replace(so_far, negatives=(*so_far.negatives, Negative(probe=probe, at_ms=begun)))
+        denied = Negative(
+            probe=probe,
+            at_ms=self._ports.server_clock.server_now_ms(),
+            steady_ms=self._ports.clock.monotonic_ms(),
+        )
+        absent = replace(so_far, negatives=(*so_far.negatives, denied))
         try:
             with self._ports.clock.fail_after(
                 self._ports.settings.intents.rest_query_timeout_ms / 1000
@@ -332,11 +348,6 @@ class Resolver:
             return 0
         beyond = [c.open_time_ms for c in candles if c.volume > 0 and c.open_time_ms > horizon]
         return max(beyond, default=0)
-
-
-def _recent(case: Case, fence: int) -> tuple[Negative, ...]:
-    # Reads before the fence never count, so they are not kept.
-    return tuple(negative for negative in case.negatives if negative.at_ms >= fence)
 
 
 def _stands(order: OrderView) -> bool:

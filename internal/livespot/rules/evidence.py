@@ -31,10 +31,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negative:
-    """A complete read that showed no effect; `at_ms` is the server time before it began."""
+    """A complete read that showed no effect.
+
+    `at_ms` is the server time before it began, `steady_ms` the same by our steady clock.
+    """
 
     probe: Probe
     at_ms: int
+    steady_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Case:
 
     With a `target_order_id` the intent is a cancel of that order. A read that shows the order
     standing disproves it; it has no ids of its own to look for.
+
+    `steady_fence_ms` is the fence by our steady clock, see the function of that name.
     """
 
     intent_id: str
@@ -58,6 +64,7 @@ class Case:
     qty: Decimal
     signed_ms: int
     recv_window_ms: int
+    steady_fence_ms: int
     target_order_id: int = 0
     engine_time_ms: int = 0
     rounds: int = 0
@@ -77,6 +84,21 @@ def engine_horizon_ms(case: Case, timing: TimingSettings) -> int:
 def fence_ms(case: Case, timing: TimingSettings) -> int:
     """Server time before which a read that shows nothing proves nothing."""
     return engine_horizon_ms(case, timing) + timing.read_lag_ms
+
+
+def steady_fence_ms(
+    now_steady_ms: int, *, sent_ago_ms: int, recv_window_ms: int, timing: TimingSettings
+) -> int:
+    """Steady time before which a read that shows nothing proves nothing.
+
+    The engine's wait and the lag of reads are spans of time. A server clock that is set forward
+    passes the fence sooner, but the exchange has had no more time; nor has it when our own clock is
+    set. `sent_ago_ms` is by our wall clock, the only one that a restart leaves comparable; a
+    negative value says that it was set back, and then the whole span is waited for.
+    """
+    allowed_ms = latest_signature_ms(0, timing) + recv_window_ms
+    allowed_ms += timing.engine_wait_ms + timing.read_lag_ms
+    return now_steady_ms + max(0, allowed_ms - max(0, sent_ago_ms))
 
 
 def probes_of(case: Case) -> tuple[Probe, ...]:
@@ -101,7 +123,7 @@ def probes_of(case: Case) -> tuple[Probe, ...]:
 def next_probes(case: Case, timing: TimingSettings, *, limit: int) -> tuple[Probe, ...]:
     """The reads of the next round: first those without a negative result after the fence."""
     probes = probes_of(case)
-    done = {negative.probe for negative in _behind_fence(case, timing)}
+    done = {negative.probe for negative in behind_fence(case, timing)}
     open_probes = [probe for probe in probes if probe not in done] or list(probes)
     start = case.rounds * limit % len(open_probes) if not done else 0
     rotated = open_probes[start:] + open_probes[:start]
@@ -112,15 +134,15 @@ def absence_proven(case: Case, timing: TimingSettings, *, now_server_ms: int) ->
     """Whether the intent certainly had no effect and never will have one.
 
     Needs the fence to have passed, an engine time beyond the request's horizon, and negative reads,
-    all begun after the fence, of every alias, of all orders and of the trades: at least three reads
-    on at least two endpoints. A cancel whose order still stood when the request could no longer be
-    accepted has not cancelled it and never will.
+    all begun after the fence by both clocks, of every alias, of all orders and of the trades: at
+    least three reads on at least two endpoints. A cancel whose order still stood when the request
+    could no longer be accepted has not cancelled it and never will.
     """
     if now_server_ms < fence_ms(case, timing):
         return False
     if case.engine_time_ms <= engine_horizon_ms(case, timing):
         return False
-    counted = _behind_fence(case, timing)
+    counted = behind_fence(case, timing)
     asked = {negative.probe for negative in counted}
     endpoints = {probe.endpoint for probe in asked}
     return (
@@ -130,11 +152,16 @@ def absence_proven(case: Case, timing: TimingSettings, *, now_server_ms: int) ->
     )
 
 
+def behind_fence(case: Case, timing: TimingSettings) -> tuple[Negative, ...]:
+    """The reads that count: those begun behind the fence, by the server's clock and by ours."""
+    fence = fence_ms(case, timing)
+    return tuple(
+        negative
+        for negative in case.negatives
+        if negative.at_ms >= fence and negative.steady_ms >= case.steady_fence_ms
+    )
+
+
 def is_protective(role: IntentRole) -> bool:
     """Whether an intent of this role reduces risk and so never waits for an unknown one."""
     return role not in (IntentRole.ENTRY, IntentRole.CANCEL)
-
-
-def _behind_fence(case: Case, timing: TimingSettings) -> list[Negative]:
-    fence = fence_ms(case, timing)
-    return [negative for negative in case.negatives if negative.at_ms >= fence]

@@ -56,13 +56,14 @@ def _three_reads(bench: Bench) -> None:
         return len(case.negatives) >= evidence.MIN_NEGATIVE_READS
 
     bench.put(resolver, "absence_proven", absent)
-    bench.put(resolver, "_recent", lambda case, _fence: case.negatives)
+    bench.put(resolver, "behind_fence", lambda case, _timing: case.negatives)
 
 
 def _no_fence(bench: Bench) -> None:
     for owner in (evidence, resolver):
         for name in ("fence_ms", "engine_horizon_ms"):
             bench.put(owner, name, lambda _case, _timing: -1)
+    bench.put(resolver, "steady_fence_ms", lambda _now_ms, **_span: -1)
     # Nothing lies beyond a horizon that does not exist.
     asked = evidence.absence_proven
 
