@@ -1,4 +1,4 @@
-"""The one thing the operator should do now, and why. Pure."""
+"""Chooses the one thing that the operator should do now, and why. Pure."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _UNKNOWN_TOO_LONG_MS = 120_000
 _UNPROTECTED_TOO_LONG_MS = 5000
 _NONE, _SOON, _NOW = "NONE", "SOON", "NOW"
 
-# Where a person need not act at once, so that an order unknown for long comes first.
+# States that need no person at once, so an order that has been unknown for long comes first.
 _CALM = ("NORMAL", "DEGRADE", "")
 _HELD = ' PAUSE holds until you say: livespot resume --reason "..."'
 _STOP_FILE = "KILL_SWITCH_FILE"
@@ -34,7 +34,7 @@ def next_step(
     positions: Sequence[PositionLine],
     now_ms: int,
 ) -> NextStep:
-    """The most urgent step first: nothing running, bare positions, modes, unknown orders."""
+    """Return the most urgent step: nothing running, bare positions, modes, unknown orders."""
     return (
         _of_process(process, header, positions)
         or _of_positions(positions, now_ms)
@@ -57,7 +57,7 @@ def _all_well(header: HeaderView, positions: Sequence[PositionLine]) -> str:
 
 
 def step_line(step: NextStep) -> str:
-    """The step and its reason on one line."""
+    """Return the step and its reason on one line."""
     return f"{step.action} ({step.why})".replace("\n", " ")
 
 
@@ -85,7 +85,7 @@ def _of_process(
 
 
 def _at_stake(positions: Sequence[PositionLine]) -> str:
-    """Whether what is held is safe until the process is back."""
+    """Say whether what is held is safe until the process is back."""
     bare = [position.symbol for position in positions if not position.protected]
     if bare:
         return f"and the open position. {', '.join(bare)} has no live stop meanwhile."
@@ -107,7 +107,7 @@ def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
             why=f"The run could not go on and ended with exit code {header.exit_code}.",
             urgency=_NOW if header.mode == "LIVE" else _SOON,
         )
-    # A simulated exchange ends with an ordered run, and its positions with it.
+    # A simulated exchange, and the positions on it, end together with an ordered run.
     real = bool(positions) and header.mode == "LIVE"
     held = "A position is still open on the exchange. " if real else ""
     return NextStep(
@@ -118,7 +118,10 @@ def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
 
 
 def _again(mode: str) -> str:
-    """After a crash the simulated exchange still runs, and a new start would leave it behind."""
+    """Return the command that starts the same again.
+
+    After a crash the simulated exchange still runs; a plain new start would abandon it.
+    """
     return "livespot sim --resume" if mode == "SIM" else _START.get(mode, _START["SIM"])
 
 

@@ -1,4 +1,4 @@
-"""The panel's routes: fixed files, ready-made bytes, and bounded looks into the database."""
+"""The panel's routes: fixed files, prepared snapshots, and bounded reads of the database."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,7 +39,7 @@ _NOT_YET = "no snapshot has been built yet"
 
 
 def _page_files() -> dict[str, Traversable]:
-    """Every file of the page, by the only address it answers to; of the scripts only the whole."""
+    """Return every file of the page by its only address; the scripts are served as one."""
     found = {}
     for entry in (files("livespot.panel") / "static").iterdir():
         address = "/dashboard" if entry.name == _PAGE else f"/static/{entry.name}"
@@ -53,7 +53,7 @@ def _kind(name: str) -> str:
 
 
 def _script() -> bytes:
-    """All scripts as one. Raises `ValueError` for one that cannot be joined."""
+    """Join all scripts. Raises `ValueError` for one that cannot be joined."""
     folder = files("livespot.panel") / "static"
     scripts = {
         f"/static/{entry.name}": entry.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def _script() -> bytes:
     return bundled(scripts, _SCRIPT).encode()
 
 
-# The only files that exist: no path of a request ever reaches the file system.
+# The only files served: no path of a request ever reaches the file system.
 _FILES = _page_files()
 ROUTES = frozenset(
     {*_FILES, "/api/dashboard", "/api/orders", "/api/alerts", STREAM, "/healthz", METRICS}
@@ -81,7 +81,7 @@ class Complaint(Message, frozen=True):
 
 
 def template(path: str) -> str:
-    """The route an address belongs to, "" for none."""
+    """Return the route that an address belongs to, "" for none."""
     if path in ROUTES:
         return path
     return next((route for route, form in _BY_ID.items() if form.fullmatch(path)), "")
@@ -93,7 +93,7 @@ def is_open(route: str) -> bool:
 
 
 def panel_app(hub: Hub, wall: Clock, pages: Pages) -> Starlette:
-    """The application without its guard; `wall` times the pings."""
+    """Build the application, without its guard; `wall` times the pings."""
     routes = [
         _file_route(path, _script() if path == _SCRIPT else entry.read_bytes(), _kind(entry.name))
         for path, entry in _FILES.items()
@@ -188,7 +188,7 @@ def _stream(hub: Hub, wall: Clock) -> Endpoint:
 
 
 async def _events(hub: Hub, wall: Clock) -> AsyncIterator[bytes]:
-    """The newest snapshot whenever there is a newer one; a slow viewer skips what it missed."""
+    """Yield each newer snapshot; a slow viewer skips those it missed."""
     seen, pinged = 0, wall.monotonic_ms()
     yield b"retry: 1000\n\n"
     while not hub.closing:

@@ -1,7 +1,7 @@
-"""Joins the page's small script files into one, so that a page load is a handful of requests. Pure.
+"""Joins the page's script modules into one, so that a page load is a handful of requests. Pure.
 
-Each module becomes a function that returns what it exports; they are called once, in the order of
-the imports. Only the forms the page uses are understood; anything else is an error at the start.
+Each module becomes a function that returns its exports; they are called once, in the order of
+imports. Only the forms that the page uses are supported; any other is an error at the start.
 """
 
 import re
@@ -15,9 +15,9 @@ _LEFT = re.compile(r"^\s*(?:import|export)\b.*$", re.M)
 
 
 def bundled(modules: Mapping[str, str], entry: str) -> str:
-    """One script from modules by address, the entry last.
+    """Join modules, given by address, into one script; the entry comes last.
 
-    Raises `ValueError` for a form that is not understood, an unknown address or a circle.
+    Raises `ValueError` for an unsupported form, an unknown address or a circle of imports.
     """
     parts = ['"use strict";', "const modules = {};"]
     for address in _order(modules, entry):
@@ -39,7 +39,7 @@ def _bound(match: re.Match[str]) -> str:
 
 
 def _order(modules: Mapping[str, str], entry: str) -> list[str]:
-    """What is imported before who imports it."""
+    """Return the modules with every import before its importer."""
     ordered: list[str] = []
     under_way: set[str] = set()
 

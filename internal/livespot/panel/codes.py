@@ -1,4 +1,4 @@
-"""Reason codes as the panel shows them: with their meaning and what to do."""
+"""Reason codes as the panel shows them, with meaning and next step."""
 
 from collections.abc import Iterable
 
@@ -37,5 +37,5 @@ def code_views(codes: Iterable[str]) -> tuple[CodeView, ...]:
 
 
 def codes_of(reasons_json: str) -> tuple[CodeView, ...]:
-    """The codes of a stored JSON array of strings."""
+    """Return the codes of a stored JSON array of strings."""
     return code_views(msgspec.json.decode(reasons_json, type=list[str]))

@@ -1,7 +1,7 @@
-"""The panel's own budget of connections: idle ones give way, slow headers and floods end early.
+"""Limits the panel's connections: idle ones give way, slow headers and floods are ended.
 
-The web server limits neither the number of silent connections nor the time a header may take; both
-are done here, below the application.
+The web server limits neither the number of silent connections nor the time that a header may take;
+both is done here, below the application.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-# Where an application finds the way to end its connection without a goodbye.
+# Key in the ASGI scope of the function that ends the connection at once.
 ABORT = "livespot.abort"
 HEADER_BYTES = 16_384
 SEND_BUFFER_BYTES = 65_536
@@ -25,8 +25,8 @@ RefusedEarly = Callable[[int], tuple[int, list[tuple[bytes, bytes]], bytes]]
 class Yard:
     """All connections of one panel, oldest first.
 
-    `refused(status)` audits a request that cannot be read and gives its final status, headers and
-    body. `evicted` and `late` count what was closed for room and for a header that did not come.
+    `refused(status)` audits a request that cannot be read, and returns its final status, headers
+    and body. `evicted` counts connections closed for room, `late` those whose header did not come.
     """
 
     refused: RefusedEarly
@@ -37,7 +37,7 @@ class Yard:
     _open: dict["PanelConnection", None] = field(default_factory=dict)
 
     def enter(self, connection: "PanelConnection") -> bool:
-        """Give it a place, taking that of the longest idle one if need be; False without any."""
+        """Admit a connection, closing the oldest idle one if there is no room; False if none is."""
         if len(self._open) >= self.most:
             idle = next((known for known in self._open if known.is_idle), None)
             if idle is None:
@@ -62,7 +62,7 @@ class Yard:
 
 
 class PanelConnection(H11Protocol):
-    """One connection: a whole header within five seconds and 16 KiB, or it ends."""
+    """One connection. It must send a whole header within five seconds and 16 KiB, or it ends."""
 
     yard: Yard
     _deadline: asyncio.TimerHandle | None = None
@@ -70,7 +70,7 @@ class PanelConnection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """No request is being answered on it."""
+        """Whether no request is being answered on it."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
@@ -90,7 +90,7 @@ class PanelConnection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """The guard may end a connection at once; closing would wait for a reader that is stuck."""
+        """Let the guard end the connection at once; an orderly close would wait for its reader."""
         super().handle_events()
         scope = cast("dict[str, object] | None", self.scope)
         if scope is not None:
@@ -107,7 +107,7 @@ class PanelConnection(H11Protocol):
             self._disarm()
 
     def send_400_response(self, msg: str) -> None:
-        """What could not be parsed is refused and audited like everything else."""
+        """Refuse and audit a request that could not be parsed, like any other refusal."""
         wanted = 431 if self._unread > HEADER_BYTES else 400
         status, headers, body = self.yard.refused(wanted)
         self._disarm()

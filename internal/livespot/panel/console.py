@@ -1,4 +1,4 @@
-"""The first fold in a terminal: a rich view, and one plain line. Pure."""
+"""The first screen in a terminal: a rich view, and one plain line. Pure."""
 
 from typing import Any
 
@@ -27,15 +27,15 @@ _CODE_WIDTH = 26
 
 
 def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
-    """Everything the operator looks at first; all text from outside stays plain text.
+    """Return everything an operator looks at first; text from outside is never markup.
 
-    An empty `panel_url` leaves the address out.
+    Without a `panel_url` the address is left out.
     """
     dashboard = _harmless(dashboard)
     parts: list[RenderableType] = [_headline(dashboard), _next(dashboard)]
     parts += _reasons(dashboard)
     if dashboard.process.state != "NEVER_RAN":
-        # What is at stake comes before what goes on.
+        # Positions at risk come before current activity.
         parts += [_position(line, dashboard.now_ms) for line in dashboard.positions]
         parts += [_own(line, dashboard.now_ms) for line in dashboard.exposures]
         parts += [_alerts(dashboard), _facts(dashboard), _intents(dashboard)]
@@ -46,7 +46,7 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
 
 
 def plain_line(dashboard: Dashboard) -> str:
-    """One line for a log or a pipe; what is to be done only when it is urgent."""
+    """Return one line for a log or a pipe; the next step is added only when it is urgent."""
     dashboard = _harmless(dashboard)
     header, pnl = dashboard.header, dashboard.pnl
     if dashboard.process.state == "NEVER_RAN":
@@ -69,7 +69,7 @@ def plain_line(dashboard: Dashboard) -> str:
 
 
 def _harmless(dashboard: Dashboard) -> Dashboard:
-    """The same with every text made plain: symbols and reasons may come from the other side."""
+    """Return the dashboard with every text made printable: some come from the exchange."""
     return msgspec.convert(_plain(msgspec.to_builtins(dashboard)), Dashboard)
 
 
@@ -100,7 +100,7 @@ def _headline(dashboard: Dashboard) -> Text:
 
 
 def _last_words(dashboard: Dashboard) -> Text:
-    """Nothing runs: that comes first, and no mode stands there as if it were in force."""
+    """The view when nothing runs: that comes first, and no mode is shown as if it were in force."""
     header, process = dashboard.header, dashboard.process
     line = Text(f"✕ {process.state}", style="bold red")
     line.append(f"  {_RIGHTS.get(header.mode, header.mode)}", style="bold")
@@ -173,7 +173,7 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
     table.add_column("decision", no_wrap=True)
     table.add_column("", overflow="fold")
     table.add_column("age", no_wrap=True)
-    # As wide as the longest code, so that none is broken on a terminal of 80 columns.
+    # As wide as the longest code, so that none is wrapped on a terminal of 80 columns.
     table.add_column("why", overflow="fold", min_width=_CODE_WIDTH)
     for item in dashboard.decisions[:_DECISIONS]:
         proposed = item.outcome == "PROPOSED"
@@ -219,7 +219,10 @@ def _position(line: PositionLine, now_ms: int) -> RenderableType:
 
 
 def _guard(line: PositionLine) -> tuple[str, str]:
-    """What nothing was bought of yet needs no stop, and what is being sold has given its up."""
+    """Return a position's protection and its style.
+
+    A position of which nothing was bought yet needs no stop, and one being sold has none left.
+    """
     if line.protected:
         return "▣ PROTECTED", "green"
     if _holds_nothing(line):
@@ -241,7 +244,7 @@ def _own(line: ExposureLine, now_ms: int) -> RenderableType:
 
 
 def _bare_ms(line: PositionLine, now_ms: int) -> int:
-    """Without a stop since it was opened, the span that still lasts included."""
+    """Return the time without a stop since the opening, including a span that still lasts."""
     since_ms = line.unprotected_since_ms
     return line.unprotected_ms + (max(0, now_ms - since_ms) if since_ms else 0)
 
@@ -279,7 +282,7 @@ def _alerts(dashboard: Dashboard) -> RenderableType:
 
 
 def _fate(item: DecisionView) -> str:
-    """How far a decision went: blocked by the strategy, the gate or risk, or approved."""
+    """Return how far a decision went: blocked by strategy, gate or risk, or approved."""
     if item.outcome != "PROPOSED":
         return item.outcome
     steps = [f"gate {item.gate}"] if item.gate else []

@@ -12,10 +12,10 @@ _PLACES = Decimal("0.00000001")
 def curve_of(
     closed: Sequence[tuple[int, Decimal]], open_result: Decimal | None, now_ms: int
 ) -> CurveView:
-    """Points of (closing time, result) oldest first, and the present one.
+    """Return points of (closing time, result), oldest first, ending with the present one.
 
-    `open_result` is what open positions have realised and would bring; None when a price is
-    missing: then the curve ends with the last closed position. It begins at zero.
+    The curve begins at zero. `open_result` is what open positions have realised and would bring;
+    None when a price is missing: then the curve ends with the last closed position.
     """
     equity, peak = ZERO, ZERO
     points: list[tuple[int, str, str]] = []

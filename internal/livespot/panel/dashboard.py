@@ -1,9 +1,9 @@
-"""The snapshot of the panel: everything the first fold shows, as one typed value.
+"""The snapshot of the panel: everything its first screen shows, as one typed value.
 
-Names that come from the database (states, stages, codes) are plain text here, so that a row this
-version does not know is shown and never breaks the page. Times are epoch milliseconds of market
-time with 0 for "never", money and quantities decimal strings. A figure that is not known is null,
-and `unknown` beside it names it with the reason; a zero is always a measured zero.
+Names from the database (states, stages, codes) are plain text here, so that a row this version does
+not know is shown and never breaks the page. Times are epoch milliseconds of market time with 0 for
+"never", money and quantities decimal strings. A figure that is not known is null, and `unknown`
+beside it names it with the reason; a zero is always a measured zero.
 """
 
 import msgspec

@@ -16,7 +16,8 @@ Row = tuple[Any, ...]
 Value = str | int
 
 _BUSY_TIMEOUT_S = 1.0
-# One refresh needs some hundred thousand steps of the database's machine; a runaway query is cut.
+# One refresh takes some hundred thousand steps of SQLite's virtual machine; a runaway query is
+# interrupted.
 _STEPS_BETWEEN_LOOKS = 100_000
 _LOOKS_PER_TRANSACTION = 200
 _OLDEST_MS = 2000
@@ -27,9 +28,9 @@ class PanelUnreadable(Transient):
 
 
 class PanelDatabase:
-    """One connection that can only read, never checkpoints and serves one reader at a time.
+    """One connection that can only read, never checkpoints, and serves one reader at a time.
 
-    With a `wall` clock no transaction grows older than two seconds, so that none can hold back the
+    With a `wall` clock no transaction lasts longer than two seconds, so that none can hold back the
     truncation of the write-ahead log.
     """
 
@@ -42,7 +43,7 @@ class PanelDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """All reads inside see one state of the database. Raises `PanelUnreadable`."""
+        """All reads inside the block see one state of the database. Raises `PanelUnreadable`."""
         async with self._one_reader:
             self._looks = 0
             with self._bounded() as scope:
@@ -80,7 +81,7 @@ class PanelDatabase:
         return found[0] if found else None
 
     def look(self) -> int:
-        """Called by the database while it works; anything but 0 interrupts the statement."""
+        """Called by SQLite while it works; any result but 0 interrupts the statement."""
         self._looks += 1
         late = (
             self._wall is not None

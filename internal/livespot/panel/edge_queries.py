@@ -1,4 +1,4 @@
-"""Reads beside a reward margin: the hit rate it needs, and the one closed trades have shown."""
+"""Reads the odds shown beside a reward margin: the hit rate needed, and the one measured."""
 
 import msgspec
 
@@ -6,13 +6,13 @@ from livespot.panel.dashboard import EdgeView, MeasuredView
 from livespot.panel.database import PanelDatabase
 from livespot.rules.expectancy import cost_of, hit_rate
 
-# The newest closed trades: enough to measure, and a bounded look in a ledger of years.
+# The newest closed trades: enough to measure by, and a bounded read in a ledger of years.
 _TRADES_SEEN = 1000
 _CLOSED = f"""
 SELECT decision_id, exit_reason FROM positions
 WHERE closed_at_ms > 0 AND exit_reason <> 'NONE' ORDER BY closed_at_ms DESC LIMIT {_TRADES_SEEN}
 """  # noqa: S608
-# A decision may be proposed in several cycles; each row tells the same of it.
+# A decision may be proposed in several cycles, each with a row that says the same.
 _PLAYED = f"""
 SELECT json_extract(d.decision_json, '$.strategy_id', '$.strategy_version', '$.regime', '$.mode'),
        count(*), sum(p.exit_reason = 'TAKE_PROFIT')
@@ -27,7 +27,7 @@ ORDER BY id DESC LIMIT 1
 
 
 class _Decided(msgspec.Struct, frozen=True):
-    """The part of a decision that its odds follow from; zeros for a row that has none."""
+    """The part of a decision that its odds depend on; zeros for a row without exits."""
 
     strategy_id: str = ""
     strategy_version: str = ""
@@ -39,13 +39,16 @@ class _Decided(msgspec.Struct, frozen=True):
     edge_bps_expected: int = 0
 
 
-# A row of another version may lack some of it; it then measures nothing that is asked for.
+# A row of another version may lack some of this; then it measures nothing asked for.
 _KEY = tuple[str | None, str | None, str | None, str | None]
 TrackRecord = dict[_KEY, tuple[int, int]]
 
 
 async def track_record(database: PanelDatabase) -> TrackRecord:
-    """Closed trades and those that reached their profit, by strategy, version, regime and mode."""
+    """Count closed trades, and those that reached their target, by kind of trade.
+
+    A kind is a strategy, its version, the regime and the mode.
+    """
     return {
         msgspec.json.decode(key, type=_KEY): (trades, hits)
         for key, trades, hits in await database.rows(_PLAYED)
@@ -55,7 +58,7 @@ async def track_record(database: PanelDatabase) -> TrackRecord:
 async def edge_of(
     database: PanelDatabase, decision_id: str, record: TrackRecord
 ) -> EdgeView | None:
-    """None where the decision has no exits, so that nothing can be said."""
+    """Return the odds of a decision; None when it has no exits."""
     row = await database.first(_DECIDED, (decision_id,)) if decision_id else None
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads for the gate tab: the last calls, their verdicts, latencies and failures by kind."""
+"""Reads for the gate tab: the last calls with verdicts, latencies and failures by kind."""
 
 from collections import Counter
 
@@ -19,7 +19,7 @@ _SWITCHED_OFF = "the gate was switched off: nothing was asked"
 
 
 async def gate(database: PanelDatabase) -> GateTab:
-    """Figures over the newest attempts; a gate that is switched off has verdicts and no calls."""
+    """Count the newest attempts; a gate that is off has verdicts and no calls."""
     calls = [
         GateCallView(
             id=number,

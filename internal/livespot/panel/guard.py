@@ -1,6 +1,6 @@
-"""The wall around the panel: who may ask what, how often, and what every answer carries.
+"""The guard around the panel: who may ask what and how often, and the headers of every answer.
 
-Pure ASGI outside of the application, so that refusals and the application's own error page carry
+It is pure ASGI around the application, so that refusals and the application's own error page carry
 the same headers.
 """
 
@@ -54,7 +54,7 @@ _TEXTS = {
 
 
 def _nothing() -> None:
-    """Where no connection stands behind a request."""
+    """Stands in for ending a connection where there is none."""
 
 
 class SlowViewer(OSError):
@@ -63,12 +63,12 @@ class SlowViewer(OSError):
 
 @dataclass(slots=True, kw_only=True)
 class Guard:
-    """Wraps the application. `hosts` are the exact values the Host header may have.
+    """Wraps the application. `hosts` are the exact values that the Host header may have.
 
-    `template(path)` is the route an address belongs to, "" for none. With a `token` the routes for
-    which `is_open` is false answer only to whoever knows it. `audit_request(route, method, status)`
-    returns False when the audit has no room; the request is then answered 429. Requests over the
-    limit are counted and audited once a second by `flush_refused`. A viewer that needs longer than
+    `template(path)` is the route that an address belongs to, "" for none. With a `token`, routes
+    for which `is_open` is false require it. `audit_request(route, method, status)` returns False
+    when the audit has no room; the request is then answered 429. Requests over the limit are
+    counted, and audited once a second by `flush_refused`. A viewer that takes longer than
     `send_seconds` (wall time) for one piece loses its connection.
     """
 
@@ -101,12 +101,12 @@ class Guard:
         await self._pass(scope, receive, answer)
 
     def flush_refused(self) -> None:
-        """Audit the requests refused for their number since the last call, as one."""
+        """Audit, as one event, the requests refused for their number since the last call."""
         if self._refused and self.audit_request(f"over-limit x{self._refused}", "ANY", 429):
             self._refused = 0
 
     def refused_early(self, status: int) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Audit a request that could not even be read; its status, headers and body."""
+        """Audit a request that could not be read; returns its status, headers and body."""
         if self._over_limit():
             self._refused += 1
             status = 429
@@ -124,7 +124,7 @@ class Guard:
         try:
             await self.app(scope, receive, answer)
         except SlowViewer:
-            # Closing in order would keep what it never read, and wait for it for ever.
+            # An orderly close would keep the unread bytes and wait for their reader for ever.
             scope.get(ABORT, _nothing)()
         finally:
             self._in_flight -= 1
@@ -140,7 +140,10 @@ class Guard:
         return False
 
     def _judge(self, scope: Scope) -> int:
-        """0 when the request may pass, else the status of its refusal. Host comes before routes."""
+        """Return 0 if the request may pass, else the status of its refusal.
+
+        Host is checked first.
+        """
         headers = scope["headers"]
         if _size(scope) > _HEADER_BYTES:
             return 431
@@ -227,7 +230,7 @@ def _refusal_headers(status: int) -> list[tuple[bytes, bytes]]:
 
 
 def _pieces(message: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
-    """A large body bit by bit, so that never more than a buffer of it waits for its reader."""
+    """Split a large body, so that at most one buffer of it waits for its reader."""
     body = message.get("body", b"")
     if message["type"] != "http.response.body" or len(body) <= _PIECE_BYTES:
         yield message
@@ -242,7 +245,7 @@ def _pieces(message: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, A
 
 
 def _size(scope: Scope) -> int:
-    """The bytes of the request line's address and of all headers."""
+    """Return the bytes of the request line's address and of all headers."""
     address = len(scope["raw_path"]) + len(scope["query_string"])
     return address + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 

@@ -14,9 +14,9 @@ _OVER = ("FLAT", "DUST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChange:
-    """A change of what protects a position, with the event's data as stored.
+    """A change of a position's protection, with the event's data as stored.
 
-    The prices of the legs that came with the entry, if any did: nobody asked for those later.
+    It also holds the prices of legs that came with the entry, which no later event asks for.
     """
 
     symbol: str
@@ -28,7 +28,7 @@ class StoredChange:
 
 
 class _Wanted(msgspec.Struct, frozen=True):
-    """A protection asked for; a wish of another kind has no prices."""
+    """The prices of a requested protection; a request of another kind has none."""
 
     sl_price: str | None = None
     tp_price: str | None = None
@@ -43,7 +43,7 @@ class _Change(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Drawn:
-    """Levels that ended, and by kind the one in force."""
+    """The levels that ended, and, by kind, the one in force."""
 
     ended: list[LevelView] = field(default_factory=list)
     open: dict[str, LevelView] = field(default_factory=dict)
@@ -68,10 +68,10 @@ class _Drawn:
 def levels_of(
     changes: Sequence[StoredChange], held: tuple[Any, ...] | None, since_ms: int
 ) -> tuple[LevelView, ...]:
-    """Levels of one symbol, those in force last.
+    """Return the levels of one symbol, those in force last. `changes` are oldest first.
 
-    `changes` are oldest first. `held` is (stop, target, opened at) of the open position; it stands
-    in where the change that set its levels is older than the changes that were read.
+    `held` is (stop, target, opened at) of the open position. It is used when the change that set
+    its levels is older than the changes that were read.
     """
     drawn = _Drawn()
     for change in changes:
@@ -82,7 +82,7 @@ def levels_of(
         if told.phase == "PROTECTED" and not told.wanted and not drawn.open:
             _stand(drawn, _attached(change), change.at_ms)
         if told.phase == "TRAILING" and told.swap_gap_ms >= 0:
-            # A swapped stop stands alone.
+            # A swapped stop has no target beside it.
             drawn.ends("TARGET", change.at_ms)
         for wanted in told.wanted:
             _stand(drawn, wanted, change.at_ms)

@@ -1,4 +1,4 @@
-"""The configuration a run recorded, section by section, as far as this version can read it."""
+"""The configuration that a run recorded, by section, as far as this version can read it."""
 
 from typing import Any, TypeVar
 
@@ -16,13 +16,13 @@ from livespot.contracts.settings import (
 )
 
 _Section = TypeVar("_Section", bound=Message)
-# Addresses that people put tokens into; whether one is set is all that may be shown.
+# Addresses that may contain tokens; only whether one is set may be shown.
 _MASKED = (("alerts", "webhook"),)
 _SET, _UNSET = "set, not shown", "not set"
 
 
 class Limits(Message, frozen=True):
-    """What the panel compares with; `defaulted` names sections that had to be guessed."""
+    """The limits that the panel compares with; sections in `defaulted` could not be read."""
 
     risk: RiskSettings = RiskSettings()
     churn: ChurnSettings = ChurnSettings()
@@ -45,7 +45,7 @@ class _Sections(msgspec.Struct, frozen=True):
 
 
 def limits_of(config_json: str) -> Limits:
-    """A configuration of another version is no reason to show nothing: defaults stand in."""
+    """Read the limits. Defaults replace sections of another version that cannot be read."""
     found = msgspec.json.decode(config_json, type=_Sections)
     defaulted: list[str] = []
 
@@ -69,7 +69,7 @@ def limits_of(config_json: str) -> Limits:
 
 
 def shown_config(config_json: str) -> dict[str, Any]:
-    """The configuration as it may be shown."""
+    """Return the configuration with addresses masked."""
     config = msgspec.json.decode(config_json, type=dict[str, Any])
     for section, name in _MASKED:
         part = config.get(section)

@@ -1,4 +1,4 @@
-"""Reads for the market tab: the newest readings of every watched symbol, and its price drawn."""
+"""Reads for the market tab: the newest readings of every watched symbol, and price charts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _FILLS = 200
 _LATELY = 20
 _CHANGES = 200
 
-# Held, watched, lately traded, then whatever the last deep scan looked at.
+# In this order: held, watched, lately traded, then what the last deep scan looked at.
 _SYMBOLS = f"""
 SELECT symbol, 1 FROM positions WHERE phase NOT IN ('FLAT', 'DUST')
 UNION ALL
@@ -134,7 +134,7 @@ _Seen = tuple[
 
 
 async def market(database: PanelDatabase, limit: int) -> MarketView:
-    """What is held first, then the watch list by rank; the first few with a chart."""
+    """Return held symbols first, then the watch list by rank; the first few have a chart."""
     standing: dict[str, bool] = {}
     for symbol, held in await database.rows(_SYMBOLS, (limit, limit)):
         standing.setdefault(symbol, bool(held))
@@ -165,7 +165,7 @@ async def _symbol(
     held: bool,
     chart: ChartView | None,
 ) -> SymbolView:
-    """Scan and decision together; whichever is newer has the last word on a figure of both."""
+    """Merge scan and decision; for a figure that both have, the newer one counts."""
     decided, decided_ms, why = await _decided(database, symbol)
     figures: Figures = {}
     scan = _of_scan(scanned)
@@ -198,7 +198,7 @@ def _of_scan(scanned: tuple[Figures, int] | None) -> Figures:
 
 
 async def _decided(database: PanelDatabase, symbol: str) -> tuple[Figures, int, dict[str, str]]:
-    """The figures of the newest decision, its time, and why some are missing."""
+    """Return the figures of the newest decision, its time, and why some are missing."""
     row = await database.first(_DECISION, (symbol,))
     if row is None:
         return {}, 0, dict.fromkeys(_OF_EXITS, _NOT_DECIDED)
@@ -227,7 +227,7 @@ async def _decided(database: PanelDatabase, symbol: str) -> tuple[Figures, int, 
 
 
 async def _seen(database: PanelDatabase, snapshot_id: str) -> Figures:
-    """The readings of a stored snapshot; none when it was not kept."""
+    """Return the readings of a stored snapshot; none when it was not kept."""
     row = await database.first(_SNAPSHOT, (snapshot_id,))
     if row is None:
         return {}
@@ -281,7 +281,7 @@ def _undrawn() -> ChartView:
 def _chart(
     rows: Sequence[tuple[Any, ...]], trades: tuple[MarkView, ...], levels: tuple[LevelView, ...]
 ) -> ChartView:
-    """A candle stands at its closing time: that is when its close was the price."""
+    """Make a chart. A candle stands at its closing time, which is when its close was the price."""
     begins, close, high, low = zip(*rows, strict=True)
     return ChartView(
         at_ms=tuple(begin + _CANDLE_MS for begin in begins),

@@ -1,4 +1,4 @@
-"""The snapshot as metrics: every name carries its unit, and what is unknown has no sample."""
+"""The snapshot as metrics: every name carries its unit, and unknown figures have no sample."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from livespot.panel.tabs import SurvivalView
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MODES = ("NORMAL", "DEGRADE", "PAUSE", "EXIT")
-# Name, meaning, the figure of the sample, and by what it is divided to reach the unit.
+# Name, meaning, figure of the sample, and the divisor that gives the unit.
 _HEALTH = (
     ("disk_free_bytes", "Free space on the audit volume", "disk_free_bytes", 1),
     ("database_bytes", "Size of the audit database", "db_bytes", 1),
@@ -58,7 +58,7 @@ class _Families(Collector):
 
 
 def metrics_text(dashboard: Dashboard) -> bytes:
-    """The text format of Prometheus, from one snapshot."""
+    """Return a snapshot in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(dashboard))
     return generate_latest(registry)
@@ -203,7 +203,7 @@ def _gate(dashboard: Dashboard) -> Iterator[Metric]:
 
 
 def _survival(run: SurvivalView | None) -> Iterator[Metric]:
-    """How the run has fared so far, counted once a minute."""
+    """Yield how the run has fared so far, counted once a minute."""
     for name, meaning, figure, divisor in _SURVIVAL:
         value: int | None = None if run is None else getattr(run, figure)
         yield from _gauge(name, meaning, None if value is None else value / divisor)

@@ -1,4 +1,4 @@
-"""Answers read when they are asked for: lists and traces, over a connection of their own."""
+"""Answers read on request: lists and traces, over a connection of their own."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +12,12 @@ from livespot.panel.dashboard import SCHEMA_VERSION, AlertsPage, AlertsView, Ord
 from livespot.panel.database import PanelDatabase, PanelUnreadable
 from livespot.panel.traces import Traces, TraceView
 
-# How many may wait for the connection; whoever comes later is told to come again.
+# How many requests may wait for the connection; further ones are told to come again.
 _WAITING = 8
 
 
 class Pages:
-    """Bounded reads for single requests, one at a time; each answer is the JSON of its type."""
+    """Bounded reads for single requests, one at a time; answers are JSON."""
 
     def __init__(self, database: PanelDatabase, clock: Clock, traces: Traces) -> None:
         self._database = database
@@ -26,11 +26,11 @@ class Pages:
         self._asked = 0
 
     async def orders(self, limit: int) -> bytes:
-        """The newest of intents, orders, fills and positions. Raises `PanelUnreadable`."""
+        """Return the newest intents, orders, fills and positions. Raises `PanelUnreadable`."""
         async with self._turn():
             now_ms = self._clock.now_ms()
             async with self._database.transaction():
-                # A list of 500 takes milliseconds to build; the loop gets a turn between them.
+                # A list of 500 takes milliseconds to build; let the loop run in between.
                 intents = await trade_queries.recent_intents(self._database, now_ms, limit)
                 await anyio.lowlevel.checkpoint()
                 orders = await trade_queries.recent_orders(self._database, limit)
@@ -50,7 +50,7 @@ class Pages:
         return msgspec.json.encode(page)
 
     async def alerts(self, limit: int) -> bytes:
-        """Counts and the newest alerts. Raises `PanelUnreadable`."""
+        """Return the counts and the newest alerts. Raises `PanelUnreadable`."""
         async with self._turn():
             now_ms = self._clock.now_ms()
             async with self._database.transaction():
@@ -64,18 +64,18 @@ class Pages:
         return msgspec.json.encode(page)
 
     async def decision(self, decision_id: str) -> bytes | None:
-        """The course of a decision, None when it is not stored. Raises `PanelUnreadable`."""
+        """Return the course of a decision; None when it is not stored. Raises `PanelUnreadable`."""
         async with self._turn(), self._database.transaction():
             return _encoded(await self._traces.decision(self._database, decision_id))
 
     async def intent(self, order_intent_id: str) -> bytes | None:
-        """The course of an intent, None when it is not stored. Raises `PanelUnreadable`."""
+        """Return the course of an intent; None when it is not stored. Raises `PanelUnreadable`."""
         async with self._turn(), self._database.transaction():
             return _encoded(await self._traces.intent(self._database, order_intent_id))
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """A place in the queue; rows of an unknown shape are what cannot be read."""
+        """Take a place in the queue; rows of an unknown shape become `PanelUnreadable`."""
         if self._asked >= _WAITING:
             raise PanelUnreadable("too many reads at once; ask again in a moment")
         self._asked += 1

@@ -1,4 +1,4 @@
-"""Reads for the risk tab: limits and how much of them is used, what may be spent, the curve."""
+"""Reads for the risk tab: limits and their use, what may be spent, the equity curve."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -59,7 +59,7 @@ async def risk(
     pnl: PnlView,
     now_ms: int,
 ) -> RiskTab:
-    """Everything as of the newest records; each gauge tells when its figure was true."""
+    """Return everything as of the newest records; each gauge states the time of its figure."""
     row = await database.first(_COUNTERS)
     counters = None if row is None else risk_counters.from_json(row[0])
     if counters is not None:
@@ -89,7 +89,7 @@ def _exposures(
     settings: RiskSettings,
     unit: str,
 ) -> Iterator[GaugeView]:
-    """What is held at its cost and what is promised, in total and by symbol."""
+    """Yield what is held, at cost, and what is reserved, in total and by symbol."""
     held: dict[str, Decimal] = {}
     for symbol, quote in [*((p.symbol, Decimal(p.cost_quote)) for p in positions), *reserved]:
         held[symbol] = held.get(symbol, ZERO) + quote
@@ -114,7 +114,7 @@ def _exposures(
 def _day(
     counters: Counters | None, positions: Sequence[PositionLine], limits: Limits, at_ms: int
 ) -> Iterator[GaugeView]:
-    """The day's loss, drawdown and trades against their limits; what is left is the room."""
+    """Yield the day's loss, drawdown and trades against their limits, and what is left."""
     settings, unit = limits.risk, limits.venue.quote_asset
     marks = {p.symbol: Decimal(p.mark_price) for p in positions if p.mark_price}
     loss = drawdown = trades = None
@@ -132,7 +132,7 @@ def _day(
 
 
 def _judged(row: tuple[Any, ...] | None, settings: RiskSettings) -> Iterator[GaugeView]:
-    """What only a verdict measures; as old as the newest one."""
+    """Yield figures that only a risk verdict measures, as of the newest one."""
     judged = {} if row is None else msgspec.json.decode(row[0], type=dict[str, str])
     for name, label, unit, limit in (
         ("open_entries", "Entries under way", _COUNT, settings.max_open_orders_total),
@@ -162,7 +162,7 @@ def _gauge(
 async def _balance(
     database: PanelDatabase, reserved: Sequence[tuple[str, Decimal]], asset: str
 ) -> BalanceView:
-    """Free as risk last recorded it; locked is what our own open buys hold back."""
+    """Return the free balance as risk last recorded it; locked is what our open buys hold."""
     row = await database.first(_CASH)
     free, of_verdict, seen_ms = (
         (None, None, None)
@@ -188,7 +188,7 @@ async def _balance(
 
 
 def _open_result(positions: Sequence[PositionLine], pnl: PnlView) -> Decimal | None:
-    """What the open positions have realised and would bring; None without every price."""
+    """Return what open positions have realised and would bring; None if a price is missing."""
     if pnl.unrealised_quote is None:
         return None
     realised = sum((Decimal(p.realised_quote) for p in positions), ZERO)

@@ -27,7 +27,7 @@ class _Started(msgspec.Struct, frozen=True):
 
 
 async def run_tab(database: PanelDatabase, run: RunFacts, limits: Limits) -> RunTab:
-    """The newest run's own record; the configuration as it was when the run began."""
+    """Return the newest run's own record, with the configuration as of its beginning."""
     config_hash, prompt_hash, platform, previous, ends = (
         await database.first(_MANIFEST, (run.run_id,))
     ) or ("", "", "", "", "[]")

@@ -1,4 +1,4 @@
-"""Reads for the selection tab: universe, rankings, the watch list and how alike its symbols are."""
+"""Reads for the selection tab: universe, rankings, the watch list and its correlations."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ class _Chosen(msgspec.Struct, frozen=True):
 
 
 async def selection(database: PanelDatabase, settings: SelectionSettings) -> SelectionTab:
-    """The newest of each; a part that was never recorded says so."""
+    """Return the newest of each part; one that was never recorded says so."""
     row = await database.first(_CHOSEN)
     at_ms, cycle_id, text = row or (None, "", "{}")
     chosen = msgspec.json.decode(text, type=_Chosen)
@@ -133,7 +133,7 @@ def _choice(row: tuple[Any, ...], settings: SelectionSettings) -> ChoiceView:
 def _matrix(
     found: _Correlations, settings: SelectionSettings, at_ms: int | None
 ) -> CorrelationView:
-    """The square from its upper triangle; a series with too many holes compares to nothing."""
+    """Expand the upper triangle to a square; a series with too many gaps compares to nothing."""
     size = len(found.symbols)
     if not size:
         return CorrelationView(

@@ -29,11 +29,11 @@ from livespot.panel.tabs import GateTab, MarketView, RiskTab, RunTab, SelectionT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
-    """From where the database is looked at.
+    """The circumstances of a look at the database.
 
-    `running` says whether a process holds the instance lock, None when that is not known;
-    `silent_ms` is the wall time since the last write, None when not measured. `survival` is what
-    was counted lately: too much work for every snapshot.
+    `running` says whether a process holds the instance lock, None when that is not known.
+    `silent_ms` is the wall time since the last write, None when not measured. `survival` is a
+    recent count, which is too much work for every snapshot.
     """
 
     now_ms: int
@@ -45,7 +45,7 @@ class Vantage:
 
 
 async def read_dashboard(database: PanelDatabase, vantage: Vantage) -> Dashboard:
-    """One consistent snapshot. Raises `PanelUnreadable`."""
+    """Read one consistent snapshot. Raises `PanelUnreadable`."""
     try:
         async with database.transaction():
             run = await system_queries.run_facts(database)
@@ -98,7 +98,7 @@ async def _read(database: PanelDatabase, run: RunFacts, vantage: Vantage) -> Das
 
 
 def empty_dashboard(vantage: Vantage, note: str = "No run is recorded yet.") -> Dashboard:
-    """What is shown before the first run has written anything."""
+    """Return what is shown before the first run has written anything."""
     process = ProcessView(state="NEVER_RAN", note=note)
     header, execution = HeaderView(), ExecutionView()
     return Dashboard(

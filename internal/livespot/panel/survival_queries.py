@@ -1,7 +1,7 @@
 """Counts how well a run, and every run in the database, survived; for people, never a decision.
 
-The definitions are those of a finished run's evidence; here the database adds up, so that a run of
-weeks costs the process no more than its connection.
+The definitions are those of a finished run's evidence. Here the database adds up, so that even a
+run of weeks costs the process no more than a connection.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ SELECT run_id, count(*), sum(CASE WHEN diffs_json = '[]' THEN 0 ELSE
     (SELECT count(*) FROM json_each(diffs_json) WHERE value ->> 'corrected') END)
 FROM reconcile_reports GROUP BY run_id
 """
-# In doubt: no answer came, absence had to be proven, another run settled it, or nobody has yet.
+# In doubt: no answer came, absence had to be proven, another run settled it, or nobody has.
 _DOUBTS = f"""
 SELECT i.run_id, i.state IN ('CREATED', 'SENT_UNKNOWN'),
        coalesce((SELECT at_ms FROM intent_transitions t WHERE
@@ -102,7 +102,7 @@ class _Doubt(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """Everything that was counted, by run where it is a sum."""
+    """The rows that the figures are computed from, by run where they are sums."""
 
     runs: Sequence[_Run]
     spent: Sequence[tuple[str, str, int, int | None]]
@@ -114,14 +114,14 @@ class _Counted(NamedTuple):
 
 @dataclass(slots=True)
 class SurvivalCount:
-    """Counts again once a minute: it reads whole tables, however long a run lasts."""
+    """Counts at most once a minute: it reads whole tables, and runs may be long."""
 
     wall: Clock
     _counted: SurvivalTab = field(default_factory=SurvivalTab)
     _at_ms: int | None = None
 
     async def lately(self, database: PanelDatabase, now_ms: int) -> SurvivalTab:
-        """What was counted at most a minute of the machine's time ago."""
+        """Return the last count, made anew when it is older than a minute of machine time."""
         wall_ms = self.wall.monotonic_ms()
         if self._at_ms is None or wall_ms - self._at_ms >= _EVERY_MS:
             self._at_ms = wall_ms
@@ -130,7 +130,10 @@ class SurvivalCount:
 
 
 async def read_survival(database: PanelDatabase, now_ms: int) -> SurvivalTab:
-    """The newest run beside all of them. A count that is cut for its length is unknown, not 0."""
+    """Return the figures of the newest run and of all runs.
+
+    A count that is interrupted for taking too long is unknown, not 0.
+    """
     try:
         async with database.transaction():
             counted = _Counted(
@@ -196,7 +199,7 @@ def _added(rows: Iterable[tuple[str, int, int]], ids: frozenset[str]) -> tuple[i
 def _modes(
     spent: Iterable[tuple[str, str, int, int | None]], runs: Sequence[_Run]
 ) -> dict[str, int]:
-    """Time in each mode, longest first; the last stay of a run ends with the run."""
+    """Return the time in each mode, longest first; a run's last stay ends with the run."""
     over = {run.run_id: run.over_ms for run in runs}
     total: dict[str, int] = {}
     for run_id, mode, ended_stays, last_since in spent:

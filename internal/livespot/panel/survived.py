@@ -1,4 +1,4 @@
-"""The figures of survival as lines of the terminal's first fold. Pure."""
+"""The figures of survival as lines of the terminal's first screen. Pure."""
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -9,7 +9,7 @@ from livespot.rules.words import age
 
 
 def survived(survival: SurvivalTab) -> list[RenderableType]:
-    """The newest run beside all of them; nothing where nothing was counted, with the reason."""
+    """Return the newest run beside all of them; without a count, the reason."""
     if survival.run is None or survival.over_runs is None:
         why = survival.unknown.get("run")
         return [Text(f"survival not counted: {why}", style="dim")] if why else []
@@ -25,7 +25,7 @@ def survived(survival: SurvivalTab) -> list[RenderableType]:
 
 
 def _told(view: SurvivalView) -> Text:
-    """What went wrong stands out; a figure nobody has is left out."""
+    """Return one line; what went wrong is highlighted, and unknown figures are left out."""
     text = Text(f"up {age(view.uptime_ms)}")
     failed = (
         f"{view.internal_failures} internal failure{'' if view.internal_failures == 1 else 's'}"

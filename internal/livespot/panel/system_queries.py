@@ -18,7 +18,7 @@ from livespot.panel.dashboard import (
 )
 from livespot.panel.database import PanelDatabase
 
-# The newest events of a run that are looked through for stages and ids.
+# How many of a run's newest events are searched for stages and ids.
 _WINDOW = 600
 _STAGES = 20
 _ALERTS = 20
@@ -60,7 +60,7 @@ SELECT run_id, mode, started_at_ms, ended_at_ms, exit_code, clean, version, acco
 FROM runs ORDER BY rowid DESC LIMIT 1
 """
 _LAST_EVENT = "SELECT seq, ts_ms FROM audit_events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
-# Requests, samples and alerts happen beside the stages; they would tear every stage apart.
+# Requests, samples and alerts occur beside the stages; counted in, they would split each one.
 _STAGE_SPANS = f"""
 SELECT stage, cycle_id, ts_ms FROM (
     SELECT seq, ts_ms, stage, cycle_id, lag(stage) OVER (ORDER BY seq) AS before
@@ -159,7 +159,7 @@ class _Sample(msgspec.Struct, frozen=True):
 
 
 async def run_facts(database: PanelDatabase) -> RunFacts | None:
-    """The newest run, or None in a database that never saw one."""
+    """Return the newest run; None in a database that never had one."""
     row = await database.first(_RUN)
     if row is None:
         return None
@@ -186,7 +186,7 @@ async def header(database: PanelDatabase, run: RunFacts, stage: str) -> HeaderVi
         _LATEST_IDS, (run.run_id, run.last_seq - _WINDOW) * 2
     ) or ("", "")
     found = await database.first(_SYSMODE, (run.run_id,))
-    # A run that has not written a mode yet is in the one every run begins in.
+    # A run that has not written a mode yet is in the one that every run begins in.
     sysmode, previous, active, since = found or ("DEGRADE", "", "[]", run.started_ms)
     return HeaderView(
         mode=run.mode,
@@ -227,7 +227,7 @@ def _reasons(active_json: str) -> tuple[ReasonView, ...]:
 
 
 async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...]:
-    """The last stays in a stage, newest first; the newest lasts unless the run has ended."""
+    """Return the last stays in a stage, newest first; the newest lasts until the run has ended."""
     until = run.ended_ms
     spans: list[StageSpan] = []
     for stage, cycle_id, entered in await database.rows(
@@ -248,7 +248,7 @@ async def stages(database: PanelDatabase, run: RunFacts) -> tuple[StageSpan, ...
 async def alerts(
     database: PanelDatabase, run: RunFacts, now_ms: int, limit: int = _ALERTS
 ) -> AlertsView:
-    """The newest alerts, and counts of this run over at most a day and a thousand alerts."""
+    """Return the newest alerts, and counts over at most a day and a thousand alerts of this run."""
     since = max(run.started_ms, now_ms - _DAY_MS)
     counts: dict[str, int] = dict(await database.rows(_ALERT_COUNTS, (since,)))
     latest = tuple(
@@ -277,7 +277,7 @@ async def alerts(
 async def health(
     database: PanelDatabase, run: RunFacts, now_ms: int, max_lag_ms: int
 ) -> HealthView:
-    """The newest sample of this run and the last of its history."""
+    """Return this run's newest sample and its recent history."""
     events = await database.first(_EVENTS, (now_ms - _MINUTE_MS,))
     per_minute = events[0] if events is not None else 0
     row = await database.first(_SAMPLE)
@@ -305,7 +305,7 @@ async def health(
 
 
 def unsampled(events_per_minute: int = 0) -> HealthView:
-    """What is known before the first sample: nothing that is measured."""
+    """Return the health before the first sample, with every measured figure unknown."""
     return HealthView(
         events_per_minute=events_per_minute,
         unknown=dict.fromkeys(_MEASURED, "no sample of this run has been recorded yet"),
@@ -329,7 +329,7 @@ def _series(rows: list[tuple[Any, ...]]) -> SeriesView:
 
 
 async def last_event_ms(database: PanelDatabase) -> int:
-    """When the newest run last recorded something, in its own time; 0 when nothing ever ran."""
+    """Return when the newest run last recorded something, in its time; 0 if nothing ever ran."""
     async with database.transaction():
         run = await run_facts(database)
     return run.last_event_ms if run is not None else 0

@@ -1,4 +1,4 @@
-"""What `/api/decisions/{id}` and `/api/intents/{id}` answer: one course, step by step, in words."""
+"""The answer of `/api/decisions/{id}` and `/api/intents/{id}`: one course, step by step."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -50,13 +50,13 @@ class TraceView(Message, frozen=True):
 
 
 class RowReader(Protocol):
-    """How a trace reads: every call within one state of the database."""
+    """How a trace reads: every call sees the same state of the database."""
 
     async def rows(self, sql: str, values: Sequence[SqlValue] = ()) -> list[tuple[Any, ...]]: ...
 
 
 class Traces(Protocol):
-    """Tells courses from the database; None for an id it does not hold."""
+    """Reads courses from the database; None for an id that it does not hold."""
 
     async def decision(self, reader: RowReader, decision_id: str) -> TraceView | None: ...
 

@@ -43,7 +43,7 @@ _INTENT = """
 SELECT order_intent_id, decision_id, action, role, symbol, side, state, attempts,
        last_error_code, created_at_ms, updated_at_ms FROM order_intents
 """
-# The condition repeats that of the partial index, which keeps this instant in a long ledger.
+# The condition repeats that of the partial index, which keeps this fast in a long ledger.
 _UNKNOWN = (
     _INTENT + "WHERE state IN ('CREATED', 'SENT_UNKNOWN') AND state = 'SENT_UNKNOWN' "
     f"ORDER BY created_at_ms LIMIT {_LINES}"
@@ -69,7 +69,7 @@ SELECT started_at_ms, diffs_json FROM
     (SELECT id, started_at_ms, diffs_json FROM reconcile_reports ORDER BY id DESC LIMIT {_LINES})
 WHERE diffs_json <> '[]' ORDER BY id DESC
 """  # noqa: S608
-# The pluses keep the planner from walking whole indexes for a handful of rows.
+# A unary plus keeps the planner from scanning a whole index for a handful of rows.
 _DECISIONS = f"""
 SELECT d.symbol, d.outcome, coalesce(json_extract(d.decision_json, '$.regime'), ''),
        d.decision_id, d.cycle_id, d.at_ms, d.edge_score_x10000, d.edge_bps_expected, d.reasons
@@ -131,10 +131,10 @@ class _Diff(msgspec.Struct, frozen=True):
 
 
 async def decisions(database: PanelDatabase, limit: int) -> tuple[DecisionView, ...]:
-    """The newest decision of every recently judged symbol, newest first."""
+    """Return the newest decision of every recently judged symbol, newest first."""
     found = []
     rows = await database.rows(_DECISIONS, (limit,))
-    # A block has no id and no odds, and mostly there are blocks alone.
+    # A block has no id and no odds, and often there are only blocks.
     record = await track_record(database) if any(row[3] for row in rows) else {}
     for row in rows:
         symbol, outcome, regime, decision_id, cycle_id, at_ms, score, bps, reasons = row
@@ -162,7 +162,7 @@ async def decisions(database: PanelDatabase, limit: int) -> tuple[DecisionView, 
 
 
 async def watchlist(database: PanelDatabase, limit: int) -> tuple[WatchView, ...]:
-    """What the newest selection chose, best rank first."""
+    """Return what the newest selection chose, best rank first."""
     return tuple(
         WatchView(
             symbol=symbol,
@@ -179,7 +179,7 @@ async def watchlist(database: PanelDatabase, limit: int) -> tuple[WatchView, ...
 async def execution(
     database: PanelDatabase, churn: ChurnSettings, now_ms: int, *, intents: int, diffs: int
 ) -> ExecutionView:
-    """The ledger's state, what is unresolved, and what the last reconcile said."""
+    """Return the ledger's state, what is unresolved, and what the last reconcile found."""
     by_state: dict[str, int] = dict(await database.rows(_BY_STATE))
     sent = await database.rows(_SENT, (now_ms - 10_000, now_ms - 60_000))
     return ExecutionView(
@@ -233,7 +233,7 @@ async def _reconcile(database: PanelDatabase, limit: int) -> ReconcileView | Non
 
 
 def _churn(sent: Sequence[Row], limits: ChurnSettings) -> tuple[ChurnView, ...]:
-    """Per symbol, mutations of the last minute and of its last ten seconds."""
+    """Count, by symbol, the mutations of the last minute and of its last ten seconds."""
     counted: dict[str, dict[str, list[int]]] = {}
     for symbol, action, recent in sent:
         kind = "cancel" if action in _CANCELS else action
@@ -276,12 +276,12 @@ async def recent_intents(
 
 
 async def orders(database: PanelDatabase) -> tuple[OrderLine, ...]:
-    """What rests at the exchange."""
+    """Return what rests on the exchange."""
     return _orders(await database.rows(_ORDERS))
 
 
 async def recent_orders(database: PanelDatabase, limit: int) -> tuple[OrderLine, ...]:
-    """The newest orders, newest first, whatever became of them."""
+    """Return the newest orders, newest first, in any state."""
     return _orders(await database.rows(_NEWEST_ORDERS, (limit,)))
 
 
@@ -296,7 +296,10 @@ async def recent_positions(database: PanelDatabase, limit: int) -> tuple[Positio
 
 
 async def positions(database: PanelDatabase) -> tuple[PositionLine, ...]:
-    """Open positions; with a recorded close also what selling at it would bring before fees."""
+    """Return open positions; with a recorded close, also what selling at it would bring.
+
+    That is before fees.
+    """
     return tuple(_position(row) for row in await database.rows(_POSITIONS))
 
 
@@ -320,7 +323,7 @@ def _position(row: Row) -> PositionLine:
         tp_bps=row[9],
         sl_bps=row[10],
         protected_qty=row[11],
-        # Dust below a step may stay outside the stop; the phase knows, the quantity only hints.
+        # Dust smaller than a step may stay outside the stop: the phase decides, not the quantity.
         protected=row[3] in ("PROTECTED", "TRAILING") and protected > 0,
         unprotected_since_ms=row[12],
         unprotected_ms=row[13],
@@ -341,7 +344,7 @@ def _position(row: Row) -> PositionLine:
 async def pnl(
     database: PanelDatabase, open_ones: Sequence[PositionLine], max_daily_loss: Decimal, now_ms: int
 ) -> PnlView:
-    """What this UTC day's closed positions and the open ones have realised."""
+    """Return what positions closed on this UTC day, and the open ones, have realised."""
     day_start = now_ms - now_ms % _DAY_MS
     closed = [
         (Decimal(realised), Decimal(fees), bool(unpriced))
@@ -388,12 +391,12 @@ async def fills(database: PanelDatabase, limit: int = _FILLS_SHOWN) -> tuple[Fil
 
 
 async def exposures(database: PanelDatabase) -> tuple[ExposureLine, ...]:
-    """What the operator holds by hand, oldest first."""
+    """Return what the operator holds by hand, oldest first."""
     return tuple(ExposureLine(*row) for row in await database.rows(_EXPOSURES))
 
 
 def _short(text: str) -> str:
-    """Decimal text with at most eight decimals; computed averages carry many more."""
+    """Cut decimal text to eight decimals; computed averages carry many more."""
     return _money(Decimal(text)) if len(text.partition(".")[2]) > len("00000000") else text
 
 
