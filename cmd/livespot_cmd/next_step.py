@@ -24,14 +24,14 @@ def next_step(as_json: bool, var: Path | None) -> int:  # noqa: FBT001  a flag
     from livespot.contracts.errors import ExitCode
     from livespot.panel.advice import step_line
     from livespot.panel.database import PanelUnreadable
-    from livespot.runtime.placed import placed_step
+    from livespot.runtime.placed import placed_fold
     from livespot.runtime.standing import standing
 
     paths = chosen_paths(var)
     if not has_database(paths):
         return ExitCode.PREFLIGHT
     try:
-        dashboard = placed_step(anyio.run(standing, paths), paths)
+        dashboard = placed_fold(anyio.run(standing, paths), paths)
     except PanelUnreadable as error:
         return unreadable(paths, error)
     step = dashboard.next

@@ -77,12 +77,12 @@ def var_option_for(said: str) -> Callable[[F], F]:
         "--var",
         "var",
         type=click.Path(file_okay=False, path_type=Path),
-        callback=_remembered,
+        callback=remembered,
         help=said,
     )
 
 
-def _remembered(
+def remembered(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
     """The directory as it was given; what tells of errors repeats it."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option
+from livespot_cmd.options import DEFAULT_START, Instant, Span, config_option, remembered
 
 _USUAL_SPAN_MS = 12 * 60_000
 
@@ -19,6 +19,7 @@ _USUAL_SPAN_MS = 12 * 60_000
     "--of",
     "of_var",
     type=click.Path(file_okay=False, path_type=Path),
+    callback=remembered,
     help="State directory of the RUN to play again (default: the one livespot status reads).",
 )
 @click.option("--once", is_flag=True, help="Play a RUN again without comparing it.")

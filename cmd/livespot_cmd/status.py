@@ -65,10 +65,10 @@ def has_database(paths: "Paths") -> bool:
 
 
 async def _show(paths: "Paths", as_json: bool, watch: bool) -> int:  # noqa: FBT001
-    from livespot.runtime.placed import placed_step
+    from livespot.runtime.placed import placed_fold
     from livespot.runtime.standing import standing
 
-    dashboard = placed_step(await standing(paths), paths)
+    dashboard = placed_fold(await standing(paths), paths)
     if not watch:
         _print(dashboard, as_json=as_json)
     elif as_json or not sys.stdout.isatty():
@@ -134,11 +134,11 @@ async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | 
     None with the cause when it cannot be read at this moment.
     """
     from livespot.panel.database import PanelUnreadable
-    from livespot.runtime.placed import placed_step
+    from livespot.runtime.placed import placed_fold
     from livespot.runtime.standing import standing
 
     try:
-        return placed_step(await standing(paths, survival), paths), ""
+        return placed_fold(await standing(paths, survival), paths), ""
     except PanelUnreadable as error:
         return None, f"this is not the present state, the database cannot be read: {error}"
 

@@ -38,6 +38,18 @@ async def test_the_snapshot_is_served_as_json_of_its_own_type(told: Path) -> Non
     assert msgspec.json.decode(answer.content, type=Dashboard).header.sysmode == "NORMAL"
 
 
+async def test_the_next_step_names_the_state_directory_of_its_run(
+    told: Path, tmp_path: Path
+) -> None:
+    await story.write(told, story.mode(SysMode.PAUSE, []))
+    async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
+        answer = await client.get("/api/dashboard")
+
+    shown = msgspec.json.decode(answer.content, type=Dashboard)
+    assert " --var " in shown.next.action + shown.next.why
+    assert str(tmp_path) in shown.next.action + shown.next.why
+
+
 async def test_every_route_answers_get_and_head_with_the_fixed_headers(told: Path) -> None:
     async with panel(told) as served, httpx.AsyncClient(base_url=served.base) as client:
         for path in sorted(ROUTES - {"/api/stream"}):

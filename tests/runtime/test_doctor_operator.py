@@ -10,6 +10,7 @@ from livespot.panel.advice import step_line
 from livespot.rules.doctor import Check, Outcome
 from livespot.runtime.doctor_checks_operator import operator_probes
 from livespot.runtime.doctor_plan import DoctorPlan, Need, looked_at
+from livespot.runtime.placed import placed
 from livespot.runtime.standing import standing
 from livespot.testing import ledger_rows, panel_story
 from livespot.testing.doctor_plans import doctor_plan
@@ -101,7 +102,8 @@ async def test_the_doctor_says_the_one_thing_to_do_as_the_panel_does(tmp_path: P
             step = (await standing(plan.paths)).next
 
     assert row.outcome is Outcome.WARN
-    assert f"{row.measured} ({row.detail})" == step_line(step)
+    assert f"{row.measured} ({row.detail})" == placed(step_line(step), plan.paths)
+    assert f"livespot resume --var {plan.paths.var}" in row.measured
 
 
 async def test_a_simulation_that_only_begins_is_not_told_of_the_last_one(tmp_path: Path) -> None:

@@ -59,3 +59,4 @@ async def test_a_process_that_cannot_be_started_ends_nothing_and_is_told(
     (alert,) = told
     assert alert.severity is Severity.WARN
     assert alert.text.startswith(f"the evidence of {RUN} could not be completed")
+    assert "livespot report --var " in alert.text

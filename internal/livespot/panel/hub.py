@@ -1,4 +1,4 @@
-"""One snapshot for all viewers: built once per interval, handed out as ready-made bytes."""
+"""One snapshot for all viewers: built once per interval, and handed out as encoded bytes."""
 
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _HEALTHY = (SysMode.NORMAL, SysMode.DEGRADE)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One built snapshot as JSON, its number, and the alerts that were new in it."""
+    """One snapshot as JSON, with its number."""
 
     number: int
     body: bytes
@@ -34,7 +34,7 @@ class Frame:
 
 
 class HealthBody(msgspec.Struct, frozen=True):
-    """What `/healthz` says."""
+    """The body of `/healthz`."""
 
     sysmode: str
     since_ms: int
@@ -46,16 +46,17 @@ class HealthBody(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True, kw_only=True)
 class Hub:
-    """Keeps the newest frame and wakes viewers; the viewers never make it work.
+    """Keeps the newest frame and wakes viewers; viewers never cause work here.
 
-    `clock` is market time, as the snapshot shows it; `wall` bounds how often the machine builds.
-    `mode_now` is the mode in force, which may be stricter than the last one made durable.
+    `clock` is market time, which the snapshot shows; `wall` limits how often one is built.
+    `mode_now` returns the mode in force, which may be stricter than the last durable one.
     """
 
     clock: Clock
     wall: Clock
     settings: PanelSettings
     mode_now: Callable[[], SysMode] | None = None
+    place: Callable[[Dashboard], Dashboard] = lambda dashboard: dashboard
     frame: Frame | None = None
     closing: bool = False
     builds: int = 0
@@ -69,7 +70,7 @@ class Hub:
         self._survival = SurvivalCount(self.wall)
 
     async def run(self, database: PanelDatabase) -> None:
-        """Build for ever."""
+        """Build snapshots for ever."""
         interval_ms = self.settings.stream_snapshot_interval_ms
         while True:
             begun = self.wall.monotonic_ms()
@@ -80,7 +81,7 @@ class Hub:
                 await self.wall.sleep(rest_ms / 1000)
 
     async def build(self, database: PanelDatabase) -> None:
-        """Read and publish one snapshot; a database that cannot be read leaves the old one."""
+        """Read and publish one snapshot; when the database cannot be read, the old one stays."""
         now_ms = self.clock.now_ms()
         vantage = Vantage(
             now_ms=now_ms,
@@ -89,7 +90,7 @@ class Hub:
             survival=await self._survival.lately(database, now_ms),
         )
         try:
-            dashboard = await read_dashboard(database, vantage)
+            dashboard = self.place(await read_dashboard(database, vantage))
         except PanelUnreadable as error:
             self.failures += 1
             _log.warning("panel_snapshot_failed", error=str(error), failures=self.failures)
@@ -118,7 +119,7 @@ class Hub:
         event.set()
 
     def close(self) -> None:
-        """Let every stream end."""
+        """End every stream."""
         self.closing = True
         self.wake()
 
@@ -134,7 +135,7 @@ class Hub:
         return [event for number, event in self._alerts if number > seen]
 
     def healthz(self) -> tuple[int, bytes]:
-        """Status and body: 200 only while a fresh snapshot says NORMAL or DEGRADE."""
+        """Return status and body: 200 only while a fresh snapshot says NORMAL or DEGRADE."""
         if self.frame is None:
             return 503, msgspec.json.encode(_no_health("no snapshot has been built yet"))
         dashboard = self.frame.dashboard
@@ -156,7 +157,7 @@ class Hub:
 
 
 def server_event(name: str, body: bytes, number: int) -> bytes:
-    """One server-sent event; the JSON of a body never contains a line break."""
+    """Encode one server-sent event; JSON bodies contain no line breaks."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), body)
 
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -26,19 +27,21 @@ from livespot.panel.guard import AuditRequest, Guard
 from livespot.panel.hub import Hub
 from livespot.panel.pages import Pages
 from livespot.panel.traces import Traces
+from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed_fold
 
 _KEEP_ALIVE_SECONDS = 5
 _FLUSH_SECONDS = 1.0
-# The loop accepts all that wait in one turn; an unbounded storm would hold an order up for long.
+# The loop accepts all waiting connections in one turn; a storm of them must not delay an order.
 _ACCEPTED_AT_ONCE = 8
 
 
 class PanelUnavailable(Transient):
-    """The panel cannot listen. Trading does not depend on it; the next start tries again."""
+    """The panel cannot listen. Trading does not depend on it; only the next start tries again."""
 
 
 class _Embedded(uvicorn.Server):
-    """A server that leaves the process's signals alone."""
+    """A server that does not touch the process's signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -49,10 +52,10 @@ class _Embedded(uvicorn.Server):
 class PanelServer:
     """The panel as an actor.
 
-    `clock` is market time and paces the snapshots; `wall` is the machine's time for everything
-    that concerns connections. `listening` is told the page's address, as soon as it is open; with
-    a `token` the address carries it, and nothing but the empty page is shown without it. A viewer
-    has `send_seconds` to take a piece of an answer, and `header_seconds` to send a whole header.
+    `clock` is market time and paces the snapshots; `wall` is machine time, for connections.
+    `listening` is called with the page's address once it is open; with a `token` the address
+    carries it, and without it only the empty page is shown. A viewer has `send_seconds` to take a
+    piece of an answer, and `header_seconds` to send a whole header.
     """
 
     database: Path
@@ -75,7 +78,11 @@ class PanelServer:
                 opened(self.database, self.wall) as asked,
             ):
                 hub = Hub(
-                    clock=self.clock, wall=self.wall, settings=self.settings, mode_now=self.mode_now
+                    clock=self.clock,
+                    wall=self.wall,
+                    settings=self.settings,
+                    mode_now=self.mode_now,
+                    place=partial(placed_fold, paths=Paths(var=self.database.parents[1])),
                 )
                 await hub.build(database)
                 port = int(listener.getsockname()[1])
@@ -108,21 +115,21 @@ class PanelServer:
                         hub.close()
 
     async def _flush(self, guard: Guard) -> None:
-        """One row a second, at most, for all requests that were refused for their number."""
+        """Audit refused requests, at most one row a second."""
         while True:
             await self.wall.sleep(_FLUSH_SECONDS)
             guard.flush_refused()
 
 
 def page_address(host: str, port: int, token: str = "") -> str:
-    """The address of the page for a person to open; a fragment never leaves the browser."""
+    """Return the page's address for a person; a fragment never leaves the browser."""
     fragment = f"#token={token}" if token else ""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/dashboard{fragment}"
 
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening loopback socket, closed at the end. Raises `PanelUnavailable`."""
+    """Open a listening loopback socket, closed after the block. Raises `PanelUnavailable`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_ACCEPTED_AT_ONCE)
@@ -131,14 +138,14 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
             f"the panel cannot listen on {host} port {port}: {e.strerror or e}. "
             "Trading goes on without it; free the port or set panel.port, then restart"
         ) from e
-    # Connections inherit it: what a viewer does not take fills this and one buffer of ours.
+    # Accepted connections inherit it; unread data fills this and one buffer of ours.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     with listener:
         yield listener
 
 
 def _hosts(host: str, port: int) -> frozenset[str]:
-    """What a browser on this machine calls us; the IPv6 name only where that is listened to."""
+    """Return the Host values of a browser on this machine."""
     own = f"[{host}]" if ":" in host else host
     return frozenset(f"{name}:{port}" for name in (own, "localhost"))
 

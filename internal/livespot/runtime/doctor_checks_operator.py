@@ -15,6 +15,7 @@ from livespot.rules.doctor import Check, Outcome
 from livespot.runtime.alerting import webhook_line
 from livespot.runtime.doctor_plan import DoctorPlan, Need, Probe, quoted
 from livespot.runtime.environment import read_webhook, webhook_file
+from livespot.runtime.placed import placed
 from livespot.runtime.standing import standing
 
 _SLACK_SECONDS = 1.0
@@ -69,9 +70,9 @@ async def check_next(plan: DoctorPlan) -> Check:
     urgent = step.urgency == "NOW"
     return _next(
         Outcome.WARN if urgent else Outcome.PASS,
-        step.action,
+        placed(step.action, plan.paths),
         plan.command("livespot status") if urgent else "",
-        step.why,
+        placed(step.why, plan.paths),
     )
 
 

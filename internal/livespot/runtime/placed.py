@@ -39,12 +39,16 @@ def placed_advice(text: str, paths: "Paths") -> str:
     return _TYPED.sub(lambda found: placed(found[0], paths), text)
 
 
-def placed_step(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
-    """The same first fold with the next step placed."""
+def placed_fold(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
+    """The same first fold with the next step and the advice of each active reason placed."""
     from msgspec.structs import replace
 
-    step = replace(dashboard.next, action=placed(dashboard.next.action, paths))
-    return replace(dashboard, next=replace(step, why=placed(step.why, paths)))
+    step, header = dashboard.next, dashboard.header
+    step = replace(step, action=placed(step.action, paths), why=placed(step.why, paths))
+    reasons = tuple(
+        replace(reason, action=placed(reason.action, paths)) for reason in header.reasons
+    )
+    return replace(dashboard, next=step, header=replace(header, reasons=reasons))
 
 
 def _default(command: str) -> Path:

@@ -1,5 +1,6 @@
 """Plays a recorded run again from its own evidence: inputs, settings and the model's answers."""
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from livespot.exchange.faults.plan import FaultPlan
 from livespot.rules.thresholds import config_hash
 from livespot.runtime.config import LoadedSettings
 from livespot.runtime.disk import RealDisk
-from livespot.runtime.paths import Paths
+from livespot.runtime.paths import Paths, present_var
 from livespot.runtime.replay_command import Recording, ReplayCommand
 from livespot.runtime.replay_request import Wish
 from livespot.store.queries import LedgerQueries
@@ -48,11 +49,12 @@ async def _command(paths: Paths, wanted: str, once: bool) -> ReplayCommand:  # n
     reader = ReadOnlyDatabase(paths.database)
     run_id = await chosen_run(reader, wanted)
     inputs = _inputs(paths, run_id)
+    again = f"livespot replay {run_id}{_of(paths)} --once"
     lost = await lost_of(reader, run_id)
     if lost.events and inputs.virtual and not once:
         raise PreflightFailed(
             f"a replay cannot be held to {run_id}: {lost.events} of its events were {lost.story}.\n"
-            f"Next: livespot replay {run_id} --once plays it and compares nothing"
+            f"Next: {again} plays it and compares nothing"
         )
     (row,) = await reader.rows(_SETTINGS, (run_id,))
     settings = msgspec.json.decode(row[0], type=Settings)
@@ -100,6 +102,13 @@ def _inputs(paths: Paths, run_id: str) -> RunInputs:
             "its decisions can still be reached again.\nNext: livespot verify determinism"
         )
     return manifest.inputs
+
+
+def _of(paths: Paths) -> str:
+    """The option that names this place, where a replay would look at another one without it."""
+    if present_var()[0].resolve() == paths.var.resolve():
+        return ""
+    return f" --of {shlex.quote(str(paths.var))}"
 
 
 def _faults(inputs: RunInputs) -> FaultPlan | None:

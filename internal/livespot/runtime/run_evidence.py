@@ -25,6 +25,7 @@ from livespot.runtime.clock import SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.environment import environment_of_a_child
 from livespot.runtime.paths import Paths, project_root
+from livespot.runtime.placed import placed
 from livespot.runtime.send_gate import SendGate
 from livespot.runtime.simulation_journal import read_rows
 from livespot.store.reader import ReadOnlyDatabase, first
@@ -128,7 +129,7 @@ async def complete_killed(paths: Paths, tell: Callable[[Alert], object]) -> None
     except OSError as error:
         _log.warning("evidence_process_not_started", cause=str(error))
         completed = False
-    tell(_completion_alert(lacking, completed=completed))
+    tell(_completion_alert(lacking, paths, completed=completed))
 
 
 async def _completed_in_a_process(paths: Paths, wall: SystemClock) -> bool:
@@ -154,8 +155,9 @@ async def _completed_in_a_process(paths: Paths, wall: SystemClock) -> bool:
     return child.returncode == 0
 
 
-def _completion_alert(lacking: tuple[str, ...], *, completed: bool) -> Alert:
-    how = "is complete now" if completed else "could not be completed: livespot report --complete"
+def _completion_alert(lacking: tuple[str, ...], paths: Paths, *, completed: bool) -> Alert:
+    command = placed("livespot report --complete", paths)
+    how = "is complete now" if completed else f"could not be completed: {command}"
     return Alert(
         severity=Severity.INFO if completed else Severity.WARN,
         code=ReasonCode.BOOT_RECOVERY,

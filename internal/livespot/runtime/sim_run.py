@@ -15,6 +15,7 @@ from livespot.runtime.disk import RealDisk
 from livespot.runtime.doctor import examine_simulation
 from livespot.runtime.launch import Launch, Running, run_launch
 from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed
 from livespot.runtime.run_evidence import finish
 from livespot.runtime.simulation import (
     Simulation,
@@ -57,7 +58,8 @@ async def simulate(order: SimOrder, console: LiveConsole) -> ExitCode:
     console.say(f"livespot simulation in {paths.var}; Ctrl-C ends it safely at any time")
     if RealDisk().is_locked(paths.lock):
         raise SecondInstance(
-            f"a simulation is already running in {paths.var}; stop it with: livespot stop"
+            f"a simulation is already running in {paths.var}; "
+            f"stop it with: {placed('livespot stop', paths)}"
         )
     run_ids: list[str] = []
     try:
@@ -130,7 +132,7 @@ async def _examined(
     speed = found.state.clock.speed if found.state.clock is not None else 1
     checks = await examine_simulation(paths, loaded, demo_secrets(), clock=found.clock, speed=speed)
     summary = summarize(checks, when_green="")
-    console.say(doctor_line(summary))
+    console.say(placed(doctor_line(summary), paths))
     failing = tuple(
         f"{check.title}: {check.measured} {check.detail}".rstrip()
         for check in checks
