@@ -201,6 +201,20 @@ def test_base_that_is_offered_while_it_is_not_free_is_found(witness: Witness) ->
     assert not nothing_offered_twice(with_row(witness, changed(twice, fault="no-list"))).violated
 
 
+@pytest.mark.parametrize(("age_ms", "hand"), [(500, True), (1500, True), (500, False)])
+def test_only_what_somebody_else_has_locked_within_a_second_may_be_offered(
+    witness: Witness, age_ms: int, *, hand: bool
+) -> None:
+    params = {"symbol": "SOLUSDT", "side": "SELL", "quantity": "1000"}
+    offer = answered(witness, "400 -2010", method="POST", path="/api/v3/order", params=params)
+    order = next(row for row in witness.rows if isinstance(row, OrderRow))
+    order = changed(order, t_new=offer.t_arrive - age_ms, cid="web_1" if hand else order.cid)
+
+    finding = nothing_offered_twice(with_row(with_row(witness, order), offer))
+
+    assert finding.violated is not (hand and age_ms < 1000)
+
+
 def test_exposure_beyond_the_limit_is_found(witness: Witness) -> None:
     more = tuple(
         changed(row, qty=row.qty * 10) if isinstance(row, OrderRow | FillRow) else row
