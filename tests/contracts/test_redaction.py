@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.canonical import canonical_json
-from livespot.contracts.redaction import MASK, Redactor, is_sensitive, truncated
+from livespot.contracts.redaction import MASK, Redactor, is_sensitive
 
 CANARY = 'canary/Secret+"Value"=0123456789'
 ENCODINGS = {
@@ -117,11 +117,6 @@ def test_data_of_exactly_the_limit_is_kept_and_one_byte_more_is_not() -> None:
 
     assert Redactor().event_data(at_limit, 4096) == canonical_json(at_limit)
     assert Redactor().event_data(beyond, 4096) == b'"<TRUNCATED len_bytes=4097>"'
-
-
-def test_outside_text_is_bounded_in_bytes() -> None:
-    assert Redactor().outside_text("é" * 2048, 4096) == "é" * 2048
-    assert Redactor().outside_text("é" * 2049, 4096) == truncated(4098)
 
 
 def test_short_values_do_not_shred_text() -> None:

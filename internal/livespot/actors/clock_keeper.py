@@ -49,6 +49,29 @@ class _Steps:
         return self._clock.now_ms() - self._clock.monotonic_ms()
 
 
+@dataclass(slots=True, kw_only=True)
+class _Memory:
+    """What is carried from one measurement to the next; times are monotonic ms.
+
+    `seen_ms` is the offset this actor last saw, `met` the count of reconnections. `unsure` and
+    `slept`: the governor may hold a demand of ours about the offset, or about a sleep. `failed`:
+    the last measurement did. `reported`: a sleep was, before the measurement that follows it.
+    """
+
+    steps: _Steps
+    seen_ms: int | None
+    met: int
+    due_ms: int
+    unsure: bool = True
+    slept: bool = True
+    failed: bool = False
+    reported: bool = False
+
+    @property
+    def may_have_slept(self) -> bool:
+        return abs(self.steps.ms()) >= _SLEPT_MS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockKeeper:
     settings: TimeSettings
@@ -61,56 +84,76 @@ class ClockKeeper:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled. The first measurement comes before the first signed request."""
-        # Without a measurement every signature is a guess, so the first one comes at once.
-        patience_ms = self.settings.sync_interval_ms if self.server_clock.synced else 0
-        due_ms = self.clock.monotonic_ms() + patience_ms
-        # Also after a restart: the governor may still hold a demand of the previous life.
-        unsure = slept = True
-        failed = told = False
-        steps = _Steps(self.clock)
-        seen_ms = self._offset_ms()
-        met = self.reconnections.count
+        memory = self._begin()
         task_status.started()
         while True:
             self.beat()
             await self.clock.sleep(_BEAT_SECONDS)
-            if met != self.reconnections.count:
+            if memory.met != self.reconnections.count:
                 # A new connection may take another route, with another delay.
-                met, due_ms = self.reconnections.count, min(due_ms, self.clock.monotonic_ms())
-            # A request refused for its timestamp measures too, without reporting here.
-            unseen = self._unseen_ms(seen_ms)
-            calm = abs(steps.ms()) <= _STEP_MS and unseen <= self.settings.clock_drift_max_ms
-            if self.clock.monotonic_ms() < due_ms and (calm or failed):
+                memory.met = self.reconnections.count
+                memory.due_ms = min(memory.due_ms, self.clock.monotonic_ms())
+            if not self._is_due(memory):
                 continue
-            known = self.server_clock.synced
+            unseen_ms, known = self._unseen_ms(memory.seen_ms), self.server_clock.synced
             try:
-                if seen_ms is not None and not told and abs(steps.ms()) >= _SLEPT_MS:
-                    unsure = True
-                    told = await self._wake(steps, seen_ms, again=failed)
-                moved = await while_beating(self.clock, self.beat, self.server_clock.resync)
+                moved_ms = await self._measure(memory)
             except (Transient, Refused, PayloadInvalid) as error:
-                # The drift is kept: only a measurement can tell a sleep from a clock step.
-                wait_ms = _SLEPT_RETRY_MS if abs(steps.ms()) >= _SLEPT_MS else _RETRY_MS
-                due_ms = self.clock.monotonic_ms() + wait_ms
-                await self._demand(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
-                unsure = failed = True
-                continue
-            failed = False
-            due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
-            moved, seen_ms = max(moved, unseen, key=abs), self._offset_ms()
-            if known:
-                slept = told or await self._report_sleep(steps.ms(), moved, told=slept)
-            told = False
-            steps.forget()
-            jumped = abs(moved) > self.settings.clock_drift_max_ms
-            if jumped or slept:
-                due_ms = self.clock.monotonic_ms() + _RETRY_MS
-            if jumped:
-                await self._demand(SignalLevel.DEGRADE, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
-            elif unsure:
-                await self._demand(SignalLevel.CLEAR, ReasonCode.CLOCK_DRIFT_WARN, abs(moved), "")
-            unsure = jumped
-            await self._record(moved)
+                await self._note_failure(memory, error)
+            else:
+                await self._note(memory, max(moved_ms, unseen_ms, key=abs), known=known)
+
+    def _begin(self) -> _Memory:
+        # Without a measurement every signature is a guess, so the first one comes at once.
+        patience_ms = self.settings.sync_interval_ms if self.server_clock.synced else 0
+        # After a restart, too, the governor may hold demands of the previous life.
+        return _Memory(
+            steps=_Steps(self.clock),
+            seen_ms=self._offset_ms(),
+            met=self.reconnections.count,
+            due_ms=self.clock.monotonic_ms() + patience_ms,
+        )
+
+    def _is_due(self, memory: _Memory) -> bool:
+        """Whether to measure now: by time, or because a clock or the offset has moved."""
+        # A request refused for its timestamp measures too, without reporting here.
+        unseen_ms = self._unseen_ms(memory.seen_ms)
+        calm = abs(memory.steps.ms()) <= _STEP_MS and unseen_ms <= self.settings.clock_drift_max_ms
+        return self.clock.monotonic_ms() >= memory.due_ms or not (calm or memory.failed)
+
+    async def _measure(self, memory: _Memory) -> int:
+        """How far the offset has moved, in ms; reports a sleep first. Raises what a read raises."""
+        if memory.seen_ms is not None and not memory.reported and memory.may_have_slept:
+            memory.unsure = True
+            memory.reported = await self._wake(memory.steps, memory.seen_ms, again=memory.failed)
+        return await while_beating(self.clock, self.beat, self.server_clock.resync)
+
+    async def _note_failure(self, memory: _Memory, error: Exception) -> None:
+        # The drift is kept: only a measurement can tell a sleep from a clock step.
+        wait_ms = _SLEPT_RETRY_MS if memory.may_have_slept else _RETRY_MS
+        memory.due_ms = self.clock.monotonic_ms() + wait_ms
+        await self._demand(SignalLevel.DEGRADE, ReasonCode.TIME_SYNC_FAIL, 0, str(error))
+        memory.unsure = memory.failed = True
+
+    async def _note(self, memory: _Memory, moved_ms: int, *, known: bool) -> None:
+        """Report and record a measurement; `known` if the offset had been measured before."""
+        memory.failed = False
+        memory.due_ms = self.clock.monotonic_ms() + self.settings.sync_interval_ms
+        memory.seen_ms = self._offset_ms()
+        if known:
+            memory.slept = memory.reported or await self._report_sleep(
+                memory.steps.ms(), moved_ms, told=memory.slept
+            )
+        memory.reported = False
+        memory.steps.forget()
+        jumped = abs(moved_ms) > self.settings.clock_drift_max_ms
+        if jumped or memory.slept:
+            memory.due_ms = self.clock.monotonic_ms() + _RETRY_MS
+        if jumped or memory.unsure:
+            level = SignalLevel.DEGRADE if jumped else SignalLevel.CLEAR
+            await self._demand(level, ReasonCode.CLOCK_DRIFT_WARN, abs(moved_ms), "")
+        memory.unsure = jumped
+        await self._record(moved_ms)
 
     def _offset_ms(self) -> int | None:
         return self.server_clock.offset_ms if self.server_clock.synced else None

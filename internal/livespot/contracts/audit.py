@@ -7,7 +7,7 @@ import msgspec
 from livespot.contracts.base import Message
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.records import Record
-from livespot.contracts.vocabulary import EventType, Mode, Stage
+from livespot.contracts.vocabulary import EventType, Stage
 
 
 class AuditDraft(Message, frozen=True):
@@ -29,31 +29,6 @@ class AuditDraft(Message, frozen=True):
     exchange_time_ms: int = 0
     local_received_ms: int = 0
     data: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class AuditEvent(Message, frozen=True):
-    """An event as stored; `hash` covers the canonical event without `hash` itself.
-
-    `data` is the text `<TRUNCATED len_bytes=N>` if it was too long to keep.
-    """
-
-    seq: int
-    ts_ms: int
-    run_id: str
-    cycle_id: str
-    mode: Mode
-    stage: Stage
-    event_type: EventType
-    reasons: tuple[ReasonCode, ...]
-    snapshot_id: str
-    decision_id: str
-    order_intent_id: str
-    symbol: str
-    exchange_time_ms: int
-    local_received_ms: int
-    data: dict[str, Any] | str
-    prev_hash: str
-    hash: str
 
 
 class AuditEntry(Message, frozen=True):

@@ -134,12 +134,6 @@ class Redactor:
             return canonical_json(truncated(len(encoded)))
         return encoded
 
-    def outside_text(self, text: str, max_bytes: int) -> str:
-        """Text of another party, redacted and bounded like an event's data."""
-        filtered = self.text(text)
-        size = len(filtered.encode("utf-8", "replace"))
-        return filtered if size <= max_bytes else truncated(size)
-
 
 def truncated(len_bytes: int) -> str:
     """The text that replaces something too long to keep."""
