@@ -124,7 +124,7 @@ class Hub:
         self.wake()
 
     async def changed(self, seen: int, ping_seconds: float) -> Frame | None:
-        """The newest frame if it is newer than `seen`, after waiting once for a wake or a ping."""
+        """Return a frame newer than `seen`, waiting at most once; None on a ping or at the end."""
         if (self.frame is None or self.frame.number <= seen) and not self.closing:
             with self.wall.move_on_after(ping_seconds):
                 await self._next.wait()

@@ -67,7 +67,7 @@ def _long() -> Iterator[AuditEntry]:
     yield _start(LONG, LONG_MS)
     for number in range(1, ROUTINE_EVENTS + 1):
         if number == ALERT_AT:
-            # Not routine, so that the segment before it ends here.
+            # Not a routine event, so the segment before it ends here.
             yield _entry(EventType.OPERATOR_COMMAND, LONG_MS + number)
         else:
             yield _entry(EventType.TOPK_SELECTION, LONG_MS + number, *_rows(number))

@@ -1,4 +1,4 @@
-"""An audit port that keeps what it was given, and can be told to fail."""
+"""An audit port that keeps what it is given, and can be made to fail."""
 
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.errors import AuditUnwritable
@@ -6,7 +6,7 @@ from livespot.contracts.vocabulary import EventType
 
 
 class RecordingAudit:
-    """Both lanes end in `entries`, in order. With `broken` set, every commit raises."""
+    """Both lanes append to `entries`, in order. While `broken` is set, every commit raises."""
 
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
@@ -21,5 +21,5 @@ class RecordingAudit:
         await self.commit(*entries)
 
     def of(self, event_type: EventType) -> list[AuditEntry]:
-        """The entries of one event type."""
+        """Return the entries of one event type."""
         return [entry for entry in self.entries if entry.draft.event_type is event_type]

@@ -1,4 +1,4 @@
-"""A clock that moves only when told to, for tests of actors and adapters."""
+"""Clocks for tests of actors and adapters, which move only when told to."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,7 @@ from livespot.contracts.ports import Alarm, Scope
 class ManualClock:
     """Time stands still; `sleep` advances it and yields once.
 
-    Deadlines are the real ones of anyio: they guard a test against hanging and are never what a
-    test asserts.
+    Deadlines are anyio's real ones: they keep a test from hanging and are never what it asserts.
     """
 
     def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
@@ -51,7 +50,7 @@ class ManualClock:
 
 
 class JumpingClock(ManualClock):
-    """An alarm rings as soon as whatever is ready has run, and then it is as late as was asked."""
+    """An alarm rings once everything that is ready has run, and moves the time to its instant."""
 
     def alarm(self, seconds: float, ring: Callable[[], object]) -> Alarm:
         due_ms = self.mono_ms + round(seconds * 1000)

@@ -1,4 +1,4 @@
-"""A migrated installation beside a running embedded exchange, as a doctor is sent to it."""
+"""A migrated installation beside a running embedded exchange, for a doctor to examine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The parts of the documents that code already says: drawn from it, so that they cannot drift."""
+"""Generates the parts of the documents that the code states, so that the two cannot drift apart."""
 
 import importlib
 import re
@@ -45,7 +45,7 @@ _MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name
 
 
 def generated() -> dict[str, str]:
-    """Every drawn part by the name of its marker."""
+    """Return every generated part by the name of its marker."""
     return {
         "mode-chart": f"```mermaid\n{ModeChart:mermaid}\n```\n".replace("\n\n```", "\n```"),
         "mode-moves": f"{ModeChart:md}".rstrip() + "\n",
@@ -57,13 +57,16 @@ def generated() -> dict[str, str]:
 
 
 def refreshed(text: str) -> str:
-    """The document with every marked part drawn anew. Raises `KeyError` for an unknown marker."""
+    """Return the document with every marked part regenerated.
+
+    Raises `KeyError` for an unknown marker.
+    """
     parts = generated()
     return _MARKED.sub(lambda found: f"{found[1]}\n{parts[found['name']]}\n{found[3]}", text)
 
 
 def markers(text: str) -> list[str]:
-    """The names of the marked parts, in order."""
+    """Return the names of the marked parts, in order."""
     return [found["name"] for found in _MARKED.finditer(text)]
 
 
@@ -79,7 +82,7 @@ def _mailboxes() -> str:
 
 
 def _reason_codes() -> str:
-    """One table per block of a thousand; the order is the numbers'."""
+    """One table per block of a thousand, in the order of the numbers."""
     text = []
     for thousand, title in _BLOCKS.items():
         codes = sorted((c for c in ReasonCode if number_of(c) // 1000 == thousand), key=number_of)

@@ -79,7 +79,7 @@ def seen(
 
 
 def begun(*, replaces: bool = False) -> EntryState:
-    """An entry whose first order is on its way; `replaces`: a reprice is one request."""
+    """Return an entry whose first order is in flight; `replaces`: a new price is one request."""
     state, _ = engine.begin(
         PLAN, QTY, approved_ms=T0, now_ms=T0, max_age_ms=15_000, replaces=replaces
     )
@@ -91,10 +91,10 @@ def step(state: EntryState, event: engine.Event, at_ms: int = T0) -> engine.Move
 
 
 class EntryAtAnExchange:
-    """An entry and the orders it has at an exchange, which may lose any request and any answer.
+    """An entry engine and the orders it has at an exchange, which may lose any request or answer.
 
-    `truth` is what the exchange knows; the engine hears of it only through `feed`. A test that
-    draws the order of events inherits from it, and looks at every command in `take`.
+    `truth` is what the exchange knows; the engine learns of it only through `feed`. A test that
+    draws the order of events inherits from this and inspects every command in `take`.
     """
 
     def __init__(self, *, replaces: bool = False) -> None:
@@ -113,7 +113,7 @@ class EntryAtAnExchange:
         self.take(commands)
 
     def take(self, commands: tuple[engine.Command, ...]) -> None:
-        """Keep what the engine asks for until the exchange gets to it."""
+        """Keep the engine's commands until the exchange gets to them."""
         for command in commands:
             match command:
                 case engine.Place():
@@ -157,7 +157,7 @@ class EntryAtAnExchange:
         return order
 
     def end_place(self, place: engine.Place, how: str) -> None:
-        """One of: accepted, crossed, refused, answer lost, request lost."""
+        """End a placement in one way: accepted, crossed, refused, answer lost, or request lost."""
         match how:
             case "accepted":
                 self.show(self.accept(place))
@@ -207,7 +207,7 @@ class EntryAtAnExchange:
             self.show(order)
 
     def read(self, number: int, *, stale: bool) -> None:
-        """A read of one order; a stale one shows it as it was when it was new."""
+        """Read one order; a stale read shows it as it was when it was new."""
         order = self.truth[1 + number % len(self.truth)]
         if stale:
             executed = Decimal(0)

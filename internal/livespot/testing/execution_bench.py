@@ -1,4 +1,4 @@
-"""The execution actor on a real ledger, with time that moves only when the test says so."""
+"""The execution actor on a real ledger, with time that moves only when the test moves it."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +56,7 @@ class StepClock:
 
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.wall_ms = now_ms
-        # No process lives at the very start of its machine: 0 stands for no time at all.
+        # Not 0, which stands for "never": no process runs at the very start of its machine.
         self.mono_ms = 1_000_000
         self._sleepers: list[_Sleeper] = []
 
@@ -109,7 +109,7 @@ class _Sleeper:
 
 @dataclass(slots=True)
 class Bench:
-    """Everything a test touches. `heard` returns and removes what an actor was told."""
+    """Everything that a test uses. `heard` returns, and forgets, what an actor was sent."""
 
     path: Path
     clock: StepClock
@@ -122,7 +122,7 @@ class Bench:
     _kept: dict[str, list[Any]] = field(default_factory=dict)
 
     async def settle(self, passes: int = _PASSES) -> None:
-        """Let everything run that can run without time passing."""
+        """Run everything that can run without time passing."""
         for _ in range(passes):
             await self._serve_questions()
             await anyio.lowlevel.checkpoint()
@@ -142,7 +142,7 @@ class Bench:
         await self.settle()
 
     async def stream(self, order_id: int) -> None:
-        """The user stream reports the order as it is now, with all its fills."""
+        """Let the user stream report the order as it is now, with all its fills."""
         await self.tell(self.venue.update(order_id, "STREAM", with_fills=True))
 
     async def tell(self, message: ExecutionInbox) -> None:
@@ -226,7 +226,7 @@ def an_approval(bench_: Bench) -> ApprovedEntry:
 
 
 async def remember(b: Bench, decision: Decision) -> None:
-    """The signal actor's part: snapshot and decision are on disk before an entry is approved."""
+    """Do the signal actor's part: store snapshot and decision before the entry is approved."""
     snapshot = a_snapshot(b.settings)
     stored = SnapshotRow(
         snapshot_id=snapshot.snapshot_id,
@@ -262,7 +262,7 @@ async def bench(
     clock: StepClock | None = None,
     symbol: dict[str, Any] | None = None,
 ) -> AsyncIterator[Bench]:
-    """A running actor that knows one symbol; the block's end stops it by closing its inbox."""
+    """Run an actor that knows one symbol; it is stopped after the block by closing its inbox."""
     chosen, time = settings or Settings(), clock or StepClock()
     account = venue or ScriptedVenue(time)
     gate = SendGate(SysMode.NORMAL)

@@ -1,4 +1,4 @@
-"""A governor for tests, with its mailboxes, its gate and its trail, in time that runs fast."""
+"""A governor for tests, with its mailboxes, gate and trail, on fast time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ def a_signal(
 
 @dataclass
 class Control:
-    """What an operator has asked for, and whether the stop file lies there."""
+    """The operator's commands, and whether the STOP file exists."""
 
     commands: list[OperatorCommand] = field(default_factory=list)
     stop: bool = False
@@ -76,7 +76,7 @@ class Outcomes:
 
 @dataclass(kw_only=True)
 class House:
-    """Everything around a governor that a test can see."""
+    """Everything around a governor that a test can observe."""
 
     inbox: Mailbox[GovernorInbox] = field(default_factory=lambda: Mailbox("governor", 64, FAST))
     heard: Mailbox[ModeChanged] = field(default_factory=lambda: Mailbox("listener", 64, FAST))
@@ -93,7 +93,7 @@ class House:
     left: list[ModeChanged] = field(default_factory=list)
 
     def governor(self, start: SysMode, cycles: Callable[[], int]) -> Governor:
-        """It keeps a degraded mode for a quiet second."""
+        """Build a governor that needs one quiet second to leave DEGRADE."""
         return Governor(
             run_id="run_test",
             start_mode=start,
@@ -113,7 +113,7 @@ class House:
         )
 
     async def until(self, mode: SysMode) -> ModeChanged:
-        """The change that brings `mode`; the ones before it are dropped."""
+        """Return the change to `mode`, skipping those before it."""
         with FAST.fail_after(_PATIENCE_S):
             while True:
                 change = await self.heard.receive()

@@ -13,10 +13,10 @@ from livespot.contracts.vocabulary import Interval
 
 
 class ScriptedConnection:
-    """Gives out the frames that were put in; `lose` ends it.
+    """Delivers the frames that were put in; `lose` ends it.
 
-    `asked` keeps every stream ever asked for, repetitions included, `knocks` how often it was
-    asked for a sign of life.
+    `asked` lists every stream ever asked for, repetitions included; `knocks` counts requests for a
+    sign of life.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class ScriptedStream:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedReader:
-    """Answers from what it was given; `failure` is raised by the next call and then forgotten.
+    """Answers from what it was given; `failure` is raised by the next call and then cleared.
 
     `calls` counts the requests by name.
     """

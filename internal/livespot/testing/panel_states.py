@@ -1,9 +1,8 @@
-"""The states the panel's page is designed for, each as a database to put a panel before.
+"""The states that the panel's page is designed for, each as a database to show.
 
-They grow out of three minutes that the whole runtime really lived through in virtual time: it has
-decided, bought, protected and reconciled, and its rows are its own. Added to it are what the hours
-before would have left, recorded minutes and closed trades; a state then adds only what its trouble
-would have written.
+They derive from three minutes that the whole runtime lived through in virtual time: it decided,
+bought, protected and reconciled, and the rows are its own. What the hours before would have left is
+added: recorded minutes and closed trades. A state then adds only what its trouble would write.
 """
 
 import sqlite3

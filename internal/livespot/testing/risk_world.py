@@ -1,6 +1,6 @@
-"""A risk actor beside an account that keeps its own books of what was let through.
+"""A risk actor beside an account that keeps books of its own about what was let through.
 
-The actor is the real one with its rules, counters and reserves; only the database is a dictionary.
+The actor is the real one, with its rules, counters and reserves; only the database is a dictionary.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ from livespot.testing.server_clock import FixedOffset
 
 SYMBOLS = ("AAAUSDT", "BBBUSDT", "CCCUSDT", "DDDUSDT")
 LIMITS = RiskSettings(max_trades_per_day=3, max_trades_per_window=2, max_open_orders_total=3)
-# Correlation is another test's matter: every symbol here moves alike.
+# Other tests cover correlation; here every symbol moves alike.
 SETTINGS = Settings(risk=LIMITS, selection=SelectionSettings(corr_min_symbols=1000))
 _NORMAL = ModeChanged(
     mode=SysMode.NORMAL, previous=SysMode.DEGRADE, reasons=(), active=(), at_ms=NOW_MS
@@ -75,7 +75,7 @@ class _NoRows:
 
 @dataclass(slots=True)
 class Entry:
-    """An approval and what became of it at the exchange. `left` is what it may still buy."""
+    """An approval and what became of it on the exchange. `left` is what it may still buy."""
 
     decision: Decision
     price: Decimal
@@ -97,7 +97,7 @@ class Entry:
 
 
 class Ledger(LedgerQueries):
-    """What a database would hold: the actor's own rows, and execution's, kept by the account."""
+    """What a database would hold: the actor's rows, and execution's, which the account keeps."""
 
     def __init__(self) -> None:
         super().__init__(_NoRows())
@@ -192,7 +192,7 @@ def _proposal(symbol: str) -> tuple[Snapshot, Decision]:
 
 @dataclass(slots=True)
 class House:
-    """One process after another around the same ledger; every call returns when all is quiet."""
+    """One process after another on the same ledger; every call returns once all is quiet."""
 
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW_MS))
     ledger: Ledger = field(default_factory=Ledger)
@@ -232,7 +232,7 @@ class House:
         self._life = asyncio.get_running_loop().create_task(officer.run())
 
     def end_life(self, *, killed: bool) -> None:
-        """The process goes, with or without a word."""
+        """End the process, with or without an orderly end."""
         self.loop.run_until_complete(self._end_life(killed=killed))
 
     async def _end_life(self, *, killed: bool) -> None:
@@ -243,7 +243,7 @@ class House:
         await asyncio.wait([self._life])
 
     def say(self, *messages: RiskInbox) -> list[Entry]:
-        """Deliver, wait until all is worked off, and take what was approved meanwhile."""
+        """Deliver messages, wait until all are processed, and return what was approved."""
         self.loop.run_until_complete(self._say(messages))
         found = []
         while (message := self._execution.receive_nowait()) is not None:
@@ -274,7 +274,7 @@ class House:
         )
 
     def propose(self, *symbols: str) -> list[Entry]:
-        """Fresh proposals at once; only their numbers matter, so their ids are simply counted."""
+        """Make fresh proposals at once; their ids are simply counted."""
         return self.say(*(self._fresh(symbol) for symbol in symbols))
 
     def _fresh(self, symbol: str) -> GatedProposal:
@@ -289,7 +289,7 @@ class House:
 
 
 def asked_about(symbol: str, now_ms: int) -> tuple[Snapshot, Decision]:
-    """The same wish as always, seen and made now."""
+    """Return the same proposal as always, made now on a snapshot of now."""
     snapshot, decision = _proposal(symbol)
     return (
         msgspec.structs.replace(snapshot, local_received_ms=now_ms),

@@ -1,4 +1,4 @@
-"""An exchange account reduced to what execution must survive: scripted answers, honest reads."""
+"""An exchange account reduced to what execution must survive: scripted answers, true reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.vocabulary import Interval, OrderStatus, OrderType, Side
 
 ZERO = Decimal(0)
-# How a mutation goes: it happens or not, and its answer arrives or not.
+# Outcomes of a mutation: whether it happens, and whether its answer arrives.
 ACCEPT, DROP_ANSWER, DROP_REQUEST = "ACCEPT", "DROP_ANSWER", "DROP_REQUEST"
 
 
@@ -38,7 +38,7 @@ def refused(code: int, message: str) -> Refused:
 
 
 class PlacementRefused(Exception):
-    """The second half of a cancel-replace is refused after the first was done."""
+    """The second half of a cancel-replace is refused after the first half was done."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -48,9 +48,9 @@ class PlacementRefused(Exception):
 
 @dataclass(slots=True)
 class ScriptedVenue:
-    """`script` holds what happens to the next mutations, in order; then everything is accepted.
+    """`script` holds the outcomes of the next mutations, in order; after that all are accepted.
 
-    `on_mutation` is called with the client id at the moment of the first byte. Reads are hidden
+    `on_mutation` is called with the client id at the moment of the first byte. Reads show nothing
     while `blind`; those named in `lagging` show nothing yet. While `holding` is set, answers wait
     for it; while `down`, no read is answered.
     """

@@ -34,7 +34,7 @@ class SteadyClock(ManualClock):
 
 
 class SpreadClock(SteadyClock):
-    """Every look at the clock is a second later: requests never come too fast."""
+    """Each look at the clock is a second later, so requests never come too fast."""
 
     def monotonic_ms(self) -> int:
         self.mono_ms += 1000

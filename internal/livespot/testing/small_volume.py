@@ -1,4 +1,4 @@
-"""Makes the disk below a directory scarce: a small mounted volume, or a limit on file sizes."""
+"""Makes the disk below a directory scarce, by a small mounted volume or a limit on file sizes."""
 
 import os
 import resource

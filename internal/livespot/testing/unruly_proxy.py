@@ -1,4 +1,4 @@
-"""Stands between a runtime and an exchange on loopback, and spoils what the exchange says."""
+"""A proxy between runtime and exchange on loopback that damages what the exchange sends."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ _ANSWERS = {
 
 @dataclass(slots=True)
 class UnrulyProxy:
-    """Passes bytes through until told otherwise; the temper may change at any time."""
+    """Passes bytes through until told otherwise; its temper may be changed at any time."""
 
     exchange_port: int
     port: int = 0

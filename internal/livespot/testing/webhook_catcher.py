@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that keeps what a webhook would get, and answers as told."""
+"""A real HTTP server on loopback that keeps what a webhook receives, and answers as told."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -75,7 +75,7 @@ AS_SHIPPED = "[panel]\nport = 0\n"
 
 
 class Impatient(AssertionError):
-    """What was waited for did not come."""
+    """What was waited for did not happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,12 +255,12 @@ async def workshop(directory: Path, config: str = PATIENT) -> AsyncIterator[Work
 
 
 async def until(look: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Look again and again until there is something to see. Raises `Impatient`."""
+    """Return the first result of `look` that is neither None nor False. Raises `Impatient`."""
     wall = SystemClock()
     deadline = wall.monotonic_ms() + round(seconds * 1000)
     while True:
         found = look()
-        # An exit code of 0 is something; "not yet" is None, False or an empty answer.
+        # Compared by identity: an exit code of 0 is a result.
         if found is not None and found is not False:
             return found
         if wall.monotonic_ms() > deadline:

@@ -1,4 +1,4 @@
-"""I07b, I07c, I26b: what an answer tells is booked, once, and no answer is left unread."""
+"""I07b, I07c, I26b: what an answer says is booked, once, and no answer is left unread."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
@@ -14,23 +14,23 @@ from livespot.testing.search.stale_checks import FLIGHT_MS, cut_on_its_way
 from livespot.testing.search.troubles import DiskError
 from livespot.testing.search.witness import Witness, stood_still
 
-# The trades of an order are read at once; so many rounds may fail on the way.
+# The trades of an order are read at once; this many rounds of reading may fail first.
 _BOOKED_WITHIN_MS = 5000
 _ANSWERS = frozenset({"ORDER_SUBMIT", "ORDER_CANCEL"})
-# Between the row that promises a request and its first byte.
+# The longest time between the row that announces a request and its first byte.
 _LATE_MS = 500
 _CANCELS = frozenset({"cancel", "cancel_list", "replace"})
-# What stands in the way of reading trades.
+# Faults that keep trades from being read.
 _TROUBLED = ("disk.", "actor.", "host.")
 _CUTTING = ("net.reset", "net.blackhole", "net.half_open", "ex.ban", "host.suspend", "disk.")
-# What the journal says of a reply on the WebSocket API holds whatever cuts its connection.
+# The journal's word on a reply over the WebSocket API is right whatever cuts its connection.
 _STOPPING = ("host.suspend", "disk.")
 
 
 def answers_are_booked(witness: Witness) -> Finding:
     """I07b: after the answer to a cancel, the executions of the order it ended are soon booked.
 
-    Looked at where a process lived on for that long and the exchange answered all its reads.
+    Checked where a process lived on for that long and the exchange answered all its reads.
     """
     verbs = {request.row: request.verb for request in witness.journal.requests}
     troubled = any(verb.startswith(_TROUBLED) for _, verb in witness.plan.mishaps)
@@ -58,10 +58,10 @@ def answers_are_booked(witness: Witness) -> Finding:
 def no_answer_is_left_unread(witness: Witness) -> Finding:
     """I26b: a life that is not killed learns the answer to every mutation it has sent.
 
-    It waits for it when it is stopped in order, and by REST also when it is cancelled: then the
-    connection of the WebSocket API ends with the life. By REST not looked at while something cuts
-    connections. An answer that came in time was heard itself; what came later, or had two halves,
-    may be known from what the stream or a read told.
+    It waits for answers when it is stopped in order, and over REST also when it is cancelled; the
+    connection of the WebSocket API ends with a cancelled life. REST is not checked while something
+    cuts connections. An answer that came in time was received itself; one that came later, or had
+    two halves, may have been learned of from the stream or a read.
     """
     cuts, stops = list(_cuts(witness, _CUTTING)), list(_cuts(witness, _STOPPING))
     intents = witness.facts.own_intents()
@@ -80,7 +80,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
             continue
         if life is None or row.fault or not row.delivered or not _dealt_with(request):
             continue
-        # An answer that is still on its way when something breaks is lost as well.
+        # An answer that is under way when something breaks is lost as well.
         if _broke(stops if by_socket else cuts, sent_ms, told_ms + FLIGHT_MS):
             continue
         if by_socket and cut_on_its_way(witness, request.row, told_ms):
@@ -88,7 +88,7 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
         looked_at += 1
         in_time = row.t_reply - (row.t_first_byte or row.t_arrive) < waits_ms
         whole = request.verb != "replace"
-        # Who is cancelled writes down what the order has become, and no more.
+        # A cancelled life records what became of the order, and no more.
         known = heard if in_time and whole and life.code is not None else learned
         if not any((name, life.run_id) in known for name in names):
             problems.append(f"{row.method} {row.path} was answered, and nobody listened any more")
@@ -96,16 +96,16 @@ def no_answer_is_left_unread(witness: Witness) -> Finding:
 
 
 def _sent_ms(witness: Witness, place: int, row: RequestRow, names: Sequence[str]) -> int:
-    """Market time of a request, not before the ledger says that its intents (`names`) were sent.
+    """Return a request's market time, but not before the ledger's row that `names` were sent.
 
-    What came while the exchange's clock stood bears the moment in which it stopped.
+    A request that came while the exchange's clock stood bears the time at which the clock stopped.
     """
     ours = [witness.sent[name].at_ms - witness.ahead_ms(place) for name in names]
     return max([witness.market_at(place, row.t_first_byte or row.t_arrive), *ours])
 
 
 def _learned(witness: Witness) -> set[tuple[str, str]]:
-    """Intent and run, where it became known there what the exchange did with it."""
+    """Return (intent, run) where it became known there what the exchange did with the intent."""
     return {
         (step.order_intent_id, step.run_id)
         for step in witness.facts.transitions
@@ -114,7 +114,7 @@ def _learned(witness: Witness) -> set[tuple[str, str]]:
 
 
 def _heard(witness: Witness) -> set[tuple[str, str]]:
-    """Intent and run, where the answer itself is on record."""
+    """Return (intent, run) where the answer itself is on record."""
     return {
         (event.order_intent_id, event.run_id)
         for event in witness.facts.events
@@ -128,17 +128,17 @@ def _broke(spans: list[tuple[int, int]], sent_ms: int, heard_ms: int) -> bool:
 
 
 def _dealt_with(request: JournalRequest) -> bool:
-    """Whether it asked for something, and was looked into."""
+    """Whether the request asked for something, and was processed."""
     return bool(request.verb) and not turned_away(request)
 
 
 def turned_away(request: JournalRequest) -> bool:
-    """Refused for whom it came from; nobody read what it asked, so the journal does not know."""
+    """Whether the sender was refused: nobody read the request, so the journal lacks its content."""
     return request.outcome.startswith(("418", "429")) and not request.params
 
 
 def _cuts(witness: Witness, verbs: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Spans of market time in which these cut connections or stop the process."""
+    """Yield spans of market time in which these verbs cut connections or stop the process."""
     plan = witness.plan
     for name, verb in plan.mishaps:
         times = [row.t_ms for row in witness.turns_of(name)]
@@ -152,7 +152,7 @@ def _cuts(witness: Witness, verbs: tuple[str, ...]) -> Iterator[tuple[int, int]]
 
 
 def _unwritable(witness: Witness) -> Iterator[tuple[int, int]]:
-    """From a write that failed to the end of its life, which cannot note an answer any more."""
+    """Yield spans from a failed write to the end of its life, which cannot record answers."""
     for hit in witness.hits:
         if hit.verb == DiskError.__struct_config__.tag:
             ends = [life.over_ms for life in witness.lives if hit.t_ms <= life.over_ms]
@@ -160,7 +160,7 @@ def _unwritable(witness: Witness) -> Iterator[tuple[int, int]]:
 
 
 def _cleaning_up(witness: Witness, at_ms: int) -> Lived | None:
-    """The life of this moment, if it ended in order or was cancelled: the n-th dies death n."""
+    """Return the life at this moment, if it ended in order or was cancelled."""
     cancelled = [death.cancelled for death in witness.plan.deaths]
     for number, life in enumerate(witness.lives):
         if life.born_ms <= at_ms <= life.over_ms:
@@ -170,7 +170,7 @@ def _cleaning_up(witness: Witness, at_ms: int) -> Lived | None:
 
 
 def each_fill_is_told_once(witness: Witness) -> Finding:
-    """I07c: the audit books no execution twice, neither in one life nor in two."""
+    """I07c: the audit books no execution twice, neither in one life nor across lives."""
     counted = Counter(witness.told_fills)
     problems = [
         f"trade {number} on {symbol} was booked {times} times"
@@ -185,7 +185,7 @@ def _told(row: RequestRow) -> bool:
 
 
 def _reads(witness: Witness) -> list[tuple[int, bool]]:
-    """When each read arrived, and whether it was answered, in the order of time."""
+    """Return (arrival, whether answered) of each read, in order of time."""
     return sorted(
         (witness.at(place, row.t_arrive), _told(row))
         for place, row in witness.requests()
@@ -194,7 +194,7 @@ def _reads(witness: Witness) -> list[tuple[int, bool]]:
 
 
 def _readable(witness: Witness, reads: list[tuple[int, bool]], told_ms: int) -> bool:
-    """Whether one process lived on, and every read of these seconds was answered."""
+    """Whether one process lived on, and every read in these seconds was answered."""
     due_ms = told_ms + _BOOKED_WITHIN_MS
     if not any(life.born_ms <= told_ms and due_ms < life.over_ms for life in witness.lives):
         return False
@@ -212,7 +212,7 @@ def _fills_of(witness: Witness) -> dict[str, list[FillRow]]:
 
 
 def _ended_by(witness: Witness, place: int, row: RequestRow) -> Iterator[str]:
-    """Orders of the request's symbol that ended as it was done: their rows stand before its own."""
+    """Yield orders of the request's symbol that it ended: their rows precede its own."""
     symbol = row.params.get("symbol", "")
     for index in range(place - 2, -1, -1):
         earlier = witness.rows[index]

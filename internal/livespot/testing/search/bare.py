@@ -1,4 +1,4 @@
-"""The profiles that measure how long positions stand without a stop: no fault, or a single one."""
+"""The profiles that measure how long positions stand without a stop, with at most one fault."""
 
 import tempfile
 from collections import Counter
@@ -31,7 +31,7 @@ _LATEST_MS = 60_000
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run showed; `hit` says whether its fault met anything."""
+    """The result of one run; `hit` says whether its fault affected anything."""
 
     seed: int
     fault: str
@@ -41,7 +41,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def without_fault(seed: int) -> RunPlan:
-    """The short plan of a seed, and nothing goes wrong."""
+    """The short plan of a seed, without any fault."""
     return replace(draw("short", seed), faults=(), deaths=(), troubles=())
 
 
@@ -68,13 +68,13 @@ PLANS: Mapping[str, Callable[[int], RunPlan]] = {"bare": without_fault, "bare-on
 
 
 def measure(profile: str, seed: int) -> Measured:
-    """Run the plan of a seed and measure its positions."""
+    """Run a seed's plan and measure its positions."""
     plan = PLANS[profile](seed)
     with tempfile.TemporaryDirectory(prefix="livespot-bare-") as scratch:
         directory = Path(scratch) / "run"
         directory.mkdir()
         outcome, witness = run_order(plan, order_of(plan, directory, market_for(plan)))
-        # A fault that hit nothing is no finding here.
+        # A fault that affected nothing is no finding here.
         violated = tuple(f"{f.id} {f.detail}" for f in outcome.violations if f.id != "I38")
         return Measured(
             seed=seed,
@@ -86,7 +86,7 @@ def measure(profile: str, seed: int) -> Measured:
 
 
 def search_bare(wanted: Wanted) -> int:
-    """Measure so many runs; 0 when every figure is within its limit and no check failed."""
+    """Measure the wanted number of runs; 0 if all figures are within limits and no check failed."""
     runs = []
     try:
         for run in _runs(wanted):
@@ -116,7 +116,7 @@ def _runs(wanted: Wanted) -> Iterable[Measured]:
 
 
 def told(runs: Iterable[Measured], *, single: bool) -> Iterable[str]:
-    """Print the figures; give each one that is over its limit."""
+    """Print the figures; yield each one that is over its limit."""
     runs = list(runs)
     seen = [position for run in runs for position in run.positions]
     positions = [position for position in seen if not position.tiny]

@@ -1,4 +1,4 @@
-"""How long each position of a run stood without a stop, by the exchange's own journal."""
+"""How long each position of a run stood without a stop, by the exchange's journal."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,14 +21,17 @@ _NEVER = 2**62
 
 
 class Bare(msgspec.Struct, frozen=True, kw_only=True):
-    """A position. `bare_ms` adds up its spans without a stop, `longest_ms` is the longest of them.
+    """One position. `bare_ms` sums its spans without a stop; `longest_ms` is the longest of them.
 
-    It is `complete` when one fill opened it and its entry order had no other; `said` when each
-    span beyond five seconds met PAUSE and a CRIT alert by then; `lived` is false when a process
-    died within such a span. `unwritable`: while each of them lasted nothing could be written, every
-    process said so and ended, and the first that could write covered it in time. Beside these,
-    `growing_ms` is for how long its entry still worked and had bought only what no stop would be
-    accepted for; it is `tiny` when it was never worth the smallest order.
+    It is `complete` when one fill opened it and its entry order had no other. It is `said` when
+    PAUSE and a CRIT alert came in time for each span beyond five seconds. `lived` is false when a
+    process died within such a span. `unwritable` holds when during each such span nothing could be
+    written, every process said so and ended, and the first process that could write protected it in
+    time.
+
+    Apart from these, `growing_ms` is how long its entry was still working and had bought only an
+    amount for which no stop would be accepted; it is `tiny` when it never reached the smallest
+    order.
     """
 
     seed: int
@@ -45,13 +48,13 @@ class Bare(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_late(self) -> bool:
-        """Without a stop beyond the limit, and nobody told to look."""
+        """Whether it stood without a stop beyond the limit, and nobody was told to look."""
         return self.longest_ms > T_PROTECT_MS and not (self.said or self.unwritable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Span:
-    """From a position's first fill to its last; the end may be never."""
+    """From a position's first fill to its last; the end may be open."""
 
     symbol: str
     begin_ms: int
@@ -79,10 +82,10 @@ class _Book:
 
 
 def positions_of(witness: Witness) -> Iterator[Bare]:
-    """Every position of the run that our own orders opened."""
+    """Yield every position of the run that orders of ours opened."""
     found, growths = list(gaps(witness)), list(growing(witness))
     for span in _spans(witness):
-        # A gap begins with a fill and ends with a stop or a sale: it lies within its position.
+        # A gap begins with a fill and ends with a stop or a sale, so it lies within its position.
         own = [
             gap
             for gap in found
@@ -120,7 +123,7 @@ def _spans(witness: Witness) -> Iterator[_Span]:
         least = witness.least_order(row.sym)
         if row.side == "BUY":
             if book.held and book.most < least and row.oid != book.entry:
-                # Dust of an entry that was given up is no part of the next position.
+                # Dust of an abandoned entry does not belong to the next position.
                 yield book.ended(row.sym, at_ms, least)
                 book = books[row.sym] = _Book()
             if not book.held:
@@ -130,7 +133,7 @@ def _spans(witness: Witness) -> Iterator[_Span]:
             book.most = max(book.most, book.held * row.px)
         else:
             book.held -= row.qty
-            # What is left of a position that was sold is what its lots could not hold.
+            # What a sale leaves is what its lot size could not hold.
             if book.held * row.px < least and book.begin_ms:
                 yield book.ended(row.sym, at_ms + 1, least)
                 books[row.sym] = _Book()
@@ -154,9 +157,9 @@ def _lived(witness: Witness, gap: Gap) -> bool:
 
 
 def _unwritable(witness: Witness, gap: Gap) -> bool:
-    """Whether no process of the span could write, until the one that covered it soon after.
+    """Whether no process could write during the span, until the one that protected it soon after.
 
-    An order needs an intent on record first: while nothing can be written, none may be sent.
+    An order needs an intent on record first, so nothing may be sent while nothing can be written.
     """
     met = [
         life for life in witness.lives if life.born_ms <= gap.end_ms and life.over_ms > gap.begin_ms
@@ -171,5 +174,5 @@ def _unwritable(witness: Witness, gap: Gap) -> bool:
 
 
 def percentile(values: list[int], percent: int) -> int:
-    """The nearest rank; 0 where there is nothing."""
+    """Return the nearest rank; 0 without values."""
     return rank(values, percent) or 0

@@ -1,4 +1,4 @@
-"""Which troubles of a plan are due, which have happened, and the log of what they hit."""
+"""Knows which troubles of a plan are due and which have happened; logs what they hit."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ LOG_FILE = "harness.jsonl"
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the harness's log: a trouble hit something, and what came of it at once."""
+    """A line of the harness's log: a trouble hit something, with the immediate result."""
 
     t_ms: int
     id: str
@@ -26,9 +26,9 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Board:
-    """Which troubles are due, which have happened; each hit goes to the harness's log.
+    """Knows which troubles are due and which have happened; each hit is logged.
 
-    After `healed_ms` from the beginning nothing happens any more.
+    From `healed_ms` on, counted from the beginning, nothing happens any more.
     """
 
     troubles: Sequence[Trouble]
@@ -42,11 +42,11 @@ class Board:
         self.began_ms = self.clock.now_ms()
 
     def span(self, trouble: Trouble) -> tuple[int, int]:
-        """When it begins and when it ends, counted from the beginning."""
+        """Return when a trouble begins and ends, counted from the beginning."""
         return trouble.after_ms, min(trouble.after_ms + trouble.for_ms, self.healed_ms)
 
     def running(self, kind: type[W]) -> Iterator[tuple[Trouble, W]]:
-        """Troubles of a kind that last right now."""
+        """Yield the troubles of a kind that are under way."""
         at_ms = self.clock.now_ms() - self.began_ms
         for trouble in self.troubles:
             begin_ms, end_ms = self.span(trouble)
@@ -54,7 +54,7 @@ class Board:
                 yield trouble, trouble.what
 
     def reached(self, kind: type[W], about: Callable[[W], bool]) -> Iterator[W]:
-        """Troubles of a kind whose turn has come with this event, which is counted for each."""
+        """Yield the troubles of a kind that are due at this event, which is counted for each."""
         at_ms = self.clock.now_ms() - self.began_ms
         for trouble in self.troubles:
             what = trouble.what
@@ -68,7 +68,7 @@ class Board:
                 yield what
 
     def coming(self, kind: type[W]) -> list[Trouble]:
-        """Troubles of a kind that have not begun, in the order of their times."""
+        """Return the troubles of a kind that have not begun, in the order of their times."""
         at_ms = self.clock.now_ms() - self.began_ms
         found = [t for t in self.troubles if isinstance(t.what, kind) and t.after_ms > at_ms]
         return sorted(found, key=lambda trouble: trouble.after_ms)

@@ -1,4 +1,4 @@
-"""A recorded market that leaves the record at a given instant and goes on as a script says."""
+"""A recorded market that leaves the record at a given instant and then follows a script."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from livespot.exchange.market import MarketEvent, Print, Quote
 from livespot.exchange.model import SymbolSpec
 from livespot.exchange.recorded import RecordedMarket, Series
 
-# Often enough that no stream counts as stale, seldom enough to cost little.
+# Often enough that no stream counts as stale, but not so often that it costs much.
 _QUOTE_EVERY_MS = 500
-# Often enough that the whole market's ticker is a heartbeat, as it is where much is traded.
+# Often enough that the ticker of the whole market is a heartbeat, as on a busy exchange.
 _TRADE_EVERY_MS = 1000
 _TRADED_STEPS = 5
 _BPS = 10_000
@@ -22,7 +22,7 @@ _BPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The best bid is this far from the last recorded one, in basis points, `at_ms` after it."""
+    """`at_ms` after the turn, the best bid is this many basis points from the last recorded one."""
 
     at_ms: int
     bps: int
@@ -30,9 +30,9 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """Somebody sells `steps` of the smallest quantity at the last recorded best bid, whoever bids.
+    """A sale of `steps` of the smallest quantity at the last recorded best bid, whoever bids.
 
-    Without `steps` they sell one tick below it, to everybody who bid more.
+    Without `steps` the sale is one tick lower, to everybody who bid more.
     """
 
     at_ms: int
@@ -41,10 +41,10 @@ class Deal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What happens from `from_ms` on. Between moves the price goes in a straight line.
+    """What happens from `from_ms` on; between moves the price goes in a straight line.
 
-    `displayed_steps` is what the best prices show: if it is little, a trade there soon reaches
-    whoever waits behind it.
+    `displayed_steps` is the quantity at the best prices: if it is small, a trade there soon reaches
+    whoever is queued behind it.
     """
 
     from_ms: int
@@ -53,7 +53,7 @@ class Script:
     deals: tuple[Deal, ...] = ()
 
     def bps_at(self, after_ms: int) -> float:
-        """How far from the last recorded best bid the bid is then."""
+        """Return how many bps the bid is then from the last recorded best bid."""
         points = (Move(0, 0), *self.moves)
         for left, right in pairwise(points):
             if left.at_ms <= after_ms < right.at_ms:
@@ -133,14 +133,14 @@ class DivertedSeries:
         bps = self.script.bps_at(t_ms - self.script.from_ms)
         bid = round(last.bid * (1 + bps / _BPS))
         ask = bid + last.ask - last.bid
-        # A book in which nothing changes is not sent, and counts as stale.
+        # A book without changes is not sent, and then counts as stale.
         shown = self.script.displayed_steps + t_ms // _QUOTE_EVERY_MS % 2
         return Quote(t_ms, bid, ask, shown, shown)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DivertedMarket:
-    """A recorded market of which every symbol follows one script."""
+    """A recorded market in which every symbol follows one script."""
 
     record: RecordedMarket
     script: Script

@@ -26,9 +26,9 @@ from livespot.testing.search.sparing import met_at_ms, with_entry_spared
 from livespot.testing.search.trouble_kinds import with_troubles
 
 LIVENESS_MS = 120_000
-# A short run's recovery is over once all has been settled for so long.
+# The recovery of a short run ends once all has been settled for this long.
 _QUIET_MS = 30_000
-# The lives after the restarts of a short run, and how long faults may go on after its story.
+# Length of the lives after a short run's restarts, and how long faults may outlast its story.
 _SHORT_SETTLE_MS = 12_000
 _AFTER_STORY_MS = 12_000
 _LONG_STORY_MS = 960_000
@@ -66,7 +66,7 @@ HOURS = (
 
 
 def draw(profile: str, seed: int) -> RunPlan:
-    """The plan of a seed in a profile; the same for ever as long as this code stands."""
+    """Return the plan of a seed in a profile; it only changes with this code."""
     plan = with_socket_orders(DRAWS[profile](seed))
     entry_ms = _LEAD_MS if plan.stage is None else ENTRY_MS
     plan = with_entry_spared(with_troubles(plan, entry_ms=entry_ms), entry_ms=entry_ms)
@@ -124,7 +124,7 @@ def _faults(stage: Stage) -> tuple[Fault, ...]:
 
 
 def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
-    """Deaths that have all happened before the healing, however long the lives between."""
+    """Return deaths that all happen before the healing, however long the lives in between."""
     deaths: list[DeathPlan] = []
     now_ms = 0
     for _ in range(dice.pick(_DEATHS)):
@@ -132,7 +132,7 @@ def _deaths(dice: Dice, safety_ms: int) -> tuple[DeathPlan, ...]:
         latest = safety_ms - now_ms - 10_000
         if latest <= soonest + 500:
             break
-        # A life that has just begun, or has just decided to enter, is the most vulnerable.
+        # A life is most vulnerable just after its birth, or after it has decided to enter.
         after_ms = min(latest, soonest + dice.scaled(5, 120_000))
         down_ms = dice.scaled(500, 8000)
         point = dice.between(*_BOOT_POINTS) if deaths and dice.percent(50) else None

@@ -1,4 +1,4 @@
-"""One scenario's run, and the same run again with a death at one of its points."""
+"""Runs one scenario, and runs it again with a death at one of its points."""
 
 import shutil
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NEVER_MS = 86_400_000
 class KillPoint(msgspec.Struct, frozen=True, kw_only=True):
     """A life that ends after its `point`-th scheduling point: killed, alone or with the power.
 
-    Or `cancelled` from outside, in the middle of whatever it awaits.
+    Or it is `cancelled` from outside, wherever it is waiting.
     """
 
     scenario: str
@@ -36,12 +36,12 @@ class KillPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def manner(self) -> str:
-        """How it ends, in a word."""
+        """How it ends, in one word."""
         return "cancelled" if self.cancelled else "power" if self.power_cut else "killed"
 
 
 class Died(msgspec.Struct, frozen=True, kw_only=True):
-    """A death and what was found when its run was over."""
+    """A death, and what was found once its run was over."""
 
     at: KillPoint
     outcome: Outcome
@@ -86,10 +86,11 @@ class Stage:
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """Asked before each callback of the mortal life: finds the points of the window.
+    """Called before each callback of the mortal life; finds the points of the window.
 
-    With `where` "commits" only those before which something was committed, sent or received since
-    the point before; between two of them nothing that outlives the process has changed.
+    With `where` "commits", only points are taken before which something was committed, sent or
+    received since the previous point: between two such points nothing that outlives the process
+    changes.
     """
 
     stage: Stage
@@ -97,7 +98,7 @@ class Watch:
     seen: int = 0
 
     def is_point(self) -> bool:
-        """Whether the present point is one to die at."""
+        """Whether to die at the present point."""
         begin_ms, end_ms = self.stage.scenario.window
         happened = self.stage.happened
         news = happened != self.seen
@@ -108,11 +109,11 @@ class Watch:
 
 
 class ScenarioLost(RuntimeError):
-    """The undisturbed run does not do what its scenario is named for, or breaks an invariant."""
+    """The undisturbed run does not do what the scenario is for, or breaks an invariant."""
 
 
 def points_of(scenario: Scenario, directory: Path, where: Where) -> tuple[int, ...]:
-    """The points of the scenario's window, in their order. Raises `ScenarioLost`."""
+    """Return the points of the scenario's window, in order. Raises `ScenarioLost`."""
     stage = Stage(scenario=scenario)
     watch = Watch(stage=stage, where=where)
     found: list[int] = []
@@ -133,7 +134,7 @@ def points_of(scenario: Scenario, directory: Path, where: Where) -> tuple[int, .
 
 
 def die_at(point: KillPoint, scenario: Scenario, directory: Path) -> Died:
-    """The whole run anew, its life killed or cancelled at one point."""
+    """Run everything anew; the life is killed or cancelled at one point."""
     _empty(directory)
     stage = Stage(scenario=scenario)
     last = Death(

@@ -75,7 +75,7 @@ _MODEL: tuple[ModelReply | ModelDelay, ...] = (
 
 
 class Stage:
-    """When a fault may happen: all of the fault phase, but mostly around the expected entry."""
+    """When faults may happen: anywhere in the fault phase, but mostly around the expected entry."""
 
     def __init__(self, dice: Dice, *, entry_ms: int, safety_ms: int, symbols: tuple[str, ...]):
         self.dice = dice
@@ -84,7 +84,7 @@ class Stage:
         self._safety_ms = safety_ms
 
     def span(self, longest_ms: int) -> When:
-        """A beginning and a duration that end before everything is healed."""
+        """Return a begin and a duration that end before the healing."""
         begin_ms = self._begin()
         most = min(longest_ms, self._safety_ms - begin_ms)
         return When(after_ms=begin_ms, for_ms=self.dice.scaled(min(_SHORTEST_MS, most), most))
@@ -93,17 +93,17 @@ class Stage:
         return When(after_ms=self._begin())
 
     def few(self, most: int) -> When:
-        """The first few subjects from some moment on."""
+        """Return the first few messages from some moment on."""
         return When(after_ms=self._begin(), count=self.dice.between(1, most))
 
     def some(self, longest_ms: int) -> When:
-        """A share of the subjects for a while."""
+        """Return a share of the messages for some time."""
         when = self.span(longest_ms)
         share = self.dice.pick((300, 1000, 3000, 7000))
         return When(after_ms=when.after_ms, for_ms=when.for_ms, probability_x10000=share)
 
     def order(self) -> When:
-        """One of the first mutations, whenever it comes; or some more."""
+        """Return one of the first mutations, whenever it comes, or several."""
         if self.dice.percent(70):
             return When(nth=self.dice.pick((1, 1, 1, 1, 2, 2)))
         return When(nth=self.dice.between(1, 2), count=self.dice.between(2, 4))
@@ -112,7 +112,7 @@ class Stage:
         return self.dice.pick(_ENDINGS)
 
     def _begin(self) -> int:
-        # Before the entry most faults only prevent it.
+        # Before the entry, most faults only prevent it.
         if self.dice.percent(10):
             return self._entry_ms - self.dice.scaled(10, 30_000)
         if self.dice.percent(60):

@@ -1,4 +1,4 @@
-"""Runs a scenario once and lets a copy of the process die at each point: the run-up is run once."""
+"""Runs a scenario once and lets a copy of the process die at each point, sharing the run-up."""
 
 import multiprocessing
 import os
@@ -18,23 +18,23 @@ from livespot.runtime.replay_course import Death
 from livespot.testing.search.dying import DOWN_MS, NEVER_MS, Died, KillPoint, Stage, die_at, died
 from livespot.testing.search.kill_scenarios import Scenario
 
-# The kernel must say which files the process holds open.
+# Needs a kernel that lists the files a process holds open.
 CAN_FORK = sys.platform == "linux"
 _DESCRIPTORS = Path("/proc/self/fd")
-# Held open by exchange and log. The database's files belong to the process that opened it.
+# Files that exchange and log hold open. The database's belong to the process that opened it.
 _HELD_OPEN = (".jsonl", ".log")
 _RUN = Path("run")
 
 
 class Lost(RuntimeError):
-    """A copy ended without a word: the harness is broken, or the machine is full."""
+    """A copy ended without a result: the harness is broken, or the machine is full."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Forker:
-    """Asked at each point of the mortal life; at a chosen one a copy of the process dies there.
+    """Called at each point of the mortal life; at a chosen one a copy of the process dies there.
 
-    Everything happens below the working directory, which each copy changes to a copy of the files.
+    All files are below the working directory; each copy changes to a copy of it.
     """
 
     stage: Stage
@@ -48,7 +48,7 @@ class Forker:
             self._by_point.setdefault(point.point, []).append(point)
 
     def due(self, passed: int) -> bool:
-        """In the process that was started: false. In a copy: true, once."""
+        """Return False in the original process; in a copy, True, once."""
         for point in self._by_point.get(passed, ()):
             if os.fork() == 0:
                 self.copied = point
@@ -67,26 +67,26 @@ class Forker:
         return self.copied is not None and self.copied.cancelled
 
     def _settle_apart(self, point: KillPoint) -> None:
-        """Go on with files of one's own; the other process waits meanwhile."""
+        """Go on with files of its own, while the original process waits."""
         old = Path.cwd()
         new = self.scratch / f"{point.point}-{point.manner}"
         shutil.copytree(old, new, ignore=shutil.ignore_patterns("*-shm"))
         _reopen(old, new)
         os.chdir(new)
-        # The library takes a copy for a process that runs no loop yet.
+        # asyncio takes the copy for a process that runs no loop.
         _set_running_loop(self.stage.loop)
         self.stage.machine.forsake()
         self.stage.machine.failing = point.power_cut
 
 
 def _reopen(old: Path, new: Path) -> None:
-    """Let the descriptors of files that were copied point to the copies, at the same place."""
+    """Let the descriptors of copied files refer to the copies, at the same offset."""
     for entry in list(_DESCRIPTORS.iterdir()):
         number = int(entry.name)
         try:
             target = Path(os.readlink(entry))
         except OSError:
-            # The descriptor of the listing itself.
+            # The descriptor of this listing itself.
             continue
         if not target.is_relative_to(old) or target.suffix not in _HELD_OPEN:
             continue

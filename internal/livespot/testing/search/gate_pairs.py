@@ -1,8 +1,8 @@
 """I35: a position gets its stop as soon while the model hangs as while it answers.
 
-Pairs of runs of one market of three symbols, without any other fault. All three are wanted at about
-the same time; in one run of each pair the model answers for the first of them only, so that the
-gate waits for the others while the first needs its stop.
+Runs of one market of three symbols are compared in pairs, without any other fault. All three are
+wanted at about the same time. In one run of each pair the model answers for the first symbol only,
+so the gate waits for the others while the first needs its stop.
 """
 
 import tempfile
@@ -26,12 +26,12 @@ from livespot.testing.search.scenes import drawn_play
 from livespot.testing.search.wanted import Wanted
 from livespot.testing.search.witness import Witness
 
-# What differs between two runs of one market without any cause: the drawn latencies.
+# By how much two runs of one market may differ without any cause: latencies are drawn.
 SLACK_MS = 500
 _STORY_MS = 110_000
 _AFTER_MS = 30_000
 _MANY = 100
-# So rarely would as lopsided a result come by chance where nothing differs.
+# The probability of so lopsided a result by chance if nothing differed.
 _CHANCE = Fraction(1, 1000)
 _PATIENCE = 4
 MODELS: dict[str, Verb] = {
@@ -42,7 +42,7 @@ MODELS: dict[str, Verb] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """How long the first position of a market was bare, with the model well and with it not."""
+    """How long the first position of a market was bare, with a well and with an ill model."""
 
     seed: int
     model: str

@@ -1,4 +1,4 @@
-"""Measures a run in passing: the database's log, and every collection that a life keeps."""
+"""Measures a run on the side: the database's log, and every collection that a life holds."""
 
 import asyncio
 from collections import deque
@@ -16,22 +16,22 @@ from livespot.runtime.replay_loop import LIFE, NumberedTask, VirtualLoop
 from livespot.runtime.system import System
 
 GAUGES_FILE = "gauges.jsonl"
-# How long after the healing all is measured; the log's size at each look from then on.
+# How long after the healing all is measured; from then on the log's size at each look.
 FIRST_MS = 10_000
 _WHOLE_MS = (FIRST_MS, 30_000, 100_000)
 _COLLECTIONS = (dict, list, set, deque)
 _LOOKED_THROUGH = (*_COLLECTIONS, tuple, MethodType, FunctionType)
-# Larger ones are counted and not looked into: what they hold is of one kind.
+# Larger collections are counted but not searched: their elements are all of one kind.
 _LOOKED_INTO = 64
 _OURS = ("actors", "gate", "rules", "runtime", "store", "venue")
-# The machinery of the replay is no part of the program.
+# The replay's own machinery is not part of the program.
 _NOT_OURS = "livespot.runtime.replay_"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. `over_ms` counts from the run's beginning; `sizes` is empty where none was made.
+    """One look. `over_ms` counts from the run's beginning; `sizes` is empty where none was taken.
 
-    `bounds` holds what a collection lets in at most, where it sees to that itself.
+    `bounds` holds the most elements that a collection admits, where it enforces that itself.
     """
 
     over_ms: int
@@ -43,7 +43,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Gauge:
-    """Put around a run by `dress` and told the time by `watch`; changes nothing in it."""
+    """Put around a run by `dress` and called over time by `watch`; changes nothing in the run."""
 
     healed_ms: int
     _loop: VirtualLoop | None = None
@@ -102,10 +102,10 @@ def read_gauges(path: Path) -> tuple[Reading, ...]:
 
 
 def measured(roots: list[tuple[str, Any]]) -> tuple[dict[str, int], dict[str, int]]:
-    """How many elements the largest collection of each name holds, of all that can be reached.
+    """Return the size of the largest collection of each name, and the bounds by name.
 
-    A name is the class and the member, or the function and its variable. With them, the most that
-    any of a name can hold, where every one of the name has a bound of its own.
+    All collections that can be reached are searched. A name is the class and its member, or the
+    function and its variable. A name has a bound only if every collection of that name has one.
     """
     seen: set[int] = set()
     found: dict[str, int] = {}
@@ -182,7 +182,7 @@ def _slots_of(kind: type) -> tuple[str, ...]:
 
 
 def _awaiting(coroutine: Any) -> Iterator[tuple[str, Any]]:
-    """The variables of a task's own functions, from the outermost to what it awaits."""
+    """Yield the variables of a task's own functions, from the outermost to what it awaits."""
     while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
         frame = coroutine.cr_frame
         if frame.f_globals.get("__name__", "").startswith("livespot."):

@@ -1,21 +1,21 @@
-"""I31, I32, I33: queues and collections within bounds, no task outlives its life, nothing open."""
+"""I31, I32, I33: queues and collections are bounded; no task or descriptor is left behind."""
 
 from livespot.evidence.findings import Finding, judged
 from livespot.testing.search.gauges import Reading
 from livespot.testing.search.witness import Witness
 
-# SQLite empties its log into the database at four megabytes; one more commit may come first.
+# SQLite checkpoints its log at four megabytes; one more commit may come before that.
 _MOST_WAL_BYTES = 8_000_000
-# Candles of one symbol are a thousand; nothing else comes near.
+# One symbol has a thousand candles; no other collection comes near that.
 _MOST_ELEMENTS = 5000
-# In two quiet minutes at most.
+# The most growth allowed in two quiet minutes.
 _MOST_GROWN = 200
-# What the whole process may keep open between two runs: the interpreter's own few.
+# What the process may keep open between two runs: the interpreter's own few.
 _FILES_SLACK = 2
 
 
 def queues_are_bounded(witness: Witness) -> Finding:
-    """I31: no mailbox ever held more than it may, and what waits for the writer stayed bounded."""
+    """I31: no mailbox exceeded its capacity, and what waited for the writer stayed bounded."""
     problems, looked_at = [], 0
     worst: dict[str, str] = {}
     for sample in witness.samples:
@@ -42,9 +42,9 @@ def _fullest(witness: Witness) -> str:
 
 
 def no_task_outlives_its_life(witness: Witness) -> Finding:
-    """I32: when a life has ended by itself, in order or cancelled, none of its tasks is left.
+    """I32: a life that has ended by itself, in order or cancelled, leaves no task.
 
-    That no exception was left unread is seen by the loop, and ends the run.
+    An exception that nobody retrieves is noticed by the loop, and ends the run.
     """
     ended = [life for life in witness.lives if life.code is not None]
     problems = [
@@ -69,10 +69,10 @@ def log_stays_small(witness: Witness) -> Finding:
 
 
 def collections_stay_small(witness: Witness) -> Finding:
-    """I33b: nothing that a life keeps in memory is huge, or grows on while nothing goes wrong.
+    """I33b: no collection of a life is huge, or goes on growing while nothing goes wrong.
 
-    This sees what grows by more than a hundred elements a minute; slower growth is the soak's. What
-    has a bound of its own fills up to it, and no further: there the bound must be small.
+    This notices growth of more than a hundred elements a minute; slower growth is left to the soak.
+    A collection with a bound of its own may fill up to it; then the bound must be small.
     """
     whole = [reading for reading in witness.gauges if reading.sizes]
     first: dict[int, Reading] = {}

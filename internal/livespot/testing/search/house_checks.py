@@ -1,4 +1,4 @@
-"""I20d, I20f: what befalls the runtime's machine is said, and its operator is heard."""
+"""I20d, I20f: what happens to the runtime's machine is reported, and its operator is heard."""
 
 from collections.abc import Iterator
 
@@ -22,17 +22,17 @@ from livespot.testing.search.witness import Witness
 _SAID_WITHIN_MS = 5000
 _BREAKING = (ActorRaises, ActorReturns)
 _NEVER = 1 << 62
-# A shorter sleep is told from a late timer by nobody.
+# A shorter sleep cannot be told from a late timer.
 _SLEEP_MS = 6000
-# Where nothing can be written, or nobody acts, what is due is not said either.
+# While nothing can be written, or nobody acts, no report can come in time.
 _MUTE = ("disk.", "actor.stall", "host.clock_step")
 
 
 def the_machine_is_spoken_of(witness: Witness) -> Finding:
-    """I20d: an actor that broke, a sleep and a command each leave their word within 5 s.
+    """I20d: a broken actor, a sleep and a command are each reported within 5 s.
 
-    Looked at where the process lives on for so long and nothing else is planned that could delay
-    the word: a disk that fails, an actor that hangs, a clock that is set.
+    Checked where the process lives on for that long, and nothing else is planned that could delay
+    the report: a failing disk, a hanging actor, a clock that is set.
     """
     troubles = {trouble.id: trouble for trouble in witness.plan.troubles}
     if any(trouble.verb.startswith(_MUTE) for trouble in troubles.values()):
@@ -54,14 +54,14 @@ def the_machine_is_spoken_of(witness: Witness) -> Finding:
 
 
 def _from_ms(witness: Witness, hit: Noted) -> int:
-    """A machine that sleeps hears nobody: what befalls it then counts from its waking."""
+    """Return when the time to report starts: a sleeping machine cannot report before it wakes."""
     sleeps = {t.id: t.for_ms for t in witness.plan.troubles if isinstance(t.what, MachineSleeps)}
     spans = ((one.t_ms, one.t_ms + sleeps[one.id]) for one in witness.hits if one.id in sleeps)
     return max((end for begin, end in spans if begin <= hit.t_ms <= end), default=hit.t_ms)
 
 
 def _episode_ms(witness: Witness, hit: Noted) -> int:
-    """From when on a word counts: an actor that breaks again within a minute is not told again."""
+    """Return from when on a report counts: a break within a minute of another is not repeated."""
     breaks = {t.id: t.what.actor for t in witness.plan.troubles if isinstance(t.what, _BREAKING)}
     born_ms = max((life.born_ms for life in witness.lives if life.born_ms <= hit.t_ms), default=0)
     since_ms, actor = hit.t_ms, breaks.get(hit.id)
@@ -73,7 +73,7 @@ def _episode_ms(witness: Witness, hit: Noted) -> int:
 
 
 def _measured_ms(witness: Witness, trouble: Trouble, from_ms: int) -> int:
-    """A sleep is told from a clock that was set by asking for the time: when that was answered."""
+    """Return when the time was measured, which tells a sleep from a clock that was set."""
     if not isinstance(trouble.what, MachineSleeps):
         return from_ms
     asked = [
@@ -89,14 +89,14 @@ def _is_told(trouble: Trouble) -> bool:
     what = trouble.what
     if isinstance(what, MachineSleeps):
         return trouble.for_ms >= _SLEEP_MS
-    # Whoever asks for the end is answered by the end.
+    # A command to end is answered by the end.
     ends = (OperatorAction.STOP, OperatorAction.HALT)
     stops = isinstance(what, OperatorSays) and what.action in ends
     return isinstance(what, OperatorSays | ActorRaises | ActorReturns) and not stops
 
 
 def _words(witness: Witness, trouble: Trouble) -> Iterator[int]:
-    """When something was put on record that can be the word about it."""
+    """Yield when something was recorded that can be the report about the trouble."""
     if isinstance(trouble.what, OperatorSays):
         yield from (command.at_ms for command in witness.facts.commands)
         return
@@ -106,10 +106,10 @@ def _words(witness: Witness, trouble: Trouble) -> Iterator[int]:
 
 
 def an_unwritable_end_is_announced(witness: Witness) -> Finding:
-    """I20f: a process that ends because it can write nothing has said so, with an alert of CRIT.
+    """I20f: a process that ends because it cannot write has announced so with a CRIT alert.
 
-    No record can hold this one: what was said aloud counts. Where somebody set the runtime's clock
-    its times cannot be laid beside those of the lives.
+    No record can hold this alert, so announced ones count. Where the runtime's clock was set, its
+    times cannot be compared with those of the lives.
     """
     if witness.house_moved:
         return judged("I20f", "An unwritable end is said", 0, (), note="the clock was set")
@@ -123,7 +123,7 @@ def an_unwritable_end_is_announced(witness: Witness) -> Finding:
 
 
 def said_it_cannot_write(witness: Witness, life: Lived) -> bool:
-    """Whether the alert of a process that can write nothing was given while that life lasted."""
+    """Whether the alert that nothing can be written was announced during that life."""
     return any(
         _is_last_word(alert) and life.born_ms <= alert.at_ms <= life.over_ms
         for alert in witness.announced

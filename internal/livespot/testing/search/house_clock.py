@@ -1,14 +1,14 @@
-"""The clock of the runtime's own machine: somebody may set it, and the machine may sleep."""
+"""The clock of the runtime's machine, which may be set and may sleep."""
 
 from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_loop import VirtualLoop
 
 
 class HouseClock(VirtualClock):
-    """Market time, unless set otherwise; its steady seconds stand still while the machine sleeps.
+    """Market time, unless it was set; its monotonic time stands still while the machine sleeps.
 
-    Whoever sleeps or waits for a deadline does so in the loop's time, which knows nothing of
-    either: a deadline that passed meanwhile is met as soon as the machine is awake.
+    Sleeps and deadlines are in the loop's time, which knows of neither: a deadline that passes
+    during a sleep is met as soon as the machine wakes.
     """
 
     def __init__(self, loop: VirtualLoop, start_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Makes happen what a plan wants of the machine and its operator: clock, sleep, commands."""
+"""Carries out a plan's troubles of the machine and its operator: clock, sleep, commands."""
 
 from collections.abc import Callable
 from dataclasses import replace

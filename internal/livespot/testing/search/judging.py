@@ -1,4 +1,4 @@
-"""Puts a finished run through every check: those of the evidence, and those a fault search adds."""
+"""Runs every check on a finished run: those of the evidence and those of the fault search."""
 
 from collections.abc import Callable, Iterator
 
@@ -104,23 +104,23 @@ def judge(witness: Witness) -> tuple[Finding, ...]:
 
 
 def _set_back_untold_ms(witness: Witness) -> int:
-    """The most that the runtime's clock was set back at once and need not say: what may drift."""
+    """Return by how much the runtime's clock was set back at most without having to report it."""
     allowed_ms = settings_of(witness).time.clock_drift_max_ms
     back = (-ms for _, ms in house_steps(witness.plan) if ms < 0)
     return max((ms for ms in back if ms <= allowed_ms), default=0)
 
 
 def line_of(finding: Finding) -> str:
-    """What a check found, in one line for whoever ran a single plan."""
+    """Return a check's result in one line."""
     mark = "VIOLATED" if finding.violated else "holds" if finding.looked_at else "unseen"
     return f"{finding.id} {mark:8} {finding.title}: {finding.detail or finding.looked_at}"
 
 
 def unfaulted(witness: Witness) -> JournalRows:
-    """The journal as an honest exchange with an honest clock would have written it.
+    """Return the journal as an honest exchange with a true clock would have written it.
 
-    An answer that a fault invented is not the exchange's; a time that a fault moved is set back.
-    Where either clock was moved, a signature's time says nothing and is replaced by ours.
+    Answers that a fault invented are left out, times that a fault moved are corrected. Where either
+    clock was moved, the time in a signature means nothing and is replaced by ours.
     """
     rows = dict(witness.requests())
     intents, sent = witness.facts.intent_of(), witness.facts.sent_at()

@@ -17,11 +17,11 @@ from livespot.testing.search.witness import Witness
 # A minute at whose close the default strategy buys this symbol.
 _SYMBOL = "SOLUSDT"
 _ENTRY_MS = 1619049900000
-# The shortest run-up after which it still does.
+# The shortest run-up after which it still buys.
 _LEAD_MS = 65_000
-# The made-up market begins when the first minute of some even hour has just begun.
+# The made-up market begins just after the first minute of an even hour.
 _STAGED_ENTRY_MS = 1749996005000 + _LEAD_MS
-# By then the decision is made and the order on its way; from here on the market is ours.
+# By then the decision is made and the order in flight; from here on the script rules.
 _TURN_MS = 30
 # The longest doubt about an order: its window, the engine's and the reads' delays, rounds of reads.
 _LIVENESS_MS = 100_000
@@ -36,11 +36,11 @@ _LISTS = Match(method="POST", path="/api/v3/orderList*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One trade and the span, counted from the entry's minute, in which a life may die.
+    """One trade, and the span, counted from the entry's minute, in which a life may die.
 
-    `shows` is whether an undisturbed run did what the scenario is named for. `life` is the life
-    that dies; `deaths` are those before it. Its market is the recorded one that follows `moves`
-    and `deals` after the entry, or the made-up `stage`.
+    `shows` is whether an undisturbed run did what the scenario is for. `life` is the number of the
+    life that dies; `deaths` are those before it. Its market is the recorded one, which follows
+    `moves` and `deals` after the entry, or the made-up `stage`.
     """
 
     name: str

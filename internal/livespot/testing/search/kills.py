@@ -23,7 +23,7 @@ _AGAIN = {"killed": "", "power": " --power-cut", "cancelled": " --cancelled"}
 
 @dataclass(slots=True)
 class Count:
-    """What was done so far. `histories` are the different ones the deaths led to."""
+    """Progress so far. `histories` are the different outcomes of the deaths."""
 
     scenarios: int = 0
     points: int = 0

@@ -1,4 +1,4 @@
-"""What a secret looks like in a file, and which files of a run hold one."""
+"""Encodings in which a secret may stand in a file, and the files of a run that hold one."""
 
 import base64
 import re

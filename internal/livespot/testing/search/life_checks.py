@@ -11,12 +11,12 @@ from livespot.exchange.journal import FillRow, ModeRow, OrderRow
 from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.witness import Witness
 
-# Fence, the engine's proof that it moved on, and rounds of reads.
+# The fence, the engine's proof that it moved on, and rounds of reads.
 _SETTLED_WITHIN_MS = 120_000
-# An empty universe is looked at again after a minute; with one, cycles are much shorter.
+# An empty universe is scanned again after a minute; otherwise cycles are much shorter.
 _CYCLE_WITHIN_MS = 75_000
 _FLIGHT_MS = 20
-# Longer without an answer than any answer takes, and the quiet time after it with two cycles.
+# Longer than any answer takes, plus the quiet time after it with two cycles.
 _IN_DOUBT_MS = 10_000
 _QUIET_MS = 75_000
 # What changes the exchange's clock from one moment to the next.
@@ -27,7 +27,7 @@ _UNSETTLED = ("CREATED", "SENT_UNKNOWN")
 
 
 def alive_after_healing(witness: Witness) -> Finding:
-    """I22: at the end of the quiet window nothing is in doubt; it works, or waits in PAUSE."""
+    """I22: after the quiet window nothing is in doubt, and the run works or waits in PAUSE."""
     restart_ms = witness.restart_ms
     problems = [
         f"{intent.role} {intent.order_intent_id[:15]} is still {intent.state}"
@@ -121,7 +121,7 @@ def _intent(request: JournalRequest, intents: dict[str, IntentFact]) -> IntentFa
 
 
 def restart_changes_nothing(witness: Witness) -> Finding:
-    """I28: no life after an orderly stop sends anything of its own accord for an old decision."""
+    """I28: after an orderly stop, no life sends anything of its own accord for an old decision."""
     pairs = [
         (before, after)
         for before, after in pairwise(witness.lives)

@@ -29,7 +29,7 @@ _OF_ONE_ATTEMPT = frozenset(
 
 
 def limits_are_respected(witness: Witness) -> Finding:
-    """I17: silence after 429 and 418 as long as they ask; no limit reached on our own account."""
+    """I17: silence lasts as long as 429 and 418 ask, and we cause no limit to be reached."""
     requests = [row for _, row in witness.requests()]
     silences = [*_throttled(witness), *_banned(witness)]
     problems = []
@@ -59,9 +59,9 @@ def limits_are_respected(witness: Witness) -> Finding:
 def _with_knowledge(
     witness: Witness, told_ms: int, sent: list[tuple[int, RequestRow]]
 ) -> list[tuple[int, RequestRow]]:
-    """Without the first request of the life after one whose disk failed as it heard of a silence.
+    """Leave out the first request of a life whose predecessor could not record a silence.
 
-    What cannot be written is not known to the next life, which asks once and is told again. The
+    Its disk failed when it heard of the silence, so the next life asks once and is told again. The
     disk must have failed at once: a moment later the silence was on record.
     """
     failed_ms = next(
@@ -123,9 +123,9 @@ def _has_ban(witness: Witness) -> bool:
 
 
 def _repeated(witness: Witness) -> Iterator[str]:
-    """Mutations the exchange itself refused again and again in the same words.
+    """Yield mutations that the exchange itself refused again and again in the same words.
 
-    A refusal that nobody heard is none to whoever asked.
+    A refusal that was not received does not count.
     """
     refused: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     heard = {place: row for place, row in witness.requests() if row.delivered}

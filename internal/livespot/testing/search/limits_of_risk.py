@@ -1,4 +1,4 @@
-"""I09b, I15, I23: funds, limits and ages, worked out anew from the exchange's journal."""
+"""I09b, I15, I23: funds, limits and ages, recomputed from the exchange's journal."""
 
 from collections import defaultdict
 from collections.abc import Iterator

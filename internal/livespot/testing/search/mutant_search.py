@@ -1,4 +1,4 @@
-"""The profile that looks for the planted defects: each must be found, by an invariant it breaks."""
+"""The profile that looks for the planted defects; each must break an invariant."""
 
 import tempfile
 from collections.abc import Generator
@@ -33,8 +33,8 @@ _MANNERS = {False: ((False, False), (True, False)), True: ((False, True),)}
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """What one seed, or one death, showed of a mutant: the invariants broken, if any.
 
-    `ran` is false where the plan shows that the defect could change nothing. Without anything
-    broken `detail` says why a run did not get to its end.
+    `ran` is false where the plan shows that the defect could change nothing. If nothing was broken,
+    `detail` says why a run did not get to its end.
     """
 
     seed: int

@@ -1,7 +1,7 @@
-"""Defects put into the runtime on purpose, one at a time and for the span of a run.
+"""Defects planted into the runtime on purpose, one at a time and for the span of a run.
 
-A search that cannot find them proves nothing by finding none. They exist only here: the runtime
-has no switch for any of them.
+A search that cannot find them proves nothing when it finds nothing. They exist only here: the
+runtime has no switch for them.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,11 +43,11 @@ def always(plan: RunPlan) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A defect. `plant` puts it in place on a bench.
+    """One defect. `plant` puts it in place on a bench.
 
-    `needs` tells from a plan alone whether its run is likely to go otherwise with the defect than
-    without; the others are drawn and not run. With `scenario` it is looked for by killing that
-    reference trade instead, at commits and socket awaits, or where `cancelled` by cancelling there.
+    `needs` tells from a plan alone whether the defect is likely to change its run; other plans are
+    skipped. With `scenario` it is looked for by killing that reference trade at commits and socket
+    awaits, or, if `cancelled`, by cancelling it there.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Mutant:
 
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[None]:
-    """The defect is there inside, and only there; a run in which time stands still ends soon."""
+    """Plant the defect for the block only; a run in which time stands still ends soon."""
     bench = Bench()
     try:
         mutant.plant(bench)

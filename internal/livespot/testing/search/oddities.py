@@ -1,6 +1,6 @@
-"""What a part of the plans has besides: answers of another form, more of the operator, delistings.
+"""Extras of some plans: answers of another form, more operator commands, delistings.
 
-Like the rarities each is drawn from a key of its own.
+Like the rarities, each is drawn from a key of its own.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""One run of the search, written down: market, settings, faults, deaths."""
+"""The plan of one run of the search: market, settings, faults and deaths."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,9 +28,9 @@ _LOOK_MS = 5000
 class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A life ends `after_ms` from its birth, or at its `point`-th step if that comes first.
 
-    Or just when its `commit`-th transaction that says anything of an order is durable. With
-    `power_cut` whatever was not synced is lost with it. A `cancelled` life is not killed: it ends
-    from outside, in the middle of whatever it awaits, and cleans up.
+    Or it ends as soon as its `commit`-th transaction about an order is durable. With `power_cut`
+    everything that was not synced is lost. A `cancelled` life is not killed: it is cancelled
+    wherever it is waiting, and cleans up.
     """
 
     after_ms: Millis
@@ -42,14 +42,14 @@ class DeathPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run in four phases: faults, two quiet minutes or so, orderly restarts, short last lives.
+    """A run in four phases: faults, about two quiet minutes, orderly restarts, short last lives.
 
     `safety_ms` is how long faults and deaths may happen, `liveness_ms` how long the runtime then
     has to recover, `settle_ms` how long the life after each of the `restarts` lasts. With
-    `quiet_ms` the recovery is over once all has been settled for so long (see `Settling`), after
-    `liveness_ms` at the latest; what follows comes sooner by as much. The market is
-    `stage`, or without one the recorded days. `settings` overrides defaults by dotted key;
-    `swap_proven` is the harness's word that a rehearsal has proved what VIRTUAL trailing needs.
+    `quiet_ms` the recovery ends once all has been settled for that long (see `Settling`), and what
+    follows comes sooner. The market is `stage`, or without one the recorded days. `settings`
+    overrides defaults by dotted key. `swap_proven` stands for the rehearsal that VIRTUAL trailing
+    needs.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""A machine whose power can fail: what was not synced is lost, files and database alike."""
+"""A machine whose power can fail: unsynced files and database pages are lost."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

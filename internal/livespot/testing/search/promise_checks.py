@@ -20,7 +20,7 @@ _CONDITIONS = {
 
 
 def no_id_offered_twice(witness: Witness) -> Finding:
-    """I01b: nobody even tried to use an id again; the ledger's refusal is the last resort."""
+    """I01b: no id was even tried again; the ledger's refusal is only the last resort."""
     problems = [
         f"{alert.code} on {alert.symbol}: {alert.text}"
         for alert in witness.facts.alerts
@@ -31,10 +31,10 @@ def no_id_offered_twice(witness: Witness) -> Finding:
 
 
 def no_entry_before_the_first_look(witness: Witness) -> Finding:
-    """I13b: no life is NORMAL before it has compared what the last one left with the exchange.
+    """I13b: no life is NORMAL before it has compared its predecessor's orders with the exchange.
 
-    Where somebody set our clock the stamps do not tell which was first: the audit never steps back,
-    a mode bears the clock's own time. The order of the audit's events does.
+    Where our clock was set, stamps do not tell which came first: the audit's stamps never step
+    back, but a mode bears the clock's own time. The order of the audit's events decides.
     """
     steps = bool(house_steps(witness.plan))
     problems, looked_at = [], 0
@@ -64,7 +64,7 @@ def moves_and_alerts_are_one(witness: Witness) -> Finding:
 
 
 def conditions_are_announced(witness: Witness) -> Finding:
-    """I20c: what the exchange told the process of bans, limits and its key was said in time.
+    """I20c: bans, limits and refusals of the key that the process heard of were reported in time.
 
     In every mode but EXIT, however strict it was already, and by each life anew.
     """
@@ -97,9 +97,9 @@ def _life_at(witness: Witness, at_ms: int) -> int | None:
 
 
 def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Market time of each answer that states a condition, with the codes that must follow.
+    """Yield (market time, codes that must follow) of each answer that states a condition.
 
-    What was on its way on a socket that was cut told nobody anything.
+    An answer lost with its socket told nobody anything.
     """
     for place, row in witness.requests():
         stated = [

@@ -1,6 +1,6 @@
-"""What a part of the plans has besides: another hand, a wrong clock, an operator, a late market.
+"""Extras of some plans: a second user, a wrong clock, an operator, a late market.
 
-Each is drawn from a key of its own, so that one more of them leaves every other draw as it was.
+Each is drawn from a key of its own, so that adding one leaves all other draws as they were.
 """
 
 from collections.abc import Callable, Iterator, Mapping

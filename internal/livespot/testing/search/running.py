@@ -1,4 +1,4 @@
-"""Runs one plan to its end and judges it."""
+"""Runs one plan to its end and judges the run."""
 
 import hashlib
 import shutil
@@ -34,10 +34,10 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run showed. `digest` stands for its journal and its audit chain.
+    """The result of one run. `digest` is that of its journal and its audit chain.
 
-    A run that had no entry order, or none of whose faults hit anything, is vacuous: that nothing
-    was violated in it says nothing. `kills` are the steps at which lives were killed.
+    A run without an entry order, or in which no fault hit anything, is vacuous: that it violates
+    nothing means nothing. `kills` are the steps at which lives were killed.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""Draws a made-up market: how the first entry is filled, and what the price does afterwards."""
+"""Draws a made-up market: how the first entry is filled, and how the price moves afterwards."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sees from the records of a running life that everything has been settled for a while."""
+"""Finds from a running life's records whether everything has been settled for a while."""
 
 from dataclasses import dataclass, field
 
@@ -25,11 +25,11 @@ _AT_REST = ("NORMAL", "PAUSE")
 
 @dataclass(slots=True, kw_only=True)
 class Settling:
-    """Asked now and then how many milliseconds of the run are over, with the life's own records.
+    """Called with the milliseconds of the run that are over and the life's own records.
 
-    Settled is a run in NORMAL or PAUSE in which nothing is open, nothing of orders, positions and
-    mode has changed for `quiet_ms`, all of it after `healed_ms`, and in NORMAL a cycle has begun
-    since. The program's own clock has no say.
+    A run is settled in NORMAL or PAUSE when nothing is open and nothing about orders, positions and
+    mode has changed for `quiet_ms`, all of it after `healed_ms`; in NORMAL a cycle must have begun
+    since. The program's own clock is not consulted.
     """
 
     healed_ms: int

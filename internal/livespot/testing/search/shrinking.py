@@ -1,4 +1,4 @@
-"""Makes a failing plan smaller: what is left out one by one, and still the same check fails."""
+"""Reduces a failing plan: parts are left out one by one while the same check still fails."""
 
 from collections.abc import Callable, Iterator
 

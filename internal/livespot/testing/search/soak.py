@@ -1,4 +1,4 @@
-"""The profile that lets the runtime live for weeks of market time and says what grew."""
+"""The profile that runs the runtime for weeks of market time and reports what grew."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Which figures of a soak grow: a robust slope within its long life, and over its restarts."""
+"""Which figures of a soak grow: a robust slope over its long life, and over its restarts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a finished soak says of itself beside its records, so that it can be judged again."""
+"""What a finished soak stores beside its records, so that it can be judged again."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Spares the first entry in a known share of the plans, so that there is something to go wrong."""
+"""Spares the first entry in a known share of the plans, so that faults find something to hit."""
 
 from msgspec.structs import replace
 

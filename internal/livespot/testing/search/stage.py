@@ -1,4 +1,4 @@
-"""A made-up market in a plan's words: what each price does, and how busily it is traded."""
+"""A made-up market in the words of a plan: each symbol's price path and how busy it is."""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,4 +1,4 @@
-"""Some days of minutes after which the default strategy wants to buy the next dip."""
+"""Days of minutes after which the default strategy wants to buy the next dip."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""I20e: a view that grew old, a stream that ended and a refused time are said in time."""
+"""I20e: a stale view, an ended stream and a refused timestamp are reported in time."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Adds up the outcomes of many runs: what failed, what fired, and what the checks got to see."""
+"""Adds up many runs: what failed, which faults hit something, and what the checks saw."""
 
 from collections import Counter
 from collections.abc import Iterator

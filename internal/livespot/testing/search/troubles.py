@@ -1,4 +1,4 @@
-"""What happens on the runtime's own side of the wire: to its disk, actors, machine and panel."""
+"""Troubles on the runtime's side of the wire: its disk, actors, machine and panel."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Makes the troubles of a plan happen: at the store, at the disk and in the actors' mailboxes."""
+"""Carries out a plan's troubles at the store, the disk and the actors' mailboxes."""
 
 import errno
 import sqlite3

@@ -1,7 +1,7 @@
-"""The panel inside a life on virtual time, and those who ask it, friendly and hostile ones.
+"""The panel of a life on virtual time, and its friendly and hostile visitors.
 
-No socket: requests meet the panel's own guard and routes as its server would hand them over. What a
-request sets off is watched: mail to an actor or a request to anybody is put on record.
+There is no socket: requests reach the panel's own guard and routes as its server would hand them
+over. Mail to an actor, or a request to anybody, that a visit causes is recorded.
 """
 
 import sqlite3

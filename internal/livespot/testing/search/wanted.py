@@ -1,4 +1,4 @@
-"""What somebody asked the search for on the command line."""
+"""The options of the search command."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The processes that run seeds: each begins with the program loaded, and none lives for long."""
+"""The processes that run seeds: each starts with the program loaded and is replaced regularly."""
 
 import gc
 import multiprocessing
