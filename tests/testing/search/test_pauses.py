@@ -15,7 +15,7 @@ from livespot.testing.search.limit_checks import limits_are_respected
 from livespot.testing.search.protection_checks import protected_or_paused
 from livespot.testing.search.stale_checks import stale_views_are_said
 from livespot.testing.search.troubles import ClockSet, DiskBusy, DiskSlow, MachineSleeps, Trouble
-from livespot.testing.search.witness import Witness
+from livespot.testing.search.witness import Witness, ahead_of, offsets_of
 
 
 def refused(witness: Witness, at_ms: int, outcome: str) -> Witness:
@@ -90,6 +90,51 @@ def test_the_deadline_of_a_stop_stands_still_while_nothing_can_be_done(
 
     assert protected_or_paused(replace(held_up, hits=())).violated
     assert protected_or_paused(held_up).violated is found
+
+
+@pytest.mark.parametrize("set_ms", [30_000, 3000, -4000, -30_000])
+@pytest.mark.parametrize(
+    ("paused_ms", "said_ms", "found"),
+    [
+        pytest.param(5000, 5000, False, id="in time"),
+        pytest.param(9000, 9000, True, id="too late"),
+        pytest.param(5000, 9000, True, id="not said in time"),
+        pytest.param(5000, -6000, True, id="said before"),
+    ],
+)
+def test_the_deadline_of_a_pause_is_market_time_whatever_the_clock_is_set_to_meanwhile(
+    witness: Witness, set_ms: int, paused_ms: int, said_ms: int, *, found: bool
+) -> None:
+    bare_ms = next(row.t_ms for row in witness.rows if isinstance(row, FillRow))
+    after_ms = bare_ms + 1000 - witness.plan.start_ms
+    trouble = Trouble(id="set", what=ClockSet(ms=set_ms), after_ms=after_ms, for_ms=10_000)
+
+    def stamp(ms: int) -> int:
+        return bare_ms + ms + (set_ms if ms >= 1000 else 0)
+
+    before = tuple(mode for mode in witness.facts.modes if mode.at_ms < bare_ms)
+    paused = changed(before[-1], mode="PAUSE", at_ms=stamp(paused_ms))
+    word = AlertFact(
+        run_id=paused.run_id, severity="CRIT", code="", text="", symbol="", at_ms=stamp(said_ms)
+    )
+    stops = ("STOP_LOSS", "STOP_LOSS_LIMIT")
+    kept = [
+        place
+        for place, row in enumerate(witness.rows)
+        if not (isinstance(row, OrderRow) and row.type in stops)
+    ]
+    plan = changed(witness.plan, troubles=(trouble,))
+    rows = tuple(witness.rows[place] for place in kept)
+    bare = replace(
+        witness,
+        plan=plan,
+        rows=rows,
+        offsets=offsets_of(plan, rows),
+        ahead=ahead_of(plan, rows),
+        facts=changed(witness.facts, modes=(*before, paused), alerts=(word,)),
+    )
+
+    assert protected_or_paused(bare).violated is found
 
 
 @pytest.mark.parametrize(

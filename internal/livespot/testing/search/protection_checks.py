@@ -1,4 +1,4 @@
-"""I10 and I12: a position is protected on the exchange, or the runtime has paused and shouts."""
+"""I10 and I12: a position is protected on the exchange, or the runtime has paused and alerted."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -30,9 +30,8 @@ _ZERO = Decimal(0)
 class Gap:
     """A span in which more than the smallest order was held without a stop on the exchange.
 
-    While the entry still works, only a part that can carry a stop counts: one that cannot yet is
-    left to grow, and no stop of its size would be accepted.
-    `known_ms` is when the ledger learned of what opened it; None when it never did.
+    While the entry still works, only a part large enough for a stop counts; a smaller one is left
+    to grow. `known_ms` is when the ledger learned of what opened the gap; None when it never did.
     """
 
     symbol: str
@@ -115,22 +114,30 @@ def _spans(witness: Witness, counts: Callable[[_Book], bool]) -> Iterator[Gap]:
     now_ms = witness.plan.start_ms
     for place, row in enumerate(witness.rows, 1):
         if isinstance(row, FillRow) and row.cid in own:
-            now_ms = max(now_ms, witness.at(place, row.t_ms))
+            now_ms = max(now_ms, witness.market_at(place, row.t_ms))
             key = (row.sym, row.tid)
             known_ms = witness.received.get(key)
             _book_fill(books[row.sym], row, witness.facts.quote_asset)
         elif isinstance(row, OrderRow) and row.cid in own:
-            now_ms = max(now_ms, witness.at(place, max(row.t_new, row.t_end)))
+            now_ms = max(now_ms, witness.market_at(place, max(row.t_new, row.t_end)))
             known_ms = witness.updated.get((row.sym, row.oid))
             _stand(books[row.sym], row)
         else:
             continue
+        if known_ms is not None:
+            known_ms = _learned_ms(witness, known_ms, now_ms)
         book = books[row.sym]
         yield from _turn(row.sym, book, (now_ms, known_ms), counts=counts(book))
     end_ms = witness.lives[-1].over_ms
     for symbol, book in books.items():
         if book.since_ms is not None:
             yield Gap(symbol=symbol, begin_ms=book.since_ms, end_ms=end_ms, known_ms=book.known_ms)
+
+
+def _learned_ms(witness: Witness, stamp_ms: int, row_ms: int) -> int:
+    """When the ledger learned of a row; its stamp may have been shown twice, and the first fits."""
+    shown = (at_ms for at_ms in witness.in_market(stamp_ms) if at_ms >= row_ms - _SLACK_MS)
+    return max(row_ms, min(shown, default=row_ms))
 
 
 def _book_fill(book: _Book, row: FillRow, quote_asset: str) -> None:
@@ -189,13 +196,13 @@ def _turn(symbol: str, book: _Book, at: tuple[int, int | None], *, counts: bool)
 
 
 def protected_or_paused(witness: Witness) -> Finding:
-    """I10: no gap outlasts its deadline unless the mode is PAUSE or EXIT and an alert says CRIT.
+    """I10: no gap outlasts its deadline unless the mode is PAUSE or EXIT and an alert is CRIT.
 
-    The deadline counts from what the ledger knew, only while a process lived, anew with a longer
-    allowance for each boot; and blindly, 75 s after the gap began, known or not. It stands still
-    while the machine sleeps, and while another program holds the database: then neither an order
-    nor a pause can be written, and nothing is sent that is not. On a slow disk it begins when what
-    the ledger learned can have become durable.
+    The deadline runs from when the ledger knew, only while a process lives, and starts anew with a
+    longer allowance for each boot. Independently of what was known, it ends 75 s after the gap
+    began. It stands still while the machine sleeps, and while another program holds the database:
+    then neither an order nor a pause can be recorded, and nothing unrecorded may be sent. On a slow
+    disk it starts when the ledger's knowledge can have become durable.
     """
     found = list(gaps(witness))
     problems = [problem for gap in found for problem in _exposed(witness, gap)]
@@ -207,7 +214,7 @@ def protected_or_paused(witness: Witness) -> Finding:
 def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
     due_ms = _due(witness.lives, gap.begin_ms, _BLIND_MS, _BLIND_MS)
     if gap.known_ms is not None:
-        known_ms = _durable_ms(witness, max(gap.begin_ms, gap.known_ms))
+        known_ms = _durable_ms(witness, gap.known_ms)
         due_ms = min(due_ms, _due(witness.lives, known_ms, T_PROTECT_MS, T_BOOT_MS))
     due_ms = _held_up(witness, gap, due_ms) + _SLACK_MS
     if gap.end_ms <= due_ms:
@@ -217,8 +224,9 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
     if mode not in STILL:
         yield f"{place}, and the mode was {mode or 'none'} at {due_ms}"
     elif not any(
-        alert.severity == "CRIT" and gap.begin_ms <= alert.at_ms <= due_ms + _SLACK_MS
+        alert.severity == "CRIT" and gap.begin_ms <= at_ms <= due_ms + _SLACK_MS
         for alert in witness.facts.alerts
+        for at_ms in witness.in_market(alert.at_ms)
     ):
         yield f"{place}, and no CRIT alert said so"
 

@@ -1,8 +1,8 @@
-"""Everything a finished run left behind, read from its files: journal, database and directory."""
+"""Everything that a finished run left, read from its files: journal, database, directory."""
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -28,6 +28,8 @@ from livespot.testing.search.leaks import files_below, leaks
 from livespot.testing.search.plan import RunPlan, loaded_for
 from livespot.testing.search.staged_market import least_order
 from livespot.testing.search.troubles import ClockSet
+
+_NEVER = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class Witness:
     announced: tuple[Alert, ...] = ()
     _requests: tuple[tuple[int, RequestRow], ...] = field(init=False, repr=False, compare=False)
     _turns: Mapping[str, tuple[ModeRow, ...]] = field(init=False, repr=False, compare=False)
+    _steps: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    _modes: tuple[tuple[int, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Sort out the rows once: checks ask again and again, and a soak has half a million."""
@@ -109,6 +113,8 @@ class Witness:
                 turns[row.fault].append(row)
         object.__setattr__(self, "_requests", tuple(requests))
         object.__setattr__(self, "_turns", {name: tuple(rows) for name, rows in turns.items()})
+        object.__setattr__(self, "_steps", house_steps(self.plan))
+        object.__setattr__(self, "_modes", tuple(self._dated_modes()))
 
     @property
     def clock_moved(self) -> bool:
@@ -154,9 +160,17 @@ class Witness:
         return exchange_ms - self.offsets[place - 1]
 
     def mode_at(self, at_ms: int) -> str:
-        """The mode in force at a time of the runtime's clock; empty before the first."""
-        modes = [mode.mode for mode in self.facts.modes if mode.at_ms <= at_ms]
+        """The mode in force at a market time; empty before the first."""
+        modes = [mode for since_ms, mode in self._modes if since_ms <= at_ms]
         return modes[-1] if modes else ""
+
+    def _dated_modes(self) -> Iterator[tuple[int, str]]:
+        """Each mode with the market time at which it began, in their order."""
+        since_ms = 0
+        for mode in self.facts.modes:
+            shown = self.in_market(mode.at_ms)
+            since_ms = next((at_ms for at_ms in shown if at_ms >= since_ms), since_ms)
+            yield since_ms, mode.mode
 
     def mode_before(self, at_ms: int) -> str:
         """The same just before that time, at which something changes it or asks for a stop."""
@@ -169,6 +183,19 @@ class Witness:
     def market_at(self, place: int, exchange_ms: int) -> int:
         """The same in market time, in which lives are told."""
         return self.at(place, exchange_ms) - self.ahead_ms(place)
+
+    def in_market(self, stamp_ms: int) -> tuple[int, ...]:
+        """The market times at which the runtime's clock showed this, in their order.
+
+        More than one if somebody set it back over that time, none if they set it forward over it.
+        """
+        shown: list[int] = []
+        since_ms, ahead_ms = 0, 0
+        for step_ms, ms in (*self._steps, (_NEVER, 0)):
+            if since_ms <= stamp_ms - ahead_ms <= step_ms:
+                shown.append(stamp_ms - ahead_ms)
+            since_ms, ahead_ms = step_ms, ahead_ms + ms
+        return tuple(shown)
 
 
 def read_witness(plan: RunPlan, result: RunResult, *, samples_apart: int = 1) -> Witness:
