@@ -40,8 +40,10 @@ if (-not (Test-Path $python)) {
 # A stamp of the lock and the packaging file: an unchanged environment costs nothing at start.
 $stamp = Get-Stamp $lock
 if (Test-Stamp $Kind $stamp) { exit 0 }
-# A development environment holds everything a run needs.
-if ($Kind -eq 'run' -and (Test-Stamp 'dev' (Get-Stamp 'scripts/requirements-dev.lock'))) { exit 0 }
+# Environments for development and research hold everything a run needs.
+foreach ($other in @('dev', 'research')) {
+    if ($Kind -eq 'run' -and (Test-Stamp $other (Get-Stamp "scripts/requirements-$other.lock"))) { exit 0 }
+}
 
 Write-Host "Installing from $lock ..."
 $pip = @('-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '-r', 'scripts/bootstrap.lock')
@@ -55,9 +57,9 @@ root = pathlib.Path.cwd()
 site = pathlib.Path(sysconfig.get_paths()["purelib"])
 (site / "livespot.pth").write_text(f"{root / 'internal'}\n{root / 'cmd'}\n", encoding="utf-8")
 script = pathlib.Path(sysconfig.get_paths()["scripts"]) / "livespot.cmd"
-script.write_text('@"%~dp0python.exe" -m livespot_cmd.main %*\n', encoding="ascii")
+script.write_text('@"%~dp0python.exe" -P -m livespot_cmd.main %*\n', encoding="ascii")
 '@ | & $python -
 if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-Remove-Item -Force -ErrorAction SilentlyContinue '.venv/.livespot-run', '.venv/.livespot-dev'
+Remove-Item -Force -ErrorAction SilentlyContinue '.venv/.livespot-run', '.venv/.livespot-dev', '.venv/.livespot-research'
 Set-Content -Path ".venv/.livespot-$Kind" -Value $stamp -Encoding ascii
 exit 0

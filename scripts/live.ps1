@@ -3,5 +3,5 @@ $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '..')
 & (Join-Path $PSScriptRoot 'environment.ps1')
 if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-& .\.venv\Scripts\python.exe -m livespot_cmd.main live --live @args
+& .\.venv\Scripts\python.exe -P -m livespot_cmd.main live --live @args
 exit $LASTEXITCODE
