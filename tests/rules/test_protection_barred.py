@@ -6,11 +6,14 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.vocabulary import IntentRole, OrderStatus, OrderType, Severity, SignalLevel
-from livespot.rules.barred import Bar, bar_of
+from livespot.rules.barred import Bar, Barred, bar_of
 from livespot.rules.protection import (
+    Cancel,
     Close,
     Command,
     Guard,
@@ -20,9 +23,11 @@ from livespot.rules.protection import (
     Settlement,
     Signal,
     measure,
+    order_seen,
 )
 from livespot.rules.protection_answers import settled
 from livespot.rules.protection_ladder import advance
+from livespot.rules.protection_pace import rung_of
 from livespot.testing.protection_cases import a_scene, a_sell
 
 D = Decimal
@@ -298,30 +303,62 @@ def test_a_stop_that_is_left_to_the_operator_is_asked_for_at_growing_pauses_behi
     assert len(pauses) <= 6
 
 
-def test_a_remainder_behind_a_bar_is_not_asked_for_without_a_pause() -> None:
+def test_a_target_sold_in_part_is_left_on_the_book_until_the_next_sale_behind_a_bar_is_due() -> (
+    None
+):
     part = a_sell(
         3,
         OrderType.LIMIT_MAKER,
-        status=OrderStatus.CANCELED,
+        status=OrderStatus.PARTIALLY_FILLED,
         order_list_id=5,
         executed_qty=D("0.5"),
     )
     scene = replace(OPEN, qty=D("0.5"), base_total=D("0.5"), booked_sales={3: D("0.5")})
-    told = Told()
-    told.lives(scene, NO_TRADING, spells(100))
-    answer = Settlement(
-        role=IntentRole.CANCEL,
-        intent_id="",
-        outcome="ACCEPTED",
-        code=0,
-        message="",
-        orders=(part,),
+    barred = Barred(by=Bar.ACCOUNT, failures=1)
+    guard = Guard(barred=barred, hold_until_ms=30_000, level=SignalLevel.PAUSE)
+    guard = order_seen(guard, part, IntentRole.TP, "oi_1")
+
+    cancels: list[int] = []
+    for now_ms in spells(40_000):
+        guard, commands = advance(guard, scene, now_ms)
+        cancels += [now_ms for command in commands if isinstance(command, Cancel)]
+
+    assert cancels[0] == 30_000
+
+
+@given(
+    story=st.lists(
+        st.tuples(
+            st.sampled_from([0, 100, 400, 2000, 31_000]),
+            st.sampled_from([None, D(0), D("0.4"), D(1)]),
+            st.booleans(),
+            st.sampled_from([D(98), D(100), D(103), None]),
+            st.sampled_from(["REFUSED", "REFUSED", "ACCEPTED", "UNKNOWN", "NOT_FOUND"]),
+            st.sampled_from([NO_TRADING, NOT_THIS_SYMBOL, NO_BASE, "no"]),
+        ),
+        max_size=40,
     )
-    told.guard = settled(told.guard, scene, answer, 100)
-
-    told.lives(scene, NO_TRADING, spells(90_000, 100))
-
-    assert told.most_alike() <= 3
+)
+def test_behind_locked_base_no_more_is_offered_than_is_free_and_nothing_twice_without_news(
+    story: list[tuple[int, Decimal | None, bool, Decimal | None, str, str]],
+) -> None:
+    told, now_ms, scene = Told(), 0, OPEN
+    offered: list[tuple[int, object]] = []
+    for span_ms, free, trades, bid, outcome, message in story:
+        now_ms += span_ms
+        seen = replace(scene, base_free=free, account_trades=trades, bid=bid)
+        if seen != scene:
+            offered.clear()
+        scene = seen
+        for _ in range(3):
+            guard, before = told.guard, len(told.asks)
+            told.lives(scene, message, [now_ms], outcome=outcome)
+            asked = [command for _, command in told.asks[before:]]
+            locked = guard.barred is not None and guard.barred.by is Bar.BASE
+            if locked and free is not None and not guard.flights:
+                assert all(command.qty <= free for command in asked)
+            offered += [(now_ms, rung_of(command)) for command in asked]
+        assert len(set(offered)) == len(offered)
 
 
 @pytest.mark.parametrize(

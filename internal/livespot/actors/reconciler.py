@@ -63,7 +63,6 @@ _RETRY_MS = 1000
 # What is held, and what is being bought, is read so often at least. A part that was bought, or a
 # target sold in part, leaves base without a stop, and the event that tells of it may be lost.
 _HELD_MS = 3000
-# With nothing due, so many times as long as usual.
 _FAILED = (Transient, Refused, PayloadInvalid)
 _CLOSED = frozenset({PositionPhase.FLAT, PositionPhase.DUST})
 
