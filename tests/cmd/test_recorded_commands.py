@@ -164,7 +164,7 @@ def test_a_run_without_a_manifest_cannot_be_played_again(recorded: Path, tmp_pat
         aside.rename(manifest)
 
     assert refused.returncode == ExitCode.PREFLIGHT
-    assert "livespot verify determinism" in refused.stderr
+    assert f"Next: livespot verify --var {recorded} determinism" in refused.stderr
 
 
 def test_what_of_a_simulation_cannot_come_back_is_said(recorded: Path, tmp_path: Path) -> None:
