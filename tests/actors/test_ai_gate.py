@@ -27,7 +27,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import DecisionRow, GateEventRow
 from livespot.contracts.secret import Secret
-from livespot.contracts.settings import GateSettings, Settings
+from livespot.contracts.settings import GateSettings, Settings, TimingSettings
 from livespot.contracts.system import HealthSignal, ModeChanged
 from livespot.contracts.transport import HttpAnswer
 from livespot.contracts.vocabulary import EventType, GateVerdict, SignalLevel, SysMode
@@ -147,10 +147,12 @@ async def _house(
     mode: SysMode = SysMode.NORMAL,
     calls: tuple[int, ...] = (),
     rows: Sequence[GateEventRow] | None = None,
+    max_age_ms: int = TimingSettings().decision_max_age_ms,
     **gate: Any,
 ) -> AsyncIterator[_House]:
     clock, audit = ManualClock(NOW_MS), RecordingAudit()
-    settings = Settings(ai_gate=GateSettings(**gate))
+    timing = TimingSettings(decision_max_age_ms=max_age_ms)
+    settings = Settings(ai_gate=GateSettings(**gate), timing=timing)
     house = _House(
         clock=clock,
         line=_Line(ModelGate(clock, answers), clock),
@@ -395,6 +397,15 @@ async def test_a_proposal_that_risk_does_not_answer_for_ends_when_it_is_too_old(
         await house.propose()
         await house.passed()
         assert house.line.calls == 1
+
+
+async def test_a_clock_set_back_does_not_make_the_gate_wait_for_risk_any_longer() -> None:
+    async with _house(max_age_ms=50) as house:
+        house.precheck = anyio.Event()
+        await house.propose(ts_ms=NOW_MS + 3_600_000)
+
+        assert await house.ended() == (ReasonCode.STRAT_ENTRY_ABORTED_COST,)
+        house.precheck.set()
 
 
 async def test_a_mode_lost_before_risk_answers_keeps_the_model_out_of_it() -> None:

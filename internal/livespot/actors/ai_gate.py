@@ -133,13 +133,15 @@ class AiGate:
             desk.in_flight.discard(proposal.decision.symbol)
 
     async def _refused(self, desk: _Desk, proposal: Proposal) -> tuple[ReasonCode, ...]:
-        """Why the model need not be asked: risk refuses this whatever it would say.
+        """Why the model is not asked: risk refuses this entry whatever the answer would be.
 
-        By then risk has recorded it. Without an answer the decision grows too old for risk.
+        Risk has recorded its refusal by then. Without an answer the decision becomes too old.
         """
         decision, reply = proposal.decision, Reply[tuple[ReasonCode, ...]]()
-        until_ms = decision.ts_ms + self.settings.timing.decision_max_age_ms
-        with self.clock.move_on_after(max(0, until_ms - self.clock.now_ms()) / 1000):
+        max_age_ms = self.settings.timing.decision_max_age_ms
+        # After the clock was set back, a decision dated in the future counts as new.
+        age_ms = max(0, self.clock.now_ms() - decision.ts_ms)
+        with self.clock.move_on_after(max(0, max_age_ms - age_ms) / 1000):
             await self.risk.send(
                 PrecheckAsked(decision=decision, snapshot=proposal.snapshot, reply=reply)
             )

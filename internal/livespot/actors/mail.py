@@ -203,7 +203,7 @@ class ApprovedEntry(Message, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecheckAsked:
-    """Will risk refuse this whatever the gate makes of it? Answered with why, or nothing."""
+    """Whether risk will refuse this whatever the gate makes of it; the answer is why, or empty."""
 
     decision: Decision
     snapshot: Snapshot

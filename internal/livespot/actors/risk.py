@@ -192,7 +192,7 @@ class RiskOfficer:
         )
 
     async def _precheck(self, memory: RiskMemory, asked: PrecheckAsked) -> None:
-        """Refuse for good what the gate could not save; of the rest nothing is said yet."""
+        """Refuse what no answer of the gate could save; the rest is judged after the gate."""
         judged = await self._assessor.assess(
             memory, asked.decision, asked.snapshot, before_gate=True
         )

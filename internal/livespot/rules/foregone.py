@@ -1,12 +1,12 @@
-"""Which refusals of risk stand whatever the gate makes of a proposal."""
+"""Which refusals of risk the gate cannot lift, whatever it makes of a proposal."""
 
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.decision import RiskVerdict
 from livespot.contracts.vocabulary import Verdict
 
-# The gate can lower a quantity, tighten exits and make an entry more patient. None of these reasons
-# is lifted by that, but for two: where there is room for hardly more than the smallest order, a
-# nearer stop could make that order protectable. Such an entry is not worth a call.
+# The gate can lower a quantity, tighten exits and make an entry more patient. That lifts none of
+# these reasons, with one exception: where the exposure or the balance leaves room for little more
+# than the smallest order, a nearer stop could make that order protectable. It is refused as well.
 _FOREGONE = frozenset(
     {
         ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,
@@ -40,5 +40,5 @@ _FOREGONE = frozenset(
 
 
 def is_foregone(verdict: RiskVerdict) -> bool:
-    """Whether nothing that the gate may change would turn this refusal."""
+    """Whether no change that the gate may make would lift this refusal."""
     return verdict.verdict is Verdict.BLOCK and not _FOREGONE.isdisjoint(verdict.reasons)
