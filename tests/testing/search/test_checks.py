@@ -160,6 +160,24 @@ def test_a_denial_before_the_fence_without_reads_is_found(witness: Witness) -> N
     assert "after 0 reads of 0 endpoints" in finding.detail
 
 
+def test_a_denial_that_only_a_clock_set_forward_dates_behind_the_fence_is_found(
+    witness: Witness,
+) -> None:
+    intent = entry_of(witness)
+    sent_ms = witness.sent[intent.order_intent_id].at_ms
+    after_ms = sent_ms + 1000 - witness.plan.start_ms
+    trouble = Trouble(id="set", what=ClockSet(ms=20_000), after_ms=after_ms, for_ms=100_000)
+    plan = changed(witness.plan, safety_ms=after_ms + 100_000, troubles=(trouble,))
+    late = changed(denial(intent), at_ms=sent_ms + 80_000)
+    steps = (*witness.facts.transitions, late)
+
+    finding = absence_only_behind_the_fence(
+        with_facts(replace(witness, plan=plan), transitions=steps)
+    )
+
+    assert "denied 15000 ms before the fence" in finding.detail
+
+
 def test_a_denied_order_that_the_exchange_made_is_found(witness: Witness) -> None:
     intent = entry_of(witness)
     denied = changed(intent, state="NOT_FOUND")

@@ -14,6 +14,7 @@ _SHOWS = {
     "cancel-denied-while-reads-lag": {"I10", "I37"},
     "clock-set-back-before-a-cancel": {"I04", "I13"},
     "clock-set-forward-and-back": {"I04", "I21"},
+    "clock-set-before-lost-sales": {"I06"},
     "clock-set-behind-a-lost-entry": {"I06"},
     "delisted-while-held": {"I10", "I12"},
     "entries-refused-for-their-time": {"I04"},

@@ -55,7 +55,7 @@ class _There:
     @classmethod
     def by(cls, witness: Witness) -> Self:
         reads = [
-            (witness.at(place, row.t_arrive), witness.at(place, row.t_reply), row)
+            (witness.market_at(place, row.t_arrive), witness.market_at(place, row.t_reply), row)
             for place, row in witness.requests()
             if _reads(row)
         ]
@@ -91,10 +91,14 @@ def _hasty(
 ) -> Iterator[str]:
     sent = witness.sent[intent.order_intent_id]
     lag_ms = _TIMING.engine_wait_ms + _TIMING.read_lag_ms
-    fence_ms = sent.at_ms + sent.recv_window_ms + lag_ms
-    if step.at_ms < fence_ms:
-        yield f"denied {fence_ms - step.at_ms} ms before the fence"
-    reads = list(there.reads_within(intent.symbol, fence_ms, step.at_ms))
+    # In market time: no clock that is set gives the exchange any more of it.
+    sent_ms = next(iter(witness.in_market(sent.at_ms)), sent.at_ms)
+    fence_ms = sent_ms + sent.recv_window_ms + lag_ms
+    # A clock that was set back shows an instant twice; the denial came the last time.
+    denied_ms = max(witness.in_market(step.at_ms), default=step.at_ms)
+    if denied_ms < fence_ms:
+        yield f"denied {fence_ms - denied_ms} ms before the fence"
+    reads = list(there.reads_within(intent.symbol, fence_ms, denied_ms))
     if len(reads) < _FEWEST_READS or len(set(reads)) < _FEWEST_ENDPOINTS:
         yield f"denied after {len(reads)} reads of {len(set(reads))} endpoints behind the fence"
     names = {a.client_order_id for a in witness.facts.aliases

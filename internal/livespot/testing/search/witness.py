@@ -34,7 +34,7 @@ _NEVER = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """When an intent's request left by our clock, and how long it was good for."""
+    """When an intent's request left by our clock (0: never), and how long it was good for."""
 
     at_ms: int
     recv_window_ms: int
@@ -301,7 +301,13 @@ def stood_still(witness: Witness) -> dict[int, int]:
 
 
 def _sent(database: sqlite3.Connection) -> dict[str, Sent]:
-    rows = database.execute("SELECT order_intent_id, sent_at_ms, recv_window_ms FROM order_intents")
+    # The ledger's own `sent_at_ms` is in server time; a step's is by the clock of the trail.
+    sql = (
+        "SELECT i.order_intent_id, coalesce(t.at_ms, 0), i.recv_window_ms FROM order_intents i "
+        "LEFT JOIN intent_transitions t "
+        "ON t.order_intent_id = i.order_intent_id AND t.to_state = 'SENT_UNKNOWN'"
+    )
+    rows = database.execute(sql)
     return {name: Sent(at_ms=at, recv_window_ms=window) for name, at, window in rows}
 
 
