@@ -72,9 +72,9 @@ def _trip(
 ) -> RoundTrip:
     exit_at = max(fill.exchange_time_ms for fill in sold)
     if journal is None:
-        after, source = _believed(facts, position), "ledger"
+        after, source = _protected_by_ledger(facts, position), "ledger"
     else:
-        after, source = _seen(facts, journal, position.decision_id), "journal"
+        after, source = _protected_by_journal(facts, journal, position.decision_id), "journal"
     return RoundTrip(
         symbol=position.symbol,
         position_id=position.position_id,
@@ -109,7 +109,7 @@ def _roles(facts: Facts, decision_id: str) -> dict[str, str]:
     }
 
 
-def _believed(facts: Facts, position: PositionFact) -> int:
+def _protected_by_ledger(facts: Facts, position: PositionFact) -> int:
     """Return the runtime's own measure if the ledger shows a confirmed protection, else -1."""
     roles = _roles(facts, position.decision_id)
     legs = {
@@ -120,7 +120,7 @@ def _believed(facts: Facts, position: PositionFact) -> int:
     return position.unprotected_ms if legs >= _FULL or "STOP" in legs else -1
 
 
-def _seen(facts: Facts, journal: JournalRows, decision_id: str) -> int:
+def _protected_by_journal(facts: Facts, journal: JournalRows, decision_id: str) -> int:
     """Return the ms from the last entry fill until both legs, or a single stop, stood; else -1."""
     roles = _roles(facts, decision_id)
     standing: dict[int, str] = {}

@@ -31,7 +31,7 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
 
     Without a `panel_url` the address is left out.
     """
-    dashboard = _harmless(dashboard)
+    dashboard = _printable(dashboard)
     parts: list[RenderableType] = [_headline(dashboard), _next(dashboard)]
     parts += _reasons(dashboard)
     if dashboard.process.state != "NEVER_RAN":
@@ -47,7 +47,7 @@ def render_live(dashboard: Dashboard, panel_url: str) -> RenderableType:
 
 def plain_line(dashboard: Dashboard) -> str:
     """Return one line for a log or a pipe; the next step is added only when it is urgent."""
-    dashboard = _harmless(dashboard)
+    dashboard = _printable(dashboard)
     header, pnl = dashboard.header, dashboard.pnl
     if dashboard.process.state == "NEVER_RAN":
         return f"livespot has not run yet; next: {dashboard.next.action}"
@@ -68,7 +68,7 @@ def plain_line(dashboard: Dashboard) -> str:
     return " | ".join(part for part in parts if part)
 
 
-def _harmless(dashboard: Dashboard) -> Dashboard:
+def _printable(dashboard: Dashboard) -> Dashboard:
     """Return the dashboard with every text made printable: some come from the exchange."""
     return msgspec.convert(_plain(msgspec.to_builtins(dashboard)), Dashboard)
 
@@ -90,7 +90,7 @@ def _headline(dashboard: Dashboard) -> Text:
     if process.state == "NEVER_RAN":
         return Text("○ NOT RUN YET", style="bold").append(f"  {process.note}", style="dim")
     if process.state != "RUNNING":
-        return _last_words(dashboard)
+        return _without_process(dashboard)
     shape, style = _MODES.get(header.sysmode, ("?", "bold"))
     line = Text(f"{shape} {header.sysmode}", style=style)
     line.append(f"  {_RIGHTS.get(header.mode, header.mode)}", style="bold")
@@ -99,7 +99,7 @@ def _headline(dashboard: Dashboard) -> Text:
     return line.append(f"  {header.run_id}", style="dim")
 
 
-def _last_words(dashboard: Dashboard) -> Text:
+def _without_process(dashboard: Dashboard) -> Text:
     """The view when nothing runs: that comes first, and no mode is shown as if it were in force."""
     header, process = dashboard.header, dashboard.process
     line = Text(f"✕ {process.state}", style="bold red")
@@ -177,7 +177,9 @@ def _decisions(dashboard: Dashboard) -> RenderableType:
     table.add_column("why", overflow="fold", min_width=_CODE_WIDTH)
     for item in dashboard.decisions[:_DECISIONS]:
         proposed = item.outcome == "PROPOSED"
-        fate = Text(f"{'▸' if proposed else '·'} {_fate(item)}", style="green" if proposed else "")
+        fate = Text(
+            f"{'▸' if proposed else '·'} {_outcome(item)}", style="green" if proposed else ""
+        )
         fate.append(_reward(item), style="dim")
         table.add_row(
             Text(item.symbol, style="bold"),
@@ -207,7 +209,7 @@ def _percent(share_x10000: int) -> str:
 
 
 def _position(line: PositionLine, now_ms: int) -> RenderableType:
-    word, style = _guard(line)
+    word, style = _protection(line)
     text = Text(f"{line.symbol} {line.phase}", style="bold")
     text.append(f"  {word}", style=style)
     text.append(f"  {amount(line.qty, 8)} at {amount(line.avg_price, 8)}")
@@ -218,7 +220,7 @@ def _position(line: PositionLine, now_ms: int) -> RenderableType:
     return text.append(f"  open {age(now_ms - line.opened_ms)}", style="dim")
 
 
-def _guard(line: PositionLine) -> tuple[str, str]:
+def _protection(line: PositionLine) -> tuple[str, str]:
     """Return a position's protection and its style.
 
     A position of which nothing was bought yet needs no stop, and one being sold has none left.
@@ -281,7 +283,7 @@ def _alerts(dashboard: Dashboard) -> RenderableType:
     return text
 
 
-def _fate(item: DecisionView) -> str:
+def _outcome(item: DecisionView) -> str:
     """Return how far a decision went: blocked by strategy, gate or risk, or approved."""
     if item.outcome != "PROPOSED":
         return item.outcome
@@ -303,7 +305,7 @@ def _last_decision(dashboard: Dashboard) -> str:
         return "no decision yet"
     item = dashboard.decisions[0]
     why = limited([code.code for code in _why(item)], 2)
-    return f"{item.symbol} {_fate(item)}" + (f" ({why})" if why else "")
+    return f"{item.symbol} {_outcome(item)}" + (f" ({why})" if why else "")
 
 
 def _positions_line(dashboard: Dashboard) -> str:

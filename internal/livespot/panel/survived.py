@@ -16,15 +16,15 @@ def survived(survival: SurvivalTab) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(Text("survival", style="dim"), _told(survival.run))
+    table.add_row(Text("survival", style="dim"), _line(survival.run))
     if survival.over_runs.runs > 1:
         table.add_row(
-            Text(f"{survival.over_runs.runs} runs", style="dim"), _told(survival.over_runs)
+            Text(f"{survival.over_runs.runs} runs", style="dim"), _line(survival.over_runs)
         )
     return [table]
 
 
-def _told(view: SurvivalView) -> Text:
+def _line(view: SurvivalView) -> Text:
     """Return one line; what went wrong is highlighted, and unknown figures are left out."""
     text = Text(f"up {age(view.uptime_ms)}")
     failed = (

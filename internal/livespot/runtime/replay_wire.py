@@ -53,14 +53,14 @@ class Wire:
         self._is_over = False
         self._open: dict[int, _Call | _Line] = {}
         self._opened = 0
-        self._told: Callable[[], None] = _nobody_asked
+        self._listener: Callable[[], None] = _no_listener
 
     def tell(self, told: Callable[[], None]) -> None:
         """Call `told` whenever a request leaves, arrives, is processed or answered.
 
         Frames of a WebSocket on which the client also sends count, too.
         """
-        self._told = told
+        self._listener = told
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. An error of the application ends it."""
@@ -74,7 +74,7 @@ class Wire:
         finally:
             self._is_over = True
             # Killed clients keep a reference to this wire for good; drop the one to the exchange.
-            self._app = _nobody
+            self._app = _no_exchange
 
     def cut(self) -> None:
         """Lose every connection at once, as when the client's process dies."""
@@ -98,11 +98,11 @@ class Wire:
         """
         call = _Call(_scope("http", url, headers, method), content)
         self._start(call, self._serve_call)
-        self._told()
+        self._listener()
         try:
             with self._clock.fail_after(timeout_seconds):
                 await call.answered.wait()
-            self._told()
+            self._listener()
         except TimeoutError as error:
             what = f"{method} {url.partition('?')[0]}"
             raise Unreachable(f"{what}: no answer within {timeout_seconds} s") from error
@@ -123,7 +123,7 @@ class Wire:
         self._start(line, self._serve_line)
         try:
             await self._await_answer(line, url)
-            yield _ClientSocket(line, self._told)
+            yield _ClientSocket(line, self._listener)
         finally:
             line.up.close()
 
@@ -157,9 +157,9 @@ class Wire:
 
     async def _serve_call(self, call: "_Call") -> None:
         await self._travel()
-        self._told()
+        self._listener()
         await self._app(call.scope, call.receive, call.send)
-        self._told()
+        self._listener()
         await self._travel()
         if not call.status:
             call.cut()
@@ -298,29 +298,29 @@ class _ClientSocket:
 
     def __init__(self, line: _Line, told: Callable[[], None]) -> None:
         self._line = line
-        self._told = told
+        self._listener = told
         self._speaks = False
 
     async def send(self, text: str) -> None:
         await self._line.up.put(text)
         self._speaks = True
-        self._told()
+        self._listener()
 
     async def receive(self) -> bytes:
         frame = await self._line.down.get()
         if self._speaks:
-            self._told()
+            self._listener()
         return frame
 
     def receive_nowait(self) -> bytes | None:
         return self._line.down.get_nowait()
 
 
-def _nobody_asked() -> None:
+def _no_listener() -> None:
     """The listener until `tell` sets one."""
 
 
-async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+async def _no_exchange(scope: Scope, receive: Receive, send: Send) -> None:
     """Stands where the exchange was."""
 
 

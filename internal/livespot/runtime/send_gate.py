@@ -19,7 +19,7 @@ class SendGate:
     def __init__(self, mode: SysMode = SysMode.DEGRADE) -> None:
         self._mode = mode
         self._sealed = False
-        self._told: Callable[[], object] = _nobody_asked
+        self._listener: Callable[[], object] = _no_listener
 
     @property
     def mode(self) -> SysMode:
@@ -39,11 +39,11 @@ class SendGate:
 
     def tell(self, told: Callable[[], object]) -> None:
         """Call `told` on each change made on the loop, before the change is sent to any mailbox."""
-        self._told = told
+        self._listener = told
 
     def set(self, mode: SysMode) -> None:
         self._mode = mode
-        self._told()
+        self._listener()
 
     def close_entries(self) -> None:
         """Send no entry until the governor sets a mode that allows entries."""
@@ -59,5 +59,5 @@ class SendGate:
         self._sealed = True
 
 
-def _nobody_asked() -> None:
+def _no_listener() -> None:
     """The listener until `tell` sets one."""

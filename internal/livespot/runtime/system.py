@@ -118,7 +118,7 @@ class System:
             async with anyio.create_task_group() as infra:
                 await infra.start(self.seams.writer.run)
                 if watchdog is not None:
-                    infra.start_soon(self._tick)
+                    infra.start_soon(self._beat)
                 if self.seams.courier is not None:
                     infra.start_soon(carry, self.seams.courier)
                 await self.seams.writer.commit(*self._birth())
@@ -127,7 +127,7 @@ class System:
                 finally:
                     if self.seams.courier is not None:
                         await self.seams.courier.finish()
-                    await self._say_goodbye()
+                    await self._record_end()
                     self.seams.writer.close()
                     infra.cancel_scope.cancel()
         except (Fatal, BaseExceptionGroup) as error:
@@ -137,13 +137,13 @@ class System:
             _log.critical("run_broke", cause=str(fatal))
             self.ending.broke(fatal)
             if isinstance(fatal, AuditUnwritable):
-                await self._cry(unwritable_alert(fatal, self.seams.clock.now_ms()))
+                await self._announce_unwritable(unwritable_alert(fatal, self.seams.clock.now_ms()))
         finally:
             if watchdog is not None:
                 watchdog.stop()
         return self.ending.code
 
-    async def _cry(self, alert: Alert) -> None:
+    async def _announce_unwritable(self, alert: Alert) -> None:
         """Announce what the audit can no longer hold, on every channel that needs no disk."""
         self.house.gate.set(SysMode.PAUSE)
         self.seams.announce(alert)
@@ -172,7 +172,7 @@ class System:
                 domain.cancel_scope.cancel()
                 # Requests under way are shielded: they end with an answer, at their limit, or in a
                 # hurry.
-                infra.start_soon(self._lose_patience)
+                infra.start_soon(self._give_up_requests)
         except* Fatal as group:
             fatal = fatal_in(group)
             if fatal is not None:
@@ -260,7 +260,7 @@ class System:
                 _log.warning("rules_not_readable", cause=str(error))
                 await self.seams.clock.sleep(_RETRY_SECONDS)
 
-    async def _tick(self) -> None:
+    async def _beat(self) -> None:
         """Beat for the watchdog; only started where there is one."""
         beat = self.house.heartbeats.beat_of("loop")
         while True:
@@ -288,7 +288,7 @@ class System:
         """Ask execution to stop; whether it answered. A second signal shortens the wait."""
         answered = False
         async with anyio.create_task_group() as waiting:
-            waiting.start_soon(self._shorten, waiting.cancel_scope)
+            waiting.start_soon(self._cancel_after_hurry, waiting.cancel_scope)
             answered = await self._ask_to_stop(self.house.wires.execution, seconds)
             waiting.cancel_scope.cancel()
         return answered
@@ -302,20 +302,20 @@ class System:
             _log.error("stop_deadline_passed", seconds=seconds)
         return not scope.cancelled_caught
 
-    async def _shorten(self, waiting: anyio.CancelScope) -> None:
+    async def _cancel_after_hurry(self, waiting: anyio.CancelScope) -> None:
         """Cancel `waiting` some time after a second signal; the next boot looks for the answers."""
         await self.ending.hurry.wait()
         await self.seams.clock.sleep(_HURRIED_SECONDS)
         waiting.cancel()
 
-    async def _lose_patience(self) -> None:
+    async def _give_up_requests(self) -> None:
         """Give up requests under way after a second signal; they are left to the next boot."""
         await self.ending.hurry.wait()
         hurried_s = (self.seams.clock.monotonic_ms() - self._hurried_ms) / 1000
         await self.seams.clock.sleep(max(0.0, _HURRIED_SECONDS - hurried_s))
         self.house.patience.end()
 
-    async def _say_goodbye(self) -> None:
+    async def _record_end(self) -> None:
         """Record an end that was asked for.
 
         Without the record the next boot calls the run unclean.

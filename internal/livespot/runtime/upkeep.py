@@ -132,11 +132,11 @@ class Upkeep:
         seen = seen if seen is not None else Seen()
         try:
             if self._has_room():
-                await self._tell_of_backups(seen)
+                await self._record_missing_backups(seen)
                 await self._back_up(seen)
                 await self._prune(seen)
         except (LivespotError, OSError) as error:
-            self._say(seen, f"the upkeep of the records stopped: {error}")
+            self._report(seen, f"the upkeep of the records stopped: {error}")
 
     def _has_room(self) -> bool:
         free_bytes = self.free_bytes()
@@ -146,7 +146,7 @@ class Upkeep:
         _log.warning("upkeep_suspended", free_bytes=free_bytes)
         return False
 
-    async def _tell_of_backups(self, seen: Seen) -> None:
+    async def _record_missing_backups(self, seen: Seen) -> None:
         """Record the hashes of backups whose run ended between naming them and recording them."""
         if seen.backups_told:
             return
@@ -154,14 +154,16 @@ class Upkeep:
             BackupCheck(database=str(self.paths.database), directory=str(self.paths.backups))
         )
         if isinstance(answer, Trouble):
-            self._say(seen, f"the backups could not be looked at: {answer.text}")
+            self._report(seen, f"the backups could not be looked at: {answer.text}")
         elif isinstance(answer, BackupsFound):
             for made in answer.whole:
                 entry = backup_entry(made, at_ms=self.market.now_ms(), late=True)
                 await self.audit.commit(entry)
-                self._say(seen, f"the backup {made.name} had no event of its hash and has one now")
+                self._report(
+                    seen, f"the backup {made.name} had no event of its hash and has one now"
+                )
             for text in answer.damaged:
-                self._say(seen, f"a backup that no event names is damaged, {text}")
+                self._report(seen, f"a backup that no event names is damaged, {text}")
             seen.backups_told = True
 
     async def _back_up(self, seen: Seen) -> None:
@@ -171,7 +173,7 @@ class Upkeep:
             return
         size = self.disk.size(self.paths.database)
         if self.free_bytes() - size < self.settings.health.disk_free_degrade_bytes:
-            self._say(seen, f"the daily backup waits for room: the database has {size} bytes")
+            self._report(seen, f"the daily backup waits for room: the database has {size} bytes")
             return
         answer = await self.ask(
             BackupOrder(
@@ -186,7 +188,7 @@ class Upkeep:
         elif isinstance(answer, Trouble):
             # The process may have been killed after it had named the copy.
             seen.backups_told = False
-            self._say(seen, f"the daily backup failed: {answer.text}")
+            self._report(seen, f"the daily backup failed: {answer.text}")
 
     async def _prune(self, seen: Seen) -> None:
         today = day_of(self.market.now_ms())
@@ -201,16 +203,16 @@ class Upkeep:
                 )
             )
             if isinstance(answer, Trouble):
-                self._say(seen, f"old records could not be pruned: {answer.text}")
+                self._report(seen, f"old records could not be pruned: {answer.text}")
                 return
             if isinstance(answer, UpkeepPlan):
                 for text in answer.troubles:
-                    self._say(seen, text)
-                await self._follow(answer)
+                    self._report(seen, text)
+                await self._carry_out(answer)
                 if answer.empty:
                     seen.pruned_day = today
 
-    async def _follow(self, plan: UpkeepPlan) -> None:
+    async def _carry_out(self, plan: UpkeepPlan) -> None:
         """Carry out a plan; each step is durable before the file it concerns is removed."""
         for name in plan.spare_files:
             self.disk.remove(self.paths.logs / name)
@@ -225,7 +227,7 @@ class Upkeep:
             await self.audit.commit(step_entry(step, at_ms=self.market.now_ms()))
             await self.wall.sleep(_STEP_SECONDS)
 
-    def _say(self, seen: Seen, text: str) -> None:
+    def _report(self, seen: Seen, text: str) -> None:
         # The text after the colon may differ from round to round without being news.
         key = (day_of(self.wall.now_ms()), text.partition(":")[0])
         if key in seen.told:

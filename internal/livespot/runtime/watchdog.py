@@ -108,7 +108,7 @@ class Watchdog:
             self._close_entries()
             if not shouted:
                 shouted = True
-                _shout(
+                _write_to_stderr(
                     f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} "
                     f"the event loop has not run for {overdue} ms"
                 )
@@ -122,7 +122,7 @@ class Watchdog:
         elif not self._ungoverned and self.gate.mutations_open:
             self._ungoverned = True
             self._close_entries()
-            _shout(
+            _write_to_stderr(
                 f"ALERT CRIT {ReasonCode.LOOP_STUCK_PAUSE} "
                 f"the governor has not answered for {overdue} ms; entries are closed"
             )
@@ -135,7 +135,7 @@ class Watchdog:
         try:
             self._write_note(overdue)
         except OSError as error:
-            _shout(
+            _write_to_stderr(
                 f"ALERT CRIT {ReasonCode.WATCHDOG_KILL} "
                 f"the crash note could not be written: {error}"
             )
@@ -152,7 +152,7 @@ class Watchdog:
             faulthandler.dump_traceback(file=out, all_threads=True)
 
 
-def _shout(line: str) -> None:
+def _write_to_stderr(line: str) -> None:
     """Write straight to stderr: the loop is blocked, and the log's writer may be as well."""
     # stderr may be closed; an error here would end the watchdog.
     with contextlib.suppress(OSError, ValueError):

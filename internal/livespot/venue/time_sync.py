@@ -57,7 +57,7 @@ class TimeSync:
 
     @property
     def synced(self) -> bool:
-        """Whether the offset was ever measured."""
+        """Whether the offset has been measured at least once."""
         return self._rounds > 0
 
     def server_now_ms(self) -> int:
@@ -70,18 +70,18 @@ class TimeSync:
         return self._clock.monotonic_ms() + self._steady_offset_ms
 
     def presume(self, offset_ms: int) -> None:
-        """Go by an earlier run's offset until the first measurement; later ones know better."""
+        """Use an earlier run's offset until the first measurement; ignored after one."""
         if not self.synced:
             self._offset_ms = offset_ms
 
     async def resync(self) -> int:
-        """Measure again; callers that arrive meanwhile share the result.
+        """Measure the offset again; concurrent callers share one measurement.
 
-        Returns how far the offset moved, never negative; 0 for the first measurement, which has
-        nothing to move from.
+        Returns by how many milliseconds the offset moved, never negative; 0 for the first
+        measurement.
 
         Raises:
-            Unreachable: too few samples came back fast enough; the offset stays as it was.
+            Unreachable: too few readings came back fast enough; the offset stays as it was.
             Throttled: the exchange asked for silence.
         """
         seen = self._rounds
@@ -95,7 +95,9 @@ class TimeSync:
             return self._moved_ms
 
     async def glance(self) -> int:
-        """The offset by one answer, however slow: wrong by up to half its round trip, not kept.
+        """Return the offset by a single reading, however slow, without keeping it.
+
+        It may be wrong by half the round trip.
 
         Raises:
             Unreachable: no answer came.
@@ -134,6 +136,7 @@ class TimeSync:
         return found
 
     async def _asked(self) -> _Sample:
+        """Take one reading of the exchange's clock."""
         before_ms = self._clock.monotonic_ms()
         server_ms = await self._read_server_ms()
         now_ms = self._clock.now_ms()
