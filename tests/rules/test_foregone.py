@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.settings import Settings, StrategySettings
 from livespot.contracts.vocabulary import EntryKind, GateVerdict, SysMode, Verdict
 from livespot.rules import risk
 from livespot.rules.foregone import is_foregone
@@ -41,6 +42,8 @@ _mine = st.builds(
     cooldown_until_ms=_AROUND_NOW,
     trades_ms=st.sampled_from([(), (NOW_MS,) * 3]),
     streak_until_ms=_AROUND_NOW,
+    churn_until_ms=_AROUND_NOW,
+    churn_reasons=st.just((Code.RISK_CANCEL_REPLACE_LIMIT_HIT, Code.RISK_CHURN_LIMIT_HIT)),
 )
 _counters = st.builds(
     Counters,
@@ -67,6 +70,7 @@ _books = st.lists(
 def _views(draw: st.DrawFn) -> RiskView:
     """An account in which any number of limits may stand, often one alone."""
     changes = {
+        "settings": st.just(Settings(strategy=StrategySettings(min_edge_bps=100))),
         "sysmode": st.sampled_from(list(SysMode)),
         "now_ms": st.sampled_from([NOW_MS, NOW_MS + 15_001]),
         "counters": _counters,
