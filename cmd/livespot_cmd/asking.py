@@ -1,4 +1,4 @@
-"""How a command asks the person at the terminal, and how it reaches the running process."""
+"""Asks the person at the terminal, and hands commands to the running process."""
 
 import sys
 from collections.abc import Iterable
@@ -19,14 +19,14 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask; a script is n
 
 
 def stated(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A reason with words in it."""
+    """Refuse a reason without words."""
     if not value.strip():
         raise click.BadParameter("a reason needs words.", context, parameter)
     return value
 
 
 def plain_symbol(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """The exchange's spelling; the same shape that selection demands of a symbol."""
+    """Return a symbol in the exchange's spelling; refuse what selection could never list."""
     symbol = value.upper()
     if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _LONGEST_SYMBOL):
         raise click.BadParameter(
@@ -36,7 +36,7 @@ def plain_symbol(context: click.Context, parameter: click.Parameter, value: str)
 
 
 def chosen_paths(var: Path | None) -> "Paths":
-    """The state directory that is meant; says so when it is the simulation's."""
+    """Return the state directory that is meant; prints a note when it is the simulation's."""
     from livespot.runtime.paths import Paths, present_var
 
     chosen, note = (var, "") if var is not None else present_var()
@@ -46,12 +46,15 @@ def chosen_paths(var: Path | None) -> "Paths":
 
 
 def at_terminal() -> bool:
-    """Whether a person can be asked."""
+    """Whether there is a person to ask."""
     return sys.stdin.isatty()
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask the person at a terminal. A script has nobody to ask: there the command is the word."""
+    """Ask the person at the terminal.
+
+    Without one, as in a script, the command itself counts as yes.
+    """
     if yes or not at_terminal():
         return True
     if click.confirm(question, err=True):
@@ -68,7 +71,7 @@ def runs(paths: "Paths") -> bool:
 
 
 def refuse_without_process(paths: "Paths") -> int:
-    """Say that nobody would take a command."""
+    """Say that no process would take a command; returns the exit code."""
     from livespot.contracts.errors import ExitCode
     from livespot.runtime.placed import placed
 
@@ -81,9 +84,9 @@ def refuse_without_process(paths: "Paths") -> int:
 
 
 def leave(paths: "Paths", command: "CommandFile") -> int:
-    """Leave a command for the running process and tell what became of it; an exit code.
+    """Leave a command for the running process and print its outcome; returns the exit code.
 
-    The database is only read. A process too busy to answer soon has the command all the same.
+    The database is only read. A process that is too busy to answer soon still has the command.
     """
     import anyio
 
@@ -111,7 +114,7 @@ def leave(paths: "Paths", command: "CommandFile") -> int:
 
 
 async def _outcome(paths: "Paths", nonce: str) -> str | None:
-    """What the audit says of the command, once it says it; None when that takes too long."""
+    """Wait for the command's outcome in the audit; None when that takes too long."""
     from livespot.contracts.errors import AuditUnwritable, StoreBusy
     from livespot.runtime.clock import SystemClock
     from livespot.store.queries import LedgerQueries
@@ -133,7 +136,7 @@ async def _outcome(paths: "Paths", nonce: str) -> str | None:
 
 
 def require_known(paths: "Paths", symbol: str) -> None:
-    """Refuse a symbol that no scan ever listed, naming its neighbours; before any scan all pass.
+    """Refuse a symbol that no scan ever listed, naming similar ones; before any scan all pass.
 
     Raises `click.UsageError`.
     """
@@ -157,12 +160,12 @@ async def _known_symbols(paths: "Paths") -> tuple[str, ...]:
     try:
         return tuple(await known_symbols(ReadOnlyDatabase(paths.database)))
     except (StoreBusy, AuditUnwritable):
-        # An operator's command must not fail because a look at old scans did.
+        # An operator's command must not fail because old scans could not be read.
         return ()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The closest known words as a question, with a blank before it; empty when none is close."""
+    """Return the closest known words as a question with a space before it; empty without any."""
     import difflib
 
     close = difflib.get_close_matches(word, [*known], n=3)

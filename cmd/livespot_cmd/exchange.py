@@ -138,7 +138,7 @@ def _show_sets() -> None:
 async def _run(
     settings: "ExchangeSettings", clock: "ScaledClock", span_ms: int | None, keys: Path | None
 ) -> int:
-    """Serve until a signal or the end of the span; the exit code."""
+    """Serve until a signal or the end of the span; returns the exit code."""
     from dataclasses import replace
 
     import anyio
@@ -173,7 +173,7 @@ async def _run(
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors themselves, however deeply they are grouped."""
+    """Return the single errors of a group, however deeply they are nested."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
@@ -187,7 +187,7 @@ async def _wait_for_end(span_ms: int | None, clock: "ScaledClock") -> None:
 
     span = None if span_ms is None else span_ms / 1000
     if sys.platform == "win32":
-        # No signal receivers there: Ctrl-C arrives as KeyboardInterrupt and cancels everything.
+        # On Windows Ctrl-C arrives as KeyboardInterrupt and cancels everything.
         await (anyio.sleep_forever() if span is None else clock.sleep(span))
         return
     with (

@@ -1,4 +1,4 @@
-"""What `livespot exchange` says once it serves."""
+"""The lines that `livespot exchange` prints once it serves."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ def screen(
     source: MarketSource,
     private_key: Path | None,
 ) -> Iterator[str]:
-    """The lines, in the order in which somebody who wants to connect needs them."""
+    """Yield the lines in the order in which a person who wants to connect needs them."""
     yield f"exchange on {address.rest_url}, streams on {address.stream_url}"
     yield "A private imitation of Binance Spot for this machine. No money, no network, no account."
     yield ""

@@ -58,7 +58,7 @@ def _is_code(text: str) -> bool:
 
 
 def _may_be_symbol(text: str) -> bool:
-    """Every code has an underscore, no symbol has one."""
+    """Whether the text may be a symbol: every code has an underscore, no symbol has one."""
     return bool(text) and "_" not in text
 
 
@@ -152,7 +152,7 @@ def _decision(what: str, var: Path | None, *, recompute: bool, as_json: bool) ->
 
 
 async def _chosen(reader: "Reader", what: str) -> str:
-    """The one decision whose id begins so; raises `click.UsageError` for none or several."""
+    """Return the one decision whose id begins so. Raises `click.UsageError` for none or several."""
     from livespot.evidence.decision_trace import matching
 
     found = await matching(reader, what)

@@ -168,7 +168,7 @@ def _hand_over(paths: "Paths", command: "CommandFile") -> int:
 
 
 def _stored(paths: "Paths") -> "tuple[ManualExposureRow, ...]":
-    """Raises `SchemaMismatch` for a database this program does not fit."""
+    """Read the registrations. Raises `SchemaMismatch` for a database of another schema."""
     import anyio
 
     from livespot.store.migrate import status
@@ -188,7 +188,7 @@ def _stored(paths: "Paths") -> "tuple[ManualExposureRow, ...]":
 
 
 def _chosen(which: str, rows: "Sequence[ManualExposureRow]") -> "ManualExposureRow":
-    """The one open registration that is meant; raises `click.UsageError`."""
+    """Return the one open registration that is meant. Raises `click.UsageError`."""
     found = [row for row in rows if which == row.exposure_id or which.upper() == row.symbol]
     if len(found) == 1:
         return found[0]

@@ -1,4 +1,4 @@
-"""How an expected error ends a command: cause, consequence, next step, and an exit code."""
+"""How an expected error ends a command: cause, consequence, next step and exit code."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _NO_SET = (
     "Nothing was started.",
     "livespot exchange --data list names the sets, livespot data check looks at one of yours",
 )
-# From the particular to the general; the first that fits speaks.
+# From the specific to the general; the first entry that fits is used.
 _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
     (errors.ConfigInvalid, "Nothing was started or changed.", _MEND),
     (errors.SecondInstance, "Nothing was started; the other one goes on.", "livespot status"),
@@ -30,7 +30,7 @@ _TOLD: tuple[tuple[type[LivespotError], str, str], ...] = (
 
 
 def named(text: str, var: Path | None) -> str:
-    """The text, with the state directory that was given in every command it tells to type."""
+    """Return the text with the given state directory added to every command in it."""
     if var is None:
         return text
     from livespot.runtime.paths import Paths
@@ -40,7 +40,7 @@ def named(text: str, var: Path | None) -> str:
 
 
 def tell(error: LivespotError, var: Path | None = None) -> int:
-    """Say it on standard error; the exit code of the process.
+    """Print the error on standard error; returns the exit code of the process.
 
     A text that names its own next step keeps it. `var` is the state directory that was given.
     """
@@ -66,7 +66,7 @@ def tell(error: LivespotError, var: Path | None = None) -> int:
 
 
 def tell_system(error: OSError, var: Path | None = None) -> int:
-    """The same for what the operating system refused."""
+    """Print an error of the operating system; returns the exit code."""
     step = named("Next: livespot doctor --offline", var)
     click.echo(f"Error: {error}\nThe command ended there.\n{step}", err=True)
     return ExitCode.PREFLIGHT

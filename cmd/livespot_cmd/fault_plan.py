@@ -1,4 +1,4 @@
-"""The file of a fault plan that was named on the command line."""
+"""Reads the fault plan that a command line names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def read_plan(path: Path, undone: str) -> "FaultPlan":
-    """Raises `click.UsageError` with every problem; `undone` is what therefore did not happen."""
+    """Read the plan; raises `click.UsageError` with every problem.
+
+    `undone` completes the error's sentence: what was therefore not done.
+    """
     from livespot.exchange.faults.loader import PlanInvalid, load_plan
 
     try:

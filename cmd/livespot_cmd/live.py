@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from livespot.runtime.environment import Secrets
     from livespot.runtime.paths import Paths
 
-# Failures of these rows leave no safe way to manage what is already open.
+# When one of these rows fails, even open positions cannot be managed safely.
 _NEVER = frozenset({"instance", "schema", "integrity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the operator typed. `interactive` when somebody sits at the terminal."""
+    """What the operator typed; `interactive` when there is a person at the terminal."""
 
     flag: bool
     confirm: str | None
@@ -33,9 +33,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveStart:
-    """A start with every lock open. Reasons in `manage_only` close entries for the whole run.
+    """A start with every lock open. Any reason in `manage_only` closes entries for the whole run.
 
-    `proven` says by which records it was shown that the start may be made.
+    `proven` names the records that show that the start may be made.
     """
 
     paths: "Paths"
@@ -87,9 +87,9 @@ def live(
 def prepare(
     paths: "Paths", loaded: "LoadedSettings", secrets: "Secrets", asked: Asked
 ) -> LiveStart | int:
-    """Locks, then doctor, then the operator's word; an exit code when one of them refuses.
+    """Check locks, doctor and the operator's word; returns an exit code when one of them refuses.
 
-    With a live run to take up, what only gates entries closes them instead of refusing.
+    When an unfinished live run is taken up, what concerns only entries closes them instead.
     """
     from livespot.contracts.errors import ExitCode
     from livespot.rules.live_locks import judge_live
@@ -126,7 +126,7 @@ def prepare(
 def print_checklist(
     loaded: "LoadedSettings", rows: "Sequence[Check]", manage_only: Sequence[str]
 ) -> None:
-    """What is about to happen, and with which limits."""
+    """Print what is about to happen, and within which limits."""
     from livespot_cmd.doctor import print_checks
 
     settings = loaded.settings
@@ -161,7 +161,7 @@ def _facts(
 
 
 def _proven(paths: "Paths") -> tuple[str, ...]:
-    """Where the crash drills were passed; nothing while no pass counts."""
+    """Return the name of the crash drills' record; empty while no pass counts."""
     from livespot.runtime.disk import RealDisk
     from livespot.runtime.drill_record import proof
 
@@ -170,7 +170,7 @@ def _proven(paths: "Paths") -> tuple[str, ...]:
 
 
 def _word_problems(asked: Asked, label: str) -> tuple[str, ...]:
-    """Whether the operator's word can be had at all, and is the right one if given already."""
+    """Return why the operator's word cannot be had, or is not the right one."""
     if not label:
         return ()
     if asked.confirm is None:
@@ -194,7 +194,7 @@ def _is_running(paths: "Paths") -> bool:
 
 
 def _refusal(locked: Sequence[str], unready: Sequence[str], paths: "Paths") -> int | None:
-    """Say everything that stands in the way, and the exit code; None when nothing does."""
+    """Print everything that stands in the way and return the exit code; None when nothing does."""
     from livespot.contracts.errors import ExitCode, LockMissing, SecondInstance
     from livespot.runtime.placed import placed
     from livespot_cmd.options import name_code

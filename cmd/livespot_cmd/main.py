@@ -44,7 +44,7 @@ _COMMANDS = {
 
 
 class LazyGroup(SuggestingGroup):
-    """Lists commands from a table and imports a command's module when it is used."""
+    """Lists commands from a table, and imports a command's module only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -84,7 +84,7 @@ def main() -> int:
     from livespot_cmd.options import Given
 
     given = Given()
-    # Whatever a command or its child writes is for its owner alone.
+    # Files that a command or its child creates are accessible by their owner only.
     os.umask(0o077)
     try:
         result = livespot.main(prog_name="livespot", standalone_mode=False, obj=given)

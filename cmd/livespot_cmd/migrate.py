@@ -47,7 +47,7 @@ def migrate(
     say = partial(_placed, database=path, var=var)
     if path is None:
         path = Paths(var=var if var is not None else default_var()).database
-    # Beside `data` in a state directory; beside a database that stands alone.
+    # Beside `data` in a state directory, or beside a database that stands alone.
     folder = path.resolve().parent
     home = folder.parent if folder.name == "data" else folder
     try:
@@ -124,7 +124,7 @@ def _sentence(found: "SchemaStatus") -> str:
 
 
 def _refuse(consequence: str, cause: str, code: int) -> None:
-    """The cause names the next step; nothing was changed."""
+    """Print an error, which names cause and next step, with its consequence; then exit."""
     click.echo(f"livespot migrate: {consequence}; nothing was changed.", err=True)
     click.echo(f"cause and next step: {cause}", err=True)
     sys.exit(code)

@@ -24,7 +24,7 @@ _CODES = (
 
 
 def _send(var: Path | None, action: str, reason: str, *, symbol: str = "", ask: str = "") -> int:
-    """Ask when `ask` has a question, then leave the command; an exit code."""
+    """Ask first if `ask` is a question, then leave the command; returns the exit code."""
     from livespot.contracts.errors import ExitCode
     from livespot.contracts.vocabulary import OperatorAction
     from livespot.runtime.control import CommandFile
@@ -117,7 +117,7 @@ def halt(reason: str, yes: bool, var: Path | None) -> int:  # noqa: FBT001  a fl
         yes=yes,
     ):
         return ExitCode.PREFLIGHT
-    # The command first: the reason is in the audit before the file ends what could write it.
+    # The command first, so that the reason is in the audit before the file ends the process.
     if running:
         leave(paths, CommandFile(action=OperatorAction.HALT, reason=reason))
     leave_stop_file(paths.stop_file, reason)

@@ -58,7 +58,7 @@ class Instant(click.ParamType[int]):
 
 
 class SuggestingGroup(click.Group):
-    """A group that answers a mistyped command with its neighbour."""
+    """A group that suggests a similar command for a mistyped one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -108,6 +108,6 @@ def config_option(function: F) -> F:
 
 
 def name_code(code: str | None) -> None:
-    """Say which code stands behind a refusal, and where to read more."""
+    """Print the reason code behind a refusal, and where to read more."""
     if code is not None:
         click.echo(f"Code {code}; see: livespot explain {code}", err=True)

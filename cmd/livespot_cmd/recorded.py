@@ -1,4 +1,4 @@
-"""The state directory that a command reads recorded runs from."""
+"""Finds the state directory that a command reads recorded runs from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def recorded(var: Path | None, *, also_damaged: bool = False) -> "Paths":
-    """Where the runs are: the directory given, else the one `livespot status` would read.
+    """Return the directory given, or else the one that `livespot status` would read.
 
-    `also_damaged` is for whoever judges the database himself.
+    `also_damaged` accepts a damaged database, for callers that judge it themselves.
 
     Raises:
         DatabaseDamaged: pages of it cannot be read.

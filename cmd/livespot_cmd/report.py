@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def into_a_directory(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
-    """A file whose directory is there."""
+    """Refuse a file whose directory does not exist."""
     if value is not None and not value.absolute().parent.is_dir():
         raise click.BadParameter(
             f"there is no directory {value.absolute().parent}.", context, parameter
@@ -103,7 +103,7 @@ def _tell(found: "Triage") -> None:
 
 
 def tell_looks(looks: "Sequence[Look]") -> None:
-    """A line for each."""
+    """Print a line for each look."""
     for look in looks:
         click.echo(f"{'good' if look.good else 'BAD':<6}{look.name:<22}{look.found}")
 

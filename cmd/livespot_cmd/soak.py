@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from livespot.exchange.faults.plan import FaultPlan
     from livespot.runtime.paths import Paths
 
-# Early in the recorded market, so that days of it lie ahead.
+# Early in the recorded market, so that days of it follow.
 _START = "2021-04-11T00:00"
 
 
@@ -102,7 +102,7 @@ def soak(  # noqa: PLR0913  one parameter per option
     console = LiveConsole(sound=order.loaded.settings.alerts.sound)
     code = run_loop(simulate, order, console)
     if code is ExitCode.AUDIT_UNWRITABLE:
-        # What could not be written cannot be judged.
+        # A run that could not be recorded cannot be judged.
         return code
     console.say("the gates are asked now; that takes up to a minute")
     found = anyio.run(_judged, paths, plan, config_path)
@@ -111,7 +111,7 @@ def soak(  # noqa: PLR0913  one parameter per option
 
 
 async def _judged(paths: "Paths", plan: "FaultPlan", config_path: Path | None) -> "Readiness":
-    """What the run left, held to every point, and kept beside it."""
+    """Judge the run point by point, and store the result beside its records."""
     import msgspec
 
     from livespot.evidence.gates.results import GATES

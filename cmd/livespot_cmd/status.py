@@ -1,4 +1,4 @@
-"""`livespot status`: the panel's first fold in the terminal, also when nothing runs."""
+"""`livespot status`: the panel's first screen in the terminal, whether or not a process runs."""
 
 import sys
 from pathlib import Path
@@ -51,7 +51,7 @@ def unreadable(paths: "Paths", error: Exception) -> int:
 
 
 def has_database(paths: "Paths") -> bool:
-    """Whether anything ever ran there; says so when not."""
+    """Whether anything ever ran there; if not, says so."""
     if paths.database.exists():
         return True
     from livespot.runtime.placed import placed
@@ -129,9 +129,9 @@ async def _live(paths: "Paths", dashboard: "Dashboard") -> None:
 
 
 async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | None, str]":
-    """The present first fold, over a connection of its own: a new run may replace the database.
+    """Return the present dashboard, or None and the cause when it cannot be read just now.
 
-    None with the cause when it cannot be read at this moment.
+    The connection is opened anew each time, since a new run may replace the database.
     """
     from livespot.panel.database import PanelUnreadable
     from livespot.runtime.placed import placed_fold
@@ -144,7 +144,7 @@ async def _now(paths: "Paths", survival: "SurvivalCount") -> "tuple[Dashboard | 
 
 
 def exit_code(dashboard: "Dashboard") -> int:
-    """What a script learns from where the run stands."""
+    """Return the exit code that tells a script how the run stands."""
     from livespot.contracts.errors import ExitCode
 
     match dashboard.process.state, dashboard.header.sysmode:

@@ -60,7 +60,7 @@ def verify(
 
 
 def _secrets(paths: "Paths") -> "tuple[Secret, ...]":
-    """The live ones of this environment."""
+    """Return the live secrets of this environment."""
     from livespot.runtime.environment import read_secrets
 
     return read_secrets(paths.dotenv).all()
