@@ -95,7 +95,7 @@ def _exposures(
         held[symbol] = held.get(symbol, ZERO) + quote
     yield _gauge(
         "exposure_total",
-        "Exposure in total",
+        "Total exposure",
         unit,
         sum(held.values(), ZERO),
         settings.max_exposure_total,
@@ -123,8 +123,8 @@ def _day(
         loss, drawdown = max(ZERO, -equity), max(ZERO, counters.peak_equity - equity)
         trades = Decimal(counters.trades_today)
     for name, label, measure, value, limit in (
-        ("daily_loss", "Loss of the day", unit, loss, -settings.max_daily_loss),
-        ("drawdown", "Drawdown of the day", unit, drawdown, settings.max_drawdown),
+        ("daily_loss", "Loss today", unit, loss, -settings.max_daily_loss),
+        ("drawdown", "Drawdown today", unit, drawdown, settings.max_drawdown),
         ("trades_today", "Trades today", _COUNT, trades, Decimal(settings.max_trades_per_day)),
     ):
         gauge = _gauge(name, label, measure, value, limit, unknown=_NO_MEMORY)

@@ -18,7 +18,9 @@ ORDER BY id DESC LIMIT 1
 """
 _SCHEMA = "SELECT max(number) FROM schema_migrations"
 _NO_START = "the run's first event is not in the database"
-_IN_MANIFEST = "a replay names it in its manifest only, so that its events repeat elsewhere"
+_IN_MANIFEST = (
+    "a replay records it in its manifest only, so that its events are the same everywhere"
+)
 
 
 class _Started(msgspec.Struct, frozen=True):

@@ -61,7 +61,7 @@ async def staged(
 @click.option("--panel-port", type=click.IntRange(0, 65535), default=0)
 @click.option("--answer", "only_answer", is_flag=True, help="Print the answer key and end.")
 def rehearse(number: int, var: Path | None, panel_port: int, only_answer: bool) -> None:  # noqa: FBT001
-    """Break something on purpose; diagnose it from the first fold alone, against the clock."""
+    """Break something on purpose; diagnose it from status and panel alone, against the clock."""
     if only_answer:
         _print_answer(REHEARSALS[number].answer)
         return

@@ -108,7 +108,7 @@ async def test_the_run_tab_tells_how_well_this_run_and_all_runs_survived(
 
         await expect(rows.filter(has_text="Uptime").first).to_contain_text("2 min")
         await expect(rows.filter(has_text="Internal failures")).to_contain_text("0")
-        await expect(rows.filter(has_text="Uptime for each failure")).to_contain_text(
+        await expect(rows.filter(has_text="Uptime per failure")).to_contain_text(
             "nothing failed inside"
         )
         await expect(rows.filter(has_text="Time in NORMAL")).to_contain_text("%")

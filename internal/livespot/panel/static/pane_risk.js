@@ -13,7 +13,7 @@ export const parts = [
   { id: "equity", title: "Equity and drawdown", of: ["risk"], build: equity },
   { id: "holds", title: "Held back", size: "half", of: ["risk"], build: holds },
   { id: "own", title: "Positions of your own", size: "half", of: ["exposures"], build: own },
-  { id: "fired", title: "Risk reasons lately", of: ["risk"], build: fired },
+  { id: "fired", title: "Recent risk reasons", of: ["risk"], build: fired },
 ];
 
 function limits({ risk }) {
@@ -50,18 +50,18 @@ function money({ risk, pnl }) {
 
 function equity({ risk }) {
   const curve = risk.curve;
-  if (curve.at_ms.length < 2) return [empty("No closed trade yet", "The result of all trading is drawn here, with the distance from its highest point."), unknowns(curve.unknown)];
+  if (curve.at_ms.length < 2) return [empty("No closed trade yet", "The result of all trading is drawn here, with its distance from the peak."), unknowns(curve.unknown)];
   const last = curve.at_ms.length - 1;
   return [el("div", { class: "numbers" },
     pair("Result after fees", el("span", { class: tone(curve.equity_quote[last]) }, signed(curve.equity_quote[last]))),
-    pair("Below the highest point", amount(curve.drawdown_quote[last])),
+    pair("Below the peak", amount(curve.drawdown_quote[last])),
     pair("Points", `${curve.at_ms.length}`)), curves(curve, drawingWidth()), unknowns(curve.unknown)];
 }
 
 function holds({ risk }) {
   const streaks = risk.streaks.map((streak) => el("p", { class: "small" }, el("b", {}, streak.symbol), ` ${streak.losses_in_row} of ${streak.limit} losses in a row `,
     streak.limit > 0 && streak.losses_in_row >= streak.limit ? badge("warn", "!", "blocked") : null));
-  if (!risk.holds.length) return [empty("Nothing is held back", "Cool-downs, losing streaks and quarantines are listed here until they end."), el("div", {}, streaks)];
+  if (!risk.holds.length) return [empty("No symbol is held back", "Cool-downs, losing streaks and quarantines are listed here until they end."), el("div", {}, streaks)];
   return [table("Symbols held back", ["Symbol", "Kind", "Left", "Cause"], [2], risk.holds.map((hold) => el("tr", {},
     el("td", {}, el("b", {}, hold.symbol)), el("td", { class: "keep" }, badge("warn", "!", HOLDS[hold.kind] || words(hold.kind))),
     el("td", { class: "n" }, age(hold.left_ms)), el("td", { class: "why" }, hold.reasons.length ? codes(hold.reasons) : hold.cause || "—")))), el("div", {}, streaks)];

@@ -24,7 +24,7 @@ function manifest({ run: { manifest: m } }) {
 
 // Figures for people; no decision ever reads them.
 const SURVIVED = [
-  ["Uptime", "uptime_ms", age], ["Internal failures", "internal_failures", number], ["Uptime for each failure", "between_failures_ms", age],
+  ["Uptime", "uptime_ms", age], ["Internal failures", "internal_failures", number], ["Uptime per failure", "between_failures_ms", age],
   ["Longest time to NORMAL", "restart_ms", age], ["Longest without a stop", "unprotected_max_ms", age], ["Without a stop, 99 % below", "unprotected_p99_ms", age],
   ["Without a stop in all", "unprotected_total_ms", age], ["Intents in doubt", "unknown_intents", number], ["Of these still open", "unresolved_intents", number],
   ["Longest until resolved", "resolve_max_ms", age], ["Fills the stream missed", "missed_fills", number], ["Drift corrections", "drift_corrections", number],

@@ -15,11 +15,11 @@ export const parts = [
 function choices({ selection }) {
   if (!selection.choices.length) return [empty("Nothing is chosen yet", "The watch list is chosen at the end of the first scan."), unknowns(selection.unknown)];
   return [el("p", { class: "soft small" }, "Chosen ", since(selection.chosen_at_ms, " ago"),
-    selection.guard_min_cycles === null ? "" : ` · a newcomer waits ${selection.guard_min_cycles} cycles unless it is better by ${ratio(selection.guard_min_score_delta_x10000)}`),
-  table("Candidates of the watch list", ["Symbol", "Place", "Score", "Cycles kept", "Guarded for", ...told(selection.choices)], [1, 2, 3], selection.choices.map((one) => el("tr", {},
+    selection.guard_min_cycles === null ? "" : ` · a symbol keeps its place for ${selection.guard_min_cycles} cycles unless another is better by ${ratio(selection.guard_min_score_delta_x10000)}`),
+  table("Candidates of the watch list", ["Symbol", "Place", "Score", "Cycles kept", "Keeps its place for", ...told(selection.choices)], [1, 2, 3], selection.choices.map((one) => el("tr", {},
     el("td", { class: "keep" }, el("b", {}, one.symbol), " ", one.chosen ? badge("good", "✓", "watched") : badge("", "·", "not chosen")),
     el("td", { class: "n" }, `${one.rank}`), el("td", { class: "n" }, ratio(one.score_x10000)), el("td", { class: "n" }, `${one.incumbent_cycles}`),
-    el("td", { class: "keep" }, one.guard_cycles_left ? badge("", "▣", `${one.guard_cycles_left} more`) : el("span", { class: "soft" }, "open")),
+    el("td", { class: "keep" }, one.guard_cycles_left ? badge("", "▣", `${one.guard_cycles_left} cycle${one.guard_cycles_left === 1 ? "" : "s"}`) : el("span", { class: "soft" }, "replaceable")),
     telling(one, selection.choices))), "stack"), unknowns(selection.unknown)];
 }
 
@@ -63,7 +63,7 @@ function correlation({ selection: { correlation: c } }) {
   return [el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Correlation of returns", "data-scroll": "correlation", "data-key": "correlation" },
     el("table", { class: "matrix" }, el("thead", {}, el("tr", {}, el("td", {}), c.symbols.map((name) => el("th", { scope: "col", class: "n" }, name)))),
       el("tbody", {}, c.rows.map((row, i) => el("tr", {}, el("th", { scope: "row" }, c.symbols[i]), row.map((r, j) => cell(r, i === j, c.limit_x10000))))))),
-  el("p", { class: "soft small" }, `1 is in step, 0 unrelated, −1 opposed; from five-minute returns. ${c.limit_x10000 === null ? "" : `Above ${ratio(c.limit_x10000)} (marked !) two are held to be one risk. `}`, c.at_ms ? ["Computed ", since(c.at_ms, " ago"), "."] : null), unknowns(c.unknown)];
+  el("p", { class: "soft small" }, `From five-minute returns: 1 moves together, 0 is unrelated, −1 is opposite. ${c.limit_x10000 === null ? "" : `Above ${ratio(c.limit_x10000)} (marked !) two count as one risk. `}`, c.at_ms ? ["Computed ", since(c.at_ms, " ago"), "."] : null), unknowns(c.unknown)];
 }
 
 function cell(r, self, limit) {
