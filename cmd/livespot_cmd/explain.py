@@ -91,7 +91,7 @@ def _code(name: str, var: Path | None, *, as_json: bool) -> int:
     click.echo(f"  you        {placed(entry.action, paths)}")
     if entry.by_itself:
         click.echo(f"  livespot   {entry.by_itself}")
-    click.echo(f"  over when  {placed(entry.over, paths)}")
+    click.echo(f"  over when  {entry.over}")
     if entry.reserved:
         click.echo(f"  reserved   This version never raises it. {entry.reserved}")
     return 0
