@@ -16,6 +16,7 @@ from livespot.rules.protection import (
     Cancel,
     Close,
     Command,
+    Flight,
     Guard,
     Notify,
     Protect,
@@ -271,6 +272,23 @@ def test_a_refusal_for_missing_base_beside_a_request_in_doubt_is_no_bar() -> Non
 
     assert told.guard.flights
     assert told.guard.barred is None
+
+
+def test_a_swap_that_is_refused_for_missing_base_is_no_bar() -> None:
+    flight = Flight(role=IntentRole.TRAIL, qty=D(1), since_ms=0, since_wall_ms=0)
+    answer = Settlement(
+        role=IntentRole.TRAIL,
+        intent_id="",
+        outcome="REFUSED",
+        code=-2010,
+        message=NO_BASE,
+        orders=(),
+    )
+
+    guard = settled(Guard(flights=(flight,)), LOCKED, answer, 0)
+
+    assert guard.swap_failed
+    assert guard.barred is None
 
 
 def test_a_protection_that_stands_ends_a_bar() -> None:

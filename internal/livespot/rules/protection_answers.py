@@ -89,8 +89,14 @@ def _taken(guard: Guard) -> Guard:
 
 
 def _barred(guard: Guard, settlement: Settlement) -> Barred | None:
-    """A request in doubt may itself have what is missing: it is no bar."""
-    return None if guard.flights else barred_anew(guard.barred, settlement.message)
+    """What the refusal says of a bar.
+
+    It says nothing when an order of ours may have what is missing: one in doubt, or the stop that
+    a swap was to replace.
+    """
+    if guard.flights or settlement.role is IntentRole.TRAIL:
+        return None
+    return barred_anew(guard.barred, settlement.message)
 
 
 def _cancel_denied(guard: Guard, intent_id: str, now_ms: int) -> Guard:

@@ -16,9 +16,10 @@ _SAY_AGAIN_MS = 3_600_000
 
 
 def exhausted(guard: Guard, scene: Scene) -> bool:
-    """Whether a sale was refused often enough.
+    """Whether a sale was refused often enough: three times.
 
-    Behind a bar the first failure takes at most two at market, and each later one a single sale.
+    Behind a bar twice is enough when there is no bid, because every sale is the same one at market
+    then, and once is enough after the first failure.
     """
     most = _MAX_REFUSALS
     if guard.barred is not None:
@@ -27,13 +28,13 @@ def exhausted(guard: Guard, scene: Scene) -> bool:
 
 
 def bides(guard: Guard, now_ms: int) -> bool:
-    """Whether nothing is sold just now, because a bar stood a moment ago."""
+    """Whether selling failed at a bar and the pause after it is not over."""
     barred = guard.barred is not None and guard.barred.failures > 0
     return barred and now_ms < guard.hold_until_ms
 
 
 def bar_pause_ms(barred: Barred | None, exits: ExitSettings) -> int:
-    """How long nothing is asked for: the time of a repair, longer with each failure at a bar."""
+    """The pause after a sale has failed; behind a bar it doubles with each failure."""
     if barred is None:
         return exits.recovery_deadline_ms
     longest = max(_LONGEST_PAUSE_MS, exits.recovery_deadline_ms)
@@ -41,10 +42,10 @@ def bar_pause_ms(barred: Barred | None, exits: ExitSettings) -> int:
 
 
 def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Guard:
-    """What reads of the account say of the bar; its end, once it was shown, ends all pauses.
+    """The guard after a look at what reads of the account say: the end of a bar ends all pauses.
 
-    Where reads never showed it they cannot tell its end either. Unless the market has left the
-    band, a protection has its usual time before the position is sold for lack of one.
+    Reads that never showed the bar cannot show its end. Unless the market has left the band, a
+    protection then has its usual time before the position is sold for lack of one.
     """
     barred = guard.barred
     if barred is None:
@@ -72,7 +73,7 @@ def heard_of_the_bar(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> G
 def standing_bar(guard: Guard, scene: Scene, sizes: Sizes) -> Barred | None:
     """The bar that refuses the sales now.
 
-    Base that reads show free was refused for some other reason, which may pass at any moment.
+    If reads show the base free, it was refused for some other reason, which may pass any moment.
     """
     barred = guard.barred
     if barred is None or barred.by is not Bar.BASE:
@@ -83,7 +84,7 @@ def standing_bar(guard: Guard, scene: Scene, sizes: Sizes) -> Barred | None:
 def _shown(guard: Guard, bar: Bar, scene: Scene, sizes: Sizes) -> bool | None:
     """Whether the newest read shows the bar; None when no read could.
 
-    Of base it tells nothing while a request of ours may or may not have locked some.
+    No read can while a request of ours is in doubt: it may have locked the base itself.
     """
     match bar:
         case Bar.ACCOUNT:
@@ -101,7 +102,7 @@ def give_up(
 
     A closed market uses up no round. Where no stop would be taken, the sale is due again at once:
     it keeps its own pauses. A bar uses up none either: the sale is asked for again at pauses that
-    grow, and a stop, which it refuses as well, only after the first failure.
+    grow. A stop, which it refuses as well, is asked for only after the first failure.
     """
     shut = guard.shut is not None
     barred = None if shut else standing_bar(guard, scene, sizes)
