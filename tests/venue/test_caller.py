@@ -126,6 +126,29 @@ async def test_a_failing_read_ends_in_its_error(
     assert len(http.asked) == len(script)
 
 
+@pytest.mark.parametrize("set_by_ms", [93_000, -93_000])
+async def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_silence(
+    rest: dict[str, bytes], set_by_ms: int
+) -> None:
+    throttled = _refusal(-1003, "Too much request weight used.", 429, retry_after="18")
+    http = ScriptedHttp(throttled, answer(rest["openOrders"]))
+    caller = _caller(http)
+    clock = caller.clock
+    assert isinstance(clock, ManualClock)
+    with pytest.raises(Throttled):
+        await BinanceRest(caller).open_orders("LTCBTC")
+
+    clock.advance(17_000)
+    clock.wall_ms += set_by_ms
+    with pytest.raises(Throttled):
+        await BinanceRest(caller).open_orders("LTCBTC")
+    clock.advance(1_500)
+    orders = await BinanceRest(caller).open_orders("LTCBTC")
+
+    assert len(orders) == 1
+    assert len(http.asked) == 2
+
+
 async def test_a_silence_is_kept_by_everything_that_shares_the_budget() -> None:
     http = ScriptedHttp(_refusal(-1003, "banned", 418, retry_after="120"))
     caller = _caller(http)
@@ -137,6 +160,22 @@ async def test_a_silence_is_kept_by_everything_that_shares_the_budget() -> None:
 
     assert caught.value.banned
     assert len(http.asked) == 1
+
+
+async def test_a_read_that_the_budget_holds_back_keeps_its_turn_to_try_a_rejected_key(
+    rest: dict[str, bytes],
+) -> None:
+    http = ScriptedHttp(_refusal(-2015, "Invalid API-key", 401), answer(rest["account"]))
+    caller = _caller(http)
+    with pytest.raises(KeyRefused):
+        await BinanceRest(caller).account()
+    await caller.clock.sleep(2)
+    caller.budget.silence(Throttled(retry_after_ms=1000, banned=False))
+
+    await BinanceRest(caller).account()
+
+    assert len(http.asked) == 2
+    assert caller.key.rejection is None
 
 
 async def test_a_refused_clock_is_measured_again_and_a_read_tried_once_more(

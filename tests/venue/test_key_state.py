@@ -14,6 +14,7 @@ def _allowed(key: KeyState, *, mutation: bool) -> bool:
         key.require_usable(mutation=mutation)
     except KeyRefused:
         return False
+    key.take_turn(mutation=mutation)
     return True
 
 
@@ -88,4 +89,4 @@ def test_while_one_read_asks_others_wait() -> None:
     assert _allowed(key, mutation=False)
     assert not _allowed(key, mutation=False)
     with pytest.raises(KeyRefused, match="not asked again yet"):
-        key.require_room()
+        key.require_usable(mutation=False)

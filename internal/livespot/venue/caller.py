@@ -81,7 +81,7 @@ class RestCaller:
         tolerance: ReadTolerance = _DEFAULT_TOLERANCE,
     ) -> None:
         self.server_clock = TimeSync(clock, self._sample_time, max_rtt_ms=tolerance.max_rtt_ms)
-        self.budget = WeightBudget(self.server_clock.server_now_ms)
+        self.budget = WeightBudget(self.server_clock.steady_now_ms)
         self.key = KeyState(clock)
         self.clock = clock
         self._transport = transport
@@ -144,10 +144,13 @@ class RestCaller:
             raise Unreachable(str(error)) from error
 
     async def _send(self, call: Call, timeout_seconds: float) -> HttpAnswer:
+        mutation = call.mutation_id is not None
         if call.signed:
-            self.key.require_usable(mutation=call.mutation_id is not None)
+            self.key.require_usable(mutation=mutation)
         window = self.budget.spend(call.weight, call.priority, places_orders=call.places_orders)
         url, headers = self._address(call)
+        if call.signed:
+            self.key.take_turn(mutation=mutation)
         answer = await self._transport.request(
             call.method, url, headers=headers, content=b"", timeout_seconds=timeout_seconds
         )

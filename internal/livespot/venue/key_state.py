@@ -62,23 +62,23 @@ class KeyState:
         self._listener = told
 
     def require_usable(self, *, mutation: bool) -> None:
-        """Take a turn to sign.
-
-        Raises `KeyRefused`, with nothing sent, when it is too early for one.
-        """
-        now = self._clock.monotonic_ms()
-        lane = self._mutations if mutation else self._reads
-        waits = lane.refusals > 0 and now < lane.next_ms
+        """Raise `KeyRefused` when it is too early for a request of this kind."""
+        lane = self._lane(mutation=mutation)
+        waits = lane.refusals > 0 and self._clock.monotonic_ms() < lane.next_ms
         if waits or (mutation and self._reads.refusals > 0):
             raise self._not_yet()
-        if lane.refusals > 0:
-            # Concurrent requests wait for the outcome of this one.
-            lane.next_ms = now + lane.pace.after(lane.refusals)
 
-    def require_room(self) -> None:
-        """Raise `KeyRefused` when a read would be refused now; takes no turn."""
-        if self._reads.refusals > 0 and self._clock.monotonic_ms() < self._reads.next_ms:
-            raise self._not_yet()
+    def take_turn(self, *, mutation: bool) -> None:
+        """Make concurrent requests wait for the outcome of the one that is about to be sent.
+
+        Call it when nothing can hold the request back any more: a turn is not given back.
+        """
+        lane = self._lane(mutation=mutation)
+        if lane.refusals > 0:
+            lane.next_ms = self._clock.monotonic_ms() + lane.pace.after(lane.refusals)
+
+    def _lane(self, *, mutation: bool) -> _Lane:
+        return self._mutations if mutation else self._reads
 
     def _not_yet(self) -> KeyRefused:
         code = self._rejection.code if self._rejection is not None else 0
@@ -96,7 +96,7 @@ class KeyState:
 
     def refused(self, error: KeyRefused, *, mutation: bool) -> None:
         """Record that the exchange refused the key."""
-        (self._mutations if mutation else self._reads).refuse(self._clock.monotonic_ms())
+        self._lane(mutation=mutation).refuse(self._clock.monotonic_ms())
         self._set_rejection(error)
 
     def accepted(self, *, mutation: bool) -> None:

@@ -137,7 +137,7 @@ class WsApiConnection:
         if self._socket is not None:
             raise RuntimeError("the connection is open already")
         if user_events:
-            self.key.require_room()
+            self.key.require_usable(mutation=False)
         self._budget.spend(_CONNECT_WEIGHT, Priority.QUERY)
         send, receive = anyio.create_memory_object_stream[UserEvent](_MOST_EVENTS)
         failure: LivespotError | None = None
@@ -178,6 +178,8 @@ class WsApiConnection:
         if call.method != "session.status":
             self.key.require_usable(mutation=mutation)
         window = self._budget.spend(call.weight, call.priority, places_orders=call.places_orders)
+        if call.method != "session.status":
+            self.key.take_turn(mutation=mutation)
         try:
             frame = await self._exchange(socket, call, timeout_seconds)
         except Unreachable as error:
