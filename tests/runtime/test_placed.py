@@ -65,6 +65,7 @@ def test_the_advice_of_an_active_reason_is_placed_like_the_next_step() -> None:
 
     assert "livespot sim --var '/a place' --for 3m" in told.next.action
     assert "livespot resume --var '/a place' --reason" in told.header.reasons[0].action
+    assert told.process.look == "livespot status --var '/a place'"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def _of_process(
             )
         case "CRASHED":
             return NextStep(
-                action=f"Start it again: {_again(header.mode)}",
+                action=f"Start it again: {start_again(header.mode)}",
                 why="The process ended without an ordered shutdown; the next start checks every "
                 + (f"order {_at_stake(positions)}" if positions else "order before it trades."),
                 urgency=_NOW if positions or header.mode == "LIVE" else _SOON,
@@ -103,7 +103,7 @@ def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
         )
     if header.exit_code in _BROKEN:
         return NextStep(
-            action=f"{_BROKEN[header.exit_code]}: {_again(header.mode)}",
+            action=f"{_BROKEN[header.exit_code]}: {start_again(header.mode)}",
             why=f"The run could not go on and ended with exit code {header.exit_code}.",
             urgency=_NOW if header.mode == "LIVE" else _SOON,
         )
@@ -117,12 +117,17 @@ def _of_end(header: HeaderView, positions: Sequence[PositionLine]) -> NextStep:
     )
 
 
-def _again(mode: str) -> str:
+def start_again(mode: str) -> str:
     """Return the command that starts the same again.
 
     After a crash the simulated exchange still runs; a plain new start would abandon it.
     """
     return "livespot sim --resume" if mode == "SIM" else _START.get(mode, _START["SIM"])
+
+
+def known_start(mode: str) -> str:
+    """The same for a mode that has a command of its own; empty for any other."""
+    return start_again(mode) if mode in _START else ""
 
 
 def _of_positions(positions: Sequence[PositionLine], now_ms: int) -> NextStep | None:

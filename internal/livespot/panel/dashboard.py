@@ -45,13 +45,16 @@ class ProcessView(Message, frozen=True):
     """Whether a process stands behind these rows.
 
     `state` is RUNNING, DOWN (ended in order), CRASHED (ended without saying so), UNKNOWN, or
-    NEVER_RAN. `silent_ms` is how long nothing was written, in wall time.
+    NEVER_RAN. `silent_ms` is how long nothing was written, in wall time. `look` and `again` are the
+    commands that show where it stands and start it again; `again` is empty where none is known.
     """
 
     state: str
     note: str = ""
     last_event_ms: int = 0
     silent_ms: int | None = None
+    look: str = "livespot status"
+    again: str = ""
 
 
 class HeaderView(Message, frozen=True):

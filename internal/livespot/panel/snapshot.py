@@ -6,7 +6,7 @@ import msgspec
 
 from livespot.contracts.settings import PanelSettings
 from livespot.panel import system_queries, trade_queries
-from livespot.panel.advice import next_step
+from livespot.panel.advice import known_start, next_step
 from livespot.panel.dashboard import (
     SCHEMA_VERSION,
     AlertsView,
@@ -134,7 +134,11 @@ def _nothing(*names: str) -> dict[str, str]:
 def _process(run: RunFacts, vantage: Vantage) -> ProcessView:
     state, note = _standing(run, running=vantage.running)
     return ProcessView(
-        state=state, note=note, last_event_ms=run.last_event_ms, silent_ms=vantage.silent_ms
+        state=state,
+        note=note,
+        last_event_ms=run.last_event_ms,
+        silent_ms=vantage.silent_ms,
+        again=known_start(run.mode),
     )
 
 

@@ -40,7 +40,7 @@ def placed_advice(text: str, paths: "Paths") -> str:
 
 
 def placed_fold(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
-    """The same first fold with the next step and the advice of each active reason placed."""
+    """The same first fold with every command placed: the next step, and what each reason asks."""
     from msgspec.structs import replace
 
     step, header = dashboard.next, dashboard.header
@@ -48,7 +48,9 @@ def placed_fold(dashboard: "Dashboard", paths: "Paths") -> "Dashboard":
     reasons = tuple(
         replace(reason, action=placed(reason.action, paths)) for reason in header.reasons
     )
-    return replace(dashboard, next=step, header=replace(header, reasons=reasons))
+    process = dashboard.process
+    process = replace(process, look=placed(process.look, paths), again=placed(process.again, paths))
+    return replace(dashboard, next=step, process=process, header=replace(header, reasons=reasons))
 
 
 def _default(command: str) -> Path:

@@ -190,8 +190,8 @@ async def test_a_process_that_is_gone_cannot_be_mistaken_for_a_quiet_one(
     await expect(banner).to_contain_text(re.compile(r"No sign of life for 1\d s"))
     await expect(banner).to_contain_text("in NORMAL, SIM")
     await expect(banner).to_contain_text(re.compile(rf"{HELD} was protected: its stop at \d"))
-    await expect(banner).to_contain_text("livespot status")
-    await expect(banner).to_contain_text("livespot sim --resume")
+    await expect(banner).to_contain_text(re.compile(r"livespot status --var \S"))
+    await expect(banner).to_contain_text(re.compile(r"livespot sim --var \S+ --resume"))
     await expect(page.locator("#link")).to_have_text("process gone?")
     assert await page.title() == "GONE · livespot"
     advice = "getComputedStyle(document.querySelector('#hero .next .label'), '::after').content"

@@ -7,7 +7,6 @@ import { address, asked } from "/static/wire.js";
 const LOST_MS = 2000;
 const GONE_MS = 10_000;
 const POLL_MS = 2000;
-const RESTART = { SIM: "livespot sim --resume", LIVE: "livespot live --live", SHADOW: "livespot shadow" };
 const loaded = performance.now();
 let arrived = 0;
 let refresh = 1000;
@@ -90,13 +89,13 @@ function said(state) {
   if (state === "quiet") return [el("strong", {}, "Connection lost: no new data. "), "What you see is ", old, " old. The connection is open but nothing arrives."];
   if (state === "lost") return [el("strong", {}, "Connection lost. "), arrived ? ["What you see is ", old, " old. Trying again."] : "Nothing has arrived yet. Trying again."].flat();
   if (!latest) return [el("strong", {}, "The process does not answer."), el("div", {}, "No snapshot has arrived for ", old, ". In a terminal: ", el("code", {}, "livespot status"))];
-  const { header, now_ms: now } = latest;
+  const { header, process, now_ms: now } = latest;
   return [
     el("strong", {}, "The process has ended, or cannot answer."),
     el("div", {}, "No sign of life for ", old, `. Last one at ${utc(now)} UTC, in ${header.sysmode || "no mode"}${header.mode ? `, ${header.mode}` : ""}. Everything below is its last known state.`),
     el("ul", {}, held(latest.positions).map((line) => el("li", {}, line)),
-      el("li", {}, "What happened: ", el("code", {}, "livespot status")),
-      el("li", {}, "Start it again", RESTART[header.mode] ? [": ", el("code", {}, RESTART[header.mode])] : " the way you did before", ". The start checks every order before it trades; this page comes back by itself.")),
+      el("li", {}, "What happened: ", el("code", {}, process.look)),
+      el("li", {}, "Start it again", process.again ? [": ", el("code", {}, process.again)] : " the way you did before", ". The start checks every order before it trades; this page comes back by itself.")),
   ];
 }
 
