@@ -11,6 +11,7 @@ import pytest
 from livespot.actors.mail import RecoverAsked, RecoverySummary
 from livespot.actors.position_case import Desk
 from livespot.actors.position_recovery import RecoverySources, recover
+from livespot.contracts.errors import Unreachable
 from livespot.contracts.records import IntentCreated, Record
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.settings import Settings
@@ -25,6 +26,7 @@ from livespot.runtime.mailboxes import Reply
 from livespot.runtime.replay_clock import VirtualClock
 from livespot.runtime.replay_loop import VirtualLoop, run_virtually
 from livespot.store.queries import LedgerQueries
+from livespot.testing.execution_bench import a_decision, remember
 from livespot.testing.inline_store import InlineDatabase, InlineReader
 from livespot.testing.ledger_rows import (
     RUN,
@@ -72,6 +74,22 @@ class _Held:
     async def open_orders(self, symbol: str | None) -> Any:
         await self.let_go.wait()
         return await self._account.open_orders(symbol)
+
+    async def account(self) -> Any:
+        return await self._account.account()
+
+
+class _NoOrders:
+    """An exchange that tells balances and no orders."""
+
+    def __init__(self, account: Any) -> None:
+        self._account = account
+
+    async def open_orders(self, symbol: str | None) -> Any:
+        raise Unreachable("the test said so")
+
+    async def order(self, symbol: str, *, client_order_id: str = "", order_id: int = 0) -> Any:
+        raise Unreachable("the test said so")
 
     async def account(self) -> Any:
         return await self._account.account()
@@ -156,6 +174,26 @@ def test_the_heart_beats_while_the_exchange_is_silent(tmp_path: Path) -> None:
     gaps = [later - earlier for earlier, later in itertools.pairwise([0, *beats, took_ms])]
     assert took_ms > 20_000
     assert max(gaps) <= 500
+
+
+async def test_an_entry_without_a_position_whose_orders_cannot_be_read_is_unresolved(
+    tmp_path: Path,
+) -> None:
+    path = fresh(tmp_path)
+    async with position_bench(path) as b:
+        decision = a_decision(b.inner.settings)
+        await remember(b.inner, decision)
+        b.keeper.inbox.close()
+        await b.inner.approve(decision)
+        venue, clock = b.inner.venue, b.inner.clock
+
+    async with position_bench(path, venue=venue, clock=clock, reads=_NoOrders(venue)) as b:
+        reply: Reply[RecoverySummary] = Reply()
+        await b.keeper.inbox.send(RecoverAsked(reply=reply))
+        await b.inner.advance(5000)
+        summary = await reply.wait()
+
+    assert (summary.resolved, summary.unresolved) == (0, 1)
 
 
 async def test_a_keeper_that_waits_for_a_read_at_boot_is_not_stuck(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def recover(desk: Desk, sources: RecoverySources) -> RecoverySummary:
         problem = await _verify(sources, case)
         if problem:
             problems.append(f"{row.symbol}: {problem}")
-    await _adopt_unrecorded(desk, sources)
+    problems.extend(await _adopt_unrecorded(desk, sources))
     if desk.cases:
         problems.extend(await _read_account(desk, sources))
     return RecoverySummary(
@@ -112,6 +112,7 @@ async def adopt(desk: Desk, sources: RecoverySources, message: FillBooked) -> Ca
     """Open a case for a fill whose entry was never announced to this process."""
     case = await _from_decision(desk, sources, message.decision_id, message.order_intent_id)
     if case is not None:
+        await _verify(sources, case)
         desk.cases[message.fill.symbol] = case
     return case
 
@@ -152,9 +153,7 @@ async def _from_decision(
     decision = await _decision(sources, decision_id)
     if decision is None:
         return None
-    case = await _from_ledger(desk, sources, decision, entry_intent_id)
-    await _verify(sources, case)
-    return case
+    return await _from_ledger(desk, sources, decision, entry_intent_id)
 
 
 async def _from_ledger(
@@ -173,8 +172,12 @@ async def _from_ledger(
     return Case(holding=holding, recovered=True)
 
 
-async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
-    """Open cases for entries that reached the ledger just before their position did."""
+async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> list[str]:
+    """Open cases for entries that reached the ledger just before their position did.
+
+    Returns what could not be verified.
+    """
+    problems = []
     known = {case.holding.decision_id for case in desk.cases.values()}
     intents = list(await sources.ledger.unsettled_intents())
     for stored in await sources.ledger.open_orders():
@@ -187,7 +190,11 @@ async def _adopt_unrecorded(desk: Desk, sources: RecoverySources) -> None:
         known.add(intent.decision_id)
         case = await _from_decision(desk, sources, intent.decision_id, intent.order_intent_id)
         if case is not None:
+            problem = await _verify(sources, case)
             desk.cases[intent.symbol] = case
+            if problem:
+                problems.append(f"{intent.symbol}: {problem}")
+    return problems
 
 
 async def _verify(sources: RecoverySources, case: Case) -> str:

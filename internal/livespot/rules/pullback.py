@@ -178,7 +178,7 @@ def _trigger_again(
     levels: planning.Levels,
     settings: Settings,
 ) -> Decimal:
-    """Where this attempt's profit begins to trail; zero keeps a distance the gate has set."""
+    """Where this attempt's profit begins to trail; zero keeps the decision's own distance."""
     plan = decision.exit_plan
     gated = decision.ai_gate is not None and decision.ai_gate.modify_applied
     if plan is None or plan.trailing_mode is not TrailingMode.NATIVE or gated:
