@@ -18,10 +18,10 @@ class Backup:
 
 
 def backup_database(source: Path, target: Path) -> Backup:
-    """Copy a database that may be in use, check it, then give it its name.
+    """Copy a database that may be in use, check the copy, then give it its name.
 
-    Blocking: it belongs into a process or thread of its own. Raises `StoreBusy` or
-    `AuditUnwritable`; a copy that failed its check does not keep the target's name.
+    Blocking: call it in a process or thread of its own. Raises `StoreBusy` or `AuditUnwritable`; a
+    copy that fails the check never gets the target's name.
     """
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = target.with_name(target.name + ".partial")
@@ -48,10 +48,10 @@ def backup_database(source: Path, target: Path) -> Backup:
 
 
 def compact_database(path: Path) -> tuple[int, int]:
-    """Write the database anew without the room of what was pruned; its bytes before and after.
+    """Rewrite the database without the room of pruned rows; returns its bytes before and after.
 
-    Blocking, and only while nothing else has it open. Order and content of every table stay.
-    Raises `StoreBusy` or `AuditUnwritable`; the database is then as it was.
+    Blocking; nothing else may have it open. Order and content of every table stay. Raises
+    `StoreBusy` or `AuditUnwritable`; the database is unchanged, unless only the final check failed.
     """
     before = path.stat().st_size
     try:
@@ -69,9 +69,9 @@ def compact_database(path: Path) -> tuple[int, int]:
 
 
 def integrity_problems(path: Path, *, quick: bool = False) -> tuple[str, ...]:
-    """What SQLite's own integrity and foreign key checks find; empty when whole.
+    """Return what SQLite's integrity and foreign key checks find; empty when all is well.
 
-    `quick` leaves out the comparison of indexes with their tables. Blocking.
+    `quick` does not compare indexes with their tables. Blocking.
     """
     check = "quick_check" if quick else "integrity_check"
     with closing(read_only(path)) as connection:
@@ -88,12 +88,12 @@ def _copy(source: Path, partial: Path) -> None:
         closing(read_only(source)) as origin,
         closing(sqlite3.connect(partial, isolation_level=None)) as copy,
     ):
-        # One snapshot for the whole copy: between steps without it, each commit of the writer
-        # would start the copy over, and beside a busy writer it would never end.
+        # One snapshot for the whole copy. Without it each commit of the writer would start the copy
+        # over, and beside a busy writer it would never end.
         origin.execute("BEGIN")
         origin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         origin.backup(copy, pages=_PAGES_PER_STEP, sleep=0.01)
-        # The copy inherits WAL; as a single file it can be moved without losing anything.
+        # The copy inherits WAL mode; as a single file it can be moved without losing anything.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 

@@ -7,9 +7,9 @@ from livespot.testing.search.stale_checks import TOLD_ONCE_MS, cut_on_its_way
 from livespot.testing.search.witness import Witness, house_steps
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
-# From an answer's arrival to the durable word of it: two ticks of whoever watches, and a commit.
+# From an answer's arrival to its durable record: two ticks of a keeper, and a commit.
 _SAID_WITHIN_MS = 3000
-# Answers this far apart at most state one condition: it may last a minute by itself.
+# Answers at most this far apart state one condition, which may last a minute by itself.
 _ONE_CONDITION_MS = 120_000
 # By the beginning of an outcome: the codes that say so.
 _CONDITIONS = {

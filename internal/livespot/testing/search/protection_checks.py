@@ -232,7 +232,7 @@ def _exposed(witness: Witness, gap: Gap) -> Iterator[str]:
 
 
 def _durable_ms(witness: Witness, known_ms: int) -> int:
-    """When what was learned then is written at the latest, and whoever protects is told of it.
+    """Return when knowledge of this time is durable at the latest, and sent to the position keeper.
 
     It waits for the commit that is under way, and for its own.
     """

@@ -15,7 +15,7 @@ from livespot.testing.search.workers import workers
 _RUNS_PER_PROCESS = 100
 # Seeds drawn for each run asked for before the search gives up finding runs that say anything.
 _PATIENCE = 4
-# Runs after which whoever watches a long search hears how far it is.
+# A long search reports its progress after this many runs.
 _NEWS_EVERY = 100
 
 

@@ -47,7 +47,7 @@ def search_soak(wanted: Wanted) -> int:
 
 
 def lived(plan: SoakPlan, directory: Path) -> Kept:
-    """Run a soak in an empty directory, to be judged from its files alone.
+    """Run a soak in an empty directory, to be judged from its files.
 
     Raises what `run_virtual` raises.
     """
@@ -59,7 +59,7 @@ def lived(plan: SoakPlan, directory: Path) -> Kept:
 
 
 def findings_of(kept: Kept, directory: Path) -> tuple[Finding, ...]:
-    """Judge the files of a soak that ended; the same files are judged alike each time."""
+    """Judge the files of a soak that ended; the same files always give the same findings."""
     plan = kept.plan
     samples = read_samples(directory / SAMPLES_FILE)
     witness = replace(

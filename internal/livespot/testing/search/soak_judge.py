@@ -20,7 +20,7 @@ Read = Callable[[SoakSample], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What must not grow. By how much it may: over the whole long life, and by each restart."""
+    """A figure that must not grow, and how much it may: in the long life, and per restart."""
 
     name: str
     read: Read

@@ -33,7 +33,7 @@ Furnish = Callable[[System], None]
 
 
 def run_soak(plan: SoakPlan, directory: Path, furnish: Furnish | None = None) -> RunResult:
-    """Run it with its files below `directory`; `furnish` may change each life's system.
+    """Run a soak with its files below `directory`; `furnish` may change each life's system.
 
     Raises what `run_virtual` raises.
     """
@@ -47,10 +47,10 @@ def run_soak(plan: SoakPlan, directory: Path, furnish: Furnish | None = None) ->
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Let no collection look at what was there before, above all what imports made.
+    """Exempt everything that exists now, above all imported modules, from garbage collection.
 
-    There are some thousand collections to come, and it is two thirds of all objects. Samples
-    count the rest.
+    That is two thirds of all objects, and there are some thousand collections to come. Samples
+    count the others.
     """
     gc.collect()
     gc.freeze()
@@ -83,7 +83,7 @@ class Gauge:
         self._told_days = 0
 
     def dress(self, around: Surroundings, loop: VirtualLoop) -> Surroundings:
-        """A replay remembers each transaction for whoever kills at one; nobody does here."""
+        """Drop the record of each transaction, which only a search that kills at one needs."""
         self._loop = loop
 
         def furnished(system: System) -> None:

@@ -27,17 +27,16 @@ from livespot.testing.search.limits_of_risk import settings_of
 from livespot.testing.search.troubles import ActorStalls
 from livespot.testing.search.witness import Witness, stood_still
 
-# From a limit to the durable word: a tick of whoever measures, the governor, a commit.
+# From a limit to its durable record: a tick of the measuring actor, the governor, a commit.
 _SLACK_MS = 3000
-# What returns within a minute of its end is not told again.
+# What returns within a minute of its end is not reported again.
 TOLD_ONCE_MS = 60_000
-# From the exchange to whoever listens.
+# From the exchange to its receiver.
 FLIGHT_MS = 20
 _NEVER = 2**62
-# Where nobody can write or measure, or time itself is wrong, what is due is not said in time.
+# While nobody can write or measure, or time itself is wrong, no report can come in time.
 _MUTE = ("disk.", "actor.", "host.")
-# An order refused for its closed market is complained of for a minute, and then not told again
-# for as long.
+# An order refused for its closed market is reported for a minute, and then not again for as long.
 _CLOSED_MS = 2 * TOLD_ONCE_MS
 # A stream that has just been opened has nothing to fall silent yet.
 _SETTLED_MS = 3000
@@ -45,7 +44,7 @@ _SETTLED_MS = 3000
 _HIDING = (EndUserStreams, RevokeKey, Ban, Reset, Blackhole, HalfOpen)
 # What makes a connection fall silent, in whole or in part.
 _SILENCING = (Reset, Blackhole, HalfOpen, DropResponse)
-# Asked after twenty seconds of silence, and given five to answer.
+# Asked after twenty seconds of silence, with five seconds to answer.
 _PROBED_WITHIN_MS = 25_000
 _DEAFENING: tuple[tuple[type, str, int], ...] = (
     (EndUserStreams, "", 0),
@@ -63,9 +62,9 @@ _NOTHING_CHANGED = "0 "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Something that must be said: by when, in which words, and from when on they count.
+    """A report that is due: by when, in which words, and from when on such words count.
 
-    With `settles` the record of an order that ended with this code is word enough.
+    With `settles` the record of an order that ended with this code is enough.
     """
 
     what: str
@@ -76,9 +75,9 @@ class Due:
 
 
 def stale_views_are_said(witness: Witness) -> Finding:
-    """I20e: each condition that the harness knows of has its code on record within its bound.
+    """I20e: each condition that the harness knows of has its code on record in time.
 
-    Looked at where one process lives on until then, after its boot had compared everything.
+    Checked where one process lives on until then, after its boot has compared everything.
     """
     troubles = witness.plan.troubles
     mute = any(t.verb.startswith(_MUTE) and not isinstance(t.what, ActorStalls) for t in troubles)
@@ -117,7 +116,7 @@ def _is_settled(witness: Witness, due: Due) -> bool:
 
 
 def _life(witness: Witness, begin_ms: int, due_ms: int) -> Lived | None:
-    """The life that had booted by then and could still speak when the word was due."""
+    """Return the life that had booted by then and could still record the report when it was due."""
     for life in witness.lives:
         booted_ms = witness.recovered.get(life.run_id)
         if booted_ms is not None and booted_ms <= begin_ms and due_ms < life.speaks_until_ms:
@@ -126,7 +125,7 @@ def _life(witness: Witness, begin_ms: int, due_ms: int) -> Lived | None:
 
 
 def _rest_is_old(witness: Witness) -> Iterator[Due]:
-    """No confirming read answered for ten seconds, or three intervals; then for a minute."""
+    """No confirming read was answered for ten seconds or three intervals; then for a minute."""
     settings = settings_of(witness)
     health, every_ms = settings.health, settings.reconcile.rest_interval_ms
     standing = _standing(witness)
@@ -134,7 +133,7 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
     for (_, begin_ms), (next_ms, _) in pairwise(_confirmed(witness)):
         if next_ms - begin_ms <= least_ms:
             continue
-        # Since something stands, reads are due three times as often, and missed as much sooner.
+        # While an order stands, reads are due three times as often, and missed that much sooner.
         opened_ms = min((first for first, last in standing if last >= next_ms), default=_NEVER)
         missed_ms = min(max(opened_ms - begin_ms, 0) + 3 * every_ms, 9 * every_ms)
         limit_ms = max(health.rest_stale_ms_degrade, missed_ms)
@@ -151,10 +150,10 @@ def _rest_is_old(witness: Witness) -> Iterator[Due]:
 
 
 def _confirmed(witness: Witness) -> list[tuple[int, int]]:
-    """When reads of the account were answered, at the earliest and at the latest.
+    """Return when reads of the account were answered, as (earliest, latest).
 
-    These differ where the exchange's clock stood: it stamps all answers of that span alike. The
-    run's end closes the last silence.
+    The two differ where the exchange's clock stood, since it stamps all answers of that time alike.
+    The end of the run closes the last silence.
     """
     stood = stood_still(witness)
     times = [
@@ -171,7 +170,7 @@ def _confirmed(witness: Witness) -> list[tuple[int, int]]:
 
 
 def _standing(witness: Witness) -> list[tuple[int, int]]:
-    """From when to when each order of ours stood on the exchange; one that still does, for ever."""
+    """Return from when to when each order of ours stood on the exchange."""
     own = {alias.client_order_id for alias in witness.facts.aliases}
     spans: dict[int, tuple[int, int]] = {}
     for place, row in enumerate(witness.rows, 1):
@@ -182,7 +181,7 @@ def _standing(witness: Witness) -> list[tuple[int, int]]:
 
 
 def _streams_are_silent(witness: Witness) -> Iterator[Due]:
-    """Every market connection is open and lets nothing pass."""
+    """Every market connection is open and delivers nothing."""
     limit_ms = settings_of(witness).health.ws_stale_ms_degrade
     for fault, begin_ms, end_ms in _spans(witness, Blackhole, "ws_md"):
         due_ms = begin_ms + limit_ms + _SLACK_MS
@@ -193,9 +192,9 @@ def _streams_are_silent(witness: Witness) -> Iterator[Due]:
 
 
 def _account_is_deaf(witness: Witness) -> Iterator[Due]:
-    """The account's events were ended, their connection was reset or went silent.
+    """The account's events were ended, or their connection was reset or went silent.
 
-    What tells of the end must be able to arrive; silence is found out by asking.
+    A report of the end must be able to arrive; silence is found out by asking.
     """
     for kind, target, within_ms in _DEAFENING:
         for fault, begin_ms, end_ms in _spans(witness, kind, target):
@@ -209,10 +208,10 @@ def _account_is_deaf(witness: Witness) -> Iterator[Due]:
 
 
 def _episode_ms(witness: Witness, begin_ms: int, targets: tuple[str, ...]) -> int:
-    """When the trouble began whose last return is this one.
+    """Return when the trouble began whose last recurrence this is.
 
-    The minute in which a word is not said again runs from the end of what it told of, not from
-    the word; a return before it is over extends it. A new process has said nothing yet.
+    The minute in which it is not reported again runs from its end, not from the report; a
+    recurrence within it extends it. A new process has reported nothing yet.
     """
     life = _life(witness, begin_ms, begin_ms)
     born_ms = begin_ms if life is None else life.born_ms
@@ -245,7 +244,7 @@ def _renewals(witness: Witness, born_ms: int, until_ms: int) -> list[int]:
 
 
 def holds_events(witness: Witness, at_ms: int) -> bool:
-    """Whether at this moment a fault may keep an event from whoever listens."""
+    """Whether at this moment a fault may keep an event from its receiver."""
     for fault in witness.plan.faults:
         what = fault.what
         on_socket = getattr(what, "target", "") in ("ws_user", "ws_api")
@@ -260,8 +259,8 @@ def holds_events(witness: Witness, at_ms: int) -> bool:
 def cut_on_its_way(witness: Witness, place: int, left_ms: int) -> bool:
     """Whether a connection to the account is cut before an answer has surely arrived.
 
-    The answer is that of the request at this place, and left then. A fault that silences a
-    connection cuts it at its end.
+    The answer is that of the request at this place, and left at `left_ms`. A fault that silences a
+    connection cuts it when it ends.
     """
     return _ended_behind(witness, place) or any(
         left_ms <= turn.t_ms <= left_ms + FLIGHT_MS
@@ -316,10 +315,10 @@ def _spans(witness: Witness, kind: type, target: str) -> Iterator[tuple[Fault, i
 
 
 def _times_refused(witness: Witness) -> Iterator[Due]:
-    """An order or a cancel was refused for its time.
+    """An order or a cancel was refused for its timestamp.
 
-    Where the time is measured at once and has not moved, the request was slow or the answer
-    made up: the mode stays, and the order's record tells why it ended.
+    If the time is measured at once and has not moved, the request was slow or the answer invented.
+    Then the mode stays, and the order's record tells why it ended.
     """
     for _, due in _refusals(witness, "400 -1021", _CLOCK_CODES):
         yield replace(due, settles="-1021") if _clock_stood_firm(witness, due) else due
@@ -345,7 +344,7 @@ def _clock_stood_firm(witness: Witness, due: Due) -> bool:
 def _halted(witness: Witness) -> Iterator[Due]:
     """An order was refused because its market is closed.
 
-    A refusal while the last one is complained of, in the same life, belongs to the word about it.
+    A refusal in the same life while the last one is still reported belongs to that report.
     """
     before: dict[tuple[str, int], Due] = {}
     for symbol, due in _refusals(witness, "400 -1010", ("EXCHANGE_HALTED", "SYMBOL_NOT_TRADING")):
@@ -401,7 +400,7 @@ def _all_answered(witness: Witness, begin_ms: int, end_ms: int) -> bool:
 
 
 def _stalled(witness: Witness) -> Iterator[Due]:
-    """An actor hangs. Who governs cannot say it of himself: that is on the console alone."""
+    """An actor hangs. The governor cannot report itself: that is on the console alone."""
     limit_ms = settings_of(witness).health.loop_stuck_ms_degrade
     stalls = {t.id: t.what for t in witness.plan.troubles if isinstance(t.what, ActorStalls)}
     for hit in witness.hits:

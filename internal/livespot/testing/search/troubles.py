@@ -9,7 +9,7 @@ import msgspec
 from livespot.contracts.vocabulary import OperatorAction
 from livespot.exchange.faults.plan import Millis, Name, Positive
 
-# Actors that sleep in one mailbox; whoever has none cannot be met there.
+# Actors that wait at a single mailbox; others cannot be interfered with there.
 ActorName: TypeAlias = Literal[
     "execution", "position", "risk", "gate", "signal", "scanner", "reconciler", "governor"
 ]
@@ -115,9 +115,9 @@ TROUBLES: Mapping[str, type[What]] = {
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that goes wrong, counted from the run's beginning; most of them for a while.
+    """One thing that goes wrong, counted from the run's beginning; most last for a while.
 
-    What happens to the `nth` of something counts from `after_ms` on and happens once.
+    What happens to the `nth` of something happens once, counting from `after_ms` on.
     """
 
     id: Name

@@ -40,11 +40,11 @@ _OF_ORDERS = frozenset({"IntentCreated", "IntentMoved", "OrderRow", "FillRow", "
 
 
 class BrokenOnPurpose(Exception):
-    """What an actor did not expect."""
+    """The unexpected error that an actor raises."""
 
 
 class TroubledDatabase(DurableDatabase):
-    """A store whose disk is full, slow, broken or held by somebody else, as the board says."""
+    """A store whose disk is full, slow, broken or locked, as the board says."""
 
     board: Board
 
@@ -91,7 +91,7 @@ class TroubledDisk(UnsyncedDisk):
 
 @dataclass(slots=True)
 class OrderCommits:
-    """Counts the durable transactions of the present life that say anything of an order."""
+    """Counts the durable transactions about an order in the present life."""
 
     life: int = 0
     counted: int = 0
@@ -114,7 +114,7 @@ class OrderCommits:
 
 @dataclass(slots=True)
 class Troubler:
-    """Puts everything that can be troubled in place of the usual surroundings."""
+    """Replaces everything that can be troubled in a life's surroundings."""
 
     troubles: Sequence[Trouble]
     healed_ms: int

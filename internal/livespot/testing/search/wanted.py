@@ -7,12 +7,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The command's options. With `seed_only` or `plan` one run is made, whatever the profile.
+    """The command's options. With `seed_only` or `plan` one run is made, in any profile.
 
-    `scenario` (all, if empty), `at`, `stride`, `point`, `power_cut` and `cancelled` are of the
-    profile that kills; there `first` is the first point of each scenario. `only` names mutants,
-    where not all are wanted. `days` is how long a soak lasts, in market time; `judge` holds the
-    files of one that ended, to be judged without another run.
+    `scenario` (all, if empty), `at`, `stride`, `point`, `power_cut` and `cancelled` are for the
+    profile that kills, for which `first` is the first point of each scenario. `only` names mutants.
+    `days` is the length of a soak in market time; `judge` holds the files of a finished one, to be
+    judged again.
     """
 
     profile: str
