@@ -78,7 +78,7 @@ async def _watched(clocks: type[ManualClock] = ManualClock) -> AsyncIterator[_Be
     bench = _Bench(
         clock=clock,
         audit=audit,
-        budget=WeightBudget(server.server_now_ms),
+        budget=WeightBudget(server.steady_now_ms),
         key=KeyState(clock),
         governor=Mailbox("governor", 64, clock),
     )

@@ -152,6 +152,21 @@ async def test_the_certain_time_goes_on_by_the_steady_clock() -> None:
     assert sync.server_now_ms() == measured_ms + 7_260_000
 
 
+async def test_a_clock_that_is_set_before_any_measurement_does_not_move_the_steady_time() -> None:
+    clock = ManualClock()
+    sync = TimeSync(clock, _Server(clock, 1500, [10] * 5).read)
+    sync.presume(1400)
+    began_ms = clock.now_ms()
+
+    clock.advance(60_000)
+    clock.wall_ms += 7_200_000
+    before = sync.steady_now_ms()
+    await sync.resync()
+
+    assert before == began_ms + 1400 + 60_000
+    assert sync.steady_now_ms() == clock.now_ms() + 1500
+
+
 async def test_a_clock_set_within_a_measurement_does_not_make_the_certain_time_wrong() -> None:
     clock = ManualClock()
     server = _Server(clock, 0, [10] * 5)

@@ -88,7 +88,7 @@ async def _connection(answer: Answer) -> AsyncIterator[tuple[WsApiConnection, _S
                 clock=clock,
                 server_clock=server_clock,
                 signer=_SIGNER,
-                budget=WeightBudget(server_clock.server_now_ms),
+                budget=WeightBudget(server_clock.steady_now_ms),
             ),
             server,
         )

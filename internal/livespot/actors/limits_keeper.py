@@ -141,7 +141,7 @@ class LimitsKeeper:
 
     async def _keep(self, bans: BanState) -> None:
         """Durable before anything else: a process killed now must not ask again too early."""
-        now = self.server_clock.server_now_ms()
+        now = self.server_clock.steady_now_ms()
         reasons = [course.reason for course in _COURSES if course.until_ms(bans) > now]
         silence = KeptSilence(
             bans=bans,
@@ -159,7 +159,7 @@ class LimitsKeeper:
 
     def _is_clear(self, bans: BanState) -> bool:
         """Whether every signal would be CLEAR."""
-        now = self.server_clock.server_now_ms()
+        now = self.server_clock.steady_now_ms()
         silent = any(course.until_ms(bans) > now for course in _COURSES)
         return not (silent or self._percent >= _WEIGHT_DEGRADE_PCT or self.key.rejection)
 
@@ -169,7 +169,7 @@ class LimitsKeeper:
         return 100 * self.budget.used_weight // max(1, self.budget.weight_limit)
 
     def _signals(self, bans: BanState) -> list[HealthSignal]:
-        now = self.server_clock.server_now_ms()
+        now = self.server_clock.steady_now_ms()
         signals = [self._silence(course, course.until_ms(bans) - now) for course in _COURSES]
         percent = self._percent
         busy = percent >= _WEIGHT_DEGRADE_PCT

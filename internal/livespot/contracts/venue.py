@@ -114,6 +114,14 @@ class ServerClock(Protocol):
         """Whether a measurement has succeeded yet; until then the offset is assumed to be zero."""
         ...
 
+    def steady_now_ms(self) -> int:
+        """The exchange's time as far as known, counted on by the steady clock.
+
+        For spans that the exchange asked for: a machine clock that is set neither ends nor prolongs
+        them. Before the first measurement it rests on the machine's clock as it was at the start.
+        """
+        ...
+
     def certain_now_ms(self) -> int | None:
         """The exchange's time by the last measurement and the steady clock, or None in doubt.
 

@@ -15,6 +15,9 @@ class FixedOffset:
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self.offset_ms
 
+    def steady_now_ms(self) -> int:
+        return self.server_now_ms()
+
     def certain_now_ms(self) -> int | None:
         return self.server_now_ms() if self.synced else None
 

@@ -45,7 +45,7 @@ class TimeSync:
         self._max_rtt_ms = max_rtt_ms
         self._lock = anyio.Lock()
         self._offset_ms = 0
-        self._steady_offset_ms = 0
+        self._steady_offset_ms = clock.now_ms() - clock.monotonic_ms()
         self._moved_ms = 0
         self._rounds = 0
         self._contradicted = False
@@ -63,15 +63,18 @@ class TimeSync:
     def server_now_ms(self) -> int:
         return self._clock.now_ms() + self._offset_ms
 
+    def steady_now_ms(self) -> int:
+        """See `ServerClock.steady_now_ms`."""
+        return self._clock.monotonic_ms() + self._steady_offset_ms
+
     def certain_now_ms(self) -> int | None:
         """See `ServerClock.certain_now_ms`."""
-        if not self.synced or self._contradicted:
-            return None
-        return self._clock.monotonic_ms() + self._steady_offset_ms
+        return None if not self.synced or self._contradicted else self.steady_now_ms()
 
     def presume(self, offset_ms: int) -> None:
         """Use an earlier run's offset until the first measurement; ignored after one."""
         if not self.synced:
+            self._steady_offset_ms += offset_ms - self._offset_ms
             self._offset_ms = offset_ms
 
     async def resync(self) -> int:

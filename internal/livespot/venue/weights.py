@@ -51,11 +51,12 @@ class BudgetSpent(Throttled):
 class WeightBudget:
     """Request weight and order counts of one address and account. Synchronous: it never waits.
 
-    All times are on the exchange's clock (`server_now_ms`), because its windows are.
+    All times are on the exchange's clock (`steady_now_ms`), because its windows are, and counted by
+    the steady clock, because a silence does not end when somebody sets the machine's clock.
     """
 
-    def __init__(self, server_now_ms: Callable[[], int], *, weight_limit: int = 6000) -> None:
-        self._now_ms = server_now_ms
+    def __init__(self, steady_now_ms: Callable[[], int], *, weight_limit: int = 6000) -> None:
+        self._now_ms = steady_now_ms
         self._limit = weight_limit
         self._window = 0
         self._used = 0
