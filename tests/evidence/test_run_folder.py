@@ -208,6 +208,22 @@ def test_a_pause_by_fault_is_bundled_at_once_and_one_by_the_operator_is_not(
     assert anyio.run(write_incidents, _DISK, where, RUN) == ()
 
 
+def test_a_bundle_that_was_not_written_to_its_end_is_written_again(where: Whereabouts) -> None:
+    spoil(
+        where,
+        "UPDATE sysmodes SET mode = 'PAUSE', reasons = '[\"ENTER_PAUSE\",\"RATE_LIMIT_418\"]' "
+        "WHERE id = 3",
+    )
+    (name,) = anyio.run(write_incidents, _DISK, where, RUN)
+    lost = where.runs / RUN / name / "modes.json"
+    content = lost.read_bytes()
+    lost.unlink()
+
+    assert anyio.run(write_incidents, _DISK, where, RUN) == (name,)
+
+    assert lost.read_bytes() == content
+
+
 def test_the_page_needs_nothing_but_itself(where: Whereabouts) -> None:
     page = (completed(where) / "report.html").read_text()
 

@@ -106,10 +106,12 @@ async def write_incidents(disk: Disk, where: Whereabouts, run_id: str) -> tuple[
     made = []
     for incident in await incidents(where.reader, run_id):
         folder = where.runs / run_id / incident.folder
-        if disk.exists(folder):
+        files = await bundle(where.reader, run_id, incident)
+        # A kill or a full disk may have cut an earlier attempt short.
+        if all(disk.exists(folder / name) for name in files):
             continue
         disk.make_directory(folder)
-        for name, content in (await bundle(where.reader, run_id, incident)).items():
+        for name, content in files.items():
             disk.write_atomic(folder / name, content)
         made.append(incident.folder)
     return tuple(made)
