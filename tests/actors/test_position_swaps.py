@@ -171,6 +171,52 @@ async def test_a_rise_that_comes_too_early_is_followed_when_its_turn_comes_witho
         assert (early, len(swaps(b))) == (1, 2)
 
 
+async def expire(b: PositionBench) -> Decimal:
+    """The exchange ends the one stop that stands; the price at which it stood."""
+    venue = b.inner.venue
+    (stop,) = [
+        o for o in venue.orders_by_id.values() if o.status is OrderStatus.NEW and o.stop_price
+    ]
+    venue.change(stop.order_id, status=OrderStatus.EXPIRED)
+    await b.inner.stream(stop.order_id)
+    return stop.stop_price
+
+
+def own_lists(b: PositionBench) -> list[ListRequest]:
+    return [r for r in b.inner.venue.sent if isinstance(r, ListRequest) and r.working is None]
+
+
+async def test_a_raised_stop_that_disappears_is_back_where_it_stood(tmp_path: Path) -> None:
+    async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
+        await rise(b, await protected(b), 150)
+        stood = await expire(b)
+        await b.inner.advance(300)
+
+        (wanted,) = own_lists(b)
+        position = await b.position()
+        assert wanted.below.stop_price == stood
+        assert (position.phase, position.sl_price) == (PositionPhase.PROTECTED, stood)
+
+
+async def test_where_a_raised_stop_stood_is_known_after_a_restart_too(tmp_path: Path) -> None:
+    path = fresh(tmp_path)
+    async with position_bench(path, settings=VIRTUAL) as b:
+        await rise(b, await protected(b), 150)
+        b.inner.venue.script = [refused(-1013, "Filter failure: MAX_NUM_ALGO_ORDERS")]
+        stood = await expire(b)
+        bare = await b.position()
+        venue, clock = b.inner.venue, b.inner.clock
+    tried = len(own_lists(b))
+    async with position_bench(path, settings=VIRTUAL, venue=venue, clock=clock) as b:
+        await b.inner.recover()
+        await b.recover()
+        await b.inner.advance(500)
+
+        wanted = own_lists(b)[tried:]
+        assert (bare.phase, bare.sl_price) == (PositionPhase.UNPROTECTED, stood)
+        assert [w.below.stop_price for w in wanted] == [stood]
+
+
 async def test_cancelled_but_refused_is_reinstalled_within_a_second(tmp_path: Path) -> None:
     async with position_bench(fresh(tmp_path), settings=VIRTUAL) as b:
         paid = await protected(b)
@@ -178,8 +224,7 @@ async def test_cancelled_but_refused_is_reinstalled_within_a_second(tmp_path: Pa
         await rise(b, paid, 150)
         await b.inner.advance(700)
 
-        own = [r for r in b.inner.venue.sent if isinstance(r, ListRequest) and r.working is None]
-        assert len(own) == 1
+        assert len(own_lists(b)) == 1
         position = await b.position()
         assert position.phase is PositionPhase.PROTECTED
         assert position.unprotected_ms < 1000

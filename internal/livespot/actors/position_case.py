@@ -47,7 +47,7 @@ from livespot.rules.protection import (
     Swap,
 )
 from livespot.rules.protection_answers import settled
-from livespot.rules.protection_prices import swap_gap_ms
+from livespot.rules.protection_prices import kept_stop, never_lowered, swap_gap_ms
 from livespot.rules.trailing import trailing_form
 
 _REASONS = {
@@ -211,6 +211,7 @@ def scene_of(
     info = desk.infos.get(holding.symbol)
     fresh = now_ms - desk.bids_at_ms <= settings.health.ws_stale_ms_pause
     tp_price, sl_price = exit_prices(holding)
+    constraints = (info.constraints if info is not None else None) or holding.constraints
     # Not every symbol allows STOP_LOSS. Until its rules are known, use the form that all allow.
     stop_market = info is not None and OrderType.STOP_LOSS in info.order_types
     trail = holding.trail
@@ -223,10 +224,10 @@ def scene_of(
         base_total=desk.base_total(holding),
         bid=desk.bids.get(holding.symbol) if fresh else None,
         average_price=holding.average_fill_price,
-        constraints=(info.constraints if info is not None else None) or holding.constraints,
+        constraints=constraints,
         stop_market=stop_market and settings.exit.stop_kind != "STOP_LOSS_LIMIT",
         tp_price=tp_price,
-        sl_price=sl_price,
+        sl_price=kept_stop(sl_price, holding.stood_sl, constraints),
         exits=settings.exit,
         partial_grace_ms=settings.entry.partial_fill_grace_ms,
         wall_ms=now_ms,
@@ -365,6 +366,8 @@ def present_row(case: Case, scene: Scene) -> Position:
     sizes = protection.measure(guard, scene)
     stops = protection.standing_stops(guard)
     stop = stops[0] if stops else None
+    # A restart takes the price from the row: it holds the last one until the position is over.
+    kept = ZERO if guard.over else never_lowered(guard, scene).sl_price
     profit = next(
         (t for t in guard.sells.values() if stop and t.group == stop.group and not t.is_stop), None
     )
@@ -375,7 +378,7 @@ def present_row(case: Case, scene: Scene) -> Position:
         intent_id=stop.intent_id if stop else "",
         protected_qty=sizes.covered,
         tp_price=(profit.order.stop_price or profit.order.price) if profit else ZERO,
-        sl_price=stop.order.stop_price if stop else ZERO,
+        sl_price=stop.order.stop_price if stop else kept,
         unprotected_since_ms=guard.naked_since_wall_ms,
         unprotected_ms=case.earlier_ms + guard.naked_total_ms,
     )

@@ -47,7 +47,8 @@ class Holding:
 
     With a native `trail`, `planned_tp` is the price at which it begins. `sold_by_order` is the
     booked quantity sold, by order id. `entry_filled_qty` is what the entry's end reported; fills
-    are still missing while `bought_qty` is below it.
+    are still missing while `bought_qty` is below it. `stood_sl` is the stop that an earlier process
+    had or wanted for it, zero if there was none.
     """
 
     symbol: str
@@ -61,6 +62,7 @@ class Holding:
     opened_at_ms: int
     planned_tp: Decimal
     planned_sl: Decimal
+    stood_sl: Decimal = ZERO
     trail: PlannedTrail | None = None
     attached: bool = False
     entry_open: bool = True
@@ -153,6 +155,7 @@ def reopened(
         opened_at_ms=row.opened_at_ms,
         planned_tp=row.tp_price,
         planned_sl=row.sl_price,
+        stood_sl=ZERO if row.phase is PositionPhase.OPENING else row.sl_price,
         trail=trail,
     )
     for item in booked:

@@ -52,6 +52,7 @@ from livespot.rules.protection_prices import (
     close_qty,
     crossed,
     jumped,
+    never_lowered,
     raised_stop,
     stop_limit_price,
     swap_due,
@@ -72,6 +73,7 @@ Step = tuple[Guard, tuple[Command, ...]]
 def advance(guard: Guard, scene: Scene, now_ms: int) -> Step:
     """One pass of the rule: clocks, then what must be said, then what must be done."""
     guard = _prune(guard, scene, now_ms)
+    scene = never_lowered(guard, scene)
     sizes = measure(guard, scene)
     guard = heard_of_the_bar(guard, scene, sizes, now_ms)
     guard = _clocks(guard, scene, sizes, now_ms)
@@ -330,7 +332,9 @@ def _install(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
         return _close(_closing(guard, outside, now_ms), scene, sizes, now_ms)
     if outside is not None or now_ms < guard.next_try_ms:
         return guard, ()
-    rung = IntentRole.LIST if guard.refusals <= scene.exits.protection_retries else IntentRole.STOP
+    # A stop that was raised beyond the target cannot share a list with it.
+    listed = guard.refusals <= scene.exits.protection_retries and scene.sl_price < scene.tp_price
+    rung = IntentRole.LIST if listed else IntentRole.STOP
     if guard.stop_refused and manual(guard) and now_ms >= guard.hold_until_ms:
         guard = stop_again(guard, scene, sizes, now_ms)
     if guard.stop_refused:

@@ -1,8 +1,9 @@
 """At what prices and sizes a position may be protected or sold, as the market stands."""
 
+from dataclasses import replace
 from decimal import Decimal
 
-from livespot.contracts.amounts import BPS
+from livespot.contracts.amounts import BPS, ZERO
 from livespot.contracts.market import Constraints
 from livespot.contracts.vocabulary import OrderStatus, OrderType
 from livespot.rules.protection import (
@@ -13,13 +14,14 @@ from livespot.rules.protection import (
     Tracked,
     standing_stops,
 )
-from livespot.rules.quantize import quantize_price, quantize_qty
+from livespot.rules.quantize import is_on_tick, quantize_price, quantize_qty
 from livespot.rules.trailing import Above, resting, trailing_above
 
 # For longer nothing may be missing between two stops.
 LONGEST_GAP_MS = 1000
 # A stop is raised only by as much as is worth a request.
 _RAISE_BPS = 10
+_NEVER_STOOD = frozenset({OrderStatus.PENDING_NEW, OrderStatus.REJECTED})
 
 
 def above(scene: Scene, limits: Constraints) -> Above:
@@ -41,6 +43,32 @@ def crossed(scene: Scene) -> CloseCause | None:
     if scene.bid >= scene.tp_price:
         return CloseCause.TP_CROSSED
     return CloseCause.SL_CROSSED if scene.bid <= scene.sl_price else None
+
+
+def never_lowered(guard: Guard, scene: Scene) -> Scene:
+    """The scene with a stop that is not below any that has stood for the position."""
+    stood = max((t.order.stop_price for t in guard.sells.values() if _has_stood(t)), default=ZERO)
+    price = kept_stop(scene.sl_price, stood, scene.constraints)
+    return scene if price == scene.sl_price else replace(scene, sl_price=price)
+
+
+def _has_stood(tracked: Tracked) -> bool:
+    """A leg that was never armed has no quantity where the exchange sets it at arming."""
+    order = tracked.order
+    return tracked.is_stop and order.orig_qty > 0 and order.status not in _NEVER_STOOD
+
+
+def kept_stop(planned: Decimal, stood: Decimal, limits: Constraints | None) -> Decimal:
+    """The planned stop or, where it is higher, the one that stood before.
+
+    If the tick has become coarser since, that goes up to it: a floored stop would risk more.
+    """
+    if stood < planned or stood <= 0:
+        return planned
+    if limits is None:
+        return stood
+    on_tick = is_on_tick(stood, limits)
+    return quantize_price(stood if on_tick else stood + limits.tick_size, limits)
 
 
 def jumped(tracked: Tracked, scene: Scene) -> bool:

@@ -19,6 +19,7 @@ from livespot.exchange.faults.plan import (
     Delay,
     DropResponse,
     Fault,
+    MassExpire,
     Match,
     Reply,
     Verb,
@@ -298,6 +299,20 @@ def test_told_that_the_swapped_list_is_gone_the_position_gets_its_list_back(
     assert run.longest_gap_ms < 1000
     (sale,) = run.sold()
     assert sale.type == "LIMIT_MAKER"
+
+
+def test_a_raised_stop_that_the_exchange_expires_comes_back_where_it_stood(tmp_path: Path) -> None:
+    what = MassExpire(types=["STOP_LOSS"], symbol=_SYMBOL)
+    fault = Fault(id="expired", what=what, when=When(after_ms=105_000))
+    run = played(tmp_path, _RISE, {"exit.trailing_policy": "VIRTUAL"}, fault, swap_proven=True)
+
+    assert run.outcome.violations == ()
+    (raised,) = [row for row in run.stops() if row.t_new < _START_MS + 105_000]
+    (first, again) = dict.fromkeys(
+        row.stop for row in run.orders if row.type == "STOP_LOSS" and row.list_cid
+    )
+    assert first < raised.stop == again
+    assert run.longest_gap_ms < 1000
 
 
 _UNANSWERED = [
