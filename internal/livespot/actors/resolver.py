@@ -230,9 +230,11 @@ class Resolver:
         return findings
 
     async def _probe(self, case: Case, probe: Probe, so_far: Findings) -> Findings:
+        server_clock = self._ports.server_clock
         denied = Negative(
             probe=probe,
-            at_ms=self._ports.server_clock.server_now_ms(),
+            # Without a measurement it may be as wrong as our own clock: then the read never counts.
+            at_ms=server_clock.server_now_ms() if server_clock.synced else 0,
             steady_ms=self._ports.clock.monotonic_ms(),
         )
         absent = replace(so_far, negatives=(*so_far.negatives, denied))
