@@ -486,6 +486,16 @@ async def test_an_order_turned_away_for_the_symbols_state_degrades_for_a_minute(
     assert 55_000 <= over.at_ms - turned_away.at_ms <= 70_000
 
 
+async def test_a_refusal_for_the_symbols_state_is_signalled_before_its_rules_are_read() -> None:
+    async with _running() as desk:
+        await desk.watchlist()
+        desk.reader.unanswered.add("symbol_info")
+        await desk.inbox.send(FiltersRefreshWanted(symbol="CUSDT", cause="STATUS"))
+        turned_away = await _said(desk, "CUSDT")
+
+    assert turned_away.reason is ReasonCode.EXCHANGE_HALTED
+
+
 async def test_cycles_go_on_with_nothing_to_choose_from() -> None:
     """Two full cycles end a DEGRADE; they must not wait for a symbol to become eligible."""
     async with _running() as desk:

@@ -179,6 +179,8 @@ class Scanner:
                 if message.cause == "STATUS":
                     until_ms = self.clock.monotonic_ms() + _REFUSED_MS
                     scan.refused_until_ms[message.symbol] = until_ms
+                    # Said before the read, which may take its time.
+                    await self._watch_halts(scan)
                 await self._refresh(scan, message)
             case SymbolHealth():
                 scan.health[message.symbol] = message

@@ -95,7 +95,7 @@ class ScriptedStream:
 class ScriptedReader:
     """Answers from what it was given; `failure` is raised by the next call and then cleared.
 
-    `calls` counts the requests by name.
+    `calls` counts the requests by name; those named in `unanswered` never return.
     """
 
     now_ms: int = 0
@@ -107,6 +107,7 @@ class ScriptedReader:
     asked: list[tuple[str, Interval, int]] = field(default_factory=list)
     failure: Exception | None = None
     calls: Counter[str] = field(default_factory=Counter)
+    unanswered: set[str] = field(default_factory=set)
 
     def _answer(self, call: str) -> None:
         self.calls[call] += 1
@@ -124,6 +125,8 @@ class ScriptedReader:
 
     async def symbol_info(self, symbol: str) -> SymbolInfo:
         self._answer("symbol_info")
+        if "symbol_info" in self.unanswered:
+            await anyio.sleep_forever()
         return self.infos[symbol]
 
     async def tickers_24h(self) -> tuple[Ticker24h, ...]:

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
+from livespot.contracts.codes import ReasonCode
+from livespot.contracts.system import Alert
+from livespot.contracts.vocabulary import Severity
 from livespot.evidence.rows import AlertFact, ModeFact
 from livespot.exchange.faults.plan import Blackhole, Delay, Fault, When
 from livespot.exchange.journal import FillRow, ModeRow, OrderRow, RequestRow, Row
+from livespot.testing.search.board import Noted
 from livespot.testing.search.leaks import encodings, files_below, leaks
 from livespot.testing.search.limits_of_risk import (
     decisions_are_fresh,
@@ -25,7 +29,7 @@ from livespot.testing.search.promise_checks import (
     no_id_offered_twice,
     no_secret_left,
 )
-from livespot.testing.search.troubles import ClockSet, Trouble
+from livespot.testing.search.troubles import ClockSet, DiskBusy, Trouble
 from livespot.testing.search.witness import Witness
 
 _SECRET = "a secret that nobody may see"
@@ -106,6 +110,34 @@ def test_a_condition_that_nobody_announced_in_time_is_found(
     assert conditions_are_announced(silent).violated
     assert conditions_are_announced(with_facts(silent, alerts=said)).proven
     assert conditions_are_announced(with_facts(silent, alerts=late)).violated
+
+
+@pytest.mark.parametrize(
+    ("held", "said_after_ms", "enough"),
+    [(True, 200, True), (True, 3100, False), (False, 200, False)],
+)
+def test_while_the_database_is_held_an_alert_counts_as_soon_as_it_is_announced(
+    witness: Witness, held: bool, said_after_ms: int, enough: bool
+) -> None:
+    told = answered(witness, "401 -2015")
+    said_ms = told.t_reply + said_after_ms
+    aloud = Alert(
+        severity=Severity.CRIT,
+        code=ReasonCode.ENTER_PAUSE,
+        reasons=(ReasonCode.API_KEY_REJECTED,),
+        text="the key is rejected",
+        at_ms=said_ms,
+    )
+    busy = Trouble(id="held", after_ms=0, for_ms=60_000, what=DiskBusy())
+    asked = (Noted(t_ms=said_ms - 20, id="held", verb="disk.busy"),) if held else ()
+    silent = replace(
+        with_row(witness, told),
+        plan=changed(witness.plan, troubles=(busy,)),
+        hits=asked,
+        announced=(aloud,),
+    )
+
+    assert conditions_are_announced(silent).proven is enough
 
 
 @pytest.mark.parametrize(("after_ms", "seen"), [(-500, 1), (10, 0), (500, 1)])

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 from livespot.evidence.findings import Finding, judged
 from livespot.testing.search.stale_checks import TOLD_ONCE_MS, cut_on_its_way
+from livespot.testing.search.troubles import DiskBusy
 from livespot.testing.search.witness import Witness, house_steps
 
 _REUSED = ("CLIENT_ORDER_ID_REUSE_BLOCK", "CLIENT_ORDER_ID_INVALID")
 # From an answer's arrival to its durable record: two ticks of a keeper, and a commit.
 _SAID_WITHIN_MS = 3000
+# A database that is held is tried again this often, at least.
+_ASKED_EVERY_MS = 100
 # Answers at most this far apart state one condition, which may last a minute by itself.
 _ONE_CONDITION_MS = 120_000
 # By the beginning of an outcome: the codes that say so.
@@ -113,11 +116,21 @@ def _told(witness: Witness) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _said(witness: Witness, codes: tuple[str, ...], from_ms: int, until_ms: int) -> bool:
+    """While somebody else holds the database an alert is only announced; its record follows."""
     alerts = (a for a in witness.facts.alerts if from_ms <= a.at_ms <= until_ms)
     if any(alert.code in codes for alert in alerts):
         return True
+    aloud = (a for a in witness.announced if _held(witness, a.at_ms) and a.at_ms <= until_ms)
+    if any(set(codes) & {alert.code, *alert.reasons} for alert in aloud if alert.at_ms >= from_ms):
+        return True
     modes = (m for m in witness.facts.modes if from_ms <= m.at_ms <= until_ms)
     return any(set(codes) & set(mode.reasons) for mode in modes)
+
+
+def _held(witness: Witness, at_ms: int) -> bool:
+    """Whether the database was in somebody else's hands at that time."""
+    held = {trouble.id for trouble in witness.plan.troubles if isinstance(trouble.what, DiskBusy)}
+    return any(hit.id in held and abs(at_ms - hit.t_ms) <= _ASKED_EVERY_MS for hit in witness.hits)
 
 
 def no_secret_left(witness: Witness) -> Finding:
