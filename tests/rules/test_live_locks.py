@@ -71,10 +71,28 @@ def test_an_unready_installation_refuses_without_being_locked(changed: dict[str,
     assert verdict.unready
 
 
-def test_an_unfinished_live_run_is_taken_up_with_an_old_lock_but_without_entries() -> None:
-    old = 'account = "main"\ndate = 2021-04-10T08:00:00Z\n'
+@pytest.mark.parametrize(
+    ("date", "may_start"),
+    [
+        # It is 11:50:00 UTC.
+        pytest.param("2021-04-19T11:50:00Z", True, id="24 h old"),
+        pytest.param("2021-04-19T11:49:59Z", False, id="older"),
+        pytest.param("2021-04-20T11:55:00Z", True, id="five minutes ahead"),
+        pytest.param("2021-04-20T11:55:01Z", False, id="further ahead"),
+        pytest.param("2021-04-21", False, id="tomorrow's date"),
+    ],
+)
+def test_a_lock_counts_for_a_day_and_is_not_dated_ahead(date: str, *, may_start: bool) -> None:
+    verdict = judge_live(_facts(lock_text=f'account = "main"\ndate = {date}\n'))
 
-    verdict = judge_live(_facts(lock_text=old, unfinished_run=True))
+    assert verdict.may_start is may_start
+
+
+@pytest.mark.parametrize("date", ["2021-04-10T08:00:00Z", "2021-04-20T18:00:00Z"])
+def test_an_unfinished_live_run_is_taken_up_with_any_date_but_without_entries(date: str) -> None:
+    lock = f'account = "main"\ndate = {date}\n'
+
+    verdict = judge_live(_facts(lock_text=lock, unfinished_run=True))
 
     assert verdict.may_start
     assert verdict.manage_only

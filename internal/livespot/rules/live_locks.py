@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 _MAX_AGE_MS = 24 * 3_600_000
+# The lock may be dated by another machine, whose clock is not exactly this one's.
+_CLOCKS_DIFFER_MS = 5 * 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,8 @@ class LiveVerdict:
 def judge_live(facts: LiveFacts) -> LiveVerdict:
     """Every reason not to start, and every reason to start without entries.
 
-    An unfinished live run may be continued with a lock of any age: a position must not stay
-    unmanaged because a date has passed.
+    An unfinished live run may be continued with a lock of any date: a position must not stay
+    unmanaged because a date has passed, or because the machine's clock was set back.
     """
     locked: list[str] = []
     manage_only: list[str] = []
@@ -57,11 +59,11 @@ def judge_live(facts: LiveFacts) -> LiveVerdict:
     )
     if not facts.account_label:
         locked.append('no account is named; set account_label = "..." under [live]')
-    problem, stale = _lock_problem(facts)
+    problem, untimely = _lock_problem(facts)
     if problem:
         locked.append(problem)
-    if stale:
-        (manage_only if facts.unfinished_run else locked).append(stale)
+    if untimely:
+        (manage_only if facts.unfinished_run else locked).append(untimely)
     unready: list[str] = []
     if facts.drill_problem:
         (manage_only if facts.unfinished_run else unready).append(facts.drill_problem)
@@ -73,7 +75,7 @@ def judge_live(facts: LiveFacts) -> LiveVerdict:
 
 
 def _lock_problem(facts: LiveFacts) -> tuple[str, str]:
-    """What is wrong with the lock file, and separately what is wrong with its age."""
+    """What is wrong with the lock file, and separately what is wrong with its date."""
     how = f'write {facts.lock_path} with two lines: account = "<label>" and date = <UTC time>'
     if facts.lock_text is None:
         return f"the lock file is missing; {how}", ""
@@ -91,8 +93,8 @@ def _lock_problem(facts: LiveFacts) -> tuple[str, str]:
     else:
         return f"the lock file has no date; {how}", ""
     age_ms = facts.now_ms - int(moment.timestamp() * 1000)
-    if age_ms < -_MAX_AGE_MS:
-        return "the lock file's date lies in the future", ""
+    if age_ms < -_CLOCKS_DIFFER_MS:
+        return "", f"the lock file's date lies in the future; {how}"
     if age_ms > _MAX_AGE_MS:
         return "", f"the lock file is {age_ms // 3_600_000} h old; 24 h is the limit"
     return "", ""
