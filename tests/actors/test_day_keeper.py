@@ -14,12 +14,14 @@ import msgspec
 from livespot.actors.day_keeper import DayBook, DayKeeper
 from livespot.actors.mail import GovernorInbox
 from livespot.contracts.audit import AuditEntry
+from livespot.contracts.canonical import canonical_json
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.day import DayRows, DaySummary
 from livespot.contracts.errors import StoreBusy
-from livespot.contracts.records import FillRow, PositionRow, Record
+from livespot.contracts.records import DailySummaryRow, FillRow, PositionRow, Record
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import EventType, PositionPhase
-from livespot.rules.day_summary import DAY_MS, LATE_MS
+from livespot.rules.day_summary import DAY_MS, LATE_MS, summarise
 from livespot.runtime.mailboxes import Mailbox
 from livespot.store.connection import Database
 from livespot.store.queries import LedgerQueries
@@ -41,6 +43,7 @@ from livespot.testing.server_clock import FixedOffset
 
 # Ledger rows are stamped with the first moment of 2026.
 _HOUR_MS = 3_600_000
+_NOTHING = DayRows(fills=(), closed=(), open=(), dust=(), runs=(), modes=(), alerts={})
 
 
 class _Kept(RecordingAudit):
@@ -60,11 +63,26 @@ class _BusyOnce(LedgerQueries):
 
     busy = True
 
-    async def last_day(self) -> tuple[str, bool] | None:
+    async def final_days(self, since: str) -> tuple[str, ...]:
         if self.busy:
             self.busy = False
             raise StoreBusy("held")
-        return await super().last_day()
+        return await super().final_days(since)
+
+
+class _HeldClock(ManualClock):
+    """A sleep that reaches `stop_ms` ends only when `go_on` is set."""
+
+    def __init__(self, now_ms: int, stop_ms: int) -> None:
+        super().__init__(now_ms)
+        self.stop_ms = stop_ms
+        self.reached, self.go_on = anyio.Event(), anyio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self.wall_ms >= self.stop_ms:
+            self.reached.set()
+            await self.go_on.wait()
 
 
 async def _book(
@@ -83,6 +101,11 @@ def _kept(path: Path) -> dict[str, dict[str, Any]]:
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT day, summary_json FROM daily_summaries ORDER BY day")
         return {day: json.loads(text) for day, text in rows}
+
+
+def _summary_row(summary: DaySummary) -> DailySummaryRow:
+    text = canonical_json(summary).decode()
+    return DailySummaryRow(day=summary.day, summary_json=text, at_ms=NOW_MS)
 
 
 def _fill_at(trade_id: int, at_ms: int) -> FillRow:
@@ -127,16 +150,17 @@ async def test_each_fill_belongs_to_the_day_of_its_own_time(tmp_path: Path) -> N
 async def test_a_day_is_closed_two_minutes_after_midnight_and_a_late_fill_is_in_it(
     tmp_path: Path,
 ) -> None:
-    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS - _HOUR_MS)
+    path = fresh(tmp_path)
+    clock = _HeldClock(NOW_MS + DAY_MS - _HOUR_MS, stop_ms=NOW_MS + DAY_MS + LATE_MS - 61_000)
     book, audit = await _book(path, clock, _dust())
     governor: Mailbox[GovernorInbox] = Mailbox("governor", 8, clock)
     keeper = DayKeeper(book=book, clock=clock, governor=governor)
     async with anyio.create_task_group() as group:
         await group.start(keeper.run)
-        while clock.now_ms() < NOW_MS + DAY_MS + LATE_MS - 61_000:
-            await anyio.lowlevel.checkpoint()
+        await clock.reached.wait()
         before = _kept(path)
         await audit.database.transaction([_fill_at(1, NOW_MS + DAY_MS - 1)])
+        clock.go_on.set()
         with anyio.fail_after(5):
             told = await governor.receive()
         group.cancel_scope.cancel()
@@ -208,6 +232,47 @@ async def test_a_day_is_closed_although_the_clock_was_ten_days_ahead_before(tmp_
 
     assert clock.now_ms() < NOW_MS + DAY_MS + LATE_MS + 120_000
     assert list(_kept(path)) == ["2026-01-01"]
+
+
+async def test_a_final_summary_of_a_day_that_is_not_over_stops_no_close(tmp_path: Path) -> None:
+    """An earlier version wrote such summaries when the machine's clock was ahead."""
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS + _HOUR_MS)
+    early = [
+        _summary_row(summarise(day, _NOTHING, now_ms=NOW_MS + 6 * DAY_MS))
+        for day in ("2026-01-02", "2026-01-05")
+    ]
+    book, audit = await _book(path, clock, _fill_at(1, NOW_MS), *early)
+
+    first = await book.close_past()
+    reopened = {day: kept["complete"] for day, kept in _kept(path).items()}
+    await audit.database.transaction([_fill_at(2, NOW_MS + DAY_MS + 2 * _HOUR_MS)])
+    clock.advance(DAY_MS)
+    second = await book.close_past()
+    await audit.database.transaction([_fill_at(3, NOW_MS + 4 * DAY_MS)])
+    clock.advance(3 * DAY_MS)
+    third = await book.close_past()
+    await audit.database.close()
+
+    assert [(s.day, s.fills, s.complete) for s in first] == [("2026-01-01", 1, True)]
+    assert reopened == {"2026-01-01": True, "2026-01-02": False, "2026-01-05": False}
+    assert [(s.day, s.fills, s.complete) for s in second] == [("2026-01-02", 1, True)]
+    assert [(s.day, s.fills) for s in third][-1] == ("2026-01-05", 1)
+
+
+async def test_a_day_that_was_not_final_when_the_next_one_began_becomes_final(
+    tmp_path: Path,
+) -> None:
+    """Ended a minute after midnight: the day before is not final, but today has a summary too."""
+    path, clock = fresh(tmp_path), ManualClock(NOW_MS + DAY_MS + 60_000)
+    book, audit = await _book(path, clock, _fill_at(1, NOW_MS))
+    await book.close_all()
+    await audit.database.transaction([_fill_at(2, NOW_MS + DAY_MS - 1)])
+    clock.advance(_HOUR_MS)
+
+    written = await book.close_past()
+    await audit.database.close()
+
+    assert [(s.day, s.fills, s.complete) for s in written] == [("2026-01-01", 2, True)]
 
 
 async def test_no_day_is_closed_while_the_exchanges_time_is_in_doubt(tmp_path: Path) -> None:

@@ -147,12 +147,18 @@ def test_a_day_is_complete_once_late_reports_had_their_time(late_ms: int, comple
 def test_days_that_nobody_saw_end_are_due_and_an_incomplete_one_again() -> None:
     now_ms = span_of("2026-01-04")[0] + 1
 
-    assert days_due(("2026-01-01", True), 0, now_ms) == ("2026-01-02", "2026-01-03")
-    assert days_due(("2026-01-03", False), 0, now_ms) == ("2026-01-03",)
-    assert days_due(("2026-01-03", True), 0, now_ms) == ()
-    assert days_due(("2026-01-04", False), 0, now_ms) == ()
-    assert days_due(None, span_of("2026-01-02")[0], now_ms) == ("2026-01-02", "2026-01-03")
-    assert days_due(None, None, now_ms) == ()
+    assert days_due(("2026-01-01",), 0, now_ms) == ("2026-01-02", "2026-01-03")
+    assert days_due(("2026-01-01", "2026-01-02"), 0, now_ms) == ("2026-01-03",)
+    assert days_due(("2026-01-03",), 0, now_ms + LATE_MS) == ()
+    assert days_due((), span_of("2026-01-02")[0], now_ms) == ("2026-01-02", "2026-01-03")
+    assert days_due((), None, now_ms) == ()
+
+
+def test_a_summary_that_cannot_be_final_yet_keeps_no_day_from_being_due() -> None:
+    now_ms = span_of("2026-01-04")[0] + LATE_MS
+
+    assert days_due(("2026-01-02", "2026-01-04", "2026-01-09"), 0, now_ms) == ("2026-01-03",)
+    assert days_due(("2026-01-02", "2026-01-03"), 0, now_ms - 1) == ("2026-01-03",)
 
 
 @given(st.integers(0, 4_000_000_000_000))

@@ -22,7 +22,15 @@ from livespot.contracts.records import DailySummaryRow
 from livespot.contracts.system import Alert
 from livespot.contracts.venue import ServerClock
 from livespot.contracts.vocabulary import EventType, Severity, Stage
-from livespot.rules.day_summary import day_of, days_due, next_close_ms, span_of, summarise
+from livespot.rules.day_summary import (
+    DAY_MS,
+    day_of,
+    days_due,
+    is_final,
+    next_close_ms,
+    span_of,
+    summarise,
+)
 from livespot.runtime.mailboxes import Mailbox
 
 # The exchange's time may step, so the end of the day is checked at least this often.
@@ -36,8 +44,8 @@ class DayLedger(Protocol):
 
     async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows: ...
 
-    async def last_day(self) -> tuple[str, bool] | None:
-        """The newest day with a summary, and whether that summary is final."""
+    async def final_days(self, since: str) -> tuple[str, ...]:
+        """The days from `since` on whose summary is final, oldest first."""
         ...
 
     async def first_start_ms(self) -> int | None:
@@ -62,13 +70,20 @@ class DayBook:
     async def close_past(self) -> tuple[DaySummary, ...]:
         """Write the summaries of days that are over and not final yet; returns them, oldest first.
 
+        A summary marked final of a day that is not over was written by a clock that was ahead: it
+        is written again, as one that is not final, so that the day is summed up when it is over.
+
         Raises `StoreBusy`, `AuditUnwritable`.
         """
         now = self.server_clock.certain_now_ms()
         if now is None:
             return ()
         begun_ms = await self.ledger.first_start_ms()
-        due = days_due(await self.ledger.last_day(), begun_ms, now)
+        final = await self.ledger.final_days(day_of(now - _MOST_DAYS * DAY_MS))
+        for day in final:
+            if not is_final(day, now):
+                await self._write(day, await self.ledger.day_rows(*span_of(day)), now)
+        due = days_due(final, begun_ms, now)
         found = [await self._close(day, now) for day in due[-_MOST_DAYS:]]
         return tuple(summary for summary in found if summary is not None)
 
@@ -81,8 +96,9 @@ class DayBook:
     async def _close(self, day: str, now_ms: int) -> DaySummary | None:
         """None when nothing ran on that day; `now_ms` is the exchange's time."""
         rows = await self.ledger.day_rows(*span_of(day))
-        if not rows.runs and not rows.fills:
-            return None
+        return await self._write(day, rows, now_ms) if rows.runs or rows.fills else None
+
+    async def _write(self, day: str, rows: DayRows, now_ms: int) -> DaySummary:
         wall_ms = self.clock.now_ms()
         # The ledger shows the current run up to its last event, but it is still running.
         runs = tuple(

@@ -30,15 +30,21 @@ def span_of(day: str) -> tuple[int, int]:
     return begin_ms, begin_ms + DAY_MS
 
 
-def days_due(last: tuple[str, bool] | None, begun_ms: int | None, now_ms: int) -> tuple[str, ...]:
-    """The days before today that have no final summary, oldest first.
+def is_final(day: str, now_ms: int) -> bool:
+    """Whether a summary of the day that is written now is final."""
+    return now_ms >= span_of(day)[1] + LATE_MS
 
-    `last` is the newest day with a summary and whether that is final; `begun_ms` is when the first
-    run of all started, None when there was none.
+
+def days_due(final: Sequence[str], begun_ms: int | None, now_ms: int) -> tuple[str, ...]:
+    """The days before today that follow the newest one with a final summary, oldest first.
+
+    `final` are days on record with a final summary, oldest first. One that cannot be final yet was
+    written by a clock that was ahead, and does not count. `begun_ms` is when the first run of all
+    started, None when there was none; it is where to begin when no day is final.
     """
-    if last is not None:
-        day, complete = last
-        first = date.fromisoformat(day) + timedelta(days=int(complete))
+    over = [day for day in final if is_final(day, now_ms)]
+    if over:
+        first = date.fromisoformat(over[-1]) + timedelta(days=1)
     elif begun_ms is not None:
         first = date.fromisoformat(day_of(begun_ms))
     else:
@@ -61,8 +67,8 @@ def summarise(day: str, rows: DayRows, *, now_ms: int) -> DaySummary:
     runs = [run for run in rows.runs if run.from_ms < end_ms and run.until_ms >= begin_ms]
     return DaySummary(
         day=day,
-        until_ms=min(now_ms, end_ms),
-        complete=now_ms >= end_ms + LATE_MS,
+        until_ms=max(begin_ms, min(now_ms, end_ms)),
+        complete=is_final(day, now_ms),
         fills=len(rows.fills),
         paid=_sum(symbol.paid for symbol in symbols),
         received=_sum(symbol.received for symbol in symbols),

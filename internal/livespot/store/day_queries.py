@@ -32,7 +32,7 @@ _ALERTS = """
 SELECT severity, count(*) FROM alerts WHERE at_ms >= ? AND at_ms < ?
 GROUP BY severity ORDER BY severity
 """
-_LAST = "SELECT day, summary_json FROM daily_summaries ORDER BY day DESC LIMIT 1"
+_SUMMARIES = "SELECT day, summary_json FROM daily_summaries WHERE day >= ? ORDER BY day"
 
 
 async def read_day(reader: Reader, begin_ms: int, end_ms: int) -> DayRows:
@@ -62,13 +62,13 @@ async def read_open_positions(reader: Reader) -> tuple[Position, ...]:
     return tuple(stored_position(row) for row in await reader.rows(_OPEN))
 
 
-async def read_last_day(reader: Reader) -> tuple[str, bool] | None:
-    """Return the newest summarised day, and whether its summary is complete; None without one."""
-    row = await first(reader, _LAST)
-    if row is None:
-        return None
-    kept = msgspec.json.decode(row[1])
-    return str(row[0]), bool(kept["complete"])
+async def read_final_days(reader: Reader, since: str) -> tuple[str, ...]:
+    """Return the days from `since` on whose summary is final, oldest first.
+
+    Raises `StoreBusy`, `AuditUnwritable`.
+    """
+    rows = await reader.rows(_SUMMARIES, (since,))
+    return tuple(str(day) for day, text in rows if msgspec.json.decode(text)["complete"])
 
 
 async def read_first_start_ms(reader: Reader) -> int | None:

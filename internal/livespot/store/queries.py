@@ -11,8 +11,8 @@ from livespot.contracts.records import GateEventRow, ManualExposureRow, ReserveR
 from livespot.contracts.vocabulary import EventType, Mode, SysMode
 from livespot.store.day_queries import (
     read_day,
+    read_final_days,
     read_first_start_ms,
-    read_last_day,
     read_open_positions,
 )
 from livespot.store.reader import Reader, Row, first
@@ -227,8 +227,8 @@ class LedgerQueries:
     async def day_rows(self, begin_ms: int, end_ms: int) -> DayRows:
         return await read_day(self._reader, begin_ms, end_ms)
 
-    async def last_day(self) -> tuple[str, bool] | None:
-        return await read_last_day(self._reader)
+    async def final_days(self, since: str) -> tuple[str, ...]:
+        return await read_final_days(self._reader, since)
 
     async def first_start_ms(self) -> int | None:
         return await read_first_start_ms(self._reader)
