@@ -661,3 +661,21 @@ def test_base_that_was_taken_away_leaves_the_rest_protected_and_pauses() -> None
 
     assert acts(late) == []
     assert guard.level is SignalLevel.PAUSE
+
+
+@pytest.mark.parametrize(
+    ("there", "doing"),
+    [
+        ("1", "selling is under way"),
+        ("0.01", "the account has only 0.010 of it, too little to sell"),
+        ("0", "the account has only 0.000 of it, too little to sell"),
+    ],
+)
+def test_the_alert_of_a_bare_position_says_whether_it_is_being_sold(there: str, doing: str) -> None:
+    bare = replace(SCENE, base_total=D(there))
+    guard, _ = advance(Guard(), bare, 0)
+
+    _, commands = advance(guard, bare, 5000)
+
+    said = [c.text for c in commands if isinstance(c, Notify)]
+    assert said == [f"1.000 held without a live stop for 5000 ms; {doing}"]

@@ -167,12 +167,12 @@ def _sound(guard: Guard, scene: Scene, sizes: Sizes, now_ms: int) -> Step:
     if guard.naked_since_ms is not None and guard.level is SignalLevel.PAUSE:
         level = SignalLevel.PAUSE
     said: list[Command] = []
+    exposed = tradable(max(ZERO, sizes.sellable - sizes.covered), scene)
     if level is not guard.level:
         said.append(_signal(level, age, scene))
         if level is SignalLevel.PAUSE:
-            said.append(_cry(sizes, age))
+            said.append(_cry(sizes, age, selling=exposed))
         guard = replace(guard, level=level)
-    exposed = tradable(max(ZERO, sizes.sellable - sizes.covered), scene)
     if level is SignalLevel.PAUSE and exposed and now_ms >= guard.hold_until_ms:
         guard = _closing(guard, CloseCause.UNPROTECTED, now_ms)
     return guard, tuple(said)
@@ -197,8 +197,12 @@ def _signal(level: SignalLevel, age: int, scene: Scene) -> Signal:
     )
 
 
-def _cry(sizes: Sizes, age: int) -> Notify:
-    doing = "selling is under way" if not sizes.away else f"of that {sizes.away:f} is locked"
+def _cry(sizes: Sizes, age: int, *, selling: bool) -> Notify:
+    doing = "selling is under way"
+    if sizes.away:
+        doing = f"of that {sizes.away:f} is locked"
+    elif not selling:
+        doing = f"the account has only {sizes.sellable:f} of it, too little to sell"
     return Notify(
         severity=Severity.CRIT,
         code=ReasonCode.PAUSE_NEEDS_MANUAL_PROTECTION,
