@@ -326,6 +326,26 @@ async def test_an_order_of_our_shape_placed_while_we_run_is_called_a_second_inst
         assert b.inner.venue.sent == []
 
 
+async def test_a_stop_of_somebody_else_does_not_stand_in_for_ours(tmp_path: Path) -> None:
+    """What counts as missing is ours; the foreign stop is reported as what it is."""
+    async with reconcile_bench(fresh(tmp_path)) as b:
+        held = changed(
+            position(phase=PositionPhase.PROTECTED).position, symbol=SYMBOL, protected_qty=D(1)
+        )
+        await b.actor.inbox.send(held)
+        plant(b, "web_stop")
+        b.inner.venue.change(900, side=Side.SELL, type=OrderType.STOP_LOSS)
+        b.inner.clock.step(61_000)
+        await b.look()
+        b.inner.clock.step(2500)
+
+        await b.look()
+
+        found = {d["mismatch"] for d in b.diffs()}
+        assert {"PROTECTION_MISSING", "FOREIGN_ORDER"} <= found
+        assert SignalLevel.PAUSE in b.demands()
+
+
 async def test_drift_that_ends_withdraws_its_demand(tmp_path: Path) -> None:
     async with reconcile_bench(fresh(tmp_path)) as b:
         plant(b, client_order_id("oi_lost"))

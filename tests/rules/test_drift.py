@@ -2,6 +2,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.ids import client_order_id
@@ -93,14 +95,45 @@ def test_an_unknown_order_of_our_shape_placed_while_we_run_is_another_processs(
 
 
 def test_a_believed_stop_that_is_not_on_the_book_counts_fifty_thousand() -> None:
-    sell = an_order(side=Side.SELL, type=OrderType.LIMIT_MAKER)
-    stop = an_order(side=Side.SELL, type=OrderType.STOP_LOSS)
+    sell = an_order(side=Side.SELL, type=OrderType.LIMIT_MAKER, orig_qty=D(2))
+    stop = an_order(side=Side.SELL, type=OrderType.STOP_LOSS, orig_qty=D(2))
 
     found = drift.protection_missing(a_position(), [sell])
 
     assert found is not None
     assert found.score_x10000 == 50_000
     assert drift.protection_missing(a_position(), [sell, stop]) is None
+
+
+@given(
+    believed=st.integers(1, 100),
+    stops=st.lists(
+        st.tuples(st.integers(1, 100), st.integers(0, 100), st.sampled_from(OrderStatus)),
+        max_size=3,
+    ),
+)
+def test_protection_counts_for_what_standing_stops_still_cover(
+    believed: int, stops: list[tuple[int, int, OrderStatus]]
+) -> None:
+    views = [
+        an_order(
+            side=Side.SELL,
+            type=OrderType.STOP_LOSS_LIMIT,
+            orig_qty=D(qty + sold),
+            executed_qty=D(sold),
+            status=status,
+        )
+        for qty, sold, status in stops
+    ]
+    standing = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+    covered = sum(qty for qty, _, status in stops if status in standing)
+
+    found = drift.protection_missing(a_position(protected_qty=D(believed)), views)
+
+    assert (found is not None) is (covered < believed)
+    if found is not None:
+        assert (found.before, found.after) == (str(believed), str(covered))
+        assert (found.mismatch, found.score_x10000) == (drift.PROTECTION_MISSING, 50_000)
 
 
 def test_base_below_the_position_by_more_than_a_step_is_a_position_difference() -> None:

@@ -94,17 +94,21 @@ class Reading:
         views = await self.bounded(lambda: self.reads.open_orders(symbol))
         ours = {s.order.order_id: s for s in believed if s.order.symbol == symbol}
         diffs: list[ReconcileDiff] = []
+        own: list[OrderView] = []
         for view in views:
             known = ours.get(view.order_id)
-            if known is None:
-                diffs.extend(await self.stranger(watch, view))
-            else:
+            if known is not None:
                 diffs.extend(await self._compare(known, view))
+                own.append(view)
+            elif foreign := await self.stranger(watch, view):
+                diffs.extend(foreign)
+            else:
+                own.append(view)
         open_ids = {view.order_id for view in views}
         for known in ours.values():
             if known.order.order_id not in open_ids:
                 diffs.extend(await self._query(known))
-        diffs.extend(self._protection(watch, symbol, views))
+        diffs.extend(self._protection(watch, symbol, own))
         return diffs
 
     async def stranger(self, watch: Watch, view: OrderView) -> list[ReconcileDiff]:

@@ -35,6 +35,7 @@ _POSITIONS_CAP = 40_000
 _BALANCES_CAP = 20_000
 
 _STOPS = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
+_STANDING = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 _GUARDED = frozenset({PositionPhase.PROTECTED, PositionPhase.TRAILING})
 _HELD = _GUARDED | {PositionPhase.UNPROTECTED}
 
@@ -135,13 +136,18 @@ def stranger(seen: OrderView, *, begun_ms: int) -> ReconcileDiff:
     )
 
 
-def protection_missing(position: Position, open_views: Iterable[OrderView]) -> ReconcileDiff | None:
-    """A stop believed to stand, while the symbol's open orders contain none."""
+def protection_missing(position: Position, own_views: Iterable[OrderView]) -> ReconcileDiff | None:
+    """Stops believed to stand, while our open orders of the symbol cover less than believed.
+
+    Only our own: a stop placed by somebody else is neither watched nor moved by us.
+    """
     if position.phase not in _GUARDED:
         return None
-    if any(v.side is Side.SELL and v.type in _STOPS for v in open_views):
+    stops = (v for v in own_views if v.side is Side.SELL and v.type in _STOPS)
+    covered = sum((v.orig_qty - v.executed_qty for v in stops if v.status in _STANDING), ZERO)
+    if covered and covered >= position.protected_qty:
         return None
-    return _differs(position, "protection", position.protected_qty, ZERO, _PROTECTION)
+    return _differs(position, "protection", position.protected_qty, covered, _PROTECTION)
 
 
 def balance_differences(
