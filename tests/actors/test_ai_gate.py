@@ -24,13 +24,20 @@ from livespot.actors.mail import (
     SignalInbox,
 )
 from livespot.contracts.codes import ReasonCode
+from livespot.contracts.market import Regime
 from livespot.contracts.queries import LedgerReader
 from livespot.contracts.records import DecisionRow, GateEventRow
 from livespot.contracts.secret import Secret
 from livespot.contracts.settings import GateSettings, Settings, TimingSettings
 from livespot.contracts.system import HealthSignal, ModeChanged
 from livespot.contracts.transport import HttpAnswer
-from livespot.contracts.vocabulary import EventType, GateVerdict, SignalLevel, SysMode
+from livespot.contracts.vocabulary import (
+    EventType,
+    GateVerdict,
+    RegimeLabel,
+    SignalLevel,
+    SysMode,
+)
 from livespot.exchange.model_gate import ModelGate, ScriptedAnswer
 from livespot.gate.client import GateClient
 from livespot.gate.prompts import load_prompt
@@ -109,9 +116,11 @@ class _House:
             elif isinstance(message, GatedProposal):
                 await self.gated.send(message)
 
-    async def propose(self, **changes: Any) -> Proposal:
+    async def propose(self, *, regime: Regime | None = None, **changes: Any) -> Proposal:
         snapshot = a_snapshot()
         decision = msgspec.structs.replace(an_entry(snapshot), ai_gate=None, **changes)
+        if regime is not None:
+            snapshot = msgspec.structs.replace(snapshot, regime=regime)
         proposal = Proposal(decision=decision, snapshot=snapshot)
         await self.inbox.send(proposal)
         return proposal
@@ -358,6 +367,56 @@ async def test_one_symbol_has_one_call_in_flight_and_the_inbox_goes_on() -> None
         house.line.hold.set()
         await house.passed()
         assert house.line.calls == 1
+
+
+async def test_a_symbol_the_model_refused_is_not_put_to_it_again_in_the_next_cycles() -> None:
+    block = _content(verdict="BLOCK", reasons=["SPREAD_OPENING"])
+    async with _house(*[block] * 100) as house:
+        asked_s = []
+        for second in range(0, 3600, 5):
+            calls = house.line.calls
+            await house.propose(ts_ms=house.clock.now_ms())
+            reasons = await house.ended()
+            if house.line.calls > calls:
+                asked_s.append(second)
+                assert reasons == (ReasonCode.SPREAD_OPENING, ReasonCode.AIGATE_BLOCKED)
+            else:
+                assert reasons == (ReasonCode.AIGATE_BLOCK_STANDS,)
+            house.clock.advance(5000)
+
+        assert asked_s == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330]
+        assert len(house.rows()) == len(asked_s)
+        assert house.governor.stats().received == 0
+
+
+async def test_a_refusal_stands_in_its_regime_only_and_a_permission_ends_it() -> None:
+    block = _content(verdict="BLOCK", reasons=["SPREAD_OPENING"])
+    allow = _content()
+    other = msgspec.structs.replace(a_snapshot().regime, label=RegimeLabel.RANGE)
+    async with _house(block, allow, block) as house:
+        await house.propose()
+        await house.ended()
+        await house.propose(regime=other)
+        await house.passed()
+        await house.propose()
+
+        assert ReasonCode.AIGATE_BLOCKED in await house.ended()
+        house.clock.advance(29_999)
+        await house.propose(ts_ms=house.clock.now_ms())
+        assert await house.ended() == (ReasonCode.AIGATE_BLOCK_STANDS,)
+        house.clock.advance(1)
+        await house.propose(ts_ms=house.clock.now_ms())
+        await house.passed()
+
+
+async def test_what_risk_refuses_anyway_is_said_before_a_refusal_that_stands() -> None:
+    async with _house(_content(verdict="BLOCK", reasons=["SPREAD_OPENING"])) as house:
+        await house.propose()
+        await house.ended()
+        house.refusals = [(ReasonCode.RISK_COOLDOWN_ACTIVE,)]
+        await house.propose()
+
+        assert await house.ended() == (ReasonCode.RISK_COOLDOWN_ACTIVE,)
 
 
 async def test_the_model_is_not_asked_about_what_risk_refuses_anyway() -> None:

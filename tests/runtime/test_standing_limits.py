@@ -1,9 +1,10 @@
-"""Whole runs in which a limit stands: while it does, nobody asks the model."""
+"""Whole runs in which a limit or a refusal of the model stands: meanwhile nobody asks the model."""
 
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from livespot.evidence.decision_trace import trace
 from livespot.evidence.endings import check_endings
 from livespot.evidence.summary import summarise
 from livespot.evidence.why import why_not
+from livespot.exchange.model_gate import ScriptedAnswer
 from livespot.exchange.settings import ExchangeSettings
 from livespot.runtime.paths import Paths
 from livespot.runtime.replay_run import ReplayOrder, RunResult, run_virtual
@@ -40,7 +42,15 @@ _EAGER: dict[str, str | int] = {
 _CALLS = "SELECT count(*) FROM ai_gate_events"
 
 
-def _run(directory: Path, minutes: int, **risk: int) -> RunResult:
+_BLOCK = ScriptedAnswer(
+    content='{"verdict":"BLOCK","reasons":["SPREAD_OPENING"],"input_hash":"{input_hash}",'
+    '"modified_decision":null}'
+)
+
+
+def _run(
+    directory: Path, minutes: int, *, answers: tuple[ScriptedAnswer, ...] = (), **risk: int
+) -> RunResult:
     limits = {f"risk.{name}": value for name, value in risk.items()}
     return run_virtual(
         ReplayOrder(
@@ -49,7 +59,7 @@ def _run(directory: Path, minutes: int, **risk: int) -> RunResult:
             start_ms=_START_MS,
             span_ms=minutes * _MINUTE_MS,
             seed=7,
-            exchange=ExchangeSettings(symbols=frozenset({"SOLUSDT"})),
+            exchange=ExchangeSettings(symbols=frozenset({"SOLUSDT"}), gate_answers=answers),
         )
     )
 
@@ -129,6 +139,35 @@ def test_when_the_limit_has_ended_the_model_is_asked_and_the_symbol_bought(tmp_p
     # The next decision cycle but one at the latest.
     assert 420_000 <= second_ms - bought_ms < 420_000 + 10_000
     assert later
+
+
+def test_a_model_that_refuses_everything_is_asked_less_and_less(tmp_path: Path) -> None:
+    result = _run(tmp_path, 12, answers=(_BLOCK,) * 100)
+    calls = _rows(result, "SELECT verdict, at_ms FROM ai_gate_events ORDER BY id")
+    times = [at_ms for _, at_ms in calls]
+    held_back = _rows(
+        result,
+        "SELECT decision_id, ts_ms FROM audit_events WHERE event_type = 'DECISION_PROPOSED' "
+        "AND reasons = '[\"AIGATE_BLOCK_STANDS\"]' ORDER BY id",
+    )
+    decision_id, ended_ms = held_back[-1]
+    told = _asked(result, why_not, "SOLUSDT", ended_ms + 1000)
+
+    assert {verdict for verdict, _ in calls} == {"BLOCK"}
+    assert 4 <= len(calls) <= 10
+    assert all(
+        later - sooner >= pause
+        for (sooner, later), pause in zip(
+            pairwise(times), (30_000, 60_000, 120_000, 240_000), strict=False
+        )
+    )
+    # Each of these was a call before; with them the budget of an hour would have been used up.
+    assert len(calls) + len(held_back) > 60
+    assert "PAUSE" not in {mode for (mode,) in _rows(result, "SELECT mode FROM sysmodes")}
+    assert told.codes == (ReasonCode.AIGATE_BLOCK_STANDS,)
+    assert "rejected an entry in this symbol and regime" in told.headline
+    assert _asked(result, trace, decision_id).headline.endswith("it ended: AIGATE_BLOCK_STANDS.")
+    assert [f.detail for f in _asked(result, check_endings) if not f.proven] == []
 
 
 def _refusals(result: RunResult) -> list[tuple[tuple[ReasonCode, ...], int]]:

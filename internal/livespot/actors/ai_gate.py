@@ -3,7 +3,8 @@
 Reads: `Proposal`s from signal, `ModeChanged`; risk's precheck on request.
 Writes: `GatedProposal` to risk, `ProposalEnded` to signal, `HealthSignal` to the governor, and one
 AIGATE_CALL row per attempt, durable before anything moves on.
-Owns: the calls in flight and the gate's budget, which goes on over restarts.
+Owns: the calls in flight; the gate's budget, which goes on over restarts; what the model refused
+lately, which does not.
 """
 
 from dataclasses import dataclass, field
@@ -43,10 +44,11 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.gate.client import Completion, GateFailed, GateModel
 from livespot.gate.prompts import GateInput, Prompt, chat_request, gate_input
-from livespot.rules import gate_budget
+from livespot.rules import gate_budget, gate_refusals
 from livespot.rules.gate_answer import AnswerRefused, AnswerVerdict, GateAnswer, Patch, parse_answer
 from livespot.rules.gate_budget import GateUsage
 from livespot.rules.gate_enforcement import PatchRefused, apply_patch
+from livespot.rules.gate_refusals import Refusals, subject_of
 from livespot.runtime.mailboxes import Mailbox, Reply
 
 # Long enough for the governor to weigh the failure, short against its stability window.
@@ -61,6 +63,7 @@ class _Desk:
     mode: SysMode = SysMode.DEGRADE
     in_flight: set[str] = field(default_factory=set)
     usage: GateUsage = field(default_factory=GateUsage)
+    refusals: Refusals = field(default_factory=dict)
     signals: int = 0
 
 
@@ -128,12 +131,18 @@ class AiGate:
                 await self._end(proposal, ReasonCode.STRAT_INPUT_INVALID)
                 return
             outcome = await self._ask(desk, proposal, asked)
+            desk.refusals = gate_refusals.answered(
+                desk.refusals,
+                subject_of(proposal.snapshot),
+                outcome.result.verdict,
+                self.clock.monotonic_ms(),
+            )
             await self._settle(desk, proposal, outcome, group)
         finally:
             desk.in_flight.discard(proposal.decision.symbol)
 
     async def _refused(self, desk: _Desk, proposal: Proposal) -> tuple[ReasonCode, ...]:
-        """Why the model is not asked: risk refuses this entry whatever the answer would be.
+        """Why the model is not asked: risk refuses whatever the answer, or a refusal stands.
 
         Risk has recorded its refusal by then. Without an answer the decision becomes too old.
         """
@@ -148,8 +157,13 @@ class AiGate:
             reasons = await reply.wait()
             if not reasons and desk.mode is not SysMode.NORMAL:
                 return (ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY,)
-            return reasons
+            return reasons or self._standing(desk, proposal)
         return (ReasonCode.STRAT_ENTRY_ABORTED_COST,)
+
+    def _standing(self, desk: _Desk, proposal: Proposal) -> tuple[ReasonCode, ...]:
+        subject, now_ms = subject_of(proposal.snapshot), self.clock.monotonic_ms()
+        stands = gate_refusals.stands(desk.refusals, subject, now_ms)
+        return (ReasonCode.AIGATE_BLOCK_STANDS,) if stands else ()
 
     async def _ask(self, desk: _Desk, proposal: Proposal, asked: GateInput) -> _Outcome:
         """One call, bounded as a whole; whatever comes after the limit is never read."""

@@ -79,6 +79,7 @@ AIGATE_MODIFIED | The model shrank or tightened the entry. | Nothing.
 AIGATE_DISABLED | The gate is switched off in the configuration. | Nothing, if that is what you want.
 AIGATE_BUDGET | The gate's hourly or daily number of calls is used up. | Raise the budget or wait; with ai_dec 2 resume afterwards.
 AIGATE_LATE | The model answered after the decision had expired. | Nothing; the entry was dropped.
+AIGATE_BLOCK_STANDS | The model rejected an entry in this symbol and regime a short while ago. | Nothing; a later proposal is put to it again.
 BINANCE_TIMESTAMP_REJECTED | The exchange refused a request because of its timestamp. | Check the machine's time synchronisation.
 CLIENT_ORDER_ID_INVALID | An order id breaks the exchange's rule. | Report it: this should be impossible.
 CLIENT_ORDER_ID_REUSE_BLOCK | The same decision already has an intent, so it is not sent again. | Nothing; this is the protection against duplicates.
@@ -208,6 +209,7 @@ RESTORED_FROM_BACKUP | Records what was restored, from where, and what it replac
 AIGATE_TIMEOUT | Blocks the entry and stops new ones for a moment.
 AIGATE_HTTP_ERROR | Blocks the entry and stops new ones for a moment.
 AIGATE_BUDGET | Blocks the entry without a call; with ai_dec 2 it counts as a failure and pauses.
+AIGATE_BLOCK_STANDS | Ends the proposal without a call; asks again 30 s after a first rejection, and after up to 10 minutes while they go on.
 BINANCE_TIMESTAMP_REJECTED | Measures the exchange's time again; the order is not repeated.
 CLIENT_ORDER_ID_INVALID | Does not send the order.
 CLIENT_ORDER_ID_REUSE_BLOCK | Drops the decision for this cycle.
@@ -282,6 +284,7 @@ DATA_GAP_DETECTED | livespot explain SYMBOL@now no longer names it.
 AIGATE_TIMEOUT | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
 AIGATE_HTTP_ERROR | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
 AIGATE_BUDGET | The next proposal is answered; with ai_dec 2, livespot resume is accepted.
+AIGATE_BLOCK_STANDS | livespot explain SYMBOL@now no longer names it.
 AIGATE_DISABLED | ai_gate.ai_dec is above 0 in livespot config show.
 RISK_DAILY_LOSS_LIMIT | 00:00 UTC has passed.
 RISK_DRAWDOWN_LIMIT | 00:00 UTC has passed.
