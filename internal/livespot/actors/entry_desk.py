@@ -148,7 +148,7 @@ class EntryDesk:
             at_ms=self._ports.clock.now_ms(),
             taken_over=True,
         )
-        await tell(self._ports.position, opened)
+        await self._ports.announce(self._ports.position, opened)
         await self._feed(case, engine.Halted(reason=ReasonCode.BOOT_RECOVERY))
         if tracked is not None:
             await self.order_changed(tracked)
@@ -180,7 +180,7 @@ class EntryDesk:
     async def _decline(self, decision: Decision, reason: ReasonCode) -> None:
         now = self._ports.clock.now_ms()
         ended = ended_without(decision, "", engine_reasons=(reason,), at_ms=now)
-        await tell(self._ports.risk, ended)
+        await self._ports.announce(self._ports.risk, ended)
         await self._release_proposal(decision, (reason,))
 
     async def _release_proposal(self, decision: Decision, reasons: tuple[ReasonCode, ...]) -> None:
@@ -219,8 +219,8 @@ class EntryDesk:
             order_intent_id=mutation.intent.order_intent_id,
             at_ms=self._ports.clock.now_ms(),
         )
-        await tell(self._ports.risk, opened)
-        await tell(self._ports.position, opened)
+        await self._ports.announce(self._ports.risk, opened)
+        await self._ports.announce(self._ports.position, opened)
 
     async def order_changed(self, tracked: Tracked, *, answers_cancel: bool = False) -> None:
         """Pass a newer state of an entry order to its engine; other orders are ignored."""
@@ -458,9 +458,9 @@ class EntryDesk:
         ended = ended_without(case.decision, case.current, engine_reasons=finish.reasons, at_ms=now)
         if tracked is not None and finish.executed > 0:
             ended = self._with_fill(case, ended, tracked)
-        await tell(self._ports.risk, ended)
+        await self._ports.announce(self._ports.risk, ended)
         if case.opened:
-            await tell(self._ports.position, ended)
+            await self._ports.announce(self._ports.position, ended)
         await self._release_proposal(case.decision, finish.reasons)
 
     def _lacks_fills(self, case: EntryCase, tracked: Tracked | None) -> bool:

@@ -141,15 +141,18 @@ class AnswerBook:
         counted = _counted_as(intent, outcome)
         if counted is not None:
             told = MutationCounted(
-                symbol=intent.symbol, action=counted, role=intent.role, at_ms=now
+                symbol=intent.symbol,
+                action=counted,
+                role=intent.role,
+                at_ms=ports.server_clock.steady_now_ms(),
             )
-            await tell(ports.risk, told)
+            await ports.announce(ports.risk, told)
         if outcome.ending not in _LEFT:
             return
         if outcome.ending is Ending.UNKNOWN:
-            await tell(ports.risk, SubmitTimedOut(symbol=intent.symbol, at_ms=now))
+            await ports.announce(ports.risk, SubmitTimedOut(symbol=intent.symbol, at_ms=now))
         else:
-            await tell(ports.risk, SubmitAnswered(symbol=intent.symbol, at_ms=now))
+            await ports.announce(ports.risk, SubmitAnswered(symbol=intent.symbol, at_ms=now))
         if outcome.ending is Ending.REFUSED and self._speaks_against_symbol(intent, outcome):
             reject = RejectSeen(
                 symbol=intent.symbol,
@@ -157,7 +160,7 @@ class AnswerBook:
                 filter_name=outcome.filter_name,
                 at_ms=now,
             )
-            await tell(ports.risk, reject)
+            await ports.announce(ports.risk, reject)
 
     def _speaks_against_symbol(self, intent: OrderIntent, outcome: Outcome) -> bool:
         """Whether a filter refused it, or an entry is likely to be refused again as it stands.

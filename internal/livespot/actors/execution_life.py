@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from typing import assert_never
 
+from livespot.actors.catching_up import CatchingUp
 from livespot.actors.entry_desk import EntryDesk
 from livespot.actors.execution_answers import AnswerBook
 from livespot.actors.execution_ports import Crew, ExecutionPorts, Reference
@@ -80,6 +81,7 @@ class ExecutionLife:
         self._entries = EntryDesk(self._shop)
         self._wants = WantDesk(self._shop, self._reference)
         self._answers = AnswerBook(self._shop)
+        self._catching_up = CatchingUp(ports, crew)
         self._recovery = Recovery(
             self._shop,
             self._entries,
@@ -100,6 +102,7 @@ class ExecutionLife:
         """From which instant on a tick can have something to do, in steady ms."""
         return earliest(
             self._answers.due_ms,
+            self._catching_up.due_ms,
             self._entries.due_ms(),
             self._wants.due_ms,
             self._resolver.due_ms(self._ports.settings.exit.protection_pause_ms),
@@ -399,6 +402,7 @@ class ExecutionLife:
 
     async def _tick(self) -> None:
         await self._answers.tick()
+        await self._catching_up.tick()
         await self._entries.tick()
         await self._wants.tick()
         for case in self._resolver.due():

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
 
+from livespot.actors.announcements import Announcements
 from livespot.actors.mail import (
     ExecutionInbox,
     GovernorInbox,
@@ -68,36 +69,46 @@ class ExecutionPorts:
     beat: Callable[[], None]
     unprotected: Unprotected = field(default_factory=Unprotected)
     patience: Patience = field(default_factory=Patience)
+    announced: Announcements = field(default_factory=Announcements)
+
+    async def announce(self, mailbox: Mailbox[T], message: T) -> None:
+        """Tell a listener after everything that it is still to be told."""
+        self.announced.add(mailbox, message)
+        await self.announced.deliver(self.clock)
 
     async def alert(
         self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""
     ) -> None:
-        await tell(
-            self.governor,
-            Alert(
-                severity=severity,
-                code=code,
-                reasons=(code,),
-                text=text,
-                symbol=symbol,
-                at_ms=self.clock.now_ms(),
-            ),
+        await tell(self.governor, self.alert_of(severity, code, text, symbol=symbol))
+
+    def alert_of(
+        self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""
+    ) -> Alert:
+        return Alert(
+            severity=severity,
+            code=code,
+            reasons=(code,),
+            text=text,
+            symbol=symbol,
+            at_ms=self.clock.now_ms(),
         )
 
     async def demand(
         self, kind: SignalKind, level: SignalLevel, reason: ReasonCode, *, source: str, detail: str
     ) -> None:
         """Raise or (with CLEAR) withdraw one demand on the governor."""
-        await tell(
-            self.governor,
-            HealthSignal(
-                kind=kind,
-                level=level,
-                reason=reason,
-                source=source,
-                detail=detail,
-                at_ms=self.clock.now_ms(),
-            ),
+        await tell(self.governor, self.demand_of(kind, level, reason, source=source, detail=detail))
+
+    def demand_of(
+        self, kind: SignalKind, level: SignalLevel, reason: ReasonCode, *, source: str, detail: str
+    ) -> HealthSignal:
+        return HealthSignal(
+            kind=kind,
+            level=level,
+            reason=reason,
+            source=source,
+            detail=detail,
+            at_ms=self.clock.now_ms(),
         )
 
 

@@ -19,7 +19,6 @@ from livespot.actors.order_records import (
     order_entry,
     refusal_entry,
 )
-from livespot.actors.sending import tell
 from livespot.contracts import ids
 from livespot.contracts.amounts import ZERO
 from livespot.contracts.audit import AuditEntry
@@ -49,7 +48,6 @@ from livespot.rules.order_state import cancelled_by, merge
 from livespot.rules.requests import Mutation, request_of
 
 _STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
-_TELL_LIMIT_S = 5.0
 _REFUSED, _OVER = "REJECT", "ALL_DONE"
 
 
@@ -200,8 +198,8 @@ class OrderTracker:
         if order_list is not None and order_list.list_order_status == _OVER:
             change.doubted = [key for key in batch.named if self.stands(*key)]
         change.reopened = [i for i, before in moved if before is IntentState.NOT_FOUND]
-        with self._ports.clock.move_on_after(_TELL_LIMIT_S, shield=True):
-            await self._publish(batch, moved)
+        self._publish(batch, moved)
+        await self._ports.announced.deliver(self._ports.clock)
         return change
 
     def stands(self, symbol: str, order_id: int) -> bool:
@@ -433,13 +431,13 @@ class OrderTracker:
         for intent, _ in moved:
             self.intents[intent.order_intent_id] = intent
 
-    async def _publish(self, batch: _Batch, moved: list[tuple[OrderIntent, IntentState]]) -> None:
-        ports = self._ports
+    def _publish(self, batch: _Batch, moved: list[tuple[OrderIntent, IntentState]]) -> None:
+        ports, announced = self._ports, self._ports.announced
         for booked in batch.fills:
-            await tell(ports.position, booked)
-            await tell(ports.risk, booked)
+            announced.add(ports.position, booked)
+            announced.add(ports.risk, booked)
         for tracked in batch.orders.values():
-            await tell(
+            announced.add(
                 ports.position,
                 OrderProgressed(
                     order=tracked.view,
@@ -450,22 +448,20 @@ class OrderTracker:
             )
         for intent, before in moved:
             if before is IntentState.NOT_FOUND:
-                await self._report_resurrection(intent)
+                self._report_resurrection(intent)
 
-    async def _report_resurrection(self, intent: OrderIntent) -> None:
+    def _report_resurrection(self, intent: OrderIntent) -> None:
         reason = ReasonCode.PAUSE_NEEDS_MANUAL
         text = f"intent {intent.order_intent_id} was proven absent and exists after all"
-        await self._ports.alert(Severity.CRIT, reason, text, symbol=intent.symbol)
+        ports = self._ports
+        alert = ports.alert_of(Severity.CRIT, reason, text, symbol=intent.symbol)
+        ports.announced.add(ports.governor, alert)
         for level in (SignalLevel.PAUSE, SignalLevel.CLEAR):
             # A past event: the governor holds PAUSE until a resume, so the demand is withdrawn at
             # once.
-            await self._ports.demand(
-                SignalKind.INTENT,
-                level,
-                reason,
-                source=f"resurrected:{intent.order_intent_id}",
-                detail=text,
-            )
+            source = f"resurrected:{intent.order_intent_id}"
+            demand = ports.demand_of(SignalKind.INTENT, level, reason, source=source, detail=text)
+            ports.announced.add(ports.governor, demand)
 
 
 def _role(alias: Alias, intent: OrderIntent, order: OrderView) -> IntentRole:

@@ -17,7 +17,6 @@ from livespot.actors.mail import (
 )
 from livespot.actors.mutation_desk import Ending, Outcome
 from livespot.actors.order_reading import read_order
-from livespot.actors.sending import tell
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import OrderIntent, OrderView
 from livespot.contracts.vocabulary import (
@@ -314,7 +313,7 @@ class WantDesk:
         self, want: Want, told: str, *, outcome: Outcome | None = None, message: str = ""
     ) -> None:
         orders = self._orders(want)
-        await tell(
+        await self._ports.announce(
             self._ports.position,
             MutationSettled(
                 position_id=want.position_id,

@@ -63,6 +63,11 @@ class Mailbox(Generic[T]):
             await self._room.wait()
         self._append(message)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a sender would have to wait now."""
+        return len(self._items) >= self.capacity
+
     def offer(self, message: T) -> bool:
         """Enqueue if there is room; False, and counted, if not. Raises `MailboxClosed`."""
         if len(self._items) >= self.capacity:
