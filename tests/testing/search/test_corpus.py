@@ -21,6 +21,7 @@ _SHOWS = {
     "entry-never-arrives": {"I06"},
     "disk-full-at-the-fill": {"I10", "I12", "I20f"},
     "execution-hangs-while-all-is-silent": {"I10", "I20e"},
+    "halted-while-rest-is-silent": {"I20e"},
     "oco-refused": {"I10"},
     "entry-answer-lost-then-killed": {"I01", "I10", "I27"},
     "sold-by-hand-under-a-lost-answer": {"I06"},
