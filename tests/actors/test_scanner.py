@@ -47,6 +47,7 @@ from livespot.testing.clock import JumpingClock
 from livespot.testing.market_values import a_day, a_snapshot, a_symbol, some_constraints
 from livespot.testing.market_wire import ScriptedReader
 from livespot.testing.scripted_venue import ScriptedVenue
+from livespot.testing.server_clock import FixedOffset
 
 M = TypeVar("M")
 _SYMBOLS = ("AUSDT", "BUSDT", "CUSDT", "DUSDT", "EUSDT")
@@ -144,6 +145,7 @@ async def _running(
     scanner = Scanner(
         settings=settings or Settings(),
         clock=clock,
+        server_clock=FixedOffset(clock),
         reader=desk.reader,
         account=account,
         audit=desk.audit,

@@ -268,7 +268,10 @@ class OrderProgressed(Message, frozen=True):
 
 
 class MutationCounted(Message, frozen=True):
-    """A mutation was sent; counts against the churn limits (a list counts once). To risk."""
+    """A mutation was sent; counts against the churn limits (a list counts once). To risk.
+
+    `at_ms` is the exchange's time.
+    """
 
     symbol: str
     action: IntentAction

@@ -102,8 +102,8 @@ class RiskOfficer:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Restore the last run's memory, then serve until the inbox closes."""
-        now_ms, exchange_ms = self.clock.now_ms(), self.server_clock.certain_now_ms()
-        memory = await restored(self.ledger, self.settings, now_ms, exchange_ms)
+        exchange_ms = self.server_clock.certain_now_ms()
+        memory = await restored(self.ledger, self.settings, exchange_ms)
         await self._verify_reserves(memory, at_boot=True)
         now_ms = self.clock.now_ms()
         await self._save(memory, "RESTORED", [r.row(now_ms) for r in memory.book.values()])
@@ -236,6 +236,7 @@ class RiskOfficer:
         return Assessor(
             settings=self.settings,
             clock=self.clock,
+            server_clock=self.server_clock,
             counts=self.counts,
             market=self.market,
             order_cap=self.order_cap,
@@ -246,7 +247,6 @@ class RiskOfficer:
     async def _take_progress(
         self, memory: RiskMemory, message: EntryOpened | EntryEnded | FillBooked | Position
     ) -> None:
-        now_ms = self.clock.now_ms()
         match message:
             case EntryOpened():
                 reserve = memory.book.get(message.decision.decision_id) or reserve_anew(message)
@@ -267,7 +267,7 @@ class RiskOfficer:
                         message.symbol,
                         message.decision_id,
                         message.realised_quote,
-                        now_ms=now_ms,
+                        now_ms=self.server_clock.steady_now_ms(),
                         settings=self.settings.risk,
                     )
                     await self._save(memory, "POSITION_ENDED")
@@ -310,7 +310,7 @@ class RiskOfficer:
     # ---- faults and churn
 
     async def _take_fault(self, memory: RiskMemory, message: FaultSeen) -> None:
-        rules, now_ms = self.settings.quarantine, self.clock.now_ms()
+        rules, now_ms = self.settings.quarantine, self.server_clock.steady_now_ms()
         changed = [
             symbol_faults.counted(memory.faults_of(symbol), message, now_ms, rules)
             for symbol in symbol_faults.symbols_of(message)
@@ -319,7 +319,7 @@ class RiskOfficer:
 
     async def _learn_symbols(self, memory: RiskMemory, message: SymbolsLearned) -> None:
         """Symbols that turned bad since they were last seen are set aside with their cause."""
-        now_ms, rules = self.clock.now_ms(), self.settings.quarantine
+        now_ms, rules = self.server_clock.steady_now_ms(), self.settings.quarantine
         found = [
             quarantine.quarantined(memory.faults_of(symbol), cause, now_ms, rules)
             for symbol, info in message.infos.items()
@@ -332,15 +332,15 @@ class RiskOfficer:
         self, memory: RiskMemory, changed: Iterable[SymbolFaults], cause: str
     ) -> None:
         """Persist what differs; tell the operator of each symbol that is newly set aside."""
-        now_ms = self.clock.now_ms()
+        now_ms, exchange_ms = self.clock.now_ms(), self.server_clock.steady_now_ms()
         new = [faults for faults in changed if faults != memory.faults_of(faults.symbol)]
         if not new:
             return
         fresh = [
             faults
             for faults in new
-            if quarantine.is_quarantined(faults, now_ms)
-            and not quarantine.is_quarantined(memory.faults_of(faults.symbol), now_ms)
+            if quarantine.is_quarantined(faults, exchange_ms)
+            and not quarantine.is_quarantined(memory.faults_of(faults.symbol), exchange_ms)
         ]
         memory.faults.update({faults.symbol: faults for faults in new})
         rows = [quarantine.row(faults, now_ms) for faults in new]
@@ -357,8 +357,8 @@ class RiskOfficer:
     async def _release(self, memory: RiskMemory, wanted: ReleaseWanted) -> None:
         """Take a symbol back for the operator; what changes and the answer are durable together."""
         command, now_ms = wanted.command, self.clock.now_ms()
-        before = memory.faults_of(command.symbol)
-        after, outcome = symbol_faults.released_by(command, before, now_ms)
+        before, exchange_ms = memory.faults_of(command.symbol), self.server_clock.steady_now_ms()
+        after, outcome = symbol_faults.released_by(command, before, exchange_ms)
         entry = command_entry(command, outcome, stage=Stage.RISK_VERDICT, now_ms=now_ms)
         severity = Severity.INFO if after != before else Severity.WARN
         if after != before:
@@ -462,13 +462,14 @@ class RiskOfficer:
 
     async def _sweep(self, memory: RiskMemory) -> None:
         """Before each message: a new day, lapsed reserves, ended quarantines, unsaved counters."""
-        now_ms = self.clock.now_ms()
-        memory.begin_day(self.server_clock.certain_now_ms())
-        for reserve in reserves.lapsed(memory.book, now_ms):
+        exchange_ms = self.server_clock.certain_now_ms()
+        memory.begin_day(exchange_ms)
+        for reserve in reserves.lapsed(memory.book, self.clock.now_ms()):
             await self._keep(memory, reserves.ended(reserve), "LAPSED")
-        over = [f for f in memory.faults.values() if quarantine.expired(f, now_ms)]
+        # While the time is in doubt nothing ends by it.
+        over = [f for f in memory.faults.values() if quarantine.expired(f, exchange_ms or 0)]
         await self._keep_faults(memory, [quarantine.released(f) for f in over], "RELEASED")
-        if memory.dirty and now_ms - memory.saved_at_ms >= _SAVE_INTERVAL_MS:
+        if memory.dirty and self.clock.monotonic_ms() - memory.saved_at_ms >= _SAVE_INTERVAL_MS:
             await self._save(memory, "COUNTERS")
 
     async def _verify_reserves(self, memory: RiskMemory, *, at_boot: bool = False) -> None:
@@ -476,7 +477,7 @@ class RiskOfficer:
 
         Twice, because the end of an entry may still be on its way to this mailbox.
         """
-        now_ms = self.clock.now_ms()
+        now_ms = self.clock.monotonic_ms()
         if not at_boot and now_ms - memory.verified_at_ms < _VERIFY_INTERVAL_MS:
             return
         memory.verified_at_ms = now_ms
@@ -487,9 +488,8 @@ class RiskOfficer:
         memory.suspects = frozenset(r.decision_id for r in over)
 
     async def _save(self, memory: RiskMemory, cause: str, records: Iterable[Record] = ()) -> None:
-        now_ms = self.clock.now_ms()
-        await self.audit.commit(memory_entry(memory, now_ms, cause, records))
-        memory.dirty, memory.saved_at_ms = False, now_ms
+        await self.audit.commit(memory_entry(memory, self.clock.now_ms(), cause, records))
+        memory.dirty, memory.saved_at_ms = False, self.clock.monotonic_ms()
 
     async def _alert(
         self, severity: Severity, code: ReasonCode, text: str, *, symbol: str = ""

@@ -11,7 +11,7 @@ from livespot.contracts.decision import Decision
 from livespot.contracts.market import DeepFeatures, Returns, Snapshot
 from livespot.contracts.ports import Clock
 from livespot.contracts.settings import Settings
-from livespot.contracts.venue import OrderCounts
+from livespot.contracts.venue import OrderCounts, ServerClock
 from livespot.rules.risk import RiskView, assess, held_elsewhere
 from livespot.runtime.mailboxes import Reply
 
@@ -22,6 +22,7 @@ _FEATURES_SECONDS = 1.0
 class Assessor:
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     counts: OrderCounts
     market: Sink[FeaturesAsked]
     order_cap: Decimal | None
@@ -43,6 +44,7 @@ class Assessor:
             settings=self.settings,
             sysmode=memory.mode,
             now_ms=self.clock.now_ms(),
+            exchange_ms=self.server_clock.steady_now_ms(),
             counters=memory.counters,
             book=memory.book,
             free_quote=memory.cash.spendable,

@@ -79,9 +79,7 @@ class RiskMemory:
             self.counters, self.dirty = rolled, True
 
 
-async def restored(
-    ledger: LedgerReader, settings: Settings, now_ms: int, exchange_ms: int | None
-) -> RiskMemory:
+async def restored(ledger: LedgerReader, settings: Settings, exchange_ms: int | None) -> RiskMemory:
     """Everything the last run left, with the fills it did not live to count.
 
     `exchange_ms` is the exchange's time, None while it is in doubt: then the last day goes on.
@@ -102,14 +100,12 @@ async def restored(
     memory.exposures = {row.exposure_id: row for row in await ledger.open_exposures()}
     memory.begin_day(exchange_ms)
     memory.book = reserves.rebuilt(await ledger.reserves())
-    await _count_missed_fills(memory, ledger, settings, now_ms)
+    await _count_missed_fills(memory, ledger, settings)
     memory.dirty = True
     return memory
 
 
-async def _count_missed_fills(
-    memory: RiskMemory, ledger: LedgerReader, settings: Settings, now_ms: int
-) -> None:
+async def _count_missed_fills(memory: RiskMemory, ledger: LedgerReader, settings: Settings) -> None:
     """Replay the fills of every decision that may still be open; known trade ids are skipped."""
     open_now = {position.symbol: position.decision_id for position in await ledger.open_positions()}
     decisions = {
@@ -122,14 +118,19 @@ async def _count_missed_fills(
         for stored in fills:
             await _count_stored(memory, stored, decision_id, ledger, settings)
         held = memory.counters.of(symbol).held
-        sold = any(stored.fill.side is Side.SELL for stored in fills)
-        if held is not None and held.decision_id == decision_id and sold and symbol not in open_now:
+        sold_ms = [s.fill.exchange_time_ms for s in fills if s.fill.side is Side.SELL]
+        if (
+            held is not None
+            and held.decision_id == decision_id
+            and sold_ms
+            and symbol not in open_now
+        ):
             memory.counters = risk_counters.exited(
                 memory.counters,
                 symbol,
                 decision_id,
                 held.realised_quote,
-                now_ms=now_ms,
+                now_ms=max(sold_ms),
                 settings=settings.risk,
             )
 

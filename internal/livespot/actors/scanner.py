@@ -38,7 +38,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.records import SymbolHealth
 from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert, HealthSignal, ModeChanged
-from livespot.contracts.venue import AccountReader, MarketReader
+from livespot.contracts.venue import AccountReader, MarketReader, ServerClock
 from livespot.contracts.vocabulary import PositionPhase, Severity, SignalKind, SignalLevel
 from livespot.rules import halts, selection
 from livespot.rules.choice import choose
@@ -103,6 +103,7 @@ class Scanner:
 
     settings: Settings
     clock: Clock
+    server_clock: ServerClock
     reader: MarketReader
     account: AccountReader | None
     audit: AuditPort
@@ -237,7 +238,9 @@ class Scanner:
         now_ms = self.clock.now_ms()
         await self.state.send(TickersLearned(tickers=scan.tickers, at_ms=now_ms))
         await self._tell_fee_prices(scan, now_ms)
-        quarantined = {s for s, row in scan.health.items() if row.quarantined_until_ms > now_ms}
+        exchange_ms = self.server_clock.steady_now_ms()
+        health = scan.health.values()
+        quarantined = {row.symbol for row in health if row.quarantined_until_ms > exchange_ms}
         listed = selection.universe(
             scan.listed,
             scan.tickers,

@@ -126,6 +126,7 @@ class Desk:
             settings=self._settings,
             sysmode=SysMode.NORMAL,
             now_ms=now_ms,
+            exchange_ms=now_ms,
             counters=self._counters,
             book=self._reserves,
             free_quote=self._free(self._settings.venue.quote_asset),

@@ -1,4 +1,7 @@
-"""When a symbol has failed so often that it is set aside for a while."""
+"""When a symbol has failed so often that it is set aside for a while.
+
+All times are the exchange's: a machine clock that is set neither ends nor prolongs a quarantine.
+"""
 
 import msgspec
 
@@ -118,7 +121,7 @@ def expired(faults: SymbolFaults, now_ms: int) -> bool:
 
 
 def row(faults: SymbolFaults, now_ms: int) -> SymbolHealth:
-    """The row to store."""
+    """The row to store, written at `now_ms` of the machine's clock."""
     return SymbolHealth(
         symbol=faults.symbol,
         quarantined_until_ms=faults.until_ms,

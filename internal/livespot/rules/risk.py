@@ -57,16 +57,19 @@ _CAP_REASONS = {
 class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything risk knows beside the decision and its snapshot.
 
-    `free_quote` is spendable quote before reserves. `returns` are those of the other held symbols
-    as far as known. With `recheck` the symbol's own reserve is the entry being judged, so it is
-    not counted against itself. `order_cap` limits a single order's notional, on a first live day.
-    `manual_exposure`: the operator holds a registered position of his own in the symbol. With
-    `before_gate` the gate has not spoken yet, and nothing is asked of it.
+    Cool-downs, windows and quarantines go by `exchange_ms`, the exchange's time; the age of what
+    this machine has stamped by `now_ms`. `free_quote` is spendable quote before reserves. `returns`
+    are those of the other held symbols as far as known. With `recheck` the symbol's own reserve is
+    the entry being judged, so it is not counted against itself. `order_cap` limits a single order's
+    notional, on a first live day. `manual_exposure`: the operator holds a registered position of
+    his own in the symbol. With `before_gate` the gate has not spoken yet, and nothing is asked of
+    it.
     """
 
     settings: Settings
     sysmode: SysMode
     now_ms: int
+    exchange_ms: int
     counters: Counters
     book: Book
     free_quote: Decimal
@@ -212,7 +215,7 @@ def _standing(case: _Case) -> Iterator[ReasonCode]:
     view, decision = case.view, case.decision
     if view.sysmode is not _NORMAL:
         yield ReasonCode.RISK_SYSMODE_BLOCKS_ENTRY
-    if is_quarantined(view.faults, view.now_ms):
+    if is_quarantined(view.faults, view.exchange_ms):
         yield ReasonCode.SYMBOL_QUARANTINED
     if view.manual_exposure:
         yield ReasonCode.MANUAL_EXPOSURE_ACTIVE
@@ -288,12 +291,12 @@ def _filled(case: _Case) -> bool:
 
 def _overtrading(case: _Case) -> Iterator[ReasonCode]:
     view, risk, mine = case.view, case.view.settings.risk, case.mine
-    if view.now_ms < mine.cooldown_until_ms:
+    if view.exchange_ms < mine.cooldown_until_ms:
         yield ReasonCode.RISK_COOLDOWN_ACTIVE
-    trades = risk_counters.trades_in_window(mine, view.now_ms, risk)
+    trades = risk_counters.trades_in_window(mine, view.exchange_ms, risk)
     if trades >= risk.max_trades_per_window and not _filled(case):
         yield ReasonCode.RISK_MAX_TRADES_WINDOW
-    if view.now_ms < mine.streak_until_ms:
+    if view.exchange_ms < mine.streak_until_ms:
         yield ReasonCode.RISK_SYMBOL_LOSS_STREAK
     if view.latency_p90_ms > risk.ws_latency_threshold_ms:
         yield ReasonCode.WS_STALE_DEGRADE
@@ -439,7 +442,7 @@ def _moves_alike(mine: Returns, other: Returns | None, settings: Settings) -> bo
 
 def _churn(case: _Case) -> Iterator[ReasonCode]:
     view, mine = case.view, case.mine
-    if view.now_ms < mine.churn_until_ms:
+    if view.exchange_ms < mine.churn_until_ms:
         yield from mine.churn_reasons
     churn = view.settings.churn
     limit = churn.unfilled_warning_pct if view.recheck else churn.unfilled_critical_pct
@@ -452,7 +455,7 @@ def _limits(case: _Case, size: Size, approved: Decimal) -> dict[str, str]:
     view, mine, now = case.view, case.mine, case.equity
     entry, most = case.entry, limit_texts(view.settings.risk)
     stop_bps = sizing.stop_distance_bps(entry.limit_price, case.exits.sl_price)
-    in_window = risk_counters.trades_in_window(mine, view.now_ms, view.settings.risk)
+    in_window = risk_counters.trades_in_window(mine, view.exchange_ms, view.settings.risk)
     return {
         "approved_qty": amount_text(approved),
         "planned_qty": amount_text(entry.qty),

@@ -55,7 +55,7 @@ class HeldLot(Message, frozen=True):
 
 
 class SymbolCounters(Message, frozen=True):
-    """What is remembered of one symbol. Times are epoch ms, lists oldest first."""
+    """What is remembered of one symbol. Times are the exchange's, lists oldest first."""
 
     held: HeldLot | None = None
     cooldown_until_ms: int = 0
@@ -194,7 +194,8 @@ def filled(
     """A fill of ours: lot, day's result, trade count, cool-down. A repeated trade id is ignored.
 
     So is one of a position that has ended: its end already carried the whole result. Result and
-    trade belong to the UTC day the exchange executed them on, however late we hear of it.
+    trade belong to the UTC day the exchange executed them on, however late we hear of it, and
+    cool-down and trades window begin then, too.
     """
     mine = counters.of(fill.symbol)
     if fill.trade_id in mine.trade_ids or decision_id == mine.closed_decision_id:
@@ -208,7 +209,7 @@ def filled(
     opens = mine.held is None and fill.side is Side.BUY
     lot = apply_fill(before.lot, fill, fee)
     gained = lot.realised_quote - before.realised_quote
-    at_ms = fill.local_received_ms
+    at_ms = fill.exchange_time_ms
     stopped = fill.side is Side.SELL and (
         role in _STOP_ROLES or (role in _FORCED_ROLES and gained < 0)
     )
@@ -243,8 +244,8 @@ def exited(
     """A position ended, flat or as dust, with this result. Counted once per decision.
 
     The result replaces what our own fills said: the last of them may still be on its way. A loss
-    lengthens the streak; one that reaches the limit blocks the symbol for one trades window and
-    starts anew.
+    lengthens the streak; one that reaches the limit blocks the symbol for one trades window from
+    `now_ms`, the exchange's time, and starts anew.
     """
     mine = counters.of(symbol)
     if mine.closed_decision_id == decision_id:
@@ -270,7 +271,10 @@ def exited(
 def mutated(
     counters: Counters, symbol: str, action: IntentAction, at_ms: int, settings: ChurnSettings
 ) -> Counters:
-    """A mutation left for the exchange; reaching a limit blocks the symbol's entries a while."""
+    """A mutation left for the exchange; reaching a limit blocks the symbol's entries a while.
+
+    `at_ms` is the exchange's time.
+    """
     mine = counters.of(symbol)
     replaces = _recent(mine.cancel_replaces_ms, at_ms, added=action is IntentAction.CANCEL_REPLACE)
     cancels = _recent(mine.cancels_ms, at_ms, added=action in _CANCELS)

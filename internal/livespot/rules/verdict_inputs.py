@@ -30,7 +30,10 @@ class AccountSeen(Message, frozen=True):
 
 
 class Circumstances(Message, frozen=True):
-    """The rest. `decision` is set on a recheck: the attempt as it was asked about."""
+    """The rest. `decision` is set on a recheck: the attempt as it was asked about.
+
+    `exchange_ms` is None in rows of versions that compared everything with `now_ms`.
+    """
 
     sysmode: SysMode
     now_ms: int
@@ -44,6 +47,7 @@ class Circumstances(Message, frozen=True):
     decision: Decision | None
     manual_exposure: bool = False
     before_gate: bool = False
+    exchange_ms: int | None = None
 
 
 class VerdictInputs(Message, frozen=True):
@@ -79,6 +83,7 @@ def inputs_of(view: RiskView, decision: Decision, *, seen_at_ms: int) -> Verdict
             decision=decision if view.recheck else None,
             manual_exposure=view.manual_exposure,
             before_gate=view.before_gate,
+            exchange_ms=view.exchange_ms,
         ),
     )
 
@@ -90,6 +95,7 @@ def view_of(inputs: VerdictInputs, settings: Settings) -> RiskView:
         settings=settings,
         sysmode=case.sysmode,
         now_ms=case.now_ms,
+        exchange_ms=case.now_ms if case.exchange_ms is None else case.exchange_ms,
         counters=inputs.counters,
         book={reserve.decision_id: reserve for reserve in account.reserves},
         free_quote=account.free_quote,

@@ -205,6 +205,7 @@ def scanner(
     return Scanner(
         settings=plan.settings,
         clock=plan.clock,
+        server_clock=plan.venue.server_clock,
         reader=plan.venue.reads,
         account=account,
         audit=plan.writer,

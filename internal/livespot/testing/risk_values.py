@@ -76,7 +76,8 @@ def a_view(**changes: Any) -> RiskView:
         "latency_p90_ms": 100,
         "unfilled_orders_pct": 0,
     }
-    return RiskView(**(values | changes))
+    values |= changes
+    return RiskView(**({"exchange_ms": values["now_ms"]} | values))
 
 
 def a_trade(trade_id: int, side: Side, price: str, qty: str, **changes: Any) -> Fill:
