@@ -53,7 +53,10 @@ def never_lowered(guard: Guard, scene: Scene) -> Scene:
 
 
 def _has_stood(tracked: Tracked) -> bool:
-    """A leg that was never armed has no quantity where the exchange sets it at arming."""
+    """Whether a stop has been on the book.
+
+    Where the exchange sets a leg's quantity when it arms it, one that was never armed has none.
+    """
     order = tracked.order
     return tracked.is_stop and order.orig_qty > 0 and order.status not in _NEVER_STOOD
 
@@ -61,7 +64,8 @@ def _has_stood(tracked: Tracked) -> bool:
 def kept_stop(planned: Decimal, stood: Decimal, limits: Constraints | None) -> Decimal:
     """The planned stop or, where it is higher, the one that stood before.
 
-    If the tick has become coarser since, that goes up to it: a floored stop would risk more.
+    If that is not on the tick, which may have become coarser since, it is rounded up: rounded down
+    it would risk more than was allowed for.
     """
     if stood < planned or stood <= 0:
         return planned
