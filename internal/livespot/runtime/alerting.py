@@ -7,9 +7,10 @@ from pathlib import Path
 import structlog
 
 from livespot.actors.alert_courier import AlertCourier, WebhookLine
+from livespot.actors.mode_alerts import unwritable_alert
 from livespot.contracts.audit import AuditPort
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.errors import ConfigInvalid, LivespotError
+from livespot.contracts.errors import AuditUnwritable, ConfigInvalid, LivespotError
 from livespot.contracts.ports import Clock
 from livespot.contracts.redaction import Redactor
 from livespot.contracts.secret import Secret
@@ -84,3 +85,17 @@ def courier_on(
         courier.offer(alert)
 
     return courier, announce
+
+
+async def announce_unwritable(
+    error: AuditUnwritable,
+    *,
+    announce: Callable[[Alert], None],
+    courier: AlertCourier | None,
+    at_ms: int,
+) -> None:
+    """Announce what the audit can no longer hold, on every channel that needs no disk."""
+    alert = unwritable_alert(error, at_ms)
+    announce(alert)
+    if courier is not None:
+        await courier.last_word(alert)

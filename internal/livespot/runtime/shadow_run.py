@@ -14,6 +14,7 @@ from livespot.actors.mail import StopAsked
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
 from livespot.contracts.errors import (
+    AuditUnwritable,
     ExitCode,
     Fatal,
     PayloadInvalid,
@@ -34,7 +35,13 @@ from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.panel.server import PanelServer
 from livespot.rules.alert_webhook import Origin
 from livespot.runtime import shadow_crew
-from livespot.runtime.alerting import carry, courier_on, usable_webhook, webhook_line
+from livespot.runtime.alerting import (
+    announce_unwritable,
+    carry,
+    courier_on,
+    usable_webhook,
+    webhook_line,
+)
 from livespot.runtime.aside import Aside
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.config import LoadedSettings, rehashed
@@ -320,6 +327,9 @@ async def _run(
             raise
         _log.critical("run_broke", cause=str(fatal))
         running.broke(fatal)
+        if isinstance(fatal, AuditUnwritable):
+            courier, now_ms = running.courier, plan.clock.now_ms()
+            await announce_unwritable(fatal, announce=plan.announce, courier=courier, at_ms=now_ms)
     finally:
         watchdog.stop()
     return running.code

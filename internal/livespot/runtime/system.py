@@ -8,7 +8,6 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from livespot.actors.mail import RecoverAsked, RecoverySummary, StopAsked, SymbolsLearned
-from livespot.actors.mode_alerts import unwritable_alert
 from livespot.actors.wires import Sink
 from livespot.contracts.audit import AuditEntry
 from livespot.contracts.codes import ReasonCode
@@ -22,10 +21,10 @@ from livespot.contracts.errors import (
     Transient,
 )
 from livespot.contracts.market import SymbolInfo
-from livespot.contracts.system import Alert, HealthSignal, ModeChanged
+from livespot.contracts.system import HealthSignal, ModeChanged
 from livespot.contracts.vocabulary import SignalKind, SignalLevel, SysMode
 from livespot.runtime import crew
-from livespot.runtime.alerting import carry
+from livespot.runtime.alerting import announce_unwritable, carry
 from livespot.runtime.aside import Aside
 from livespot.runtime.house import House
 from livespot.runtime.mailboxes import Reply
@@ -137,18 +136,17 @@ class System:
             _log.critical("run_broke", cause=str(fatal))
             self.ending.broke(fatal)
             if isinstance(fatal, AuditUnwritable):
-                await self._announce_unwritable(unwritable_alert(fatal, self.seams.clock.now_ms()))
+                self.house.gate.set(SysMode.PAUSE)
+                await announce_unwritable(
+                    fatal,
+                    announce=self.seams.announce,
+                    courier=self.seams.courier,
+                    at_ms=self.seams.clock.now_ms(),
+                )
         finally:
             if watchdog is not None:
                 watchdog.stop()
         return self.ending.code
-
-    async def _announce_unwritable(self, alert: Alert) -> None:
-        """Announce what the audit can no longer hold, on every channel that needs no disk."""
-        self.house.gate.set(SysMode.PAUSE)
-        self.seams.announce(alert)
-        if self.seams.courier is not None:
-            await self.seams.courier.last_word(alert)
 
     def _birth(self) -> list[AuditEntry]:
         return started(
