@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -22,13 +21,12 @@ from livespot.contracts.settings import PanelSettings
 from livespot.contracts.vocabulary import SysMode
 from livespot.panel.app import STREAM, is_open, panel_app, template
 from livespot.panel.connections import HEADER_BYTES, SEND_BUFFER_BYTES, Yard
+from livespot.panel.dashboard import Dashboard
 from livespot.panel.database import opened
 from livespot.panel.guard import AuditRequest, Guard
 from livespot.panel.hub import Hub
 from livespot.panel.pages import Pages
 from livespot.panel.traces import Traces
-from livespot.runtime.paths import Paths
-from livespot.runtime.placed import placed_fold
 
 _KEEP_ALIVE_SECONDS = 5
 _FLUSH_SECONDS = 1.0
@@ -54,7 +52,8 @@ class PanelServer:
 
     `clock` is market time and paces the snapshots; `wall` is machine time, for connections.
     `listening` is called with the page's address once it is open; with a `token` the address
-    carries it, and without it only the empty page is shown. A viewer has `send_seconds` to take a
+    carries it, and without it only the empty page is shown. `place` names the state directory in
+    the commands that the page advises. A viewer has `send_seconds` to take a
     piece of an answer, and `header_seconds` to send a whole header.
     """
 
@@ -67,6 +66,7 @@ class PanelServer:
     traces: Traces
     token: str = ""
     mode_now: Callable[[], SysMode] | None = None
+    place: Callable[[Dashboard], Dashboard] = lambda dashboard: dashboard
     send_seconds: float = 10.0
     header_seconds: float = 5.0
 
@@ -82,7 +82,7 @@ class PanelServer:
                     wall=self.wall,
                     settings=self.settings,
                     mode_now=self.mode_now,
-                    place=partial(placed_fold, paths=Paths(var=self.database.parents[1])),
+                    place=self.place,
                 )
                 await hub.build(database)
                 port = int(listener.getsockname()[1])

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from livespot.runtime.host import Host
 from livespot.runtime.logs import configure_logs
 from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_audit
 from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed_fold
 from livespot.runtime.plan import Plan, Seams
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed
 from livespot.runtime.run_records import Birth, after_restore, begin, interpreter
@@ -173,6 +175,7 @@ async def _built(
             audit_request=web_audit(writer, clock),
             listening=lambda url: setattr(running, "panel_url", url),
             traces=DatabaseTraces(),
+            place=partial(placed_fold, paths=paths),
             token=launch.entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
             mode_now=lambda: _mode(running),
         )

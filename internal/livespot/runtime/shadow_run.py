@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import msgspec
@@ -57,6 +58,7 @@ from livespot.runtime.mailboxes import Reply
 from livespot.runtime.market_crew import MarketPlan
 from livespot.runtime.opening import birthmarks, open_audit, read_prompt, web_audit
 from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed_fold
 from livespot.runtime.public_link import link_public
 from livespot.runtime.run_evidence import begin_own, bundle_incidents, complete_killed, finish
 from livespot.runtime.run_records import Birth, after_restore, begin, ended, interpreter, started
@@ -278,6 +280,7 @@ async def _built(
             audit_request=web_audit(writer, clock),
             listening=lambda url: setattr(running, "panel_url", url),
             traces=DatabaseTraces(),
+            place=partial(placed_fold, paths=paths),
             token=entropy.hex(_TOKEN_DIGITS) if settings.panel.token else "",
         )
         yield plan, running, panel

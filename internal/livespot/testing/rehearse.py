@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from livespot.panel.server import PanelServer
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.paths import Paths, default_var
+from livespot.runtime.placed import placed_fold
 from livespot.testing import panel_story
 from livespot.testing.rehearsals import REHEARSALS, Answer, Rehearsal, prepare
 
@@ -45,6 +47,7 @@ async def staged(
             audit_request=lambda *_: True,
             listening=heard.append,
             traces=DatabaseTraces(),
+            place=partial(placed_fold, paths=paths),
         )
         await tasks.start(panel.run)
         yield rehearsal, heard[0]

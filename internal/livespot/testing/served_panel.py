@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,8 @@ from livespot.contracts.vocabulary import SysMode
 from livespot.evidence.panel_traces import DatabaseTraces
 from livespot.panel.server import PanelServer
 from livespot.runtime.clock import SystemClock
+from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed_fold
 from livespot.testing.clock import ManualClock
 
 _CARRIED = {
@@ -97,6 +100,7 @@ async def panel(
         audit_request=served.audit,
         listening=listening,
         traces=DatabaseTraces(),
+        place=partial(placed_fold, paths=Paths(var=path.parents[1])),
         token=token,
         send_seconds=send_seconds,
         header_seconds=header_seconds,
