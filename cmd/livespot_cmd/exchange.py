@@ -1,6 +1,5 @@
 """`livespot exchange`: run the embedded exchange on its own, for anybody's client."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +146,7 @@ async def _run(
     from livespot.exchange.data_sets import open_market
     from livespot.exchange.demo_key import ed25519_key
     from livespot.exchange.service import data_order, serve_exchange
+    from livespot.runtime.end_signals import ended_by_signals
     from livespot_cmd.exchange_screen import screen
 
     code = ExitCode.CLEAN
@@ -155,16 +155,20 @@ async def _run(
         private_key = None if keys is None else keys / "ed25519-private-key.pem"
         if private_key is not None:
             settings = replace(settings, keys=(*settings.keys, ed25519_key(private_key)))
-        async with anyio.create_task_group() as tasks:
+        over = anyio.Event()
 
-            async def serve(*, task_status: anyio.abc.TaskStatus[object]) -> None:
-                await serve_exchange(settings, clock, source=source, task_status=task_status)
+        async def serve(*, task_status: anyio.abc.TaskStatus[object]) -> None:
+            await serve_exchange(settings, clock, source=source, task_status=task_status)
 
-            address = await tasks.start(serve)
-            for line in screen(settings, address, source, private_key):
-                click.echo(line)
-            await _wait_for_end(span_ms, clock)
-            tasks.cancel_scope.cancel()
+        # A second signal must not cut short the closing of the journal and the sockets.
+        with ended_by_signals(lambda _name: over.set()):
+            async with anyio.create_task_group() as tasks:
+                address = await tasks.start(serve)
+                for line in screen(settings, address, source, private_key):
+                    click.echo(line)
+                with clock.move_on_after(None if span_ms is None else span_ms / 1000):
+                    await over.wait()
+                tasks.cancel_scope.cancel()
     except* (PreflightFailed, OSError) as failures:
         for failure in _leaves(failures):
             click.echo(f"error: {failure}", err=True)
@@ -177,22 +181,3 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
-
-
-async def _wait_for_end(span_ms: int | None, clock: "ScaledClock") -> None:
-    """Return at the first signal, or when the span of market time is over."""
-    import signal
-
-    import anyio
-
-    span = None if span_ms is None else span_ms / 1000
-    if sys.platform == "win32":
-        # On Windows Ctrl-C arrives as KeyboardInterrupt and cancels everything.
-        await (anyio.sleep_forever() if span is None else clock.sleep(span))
-        return
-    with (
-        anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
-        clock.move_on_after(span),
-    ):
-        async for _ in signals:
-            return

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -56,7 +58,9 @@ def test_a_recording_is_sound_and_can_be_replayed(tmp_path: Path, exchange_place
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_recording_in_order(tmp_path: Path, exchange_place: str) -> None:
+def test_ctrl_c_ends_a_recording_in_order_however_often_it_comes(
+    tmp_path: Path, exchange_place: str
+) -> None:
     into = tmp_path / "captured"
     arguments = ("--symbols", "SOLUSDT,ETHUSDT,BTCUSDT", "--into", str(into), "--config")
     with subprocess.Popen(
@@ -69,6 +73,12 @@ def test_ctrl_c_ends_a_recording_in_order(tmp_path: Path, exchange_place: str) -
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=8)
         process.send_signal(signal.SIGINT)
+        # Those that follow come while the recording is made into a data set, and until the end.
+        for number in cycle((signal.SIGINT, signal.SIGTERM)):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.002)
+                break
+            process.send_signal(number)
         said, errors = process.communicate(timeout=30)
 
     assert process.returncode == ExitCode.CLEAN, errors

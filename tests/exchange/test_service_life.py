@@ -1,11 +1,13 @@
 """Start, stop, journal and state file of the embedded exchange."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,26 @@ def test_killing_the_process_loses_no_line(tmp_path: Path) -> None:
     assert asked == [200] * 4
     assert sum(isinstance(row, RequestRow) for row in rows) >= 3
     assert [row.event for row in rows if isinstance(row, LifeRow)] == ["start"]
+
+
+@pytest.mark.slow
+def test_a_storm_of_signals_ends_the_process_in_order(tmp_path: Path) -> None:
+    path, state = tmp_path / "journal.jsonl", tmp_path / "state.json"
+    command = [sys.executable, "-c", "from livespot_cmd.main import main; main()", "exchange"]
+    options = f"--port 0 --start 2021-04-20T11:47 --journal {path} --state-file {state}"
+    with subprocess.Popen([*command, *options.split()], stdout=subprocess.DEVNULL) as process:
+        while not state.exists():
+            assert process.poll() is None
+        for number in cycle((signal.SIGINT, signal.SIGTERM)):
+            process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.002)
+                break
+
+    rows = list(read_journal(path))
+    assert process.returncode == 0
+    assert [row.event for row in rows if isinstance(row, LifeRow)] == ["start", "stop"]
+    assert not state.exists()
 
 
 async def test_a_planned_life_is_told_at_its_planned_times(exchange: Any, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Records live public quotes and trades: one reader, one bounded queue, one writer."""
 
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from livespot.contracts.ports import Clock
 from livespot.contracts.settings import VenueSettings
 from livespot.contracts.streams import MarketConnection
 from livespot.runtime.clock import SystemClock
+from livespot.runtime.end_signals import ended_by_signals
 from livespot.runtime.entropy import SystemEntropy
 from livespot.runtime.reconnecting import RememberedPauses
 from livespot.runtime.set_import import grid_of
@@ -106,10 +105,12 @@ async def capture_set(order: CaptureOrder) -> Concluded:
         )
         stream = MarketStream(WebsocketsTransport(clock), order.venue.ws_url, clock, caller.budget)
         course = _Course(writer=writer, now_ms=now_ms, heard_ms=now_ms())
-        await _record(order, stream, clock, course)
-    if course.failure is not None:
-        raise course.failure
-    return conclude(order.into)
+        # A second signal must not cut short what makes a data set of the recorded rows.
+        with ended_by_signals(lambda _name: course.over.set()):
+            await _record(order, stream, clock, course)
+            if course.failure is not None:
+                raise course.failure
+            return conclude(order.into)
 
 
 async def _record(order: CaptureOrder, stream: MarketStream, clock: Clock, course: _Course) -> None:
@@ -119,7 +120,6 @@ async def _record(order: CaptureOrder, stream: MarketStream, clock: Clock, cours
             writing.start_soon(_write, frames, course)
             async with anyio.create_task_group() as tasks, to_writer:
                 tasks.start_soon(_listen, order, stream, clock, course, to_writer)
-                tasks.start_soon(_await_signal, course)
                 tasks.start_soon(_tell, order, clock, course, frames)
                 with clock.move_on_after(None if order.span_ms is None else order.span_ms / 1000):
                     await course.over.wait()
@@ -241,13 +241,3 @@ async def _tell(
                 losses=course.losses,
             )
         )
-
-
-async def _await_signal(course: _Course) -> None:
-    if sys.platform == "win32":
-        # On Windows Ctrl-C arrives as KeyboardInterrupt; an import finishes what was flushed.
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            course.over.set()
-            return
