@@ -2,6 +2,8 @@
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from livespot.runtime.mailboxes import ConflatingMailbox, Mailbox, MailboxClosed, Reply
 from livespot.testing.clock import ManualClock
@@ -46,7 +48,132 @@ async def test_several_waiting_senders_all_get_through() -> None:
             taken.append(await box.receive())
             await anyio.lowlevel.checkpoint()
 
-    assert sorted(taken) == list(range(6))
+    assert taken == list(range(6))
+
+
+async def test_nobody_overtakes_a_sender_that_waits_for_room() -> None:
+    box: Mailbox[str] = Mailbox("letters", 1, ManualClock())
+    await box.send("inside")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(box.send, "waited")
+        await anyio.lowlevel.checkpoint()
+        taken = [box.receive_nowait()]
+        refused = box.offer("came later")
+        group.start_soon(box.send, "came last")
+        await anyio.lowlevel.checkpoint()
+        taken += [await box.receive(), await box.receive()]
+
+    assert not refused
+    assert taken == ["inside", "waited", "came last"]
+
+
+async def test_a_stream_of_newcomers_does_not_starve_a_sender_that_waits() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 1, ManualClock())
+    await box.send(0)
+    sent: list[int] = []
+
+    async def send(number: int) -> None:
+        await box.send(number)
+        sent.append(number)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(send, 1)
+        await anyio.lowlevel.checkpoint()
+        for number in range(2, 12):
+            # Each newcomer comes in the very moment in which there is room.
+            await box.receive()
+            group.start_soon(send, number)
+            await anyio.lowlevel.checkpoint()
+        assert sent == list(range(1, 11))
+        await box.receive()
+
+
+async def test_a_sender_that_stops_waiting_leaves_its_place_to_the_next() -> None:
+    box: Mailbox[str] = Mailbox("letters", 1, ManualClock())
+    await box.send("inside")
+    gone = anyio.CancelScope()
+
+    async def give_up() -> None:
+        with gone:
+            await box.send("given up")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(give_up)
+        await anyio.lowlevel.checkpoint()
+        group.start_soon(box.send, "next")
+        await anyio.lowlevel.checkpoint()
+        gone.cancel()
+        # The first of both is taken between the cancel and the moment in which the sender hears it.
+        taken = [await box.receive()]
+        await anyio.lowlevel.checkpoint()
+        taken.append(await box.receive())
+
+    assert taken == ["inside", "next"]
+    assert box.stats().depth == 0
+
+
+async def test_a_close_refuses_the_senders_that_wait() -> None:
+    box: Mailbox[int] = Mailbox("numbers", 1, ManualClock())
+    await box.send(0)
+    refused: list[int] = []
+
+    async def send(number: int) -> None:
+        try:
+            await box.send(number)
+        except MailboxClosed:
+            refused.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in (1, 2):
+            group.start_soon(send, number)
+        await anyio.lowlevel.checkpoint()
+        box.close()
+
+    assert refused == [1, 2]
+    assert [message async for message in box] == [0]
+
+
+@given(
+    capacity=st.integers(1, 3),
+    steps=st.lists(st.sampled_from(("send", "give up", "take", "turn")), max_size=60),
+)
+def test_what_is_sent_is_received_in_the_order_in_which_the_senders_came(
+    capacity: int, steps: list[str]
+) -> None:
+    async def run() -> None:
+        box: Mailbox[int] = Mailbox("numbers", capacity, ManualClock())
+        scopes: dict[int, anyio.CancelScope] = {}
+        sent: list[int] = []
+        taken: list[int] = []
+
+        async def send(number: int) -> None:
+            with scopes.setdefault(number, anyio.CancelScope()):
+                await box.send(number)
+                sent.append(number)
+            del scopes[number]
+
+        async with anyio.create_task_group() as group:
+            for number, step in enumerate(steps):
+                if step == "send":
+                    group.start_soon(send, number)
+                    await anyio.lowlevel.checkpoint()
+                elif step == "give up" and scopes:
+                    scopes[max(scopes)].cancel()
+                elif step == "take" and (message := box.receive_nowait()) is not None:
+                    taken.append(message)
+                elif step == "turn":
+                    await anyio.lowlevel.checkpoint()
+            while scopes or box.stats().depth:
+                if (message := box.receive_nowait()) is not None:
+                    taken.append(message)
+                await anyio.lowlevel.checkpoint()
+
+        assert taken == sorted(taken)
+        assert set(sent) <= set(taken)
+        assert len(taken) == len(set(taken))
+
+    anyio.run(run)
 
 
 async def test_a_message_is_unfinished_until_its_taker_asks_for_the_next() -> None:

@@ -1,7 +1,9 @@
 """Bounded mailboxes with a stated overflow policy, and measured depth and age."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
@@ -31,11 +33,22 @@ class MailboxClosed(Transient):
     """The mailbox takes no more messages: its owner is shutting down."""
 
 
+@dataclass(eq=False, slots=True)
+class _Sender(Generic[T]):
+    """Somebody who waits for room; `turn` says whether the message went in before the close."""
+
+    message: T
+    turn: asyncio.Future[bool]
+
+
 class Mailbox(Generic[T]):
     """Policy `block`: a full mailbox makes senders wait, and no message is lost.
 
     `offer` never waits; it is for messages that may be lost, and refusals are counted. Messages are
     received in order, by a single consumer; there may be any number of senders.
+
+    Senders that wait are served in the order in which they came. Whoever takes a message out puts
+    the first sender's one in: the mailbox stays full while anybody waits, so nobody overtakes.
     """
 
     policy = "block"
@@ -50,18 +63,29 @@ class Mailbox(Generic[T]):
         self._seen_ms = clock.monotonic_ms()
         self._arrived = Bell()
         self._handed_to: Callable[[], bool] = _always_waits
-        self._room = anyio.Event()
+        self._senders: deque[_Sender[T]] = deque()
         self._closed = False
         self._high_water = 0
         self._received = 0
         self._dropped = 0
 
     async def send(self, message: T) -> None:
-        """Wait for room, then enqueue. Raises `MailboxClosed`."""
-        while len(self._items) >= self.capacity and not self._closed:
-            self._room = anyio.Event() if self._room.is_set() else self._room
-            await self._room.wait()
-        self._append(message)
+        """Enqueue, or wait for room and a turn. Raises `MailboxClosed`.
+
+        A sender that is cancelled in the moment of its turn has sent its message.
+        """
+        if len(self._items) < self.capacity or self._closed:
+            self._append(message)
+            return
+        sender = _Sender(message, asyncio.get_running_loop().create_future())
+        self._senders.append(sender)
+        try:
+            sent = await sender.turn
+        finally:
+            if sender.turn.cancelled() and sender in self._senders:
+                self._senders.remove(sender)
+        if not sent:
+            raise self._refusal()
 
     @property
     def is_full(self) -> bool:
@@ -148,7 +172,8 @@ class Mailbox(Generic[T]):
         """Refuse new messages; those inside can still be received."""
         self._closed = True
         self._arrived.ring()
-        self._room.set()
+        while (sender := self._next_sender()) is not None:
+            sender.turn.set_result(False)
 
     async def __aiter__(self) -> AsyncIterator[T]:
         while True:
@@ -177,7 +202,7 @@ class Mailbox(Generic[T]):
 
     def _append(self, message: T) -> None:
         if self._closed:
-            raise MailboxClosed(f"mailbox {self.name!r} is closed")
+            raise self._refusal()
         self._items.append((self._clock.monotonic_ms(), message))
         self._received += 1
         self._high_water = max(self._high_water, len(self._items))
@@ -186,8 +211,27 @@ class Mailbox(Generic[T]):
     def _take(self) -> T:
         _, message = self._items.popleft()
         self._in_hand, self._taken_ms = message, self._clock.monotonic_ms()
-        self._room.set()
+        if self._senders:
+            self._admit()
         return message
+
+    def _admit(self) -> None:
+        """Put in the message of the sender that has waited longest."""
+        sender = self._next_sender()
+        if sender is not None:
+            self._append(sender.message)
+            sender.turn.set_result(True)
+
+    def _next_sender(self) -> _Sender[T] | None:
+        """Take the first sender out of the line; one that was cancelled waits no more."""
+        while self._senders:
+            sender = self._senders.popleft()
+            if not sender.turn.done():
+                return sender
+        return None
+
+    def _refusal(self) -> MailboxClosed:
+        return MailboxClosed(f"mailbox {self.name!r} is closed")
 
 
 class ConflatingMailbox(Generic[T]):
