@@ -7,6 +7,7 @@ import pytest
 from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     PositionPhase,
@@ -77,7 +78,12 @@ def answer(
     code: int = -2010,
 ) -> Settlement:
     return Settlement(
-        role=role, intent_id=intent, outcome=outcome, code=code, message=message, orders=orders
+        role=role,
+        intent_id=intent,
+        outcome=MutationOutcome(outcome),
+        code=code,
+        message=message,
+        orders=orders,
     )
 
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.vocabulary import IntentRole, OrderStatus, OrderType, Severity, SignalLevel
+from livespot.contracts.vocabulary import (
+    IntentRole,
+    MutationOutcome,
+    OrderStatus,
+    OrderType,
+    Severity,
+    SignalLevel,
+)
 from livespot.rules.barred import Bar, Barred, bar_of
 from livespot.rules.protection import (
     Cancel,
@@ -71,7 +78,7 @@ class Told:
                 answer = Settlement(
                     role=role_of(command),
                     intent_id="",
-                    outcome=outcome,
+                    outcome=MutationOutcome(outcome),
                     code=-2010,
                     message=message,
                     orders=(),
@@ -215,7 +222,7 @@ def test_the_free_part_of_locked_base_is_protected_and_the_rest_as_soon_as_it_is
     answer = Settlement(
         role=IntentRole.LIST,
         intent_id="",
-        outcome="ACCEPTED",
+        outcome=MutationOutcome.ACCEPTED,
         code=0,
         message="",
         orders=(stands,),
@@ -263,7 +270,7 @@ def test_a_refusal_for_missing_base_beside_a_request_in_doubt_is_no_bar() -> Non
     answer = Settlement(
         role=IntentRole.LIST,
         intent_id="oi_1",
-        outcome="REFUSED",
+        outcome=MutationOutcome.REFUSED,
         code=-2010,
         message=NO_BASE,
         orders=(),
@@ -279,7 +286,7 @@ def test_a_swap_that_is_refused_for_missing_base_is_no_bar() -> None:
     answer = Settlement(
         role=IntentRole.TRAIL,
         intent_id="",
-        outcome="REFUSED",
+        outcome=MutationOutcome.REFUSED,
         code=-2010,
         message=NO_BASE,
         orders=(),
@@ -297,7 +304,7 @@ def test_a_protection_that_stands_ends_a_bar() -> None:
     answer = Settlement(
         role=IntentRole.STOP,
         intent_id="",
-        outcome="NOT_FOUND",
+        outcome=MutationOutcome.NOT_FOUND,
         code=0,
         message="",
         orders=(stop,),

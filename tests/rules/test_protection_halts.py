@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from livespot.contracts.codes import ReasonCode
-from livespot.contracts.vocabulary import IntentRole, SignalLevel
+from livespot.contracts.vocabulary import IntentRole, MutationOutcome, SignalLevel
 from livespot.rules.protection import (
     Cancel,
     Close,
@@ -41,7 +41,7 @@ def closed(role: IntentRole) -> Settlement:
     return Settlement(
         role=role,
         intent_id="oi_1",
-        outcome="REFUSED",
+        outcome=MutationOutcome.REFUSED,
         code=-2010,
         message="Market is closed.",
         orders=(),
@@ -176,7 +176,9 @@ def test_a_request_that_is_taken_says_that_the_market_is_open() -> None:
     guard, _ = through(Guard(), UNREAD, 0, 100)
     guard, _ = advance(guard, UNREAD, 1500)
 
-    guard = settled(guard, UNREAD, replace(closed(IntentRole.LIST), outcome="ACCEPTED"), 1500)
+    guard = settled(
+        guard, UNREAD, replace(closed(IntentRole.LIST), outcome=MutationOutcome.ACCEPTED), 1500
+    )
 
     assert guard.shut is None
 

@@ -12,6 +12,7 @@ from livespot.contracts.codes import ReasonCode
 from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     Severity,
@@ -123,7 +124,7 @@ class Keeper:
         answer = Settlement(
             role=role_of(command),
             intent_id=intent,
-            outcome=told.outcome,
+            outcome=MutationOutcome(told.outcome),
             code=told.code,
             message=told.message,
             orders=self._orders(command, told),

@@ -14,6 +14,7 @@ from livespot.contracts.amounts import ZERO
 from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     PositionPhase,
@@ -197,7 +198,12 @@ def answer(
     orders: tuple[OrderView, ...] = (),
 ) -> Settlement:
     return Settlement(
-        role=role, intent_id=intent, outcome=outcome, code=0, message=message, orders=orders
+        role=role,
+        intent_id=intent,
+        outcome=MutationOutcome(outcome),
+        code=0,
+        message=message,
+        orders=orders,
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from livespot.contracts.orders import OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     PositionPhase,
@@ -46,7 +47,12 @@ def told(
     role: IntentRole, outcome: str, *orders: OrderView, message: str = "", code: int = -2010
 ) -> Settlement:
     return Settlement(
-        role=role, intent_id=role.value, outcome=outcome, code=code, message=message, orders=orders
+        role=role,
+        intent_id=role.value,
+        outcome=MutationOutcome(outcome),
+        code=code,
+        message=message,
+        orders=orders,
     )
 
 

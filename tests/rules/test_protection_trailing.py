@@ -9,6 +9,7 @@ from livespot.contracts.market import TrailingDeltaBounds
 from livespot.contracts.orders import OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     PositionPhase,
@@ -58,7 +59,7 @@ def standing(scene: Scene = SCENE) -> Guard:
     answer = Settlement(
         role=IntentRole.LIST,
         intent_id="oi_1",
-        outcome="ACCEPTED",
+        outcome=MutationOutcome.ACCEPTED,
         code=0,
         message="",
         orders=(ABOVE, BELOW),

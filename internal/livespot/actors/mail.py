@@ -44,7 +44,14 @@ from livespot.contracts.system import (
     OperatorCommand,
     ReleaseWanted,
 )
-from livespot.contracts.vocabulary import IntentAction, IntentRole, Interval, OrderType, SignalLevel
+from livespot.contracts.vocabulary import (
+    IntentAction,
+    IntentRole,
+    Interval,
+    MutationOutcome,
+    OrderType,
+    SignalLevel,
+)
 from livespot.runtime.mailboxes import Reply
 
 # ---- reference data: scanner and feed tell everybody who needs it
@@ -353,17 +360,13 @@ class CancelWanted(Message, frozen=True):
 
 
 class MutationSettled(Message, frozen=True):
-    """The outcome of a requested mutation; to position.
-
-    `outcome`: ACCEPTED, REFUSED (with code and message), NOT_SENT, OVERTAKEN, UNKNOWN, NOT_FOUND.
-    UNKNOWN is followed by a second message when evidence or the fence has settled it.
-    """
+    """The outcome of a requested mutation; to position. A later message settles an UNKNOWN one."""
 
     position_id: str
     symbol: str
     order_intent_id: str
     role: IntentRole
-    outcome: str
+    outcome: MutationOutcome
     code: int
     message: str
     list_id: int

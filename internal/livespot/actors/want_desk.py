@@ -22,6 +22,7 @@ from livespot.contracts.orders import OrderIntent, OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
     IntentState,
+    MutationOutcome,
     OrderStatus,
     Side,
     SignalKind,
@@ -46,9 +47,9 @@ _SLOW_RETRY_MS = 10_000
 # After this long the position actor has processed every message sent to it before.
 _NEWS_MS = 1000
 _FINAL = {
-    IntentState.CONFIRMED: "ACCEPTED",
-    IntentState.FAILED_TERMINAL: "REFUSED",
-    IntentState.NOT_FOUND: "NOT_FOUND",
+    IntentState.CONFIRMED: MutationOutcome.ACCEPTED,
+    IntentState.FAILED_TERMINAL: MutationOutcome.REFUSED,
+    IntentState.NOT_FOUND: MutationOutcome.NOT_FOUND,
 }
 
 
@@ -112,7 +113,9 @@ class WantDesk:
             target = await self._intent(message.replaces)
             if target is None:
                 want = _want_of(mutation, message.position_id)
-                await self._settle(want, "NOT_SENT", message="the order is not in the ledger")
+                await self._settle(
+                    want, MutationOutcome.NOT_SENT, message="the order is not in the ledger"
+                )
                 return
             cancel = await self._cancel_of(target, message.replaces_order_id)
             mutation = replacing(cancel, mutation)
@@ -157,7 +160,9 @@ class WantDesk:
         intent = mutation.intent
         want = _want_of(mutation, message.position_id)
         if self._overtaken(message):
-            await self._settle(want, "OVERTAKEN", message="an earlier sell is known to stand")
+            await self._settle(
+                want, MutationOutcome.OVERTAKEN, message="an earlier sell is known to stand"
+            )
             return
         info = self._reference.infos.get(intent.symbol)
         refusal = (
@@ -166,10 +171,12 @@ class WantDesk:
             else None
         )
         if refusal is not None:
-            await self._settle(want, "REFUSED", message=f"Filter failure: {refusal.filter_name}")
+            await self._settle(
+                want, MutationOutcome.REFUSED, message=f"Filter failure: {refusal.filter_name}"
+            )
             return
         if any(w.in_flight and w.symbol == want.symbol and not w.target for w in self._all()):
-            await self._settle(want, "NOT_SENT", message="another sell is on its way")
+            await self._settle(want, MutationOutcome.NOT_SENT, message="another sell is on its way")
             return
         self._wants[want.intent_id] = want
         self._shop.dispatch(mutation)
@@ -196,11 +203,15 @@ class WantDesk:
         if not self._shop.may_cancel(want.symbol, want.order_id):
             if want.intent_id in self._wants:
                 await self._drop(want)
-            await self._settle(want, "REFUSED", message="denied before; the order is asked for")
+            await self._settle(
+                want, MutationOutcome.REFUSED, message="denied before; the order is asked for"
+            )
             return
         target = await self._intent(want.target)
         if target is None:
-            await self._settle(want, "REFUSED", message="the order is not in the ledger")
+            await self._settle(
+                want, MutationOutcome.REFUSED, message="the order is not in the ledger"
+            )
             return
         mutation = await self._cancel_of(target, want.order_id)
         # Only the latest of several cancels is waited for; the end of the order settles them all.
@@ -238,18 +249,22 @@ class WantDesk:
         state = intent.state if intent is not None else None
         outcome = done.outcome
         if outcome.ending is Ending.UNKNOWN and state is IntentState.SENT_UNKNOWN:
-            await self._settle(want, "UNKNOWN", outcome=outcome)
+            await self._settle(want, MutationOutcome.UNKNOWN, outcome=outcome)
             if want.role is IntentRole.CANCEL:
                 await self._lost_cancel(want)
             return
         await self._drop(want)
         # If the id was taken, the state in the ledger belongs to an earlier request.
         if state is IntentState.CONFIRMED and outcome is not REUSED:
-            await self._settle(want, "ACCEPTED", outcome=outcome)
+            await self._settle(want, MutationOutcome.ACCEPTED, outcome=outcome)
             return
         if want.role is IntentRole.CANCEL and outcome.ending is Ending.REFUSED:
             self._read_target(want)
-        told = "REFUSED" if outcome.ending is Ending.REFUSED else "NOT_SENT"
+        told = (
+            MutationOutcome.REFUSED
+            if outcome.ending is Ending.REFUSED
+            else MutationOutcome.NOT_SENT
+        )
         await self._settle(want, told, outcome=outcome)
 
     async def settled(self, intent: OrderIntent) -> None:
@@ -264,7 +279,7 @@ class WantDesk:
         """A round of reads found nothing; the position counts these rounds on its ladder."""
         want = self._wants.get(intent.order_intent_id)
         if want is not None and not want.in_flight:
-            await self._settle(want, "UNKNOWN", message="not seen yet")
+            await self._settle(want, MutationOutcome.UNKNOWN, message="not seen yet")
 
     async def tick(self) -> None:
         now = self._ports.clock.monotonic_ms()
@@ -310,7 +325,12 @@ class WantDesk:
         self._shop.crew.start(job)
 
     async def _settle(
-        self, want: Want, told: str, *, outcome: Outcome | None = None, message: str = ""
+        self,
+        want: Want,
+        told: MutationOutcome,
+        *,
+        outcome: Outcome | None = None,
+        message: str = "",
     ) -> None:
         orders = self._orders(want)
         await self._ports.announce(

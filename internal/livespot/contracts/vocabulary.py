@@ -195,6 +195,20 @@ class IntentAction(StrEnum):
     CLOSE = "CLOSE"
 
 
+class MutationOutcome(StrEnum):
+    """How a mutation that the position keeper wanted ended, or stands.
+
+    UNKNOWN is followed by another outcome when evidence or the time fence has settled it.
+    """
+
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+    OVERTAKEN = "OVERTAKEN"
+    UNKNOWN = "UNKNOWN"
+    NOT_FOUND = "NOT_FOUND"
+
+
 class IntentState(StrEnum):
     CREATED = "CREATED"
     SENT_UNKNOWN = "SENT_UNKNOWN"

@@ -1,7 +1,6 @@
 """What stands between a position and the market: its sell orders, requests and clocks.
 
-This module folds evidence into a `Guard`; `protection_ladder` decides what to do about it. Times
-are monotonic milliseconds unless a name says otherwise.
+Folds evidence into a `Guard` for `protection_ladder`. Times but `wall` ones are monotonic ms.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from livespot.contracts.orders import OrderView
 from livespot.contracts.settings import ExitSettings
 from livespot.contracts.vocabulary import (
     IntentRole,
+    MutationOutcome,
     OrderStatus,
     OrderType,
     PositionPhase,
@@ -270,11 +270,11 @@ Command = Protect | Swap | Close | Cancel | Look | Signal | Notify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How a wanted mutation ended or stands; see the outcomes of the actors' message."""
+    """How a wanted mutation ended or stands."""
 
     role: IntentRole
     intent_id: str
-    outcome: str
+    outcome: MutationOutcome
     code: int
     message: str
     orders: tuple[OrderView, ...]

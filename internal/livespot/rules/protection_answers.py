@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from livespot.contracts.orders import Balance
-from livespot.contracts.vocabulary import IntentRole
+from livespot.contracts.vocabulary import IntentRole, MutationOutcome
 from livespot.rules.barred import Bar, Barred, barred_anew
 from livespot.rules.closed_market import says_closed
 from livespot.rules.denied_cancels import cancel_pause_ms
@@ -21,12 +21,6 @@ from livespot.rules.protection import (
 from livespot.rules.protection_pace import put_off
 
 _NEVER_MS = 2**62
-ACCEPTED = "ACCEPTED"
-REFUSED = "REFUSED"
-NOT_SENT = "NOT_SENT"
-OVERTAKEN = "OVERTAKEN"
-UNKNOWN = "UNKNOWN"
-NOT_FOUND = "NOT_FOUND"
 
 # The exchange asked for silence: it said nothing about the order itself.
 _TOO_MANY_REQUESTS = -1003
@@ -42,7 +36,7 @@ _SIZE_FILTERS = ("LOT_SIZE", "MIN_NOTIONAL", "NOTIONAL")
 def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> Guard:
     """The guard after an answer, or after the news that there is none yet."""
     if settlement.role is IntentRole.CANCEL:
-        if settlement.outcome == REFUSED:
+        if settlement.outcome is MutationOutcome.REFUSED:
             guard = _cancel_denied(guard, settlement.intent_id, now_ms)
         return orders_seen(guard, settlement.orders, settlement.role, settlement.intent_id)
     flight = _flight_of(guard, settlement)
@@ -50,25 +44,27 @@ def settled(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> 
     if flight is None:
         return guard
     match settlement.outcome:
-        case "ACCEPTED":
+        case MutationOutcome.ACCEPTED:
             return _accepted(_taken(guard), flight, settlement, now_ms)
-        case "UNKNOWN":
+        case MutationOutcome.UNKNOWN:
             return _unknown(replace(guard, shut=None), flight, settlement)
-        case "OVERTAKEN":
+        case MutationOutcome.OVERTAKEN:
             # No rung was tried: what it was to follow stands, and the news of it came before.
             return _without(guard, flight)
-        case "REFUSED" if settlement.code == _TOO_MANY_REQUESTS:
+        case MutationOutcome.REFUSED if settlement.code == _TOO_MANY_REQUESTS:
             # No rung is used up by a silence: the same one is tried until it has passed.
             guard = _without(guard, flight)
             return replace(guard, next_try_ms=now_ms + scene.exits.protection_deadline_ms)
-        case "REFUSED" if says_closed(settlement.message) and flight.role is not IntentRole.TRAIL:
+        case MutationOutcome.REFUSED if (
+            says_closed(settlement.message) and flight.role is not IntentRole.TRAIL
+        ):
             # Nor by a closed market, which refuses every rung alike.
             return _shut(_without(guard, flight), scene, flight.role, now_ms)
         case _:
-            shut = None if settlement.outcome == REFUSED else guard.shut
+            shut = None if settlement.outcome is MutationOutcome.REFUSED else guard.shut
             wait = now_ms + scene.exits.protection_retry_backoff_ms
             guard = replace(_without(guard, flight), next_try_ms=wait, shut=shut)
-            if settlement.outcome == REFUSED:
+            if settlement.outcome is MutationOutcome.REFUSED:
                 guard = replace(guard, barred=_barred(guard, settlement))
             return _declined(guard, scene, settlement, now_ms)
 
@@ -129,8 +125,8 @@ def _flight_of(guard: Guard, settlement: Settlement) -> Flight | None:
     if named is not None:
         return named
     unnamed = [f for f in guard.flights if not f.intent_id and f.role is settlement.role]
-    local = settlement.outcome in (NOT_SENT, OVERTAKEN) or (
-        settlement.outcome == REFUSED and settlement.code == 0
+    local = settlement.outcome in (MutationOutcome.NOT_SENT, MutationOutcome.OVERTAKEN) or (
+        settlement.outcome is MutationOutcome.REFUSED and settlement.code == 0
     )
     return next(iter(reversed(unnamed) if local else unnamed), None)
 
@@ -166,7 +162,7 @@ def _unknown(guard: Guard, flight: Flight, settlement: Settlement) -> Guard:
 
 def _declined(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -> Guard:
     """REFUSED, NOT_SENT or NOT_FOUND: the next rung, or the sale that the market forces."""
-    refused = settlement.outcome == REFUSED
+    refused = settlement.outcome is MutationOutcome.REFUSED
     if refused and guard.flights and "insufficient balance" in settlement.message:
         # The base is locked: the request still in doubt very likely stands. Ask again, later.
         return replace(guard, flights=tuple(replace(f, negatives=0) for f in guard.flights))
@@ -187,7 +183,7 @@ def _declined(guard: Guard, scene: Scene, settlement: Settlement, now_ms: int) -
 def _close_declined(guard: Guard, scene: Scene, settlement: Settlement) -> Guard:
     at_market = guard.close_tries > 0
     guard = replace(guard, close_tries=guard.close_tries + 1)
-    if settlement.outcome != REFUSED:
+    if settlement.outcome is not MutationOutcome.REFUSED:
         return guard
     if at_market and _too_small(scene, settlement.message):
         return replace(guard, unsellable=True)
