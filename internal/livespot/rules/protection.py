@@ -1,6 +1,6 @@
 """What stands between a position and the market: its sell orders, requests and clocks.
 
-Folds evidence into a `Guard` for `protection_ladder`. Times but `wall` ones are monotonic ms.
+Folds evidence into a `Guard` for `protection_ladder`. Times are monotonic ms; `wall` ones are not.
 """
 
 from collections.abc import Iterable, Mapping
