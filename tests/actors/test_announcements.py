@@ -160,6 +160,7 @@ def test_every_message_arrives_in_order_whatever_was_cut_short(
                 tasks.start_soon(lane.deliver)
             while announced.behind() or box.stats().depth:
                 heard.append(await box.receive())
+                await anyio.lowlevel.checkpoint()
         assert heard == [number for number, added in enumerate(adds) if added]
 
     anyio.run(run)
