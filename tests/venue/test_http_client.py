@@ -1,9 +1,10 @@
 """HTTP over real sockets: what was sent, and whether anything was."""
 
+import gzip
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from livespot.contracts.errors import LivespotError, NotSent, Unreachable
 from livespot.contracts.transport import HttpAnswer
 from livespot.runtime.clock import SystemClock
-from livespot.venue.http_client import HttpxTransport
+from livespot.venue.http_client import AnswerTooLarge, HttpxTransport
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-MBX-USED-WEIGHT-1M: 7\r\n\r\n{}"
 _CANARY = "canary-signature-33c1"
@@ -201,3 +202,43 @@ async def test_a_key_that_no_header_can_carry_is_refused_without_being_quoted() 
 
     assert caught.value.__cause__ is None
     assert _CANARY not in str(caught.value)
+
+
+def _packed(body: bytes) -> bytes:
+    packed = gzip.compress(body)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    return head.encode() + packed
+
+
+async def test_an_answer_is_read_up_to_the_bound_and_no_further() -> None:
+    sizes = [1000, 1001, 1000]
+
+    async def handler(stream: SocketStream) -> None:
+        while sizes:
+            try:
+                await stream.receive()
+            except anyio.EndOfStream:
+                return
+            await stream.send(_packed(b"x" * sizes.pop(0)))
+
+    async with (
+        _server(handler) as base,
+        HttpxTransport(SystemClock(), pool=1, most_bytes=1000) as http,
+    ):
+        assert len((await _get(http, base)).body) == 1000
+        with pytest.raises(AnswerTooLarge, match="more than 1000 bytes"):
+            await _get(http, f"{base}/api/v3/exchangeInfo?signature={_CANARY}")
+        assert len((await _get(http, base)).body) == 1000
+
+
+async def test_an_answer_without_an_end_is_given_up_at_the_bound() -> None:
+    async def handler(stream: SocketStream) -> None:
+        await stream.receive()
+        await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(anyio.BrokenResourceError):
+            while True:
+                await stream.send(b"x" * 1000)
+
+    async with _server(handler) as base, HttpxTransport(SystemClock(), most_bytes=100_000) as http:
+        with pytest.raises(AnswerTooLarge):
+            await _get(http, base)

@@ -15,6 +15,12 @@ from livespot.contracts.transport import HttpAnswer
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _KEEPALIVE_SECONDS = 60
 _CLOSE_SECONDS = 2
+# Well above the rules of all symbols, the largest answer: some 10 to 20 MB unpacked.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class AnswerTooLarge(Unreachable):
+    """The answer was larger than any that the exchange gives; the rest was not read."""
 
 
 class HttpxTransport:
@@ -24,8 +30,10 @@ class HttpxTransport:
     limiter of the pool's size stands in front of the pool, and nothing ever waits inside it.
     """
 
-    def __init__(self, clock: Clock, *, pool: int = 16) -> None:
+    def __init__(self, clock: Clock, *, pool: int = 16, most_bytes: int = _MOST_BYTES) -> None:
+        """`most_bytes` bounds the body of an answer, unpacked."""
         silence_url_loggers()
+        self._most_bytes = most_bytes
         self._clock = clock
         self._pool = pool
         self._limiter = anyio.CapacityLimiter(pool)
@@ -69,6 +77,7 @@ class HttpxTransport:
         Raises:
             NotSent: no byte of the request left this process.
             Unreachable: it may have left, and no whole answer came back in time.
+            AnswerTooLarge: it left, and reading its answer was given up; an `Unreachable`.
         """
         if self._client is None:
             raise NotSent("the HTTP client is not open")
@@ -76,14 +85,17 @@ class HttpxTransport:
         progress = _Progress()
         try:
             with self._clock.fail_after(timeout_seconds):
-                async with self._limiter:
-                    response = await self._client.request(
+                async with (
+                    self._limiter,
+                    self._client.stream(
                         method,
                         url,
                         headers=headers,
                         content=content or None,
                         extensions={"trace": progress.on_event},
-                    )
+                    ) as response,
+                ):
+                    body = await self._body(response, what)
         except TimeoutError as error:
             if not progress.sending:
                 raise NotSent(f"{what}: no connection within {timeout_seconds} s") from error
@@ -98,8 +110,19 @@ class HttpxTransport:
         return HttpAnswer(
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
-            body=response.content,
+            body=body,
         )
+
+    async def _body(self, response: httpx.Response, what: str) -> bytes:
+        """Return the whole body. Raises `AnswerTooLarge`, which costs the connection."""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in response.aiter_bytes():
+            size += len(piece)
+            if size > self._most_bytes:
+                raise AnswerTooLarge(f"{what}: the answer has more than {self._most_bytes} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 class _Progress:
