@@ -21,6 +21,7 @@ from livespot.evidence.run_folder import (
     is_complete,
     write_incidents,
 )
+from livespot.runtime.children import ended
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.disk import RealDisk
 from livespot.runtime.environment import environment_of_a_child
@@ -150,9 +151,8 @@ async def _completed_in_a_process(paths: Paths, wall: SystemClock) -> bool:
         while child.poll() is None:
             await wall.sleep(_LOOK_SECONDS)
     finally:
-        child.kill()
-        child.wait()
-    return child.returncode == 0
+        code = await ended(child, wall)
+    return code == 0
 
 
 def _completion_alert(lacking: tuple[str, ...], paths: Paths, *, completed: bool) -> Alert:

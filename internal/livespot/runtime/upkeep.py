@@ -21,6 +21,7 @@ from livespot.contracts.settings import Settings
 from livespot.contracts.system import Alert
 from livespot.contracts.vocabulary import Severity
 from livespot.rules.retention import backup_name, day_of
+from livespot.runtime.children import ended
 from livespot.runtime.clock import SystemClock
 from livespot.runtime.disk import Disk, RealDisk
 from livespot.runtime.environment import environment_of_a_child
@@ -86,13 +87,12 @@ async def asked_of_a_process(order: Order) -> Answer:
                     await wall.sleep(_LOOK_SECONDS)
             in_time = child.poll() is not None
         finally:
-            child.kill()
-            code = child.wait()
+            code = await ended(child, wall)
         output.seek(0)
         return answer_of(output.read(), code, in_time=in_time)
 
 
-def answer_of(said: bytes, code: int, *, in_time: bool) -> Answer:
+def answer_of(said: bytes, code: int | None, *, in_time: bool) -> Answer:
     """Return what an ended process answered; anything unexpected becomes `Trouble`."""
     if not in_time:
         return Trouble(text=f"its process took more than {_LONGEST_SECONDS:.0f} s and was ended")
