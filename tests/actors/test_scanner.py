@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import anyio
 import msgspec
+import pytest
 
 from livespot.actors.mail import (
     AttachmentWanted,
@@ -124,6 +125,7 @@ async def _running(
     settings: Settings | None = None,
     account: AccountReader | None = None,
     infos: dict[str, SymbolInfo] | None = None,
+    offset_ms: int = 0,
 ) -> AsyncIterator[_Desk]:
     clock = JumpingClock()
     desk = _Desk(
@@ -145,7 +147,7 @@ async def _running(
     scanner = Scanner(
         settings=settings or Settings(),
         clock=clock,
-        server_clock=FixedOffset(clock),
+        server_clock=FixedOffset(clock, offset_ms),
         reader=desk.reader,
         account=account,
         audit=desk.audit,
@@ -327,20 +329,30 @@ async def test_a_held_symbol_stays_watched_though_it_left_the_universe() -> None
                 pass
 
 
-async def test_a_quarantined_symbol_leaves_the_universe() -> None:
+@pytest.mark.parametrize(
+    ("left_ms", "offset_ms", "left_out"),
+    [
+        pytest.param(60_000, 0, True, id="for another minute"),
+        pytest.param(-60_000, -3_600_000, True, id="over by a machine clock that is ahead"),
+        pytest.param(60_000, 3_600_000, False, id="over by the exchange's time"),
+    ],
+)
+async def test_a_quarantined_symbol_leaves_the_universe(
+    left_ms: int, offset_ms: int, *, left_out: bool
+) -> None:
     health = SymbolHealth(
         symbol="AUSDT",
-        quarantined_until_ms=2**50,
+        quarantined_until_ms=JumpingClock().now_ms() + left_ms,
         cause="STREAM_DROPS",
         counters_json="{}",
         updated_at_ms=0,
     )
-    async with _running(health) as desk:
+    async with _running(health, offset_ms=offset_ms) as desk:
         chosen = await desk.watchlist()
 
         [row] = [row for row in desk.rows(UniverseScan) if row.symbol == "AUSDT"]
-        assert "AUSDT" not in chosen.symbols
-        assert row.reasons == (ReasonCode.SYMBOL_QUARANTINED,)
+        assert ("AUSDT" not in chosen.symbols) is left_out
+        assert row.reasons == ((ReasonCode.SYMBOL_QUARANTINED,) if left_out else ())
 
 
 async def test_a_failed_read_degrades_until_one_succeeds() -> None:

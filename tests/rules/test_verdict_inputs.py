@@ -146,3 +146,13 @@ def test_no_part_of_the_view_is_left_out() -> None:
 def test_a_row_of_an_older_version_is_refused_as_not_enough() -> None:
     with pytest.raises(msgspec.ValidationError):
         read_inputs("{}", "{}", "{}")
+
+
+def test_a_row_without_the_exchanges_time_is_judged_by_the_one_it_has() -> None:
+    view = a_view(exchange_ms=NOW_MS + 5_000)
+    inputs = inputs_of(view, _ENTRY, seen_at_ms=NOW_MS)
+    before = msgspec.structs.replace(inputs.circumstances, exchange_ms=None)
+    old = msgspec.structs.replace(inputs, circumstances=before)
+
+    assert view_of(_stored(inputs), view.settings).exchange_ms == NOW_MS + 5_000
+    assert view_of(_stored(old), view.settings).exchange_ms == NOW_MS
