@@ -41,6 +41,12 @@ class _Measured:
     def server_now_ms(self) -> int:
         return self.clock.now_ms() + self.offset_ms
 
+    def steady_now_ms(self) -> int:
+        return self.server_now_ms()
+
+    def certain_now_ms(self) -> int | None:
+        return self.server_now_ms() if self.synced else None
+
     async def resync(self) -> int:
         if self._over:
             self.done()
