@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livespot.contracts.orders import OrderView
+from livespot.contracts.orders import Balance, OrderView
 from livespot.contracts.vocabulary import (
     IntentRole,
     MutationOutcome,
@@ -18,7 +18,7 @@ from livespot.contracts.vocabulary import (
 )
 from livespot.rules import protection as rule
 from livespot.rules.protection import Close, Command, Guard, Protect, Scene, Settlement, Swap
-from livespot.rules.protection_answers import settled
+from livespot.rules.protection_answers import account_seen, settled
 from livespot.rules.protection_ladder import advance
 from livespot.rules.protection_prices import swap_gap_ms
 from livespot.testing.market_values import some_constraints
@@ -90,6 +90,22 @@ def swapped(bid: str = "102", now_ms: int = 1000) -> Guard:
     new = sale(3, OrderType.STOP_LOSS, price, -1, at_ms=1007)
     guard = settled(cancelled(guard), at(bid), told(IntentRole.TRAIL, "ACCEPTED", new), now_ms + 50)
     return advance(guard, at(bid), now_ms + 50)[0]
+
+
+@pytest.mark.parametrize(
+    ("locked", "denied"),
+    [
+        pytest.param("1.000", False, id="the list still stood, or the new stop does"),
+        pytest.param("0", True, id="neither stands"),
+    ],
+)
+def test_base_that_a_swap_may_have_locked_does_not_deny_it(locked: str, denied: bool) -> None:
+    guard, _ = advance(standing(), at("102"), 1000)
+    base = Balance(asset="BTC", free=D("1.0005") - D(locked), locked=D(locked))
+    guard = account_seen(guard, base, held=D("1.000"), at_wall_ms=SCENE.wall_ms + 500)
+    _, commands = advance(cancelled(guard), at("102"), 3500)
+
+    assert any(isinstance(command, Protect) for command in commands) is denied
 
 
 def test_below_the_profit_it_begins_at_nothing_is_swapped() -> None:

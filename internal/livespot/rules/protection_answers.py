@@ -227,12 +227,17 @@ def account_seen(guard: Guard, base: Balance, *, held: Decimal, at_wall_ms: int)
     flights = tuple(
         replace(f, negatives=f.negatives + 1)
         if at_wall_ms > f.since_wall_ms
-        and base.locked < standing + f.qty
+        and base.locked < _locked_by(f, standing)
         and _nothing_left(f, total, held)
         else f
         for f in guard.flights
     )
     return guard if flights == guard.flights else replace(guard, flights=flights)
+
+
+def _locked_by(flight: Flight, standing: Decimal) -> Decimal:
+    """The base that is locked once the request is done; a swap takes the place of what stood."""
+    return flight.qty if flight.role is IntentRole.TRAIL else standing + flight.qty
 
 
 def _nothing_left(flight: Flight, total: Decimal, held: Decimal) -> bool:

@@ -22,14 +22,14 @@ _CANCELLED_ONLY = "-2021"
 _FEWEST_READS = 3
 _FEWEST_ENDPOINTS = 2
 _MUTATIONS = frozenset({"POST", "DELETE"})
-# A beat of whoever watches the clocks, and a measurement.
+# One beat of the clock keeper, and a measurement.
 _MEASURED_WITHIN_MS = 3000
 _NEVER = 1 << 62
 _arrived = itemgetter(0)
 
 
 def absence_only_behind_the_fence(witness: Witness) -> Finding:
-    """I06: each NOT_FOUND came late enough, after reads enough, and was true."""
+    """I06: each NOT_FOUND came late enough, after enough reads, and was true."""
     intents = {intent.order_intent_id: intent for intent in witness.facts.intents}
     denials = [step for step in witness.facts.transitions if step.to_state == "NOT_FOUND"]
     there = _There.by(witness) if denials else _There()
@@ -43,7 +43,7 @@ def absence_only_behind_the_fence(witness: Witness) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _There:
-    """What the exchange shows: answered reads by arrival, client ids it made orders of or obeyed.
+    """What the exchange shows: answered reads by arrival, and client ids that had an effect.
 
     Both times of a read are by the runtime's clock.
     """
@@ -61,13 +61,13 @@ class _There:
         ]
         return cls(
             reads=sorted(reads, key=_arrived),
-            # What the engine refused was given a row, and never stood.
+            # A refused order has a row, but never stood.
             made=frozenset(
                 row.cid
                 for row in witness.rows
                 if isinstance(row, OrderRow) and row.status != "REJECTED"
             ),
-            # Cancelled what it aimed at, with or without a replacement.
+            # The cancel was done, with or without a replacement.
             taken=frozenset(
                 name
                 for request in witness.journal.requests
@@ -77,7 +77,7 @@ class _There:
         )
 
     def reads_within(self, symbol: str, begin_ms: int, end_ms: int) -> Iterator[str]:
-        """What was asked about a symbol and answered in this span."""
+        """Yield what was asked about a symbol and answered in this span."""
         first = bisect_left(self.reads, begin_ms, key=_arrived)
         for arrived_ms, told_ms, row in islice(self.reads, first, None):
             if arrived_ms > end_ms:
@@ -117,9 +117,9 @@ def _reads(row: RequestRow) -> bool:
 def signed_with_the_right_time(witness: Witness) -> Finding:
     """I34: a mutation's timestamp lies within the allowed drift of the server's clock.
 
-    Nothing is looked at where a fault moved the server's clock: until the next measurement the
-    runtime cannot know, and the exchange's own refusal is what protects then. The same holds for
-    some seconds after somebody set our own, and while nobody answers our question for the time.
+    Not checked where a fault moved the server's clock: until its next measurement the runtime
+    cannot know, and is protected by the exchange's own refusal. The same holds for some seconds
+    after our own clock was set, and while nobody answers a question for the time.
     """
     limit_ms = TimeSettings().clock_drift_max_ms
     unsure = list(_unsure(witness))
@@ -139,7 +139,7 @@ def signed_with_the_right_time(witness: Witness) -> Finding:
 
 
 def _unsure(witness: Witness) -> Iterator[tuple[int, int]]:
-    """Spans after each step of our own clock in which we cannot know the exchange's time."""
+    """Yield spans after a step of our own clock in which the exchange's time cannot be known."""
     asked = [row for _, row in witness.requests() if row.path.endswith("/time")]
     for at_ms, _ in house_steps(witness.plan):
         known_ms = at_ms + _MEASURED_WITHIN_MS
