@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -52,6 +53,7 @@ from livespot.panel.server import PanelServer
 from livespot.runtime.clock import ClockAnchor, ScaledClock, SystemClock
 from livespot.runtime.config import load_settings
 from livespot.runtime.paths import Paths
+from livespot.runtime.placed import placed_fold
 from livespot.runtime.replay_run import ReplayOrder, run_virtual
 from livespot.store.connection import Database
 from livespot.testing import ledger_rows as rows
@@ -478,6 +480,7 @@ async def served(
         audit_request=lambda *_: True,
         listening=addresses.append,
         traces=DatabaseTraces(),
+        place=partial(placed_fold, paths=Paths(var=scene.database.parents[1])),
         token=token,
     )
     async with anyio.create_task_group() as tasks:
